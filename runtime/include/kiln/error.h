@@ -1,0 +1,45 @@
+// The one exception type of kiln.
+#pragma once
+#include <cstdint>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace kiln {
+
+enum class ErrorKind : std::uint8_t { usage, type, shape, bounds, unsupported, device, io, internal };
+std::string_view name(ErrorKind kind);
+
+/// A line of the user's program. `file` is empty where no line is known.
+struct Location {
+    std::string_view file;
+    std::uint32_t line = 0;
+
+    Location() = default;
+    constexpr Location(std::string_view file, std::uint32_t line) : file(file), line(line) {}
+    constexpr Location(const std::source_location& where) : file(where.file_name()), line(where.line()) {}
+};
+
+/// What kiln throws. what() has the compiler form `saxpy.cpp:12: error: TEXT (HINT)`, where the
+/// file is shown by its last path component and the location is left out when unknown.
+class Error : public std::runtime_error {
+  public:
+    Error(ErrorKind kind, std::string message, Location where = {}, std::string hint = {});
+
+    ErrorKind kind() const noexcept { return kind_; }
+    /// The text alone, without location and hint.
+    const std::string& message() const noexcept { return message_; }
+    /// What the user could do, or empty.
+    const std::string& hint() const noexcept { return hint_; }
+    /// Full path as the compiler knew it; empty where no line is known.
+    const std::string& file() const noexcept { return file_; }
+    std::uint32_t line() const noexcept { return line_; }
+
+  private:
+    ErrorKind kind_;
+    std::uint32_t line_;
+    std::string message_, hint_, file_;
+};
+
+}  // namespace kiln
