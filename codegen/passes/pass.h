@@ -1,0 +1,35 @@
+// The passes: pure functions from kernel to kernel, in the order of passes.def.
+#pragma once
+#include "dsl/ir/ir.h"
+
+#include <functional>
+
+namespace kiln::codegen {
+
+struct PassOptions {
+    bool checked = false;
+    bool verify = false;  ///< verify after every pass; a failure throws Error internal
+};
+
+/// A note to the user about what was or was not done, in the user's lines and names.
+struct Remark {
+    std::string file;
+    std::uint32_t line = 0;
+    std::string text;
+};
+
+struct PassContext {
+    PassOptions options;
+    std::vector<Remark> remarks;
+    /// Called after each pass that changed the kernel, with its name and the new kernel.
+    std::function<void(std::string_view, const ir::Kernel&)> observer;
+};
+
+#define KILN_PASS(id, when, doc) ir::Kernel run_##id(const ir::Kernel& kernel, PassContext& context);
+#include "codegen/passes.def"
+#undef KILN_PASS
+
+/// Runs the pipeline.
+ir::Kernel run_passes(const ir::Kernel& kernel, PassContext& context);
+
+}  // namespace kiln::codegen

@@ -1,0 +1,131 @@
+// The one maker of nodes. Front ends use the typed makers (apply, cast ...), which promote, check
+// and explain; passes use the exact ones (op, convert ...), which only assert.
+#pragma once
+#include "dsl/ir/ir.h"
+
+#include <optional>
+#include <unordered_map>
+
+namespace kiln::ir {
+
+/// Builds one kernel from outer to inner: parameters and slots at any time, nodes into the innermost
+/// open block. Pure nodes are hash-consed: one equal to a node of an open block is not made again.
+class Builder {
+  public:
+    explicit Builder(std::string name);
+
+    /// The finished kernel; every block must be closed. The builder is empty afterwards.
+    Kernel finish();
+    const Kernel& kernel() const { return kernel_; }
+    const Node& node(Id id) const { return kernel_.nodes[id]; }
+    DType dtype(Id id) const { return kernel_.nodes[id].dtype; }
+
+    // --- declarations ---
+    std::uint32_t add_param(Param param);
+    std::uint32_t add_slot(Slot slot);
+    Param& param_info(std::uint32_t param) { return kernel_.params[param]; }
+
+    /// The line and the fast flags that new nodes get.
+    void set_location(const Location& where);
+    void set_location_index(std::uint32_t loc) { loc_ = loc; }  ///< of this kernel's table
+    std::uint32_t location_index() const { return loc_; }
+    void copy_location_tables(const Kernel& from);  ///< so that indices of `from` stay valid
+    void set_fast(std::uint8_t flags) { fast_ = flags; }
+    std::uint8_t fast_flags() const { return fast_; }
+
+    // --- typed makers: promotion, type rules, user errors at the current location ---
+    Id constant(const Scalar& value);
+    Id constant_i64(std::int64_t value) { return constant(Scalar::of(value)); }
+    Id constant_bool(bool value) { return constant(Scalar::of(value)); }
+    /// An operation with its rule's promotion. Errors: type (an operand the rule refuses, a weak
+    /// integer that the dtype cannot represent).
+    Id apply(Op op, std::span<const Id> operands);
+    Id apply(Op op, std::initializer_list<Id> operands) {
+        return apply(op, std::span(operands.begin(), operands.size()));
+    }
+    /// The value as `to`; a weak value becomes strong. No node if it already is of that dtype.
+    Id cast(Id value, DType to);
+    /// Like cast, for an implicit conversion: a weak integer constant must be representable.
+    Id coerce(Id value, DType to);
+    /// The value as a bool (!= 0).
+    Id truth(Id value);
+
+    // --- exact makers ---
+    Id op(Op op, DType result, std::span<const Id> operands, std::uint8_t fast, bool weak = false);
+    Id op(Op o, DType result, std::initializer_list<Id> operands) {
+        return op(o, result, std::span(operands.begin(), operands.size()), fast_);
+    }
+    Id convert(Id value, DType to, bool weak = false);
+    Id param(std::uint32_t param);
+    Id extent(std::uint32_t param, std::uint32_t dimension);
+    Id index(std::uint32_t dimension);
+    Id load(std::uint32_t param, std::span<const Id> subscripts);
+    Id load(std::uint32_t param, std::initializer_list<Id> subscripts) {
+        return load(param, std::span(subscripts.begin(), subscripts.size()));
+    }
+    Id read(std::uint32_t slot, Id position = none);
+    void store(std::uint32_t param, std::span<const Id> subscripts, Id value);
+    void store(std::uint32_t param, std::initializer_list<Id> subscripts, Id value) {
+        store(param, std::span(subscripts.begin(), subscripts.size()), value);
+    }
+    void write(std::uint32_t slot, Id value, Id position = none);
+    Id atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts, Id value);
+    void contribute(std::uint32_t reduction, Id value);
+    void check(Check check, Id ok);
+    void jump(NodeKind kind);  ///< break_, continue_ or return_
+    Id whole(std::uint32_t param);
+    Id fold(Reduction reduction, Id array, std::uint64_t axes);
+    void assign(std::uint32_t param, Id value);
+
+    // --- structure: each begin_ opens a block that end() closes ---
+    /// Pure nodes that the host evaluates: extents of stages.
+    void begin_prologue();
+    void begin_stage(std::span<const Id> extents, bool parallel);
+    std::uint32_t add_reduction(StageReduction reduction);  ///< of the open stage; its index
+    void begin_branch(Id condition);
+    void begin_else();  ///< closes the open branch's then block, opens its else block
+    Id begin_loop(Id begin, Id end, Id step);  ///< gives the loop's index
+    void begin_while_condition();
+    void begin_while_body(Id condition);  ///< closes the condition's block
+    void end();
+    std::size_t depth() const { return open_.size(); }  ///< number of open blocks
+    /// Whether a break_ or continue_ here would have a loop to act on.
+    bool in_loop() const;
+    /// True if `value` may be used in the innermost open block: a leaf, or a node of an open block.
+    bool visible(Id value) const;
+    /// The nodes of the innermost open block so far.
+    const Block& current_block() const { return kernel_.blocks[open_.back().block]; }
+
+  private:
+    enum class Opened : std::uint8_t { prologue, stage, then_block, else_block, loop, while_condition, while_body };
+    struct Open {
+        Opened what;
+        Id block;
+        Id owner;  // node that owns the block, or none
+    };
+
+    Id new_block();
+    Id append(Node node, std::span<const Id> operands);   // effect or read: always a new node
+    Id intern(Node node, std::span<const Id> operands);   // pure: hash-consed
+    Id make(const Node& node, std::span<const Id> operands);
+    void open(Opened what, Id owner);
+    [[noreturn]] void type_error(std::string message, std::string hint = {}) const;
+    void refuse_operands(Op op, std::span<const Id> operands, std::string_view wanted) const;
+    Id apply_comparison(Op op, Id a, Id b);
+    struct Promoted {
+        DType dtype;
+        bool weak;
+    };
+    Promoted promote_operands(std::span<const Id> operands) const;
+
+    Kernel kernel_;
+    std::vector<Open> open_;
+    std::vector<Id> block_of_;  // per node: the block that lists it, none for leaves
+    std::vector<bool> is_open_; // per block
+    std::unordered_multimap<std::uint64_t, Id> interned_;
+    std::unordered_map<std::uint64_t, std::uint32_t> location_ids_;
+    std::uint32_t loc_ = 0;
+    std::uint8_t fast_ = 0;
+};
+
+}  // namespace kiln::ir

@@ -1,0 +1,257 @@
+// The intermediate representation: a kernel as a plain value.
+//
+// Semantics (each sentence is pinned by a test; user-level meaning is in the README of dsl/):
+//  - Integers are two's complement and wrap. `div`, `rem`, `floor_divide`, `mod` by zero give 0,
+//    the smallest integer divided by -1 gives itself, and nothing traps, in masked-off lanes too.
+//  - `shl` and logical `shr` by an amount outside [0, width) give 0, arithmetic `shr` gives 0 or -1.
+//  - Operations are strict: each rounds once, to its dtype, and NaN, infinities and signed zeros
+//    follow IEEE 754, unless the node carries a Fast flag that lifts just that. `isnan`, `isinf`,
+//    `isfinite` and `ne` of a value with itself are never affected by flags.
+//  - Real to integer conversion saturates and maps NaN to 0; integers convert by wrapping; anything
+//    converts to bool by != 0; complex to real drops the imaginary part.
+//  - `select` evaluates both alternatives. Nodes of a block run in the order in which the block lists
+//    them; pure nodes have no effects, so that order matters for loads, reads and effects only.
+//  - Distinct array parameters may overlap; a load sees the stores that precede it.
+//  - Iterations of a parallel stage or loop are independent; a stage's iterations are otherwise in
+//    row-major order. Reductions combine over a fixed block tree of the iteration space.
+//  - A `check` that fails records itself; the lowest iteration that failed is reported. The
+//    iteration goes on, and every other element is computed.
+#pragma once
+#include <kiln/dtype.h>
+#include <kiln/error.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace kiln::ir {
+
+using Id = std::uint32_t;
+inline constexpr Id none = ~Id(0);
+
+/// How the operands of an operation convert and what its result is.
+enum class Rule : std::uint8_t {
+    arithmetic,          ///< promoted together; any dtype
+    arithmetic_no_bool,  ///< the same; bool is refused
+    real_arithmetic,     ///< promoted together to a real type (small integers to f16, f32)
+    division,            ///< promoted together; bool computes in i8
+    integer_division,    ///< the same; complex is refused
+    true_division,       ///< integers and bool compute in f64
+    ordered,             ///< promoted together; complex is refused
+    rounding,            ///< integers and bool unchanged; complex is refused
+    magnitude,           ///< complex gives its real type
+    real_function,       ///< bool, i8, u8 -> f16; i16, u16 -> f32; wider integers -> f64; no complex
+    real_or_complex,     ///< the same with complex allowed
+    power,               ///< real_or_complex, except that integers stay integers
+    comparison,          ///< bool result, exact for mixed signs; complex is refused
+    comparison_any,      ///< the same with complex allowed
+    logical,             ///< operands become bool, bool result
+    bitwise,             ///< bool and integers
+    shift,               ///< integers; bool computes in i8
+    predicate,           ///< bool result; any dtype
+    choice,              ///< (bool, T, T) -> T
+    pair,                ///< (R, R) -> complex of R
+    part,                ///< complex -> its real type; real unchanged
+};
+
+enum class Op : std::uint8_t {
+#define KILN_OPERATOR(id, arity, rule, cuda, doc) id,
+#define KILN_NAMED(id, arity, rule, cuda, doc) id,
+#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) id,
+#include <kiln/ops.def>
+};
+
+struct OpInfo {
+    std::string_view name;
+    std::uint8_t arity;
+    Rule rule;
+    std::string_view cuda;
+    std::string_view sleef;  // "" unless an elementary function
+    double ulp, fast_ulp;    // 0 unless an elementary function
+    std::string_view doc;
+};
+inline constexpr OpInfo op_table[] = {
+#define KILN_OPERATOR(id, arity, rule, cuda, doc) {#id, arity, Rule::rule, cuda, "", 0, 0, doc},
+#define KILN_NAMED(id, arity, rule, cuda, doc) {#id, arity, Rule::rule, cuda, "", 0, 0, doc},
+#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) \
+    {#id, arity, Rule::rule, cuda, sleef, ulp, fast_ulp, doc},
+#include <kiln/ops.def>
+};
+inline constexpr std::size_t op_count = sizeof op_table / sizeof op_table[0];
+constexpr const OpInfo& info(Op op) { return op_table[static_cast<std::size_t>(op)]; }
+constexpr bool is_elementary(Op op) { return !info(op).sleef.empty(); }
+
+enum class Reduction : std::uint8_t {
+#define KILN_REDUCTION(id, op, identity, reorderable, doc) id,
+#include <kiln/reductions.def>
+#undef KILN_REDUCTION
+};
+enum class Identity : std::uint8_t { zero, one, all_ones, none };
+struct ReductionInfo {
+    std::string_view name;
+    Op op;
+    Identity identity;
+    bool reorderable;
+    std::string_view doc;
+};
+inline constexpr ReductionInfo reduction_table[] = {
+#define KILN_REDUCTION(id, op, identity, reorderable, doc) \
+    {#id, Op::op, Identity::identity, reorderable, doc},
+#include <kiln/reductions.def>
+#undef KILN_REDUCTION
+};
+constexpr const ReductionInfo& info(Reduction r) { return reduction_table[static_cast<std::size_t>(r)]; }
+
+/// What a relaxed operation may assume or do; the bits of Node::fast. Names and meaning are LLVM's.
+namespace fast {
+inline constexpr std::uint8_t nnan = 1, ninf = 2, nsz = 4, arcp = 8, contract = 16, afn = 32, reassoc = 64;
+inline constexpr std::uint8_t all = 127;
+}  // namespace fast
+
+enum class NodeKind : std::uint8_t {
+    // Leaves. No block lists them; they are available everywhere.
+    constant,  ///< imm = the value's bits in `dtype` (never complex; 1-byte bool is 0 or 1)
+    param,     ///< aux = a parameter with access `value`
+    extent,    ///< i64; aux = array parameter, aux2 = dimension
+    index,     ///< i64; the iteration index of dimension aux of the enclosing stage
+    // Pure computations.
+    op,    ///< op(operands)
+    cast,  ///< operand converted to dtype
+    // Reads, ordered with respect to effects.
+    load,  ///< aux = array parameter; operands = subscripts (i64)
+    read,  ///< aux = slot; operands = () or (position) of a slot with several elements
+    // Effects.
+    store,       ///< aux = array parameter; operands = subscripts, value
+    write,       ///< aux = slot; operands = (value) or (position, value)
+    atomic,      ///< aux = array parameter, aux2 = Reduction; operands = subscripts, value; the old value
+    contribute,  ///< aux = index into the stage's reductions; operand = value
+    check,       ///< aux = Check; operand = bool that must hold
+    // Structure.
+    branch,      ///< operand = bool; aux = then block, aux2 = else block or none
+    loop,        ///< operands = begin, end, step (i64); aux = body; its own value is the index (i64)
+    loop_while,  ///< aux = block that computes the condition, operand = the condition, aux2 = body
+    break_,      ///< leaves the innermost loop
+    continue_,   ///< next iteration of the innermost loop
+    return_,     ///< ends the iteration of the stage
+    // Whole arrays: nodes of rank > 0, element-wise in `op` and `cast`, broadcast NumPy's way.
+    whole,   ///< the array parameter aux as a value
+    fold,    ///< aux = Reduction, imm = bit mask of the axes that are reduced; operand = array value
+    assign,  ///< aux = array parameter; operand = array value (or a scalar for every element)
+};
+
+/// What a `check` node reports when it fails.
+enum class Check : std::uint8_t {
+    division_by_zero,  ///< integer division in checked mode
+    negative_power,    ///< integer ** negative integer
+    out_of_bounds,     ///< subscript in checked mode
+};
+
+/// One node: a 32-byte record. Operands are a range of Kernel::operands.
+struct Node {
+    NodeKind kind = NodeKind::constant;
+    Op op = Op::add;
+    DType dtype = DType::bool_;  ///< of the value; bool_ for effects and structure
+    std::uint8_t rank = 0;       ///< of the value
+    std::uint8_t fast = 0;
+    bool weak = false;  ///< the value is a plain C++ one: it brings only its kind into a promotion
+    std::uint16_t operand_count = 0;
+    std::uint32_t first_operand = 0;
+    std::uint32_t aux = 0;
+    std::uint32_t aux2 = 0;
+    std::uint32_t loc = 0;  ///< index into Kernel::locations
+    std::uint64_t imm = 0;
+    bool operator==(const Node&) const = default;
+};
+static_assert(sizeof(Node) == 32);
+
+constexpr bool is_leaf(NodeKind k) { return k <= NodeKind::index; }
+constexpr bool is_pure(NodeKind k) { return k <= NodeKind::cast || k == NodeKind::whole || k == NodeKind::fold; }
+constexpr bool has_effect(NodeKind k) { return k >= NodeKind::store && k <= NodeKind::return_ ? true : k == NodeKind::assign; }
+
+/// How a kernel uses a parameter: a scalar by value, or an array.
+enum class Access : std::uint8_t { value, in, out, inout };
+
+/// What is known of an array parameter's byte stride along the last axis.
+enum class Layout : std::uint8_t {
+    strided,  ///< nothing
+    unit,     ///< the size of one element
+    uniform,  ///< 0: the same element for every iteration
+};
+
+struct Param {
+    std::string name;
+    DType dtype = DType::f64;
+    std::uint8_t rank = 0;
+    Access access = Access::value;
+    Layout layout = Layout::strided;
+    bool weak = false;
+    bool operator==(const Param&) const = default;
+};
+
+/// A mutable local: one element, or a local array of `length` elements.
+struct Slot {
+    std::string name;
+    DType dtype = DType::f64;
+    std::uint32_t length = 1;
+    bool operator==(const Slot&) const = default;
+};
+
+struct Block {
+    std::vector<Id> nodes;
+    bool operator==(const Block&) const = default;
+};
+
+/// A reduction of a stage: contributions combine into slot `target`, whose value on entry is
+/// combined in once, and which holds the result after the stage.
+struct StageReduction {
+    Reduction reduction = Reduction::sum;
+    std::uint32_t target = 0;
+    bool operator==(const StageReduction&) const = default;
+};
+
+/// One iteration space: `body` runs for every index below `extents` (i64 values of the prologue).
+struct Stage {
+    std::vector<Id> extents;  ///< outermost first
+    Id body = none;
+    std::vector<StageReduction> reductions;
+    bool parallel = false;
+    std::uint32_t loc = 0;
+    bool operator==(const Stage&) const = default;
+};
+
+struct SourceLine {
+    std::uint32_t file = 0;  ///< index into Kernel::files
+    std::uint32_t line = 0;
+    bool operator==(const SourceLine&) const = default;
+};
+
+struct Kernel {
+    std::string name;
+    std::vector<Param> params;
+    std::vector<Slot> slots;
+    Id prologue = none;  ///< block of pure nodes, evaluated on the host: extents of the stages
+    std::vector<Stage> stages;
+    std::vector<Block> blocks;
+    std::vector<Node> nodes;
+    std::vector<Id> operands;
+    std::vector<std::string> files;
+    std::vector<SourceLine> locations;  ///< [0] is "unknown"
+
+    bool operator==(const Kernel&) const = default;
+
+    const Node& node(Id id) const { return nodes[id]; }
+    std::span<const Id> operands_of(const Node& n) const {
+        return {operands.data() + n.first_operand, n.operand_count};
+    }
+    std::span<const Id> operands_of(Id id) const { return operands_of(nodes[id]); }
+    Id operand(Id id, std::size_t i) const { return operands[nodes[id].first_operand + i]; }
+    Location location(std::uint32_t loc) const {
+        const SourceLine l = locations[loc];
+        return l.line == 0 ? Location{} : Location{files[l.file], l.line};
+    }
+    /// The value of a constant node.
+    Scalar constant(Id id) const;
+};
+
+}  // namespace kiln::ir

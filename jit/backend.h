@@ -1,0 +1,84 @@
+// What compiles kernels: the interface that jit holds against its backends.
+#pragma once
+#include "codegen/passes/pass.h"
+#include "dsl/ir/ir.h"
+
+#include <kiln/inspect.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace kiln::jit {
+
+/// Where a failed check is recorded. `row` and `column` are the outer and the inner iteration of the
+/// call, the lowest failing pair in row-major order.
+struct Fault {
+    std::int64_t code = -1;  ///< -1: none. Else Check in the low 8 bits, location index above them.
+    std::int64_t row = 0;
+    std::int64_t column = 0;
+};
+
+/// One array parameter of an element-wise call: element (r, c) is at data + r * outer + c * inner.
+struct Operand {
+    std::byte* data;
+    std::int64_t inner;  ///< byte stride of the inner axis
+    std::int64_t outer;  ///< byte stride from row to row
+};
+
+/// The argument of a compiled element-wise stage, followed in memory by one Operand a parameter.
+struct MapFrame {
+    std::int64_t columns;  ///< iterations of the inner axis, >= 0
+    std::int64_t rows;     ///< >= 0
+    Fault* fault;
+};
+/// Runs rows x columns iterations in row-major order. The inner strides must be those that each
+/// parameter's Layout promises. No exception leaves it; it neither locks nor allocates.
+using MapFunction = void (*)(const MapFrame*);
+
+struct CompileOptions {
+    /// Non-temporal stores to outputs of layout `unit`: for outputs far beyond the last cache.
+    bool streaming = false;
+};
+
+/// Milliseconds a compile took, by phase.
+struct PhaseTimes {
+    double load = 0;  ///< opening the backend's libraries, first use in the process only
+    double emit = 0, optimize = 0, codegen = 0, link = 0;
+};
+
+/// A compiled kernel. Its code lives as long as the object.
+class Program {
+  public:
+    virtual ~Program() = default;
+    /// The entry of the kernel's one element-wise stage; null where the program can't run here.
+    virtual MapFunction map_entry() const = 0;
+    /// llvm, llvm_opt, asm, cuda or ptx; what a backend doesn't have is Error unsupported.
+    virtual std::string text(Artifact artifact) const = 0;
+    virtual std::vector<std::byte> binary() const = 0;
+    virtual PhaseTimes times() const = 0;
+};
+
+/// Thread-safe: compiles of different threads run in parallel.
+class Backend {
+  public:
+    virtual ~Backend() = default;
+    /// Names what the code depends on: "x86-64/znver4/+avx2,.../llvm-19.1.7", "sm_90/nvrtc-13.0".
+    virtual std::string target_id() const = 0;
+    /// Compiles a kernel that went through codegen::run_passes. Errors: unsupported.
+    virtual std::unique_ptr<Program> compile(const ir::Kernel& kernel, const CompileOptions& options) = 0;
+};
+
+enum class BackendId : std::uint8_t {
+#define KILN_BACKEND(id, library, factory, doc) id,
+#include "jit/backends.def"
+#undef KILN_BACKEND
+};
+
+/// The backend, its library opened on first use and kept. Errors: device, naming what was looked for
+/// and where; never another backend instead.
+Backend& backend(BackendId id);
+
+}  // namespace kiln::jit

@@ -1,0 +1,46 @@
+// What kiln shows of its work: generated texts, remarks, counters.
+#pragma once
+#include <kiln/error.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kiln {
+
+/// The texts that `inspect` gives.
+enum class Artifact : std::uint8_t {
+    ir,        ///< the kernel as traced
+    passes,    ///< the kernel after each pass that changed it
+    llvm,      ///< LLVM IR as emitted
+    llvm_opt,  ///< LLVM IR after optimisation
+    assembly,  ///< assembler for this CPU
+    cuda,      ///< CUDA C++
+    ptx,       ///< PTX, compiled by NVRTC (no GPU needed)
+};
+
+/// A note on what was or was not done, with the user's line.
+struct Remark {
+    std::string file;
+    std::uint32_t line = 0;
+    std::string text;
+};
+
+/// Counters of one ufunc, or of the process (`kiln::stats()`).
+struct Stats {
+    std::uint64_t compiles = 0;  ///< kernels compiled
+    std::uint64_t hits = 0;      ///< calls that found their code
+    std::uint64_t misses = 0;    ///< calls that had to specialise (compile, or share equal code)
+    double trace_ms = 0;         ///< milliseconds, summed over compiles
+    double passes_ms = 0;
+    double load_ms = 0;  ///< opening the compiler's libraries
+    double emit_ms = 0;
+    double optimize_ms = 0;
+    double codegen_ms = 0;
+    double link_ms = 0;
+    double total_ms() const {
+        return trace_ms + passes_ms + load_ms + emit_ms + optimize_ms + codegen_ms + link_ms;
+    }
+};
+
+}  // namespace kiln
