@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Compiler runs without output: public headers on their own, and snippets that must not compile.
+
+usage: compilation.py headers ROOT -- COMPILER FLAGS...
+       compilation.py snippets ROOT -- COMPILER FLAGS...
+       compilation.py self-test ROOT -- COMPILER FLAGS...
+
+A snippet of tests/compile_fail compiles as it stands, and fails with -DKILN_FAIL. It says with
+`// expect: TEXT` (any number of times) what the compiler must then write; `// expect-gcc: TEXT` and
+`// expect-clang: TEXT` hold for one compiler only.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+MODULES = ["runtime", "dsl", "jit"]
+
+
+def compile_file(command, path, *extra):
+    """(did it compile, the compiler's words)"""
+    run = subprocess.run([*command, *extra, "-fsyntax-only", "-x", "c++", str(path)],
+                         capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    return run.returncode == 0, run.stdout + run.stderr
+
+
+def is_clang(command):
+    version = subprocess.run([command[0], "--version"], capture_output=True, text=True)
+    return "clang" in version.stdout
+
+
+def check_header(command, path):
+    # Included from another file, since #pragma once in a main file is a warning of its own.
+    with tempfile.NamedTemporaryFile("w", suffix=".cpp") as source:
+        source.write(f'#include "{path}"\n#include "{path}"\n')
+        source.flush()
+        good, words = compile_file(command, source.name, "-Wall", "-Wextra", "-Werror")
+    return None if good else f"{path} does not compile on its own:\n{words}"
+
+
+def check_snippet(command, path, clang):
+    text = path.read_text(encoding="utf-8")
+    own = "clang" if clang else "gcc"
+    expected = re.findall(rf"//\s*expect(?:-{own})?:\s*(.*\S)", text)
+    if not re.search(r"//\s*expect(-\w+)?:\s*\S", text):
+        return f"{path}: no line `// expect: TEXT`"
+    if not re.search(r"^\s*#\s*if(def|ndef)?\b.*\bKILN_FAIL\b", text, re.M):
+        return f"{path}: no line `#ifdef KILN_FAIL`"
+    good, words = compile_file(command, path)
+    if not good:
+        return f"{path}: must compile without KILN_FAIL:\n{words}"
+    good, words = compile_file(command, path, "-DKILN_FAIL")
+    if good:
+        return f"{path}: compiles with KILN_FAIL, but must not"
+    for text in expected:
+        if text not in words:
+            return f"{path}: the compiler does not say `{text}`:\n{words}"
+    return None
+
+
+def run_all(what, paths, check):
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        bad = [complaint for complaint in pool.map(check, paths) if complaint]
+    print("\n".join(bad))
+    print(f"{len(paths)} {what} checked, {len(bad)} wrong")
+    return 1 if bad or not paths else 0
+
+
+SELF_TEST = {
+    "good": ("// expect: kiln says no\n#ifdef KILN_FAIL\n"
+             'static_assert(sizeof(int) == 1, "kiln says no");\n#endif\n', True),
+    "other_text": ("// expect: kiln says yes\n#ifdef KILN_FAIL\n"
+                   'static_assert(sizeof(int) == 1, "kiln says no");\n#endif\n', False),
+    "compiles": ("// expect: kiln says no\n#ifdef KILN_FAIL\nint a;\n#endif\n", False),
+    "never_compiles": ("// expect: kiln says no\n#ifdef KILN_FAIL\n#endif\n"
+                       'static_assert(sizeof(int) == 1, "kiln says no");\n', False),
+    "no_expectation": ("#ifdef KILN_FAIL\n#error no\n#endif\n", False),
+}
+HEADERS = {"whole": ("#include <cstddef>\nstd::size_t f();\n", True),
+           "needs_another": ("vector<int> f();\n", False),
+           "warns": ("static inline int f(int unused) { return 0; }\n", False),
+           "no_guard": ("struct Twice {};\n", False)}
+
+
+def self_test(command):
+    clang = is_clang(command)
+    bad = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (text, fine) in SELF_TEST.items():
+            path = Path(folder) / f"{name}.cpp"
+            path.write_text(text)
+            if (check_snippet(command, path, clang) is None) != fine:
+                bad.append(f"snippet {name}: judged wrongly")
+        for name, (text, fine) in HEADERS.items():
+            path = Path(folder) / f"{name}.h"
+            path.write_text(text if name == "no_guard" else "#pragma once\n" + text)
+            if (check_header(command, path) is None) != fine:
+                bad.append(f"header {name}: judged wrongly")
+    print("\n".join(bad))
+    print(f"{len(SELF_TEST) + len(HEADERS)} checked, {len(bad)} wrong")
+    return 1 if bad else 0
+
+
+def main():
+    what, root = sys.argv[1], Path(sys.argv[2]).resolve()
+    command = sys.argv[sys.argv.index("--") + 1:]
+    if what == "headers":
+        paths = [p for m in MODULES for p in sorted((root / m / "include" / "kiln").rglob("*.h"))]
+        return run_all("public headers", paths, lambda p: check_header(command, p))
+    if what == "snippets":
+        clang = is_clang(command)
+        paths = sorted((root / "tests" / "compile_fail").glob("*.cpp"))
+        return run_all("snippets", paths, lambda p: check_snippet(command, p, clang))
+    return self_test(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""The include rules of kiln, and a test of the test.
+
+usage: include_rules.py ROOT              check the tree under ROOT
+       include_rules.py ROOT --self-test  check that violations are found and good lines pass
+
+The arrows are runtime <- dsl <- codegen <- jit: a folder includes itself and what lies left of it.
+Third-party headers stay in the few files named below, because they cost seconds per file.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ORDER = ["runtime", "dsl", "codegen", "jit"]
+SOURCES = {".h", ".cpp", ".def", ".inc"}
+
+# A third-party header (regular expression on the name) and the files that may include it.
+ROOMS = [
+    (r"clang(-c)?/", r"dsl/text/.*\.cpp"),
+    (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu_backend\w*\.(cpp|h)"),
+    (r"(tbb|oneapi)/", r"runtime/parallel\.cpp"),
+    (r"(cuda\w*|nvrtc|cudaTypedefs)\.h$|cuda/", r"runtime/cuda_driver\.cpp|jit/cuda_backend\w*\.cpp"),
+    (r"sleef\w*\.h$", r"codegen/llvm/.*\.cpp|jit/cpu_backend\w*\.cpp"),
+    (r"fmt/", r"(runtime|dsl|codegen|jit)/.*\.cpp"),
+    (r"png\.h$", r"(?!)"),
+]
+# Headers of the operating system and the compiler: not in public headers.
+SYSTEM = r"(sys|linux|bits|immintrin|x86intrin|dlfcn|unistd|fcntl|pthread|sched|elf|link|cpuid|cxxabi)\b"
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
+STD = re.compile(r"^[a-z_0-9]+$")  # <vector>, <cstdint>: no slash, no .h
+
+
+def public_name(path):
+    """kiln/x.h for MODULE/include/kiln/x.h, else None."""
+    parts = path.split("/")
+    if len(parts) >= 4 and parts[1] == "include" and parts[2] == "kiln":
+        return "/".join(parts[2:])
+    return None
+
+
+def owners(paths):
+    return {public_name(p): p.split("/")[0] for p in paths if public_name(p)}
+
+
+def may_see(module, target):
+    return ORDER.index(target) <= ORDER.index(module)
+
+
+def check_public(name, bracket):
+    if bracket == "<" and (STD.match(name) or name.startswith("kiln/")):
+        return None
+    return "a public header includes std and <kiln/...> headers only"
+
+
+def check_sample(name, bracket, exists):
+    if bracket == "<" and (STD.match(name) or name.startswith("kiln/") or name == "png.h"):
+        return None
+    if bracket == '"' and exists("samples/" + name):
+        return None
+    return "samples include <kiln/...>, std and <png.h> only"
+
+
+def check_module(path, name, owner, exists):
+    """The rules for the four modules; None where the include is allowed."""
+    module = path.split("/")[0]
+    if name.startswith("kiln/"):
+        if name not in owner:
+            return "there is no such public header"
+        if not may_see(module, owner[name]):
+            return f"{module} may not include {owner[name]}'s headers"
+        return None
+    head = name.split("/")[0]
+    if head in ORDER:
+        if not exists(name):
+            return "there is no such file"
+        if not may_see(module, head):
+            return f"{module} may not include {head}"
+        if module != head and head == "runtime" and module != "jit":
+            return f"{module} may include runtime's public headers only"
+        if module == "codegen" and head == "dsl" and not name.startswith("dsl/ir/"):
+            return "codegen may include dsl/ir and runtime's public headers only"
+        return None
+    if head in ("tests", "samples"):
+        return f"{module} may not include {head}"
+    for pattern, allowed in ROOMS:
+        if re.match(pattern, name):
+            if re.fullmatch(allowed, path):
+                return None
+            return "a third-party header outside of the files that may include it"
+    if STD.match(name) or re.match(SYSTEM, name):
+        return None
+    return "an unknown header: write internal includes from the repository root"
+
+
+def check_line(path, line, owner, exists):
+    """The complaint about one line of one file, or None."""
+    match = INCLUDE.match(line)
+    if not match:
+        return None
+    bracket, name = match.groups()
+    if path.startswith("samples/") or path.startswith("tests/install/"):
+        return check_sample(name, bracket, exists)
+    if path.startswith("tests/"):
+        return None
+    if public_name(path):
+        complaint = check_public(name, bracket)
+        if complaint:
+            return complaint
+    return check_module(path, name, owner, exists)
+
+
+def sources(root):
+    for top in ORDER + ["samples", "tests"]:
+        for path in sorted((root / top).rglob("*")):
+            if path.suffix in SOURCES and path.is_file():
+                yield path.relative_to(root).as_posix()
+
+
+def check_tree(root):
+    paths = list(sources(root))
+    owner = owners(paths)
+    bad = []
+    for path in paths:
+        text = (root / path).read_text(encoding="utf-8")
+        for number, line in enumerate(text.splitlines(), 1):
+            complaint = check_line(path, line, owner, lambda name: (root / name).is_file())
+            if complaint:
+                bad.append(f"{path}:{number}: {complaint}: {line.strip()}")
+        if path.startswith("tests/") and path.endswith(".cpp") and not path.endswith("_test.cpp"):
+            if re.search(r"^(TEMPLATE_(LIST_)?)?TEST_CASE", text, re.M):
+                bad.append(f"{path}: a file with TEST_CASE must be named *_test.cpp, or ctest skips it")
+        if path.endswith(".h") and "#pragma once" not in text:
+            bad.append(f"{path}: no #pragma once")
+    if not paths:
+        bad.append("no sources found")
+    return bad, len(paths)
+
+
+GOOD = [
+    ("runtime/array.cpp", "#include <kiln/array.h>"),
+    ("runtime/array.cpp", "#include <vector>"),
+    ("runtime/parallel.cpp", "#include <tbb/task_arena.h>"),
+    ("runtime/parallel.cpp", "#include <oneapi/tbb/task_arena.h>"),
+    ("runtime/io.cpp", "#include <sys/mman.h>"),
+    ("dsl/ir/ir.cpp", "#include <fmt/format.h>"),
+    ("dsl/ir/ir.h", "#include <kiln/array.h>"),
+    ("codegen/llvm/emit.cpp", "#include <llvm/IR/IRBuilder.h>"),
+    ("codegen/llvm/emit.cpp", '#include "dsl/ir/ir.h"'),
+    ("jit/cpu_backend.cpp", "#include <llvm/ExecutionEngine/Orc/LLJIT.h>"),
+    ("jit/engine.cpp", '#include "runtime/pool.h"'),
+    ("dsl/include/kiln/dsl.h", "#include <kiln/array.h>"),
+    ("dsl/text/front.cpp", "#include <clang/AST/AST.h>"),
+    ("samples/a.cpp", "#include <png.h>"),
+    ("samples/a.cpp", "#include <kiln/dsl.h>"),
+    ("tests/jit/x_test.cpp", '#include "jit/engine.h"'),
+]
+BAD = [
+    ("runtime/array.cpp", "#include <kiln/dsl.h>"),
+    ("runtime/array.cpp", '#include "dsl/ir/ir.h"'),
+    ("runtime/array.cpp", "#include <tbb/parallel_for.h>"),
+    ("runtime/parallel.h", "#include <oneapi/tbb/parallel_for.h>"),
+    ("dsl/ir/ir.cpp", '#include "codegen/llvm/emit.h"'),
+    ("dsl/ir/ir.cpp", '#include "runtime/pool.h"'),
+    ("dsl/ir/ir.cpp", "#include <clang/AST/AST.h>"),
+    ("codegen/passes/cse.cpp", "#include <llvm/IR/IRBuilder.h>"),
+    ("codegen/passes/cse.cpp", '#include "jit/engine.h"'),
+    ("codegen/passes/cse.cpp", "#include <kiln/dsl.h>x".replace("dsl.h>x", "missing.h>")),
+    ("jit/engine.cpp", "#include <llvm-c/Core.h>"),
+    ("jit/engine.cpp", "#  include <nvrtc.h>"),
+    ("jit/engine.cpp", "#include <cuda.h>"),
+    ("jit/engine.cpp", '#include "engine.h"'),
+    ("jit/engine.cpp", '#include "tests/catch.h"'),
+    ("dsl/include/kiln/dsl.h", '#include "dsl/ir/ir.h"'),
+    ("dsl/include/kiln/dsl.h", "#include <fmt/format.h>"),
+    ("runtime/include/kiln/array.h", "#include <sys/mman.h>"),
+    ("samples/a.cpp", '#include "jit/engine.h"'),
+    ("samples/a.cpp", "#include <tbb/parallel_for.h>"),
+]
+
+
+def self_test():
+    files = {"runtime/include/kiln/array.h", "dsl/include/kiln/dsl.h", "dsl/ir/ir.h", "jit/engine.h",
+             "codegen/llvm/emit.h", "runtime/pool.h"}
+    owner = owners(files)
+    wrong = []
+    for path, line in GOOD:
+        complaint = check_line(path, line, owner, files.__contains__)
+        if complaint:
+            wrong.append(f"refused, but allowed: {path}: {line} ({complaint})")
+    for path, line in BAD:
+        if not check_line(path, line, owner, files.__contains__):
+            wrong.append(f"allowed, but forbidden: {path}: {line}")
+    return wrong, len(GOOD) + len(BAD)
+
+
+def main():
+    root = Path(sys.argv[1])
+    bad, count = self_test() if "--self-test" in sys.argv[2:] else check_tree(root)
+    print("\n".join(bad))
+    print(f"{count} checked, {len(bad)} wrong")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Shape of the repository: fixed names at the top level, files of a readable length.
+
+usage: layout.py ROOT [--self-test]
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TOP = {"dsl", "jit", "codegen", "runtime", "samples", "tests", "CMakeLists.txt", "README.md",
+       "LICENSE", "CHANGELOG.md"}
+READMES = ["runtime", "dsl", "codegen", "jit", "samples", "tests"]
+MAX_LINES = 800
+
+
+def is_ignored(root, name):
+    if name.startswith("."):
+        return True
+    run = subprocess.run(["git", "-C", str(root), "check-ignore", "-q", name], capture_output=True)
+    return run.returncode == 0 or name == "build" or name.startswith("build-")
+
+
+def check(root):
+    bad = [f"{p.name}: not one of the top level's fixed names" for p in sorted(root.iterdir())
+           if p.name not in TOP and not is_ignored(root, p.name)]
+    bad += [f"{name}: missing" for name in sorted(TOP) if not (root / name).exists()]
+    bad += [f"{folder}/README.md: missing" for folder in READMES
+            if not (root / folder / "README.md").is_file()]
+    for folder in READMES:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix not in {".h", ".cpp"} or not path.is_file():
+                continue
+            lines = path.read_text(encoding="utf-8").splitlines()
+            name = path.relative_to(root)
+            if len(lines) > MAX_LINES:
+                bad.append(f"{name}: {len(lines)} lines, more than {MAX_LINES}")
+    return bad
+
+
+def self_test():
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in TOP:
+            (root / name).mkdir() if "." not in name and name != "LICENSE" else (root / name).touch()
+        for name in READMES:
+            (root / name / "README.md").touch()
+        good = check(root)
+        (root / "extra").mkdir()
+        (root / "LICENSE").unlink()
+        (root / "jit" / "long.h").write_text("x\n" * (MAX_LINES + 1))
+        bad = check(root)
+    wrong = [f"refused, but fine: {line}" for line in good]
+    return wrong + ([] if len(bad) == 3 else [f"3 faults expected, found: {bad}"])
+
+
+def main():
+    bad = self_test() if "--self-test" in sys.argv[2:] else check(Path(sys.argv[1]).resolve())
+    print("\n".join(bad))
+    print(f"{len(bad)} wrong")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
