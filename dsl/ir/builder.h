@@ -112,6 +112,7 @@ class Builder {
     [[noreturn]] void type_error(std::string message, std::string hint = {}) const;
     void refuse_operands(Op op, std::span<const Id> operands, std::string_view wanted) const;
     Id apply_comparison(Op op, Id a, Id b);
+    Id apply_predicate(Op op, Id a);
     struct Promoted {
         DType dtype;
         bool weak;

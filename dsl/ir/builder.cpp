@@ -1,0 +1,387 @@
+#include "dsl/ir/builder.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+namespace kiln::ir {
+namespace {
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
+    return hash ^ (hash >> 29);
+}
+
+std::uint64_t hash_of(const Node& n, std::span<const Id> operands) {
+    std::uint64_t h = mix(0x243f6a8885a308d3ULL,
+                          std::uint64_t(n.kind) | std::uint64_t(n.op) << 8 | std::uint64_t(n.dtype) << 16 |
+                              std::uint64_t(n.rank) << 24 | std::uint64_t(n.fast) << 32 |
+                              std::uint64_t(n.weak) << 40);
+    h = mix(mix(h, std::uint64_t(n.aux) | std::uint64_t(n.aux2) << 32), n.imm);
+    for (const Id id : operands) h = mix(h, id);
+    return h;
+}
+
+}  // namespace
+
+Builder::Builder(std::string name) {
+    kernel_.name = std::move(name);
+    kernel_.locations.push_back({});
+    kernel_.files.emplace_back();
+}
+
+Kernel Builder::finish() {
+    assert(open_.empty());
+    return std::move(kernel_);
+}
+
+std::uint32_t Builder::add_param(Param param) {
+    kernel_.params.push_back(std::move(param));
+    return static_cast<std::uint32_t>(kernel_.params.size() - 1);
+}
+
+std::uint32_t Builder::add_slot(Slot slot) {
+    kernel_.slots.push_back(std::move(slot));
+    return static_cast<std::uint32_t>(kernel_.slots.size() - 1);
+}
+
+void Builder::set_location(const Location& where) {
+    if (where.line == 0) {
+        loc_ = 0;
+        return;
+    }
+    auto file = std::find(kernel_.files.begin() + 1, kernel_.files.end(), where.file);
+    if (file == kernel_.files.end()) file = kernel_.files.insert(file, std::string(where.file));
+    const auto index = static_cast<std::uint32_t>(file - kernel_.files.begin());
+    const auto [at, added] = location_ids_.try_emplace(std::uint64_t(index) << 32 | where.line,
+                                                       static_cast<std::uint32_t>(kernel_.locations.size()));
+    if (added) kernel_.locations.push_back({index, where.line});
+    loc_ = at->second;
+}
+
+void Builder::copy_location_tables(const Kernel& from) {
+    kernel_.files = from.files;
+    kernel_.locations = from.locations;
+    location_ids_.clear();
+    for (std::uint32_t i = 1; i < from.locations.size(); ++i)
+        location_ids_.emplace(std::uint64_t(from.locations[i].file) << 32 | from.locations[i].line, i);
+}
+
+// ------------------------------------------------------------------------------ making nodes
+
+Id Builder::make(const Node& node, std::span<const Id> operands) {
+    const auto id = static_cast<Id>(kernel_.nodes.size());
+    Node n = node;
+    n.loc = is_leaf(n.kind) ? 0 : loc_;
+    n.first_operand = operands.empty() ? 0 : static_cast<std::uint32_t>(kernel_.operands.size());
+    n.operand_count = static_cast<std::uint16_t>(operands.size());
+    kernel_.operands.insert(kernel_.operands.end(), operands.begin(), operands.end());
+    kernel_.nodes.push_back(n);
+    if (is_leaf(n.kind)) {
+        block_of_.push_back(none);
+    } else {
+        assert(!open_.empty());
+        block_of_.push_back(open_.back().block);
+        kernel_.blocks[open_.back().block].nodes.push_back(id);
+    }
+    return id;
+}
+
+Id Builder::append(Node node, std::span<const Id> operands) {
+    for (const Id operand : operands) {
+        assert(operand == none || visible(operand));
+        static_cast<void>(operand);
+    }
+    return make(node, operands);
+}
+
+Id Builder::intern(Node node, std::span<const Id> operands) {
+    const std::uint64_t hash = hash_of(node, operands);
+    const auto [first, last] = interned_.equal_range(hash);
+    for (auto it = first; it != last; ++it) {
+        const Node& have = kernel_.nodes[it->second];
+        const auto same = [&](const Node& n) {
+            return have.kind == n.kind && have.op == n.op && have.dtype == n.dtype && have.rank == n.rank &&
+                   have.fast == n.fast && have.weak == n.weak && have.aux == n.aux && have.aux2 == n.aux2 &&
+                   have.imm == n.imm && std::ranges::equal(kernel_.operands_of(have), operands);
+        };
+        const Id block = block_of_[it->second];
+        if (same(node) && (block == none || is_open_[block])) return it->second;
+    }
+    const Id id = make(node, operands);
+    interned_.emplace(hash, id);
+    return id;
+}
+
+Id Builder::constant(const Scalar& value) {
+    if (is_complex(value.dtype)) {
+        const bool wide = value.dtype == DType::c128;
+        const auto z = wide ? value.get<std::complex<double>>() : std::complex<double>(value.get<std::complex<float>>());
+        const DType part = real_type(value.dtype);
+        const auto real = constant(Scalar::of(z.real()).cast(part));
+        const auto imag = constant(Scalar::of(z.imag()).cast(part));
+        const Id parts[] = {real, imag};
+        return op(Op::make_complex, value.dtype, parts, 0, value.weak);
+    }
+    Node n;
+    n.kind = NodeKind::constant;
+    n.dtype = value.dtype;
+    n.weak = value.weak;
+    std::memcpy(&n.imm, value.bytes.data(), size_of(value.dtype));
+    return intern(n, {});
+}
+
+Id Builder::op(Op op, DType result, std::span<const Id> operands, std::uint8_t fast, bool weak) {
+    Node n;
+    n.kind = NodeKind::op;
+    n.op = op;
+    n.dtype = result;
+    n.fast = fast;
+    n.weak = weak;
+    for (const Id id : operands) n.rank = std::max(n.rank, node(id).rank);
+    return intern(n, operands);
+}
+
+Id Builder::convert(Id value, DType to, bool weak) {
+    if (node(value).dtype == to && node(value).weak == weak) return value;
+    if (node(value).kind == NodeKind::constant) {
+        Scalar s = kernel_.constant(value).cast(to);
+        s.weak = weak;
+        return constant(s);
+    }
+    Node n;
+    n.kind = NodeKind::cast;
+    n.dtype = to;
+    n.rank = node(value).rank;
+    n.weak = weak;
+    return intern(n, std::span(&value, 1));
+}
+
+Id Builder::param(std::uint32_t param) {
+    Node n;
+    n.kind = NodeKind::param;
+    n.dtype = kernel_.params[param].dtype;
+    n.weak = kernel_.params[param].weak;
+    n.aux = param;
+    return intern(n, {});
+}
+
+Id Builder::extent(std::uint32_t param, std::uint32_t dimension) {
+    Node n;
+    n.kind = NodeKind::extent;
+    n.dtype = DType::i64;
+    n.aux = param;
+    n.aux2 = dimension;
+    return intern(n, {});
+}
+
+Id Builder::index(std::uint32_t dimension) {
+    Node n;
+    n.kind = NodeKind::index;
+    n.dtype = DType::i64;
+    n.aux = dimension;
+    return intern(n, {});
+}
+
+Id Builder::load(std::uint32_t param, std::span<const Id> subscripts) {
+    Node n;
+    n.kind = NodeKind::load;
+    n.dtype = kernel_.params[param].dtype;
+    n.weak = kernel_.params[param].weak;
+    n.aux = param;
+    return append(n, subscripts);
+}
+
+Id Builder::read(std::uint32_t slot, Id position) {
+    Node n;
+    n.kind = NodeKind::read;
+    n.dtype = kernel_.slots[slot].dtype;
+    n.aux = slot;
+    return append(n, position == none ? std::span<const Id>{} : std::span<const Id>(&position, 1));
+}
+
+void Builder::store(std::uint32_t param, std::span<const Id> subscripts, Id value) {
+    assert(dtype(value) == kernel_.params[param].dtype);
+    Node n;
+    n.kind = NodeKind::store;
+    n.aux = param;
+    std::vector<Id> operands(subscripts.begin(), subscripts.end());
+    operands.push_back(value);
+    append(n, operands);
+}
+
+void Builder::write(std::uint32_t slot, Id value, Id position) {
+    assert(dtype(value) == kernel_.slots[slot].dtype);
+    Node n;
+    n.kind = NodeKind::write;
+    n.aux = slot;
+    const Id operands[] = {position, value};
+    append(n, position == none ? std::span<const Id>(operands + 1, 1) : std::span<const Id>(operands, 2));
+}
+
+Id Builder::atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts, Id value) {
+    assert(dtype(value) == kernel_.params[param].dtype);
+    Node n;
+    n.kind = NodeKind::atomic;
+    n.dtype = kernel_.params[param].dtype;
+    n.aux = param;
+    n.aux2 = static_cast<std::uint32_t>(reduction);
+    std::vector<Id> operands(subscripts.begin(), subscripts.end());
+    operands.push_back(value);
+    return append(n, operands);
+}
+
+void Builder::contribute(std::uint32_t reduction, Id value) {
+    Node n;
+    n.kind = NodeKind::contribute;
+    n.aux = reduction;
+    append(n, std::span(&value, 1));
+}
+
+void Builder::check(Check check, Id ok) {
+    Node n;
+    n.kind = NodeKind::check;
+    n.aux = static_cast<std::uint32_t>(check);
+    append(n, std::span(&ok, 1));
+}
+
+void Builder::jump(NodeKind kind) {
+    assert(kind == NodeKind::return_ || in_loop());
+    Node n;
+    n.kind = kind;
+    append(n, {});
+}
+
+Id Builder::whole(std::uint32_t param) {
+    Node n;
+    n.kind = NodeKind::whole;
+    n.dtype = kernel_.params[param].dtype;
+    n.rank = kernel_.params[param].rank;
+    n.aux = param;
+    return append(n, {});  // ordered: its elements may be stored to later
+}
+
+Id Builder::fold(Reduction reduction, Id array, std::uint64_t axes) {
+    Node n;
+    n.kind = NodeKind::fold;
+    n.dtype = dtype(array);
+    n.rank = static_cast<std::uint8_t>(node(array).rank - std::popcount(axes));
+    n.aux = static_cast<std::uint32_t>(reduction);
+    n.imm = axes;
+    return append(n, std::span(&array, 1));
+}
+
+void Builder::assign(std::uint32_t param, Id value) {
+    assert(dtype(value) == kernel_.params[param].dtype);
+    Node n;
+    n.kind = NodeKind::assign;
+    n.aux = param;
+    append(n, std::span(&value, 1));
+}
+
+// -------------------------------------------------------------------------------- structure
+
+Id Builder::new_block() {
+    kernel_.blocks.emplace_back();
+    is_open_.push_back(false);
+    return static_cast<Id>(kernel_.blocks.size() - 1);
+}
+
+void Builder::open(Opened what, Id owner) {
+    const Id block = new_block();
+    is_open_[block] = true;
+    open_.push_back({what, block, owner});
+}
+
+void Builder::begin_prologue() {
+    assert(open_.empty() && kernel_.prologue == none);
+    open(Opened::prologue, none);
+    kernel_.prologue = open_.back().block;
+}
+
+void Builder::begin_stage(std::span<const Id> extents, bool parallel) {
+    assert(open_.empty());
+    open(Opened::stage, none);
+    Stage stage;
+    stage.extents.assign(extents.begin(), extents.end());
+    stage.body = open_.back().block;
+    stage.parallel = parallel;
+    stage.loc = loc_;
+    kernel_.stages.push_back(std::move(stage));
+}
+
+std::uint32_t Builder::add_reduction(StageReduction reduction) {
+    assert(!open_.empty() && open_.front().what == Opened::stage);
+    auto& reductions = kernel_.stages.back().reductions;
+    reductions.push_back(reduction);
+    return static_cast<std::uint32_t>(reductions.size() - 1);
+}
+
+void Builder::begin_branch(Id condition) {
+    assert(is_bool(dtype(condition)));
+    Node n;
+    n.kind = NodeKind::branch;
+    n.aux2 = none;
+    const Id id = append(n, std::span(&condition, 1));
+    open(Opened::then_block, id);
+    kernel_.nodes[id].aux = open_.back().block;
+}
+
+void Builder::begin_else() {
+    assert(!open_.empty() && open_.back().what == Opened::then_block);
+    const Id id = open_.back().owner;
+    is_open_[open_.back().block] = false;
+    open_.pop_back();
+    open(Opened::else_block, id);
+    kernel_.nodes[id].aux2 = open_.back().block;
+}
+
+Id Builder::begin_loop(Id begin, Id end, Id step) {
+    Node n;
+    n.kind = NodeKind::loop;
+    n.dtype = DType::i64;
+    const Id operands[] = {begin, end, step};
+    const Id id = append(n, operands);
+    open(Opened::loop, id);
+    kernel_.nodes[id].aux = open_.back().block;
+    return id;
+}
+
+void Builder::begin_while_condition() {
+    Node n;
+    n.kind = NodeKind::loop_while;
+    const Id condition = none;  // known when the condition's block is closed
+    const Id id = append(n, std::span(&condition, 1));
+    open(Opened::while_condition, id);
+    kernel_.nodes[id].aux = open_.back().block;
+}
+
+void Builder::begin_while_body(Id condition) {
+    assert(!open_.empty() && open_.back().what == Opened::while_condition);
+    assert(is_bool(dtype(condition)) && visible(condition));
+    const Id id = open_.back().owner;
+    kernel_.operands[kernel_.nodes[id].first_operand] = condition;
+    is_open_[open_.back().block] = false;
+    open_.pop_back();
+    open(Opened::while_body, id);
+    kernel_.nodes[id].aux2 = open_.back().block;
+}
+
+void Builder::end() {
+    assert(!open_.empty() && open_.back().what != Opened::while_condition);
+    is_open_[open_.back().block] = false;
+    open_.pop_back();
+}
+
+bool Builder::in_loop() const {
+    return std::ranges::any_of(
+        open_, [](const Open& o) { return o.what == Opened::loop || o.what == Opened::while_body; });
+}
+
+bool Builder::visible(Id value) const {
+    const Node& n = kernel_.nodes[value];
+    if (is_leaf(n.kind)) return true;
+    return is_open_[n.kind == NodeKind::loop ? n.aux : block_of_[value]];
+}
+
+}  // namespace kiln::ir
