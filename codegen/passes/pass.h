@@ -2,6 +2,8 @@
 #pragma once
 #include "dsl/ir/ir.h"
 
+#include <kiln/remark.h>
+
 #include <functional>
 
 namespace kiln::codegen {
@@ -9,13 +11,6 @@ namespace kiln::codegen {
 struct PassOptions {
     bool checked = false;
     bool verify = false;  ///< verify after every pass; a failure throws Error internal
-};
-
-/// A note to the user about what was or was not done, in the user's lines and names.
-struct Remark {
-    std::string file;
-    std::uint32_t line = 0;
-    std::string text;
 };
 
 struct PassContext {

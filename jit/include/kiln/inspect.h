@@ -1,6 +1,7 @@
 // What kiln shows of its work: generated texts, remarks, counters.
 #pragma once
 #include <kiln/error.h>
+#include <kiln/remark.h>
 
 #include <cstdint>
 #include <string>
@@ -19,13 +20,6 @@ enum class Artifact : std::uint8_t {
     ptx,       ///< PTX, compiled by NVRTC (no GPU needed)
 };
 
-/// A note on what was or was not done, with the user's line.
-struct Remark {
-    std::string file;
-    std::uint32_t line = 0;
-    std::string text;
-};
-
 /// Counters of one ufunc, or of the process (`kiln::stats()`).
 struct Stats {
     std::uint64_t compiles = 0;  ///< kernels compiled
@@ -42,5 +36,9 @@ struct Stats {
         return trace_ms + passes_ms + load_ms + emit_ms + optimize_ms + codegen_ms + link_ms;
     }
 };
+
+/// The counters of all ufuncs of this process so far. `compiles` counts machine code that was made:
+/// ufuncs that come to equal code share one compile. Calls through `bind` handles are not counted.
+Stats stats();
 
 }  // namespace kiln
