@@ -297,7 +297,9 @@ class Array {
     void assign(const Array& source, Casting casting = Casting::unsafe,
                 Location where = std::source_location::current()) const;
 
-    /// Byte strides of a C-ordered array; shape error if the size overflows.
+    /// Byte strides of a C-ordered or a Fortran-ordered array; shape error if the size overflows.
+    static Shape f_strides(const Shape& shape, std::size_t item_size,
+                           Location where = std::source_location::current());
     static Shape c_strides(const Shape& shape, std::size_t item_size,
                            Location where = std::source_location::current());
 
@@ -325,6 +327,8 @@ class Array {
     DType dtype_ = DType::f64;
     bool writeable_ = true;
 
+    enum class Content : std::uint8_t { uninitialised, zero };
+    static Array make(const Shape& shape, DType dtype, bool fortran, Content content, Location where);
     friend Array empty(const Shape& shape, DType dtype, Order order, Location where);
     friend Array zeros(const Shape& shape, DType dtype, Order order, Location where);
 };

@@ -20,8 +20,8 @@ struct MemoryStats {
 MemoryStats memory_stats();
 
 /// Bounds bytes_in_use; 0 (the default) is no bound. An allocation that would exceed it throws a
-/// usage error that names the size asked for, the bytes in use and the limit. The cache counts too,
-/// but is given back before an allocation fails.
+/// usage error that names the size asked for, the bytes in use and the limit. New memory is asked
+/// from the system only after the cache has been given back as far as the limit needs.
 void set_memory_limit(std::size_t bytes);
 std::size_t memory_limit();
 
@@ -30,8 +30,8 @@ std::size_t memory_limit();
 void trim_memory();
 
 /// `bytes` of uninitialised memory, aligned to 64 bytes (to 2 MiB from 1 MiB on). Zero bytes give
-/// a valid pointer too. Throws a usage error over the memory limit, and std::bad_alloc where the
-/// operating system has no more.
+/// a valid pointer too. Over the memory limit, or where the operating system has no more: a usage
+/// error that names the size.
 void* allocate(std::size_t bytes, Location where = std::source_location::current());
 /// The same, all zero: cheaper than clearing, since fresh pages are zero already.
 void* allocate_zeroed(std::size_t bytes, Location where = std::source_location::current());

@@ -1,0 +1,238 @@
+// Array: making, copying, converting and writing elements.
+#include <kiln/array.h>
+#include <kiln/memory.h>
+
+#include "runtime/cast.h"
+#include "runtime/strided.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace kiln {
+
+namespace {
+
+struct BlockDeleter {
+    std::size_t bytes;
+    void operator()(void* block) const noexcept { deallocate(block, bytes); }
+};
+
+void check_cast(DType from, DType to, Casting casting, Location where) {
+    if (can_cast(from, to, casting)) return;
+    throw Error(ErrorKind::type,
+                "cannot cast " + std::string(name(from)) + " to " + std::string(name(to)) + " under casting '" +
+                    std::string(name(casting)) + "'",
+                where, "Casting::unsafe allows it");
+}
+
+void check_no_zero_stride(const Array& array, Location where) {
+    for (int d = 0; d < array.rank(); ++d) {
+        if (array.extent(d) > 1 && array.stride(d) == 0 && array.size() != 0) {
+            throw Error(ErrorKind::usage,
+                        "cannot write to an array of shape " + to_string(array.shape()) + " whose stride along axis " +
+                            std::to_string(d) + " is zero",
+                        where, "several elements share one address; copy() separates them");
+        }
+    }
+}
+
+/// Converts element by element; the shapes are equal and the memory is disjoint.
+void copy_elements(const Array& to, const Array& from) {
+    const detail::CastRow row = detail::cast_row(from.dtype(), to.dtype());
+    detail::StridedLoop<2>(to.shape(), {to.data(), from.data()}, {to.strides(), from.strides()})
+        .run([&](const auto& at, const auto& strides, std::int64_t n) {
+            row(at[0], strides[0], at[1], strides[1], n);
+        });
+}
+
+}  // namespace
+
+Array Array::of(const Scalar& value, Location where) {
+    return copy_of_bytes(value.bytes.data(), value.dtype, Shape{}, where);
+}
+
+Array Array::copy_of_bytes(const void* values, DType dtype, const Shape& shape, Location where) {
+    const Array result = kiln::empty(shape, dtype, Order::c, where);
+    if (result.size() != 0) std::memcpy(result.data(), values, static_cast<std::size_t>(result.nbytes()));
+    return result;
+}
+
+Array Array::copy(Order order, Location where) const {
+    const Array result = empty_like(*this, dtype_, order, where);
+    copy_elements(result, *this);
+    return result;
+}
+
+Array Array::astype(DType dtype, Casting casting, Order order, Location where) const {
+    check_cast(dtype_, dtype, casting, where);
+    const Array result = empty_like(*this, dtype, order, where);
+    copy_elements(result, *this);
+    return result;
+}
+
+Array Array::contiguous(Location where) const {
+    return is_contiguous() && is_aligned() ? *this : copy(Order::c, where);
+}
+
+void Array::fill(const Scalar& value, Location where) const {
+    check_writeable(where);
+    check_no_zero_stride(*this, where);
+    Scalar converted = value.cast(dtype_);
+    const detail::CastRow row = detail::cast_row(dtype_, dtype_);
+    detail::StridedLoop<1>(shape_, {data_}, {strides_}).run([&](const auto& at, const auto& strides, std::int64_t n) {
+        row(at[0], strides[0], converted.bytes.data(), 0, n);
+    });
+}
+
+void Array::assign(const Array& source, Casting casting, Location where) const {
+    check_writeable(where);
+    check_cast(source.dtype(), dtype_, casting, where);
+    check_no_zero_stride(*this, where);
+    if (exactly_same(*this, source)) return;
+    // Before the copy of an overlapping source: a small one need not be stretched in memory.
+    const Array disjoint = may_share_memory(*this, source) ? source.copy(Order::keep, where) : source;
+    copy_elements(*this, disjoint.broadcast_to(shape_, where));
+}
+
+// -- factories -------------------------------------------------------------------------------
+
+Array Array::make(const Shape& shape, DType dtype, bool fortran, Content content, Location where) {
+    Array result;
+    result.dtype_ = dtype;
+    result.shape_ = shape;
+    result.strides_ = fortran ? f_strides(shape, size_of(dtype), where) : c_strides(shape, size_of(dtype), where);
+    result.size_ = 1;
+    for (const std::int64_t extent : shape) result.size_ *= extent;
+    const auto bytes = static_cast<std::size_t>(result.nbytes());
+    void* const block = content == Content::zero ? allocate_zeroed(bytes, where) : allocate(bytes, where);
+    result.data_ = static_cast<std::byte*>(block);
+    // If the control block cannot be had, reset calls the deleter.
+    result.owner_.reset(block, BlockDeleter{bytes});
+    return result;
+}
+
+Array empty(const Shape& shape, DType dtype, Order order, Location where) {
+    return Array::make(shape, dtype, order == Order::fortran, Array::Content::uninitialised, where);
+}
+
+Array zeros(const Shape& shape, DType dtype, Order order, Location where) {
+    return Array::make(shape, dtype, order == Order::fortran, Array::Content::zero, where);
+}
+
+Array ones(const Shape& shape, DType dtype, Order order, Location where) {
+    const Array result = empty(shape, dtype, order, where);
+    result.fill(1, where);
+    return result;
+}
+
+Array full(const Shape& shape, const Scalar& value, Location where) {
+    const Array result = empty(shape, value.dtype, Order::c, where);
+    result.fill(value, where);
+    return result;
+}
+
+Array empty_like(const Array& like, std::optional<DType> dtype, Order order, Location where) {
+    const DType type = dtype.value_or(like.dtype());
+    const Shape& shape = like.shape();
+    if (order != Order::keep || like.is_contiguous()) {
+        const bool fortran = order == Order::fortran ||
+                             (order == Order::any && like.is_fortran() && !like.is_contiguous());
+        return empty(shape, type, fortran ? Order::fortran : Order::c, where);
+    }
+    // The axes from the outermost in memory to the innermost, by insertion sort. Axes of extent 1
+    // have no place of their own, so they are passed over.
+    Shape axes;
+    for (int d = 0; d < shape.rank(); ++d) {
+        int place = d;
+        for (int k = d; k-- > 0;) {
+            const int outer = static_cast<int>(axes[k]);
+            if (shape[outer] == 1 || shape[d] == 1) continue;
+            if (std::abs(like.stride(outer)) >= std::abs(like.stride(d))) break;
+            place = k;
+        }
+        axes.insert(place, d);
+    }
+    Shape extents = axes, inverse = axes;
+    for (int k = 0; k < axes.rank(); ++k) {
+        extents[k] = shape[static_cast<int>(axes[k])];
+        inverse[static_cast<int>(axes[k])] = k;
+    }
+    return empty(extents, type, Order::c, where).transpose(inverse, where);
+}
+
+namespace {
+
+/// A rank-1 array of make(i) converted to `dtype`.
+template <class Make> Array generate(std::int64_t n, DType dtype, Location where, Make make) {
+    const Array result = empty(Shape(n), dtype, Order::c, where);
+    visit_dtype(dtype, [&](auto type) {
+        using T = typename decltype(type)::type;
+        T* const elements = reinterpret_cast<T*>(result.data());
+        for (std::int64_t i = 0; i < n; ++i) elements[i] = convert<T>(make(i));
+    });
+    return result;
+}
+
+void check_step(bool is_zero, Location where) {
+    if (is_zero) throw Error(ErrorKind::usage, "arange step cannot be zero", where);
+}
+
+}  // namespace
+
+namespace detail {
+
+Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype, Location where) {
+    check_step(step == 0, where);
+    // Distances of 64-bit numbers need 65 bits; magnitudes fit in 64 unsigned ones.
+    const bool forward = step > 0;
+    std::uint64_t count = 0;
+    if (forward ? stop > start : stop < start) {
+        const auto from = static_cast<std::uint64_t>(start), to = static_cast<std::uint64_t>(stop);
+        const std::uint64_t distance = forward ? to - from : from - to;
+        const std::uint64_t pace = forward ? static_cast<std::uint64_t>(step) : 0 - static_cast<std::uint64_t>(step);
+        count = (distance - 1) / pace + 1;
+    }
+    if (count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+        throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
+    }
+    return generate(static_cast<std::int64_t>(count), dtype, where, [&](std::int64_t i) {
+        return static_cast<std::int64_t>(static_cast<std::uint64_t>(start) +
+                                         static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(step));
+    });
+}
+
+Array arange_real(double start, double stop, double step, DType dtype, Location where) {
+    check_step(step == 0, where);
+    const double count = std::ceil((stop - start) / step);
+    if (!std::isfinite(start) || std::isnan(stop) || std::isnan(step) || !std::isfinite(count)) {
+        throw Error(ErrorKind::usage, "arange needs finite values", where);
+    }
+    if (count >= 0x1p63) throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
+    // NumPy's spacing: the difference of the first two elements as they are rounded.
+    const double spacing = (start + step) - start;
+    return generate(static_cast<std::int64_t>(std::max(count, 0.0)), dtype, where,
+                    [&](std::int64_t i) { return start + static_cast<double>(i) * spacing; });
+}
+
+}  // namespace detail
+
+Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType dtype, Location where) {
+    if (n < 0) {
+        throw Error(ErrorKind::usage, "linspace of " + std::to_string(n) + " values: the number cannot be negative",
+                    where);
+    }
+    const double intervals = static_cast<double>(endpoint ? n - 1 : n);
+    const double distance = stop - start;
+    const double step = distance / intervals;
+    return generate(n, dtype, where, [&](std::int64_t i) {
+        if (i == 0) return start;
+        if (endpoint && i == n - 1) return stop;
+        // A step that underflows to zero would lose the distance.
+        const double offset = step == 0 ? static_cast<double>(i) / intervals * distance : static_cast<double>(i) * step;
+        return offset + start;
+    });
+}
+
+}  // namespace kiln
