@@ -32,7 +32,9 @@ Range resolve(const Slice& slice, std::int64_t extent) {
         if (at < 0) at += extent;  // cannot overflow: the signs differ
         return std::clamp(at, lowest, highest);
     };
-    const std::int64_t start = slice.start ? place(*slice.start) : slice.step < 0 ? highest : lowest;
+    const std::int64_t start = slice.start      ? place(*slice.start)
+                               : slice.step < 0 ? highest
+                                                : lowest;
     const std::int64_t stop = slice.stop ? place(*slice.stop) : slice.step < 0 ? lowest : highest;
     if (slice.step > 0) {
         return {start, stop > start ? (stop - start - 1) / slice.step + 1 : 0};
@@ -112,11 +114,13 @@ Shape Array::f_strides(const Shape& shape, std::size_t item_size, Location where
     return strides;
 }
 
-Array Array::from_memory(const void* data, DType dtype, const Shape& shape, const Shape& byte_strides,
-                         std::shared_ptr<void> owner, bool writeable, Location where) {
+Array Array::from_memory(const void* data, DType dtype, const Shape& shape,
+                         const Shape& byte_strides, std::shared_ptr<void> owner, bool writeable,
+                         Location where) {
     if (shape.rank() != byte_strides.rank()) {
         throw Error(ErrorKind::shape,
-                    "shape " + to_string(shape) + " and strides " + to_string(byte_strides) + " differ in rank",
+                    "shape " + to_string(shape) + " and strides " + to_string(byte_strides) +
+                        " differ in rank",
                     where);
     }
     c_strides(shape, size_of(dtype), where);  // checks the size
@@ -137,14 +141,16 @@ Array Array::from_memory(const void* data, DType dtype, const Shape& shape, cons
 // -- checks ----------------------------------------------------------------------------------
 
 void Array::throw_ragged_rows(std::size_t first, std::size_t other, Location where) {
-    throw Error(ErrorKind::shape,
-                "rows of different lengths: " + std::to_string(first) + " and " + std::to_string(other), where);
+    throw Error(
+        ErrorKind::shape,
+        "rows of different lengths: " + std::to_string(first) + " and " + std::to_string(other),
+        where);
 }
 
 void Array::throw_wrong_size(std::int64_t size, const Shape& shape, Location where) {
     throw Error(ErrorKind::shape,
-                std::to_string(size) + " values do not fill shape " + to_string(shape) + " of size " +
-                    std::to_string(element_count(shape, where)),
+                std::to_string(size) + " values do not fill shape " + to_string(shape) +
+                    " of size " + std::to_string(element_count(shape, where)),
                 where);
 }
 
@@ -152,27 +158,30 @@ void Array::throw_bad_view(DType dtype, int rank, bool reads_only, Location wher
     check_dtype(dtype, where);
     if (rank != this->rank()) {
         throw Error(ErrorKind::shape,
-                    "the array has rank " + std::to_string(this->rank()) + " (shape " + to_string(shape_) +
-                        "), not rank " + std::to_string(rank),
+                    "the array has rank " + std::to_string(this->rank()) + " (shape " +
+                        to_string(shape_) + "), not rank " + std::to_string(rank),
                     where);
     }
     if (!reads_only) check_writeable(where);
-    throw Error(ErrorKind::usage, "the memory of the array is not aligned for " + std::string(name(dtype)), where,
+    throw Error(ErrorKind::usage,
+                "the memory of the array is not aligned for " + std::string(name(dtype)), where,
                 "copy() gives an aligned array");
 }
 
 void Array::check_dtype(DType dtype, Location where) const {
     if (dtype == dtype_) return;
-    throw Error(ErrorKind::type,
-                "the array holds " + std::string(name(dtype_)) + ", not " + std::string(name(dtype)), where,
-                "astype() converts");
+    throw Error(
+        ErrorKind::type,
+        "the array holds " + std::string(name(dtype_)) + ", not " + std::string(name(dtype)), where,
+        "astype() converts");
 }
 
 void Array::check_contiguous(Location where) const {
     if (is_contiguous()) return;
     throw Error(ErrorKind::usage,
-                "the array is not contiguous: shape " + to_string(shape_) + ", strides " + to_string(strides_), where,
-                "contiguous() copies where needed");
+                "the array is not contiguous: shape " + to_string(shape_) + ", strides " +
+                    to_string(strides_),
+                where, "contiguous() copies where needed");
 }
 
 void Array::check_writeable(Location where) const {
@@ -194,8 +203,10 @@ std::byte* Array::element(const Shape& index, Location where) const {
     std::byte* at = data_;
     bool inside = index.rank() == rank();
     if (!inside) {
-        throw Error(ErrorKind::shape,
-                    "index " + to_string(index) + " has another rank than shape " + to_string(shape_), where);
+        throw Error(
+            ErrorKind::shape,
+            "index " + to_string(index) + " has another rank than shape " + to_string(shape_),
+            where);
     }
     for (int d = 0; d < rank(); ++d) inside = inside && index[d] >= 0 && index[d] < shape_[d];
     if (!inside) detail::throw_out_of_bounds(index, shape_, where);
@@ -213,7 +224,8 @@ Scalar Array::scalar_at(const Shape& index, Location where) const {
 
 Scalar Array::item(Location where) const {
     if (size_ != 1) {
-        throw Error(ErrorKind::shape, "item() needs an array of size 1, not of shape " + to_string(shape_), where);
+        throw Error(ErrorKind::shape,
+                    "item() needs an array of size 1, not of shape " + to_string(shape_), where);
     }
     return scalar_at(Shape::filled(rank(), 0), where);
 }
@@ -238,8 +250,8 @@ Array Array::index(int axis, std::int64_t i, Location where) const {
     const std::int64_t extent = shape_[axis];
     if (i < -extent || i >= extent) {
         throw Error(ErrorKind::bounds,
-                    "index " + std::to_string(i) + " is out of bounds for axis " + std::to_string(axis) +
-                        " of shape " + to_string(shape_),
+                    "index " + std::to_string(i) + " is out of bounds for axis " +
+                        std::to_string(axis) + " of shape " + to_string(shape_),
                     where);
     }
     Array result = *this;
@@ -250,14 +262,15 @@ Array Array::index(int axis, std::int64_t i, Location where) const {
     return result;
 }
 
-Array Array::operator()(Subscript a, Subscript b, Subscript c, Subscript d, Subscript e, Subscript f, Subscript g,
-                        Subscript h) const {
+Array Array::operator()(Subscript a, Subscript b, Subscript c, Subscript d, Subscript e,
+                        Subscript f, Subscript g, Subscript h) const {
     Array result = *this;
     int axis = 0, given = 0;
     for (const Subscript* subscript : {&a, &b, &c, &d, &e, &f, &g, &h}) {
         if (subscript->kind == Subscript::Kind::absent) break;
         if (++given > rank()) {
-            throw Error(ErrorKind::shape, "too many subscripts for an array of shape " + to_string(shape_),
+            throw Error(ErrorKind::shape,
+                        "too many subscripts for an array of shape " + to_string(shape_),
                         subscript->where);
         }
         if (subscript->kind == Subscript::Kind::index) {
@@ -282,14 +295,17 @@ Array Array::transpose(const Shape& permutation, Location where) const {
     bool valid = permutation.rank() == rank();
     for (int d = 0; valid && d < rank(); ++d) {
         const std::int64_t axis = permutation[d] < 0 ? permutation[d] + rank() : permutation[d];
-        valid = axis >= 0 && axis < rank() && !std::exchange(seen[static_cast<std::size_t>(axis)], true);
+        valid = axis >= 0 && axis < rank() &&
+                !std::exchange(seen[static_cast<std::size_t>(axis)], true);
         if (!valid) break;
         result.shape_[d] = shape_[static_cast<int>(axis)];
         result.strides_[d] = strides_[static_cast<int>(axis)];
     }
     if (!valid) {
         throw Error(ErrorKind::shape,
-                    to_string(permutation) + " is not a permutation of the axes of shape " + to_string(shape_), where);
+                    to_string(permutation) + " is not a permutation of the axes of shape " +
+                        to_string(shape_),
+                    where);
     }
     return result;
 }
@@ -300,7 +316,8 @@ Array Array::reshape(const Shape& shape, Location where) const {
     for (int d = 0; d < shape.rank(); ++d) {
         if (shape[d] != -1) continue;
         if (inferred >= 0) {
-            throw Error(ErrorKind::shape, "only one extent may be -1 in " + to_string(shape), where);
+            throw Error(ErrorKind::shape, "only one extent may be -1 in " + to_string(shape),
+                        where);
         }
         inferred = d;
         target[d] = 1;
@@ -309,8 +326,9 @@ Array Array::reshape(const Shape& shape, Location where) const {
     if (inferred >= 0 && known != 0 && size_ % known == 0) target[inferred] = size_ / known;
     if (inferred >= 0 ? known == 0 || size_ % known != 0 : known != size_) {
         throw Error(ErrorKind::shape,
-                    "cannot reshape " + to_string(shape_) + " of size " + std::to_string(size_) + " to " +
-                        to_string(shape) + (inferred < 0 ? " of size " + std::to_string(known) : std::string()),
+                    "cannot reshape " + to_string(shape_) + " of size " + std::to_string(size_) +
+                        " to " + to_string(shape) +
+                        (inferred < 0 ? " of size " + std::to_string(known) : std::string()),
                     where);
     }
     Array result = *this;
@@ -319,7 +337,8 @@ Array Array::reshape(const Shape& shape, Location where) const {
         result.strides_ = c_strides(target, item_size(), where);
         return result;
     }
-    const auto strides = reshape_strides(shape_, strides_, target, static_cast<std::int64_t>(item_size()));
+    const auto strides =
+        reshape_strides(shape_, strides_, target, static_cast<std::int64_t>(item_size()));
     if (!strides) return copy(Order::c, where).reshape(target, where);
     result.strides_ = *strides;
     return result;
@@ -350,8 +369,8 @@ Array Array::squeeze(int axis, Location where) const {
     axis = normalize_axis(axis, where);
     if (shape_[axis] != 1) {
         throw Error(ErrorKind::shape,
-                    "cannot squeeze axis " + std::to_string(axis) + " of shape " + to_string(shape_) +
-                        ": its extent is not 1",
+                    "cannot squeeze axis " + std::to_string(axis) + " of shape " +
+                        to_string(shape_) + ": its extent is not 1",
                     where);
     }
     return index(axis, 0, where);
@@ -361,7 +380,8 @@ Array Array::expand_dims(int axis, Location where) const {
     const int position = axis < 0 ? axis + rank() + 1 : axis;
     if (position < 0 || position > rank()) {
         throw Error(ErrorKind::shape,
-                    "axis " + std::to_string(axis) + " is out of range for a new axis of an array of rank " +
+                    "axis " + std::to_string(axis) +
+                        " is out of range for a new axis of an array of rank " +
                         std::to_string(rank()),
                     where);
     }
@@ -370,8 +390,9 @@ Array Array::expand_dims(int axis, Location where) const {
     }
     Array result = *this;
     // As long as the axis after it, so that C-contiguous memory still looks so to strict readers.
-    const std::int64_t stride = position < rank() ? strides_[position] * std::max<std::int64_t>(shape_[position], 1)
-                                                  : static_cast<std::int64_t>(item_size());
+    const std::int64_t stride =
+        position < rank() ? strides_[position] * std::max<std::int64_t>(shape_[position], 1)
+                          : static_cast<std::int64_t>(item_size());
     result.shape_.insert(position, 1);
     result.strides_.insert(position, stride);
     return result;
@@ -411,7 +432,8 @@ bool may_share_memory(const Array& a, const Array& b) {
 }
 
 bool exactly_same(const Array& a, const Array& b) {
-    return a.data() == b.data() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
+    return a.data() == b.data() && a.dtype() == b.dtype() && a.shape() == b.shape() &&
+           a.strides() == b.strides();
 }
 
 bool has_internal_overlap(const Array& a) {

@@ -22,8 +22,8 @@ struct BlockDeleter {
 void check_cast(DType from, DType to, Casting casting, Location where) {
     if (can_cast(from, to, casting)) return;
     throw Error(ErrorKind::type,
-                "cannot cast " + std::string(name(from)) + " to " + std::string(name(to)) + " under casting '" +
-                    std::string(name(casting)) + "'",
+                "cannot cast " + std::string(name(from)) + " to " + std::string(name(to)) +
+                    " under casting '" + std::string(name(casting)) + "'",
                 where, "Casting::unsafe allows it");
 }
 
@@ -31,8 +31,8 @@ void check_no_zero_stride(const Array& array, Location where) {
     for (int d = 0; d < array.rank(); ++d) {
         if (array.extent(d) > 1 && array.stride(d) == 0 && array.size() != 0) {
             throw Error(ErrorKind::usage,
-                        "cannot write to an array of shape " + to_string(array.shape()) + " whose stride along axis " +
-                            std::to_string(d) + " is zero",
+                        "cannot write to an array of shape " + to_string(array.shape()) +
+                            " whose stride along axis " + std::to_string(d) + " is zero",
                         where, "several elements share one address; copy() separates them");
         }
     }
@@ -55,7 +55,8 @@ Array Array::of(const Scalar& value, Location where) {
 
 Array Array::copy_of_bytes(const void* values, DType dtype, const Shape& shape, Location where) {
     const Array result = kiln::empty(shape, dtype, Order::c, where);
-    if (result.size() != 0) std::memcpy(result.data(), values, static_cast<std::size_t>(result.nbytes()));
+    if (result.size() != 0)
+        std::memcpy(result.data(), values, static_cast<std::size_t>(result.nbytes()));
     return result;
 }
 
@@ -81,9 +82,10 @@ void Array::fill(const Scalar& value, Location where) const {
     check_no_zero_stride(*this, where);
     Scalar converted = value.cast(dtype_);
     const detail::CastRow row = detail::cast_row(dtype_, dtype_);
-    detail::StridedLoop<1>(shape_, {data_}, {strides_}).run([&](const auto& at, const auto& strides, std::int64_t n) {
-        row(at[0], strides[0], converted.bytes.data(), 0, n);
-    });
+    detail::StridedLoop<1>(shape_, {data_}, {strides_})
+        .run([&](const auto& at, const auto& strides, std::int64_t n) {
+            row(at[0], strides[0], converted.bytes.data(), 0, n);
+        });
 }
 
 void Array::assign(const Array& source, Casting casting, Location where) const {
@@ -92,7 +94,8 @@ void Array::assign(const Array& source, Casting casting, Location where) const {
     check_no_zero_stride(*this, where);
     if (exactly_same(*this, source)) return;
     // Before the copy of an overlapping source: a small one need not be stretched in memory.
-    const Array disjoint = may_share_memory(*this, source) ? source.copy(Order::keep, where) : source;
+    const Array disjoint =
+        may_share_memory(*this, source) ? source.copy(Order::keep, where) : source;
     copy_elements(*this, disjoint.broadcast_to(shape_, where));
 }
 
@@ -102,11 +105,13 @@ Array Array::make(const Shape& shape, DType dtype, bool fortran, Content content
     Array result;
     result.dtype_ = dtype;
     result.shape_ = shape;
-    result.strides_ = fortran ? f_strides(shape, size_of(dtype), where) : c_strides(shape, size_of(dtype), where);
+    result.strides_ =
+        fortran ? f_strides(shape, size_of(dtype), where) : c_strides(shape, size_of(dtype), where);
     result.size_ = 1;
     for (const std::int64_t extent : shape) result.size_ *= extent;
     const auto bytes = static_cast<std::size_t>(result.nbytes());
-    void* const block = content == Content::zero ? allocate_zeroed(bytes, where) : allocate(bytes, where);
+    void* const block =
+        content == Content::zero ? allocate_zeroed(bytes, where) : allocate(bytes, where);
     result.data_ = static_cast<std::byte*>(block);
     // If the control block cannot be had, reset calls the deleter.
     result.owner_.reset(block, BlockDeleter{bytes});
@@ -183,7 +188,8 @@ void check_step(bool is_zero, Location where) {
 
 namespace detail {
 
-Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype, Location where) {
+Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype,
+                     Location where) {
     check_step(step == 0, where);
     // Distances of 64-bit numbers need 65 bits; magnitudes fit in 64 unsigned ones.
     const bool forward = step > 0;
@@ -191,7 +197,8 @@ Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, D
     if (forward ? stop > start : stop < start) {
         const auto from = static_cast<std::uint64_t>(start), to = static_cast<std::uint64_t>(stop);
         const std::uint64_t distance = forward ? to - from : from - to;
-        const std::uint64_t pace = forward ? static_cast<std::uint64_t>(step) : 0 - static_cast<std::uint64_t>(step);
+        const std::uint64_t pace =
+            forward ? static_cast<std::uint64_t>(step) : 0 - static_cast<std::uint64_t>(step);
         count = (distance - 1) / pace + 1;
     }
     if (count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
@@ -199,7 +206,8 @@ Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, D
     }
     return generate(static_cast<std::int64_t>(count), dtype, where, [&](std::int64_t i) {
         return static_cast<std::int64_t>(static_cast<std::uint64_t>(start) +
-                                         static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(step));
+                                         static_cast<std::uint64_t>(i) *
+                                             static_cast<std::uint64_t>(step));
     });
 }
 
@@ -209,7 +217,8 @@ Array arange_real(double start, double stop, double step, DType dtype, Location 
     if (!std::isfinite(start) || std::isnan(stop) || std::isnan(step) || !std::isfinite(count)) {
         throw Error(ErrorKind::usage, "arange needs finite values", where);
     }
-    if (count >= 0x1p63) throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
+    if (count >= 0x1p63)
+        throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
     // NumPy's spacing: the difference of the first two elements as they are rounded.
     const double spacing = (start + step) - start;
     return generate(static_cast<std::int64_t>(std::max(count, 0.0)), dtype, where,
@@ -218,9 +227,11 @@ Array arange_real(double start, double stop, double step, DType dtype, Location 
 
 }  // namespace detail
 
-Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType dtype, Location where) {
+Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType dtype,
+               Location where) {
     if (n < 0) {
-        throw Error(ErrorKind::usage, "linspace of " + std::to_string(n) + " values: the number cannot be negative",
+        throw Error(ErrorKind::usage,
+                    "linspace of " + std::to_string(n) + " values: the number cannot be negative",
                     where);
     }
     const double intervals = static_cast<double>(endpoint ? n - 1 : n);
@@ -230,7 +241,8 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
         if (i == 0) return start;
         if (endpoint && i == n - 1) return stop;
         // A step that underflows to zero would lose the distance.
-        const double offset = step == 0 ? static_cast<double>(i) / intervals * distance : static_cast<double>(i) * step;
+        const double offset = step == 0 ? static_cast<double>(i) / intervals * distance
+                                        : static_cast<double>(i) * step;
         return offset + start;
     });
 }

@@ -16,15 +16,16 @@ template <class T> T load(const std::byte* at) {
 }
 
 template <class To, class From>
-void convert_row(std::byte* to, std::int64_t to_stride, const std::byte* from, std::int64_t from_stride,
-                 std::int64_t n) {
+void convert_row(std::byte* to, std::int64_t to_stride, const std::byte* from,
+                 std::int64_t from_stride, std::int64_t n) {
     const auto one = [](std::byte* target, const std::byte* source) {
         const To value = convert<To>(load<From>(source));
         std::memcpy(target, &value, sizeof value);
     };
     if (to_stride == sizeof(To) && from_stride == sizeof(From)) {  // constant strides vectorise
         for (std::int64_t i = 0; i < n; ++i) {
-            one(to + i * static_cast<std::int64_t>(sizeof(To)), from + i * static_cast<std::int64_t>(sizeof(From)));
+            one(to + i * static_cast<std::int64_t>(sizeof(To)),
+                from + i * static_cast<std::int64_t>(sizeof(From)));
         }
     } else {
         for (std::int64_t i = 0; i < n; ++i) one(to + i * to_stride, from + i * from_stride);
@@ -32,9 +33,10 @@ void convert_row(std::byte* to, std::int64_t to_stride, const std::byte* from, s
 }
 
 template <std::size_t Size>
-void copy_row(std::byte* to, std::int64_t to_stride, const std::byte* from, std::int64_t from_stride,
-              std::int64_t n) {
-    if (to_stride == static_cast<std::int64_t>(Size) && from_stride == static_cast<std::int64_t>(Size)) {
+void copy_row(std::byte* to, std::int64_t to_stride, const std::byte* from,
+              std::int64_t from_stride, std::int64_t n) {
+    if (to_stride == static_cast<std::int64_t>(Size) &&
+        from_stride == static_cast<std::int64_t>(Size)) {
         std::memmove(to, from, static_cast<std::size_t>(n) * Size);
         return;
     }

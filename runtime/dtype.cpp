@@ -6,11 +6,11 @@ DType complex_type(DType t) { return promote(t, DType::c64); }
 
 std::string_view name(Casting casting) {
     switch (casting) {
-    case Casting::no: return "no";
-    case Casting::equiv: return "equiv";
-    case Casting::safe: return "safe";
-    case Casting::same_kind: return "same_kind";
-    case Casting::unsafe: return "unsafe";
+        case Casting::no: return "no";
+        case Casting::equiv: return "equiv";
+        case Casting::safe: return "safe";
+        case Casting::same_kind: return "same_kind";
+        case Casting::unsafe: return "unsafe";
     }
     return "unknown";
 }
@@ -20,11 +20,11 @@ namespace {
 /// one within same_kind, but not the other way round.
 int same_kind_rank(Kind kind) {
     switch (kind) {
-    case Kind::boolean: return 0;
-    case Kind::unsigned_integer: return 1;
-    case Kind::signed_integer: return 2;
-    case Kind::real: return 3;
-    case Kind::complex: return 4;
+        case Kind::boolean: return 0;
+        case Kind::unsigned_integer: return 1;
+        case Kind::signed_integer: return 2;
+        case Kind::real: return 3;
+        case Kind::complex: return 4;
     }
     return -1;
 }
@@ -32,12 +32,13 @@ int same_kind_rank(Kind kind) {
 
 bool can_cast(DType from, DType to, Casting casting) {
     switch (casting) {
-    case Casting::no:
-    case Casting::equiv: return from == to;
-    case Casting::safe: return promote(from, to) == to;
-    case Casting::same_kind:
-        return promote(from, to) == to || same_kind_rank(kind_of(from)) <= same_kind_rank(kind_of(to));
-    case Casting::unsafe: return true;
+        case Casting::no:
+        case Casting::equiv: return from == to;
+        case Casting::safe: return promote(from, to) == to;
+        case Casting::same_kind:
+            return promote(from, to) == to ||
+                   same_kind_rank(kind_of(from)) <= same_kind_rank(kind_of(to));
+        case Casting::unsafe: return true;
     }
     return false;
 }

@@ -36,15 +36,15 @@ namespace {
 // Multiples of 64 up to 1 KiB, then 8 steps per octave, so that at most an eighth is unused.
 
 constexpr std::size_t alignment = 64;
-constexpr std::size_t fine_limit = 1024;               // multiples of 64 up to here
-constexpr std::size_t thread_limit = 8192;             // blocks that threads keep for themselves
+constexpr std::size_t fine_limit = 1024;                 // multiples of 64 up to here
+constexpr std::size_t thread_limit = 8192;               // blocks that threads keep for themselves
 constexpr std::size_t big_limit = std::size_t(1) << 20;  // mapped one by one from here on
 constexpr std::size_t huge_page = std::size_t(1) << 21;
 constexpr std::size_t fine_classes = fine_limit / alignment;
 constexpr std::size_t thread_classes = fine_classes + 8 * 3;
 constexpr std::size_t class_count = fine_classes + 8 * (63 - 10);
-constexpr std::size_t thread_depth = 8;       // blocks of a class in a thread's cache
-constexpr std::size_t central_depth = 1024;   // blocks of a class in the common cache
+constexpr std::size_t thread_depth = 8;      // blocks of a class in a thread's cache
+constexpr std::size_t central_depth = 1024;  // blocks of a class in the common cache
 
 struct SizeClass {
     std::size_t index;
@@ -80,10 +80,12 @@ void* system_allocate(std::size_t bytes) {
     if (bytes < big_limit) return std::aligned_alloc(alignment, bytes);
     if (bytes > (std::size_t(1) << 47)) return nullptr;
     const std::size_t length = bytes + huge_page;
-    void* const mapping = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const mapping =
+        mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapping == MAP_FAILED) return nullptr;
     auto* const start = static_cast<std::byte*>(mapping);
-    const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(start) % huge_page) % huge_page;
+    const std::size_t before =
+        (huge_page - reinterpret_cast<std::uintptr_t>(start) % huge_page) % huge_page;
     if (before != 0) munmap(start, before);
     munmap(start + before + bytes, length - before - bytes);  // bytes is a multiple of 128 KiB
     // Advice only: where the kernel refuses, the block has ordinary pages.
@@ -125,7 +127,8 @@ struct Central {
     std::array<std::vector<void*>, class_count> free;
     std::size_t bytes_cached = 0;
     std::vector<ThreadCache*> threads;
-    std::uint64_t allocations = 0, recycled = 0;  // of threads that ended, and of those without cache
+    std::uint64_t allocations = 0,
+                  recycled = 0;  // of threads that ended, and of those without cache
     std::size_t cache_limit;
 
     std::atomic<std::size_t> bytes_in_use{0}, peak{0}, limit{0};
@@ -147,7 +150,8 @@ void unlock_after_fork() { central().mutex.unlock(); }
 Central& central() {
     static Central& instance = []() -> Central& {
         auto made = std::make_unique<Central>();
-        if (pthread_atfork(lock_before_fork, unlock_after_fork, unlock_after_fork) != 0) throw std::bad_alloc();
+        if (pthread_atfork(lock_before_fork, unlock_after_fork, unlock_after_fork) != 0)
+            throw std::bad_alloc();
         return *made.release();
     }();
     return instance;
@@ -156,7 +160,8 @@ Central& central() {
 /// Puts a block on the common list; false where that is full. The lock is held.
 bool keep(Central& shared, void* block, const SizeClass& size) {
     std::vector<void*>& list = shared.free[size.index];
-    if (list.size() >= central_depth || shared.bytes_cached + size.bytes > shared.cache_limit) return false;
+    if (list.size() >= central_depth || shared.bytes_cached + size.bytes > shared.cache_limit)
+        return false;
     try {
         list.push_back(block);
     } catch (const std::bad_alloc&) {
@@ -276,7 +281,8 @@ std::size_t cached_bytes(Central& shared) {  // the lock is held
 }
 
 /// Asks the system, after making room under the limit. `in_use` counts this block already.
-void* take_fresh(Central& shared, ThreadCache* cache, const SizeClass& size, std::size_t limit, std::size_t in_use) {
+void* take_fresh(Central& shared, ThreadCache* cache, const SizeClass& size, std::size_t limit,
+                 std::size_t in_use) {
     if (limit != 0) {
         std::unique_lock lock(shared.mutex);
         const bool full = in_use + cached_bytes(shared) > limit;
@@ -297,13 +303,15 @@ void* acquire(std::size_t bytes, bool& is_zero, const Location& where) {
     Central& shared = central();
     ThreadCache* const cache = thread_cache();
     const SizeClass size = size_class(bytes);
-    const std::size_t in_use = shared.bytes_in_use.fetch_add(size.bytes, std::memory_order_relaxed) + size.bytes;
+    const std::size_t in_use =
+        shared.bytes_in_use.fetch_add(size.bytes, std::memory_order_relaxed) + size.bytes;
     const std::size_t limit = shared.limit.load(std::memory_order_relaxed);
     if (limit != 0 && in_use > limit) {
         shared.bytes_in_use.fetch_sub(size.bytes, std::memory_order_relaxed);
         throw Error(ErrorKind::usage,
                     "memory limit: " + std::to_string(bytes) + " bytes asked for, " +
-                        std::to_string(in_use - size.bytes) + " in use, the limit is " + std::to_string(limit),
+                        std::to_string(in_use - size.bytes) + " in use, the limit is " +
+                        std::to_string(limit),
                     where, "set_memory_limit changes it");
     }
     is_zero = false;
@@ -315,10 +323,13 @@ void* acquire(std::size_t bytes, bool& is_zero, const Location& where) {
     }
     if (block == nullptr) {
         shared.bytes_in_use.fetch_sub(size.bytes, std::memory_order_relaxed);
-        throw Error(ErrorKind::usage, "out of memory: " + std::to_string(bytes) + " bytes asked for", where);
+        throw Error(ErrorKind::usage,
+                    "out of memory: " + std::to_string(bytes) + " bytes asked for", where);
     }
     std::size_t peak = shared.peak.load(std::memory_order_relaxed);
-    while (peak < in_use && !shared.peak.compare_exchange_weak(peak, in_use, std::memory_order_relaxed)) {}
+    while (peak < in_use &&
+           !shared.peak.compare_exchange_weak(peak, in_use, std::memory_order_relaxed)) {
+    }
     count_allocation(shared, cache, recycled);
     poison(block, size.bytes);  // the unused end of the block
     unpoison(block, bytes);
@@ -344,7 +355,9 @@ MemoryStats memory_stats() {
     return stats;
 }
 
-void set_memory_limit(std::size_t bytes) { central().limit.store(bytes, std::memory_order_relaxed); }
+void set_memory_limit(std::size_t bytes) {
+    central().limit.store(bytes, std::memory_order_relaxed);
+}
 std::size_t memory_limit() { return central().limit.load(std::memory_order_relaxed); }
 
 void trim_memory() {

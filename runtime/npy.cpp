@@ -28,7 +28,8 @@ struct Context {
     const std::string& path;
     Location where;
     [[noreturn]] void fail(const std::string& reason) const {
-        throw Error(ErrorKind::io, std::string("cannot ") + verb + " " + path + ": " + reason, where);
+        throw Error(ErrorKind::io, std::string("cannot ") + verb + " " + path + ": " + reason,
+                    where);
     }
     [[noreturn]] void fail_errno() const { fail(std::generic_category().message(errno)); }
 };
@@ -50,7 +51,8 @@ class File {
 };
 
 /// Fills `to` from `offset` on; fewer bytes than asked for mean the end of the file.
-std::size_t read_at(const File& file, void* to, std::size_t bytes, std::size_t offset, const Context& context) {
+std::size_t read_at(const File& file, void* to, std::size_t bytes, std::size_t offset,
+                    const Context& context) {
     std::size_t done = 0;
     while (done < bytes) {
         const ssize_t got = pread(file.get(), static_cast<char*>(to) + done, bytes - done,
@@ -107,7 +109,10 @@ class HeaderParser {
         if (at_ != text_.size()) fail("text after the dictionary");
         if (!have_descr || !have_order || !have_shape) {
             context_.fail(std::string("the header lacks the key '") +
-                          (!have_descr ? "descr" : !have_order ? "fortran_order" : "shape") + "'");
+                          (!have_descr   ? "descr"
+                           : !have_order ? "fortran_order"
+                                         : "shape") +
+                          "'");
         }
         return header;
     }
@@ -117,7 +122,9 @@ class HeaderParser {
         context_.fail("malformed header at character " + std::to_string(at_) + ": " + reason);
     }
     void skip_space() {
-        while (at_ < text_.size() && std::strchr(" \t\n\r\f\v", text_[at_]) != nullptr && text_[at_] != '\0') ++at_;
+        while (at_ < text_.size() && std::strchr(" \t\n\r\f\v", text_[at_]) != nullptr &&
+               text_[at_] != '\0')
+            ++at_;
     }
     bool accept(char wanted) {
         skip_space();
@@ -156,11 +163,13 @@ class HeaderParser {
             if (header.shape.rank() > 0 && !comma) fail("expected ',' or ')'");
             skip_space();
             std::int64_t extent = 0;
-            const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), extent);
+            const auto [end, error] =
+                std::from_chars(text_.data() + at_, text_.data() + text_.size(), extent);
             if (error == std::errc::result_out_of_range) fail("extent over 2^63 - 1");
             if (error != std::errc() || extent < 0) fail("expected an extent");
             at_ = static_cast<std::size_t>(end - text_.data());
-            if (header.shape.rank() == max_rank) context_.fail("its rank is over the limit of 8 axes");
+            if (header.shape.rank() == max_rank)
+                context_.fail("its rank is over the limit of 8 axes");
             header.shape.push_back(extent);
             comma = accept(',');
         }
@@ -177,7 +186,8 @@ class HeaderParser {
             header.big_endian = code[0] == '>';
             code.remove_prefix(1);
         }
-        if (!code.empty() && code[0] == 'O') context_.fail("object dtype '" + text + "' is not supported");
+        if (!code.empty() && code[0] == 'O')
+            context_.fail("object dtype '" + text + "' is not supported");
         for (std::size_t k = 0; k < dtype_count; ++k) {
             if (!code.empty() && dtype_table[k].npy == code) {
                 header.dtype = static_cast<DType>(k);
@@ -195,7 +205,7 @@ class HeaderParser {
 /// Opens the file and checks its header and size. What is left to do is reading or mapping.
 Header read_header(const File& file, const Context& context) {
     if (file.get() < 0) context.fail_errno();
-    struct stat status {};
+    struct stat status{};
     if (fstat(file.get(), &status) != 0) context.fail_errno();
     if (!S_ISREG(status.st_mode)) context.fail("not a regular file");
     const auto file_size = static_cast<std::size_t>(status.st_size);
@@ -209,20 +219,22 @@ Header read_header(const File& file, const Context& context) {
     const std::size_t prefix_size = major == 1 ? 10 : 12;
     if (got < prefix_size) context.fail("truncated header");
     if (major < 1 || major > 3 || minor != 0) {
-        context.fail("unknown format version " + std::to_string(major) + "." + std::to_string(minor));
+        context.fail("unknown format version " + std::to_string(major) + "." +
+                     std::to_string(minor));
     }
     std::size_t length = std::size_t(prefix[8]) | std::size_t(prefix[9]) << 8;
     if (major > 1) length |= std::size_t(prefix[10]) << 16 | std::size_t(prefix[11]) << 24;
     if (length > file_size - prefix_size) {
-        context.fail("the header length " + std::to_string(length) + " goes beyond the end of the file (" +
-                     std::to_string(file_size) + " bytes)");
+        context.fail("the header length " + std::to_string(length) +
+                     " goes beyond the end of the file (" + std::to_string(file_size) + " bytes)");
     }
     if (length > longest_header) {
         context.fail("the header of " + std::to_string(length) + " bytes is over the limit of " +
                      std::to_string(longest_header));
     }
     std::string text(length, '\0');
-    if (read_at(file, text.data(), length, prefix_size, context) != length) context.fail("truncated header");
+    if (read_at(file, text.data(), length, prefix_size, context) != length)
+        context.fail("truncated header");
 
     Header header = HeaderParser(text, context).parse();
     header.data_offset = prefix_size + length;
@@ -237,8 +249,8 @@ Header read_header(const File& file, const Context& context) {
     const std::size_t wanted = is_empty ? 0 : static_cast<std::size_t>(bytes);
     const std::size_t present = file_size - header.data_offset;
     if (present < wanted) {
-        context.fail("truncated data: " + std::to_string(wanted) + " bytes expected, " + std::to_string(present) +
-                     " present");
+        context.fail("truncated data: " + std::to_string(wanted) + " bytes expected, " +
+                     std::to_string(present) + " present");
     }
     if (present > wanted) {
         context.fail(std::to_string(present - wanted) + " bytes after the end of the data");
@@ -256,7 +268,8 @@ Array load_npy(const std::string& path, Location where) {
     const Context context{"load", path, where};
     const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     const Header header = read_header(file, context);
-    const Array result = empty(header.shape, header.dtype, header.fortran ? Order::fortran : Order::c, where);
+    const Array result =
+        empty(header.shape, header.dtype, header.fortran ? Order::fortran : Order::c, where);
     const auto bytes = static_cast<std::size_t>(result.nbytes());
     if (read_at(file, result.data(), bytes, header.data_offset, context) != bytes) {
         context.fail("the file became shorter while it was read");
@@ -265,28 +278,34 @@ Array load_npy(const std::string& path, Location where) {
         swap_bytes(result.data(), bytes, result.item_size() / (is_complex(header.dtype) ? 2 : 1));
     }
     if (is_bool(header.dtype)) {  // a C++ bool must be 0 or 1
-        std::for_each(result.data(), result.data() + bytes, [](std::byte& b) { b = std::byte(b != std::byte(0)); });
+        std::for_each(result.data(), result.data() + bytes,
+                      [](std::byte& b) { b = std::byte(b != std::byte(0)); });
     }
     return result;
 }
 
 Array map_npy(const std::string& path, MapMode mode, Location where) {
     const Context context{"map", path, where};
-    const File file(::open(path.c_str(), (mode == MapMode::read_write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+    const File file(
+        ::open(path.c_str(), (mode == MapMode::read_write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
     const Header header = read_header(file, context);
     if (header.big_endian && size_of(header.dtype) > 1) {
         context.fail("big-endian data cannot be mapped; load_npy converts them");
     }
-    const auto bytes = static_cast<std::size_t>(element_count(header.shape)) * size_of(header.dtype);
+    const auto bytes =
+        static_cast<std::size_t>(element_count(header.shape)) * size_of(header.dtype);
     const std::size_t length = header.data_offset + bytes;
-    void* const mapping = mmap(nullptr, length, mode == MapMode::read ? PROT_READ : PROT_READ | PROT_WRITE,
-                               mode == MapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, file.get(), 0);
+    void* const mapping =
+        mmap(nullptr, length, mode == MapMode::read ? PROT_READ : PROT_READ | PROT_WRITE,
+             mode == MapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, file.get(), 0);
     if (mapping == MAP_FAILED) context.fail_errno();
     std::shared_ptr<void> owner(mapping, [length](void* start) { munmap(start, length); });
-    const Shape strides = header.fortran ? Array::f_strides(header.shape, size_of(header.dtype), where)
-                                         : Array::c_strides(header.shape, size_of(header.dtype), where);
-    return Array::from_memory(static_cast<std::byte*>(mapping) + header.data_offset, header.dtype, header.shape,
-                              strides, std::move(owner), mode != MapMode::read, where);
+    const Shape strides = header.fortran
+                              ? Array::f_strides(header.shape, size_of(header.dtype), where)
+                              : Array::c_strides(header.shape, size_of(header.dtype), where);
+    return Array::from_memory(static_cast<std::byte*>(mapping) + header.data_offset, header.dtype,
+                              header.shape, strides, std::move(owner), mode != MapMode::read,
+                              where);
 }
 
 namespace {
@@ -299,15 +318,17 @@ std::string header_text(const Array& array, bool fortran) {
         if (d + 1 < array.rank()) shape += ' ';
     }
     const DTypeInfo& type = info(array.dtype());
-    std::string text = std::string("{'descr': '") + (type.size == 1 ? '|' : '<') + std::string(type.npy) +
-                       "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': " + shape + "), }";
+    std::string text =
+        std::string("{'descr': '") + (type.size == 1 ? '|' : '<') + std::string(type.npy) +
+        "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': " + shape + "), }";
     // Version 1, which any reader takes: max_rank extents always fit its 65535 bytes. The data
     // begin at a multiple of 64.
     const std::size_t prefix_size = magic.size() + 4;
     text.append(63 - (prefix_size + text.size()) % 64, ' ');
     text += '\n';
     std::string result(magic);
-    result += {'\x01', '\x00', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
+    result += {'\x01', '\x00', static_cast<char>(text.size() & 0xff),
+               static_cast<char>(text.size() >> 8)};
     return result + text;
 }
 
@@ -339,8 +360,8 @@ void save_npy(const std::string& path, const Array& array, bool fortran, Locatio
     File file(::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (file.get() < 0) context.fail_errno();
     const bool complete = write_all(file, header.data(), header.size()) &&
-                          write_all(file, data.data(), static_cast<std::size_t>(data.nbytes())) && file.close() &&
-                          std::rename(partial.c_str(), path.c_str()) == 0;
+                          write_all(file, data.data(), static_cast<std::size_t>(data.nbytes())) &&
+                          file.close() && std::rename(partial.c_str(), path.c_str()) == 0;
     if (!complete) {
         const int reason = errno;
         ::unlink(partial.c_str());

@@ -62,7 +62,8 @@ class Arenas {
   private:
     Arenas() : allowed_(tbb::global_control::max_allowed_parallelism, thread_count_limit) {
         pthread_atfork(nullptr, nullptr, [] {
-            if (pool_used.load(std::memory_order_relaxed)) pool_lost.store(true, std::memory_order_relaxed);
+            if (pool_used.load(std::memory_order_relaxed))
+                pool_lost.store(true, std::memory_order_relaxed);
         });
         pool_used.store(true, std::memory_order_relaxed);
     }
@@ -75,7 +76,8 @@ int available_cpus() {
     cpu_set_t set;
     CPU_ZERO(&set);
     // Fails on machines of more than CPU_SETSIZE CPUs.
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::clamp(CPU_COUNT(&set), 1, thread_count_limit);
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return std::clamp(CPU_COUNT(&set), 1, thread_count_limit);
     return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, thread_count_limit);
 }
 
@@ -86,7 +88,8 @@ int configured_threads() {
     const char* const end = text + std::strlen(text);
     const auto [stop, error] = std::from_chars(text, end, n);
     if (error != std::errc() || stop != end || n < 1 || n > thread_count_limit) {
-        throw Error(ErrorKind::usage, "KILN_NUM_THREADS is '" + std::string(text) + "', not a number from 1 to " +
+        throw Error(ErrorKind::usage, "KILN_NUM_THREADS is '" + std::string(text) +
+                                          "', not a number from 1 to " +
                                           std::to_string(thread_count_limit));
     }
     return n;
@@ -136,14 +139,16 @@ int num_threads() { return thread_mask != 0 ? thread_mask : max_threads(); }
 void set_num_threads(int n, Location where) {
     if (n < 1 || n > thread_count_limit) {
         throw Error(ErrorKind::usage,
-                    "set_num_threads(" + std::to_string(n) + "): the number of threads is from 1 to " +
+                    "set_num_threads(" + std::to_string(n) +
+                        "): the number of threads is from 1 to " +
                         std::to_string(thread_count_limit),
                     where);
     }
     thread_mask = n;
 }
 
-void parallel_for(std::int64_t n, std::int64_t grain, FunctionRef<void(std::int64_t begin, std::int64_t end)> body) {
+void parallel_for(std::int64_t n, std::int64_t grain,
+                  FunctionRef<void(std::int64_t begin, std::int64_t end)> body) {
     if (n <= 0) return;
     grain = std::max<std::int64_t>(grain, 1);
     const int threads = num_threads();
@@ -162,7 +167,8 @@ void parallel_for(std::int64_t n, std::int64_t grain, FunctionRef<void(std::int6
             tbb::blocked_range<std::int64_t>(0, pieces),
             [&](const tbb::blocked_range<std::int64_t>& range) {
                 const MaskScope scope(threads);
-                for (std::int64_t piece = range.begin(); piece < range.end(); ++piece) work.run(piece);
+                for (std::int64_t piece = range.begin(); piece < range.end(); ++piece)
+                    work.run(piece);
             },
             tbb::auto_partitioner());
     };

@@ -24,7 +24,9 @@ template <class T> std::string shortest(T value, std::chars_format format) {
     if constexpr (detail::is_storage_float<T>) {
         const float wide = static_cast<float>(value);
         for (int digits = 0; digits <= 8; ++digits) {
-            end = std::to_chars(buffer, buffer + sizeof buffer, wide, std::chars_format::scientific, digits).ptr;
+            end = std::to_chars(buffer, buffer + sizeof buffer, wide, std::chars_format::scientific,
+                                digits)
+                      .ptr;
             double read = 0;
             std::from_chars(buffer, end, read);
             if (static_cast<T>(static_cast<float>(read)) == value) {
@@ -50,8 +52,9 @@ template <class T> Parts split(T value, bool scientific) {
     if (point_of(text) != std::string::npos && mantissa_end - point_of(text) - 1 > precision) {
         using Wide = std::conditional_t<detail::is_storage_float<T>, float, T>;
         char buffer[400];
-        char* const end =
-            std::to_chars(buffer, buffer + sizeof buffer, static_cast<Wide>(value), format, precision).ptr;
+        char* const end = std::to_chars(buffer, buffer + sizeof buffer, static_cast<Wide>(value),
+                                        format, precision)
+                              .ptr;
         text.assign(buffer, end);
     }
     Parts parts;
@@ -75,19 +78,22 @@ template <class T> class RealFormat {
             largest = std::max(largest, magnitude);
             smallest = smallest == 0 ? magnitude : std::min(smallest, magnitude);
         }
-        scientific_ = largest >= 1e8 || (smallest != 0 && (smallest < 1e-4 || largest / smallest > 1000));
+        scientific_ =
+            largest >= 1e8 || (smallest != 0 && (smallest < 1e-4 || largest / smallest > 1000));
         for (const T value : values) {
             const double wide = static_cast<double>(static_cast<Wide>(value));
             if (!std::isfinite(wide)) continue;
             const Parts parts = split(value, scientific_);
-            left_ = std::max(left_, parts.whole.size() + (always_sign_ && !std::signbit(wide) ? 1U : 0U));
+            left_ = std::max(left_,
+                             parts.whole.size() + (always_sign_ && !std::signbit(wide) ? 1U : 0U));
             right_ = std::max(right_, parts.fraction.size());
             exponent_ = std::max(exponent_, parts.exponent.size());
         }
         for (const T value : values) {
             const double wide = static_cast<double>(static_cast<Wide>(value));
             if (std::isfinite(wide)) continue;
-            const std::size_t length = std::isnan(wide) ? 3 : 3U + (std::signbit(wide) || always_sign_ ? 1U : 0U);
+            const std::size_t length =
+                std::isnan(wide) ? 3 : 3U + (std::signbit(wide) || always_sign_ ? 1U : 0U);
             const std::size_t tail = right_ + 1 + exponent_;
             left_ = std::max(left_, length > tail ? length - tail : 0);
         }
@@ -103,10 +109,11 @@ template <class T> class RealFormat {
             text = (wide < 0 ? "-" : sign) + "inf";
         } else {
             Parts parts = split(value, scientific_);
-            parts.fraction.append(right_ - parts.fraction.size(), scientific_ || always_sign_ ? '0' : ' ');
+            parts.fraction.append(right_ - parts.fraction.size(),
+                                  scientific_ || always_sign_ ? '0' : ' ');
             const std::string whole = sign + parts.whole;
-            return std::string(left_ - std::min(left_, whole.size()), ' ') + whole + '.' + parts.fraction +
-                   parts.exponent;
+            return std::string(left_ - std::min(left_, whole.size()), ' ') + whole + '.' +
+                   parts.fraction + parts.exponent;
         }
         const std::size_t width = left_ + 1 + right_ + exponent_;
         return std::string(width - std::min(width, text.size()), ' ') + text;
@@ -119,7 +126,8 @@ template <class T> class RealFormat {
     std::size_t left_ = 0, right_ = 0, exponent_ = 0;
 };
 
-template <class T> std::vector<std::string> format_values(const std::vector<T>& values, bool is_scalar) {
+template <class T> std::vector<std::string> format_values(const std::vector<T>& values,
+                                                          bool is_scalar) {
     std::vector<std::string> words;
     words.reserve(values.size());
     if constexpr (detail::IsComplex<T>::value) {
@@ -135,7 +143,8 @@ template <class T> std::vector<std::string> format_values(const std::vector<T>& 
         }
     } else if constexpr (std::is_same_v<T, unsigned char> || !std::is_integral_v<T>) {
         if constexpr (std::is_same_v<T, unsigned char>) {  // bools, which std::vector would pack
-            for (const T value : values) words.emplace_back(value != 0 ? (is_scalar ? "True" : " True") : "False");
+            for (const T value : values)
+                words.emplace_back(value != 0 ? (is_scalar ? "True" : " True") : "False");
         } else {
             const RealFormat<T> format(values, false);
             for (const T value : values) words.push_back(format(value));
@@ -218,7 +227,8 @@ class Layout {
                 if (!last) line += ' ';
             } else {
                 text += indent + word;
-                if (!last) text += std::string(static_cast<std::size_t>(array_.rank() - d - 1), '\n');
+                if (!last)
+                    text += std::string(static_cast<std::size_t>(array_.rank() - d - 1), '\n');
             }
         };
         for (std::size_t k = 0; k < count; ++k) {

@@ -26,7 +26,8 @@ std::int64_t element_count(const Shape& shape, Location where) {
         if (extent == 0) {
             is_empty = true;
         } else if (__builtin_mul_overflow(product, extent, &product)) {
-            throw Error(ErrorKind::shape, "shape " + to_string(shape) + " has more than 2^63 - 1 elements", where);
+            throw Error(ErrorKind::shape,
+                        "shape " + to_string(shape) + " has more than 2^63 - 1 elements", where);
         }
     }
     return is_empty ? 0 : product;
@@ -37,7 +38,8 @@ Shape broadcast_shapes(std::span<const Shape> shapes, Location where) {
     for (const Shape& shape : shapes) {
         if (shape.rank() > result.rank()) {
             Shape wider = Shape::filled(shape.rank(), 1);
-            for (int d = 1; d <= result.rank(); ++d) wider[wider.rank() - d] = result[result.rank() - d];
+            for (int d = 1; d <= result.rank(); ++d)
+                wider[wider.rank() - d] = result[result.rank() - d];
             result = wider;
         }
         for (int d = 1; d <= shape.rank(); ++d) {
@@ -46,7 +48,8 @@ Shape broadcast_shapes(std::span<const Shape> shapes, Location where) {
             if (extent == 1) {
                 extent = other;
             } else if (other != 1 && other != extent) {
-                // Blame the operand that this one disagrees with, not the shape put together so far.
+                // Blame the operand that this one disagrees with, not the shape put together so
+                // far.
                 for (const Shape& earlier : shapes) {
                     if (d <= earlier.rank() && earlier[earlier.rank() - d] == extent) {
                         detail::throw_cannot_broadcast(earlier, shape, where);
@@ -74,18 +77,19 @@ bool can_broadcast(const Shape& from, const Shape& to) {
 namespace detail {
 
 void throw_rank_too_high(std::size_t rank) {
-    throw Error(ErrorKind::shape,
-                "rank " + std::to_string(rank) + " is over the limit of " + std::to_string(max_rank) + " axes");
+    throw Error(ErrorKind::shape, "rank " + std::to_string(rank) + " is over the limit of " +
+                                      std::to_string(max_rank) + " axes");
 }
 
 void throw_cannot_broadcast(const Shape& a, const Shape& b, Location where) {
-    throw Error(ErrorKind::shape, "cannot broadcast " + to_string(a) + " with " + to_string(b), where,
-                "extents must be equal or 1, counted from the last axis");
+    throw Error(ErrorKind::shape, "cannot broadcast " + to_string(a) + " with " + to_string(b),
+                where, "extents must be equal or 1, counted from the last axis");
 }
 
 void throw_out_of_bounds(const Shape& index, const Shape& shape, Location where) {
     throw Error(ErrorKind::bounds,
-                "index " + to_string(index) + " is out of bounds for shape " + to_string(shape), where);
+                "index " + to_string(index) + " is out of bounds for shape " + to_string(shape),
+                where);
 }
 
 }  // namespace detail

@@ -12,7 +12,8 @@ namespace kiln::detail {
 /// Stable, without memory, for the few axes of an array.
 template <class T, class Before> void insertion_sort(T* items, std::size_t count, Before before) {
     for (std::size_t i = 1; i < count; ++i) {
-        for (std::size_t k = i; k > 0 && before(items[k], items[k - 1]); --k) std::swap(items[k], items[k - 1]);
+        for (std::size_t k = i; k > 0 && before(items[k], items[k - 1]); --k)
+            std::swap(items[k], items[k - 1]);
     }
 }
 
@@ -24,7 +25,8 @@ template <class T, class Before> void insertion_sort(T* items, std::size_t count
 /// The order of the elements is thus not that of the indices.
 template <std::size_t N> class StridedLoop {
   public:
-    StridedLoop(const Shape& shape, const std::array<std::byte*, N>& data, const std::array<Shape, N>& strides)
+    StridedLoop(const Shape& shape, const std::array<std::byte*, N>& data,
+                const std::array<Shape, N>& strides)
         : data_(data) {
         for (int d = 0; d < shape.rank(); ++d) {
             if (shape[d] == 0) is_empty_ = true;
@@ -35,7 +37,8 @@ template <std::size_t N> class StridedLoop {
             axes_[count_++] = axis;
         }
         if (is_empty_) return;
-        insertion_sort(axes_.data(), count_, [](const Axis& a, const Axis& b) { return a.strides[0] > b.strides[0]; });
+        insertion_sort(axes_.data(), count_,
+                       [](const Axis& a, const Axis& b) { return a.strides[0] > b.strides[0]; });
         merge();
     }
 
@@ -81,7 +84,8 @@ template <std::size_t N> class StridedLoop {
             Axis& outer = axes_[kept];
             const Axis& inner = axes_[d];
             bool even = true;
-            for (std::size_t k = 0; k < N; ++k) even = even && outer.strides[k] == inner.strides[k] * inner.extent;
+            for (std::size_t k = 0; k < N; ++k)
+                even = even && outer.strides[k] == inner.strides[k] * inner.extent;
             if (even) {
                 outer.extent *= inner.extent;
                 outer.strides = inner.strides;

@@ -35,7 +35,8 @@ struct Subscript {
     std::int64_t index = 0;
     std::source_location where;
 
-    constexpr Subscript(std::source_location where = std::source_location::current()) : where(where) {}
+    constexpr Subscript(std::source_location where = std::source_location::current())
+        : where(where) {}
     constexpr Subscript(Slice slice, std::source_location where = std::source_location::current())
         : slice(slice), where(where) {}
     template <std::integral I>
@@ -92,9 +93,10 @@ class Array {
     }
     /// Elements at `data` in C order; `const T*` makes the array read-only.
     template <Element T>
-    static Array over(T* data, const Shape& shape, Location where = std::source_location::current()) {
-        return from_memory(data, dtype_of<T>, shape, c_strides(shape, sizeof(T), where), {}, !std::is_const_v<T>,
-                           where);
+    static Array over(T* data, const Shape& shape,
+                      Location where = std::source_location::current()) {
+        return from_memory(data, dtype_of<T>, shape, c_strides(shape, sizeof(T), where), {},
+                           !std::is_const_v<T>, where);
     }
     /// Elements at `data` with the given strides in bytes.
     template <Element T>
@@ -104,16 +106,19 @@ class Array {
     }
     /// The general form: `owner` (or nothing) is kept alive by the array and all its views. The
     /// ranks of shape and strides must agree.
-    static Array from_memory(const void* data, DType dtype, const Shape& shape, const Shape& byte_strides,
-                             std::shared_ptr<void> owner = {}, bool writeable = true,
+    static Array from_memory(const void* data, DType dtype, const Shape& shape,
+                             const Shape& byte_strides, std::shared_ptr<void> owner = {},
+                             bool writeable = true,
                              Location where = std::source_location::current());
 
     // -- from values, by copy ----------------------------------------------------------------
 
     /// `Array::of({1.0f, 2.0f})`: rank 1.
     template <Element T>
-    static Array of(std::initializer_list<T> values, Location where = std::source_location::current()) {
-        return copy_of(std::span<const T>(values.begin(), values.size()), Shape(values.size()), where);
+    static Array of(std::initializer_list<T> values,
+                    Location where = std::source_location::current()) {
+        return copy_of(std::span<const T>(values.begin(), values.size()), Shape(values.size()),
+                       where);
     }
     /// `Array::of({{1, 2}, {3, 4}})`: rank 2. Rows of different lengths are a shape error.
     template <Element T>
@@ -245,18 +250,21 @@ class Array {
     // -- views: the same memory --------------------------------------------------------------
 
     /// The elements start, start+step, ... of one axis. Step 0 is a usage error.
-    Array slice(int axis, const Slice& range, Location where = std::source_location::current()) const;
+    Array slice(int axis, const Slice& range,
+                Location where = std::source_location::current()) const;
     /// Element i of one axis, which is dropped. Negative i counts from the end; bounds error.
     Array index(int axis, std::int64_t i, Location where = std::source_location::current()) const;
-    /// NumPy's x[a, b, ...]: integers drop their axis, slices and {} keep it, axes not named are kept.
-    Array operator()(Subscript a, Subscript b = Subscript::absent(), Subscript c = Subscript::absent(),
-                     Subscript d = Subscript::absent(), Subscript e = Subscript::absent(),
-                     Subscript f = Subscript::absent(), Subscript g = Subscript::absent(),
-                     Subscript h = Subscript::absent()) const;
+    /// NumPy's x[a, b, ...]: integers drop their axis, slices and {} keep it, axes not named are
+    /// kept.
+    Array operator()(Subscript a, Subscript b = Subscript::absent(),
+                     Subscript c = Subscript::absent(), Subscript d = Subscript::absent(),
+                     Subscript e = Subscript::absent(), Subscript f = Subscript::absent(),
+                     Subscript g = Subscript::absent(), Subscript h = Subscript::absent()) const;
     /// All axes reversed.
     Array transpose() const;
     /// Axis d of the result is axis permutation[d] of this.
-    Array transpose(const Shape& permutation, Location where = std::source_location::current()) const;
+    Array transpose(const Shape& permutation,
+                    Location where = std::source_location::current()) const;
     /// The same elements in C order under another shape; one extent may be -1. A view where strides
     /// allow it, else a copy. Shape error if the sizes differ.
     Array reshape(const Shape& shape, Location where = std::source_location::current()) const;
@@ -278,7 +286,8 @@ class Array {
     /// A new array with the same elements.
     Array copy(Order order = Order::c, Location where = std::source_location::current()) const;
     /// A new array of another dtype. Integers wrap, float -> integer saturates and NaN gives 0,
-    /// complex -> real drops the imaginary part. A conversion that `casting` forbids is a type error.
+    /// complex -> real drops the imaginary part. A conversion that `casting` forbids is a type
+    /// error.
     Array astype(DType dtype, Casting casting = Casting::unsafe, Order order = Order::keep,
                  Location where = std::source_location::current()) const;
     /// This array if it is C-contiguous and aligned, else a copy that is.
@@ -288,7 +297,8 @@ class Array {
 
     /// Sets all elements; the value is converted as astype does. Usage error if read-only.
     void fill(const Scalar& value, Location where = std::source_location::current()) const;
-    template <Element T> void fill(T value, Location where = std::source_location::current()) const {
+    template <Element T> void fill(T value,
+                                   Location where = std::source_location::current()) const {
         fill(Scalar::of(value), where);
     }
     /// Elements of `source`, broadcast to this shape and converted. Right also where the two
@@ -304,11 +314,14 @@ class Array {
                            Location where = std::source_location::current());
 
   private:
-    [[noreturn]] static void throw_ragged_rows(std::size_t first, std::size_t other, Location where);
-    [[noreturn]] static void throw_wrong_size(std::int64_t size, const Shape& shape, Location where);
+    [[noreturn]] static void throw_ragged_rows(std::size_t first, std::size_t other,
+                                               Location where);
+    [[noreturn]] static void throw_wrong_size(std::int64_t size, const Shape& shape,
+                                              Location where);
     static Array copy_of_bytes(const void* values, DType dtype, const Shape& shape, Location where);
     void check_view(DType dtype, int rank, bool reads_only, Location where) const {
-        if (dtype != dtype_ || rank != this->rank() || (!reads_only && !writeable_) || !is_aligned()) {
+        if (dtype != dtype_ || rank != this->rank() || (!reads_only && !writeable_) ||
+            !is_aligned()) {
             throw_bad_view(dtype, rank, reads_only, where);
         }
     }
@@ -328,7 +341,8 @@ class Array {
     bool writeable_ = true;
 
     enum class Content : std::uint8_t { uninitialised, zero };
-    static Array make(const Shape& shape, DType dtype, bool fortran, Content content, Location where);
+    static Array make(const Shape& shape, DType dtype, bool fortran, Content content,
+                      Location where);
     friend Array empty(const Shape& shape, DType dtype, Order order, Location where);
     friend Array zeros(const Shape& shape, DType dtype, Order order, Location where);
 };
@@ -343,7 +357,8 @@ Array zeros(const Shape& shape, DType dtype = DType::f64, Order order = Order::c
             Location where = std::source_location::current());
 Array ones(const Shape& shape, DType dtype = DType::f64, Order order = Order::c,
            Location where = std::source_location::current());
-Array full(const Shape& shape, const Scalar& value, Location where = std::source_location::current());
+Array full(const Shape& shape, const Scalar& value,
+           Location where = std::source_location::current());
 /// Of the C++ type's dtype: full({2, 3}, 1.5f) is f32.
 template <Element T>
 Array full(const Shape& shape, T value, Location where = std::source_location::current()) {
@@ -356,7 +371,8 @@ Array empty_like(const Array& like, std::optional<DType> dtype = {}, Order order
 namespace detail {
 template <class T>
 concept Number = std::is_arithmetic_v<T>;
-Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype, Location where);
+Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype,
+                     Location where);
 Array arange_real(double start, double stop, double step, DType dtype, Location where);
 }  // namespace detail
 
@@ -367,21 +383,24 @@ template <detail::Number A, detail::Number B, detail::Number C = int>
 Array arange(A start, B stop, C step = 1, std::optional<DType> dtype = {},
              Location where = std::source_location::current()) {
     if constexpr (std::is_integral_v<A> && std::is_integral_v<B> && std::is_integral_v<C>) {
-        return detail::arange_integer(static_cast<std::int64_t>(start), static_cast<std::int64_t>(stop),
-                                      static_cast<std::int64_t>(step), dtype.value_or(DType::i64), where);
+        return detail::arange_integer(
+            static_cast<std::int64_t>(start), static_cast<std::int64_t>(stop),
+            static_cast<std::int64_t>(step), dtype.value_or(DType::i64), where);
     } else {
-        return detail::arange_real(static_cast<double>(start), static_cast<double>(stop), static_cast<double>(step),
-                                   dtype.value_or(DType::f64), where);
+        return detail::arange_real(static_cast<double>(start), static_cast<double>(stop),
+                                   static_cast<double>(step), dtype.value_or(DType::f64), where);
     }
 }
 /// 0, 1, ... before stop.
 template <detail::Number A>
-Array arange(A stop, std::optional<DType> dtype = {}, Location where = std::source_location::current()) {
+Array arange(A stop, std::optional<DType> dtype = {},
+             Location where = std::source_location::current()) {
     return arange(A(0), stop, 1, dtype, where);
 }
-/// n evenly spaced values from start to stop, with stop itself if `endpoint`. n < 0 is a usage error.
-Array linspace(double start, double stop, std::int64_t n, bool endpoint = true, DType dtype = DType::f64,
-               Location where = std::source_location::current());
+/// n evenly spaced values from start to stop, with stop itself if `endpoint`. n < 0 is a usage
+/// error.
+Array linspace(double start, double stop, std::int64_t n, bool endpoint = true,
+               DType dtype = DType::f64, Location where = std::source_location::current());
 
 // -- relations -------------------------------------------------------------------------------
 

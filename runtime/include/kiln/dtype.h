@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -65,9 +66,12 @@ template <class T> struct DTypeOf;
 template <class T>
     requires(std::is_integral_v<T>)
 struct DTypeOf<T> {
-    static constexpr int log2_size = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
-    static constexpr DType value =
-        static_cast<DType>(static_cast<int>(std::is_signed_v<T> ? DType::i8 : DType::u8) + log2_size);
+    static constexpr int log2_size = sizeof(T) == 1   ? 0
+                                     : sizeof(T) == 2 ? 1
+                                     : sizeof(T) == 4 ? 2
+                                                      : 3;
+    static constexpr DType value = static_cast<DType>(
+        static_cast<int>(std::is_signed_v<T> ? DType::i8 : DType::u8) + log2_size);
 };
 template <class T> inline constexpr DType dtype_of = DTypeOf<std::remove_cv_t<T>>::value;
 
@@ -220,7 +224,8 @@ struct DTypeName {
         return Scalar::of(value).cast(id);
     }
     template <class... Names>
-        requires(sizeof...(Names) + 1 <= Signature::max_types && (std::is_same_v<Names, DTypeName> && ...))
+        requires(sizeof...(Names) + 1 <= Signature::max_types &&
+                 (std::is_same_v<Names, DTypeName> && ...))
     constexpr Signature operator()(Names... inputs) const {
         Signature s;
         ((s.types[s.inputs++] = inputs.id), ...);
@@ -238,16 +243,18 @@ struct DTypeName {
 namespace detail {
 template <class T> struct IsComplex : std::false_type {};
 template <class T> struct IsComplex<std::complex<T>> : std::true_type {};
-template <class T> inline constexpr bool is_storage_float = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
+template <class T> inline constexpr bool is_storage_float =
+    std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
 
 template <class To, class From> constexpr To real_to_integer(From value) {
+    using Limits = std::numeric_limits<To>;
+    // The bounds are powers of two (or zero), so they are exact in any binary format; the upper
+    // one is the first value too large.
+    constexpr From low = static_cast<From>(Limits::min());
+    constexpr From high = static_cast<From>(Limits::max() / 2 + 1) * 2;
     if (!(value == value)) return 0;
-    // The bounds are powers of two, so they are exact in any binary format.
-    constexpr From low = std::is_signed_v<To> ? -static_cast<From>(To(1) << (8 * sizeof(To) - 2)) * 2 : From(0);
-    constexpr From high = static_cast<From>(std::is_signed_v<To> ? std::uint64_t(1) << (8 * sizeof(To) - 2)
-                                                                 : std::uint64_t(1) << (8 * sizeof(To) - 1)) * 2;
-    if (value <= low) return std::is_signed_v<To> ? static_cast<To>(static_cast<std::make_unsigned_t<To>>(1) << (8 * sizeof(To) - 1)) : To(0);
-    if (value >= high) return static_cast<To>(~std::make_unsigned_t<To>(0) >> (std::is_signed_v<To> ? 1 : 0));
+    if (value <= low) return Limits::min();
+    if (value >= high) return Limits::max();
     return static_cast<To>(value);
 }
 }  // namespace detail

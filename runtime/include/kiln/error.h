@@ -8,7 +8,16 @@
 
 namespace kiln {
 
-enum class ErrorKind : std::uint8_t { usage, type, shape, bounds, unsupported, device, io, internal };
+enum class ErrorKind : std::uint8_t {
+    usage,
+    type,
+    shape,
+    bounds,
+    unsupported,
+    device,
+    io,
+    internal
+};
 std::string_view name(ErrorKind kind);
 
 /// A line of the user's program. `file` is empty where no line is known.
@@ -18,7 +27,8 @@ struct Location {
 
     Location() = default;
     constexpr Location(std::string_view file, std::uint32_t line) : file(file), line(line) {}
-    constexpr Location(const std::source_location& where) : file(where.file_name()), line(where.line()) {}
+    constexpr Location(const std::source_location& where)
+        : file(where.file_name()), line(where.line()) {}
 };
 
 /// What kiln throws. what() has the compiler form `saxpy.cpp:12: error: TEXT (HINT)`, where the

@@ -67,7 +67,8 @@ constexpr float16::operator float() const {
     const std::uint32_t exponent = (std::uint32_t(bits) >> 10) & 0x1fU;
     const std::uint32_t fraction = std::uint32_t(bits) & 0x3ffU;
     if (exponent == 0x1fU) return std::bit_cast<float>(sign | 0x7f800000U | (fraction << 13));
-    if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112U) << 23) | (fraction << 13));
+    if (exponent != 0)
+        return std::bit_cast<float>(sign | ((exponent + 112U) << 23) | (fraction << 13));
     const float magnitude = static_cast<float>(fraction) * 0x1p-24F;  // exact
     return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
 }

@@ -16,12 +16,14 @@ template <class Signature> class FunctionRef;
 template <class R, class... Args> class FunctionRef<R(Args...)> {
   public:
     template <class F>
-        requires(std::is_invocable_r_v<R, F&, Args...> && !std::is_same_v<std::remove_cvref_t<F>, FunctionRef> &&
+        requires(std::is_invocable_r_v<R, F&, Args...> &&
+                 !std::is_same_v<std::remove_cvref_t<F>, FunctionRef> &&
                  !std::is_function_v<std::remove_reference_t<F>>)
     FunctionRef(F&& function)
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
           call_([](void* object, Args... args) -> R {
-              return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Args>(args)...);
+              return (*static_cast<std::remove_reference_t<F>*>(object))(
+                  std::forward<Args>(args)...);
           }) {}
 
     R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
@@ -40,7 +42,8 @@ template <class R, class... Args> class FunctionRef<R(Args...)> {
 /// the lowest begin is rethrown to the caller, once no piece is running any more; pieces after it
 /// may not have run. A child process of fork() works as well, serially if the parent had used the
 /// pool.
-void parallel_for(std::int64_t n, std::int64_t grain, FunctionRef<void(std::int64_t begin, std::int64_t end)> body);
+void parallel_for(std::int64_t n, std::int64_t grain,
+                  FunctionRef<void(std::int64_t begin, std::int64_t end)> body);
 
 /// The greatest value that set_num_threads takes.
 inline constexpr int thread_count_limit = 256;

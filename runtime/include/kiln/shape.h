@@ -21,7 +21,8 @@ namespace detail {
 /// Any C++ integer, so that `zeros({rows.size(), 3})` needs no cast.
 struct Extent {
     std::int64_t value;
-    template <std::integral I> constexpr Extent(I extent) : value(static_cast<std::int64_t>(extent)) {}
+    template <std::integral I> constexpr Extent(I extent)
+        : value(static_cast<std::int64_t>(extent)) {}
 };
 }  // namespace detail
 
@@ -43,9 +44,11 @@ class Shape {
     }
     /// `rank` times the same value.
     static constexpr Shape filled(int rank, std::int64_t value) {
-        if (rank < 0 || rank > max_rank) detail::throw_rank_too_high(static_cast<std::size_t>(rank));
+        if (rank < 0 || rank > max_rank)
+            detail::throw_rank_too_high(static_cast<std::size_t>(rank));
         Shape shape;
-        for (; shape.rank_ < static_cast<std::size_t>(rank); ++shape.rank_) shape.values_[shape.rank_] = value;
+        for (; shape.rank_ < static_cast<std::size_t>(rank); ++shape.rank_)
+            shape.values_[shape.rank_] = value;
         return shape;
     }
 
@@ -65,12 +68,14 @@ class Shape {
     /// Puts a value before axis `d` (0 <= d <= rank()).
     constexpr void insert(int d, std::int64_t value) {
         if (rank_ == max_rank) detail::throw_rank_too_high(rank_ + 1);
-        for (std::size_t k = rank_; k > static_cast<std::size_t>(d); --k) values_[k] = values_[k - 1];
+        for (std::size_t k = rank_; k > static_cast<std::size_t>(d); --k)
+            values_[k] = values_[k - 1];
         values_[static_cast<std::size_t>(d)] = value;
         ++rank_;
     }
     constexpr void erase(int d) {
-        for (std::size_t k = static_cast<std::size_t>(d); k + 1 < rank_; ++k) values_[k] = values_[k + 1];
+        for (std::size_t k = static_cast<std::size_t>(d); k + 1 < rank_; ++k)
+            values_[k] = values_[k + 1];
         values_[--rank_] = 0;
     }
     constexpr void push_back(std::int64_t value) { insert(rank(), value); }
@@ -93,8 +98,10 @@ std::int64_t element_count(const Shape& shape, Location where = std::source_loca
 /// The shape of the results of an element-wise operation: aligned at the last axis, extents equal
 /// or 1. Shape error "cannot broadcast (3,4) with (5,)" naming the first two shapes that disagree.
 /// Of no shapes at all the result is ().
-Shape broadcast_shapes(std::span<const Shape> shapes, Location where = std::source_location::current());
-Shape broadcast_shapes(std::initializer_list<Shape> shapes, Location where = std::source_location::current());
+Shape broadcast_shapes(std::span<const Shape> shapes,
+                       Location where = std::source_location::current());
+Shape broadcast_shapes(std::initializer_list<Shape> shapes,
+                       Location where = std::source_location::current());
 
 /// True where an array of shape `from` may be read as one of shape `to` (NumPy's broadcast_to).
 bool can_broadcast(const Shape& from, const Shape& to);
