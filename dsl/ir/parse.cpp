@@ -1,0 +1,625 @@
+// The parser of the text form: recursive descent over the characters, one function per construct.
+//
+//   kernel  := "kernel" [name] "(" param,* ")" "{" slot* ["prologue" block] stage* "}"
+//   param   := word ["quoted name"] ":" access type layout? "weak"?
+//   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
+//   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
+//   block   := "{" statement* "}"
+//   value   := "%" number | "i" number | "extent(" param "," number ")" | param | "weak"? dtype "(" literal ")"
+//
+// It fixes structure and names; whether operations fit their operands is for verify().
+#include "dsl/ir/text.h"
+#include "dsl/ir/text_tables.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace kiln::ir {
+namespace {
+
+class Parser {
+  public:
+    explicit Parser(std::string_view text) : text_(text) {
+        k_.files.emplace_back();
+        k_.locations.emplace_back();
+    }
+
+    Kernel run() {
+        expect_word("kernel");
+        if (!at('(')) k_.name = at('"') ? quoted() : std::string(word("the kernel's name or '('"));
+        parse_params();
+        expect('{');
+        while (accept_word("slot")) parse_slot();
+        if (accept_word("prologue")) k_.prologue = parse_block();
+        while (accept_word("stage")) parse_stage();
+        expect('}');
+        skip_space();
+        if (at_ != text_.size()) fail("the end of the text");
+        return std::move(k_);
+    }
+
+  private:
+    // --- characters ---
+
+    [[noreturn]] void fail_at(std::size_t position, const std::string& message) const {
+        std::uint32_t line = 1;
+        for (std::size_t i = 0; i < position && i < text_.size(); ++i)
+            if (text_[i] == '\n') ++line;
+        throw Error(ErrorKind::usage, message, Location("<kernel text>", line));
+    }
+    [[noreturn]] void fail(std::string_view expected) {
+        skip_space();
+        std::size_t end = at_;
+        while (end < text_.size() && (text::is_letter(text_[end]) || text::is_digit(text_[end]))) ++end;
+        if (end == at_ && end < text_.size()) ++end;
+        const std::string found =
+            at_ == text_.size() ? "the end" : fmt::format("'{}'", text_.substr(at_, end - at_));
+        fail_at(at_, fmt::format("expected {}, found {}", expected, found));
+    }
+
+    void skip_blanks() {
+        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+    }
+    /// Where the next token starts. Looking ahead never moves at_ over a comment, since location()
+    /// reads the one behind a statement.
+    std::size_t next() const {
+        std::size_t i = at_;
+        while (i < text_.size()) {
+            const char c = text_[i];
+            if (c == ';') i = std::min(text_.find('\n', i), text_.size());
+            else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') ++i;
+            else break;
+        }
+        return i;
+    }
+    void skip_space() { at_ = next(); }
+    bool at(char c) const {
+        const std::size_t i = next();
+        return i < text_.size() && text_[i] == c;
+    }
+    bool accept(char c) {
+        if (!at(c)) return false;
+        at_ = next() + 1;
+        return true;
+    }
+    void expect(char c) {
+        if (!accept(c)) fail(fmt::format("'{}'", c));
+    }
+    /// The identifier that starts here, or empty.
+    std::string_view peek_word() const {
+        const std::size_t start = next();
+        std::size_t end = start;
+        if (end < text_.size() && text::is_letter(text_[end]))
+            while (end < text_.size() && (text::is_letter(text_[end]) || text::is_digit(text_[end]))) ++end;
+        return text_.substr(start, end - start);
+    }
+    /// Moves behind a word that peek_word() gave.
+    void take(std::string_view word) {
+        at_ = static_cast<std::size_t>(word.data() - text_.data()) + word.size();
+    }
+    std::string_view word(std::string_view expected) {
+        const std::string_view w = peek_word();
+        if (w.empty()) fail(expected);
+        take(w);
+        return w;
+    }
+    bool accept_word(std::string_view wanted) {
+        const std::string_view w = peek_word();
+        if (w != wanted) return false;
+        take(w);
+        return true;
+    }
+    void expect_word(std::string_view wanted) {
+        if (!accept_word(wanted)) fail(fmt::format("'{}'", wanted));
+    }
+    std::string quoted() {
+        skip_space();
+        const std::size_t start = at_;
+        expect('"');
+        std::string result;
+        while (at_ < text_.size() && text_[at_] != '"') {
+            char c = text_[at_++];
+            if (c == '\\' && at_ < text_.size()) {
+                c = text_[at_++];
+                if (c == 'n') c = '\n';
+            }
+            result += c;
+        }
+        if (at_ == text_.size()) fail_at(start, "expected '\"' at the end of a name");
+        ++at_;
+        return result;
+    }
+    std::uint32_t number(std::string_view expected) {
+        skip_space();
+        std::uint32_t value = 0;
+        const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
+        if (error != std::errc()) fail(expected);
+        at_ = static_cast<std::size_t>(end - text_.data());
+        return value;
+    }
+
+    // --- words of tables ---
+
+    /// The index of the next word in the table, if it is one of its names.
+    template <class Table> std::optional<std::size_t> accept_name(const Table& names) {
+        const std::string_view w = peek_word();
+        for (std::size_t i = 0; i < std::size(names); ++i) {
+            if (w.empty() || w != name_of(names[i])) continue;
+            take(w);
+            return i;
+        }
+        return std::nullopt;
+    }
+    template <class Table> std::size_t expect_name(const Table& names, std::string_view what) {
+        const auto i = accept_name(names);
+        if (!i) fail(what);
+        return *i;
+    }
+    static std::string_view name_of(std::string_view name) { return name; }
+    template <class Row> static std::string_view name_of(const Row& row) { return row.name; }
+
+    DType dtype() { return static_cast<DType>(expect_name(dtype_table, "a dtype")); }
+    Reduction reduction() { return static_cast<Reduction>(expect_name(reduction_table, "a reduction")); }
+
+    struct Type {
+        DType dtype;
+        std::uint8_t rank;
+    };
+    Type type() {
+        const DType t = dtype();
+        std::uint32_t rank = 0;
+        if (accept('[')) {
+            rank = number("a rank");
+            if (rank > 255) fail("a rank below 256");
+            expect(']');
+        }
+        return {t, static_cast<std::uint8_t>(rank)};
+    }
+
+    using Words = std::map<std::string, std::uint32_t, std::less<>>;
+    std::uint32_t declared(const Words& words, std::string_view what) {
+        const std::string_view w = peek_word();
+        const auto found = words.find(w);
+        if (found == words.end()) fail(what);
+        take(w);
+        return found->second;
+    }
+    std::uint32_t param() { return declared(params_, "a parameter"); }
+    std::uint32_t slot() { return declared(slots_, "a slot"); }
+
+    // --- declarations ---
+
+    template <class Item> void declare(Words& words, Item& item, std::size_t index, std::string_view what) {
+        const std::size_t start = (skip_space(), at_);
+        const std::string word(this->word(what));
+        if (!words.emplace(word, static_cast<std::uint32_t>(index)).second)
+            fail_at(start, fmt::format("'{}' is declared twice", word));
+        item.name = at('"') ? quoted() : word;
+        expect(':');
+    }
+
+    void parse_params() {
+        expect('(');
+        while (!at(')')) {
+            if (!k_.params.empty()) expect(',');
+            Param p;
+            declare(params_, p, k_.params.size(), "a parameter's name");
+            p.access = static_cast<Access>(expect_name(text::access_names, "value, in, out or inout"));
+            const Type t = type();
+            p.dtype = t.dtype;
+            p.rank = t.rank;
+            if (const auto layout = accept_name(text::layout_names)) p.layout = static_cast<Layout>(*layout);
+            p.weak = accept_word("weak");
+            k_.params.push_back(std::move(p));
+        }
+        expect(')');
+    }
+
+    void parse_slot() {
+        Slot s;
+        declare(slots_, s, k_.slots.size(), "a slot's name");
+        s.dtype = dtype();
+        if (accept('[')) {
+            s.length = number("a length");
+            expect(']');
+        }
+        k_.slots.push_back(std::move(s));
+    }
+
+    void parse_stage() {
+        Stage stage;
+        expect('[');
+        while (!at(']')) {
+            if (!stage.extents.empty()) expect(',');
+            stage.extents.push_back(value());
+        }
+        expect(']');
+        stage.parallel = accept_word("parallel");
+        while (!at('{')) {
+            if (!stage.reductions.empty()) expect(',');
+            StageReduction r;
+            r.reduction = reduction();
+            expect('-');
+            expect('>');
+            r.target = slot();
+            stage.reductions.push_back(r);
+        }
+        stage.body = parse_block(&stage.loc);
+        k_.stages.push_back(std::move(stage));
+    }
+
+    /// The location behind what was just read on this line, 0 if there is none.
+    std::uint32_t location() {
+        skip_blanks();
+        if (at_ == text_.size() || text_[at_] != ';') return 0;
+        const std::size_t end = std::min(text_.find('\n', at_), text_.size());
+        std::string_view comment = text_.substr(at_ + 1, end - at_ - 1);
+        comment.remove_prefix(std::min(comment.find_first_not_of(" \t"), comment.size()));
+        while (!comment.empty() && (comment.back() == ' ' || comment.back() == '\r')) comment.remove_suffix(1);
+        const std::size_t colon = comment.rfind(':');
+        if (colon == std::string_view::npos || colon == 0) return 0;
+        std::uint32_t line = 0;
+        const char* last = comment.data() + comment.size();
+        const auto [stop, error] = std::from_chars(comment.data() + colon + 1, last, line);
+        if (error != std::errc() || stop != last || line == 0) return 0;  // an ordinary comment
+        const std::string file(comment.substr(0, colon));
+        const auto [file_at, new_file] = file_ids_.try_emplace(file, static_cast<std::uint32_t>(k_.files.size()));
+        if (new_file) k_.files.push_back(file);
+        const auto [at, added] = location_ids_.try_emplace(std::uint64_t(file_at->second) << 32 | line,
+                                                           static_cast<std::uint32_t>(k_.locations.size()));
+        if (added) k_.locations.push_back({file_at->second, line});
+        return at->second;
+    }
+
+    // --- values ---
+
+    Id leaf(const Node& n) {
+        const auto key = std::tuple(n.kind, n.dtype, n.weak, n.aux, n.aux2, n.imm);
+        const auto [found, added] = leaves_.try_emplace(key, static_cast<Id>(k_.nodes.size()));
+        if (added) k_.nodes.push_back(n);
+        return found->second;
+    }
+
+    Id value() {
+        skip_space();
+        const std::size_t start = at_;
+        if (accept('%')) {
+            const std::uint32_t n = number("a value's number");
+            const auto found = values_.find(n);
+            if (found == values_.end()) fail_at(start, fmt::format("%{} is used before its definition", n));
+            return found->second;
+        }
+        Node n;
+        n.weak = accept_word("weak");
+        if (!n.weak) {
+            const std::string_view w = peek_word();
+            if (const auto p = params_.find(w); p != params_.end()) return leaf_of_param(param());
+            n.dtype = DType::i64;
+            if (accept_word("extent")) {
+                expect('(');
+                n.kind = NodeKind::extent;
+                n.aux = param();
+                expect(',');
+                n.aux2 = number("a dimension");
+                expect(')');
+                return leaf(n);
+            }
+            if (w.size() > 1 && w[0] == 'i' && accept_name(dtype_table) == std::nullopt) {
+                n.kind = NodeKind::index;
+                take(w.substr(0, 1));
+                n.aux = number("a dimension");
+                return leaf(n);
+            }
+            at_ = start;
+        }
+        const auto t = accept_name(dtype_table);
+        if (!t) fail("a value");
+        n.dtype = static_cast<DType>(*t);
+        n.imm = literal(n.dtype);
+        return leaf(n);
+    }
+
+    Id leaf_of_param(std::uint32_t index) {
+        Node n;
+        n.kind = NodeKind::param;
+        n.aux = index;
+        n.dtype = k_.params[index].dtype;
+        n.weak = k_.params[index].weak;
+        return leaf(n);
+    }
+
+    /// `(LITERAL)` as the bits of a constant.
+    std::uint64_t literal(DType t) {
+        expect('(');
+        skip_space();
+        const std::size_t close = text_.find(')', at_);
+        if (close == std::string_view::npos) fail("')'");
+        const std::string_view digits = text_.substr(at_, close - at_);
+        const auto bits = literal_bits(digits, t);
+        if (!bits) fail_at(at_, fmt::format("'{}' is not a literal of {}", digits, name(t)));
+        at_ = close + 1;
+        return *bits;
+    }
+
+    template <class T> static std::optional<std::uint64_t> bits_of(std::string_view digits) {
+        T value{};
+        const char* last = digits.data() + digits.size();
+        const auto [end, error] = std::from_chars(digits.data(), last, value);
+        if (error != std::errc() || end != last) return std::nullopt;
+        std::uint64_t bits = 0;
+        std::memcpy(&bits, &value, sizeof value);
+        return bits;
+    }
+
+    static std::optional<std::uint64_t> literal_bits(std::string_view digits, DType t) {
+        if (is_bool(t)) return digits == "true" ? std::optional(1) : digits == "false" ? std::optional(0) : std::nullopt;
+        if (is_real(t) && digits.starts_with("nan")) return nan_bits(digits.substr(3), t);
+        return visit_dtype(t, [&](auto tag) -> std::optional<std::uint64_t> {
+            using T = typename decltype(tag)::type;
+            if constexpr (detail::is_storage_float<T>) {
+                const auto bits = bits_of<float>(digits);
+                if (!bits) return std::nullopt;
+                return T(std::bit_cast<float>(static_cast<std::uint32_t>(*bits))).bits;
+            } else if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
+                return bits_of<T>(digits);
+            } else {
+                return std::nullopt;  // complex constants are make_complex of two reals
+            }
+        });
+    }
+
+    static std::optional<std::uint64_t> nan_bits(std::string_view payload, DType t) {
+        if (payload.empty()) return text::default_nan(t);
+        if (!payload.starts_with(":0x")) return std::nullopt;
+        std::uint64_t bits = 0;
+        const char* last = payload.data() + payload.size();
+        const auto [end, error] = std::from_chars(payload.data() + 3, last, bits, 16);
+        if (error != std::errc() || end != last) return std::nullopt;
+        if (size_of(t) < 8 && bits >> (8 * size_of(t)) != 0) return std::nullopt;
+        // The exponent is all ones and the fraction is not zero.
+        const int fraction = t == DType::f16 ? 10 : t == DType::bf16 ? 7 : t == DType::f32 ? 23 : 52;
+        const std::uint64_t magnitude = bits & ~(std::uint64_t(1) << (8 * size_of(t) - 1));
+        const std::uint64_t infinity = (std::uint64_t(1) << (8 * size_of(t) - 1)) - (std::uint64_t(1) << fraction);
+        return magnitude > infinity ? std::optional(bits) : std::nullopt;
+    }
+
+    void values(std::vector<Id>& into) {
+        do into.push_back(value());
+        while (accept(','));
+    }
+    /// `word` was read; `[subscripts]` may follow.
+    void subscripts(std::vector<Id>& into) {
+        if (!accept('[')) return;
+        values(into);
+        expect(']');
+    }
+
+    // --- statements ---
+
+    Id parse_block(std::uint32_t* loc = nullptr) {
+        const auto block = static_cast<Id>(k_.blocks.size());
+        k_.blocks.emplace_back();
+        expect('{');
+        if (loc != nullptr) *loc = location();
+        if (++depth_ > max_depth) fail(fmt::format("at most {} nested blocks", max_depth));
+        while (!accept('}')) parse_statement(block);
+        --depth_;
+        return block;
+    }
+
+    Id add_node(Node n, const std::vector<Id>& operands) {
+        n.first_operand = operands.empty() ? 0 : static_cast<std::uint32_t>(k_.operands.size());
+        n.operand_count = static_cast<std::uint16_t>(operands.size());
+        k_.operands.insert(k_.operands.end(), operands.begin(), operands.end());
+        k_.nodes.push_back(n);
+        return static_cast<Id>(k_.nodes.size() - 1);
+    }
+    Id list_node(Id block, const Node& n, const std::vector<Id>& operands) {
+        const Id id = add_node(n, operands);
+        k_.blocks[block].nodes.push_back(id);
+        return id;
+    }
+
+    void parse_statement(Id block) {
+        if (at('%')) return parse_definition(block);
+        if (accept_word("if")) return parse_branch(block);
+        if (accept_word("for")) return parse_loop(block);
+        if (accept_word("while")) return parse_while(block);
+        parse_effect(block);
+    }
+
+    void parse_branch(Id block) {
+        Node n;
+        n.kind = NodeKind::branch;
+        n.aux2 = none;
+        const Id id = list_node(block, n, {value()});
+        std::uint32_t loc = 0;
+        k_.nodes[id].aux = none;
+        const Id then_block = parse_block(&loc);
+        const Id else_block = accept_word("else") ? parse_block() : none;
+        k_.nodes[id].aux = then_block;
+        k_.nodes[id].aux2 = else_block;
+        k_.nodes[id].loc = loc;
+    }
+
+    void parse_loop(Id block) {
+        Node n;
+        n.kind = NodeKind::loop;
+        n.dtype = DType::i64;
+        const auto [number, start] = new_number();
+        std::vector<Id> operands{value()};
+        expect_word("to");
+        operands.push_back(value());
+        expect_word("step");
+        operands.push_back(value());
+        const Id id = list_node(block, n, operands);
+        define(number, start, id);
+        std::uint32_t loc = 0;
+        const Id body = parse_block(&loc);
+        k_.nodes[id].aux = body;
+        k_.nodes[id].loc = loc;
+    }
+
+    void parse_while(Id block) {
+        Node n;
+        n.kind = NodeKind::loop_while;
+        const Id id = list_node(block, n, {none});
+        std::uint32_t loc = 0;
+        const Id condition_block = parse_block(&loc);
+        k_.operands[k_.nodes[id].first_operand] = value();
+        const Id body = parse_block();
+        k_.nodes[id].aux = condition_block;
+        k_.nodes[id].aux2 = body;
+        k_.nodes[id].loc = loc;
+    }
+
+    struct NewNumber {
+        std::uint32_t number;
+        std::size_t start;
+    };
+    /// `%N =`
+    NewNumber new_number() {
+        skip_space();
+        const std::size_t start = at_;
+        expect('%');
+        const std::uint32_t n = number("a value's number");
+        expect('=');
+        return {n, start};
+    }
+    void define(std::uint32_t number, std::size_t start, Id id) {
+        if (!values_.emplace(number, id).second) fail_at(start, fmt::format("%{} is defined twice", number));
+    }
+
+    void parse_definition(Id block) {
+        const auto [number, start] = new_number();
+        Node n;
+        std::vector<Id> operands;
+        const auto set_type = [&] {
+            const Type t = type();
+            n.dtype = t.dtype;
+            n.rank = t.rank;
+        };
+        if (accept_word("cast")) {
+            n.kind = NodeKind::cast;
+            set_type();
+            operands.push_back(value());
+        } else if (accept_word("load")) {
+            n.kind = NodeKind::load;
+            set_type();
+            n.aux = param();
+            subscripts(operands);
+        } else if (accept_word("read")) {
+            n.kind = NodeKind::read;
+            set_type();
+            n.aux = slot();
+            subscripts(operands);
+        } else if (accept_word("whole")) {
+            n.kind = NodeKind::whole;
+            set_type();
+            n.aux = param();
+        } else if (accept_word("atomic")) {
+            n.kind = NodeKind::atomic;
+            n.aux2 = static_cast<std::uint32_t>(reduction());
+            set_type();
+            n.aux = param();
+            subscripts(operands);
+            expect(',');
+            operands.push_back(value());
+        } else if (accept_word("fold")) {
+            n.kind = NodeKind::fold;
+            n.aux = static_cast<std::uint32_t>(reduction());
+            set_type();
+            operands.push_back(value());
+            n.imm = axes();
+        } else {
+            n.kind = NodeKind::op;
+            n.op = static_cast<Op>(expect_name(op_table, "an operation"));
+            set_type();
+            values(operands);
+        }
+        parse_flags(n);
+        n.loc = location();
+        define(number, start, list_node(block, n, operands));
+    }
+
+    std::uint64_t axes() {
+        std::uint64_t mask = 0;
+        expect_word("axes");
+        expect('(');
+        while (!accept(')')) {
+            if (mask != 0) expect(',');
+            const std::uint32_t axis = number("an axis");
+            if (axis > 63) fail("an axis below 64");
+            mask |= std::uint64_t(1) << axis;
+        }
+        return mask;
+    }
+
+    void parse_flags(Node& n) {
+        if (accept_word("fast")) {
+            expect('(');
+            do n.fast |= static_cast<std::uint8_t>(1U << expect_name(text::fast_names, "a fast flag"));
+            while (accept(','));
+            expect(')');
+        }
+        n.weak = accept_word("weak");
+    }
+
+    void parse_effect(Id block) {
+        Node n;
+        std::vector<Id> operands;
+        bool has_value = true;
+        if (accept_word("store")) {
+            n.kind = NodeKind::store;
+            n.aux = param();
+            subscripts(operands);
+        } else if (accept_word("write")) {
+            n.kind = NodeKind::write;
+            n.aux = slot();
+            subscripts(operands);
+        } else if (accept_word("contribute")) {
+            n.kind = NodeKind::contribute;
+            n.aux = number("the number of a reduction");
+        } else if (accept_word("check")) {
+            n.kind = NodeKind::check;
+            n.aux = static_cast<std::uint32_t>(expect_name(text::check_names, "the name of a check"));
+        } else if (accept_word("assign")) {
+            n.kind = NodeKind::assign;
+            n.aux = param();
+        } else {
+            has_value = false;
+            if (accept_word("break")) n.kind = NodeKind::break_;
+            else if (accept_word("continue")) n.kind = NodeKind::continue_;
+            else if (accept_word("return")) n.kind = NodeKind::return_;
+            else fail("a statement or '}'");
+        }
+        if (has_value) {
+            expect(',');
+            operands.push_back(value());
+        }
+        n.loc = location();
+        list_node(block, n, operands);
+    }
+
+    static constexpr int max_depth = 500;  // the parser recurses per block
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    int depth_ = 0;
+    Kernel k_;
+    Words params_, slots_;
+    std::map<std::uint32_t, Id> values_;
+    std::map<std::tuple<NodeKind, DType, bool, std::uint32_t, std::uint32_t, std::uint64_t>, Id> leaves_;
+    std::map<std::string, std::uint32_t> file_ids_;
+    std::map<std::uint64_t, std::uint32_t> location_ids_;
+};
+
+}  // namespace
+
+Kernel parse(std::string_view text) { return Parser(text).run(); }
+
+}  // namespace kiln::ir

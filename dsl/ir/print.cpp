@@ -1,0 +1,422 @@
+#include "dsl/ir/text.h"
+#include "dsl/ir/text_tables.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <iterator>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+namespace kiln::ir {
+namespace {
+
+class Printer {
+  public:
+    Printer(const Kernel& kernel, PrintOptions options)
+        : k_(kernel), options_(options), number_(kernel.nodes.size(), none) {
+        out_.reserve(64 * kernel.nodes.size() + 128);
+    }
+
+    std::string run() {
+        name_declarations();
+        print_head();
+        for (std::size_t i = 0; i < k_.slots.size(); ++i) print_slot(i);
+        if (k_.prologue != none && !k_.blocks[k_.prologue].nodes.empty()) {
+            put("  prologue {\n");
+            print_block(k_.prologue, 4);
+            put("  }\n");
+        }
+        for (const Stage& stage : k_.stages) print_stage(stage);
+        put("}\n");
+        return std::move(out_);
+    }
+
+  private:
+    void put(std::string_view text) { out_ += text; }
+    void put(char c) { out_ += c; }
+    template <class T> void put_number(T value) {
+        char buffer[24];
+        out_.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+    }
+    void indent(int columns) { out_.append(static_cast<std::size_t>(columns), ' '); }
+
+    // --- declarations ---
+
+    /// The word by which the text refers to each parameter and slot: its name where that is plain
+    /// and unique, else its kind and number.
+    void name_declarations() {
+        name_list(k_.params, 'p', param_words_);
+        name_list(k_.slots, 'v', slot_words_);
+    }
+    template <class List> void name_list(const List& list, char letter, std::vector<std::string>& words) {
+        std::unordered_set<std::string_view> taken;
+        if (options_.locations)
+            for (const auto& item : list) taken.insert(item.name);
+        std::unordered_set<std::string_view> used;
+        words.reserve(list.size());
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            const std::string& name = list[i].name;
+            if (options_.locations && text::is_plain_name(name) && used.insert(name).second) {
+                words.push_back(name);
+                continue;
+            }
+            std::string word = letter + std::to_string(i);
+            while (taken.contains(word)) word += '_';
+            words.push_back(std::move(word));
+        }
+    }
+
+    void put_quoted(std::string_view text) {
+        put('"');
+        for (const char c : text) {
+            if (c == '"' || c == '\\') put('\\');
+            if (c == '\n') put("\\n");
+            else put(c);
+        }
+        put('"');
+    }
+
+    void put_declared(const std::string& word, const std::string& name) {
+        put(word);
+        if (options_.locations && word != name) {
+            put(' ');
+            put_quoted(name);
+        }
+    }
+
+    void put_type(DType dtype, unsigned rank) {
+        put(name(dtype));
+        if (rank == 0) return;
+        put('[');
+        put_number(rank);
+        put(']');
+    }
+
+    void print_head() {
+        put("kernel");
+        if (options_.locations) {
+            put(' ');
+            if (text::is_plain_name(k_.name)) put(k_.name);
+            else put_quoted(k_.name);
+        }
+        put('(');
+        for (std::size_t i = 0; i < k_.params.size(); ++i) {
+            const Param& p = k_.params[i];
+            if (i != 0) put(", ");
+            put_declared(param_words_[i], p.name);
+            put(": ");
+            put(text::access_names[static_cast<std::size_t>(p.access)]);
+            put(' ');
+            put_type(p.dtype, p.rank);
+            if (p.layout != Layout::strided) {
+                put(' ');
+                put(text::layout_names[static_cast<std::size_t>(p.layout)]);
+            }
+            if (p.weak) put(" weak");
+        }
+        put(") {\n");
+    }
+
+    void print_slot(std::size_t i) {
+        put("  slot ");
+        put_declared(slot_words_[i], k_.slots[i].name);
+        put(": ");
+        put(name(k_.slots[i].dtype));
+        if (k_.slots[i].length != 1) {
+            put('[');
+            put_number(k_.slots[i].length);
+            put(']');
+        }
+        put('\n');
+    }
+
+    void print_stage(const Stage& stage) {
+        put("  stage [");
+        for (std::size_t i = 0; i < stage.extents.size(); ++i) {
+            if (i != 0) put(", ");
+            put_value(stage.extents[i]);
+        }
+        put(']');
+        if (stage.parallel) put(" parallel");
+        for (std::size_t i = 0; i < stage.reductions.size(); ++i) {
+            put(i == 0 ? " " : ", ");
+            put(info(stage.reductions[i].reduction).name);
+            put(" -> ");
+            put(slot_words_[stage.reductions[i].target]);
+        }
+        put(" {");
+        end_line(stage.loc);
+        print_block(stage.body, 4);
+        put("  }\n");
+    }
+
+    // --- values ---
+
+    void put_float(double value, std::uint64_t bits, DType dtype) {
+        if (std::isnan(value)) {
+            put("nan");
+            if (bits != text::default_nan(dtype)) fmt::format_to(std::back_inserter(out_), ":{:#x}", bits);
+        } else if (dtype == DType::f64) {
+            fmt::format_to(std::back_inserter(out_), "{}", value);
+        } else {
+            fmt::format_to(std::back_inserter(out_), "{}", static_cast<float>(value));
+        }
+    }
+
+    void put_constant(Id id) {
+        const Node& n = k_.node(id);
+        if (n.weak) put("weak ");
+        put(name(n.dtype));
+        put('(');
+        const Scalar value = k_.constant(id);
+        if (is_bool(n.dtype)) put(value.get<bool>() ? "true" : "false");
+        else if (is_signed(n.dtype)) put_number(value.cast(DType::i64).get<std::int64_t>());
+        else if (is_unsigned(n.dtype)) put_number(value.cast(DType::u64).get<std::uint64_t>());
+        else put_float(value.cast(DType::f64).get<double>(), n.imm, n.dtype);
+        put(')');
+    }
+
+    void put_value(Id id) {
+        if (id == none) return put("none");
+        const Node& n = k_.node(id);
+        switch (n.kind) {
+        case NodeKind::constant: put_constant(id); break;
+        case NodeKind::param: put(param_words_[n.aux]); break;
+        case NodeKind::extent:
+            put("extent(");
+            put(param_words_[n.aux]);
+            put(", ");
+            put_number(n.aux2);
+            put(')');
+            break;
+        case NodeKind::index:
+            put('i');
+            put_number(n.aux);
+            break;
+        default:
+            put('%');
+            if (number_[id] == none) put('?');  // not listed before its use: verify() says so
+            else put_number(number_[id]);
+        }
+    }
+
+    void put_values(std::span<const Id> ids) {
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            if (i != 0) put(", ");
+            put_value(ids[i]);
+        }
+    }
+
+    void put_element(std::string_view word, std::span<const Id> subscripts) {
+        put(word);
+        if (subscripts.empty()) return;
+        put('[');
+        put_values(subscripts);
+        put(']');
+    }
+
+    // --- nodes ---
+
+    void begin_value(Id id, std::string_view what) {
+        number_[id] = next_number_++;
+        put_value(id);
+        put(" = ");
+        put(what);
+        put(' ');
+    }
+
+    void put_flags(const Node& n) {
+        if (n.fast != 0) {
+            put(" fast(");
+            bool first = true;
+            for (std::size_t bit = 0; bit < text::fast_names.size(); ++bit) {
+                if ((n.fast >> bit & 1) == 0) continue;
+                if (!first) put(',');
+                first = false;
+                put(text::fast_names[bit]);
+            }
+            put(')');
+        }
+        if (n.weak) put(" weak");
+    }
+
+    void end_line(std::uint32_t loc) {
+        if (options_.locations && loc != 0 && loc < k_.locations.size()) {
+            const Location where = k_.location(loc);
+            if (where.line != 0) {
+                put("  ; ");
+                put(where.file.substr(where.file.rfind('/') + 1));
+                put(':');
+                put_number(where.line);
+            }
+        }
+        put('\n');
+    }
+
+    void print_block(Id block, int columns) {
+        for (const Id id : k_.blocks[block].nodes) print_node(id, columns);
+    }
+    void print_body(Id block, int columns, std::uint32_t loc) {
+        put(" {");
+        end_line(loc);
+        print_block(block, columns + 2);
+        indent(columns);
+        put('}');
+    }
+
+    void print_node(Id id, int columns) {
+        indent(columns);
+        const Node& n = k_.node(id);
+        switch (n.kind) {
+        case NodeKind::branch:
+        case NodeKind::loop:
+        case NodeKind::loop_while: print_structure(id, n, columns); return;
+        default: break;
+        }
+        if (has_effect(n.kind) && n.kind != NodeKind::atomic) print_effect(n);
+        else print_value(id, n);
+        put_flags(n);
+        end_line(n.loc);
+    }
+
+    void print_structure(Id id, const Node& n, int columns) {
+        const auto x = k_.operands_of(n);
+        if (n.kind == NodeKind::branch) {
+            put("if ");
+            put_value(x[0]);
+            print_body(n.aux, columns, n.loc);
+            if (n.aux2 != none) {
+                put(" else");
+                print_body(n.aux2, columns, 0);
+            }
+        } else if (n.kind == NodeKind::loop) {
+            number_[id] = next_number_++;
+            put("for ");
+            put_value(id);
+            put(" = ");
+            put_value(x[0]);
+            put(" to ");
+            put_value(x[1]);
+            put(" step ");
+            put_value(x[2]);
+            print_body(n.aux, columns, n.loc);
+        } else {
+            put("while");
+            print_body(n.aux, columns, n.loc);
+            put(' ');
+            put_value(x[0]);
+            print_body(n.aux2, columns, 0);
+        }
+        put('\n');
+    }
+
+    void print_value(Id id, const Node& n) {
+        const auto x = k_.operands_of(n);
+        switch (n.kind) {
+        case NodeKind::op:
+            begin_value(id, info(n.op).name);
+            put_type(n.dtype, n.rank);
+            put(' ');
+            put_values(x);
+            break;
+        case NodeKind::cast:
+            begin_value(id, "cast");
+            put_type(n.dtype, n.rank);
+            put(' ');
+            put_values(x);
+            break;
+        case NodeKind::load:
+            begin_value(id, "load");
+            put_type(n.dtype, n.rank);
+            put(' ');
+            put_element(param_words_[n.aux], x);
+            break;
+        case NodeKind::read:
+            begin_value(id, "read");
+            put_type(n.dtype, n.rank);
+            put(' ');
+            put_element(slot_words_[n.aux], x);
+            break;
+        case NodeKind::atomic:
+            begin_value(id, "atomic");
+            put(info(static_cast<Reduction>(n.aux2)).name);
+            put(' ');
+            put_type(n.dtype, n.rank);
+            put(' ');
+            put_element(param_words_[n.aux], x.first(x.size() - 1));
+            put(", ");
+            put_value(x.back());
+            break;
+        case NodeKind::whole:
+            begin_value(id, "whole");
+            put_type(n.dtype, n.rank);
+            put(' ');
+            put(param_words_[n.aux]);
+            break;
+        default:
+            begin_value(id, "fold");
+            put(info(static_cast<Reduction>(n.aux)).name);
+            put(' ');
+            put_type(n.dtype, n.rank);
+            put(' ');
+            put_values(x);
+            put_axes(n.imm);
+        }
+    }
+
+    void put_axes(std::uint64_t axes) {
+        put(" axes(");
+        for (bool first = true; axes != 0; axes &= axes - 1, first = false) {
+            if (!first) put(", ");
+            put_number(std::countr_zero(axes));
+        }
+        put(')');
+    }
+
+    void print_effect(const Node& n) {
+        const auto x = k_.operands_of(n);
+        switch (n.kind) {
+        case NodeKind::store:
+            put("store ");
+            put_element(param_words_[n.aux], x.first(x.size() - 1));
+            break;
+        case NodeKind::write:
+            put("write ");
+            put_element(slot_words_[n.aux], x.first(x.size() - 1));
+            break;
+        case NodeKind::contribute:
+            put("contribute ");
+            put_number(n.aux);
+            break;
+        case NodeKind::check:
+            put("check ");
+            put(text::check_names[n.aux]);
+            break;
+        case NodeKind::assign:
+            put("assign ");
+            put(param_words_[n.aux]);
+            break;
+        case NodeKind::break_: return put("break");
+        case NodeKind::continue_: return put("continue");
+        default: return put("return");
+        }
+        put(", ");
+        put_value(x.back());
+    }
+
+    const Kernel& k_;
+    PrintOptions options_;
+    std::string out_;
+    std::vector<std::string> param_words_, slot_words_;
+    std::vector<Id> number_;  // per node; none until it is printed
+    Id next_number_ = 0;
+};
+
+}  // namespace
+
+std::string print(const Kernel& kernel, PrintOptions options) { return Printer(kernel, options).run(); }
+
+}  // namespace kiln::ir
