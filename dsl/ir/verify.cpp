@@ -1,0 +1,407 @@
+#include "dsl/ir/evaluate.h"
+#include "dsl/ir/text.h"
+#include "dsl/ir/text_tables.h"
+
+#include <algorithm>
+#include <bit>
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace kiln::ir {
+namespace {
+
+std::string_view kind_name(const Node& n) {
+    switch (n.kind) {
+    case NodeKind::constant: return "constant";
+    case NodeKind::param: return "param";
+    case NodeKind::extent: return "extent";
+    case NodeKind::index: return "index";
+    case NodeKind::op: return info(n.op).name;
+    case NodeKind::cast: return "cast";
+    case NodeKind::load: return "load";
+    case NodeKind::read: return "read";
+    case NodeKind::store: return "store";
+    case NodeKind::write: return "write";
+    case NodeKind::atomic: return "atomic";
+    case NodeKind::contribute: return "contribute";
+    case NodeKind::check: return "check";
+    case NodeKind::branch: return "if";
+    case NodeKind::loop: return "for";
+    case NodeKind::loop_while: return "while";
+    case NodeKind::break_: return "break";
+    case NodeKind::continue_: return "continue";
+    case NodeKind::return_: return "return";
+    case NodeKind::whole: return "whole";
+    case NodeKind::fold: return "fold";
+    case NodeKind::assign: return "assign";
+    }
+    return "?";
+}
+
+/// The first violation, thrown within this file only.
+struct Violation {
+    std::string text;
+};
+
+class Verifier {
+  public:
+    explicit Verifier(const Kernel& kernel) : k_(kernel), state_(kernel.nodes.size(), State::unseen) {}
+
+    void run() {
+        check_tables();
+        check_ownership();
+        if (k_.prologue != none) {
+            where_ = Where::prologue;
+            visit_nodes(k_.prologue);  // its values stay visible for the extents
+        }
+        for (std::size_t i = 0; i < k_.stages.size(); ++i) check_stage_head(i);
+        if (k_.prologue != none) hide(k_.prologue);
+        where_ = Where::stage;
+        for (const Stage& stage : k_.stages) {
+            stage_ = &stage;
+            visit_block(stage.body);
+        }
+        for (std::size_t i = 0; i < visited_.size(); ++i)
+            require(visited_[i], [&] { return fmt::format("block {} is not reachable from a stage", i); });
+    }
+
+  private:
+    enum class State : std::uint8_t { unseen, visible, hidden };
+    enum class Where : std::uint8_t { prologue, stage };
+
+    template <class F> static void require(bool holds, F&& text) {
+        if (!holds) throw Violation{text()};
+    }
+    template <class... A> void fail(Id id, fmt::format_string<A...> text, A&&... arguments) const {
+        const Node& n = k_.nodes[id];
+        std::string place;
+        if (n.loc < k_.locations.size() && k_.location(n.loc).line != 0) {
+            const Location l = k_.location(n.loc);
+            place = fmt::format(", {}:{}", l.file, l.line);
+        }
+        throw Violation{fmt::format("node {} ({}{}): {}", id, kind_name(n), place,
+                                    fmt::format(text, std::forward<A>(arguments)...))};
+    }
+
+    // --- everything that can be checked without walking ---
+
+    void check_tables() const {
+        require(!k_.locations.empty(), [] { return std::string("the table of locations is empty"); });
+        for (const SourceLine& l : k_.locations)
+            require(l.file < k_.files.size() || l.line == 0,
+                    [&] { return fmt::format("a location names file {} of {}", l.file, k_.files.size()); });
+        for (const Param& p : k_.params) {
+            require(p.access != Access::value || p.rank == 0,
+                    [&] { return fmt::format("parameter {} is a value of rank {}", p.name, p.rank); });
+            require(p.rank <= 8, [&] { return fmt::format("parameter {} has rank {}", p.name, p.rank); });
+        }
+        for (const Slot& s : k_.slots)
+            require(s.length > 0, [&] { return fmt::format("slot {} has no element", s.name); });
+        for (Id id = 0; id < k_.nodes.size(); ++id) check_ranges(id);
+    }
+
+    void check_ranges(Id id) const {
+        const Node& n = k_.nodes[id];
+        if (n.loc >= k_.locations.size()) throw Violation{fmt::format("node {}: location {} of {}", id, n.loc, k_.locations.size())};
+        if (std::size_t(n.first_operand) + n.operand_count > k_.operands.size())
+            fail(id, "its operands lie outside of the table");
+        for (const Id operand : k_.operands_of(n))
+            if (operand >= k_.nodes.size()) fail(id, "operand {} of {} nodes", operand, k_.nodes.size());
+        switch (n.kind) {
+        case NodeKind::param:
+        case NodeKind::extent:
+        case NodeKind::load:
+        case NodeKind::store:
+        case NodeKind::atomic:
+        case NodeKind::whole:
+        case NodeKind::assign:
+            if (n.aux >= k_.params.size()) fail(id, "parameter {} of {}", n.aux, k_.params.size());
+            break;
+        case NodeKind::read:
+        case NodeKind::write:
+            if (n.aux >= k_.slots.size()) fail(id, "slot {} of {}", n.aux, k_.slots.size());
+            break;
+        case NodeKind::check:
+            if (n.aux >= text::check_names.size()) fail(id, "check {} of {}", n.aux, text::check_names.size());
+            break;
+        default: break;
+        }
+        const std::uint32_t reduction = n.kind == NodeKind::atomic ? n.aux2 : n.kind == NodeKind::fold ? n.aux : 0;
+        if (reduction >= std::size(reduction_table)) fail(id, "reduction {} of {}", reduction, std::size(reduction_table));
+    }
+
+    // --- each block has one owner, each node is listed once: so the structure is a tree ---
+
+    void check_ownership() {
+        visited_.assign(k_.blocks.size(), false);
+        std::vector<unsigned> owners(k_.blocks.size(), 0);
+        const auto own = [&](Id block) {
+            require(block < owners.size(), [&] { return fmt::format("block {} of {}", block, owners.size()); });
+            ++owners[block];
+        };
+        if (k_.prologue != none) own(k_.prologue);
+        for (const Stage& stage : k_.stages) own(stage.body);
+        for (const Node& n : k_.nodes) {
+            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop || n.kind == NodeKind::loop_while) own(n.aux);
+            if ((n.kind == NodeKind::branch && n.aux2 != none) || n.kind == NodeKind::loop_while) own(n.aux2);
+        }
+        for (std::size_t i = 0; i < owners.size(); ++i)
+            require(owners[i] == 1, [&] { return fmt::format("block {} has {} owners", i, owners[i]); });
+        std::vector<bool> listed(k_.nodes.size(), false);
+        for (std::size_t i = 0; i < k_.blocks.size(); ++i)
+            for (const Id id : k_.blocks[i].nodes) {
+                require(id < k_.nodes.size(), [&] { return fmt::format("block {} lists node {} of {}", i, id, k_.nodes.size()); });
+                if (is_leaf(k_.nodes[id].kind)) fail(id, "a leaf is listed by block {}", i);
+                if (listed[id]) fail(id, "is listed twice");
+                listed[id] = true;
+            }
+    }
+
+    void check_stage_head(std::size_t number) {
+        const Stage& stage = k_.stages[number];
+        for (const Id extent : stage.extents) {
+            const bool ok = extent < k_.nodes.size() && k_.nodes[extent].dtype == DType::i64 &&
+                            k_.nodes[extent].rank == 0 && k_.nodes[extent].kind != NodeKind::index &&
+                            (is_leaf(k_.nodes[extent].kind) || state_[extent] == State::visible);
+            require(ok, [&] { return fmt::format("stage {}: an extent is not an i64 value of the prologue", number); });
+            if (is_leaf(k_.nodes[extent].kind)) check_leaf(extent, k_.nodes[extent]);
+        }
+        require(stage.loc < k_.locations.size(), [&] { return fmt::format("stage {}: location {}", number, stage.loc); });
+        for (std::size_t i = 0; i < stage.reductions.size(); ++i) {
+            const StageReduction& r = stage.reductions[i];
+            require(r.target < k_.slots.size() && k_.slots[r.target].length == 1, [&] {
+                return fmt::format("stage {}: the target of reduction {} is not a slot of one element", number, i);
+            });
+            require(reduces(r.reduction, k_.slots[r.target].dtype), [&] {
+                return fmt::format("stage {}: {} does not reduce {}", number, info(r.reduction).name,
+                                   name(k_.slots[r.target].dtype));
+            });
+            for (std::size_t j = 0; j < i; ++j)
+                require(stage.reductions[j].target != r.target,
+                        [&] { return fmt::format("stage {}: two reductions into one slot", number); });
+        }
+    }
+
+    static bool reduces(Reduction r, DType t) {
+        const Rule rule = info(info(r).op).rule;
+        return rule == Rule::logical || exact_result(rule, t) == t;
+    }
+
+    // --- the walk ---
+
+    void visit_nodes(Id block) {
+        visited_[block] = true;
+        for (const Id id : k_.blocks[block].nodes) {
+            check_node(id);
+            if (k_.nodes[id].kind != NodeKind::loop) state_[id] = State::visible;
+        }
+    }
+    void hide(Id block) {
+        for (const Id id : k_.blocks[block].nodes) state_[id] = State::hidden;
+    }
+    void visit_block(Id block) {
+        visit_nodes(block);
+        hide(block);
+    }
+
+    void check_node(Id id) {
+        const Node& n = k_.nodes[id];
+        if (where_ == Where::prologue && n.kind != NodeKind::op && n.kind != NodeKind::cast)
+            fail(id, "the prologue has pure scalar nodes only");
+        if (n.kind == NodeKind::loop_while) return check_while(id, n);
+        for (const Id operand : k_.operands_of(n)) check_use(id, operand);
+        check_form(id, n);
+        if (n.kind == NodeKind::branch) {
+            visit_block(n.aux);
+            if (n.aux2 != none) visit_block(n.aux2);
+        } else if (n.kind == NodeKind::loop) {
+            state_[id] = State::visible;
+            ++loops_;
+            visit_block(n.aux);
+            --loops_;
+            state_[id] = State::hidden;
+        }
+    }
+
+    void check_while(Id id, const Node& n) {
+        if (n.operand_count != 1) fail(id, "takes 1 operand, not {}", n.operand_count);
+        const unsigned loops = std::exchange(loops_, 0);  // a break in the condition has no meaning
+        visit_nodes(n.aux);
+        check_use(id, k_.operand(id, 0));
+        expect_scalar(id, 0, DType::bool_);
+        hide(n.aux);
+        loops_ = loops + 1;
+        visit_block(n.aux2);
+        loops_ = loops;
+    }
+
+    void check_use(Id user, Id operand) const {
+        const Node& n = k_.nodes[operand];
+        if (is_leaf(n.kind)) return check_leaf(operand, n);
+        if (state_[operand] == State::unseen) fail(user, "operand {} is not defined before", operand);
+        if (state_[operand] == State::hidden) fail(user, "operand {} is defined in a block that is closed", operand);
+        const bool has_value = is_pure(n.kind) || n.kind == NodeKind::load || n.kind == NodeKind::read ||
+                               n.kind == NodeKind::atomic || n.kind == NodeKind::loop;
+        if (!has_value) fail(user, "operand {} has no value", operand);
+    }
+
+    void check_leaf(Id id, const Node& n) const {
+        if (n.operand_count != 0 || n.rank != 0) fail(id, "a leaf has operands or a rank");
+        if (n.kind == NodeKind::constant) {
+            if (is_complex(n.dtype)) fail(id, "complex constants are made by make_complex");
+            if (is_bool(n.dtype) && n.imm > 1) fail(id, "a bool with the bits {}", n.imm);
+            if (size_of(n.dtype) < 8 && n.imm >> (8 * size_of(n.dtype)) != 0) fail(id, "has bits beyond its dtype");
+        } else if (n.kind == NodeKind::param) {
+            const Param& p = k_.params[n.aux];
+            if (p.access != Access::value) fail(id, "parameter {} is an array", p.name);
+            if (n.dtype != p.dtype || n.weak != p.weak) fail(id, "its dtype is not that of parameter {}", p.name);
+        } else {
+            if (n.dtype != DType::i64) fail(id, "is not i64");
+            if (n.kind == NodeKind::extent && (k_.params[n.aux].access == Access::value || n.aux2 >= k_.params[n.aux].rank))
+                fail(id, "parameter {} has no dimension {}", k_.params[n.aux].name, n.aux2);
+            if (n.kind == NodeKind::index && (stage_ == nullptr || n.aux >= stage_->extents.size()))
+                fail(id, "there is no dimension {} here", n.aux);
+        }
+    }
+
+    void expect_count(Id id, std::size_t count) const {
+        if (k_.nodes[id].operand_count != count)
+            fail(id, "takes {} operand{}, not {}", count, count == 1 ? "" : "s", k_.nodes[id].operand_count);
+    }
+    void expect_dtype(Id id, std::size_t operand, DType wanted) const {
+        const DType have = k_.node(k_.operand(id, operand)).dtype;
+        if (have != wanted) fail(id, "operand {} is {}, not {}", operand, name(have), name(wanted));
+    }
+    void expect_scalar(Id id, std::size_t operand, DType wanted) const {
+        expect_dtype(id, operand, wanted);
+        if (k_.node(k_.operand(id, operand)).rank != 0) fail(id, "operand {} is an array", operand);
+    }
+    void expect_result(Id id, DType wanted, unsigned rank) const {
+        const Node& n = k_.nodes[id];
+        if (n.dtype != wanted) fail(id, "is {}, not {}", name(n.dtype), name(wanted));
+        if (n.rank != rank) fail(id, "has rank {}, not {}", n.rank, rank);
+    }
+
+    void check_form(Id id, const Node& n) const {
+        if (n.fast != 0 && (n.kind != NodeKind::op || n.fast > fast::all)) fail(id, "fast flags {:#x}", n.fast);
+        switch (n.kind) {
+        case NodeKind::op: return check_op(id, n);
+        case NodeKind::cast:
+            expect_count(id, 1);
+            return expect_result(id, n.dtype, k_.node(k_.operand(id, 0)).rank);
+        case NodeKind::load:
+        case NodeKind::store:
+        case NodeKind::atomic: return check_element(id, n);
+        case NodeKind::read:
+        case NodeKind::write: return check_slot(id, n);
+        case NodeKind::contribute:
+            expect_count(id, 1);
+            if (stage_ == nullptr || n.aux >= stage_->reductions.size())
+                fail(id, "reduction {} of {} of its stage", n.aux, stage_ == nullptr ? 0 : stage_->reductions.size());
+            return expect_scalar(id, 0, k_.slots[stage_->reductions[n.aux].target].dtype);
+        case NodeKind::check:
+        case NodeKind::branch:
+            expect_count(id, 1);
+            return expect_scalar(id, 0, DType::bool_);
+        case NodeKind::loop:
+            expect_count(id, 3);
+            for (std::size_t i = 0; i < 3; ++i) expect_scalar(id, i, DType::i64);
+            return expect_result(id, DType::i64, 0);
+        case NodeKind::break_:
+        case NodeKind::continue_:
+            if (loops_ == 0) fail(id, "is outside of a loop");
+            return expect_count(id, 0);
+        case NodeKind::return_: return expect_count(id, 0);
+        case NodeKind::whole:
+        case NodeKind::fold:
+        case NodeKind::assign: return check_array(id, n);
+        default: return;
+        }
+    }
+
+    void check_op(Id id, const Node& n) const {
+        const OpInfo& row = info(n.op);
+        expect_count(id, row.arity);
+        const std::size_t first = row.rule == Rule::choice ? 1 : 0;
+        if (first == 1) expect_dtype(id, 0, DType::bool_);
+        const DType operand = k_.node(k_.operand(id, first)).dtype;
+        unsigned rank = 0;
+        for (std::size_t i = 0; i < row.arity; ++i) {
+            if (i >= first) expect_dtype(id, i, operand);
+            rank = std::max<unsigned>(rank, k_.node(k_.operand(id, i)).rank);
+        }
+        const auto result = exact_result(row.rule, operand);
+        if (!result) fail(id, "does not take {}", name(operand));
+        expect_result(id, *result, rank);
+    }
+
+    void expect_array_param(Id id, const Node& n, bool stored_to) const {
+        const Param& p = k_.params[n.aux];
+        if (p.access == Access::value) fail(id, "parameter {} is not an array", p.name);
+        if (stored_to && p.access == Access::in) fail(id, "parameter {} is read-only", p.name);
+    }
+
+    void check_element(Id id, const Node& n) const {
+        const bool stores = n.kind != NodeKind::load;
+        expect_array_param(id, n, stores);
+        const Param& p = k_.params[n.aux];
+        expect_count(id, p.rank + (stores ? 1U : 0U));
+        for (std::size_t i = 0; i < p.rank; ++i) expect_scalar(id, i, DType::i64);
+        if (stores) expect_scalar(id, p.rank, p.dtype);
+        if (n.kind != NodeKind::store) expect_result(id, p.dtype, 0);
+        if (n.kind == NodeKind::atomic && !reduces(static_cast<Reduction>(n.aux2), p.dtype))
+            fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux2)).name, name(p.dtype));
+    }
+
+    void check_slot(Id id, const Node& n) const {
+        const Slot& s = k_.slots[n.aux];
+        const std::size_t positions = s.length == 1 ? 0 : 1;
+        expect_count(id, positions + (n.kind == NodeKind::write ? 1 : 0));
+        if (positions == 1) expect_scalar(id, 0, DType::i64);
+        if (n.kind == NodeKind::write) expect_scalar(id, positions, s.dtype);
+        else expect_result(id, s.dtype, 0);
+    }
+
+    void check_array(Id id, const Node& n) const {
+        if (n.kind == NodeKind::whole) {
+            expect_array_param(id, n, false);
+            expect_count(id, 0);
+            return expect_result(id, k_.params[n.aux].dtype, k_.params[n.aux].rank);
+        }
+        expect_count(id, 1);
+        const Node& operand = k_.node(k_.operand(id, 0));
+        if (n.kind == NodeKind::assign) {
+            expect_array_param(id, n, true);
+            expect_dtype(id, 0, k_.params[n.aux].dtype);
+            if (operand.rank > k_.params[n.aux].rank)
+                fail(id, "a value of rank {} for parameter {} of rank {}", operand.rank, k_.params[n.aux].name, k_.params[n.aux].rank);
+            return;
+        }
+        if (n.imm == 0 || n.imm >> operand.rank != 0) fail(id, "axes {:#x} of a value of rank {}", n.imm, operand.rank);
+        if (!reduces(static_cast<Reduction>(n.aux), operand.dtype))
+            fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux)).name, name(operand.dtype));
+        expect_result(id, operand.dtype, operand.rank - static_cast<unsigned>(std::popcount(n.imm)));
+    }
+
+    const Kernel& k_;
+    std::vector<State> state_;   // per node
+    std::vector<bool> visited_;  // per block
+    Where where_ = Where::stage;
+    const Stage* stage_ = nullptr;
+    unsigned loops_ = 0;  // loops that are open around the current node
+};
+
+}  // namespace
+
+std::string verify(const Kernel& kernel) {
+    try {
+        Verifier(kernel).run();
+        return {};
+    } catch (const Violation& violation) {
+        return violation.text;
+    }
+}
+
+}  // namespace kiln::ir
