@@ -4,9 +4,12 @@
 
 #include <kiln/dsl.h>
 
+#include <vector>
+
 namespace kiln::dsl {
 
-/// Makes a builder current on this thread for its lifetime; traces nest (a kernel that calls another).
+/// Makes a builder current on this thread for its lifetime; traces nest (a kernel that calls
+/// another).
 class Trace {
   public:
     explicit Trace(std::string name);
@@ -15,17 +18,47 @@ class Trace {
     Trace& operator=(const Trace&) = delete;
 
     ir::Builder& builder() { return builder_; }
+    /// The kernel. Errors: usage (an exception that the user's code swallowed left it half built).
+    ir::Kernel finish();
+
     /// Node and Value of this trace. A Value of another trace is Error usage.
     Value value(ir::Id id) const;
-    ir::Id id(const Value& value) const;
+    ir::Id id(const Value& value) const { return use(value); }
+    /// The node of an operand. Errors: usage (of another trace, or of a block that is closed).
+    ir::Id use(const Operand& operand) const;
 
-    /// The innermost trace of this thread; Error usage ("... outside of a kernel") when there is none.
+    /// The innermost trace of this thread; Error usage ("... outside of a kernel") when there is
+    /// none.
     static Trace& current(const Location& where);
+    /// The trace of this operand, if it is under way on this thread; else null.
+    static Trace* of(const Operand& operand);
+
+    std::uint32_t serial() const { return serial_; }
+    /// What this trace holds is incomplete: using it further is Error usage.
+    void abandon() { abandoned_ = true; }
+    bool abandoned() const { return abandoned_; }
+
+    /// A node that the user's code names: it was used through a variable of type Value. The
+    /// condition of while_ is evaluated anew down to such nodes.
+    void mark_named(ir::Id id);
+    bool named(ir::Id id) const { return id < named_.size() && named_[id]; }
 
   private:
     ir::Builder builder_;
     Trace* outer_;
     std::uint32_t serial_;
+    bool abandoned_ = false;
+    std::vector<bool> named_;
 };
+
+/// The current trace with the location of the operand that new nodes belong to.
+Trace& trace_at(const Operand& first);
+
+/// A binary or unary operation of ops.def; of integers, pow is expanded.
+Value apply(ir::Op op, std::initializer_list<const Operand*> operands);
+
+/// a ** b of integers by repeated squaring, in the dtype that they promote to (bool: i8). A signed
+/// exponent gets a check; where it fails the power is 1. Errors: usage (a negative constant).
+ir::Id integer_power(ir::Builder& builder, ir::Id base, ir::Id exponent);
 
 }  // namespace kiln::dsl

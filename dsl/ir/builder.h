@@ -49,6 +49,12 @@ class Builder {
     Id coerce(Id value, DType to);
     /// The value as a bool (!= 0).
     Id truth(Id value);
+    struct Promoted {
+        DType dtype;
+        bool weak;  ///< all operands are
+    };
+    /// The dtype that the operands compute in together.
+    Promoted promote_operands(std::span<const Id> operands) const;
 
     // --- exact makers ---
     Id op(Op op, DType result, std::span<const Id> operands, std::uint8_t fast, bool weak = false);
@@ -113,11 +119,6 @@ class Builder {
     void refuse_operands(Op op, std::span<const Id> operands, std::string_view wanted) const;
     Id apply_comparison(Op op, Id a, Id b);
     Id apply_predicate(Op op, Id a);
-    struct Promoted {
-        DType dtype;
-        bool weak;
-    };
-    Promoted promote_operands(std::span<const Id> operands) const;
 
     Kernel kernel_;
     std::vector<Open> open_;

@@ -1,7 +1,8 @@
 // The tracing DSL: what a kernel's lambda is written in. Running the lambda records the kernel.
 //
-// Every operation knows the user's line: operators and functions take an `Operand`, whose converting
-// constructors have a defaulted std::source_location, so that the line of the call is recorded.
+// Every operation knows the user's line: operators and functions take an `Operand`, whose
+// converting constructors have a defaulted std::source_location, so that the line of the call is
+// recorded.
 #pragma once
 #include <kiln/dtype.h>
 #include <kiln/error.h>
@@ -30,9 +31,8 @@ class Body {
     template <class F>
         requires(std::is_invocable_v<F&> && !std::is_same_v<std::remove_cvref_t<F>, Body>)
     Body(F&& body)
-        : object_(const_cast<void*>(static_cast<const void*>(&body))), call_([](void* object) {
-              (*static_cast<std::remove_reference_t<F>*>(object))();
-          }) {}
+        : object_(const_cast<void*>(static_cast<const void*>(&body))),
+          call_([](void* object) { (*static_cast<std::remove_reference_t<F>*>(object))(); }) {}
     void operator()() const { call_(object_); }
 
   private:
@@ -54,19 +54,21 @@ class Operand {
     Operand(const Index& index, Where where = Where::current());
     Operand(const Scalar& constant, Where where = Where::current());
     template <Element T>
-    Operand(T constant, Where where = Where::current()) : Operand(Scalar::of(constant, true), where) {}
+    Operand(T constant, Where where = Where::current())
+        : Operand(Scalar::of(constant, true), where) {}
     Operand(const Operand&) = default;
 
     const Where& where() const { return where_; }
 
     template <class T = void> explicit operator bool() const {
-        static_assert(detail::always_false<T>, "kiln: a Value has no truth value while a kernel is traced; "
-                                               "use if_(...) or select(...)");
+        static_assert(detail::always_false<T>,
+                      "kiln: a Value has no truth value while a kernel is traced; "
+                      "use if_(...) or select(...)");
         return false;
     }
 
-    // Found only where an operand is a Value, a Var or an Index, so other expressions never see them.
-    // Meaning: as in C++, element by element, with NumPy's promotion; see dsl/README.md.
+    // Found only where an operand is a Value, a Var or an Index, so other expressions never see
+    // them. Meaning: as in C++, element by element, with NumPy's promotion; see dsl/README.md.
 #define KILN_DSL_BINARY(op) friend Value operator op(Operand a, Operand b);
     KILN_DSL_BINARY(+)
     KILN_DSL_BINARY(-)
@@ -105,7 +107,8 @@ class Operand {
         std::uint32_t node;
         std::uint32_t serial;
     };
-    Operand(Handle handle, Where where) : node_(handle.node), serial_(handle.serial), where_(where) {}
+    Operand(Handle handle, Where where)
+        : node_(handle.node), serial_(handle.serial), where_(where) {}
 
     std::uint32_t node_;
     std::uint32_t serial_;  // of the trace that made the node
@@ -113,35 +116,35 @@ class Operand {
 };
 
 // A Value and an Index never change; each way to try tells so.
-#define KILN_DSL_REFUSE(self, op)                                                                           \
-    template <class T> self& operator op(T&&) {                                                             \
-        static_assert(::kiln::detail::always_false<T>,                                                      \
-                      "kiln: a Value is immutable; use Var for a variable that changes");                   \
-        return *this;                                                                                       \
+#define KILN_DSL_REFUSE(self, op)                                                         \
+    template <class T> self& operator op(T&&) {                                           \
+        static_assert(::kiln::detail::always_false<T>,                                    \
+                      "kiln: a Value is immutable; use Var for a variable that changes"); \
+        return *this;                                                                     \
     }
-#define KILN_DSL_REFUSE_STEP(self, op, parameter)                                                           \
-    template <class T = void> self& operator op(parameter) {                                                \
-        static_assert(::kiln::detail::always_false<T>,                                                      \
-                      "kiln: a Value is immutable; use Var for a variable that changes");                   \
-        return *this;                                                                                       \
+#define KILN_DSL_REFUSE_STEP(self, op, parameter)                                         \
+    template <class T = void> self& operator op(parameter) {                              \
+        static_assert(::kiln::detail::always_false<T>,                                    \
+                      "kiln: a Value is immutable; use Var for a variable that changes"); \
+        return *this;                                                                     \
     }
 // The && on the copy assignment suppresses the implicit one without competing with the template.
-#define KILN_DSL_IMMUTABLE(self)                                                                            \
-    self& operator=(const self&) && = delete;                                                               \
-    KILN_DSL_REFUSE(self, =)                                                                                \
-    KILN_DSL_REFUSE(self, +=)                                                                               \
-    KILN_DSL_REFUSE(self, -=)                                                                               \
-    KILN_DSL_REFUSE(self, *=)                                                                               \
-    KILN_DSL_REFUSE(self, /=)                                                                               \
-    KILN_DSL_REFUSE(self, %=)                                                                               \
-    KILN_DSL_REFUSE(self, &=)                                                                               \
-    KILN_DSL_REFUSE(self, |=)                                                                               \
-    KILN_DSL_REFUSE(self, ^=)                                                                               \
-    KILN_DSL_REFUSE(self, <<=)                                                                              \
-    KILN_DSL_REFUSE(self, >>=)                                                                              \
-    KILN_DSL_REFUSE_STEP(self, ++, )                                                                        \
-    KILN_DSL_REFUSE_STEP(self, ++, int)                                                                     \
-    KILN_DSL_REFUSE_STEP(self, --, )                                                                        \
+#define KILN_DSL_IMMUTABLE(self)             \
+    self& operator=(const self&)&& = delete; \
+    KILN_DSL_REFUSE(self, =)                 \
+    KILN_DSL_REFUSE(self, +=)                \
+    KILN_DSL_REFUSE(self, -=)                \
+    KILN_DSL_REFUSE(self, *=)                \
+    KILN_DSL_REFUSE(self, /=)                \
+    KILN_DSL_REFUSE(self, %=)                \
+    KILN_DSL_REFUSE(self, &=)                \
+    KILN_DSL_REFUSE(self, |=)                \
+    KILN_DSL_REFUSE(self, ^=)                \
+    KILN_DSL_REFUSE(self, <<=)               \
+    KILN_DSL_REFUSE(self, >>=)               \
+    KILN_DSL_REFUSE_STEP(self, ++, )         \
+    KILN_DSL_REFUSE_STEP(self, ++, int)      \
+    KILN_DSL_REFUSE_STEP(self, --, )         \
     KILN_DSL_REFUSE_STEP(self, --, int)
 
 /// One computed value of the kernel that is being traced. Immutable; a copy is the same value.
@@ -151,7 +154,8 @@ class Value : public Operand {
     Value(const Var& variable, Where where = Where::current());
     Value(const Index& index, Where where = Where::current());
     Value(const Scalar& constant, Where where = Where::current()) : Operand(constant, where) {}
-    template <Element T> Value(T constant, Where where = Where::current()) : Operand(constant, where) {}
+    template <Element T> Value(T constant, Where where = Where::current())
+        : Operand(constant, where) {}
     explicit Value(const Operand& operand) : Operand(operand) {}
     KILN_DSL_IMMUTABLE(Value)
 
@@ -185,7 +189,8 @@ template <Element T> Value operator||(const T& a, Operand b) { return Operand(a,
 namespace detail {
 /// Whether a Var can be initialised from a T.
 template <class T>
-inline constexpr bool is_initial = Element<T> || std::is_same_v<T, Scalar> || std::is_base_of_v<Operand, T>;
+inline constexpr bool is_initial =
+    Element<T> || std::is_same_v<T, Scalar> || std::is_base_of_v<Operand, T>;
 }  // namespace detail
 
 /// A mutable variable of the kernel. It has one dtype for life: that of its initial value (a C++
@@ -194,13 +199,16 @@ inline constexpr bool is_initial = Element<T> || std::is_same_v<T, Scalar> || st
 class Var : public Operand {
   public:
     template <class T>
-        requires(detail::is_initial<std::remove_cvref_t<T>> && !std::is_same_v<std::remove_cvref_t<T>, Var>)
-    Var(T&& initial, Where where = Where::current()) : Var(Declare{}, Operand(std::forward<T>(initial), where)) {}
+        requires(detail::is_initial<std::remove_cvref_t<T>> &&
+                 !std::is_same_v<std::remove_cvref_t<T>, Var>)
+    Var(T&& initial, Where where = Where::current())
+        : Var(Declare{}, Operand(std::forward<T>(initial), where)) {}
     /// A variable of the given dtype: Var sum(f64, 0).
     Var(DType dtype, Operand initial);
     Var(const Var& other, Where where = Where::current()) : Var(Declare{}, Operand(other, where)) {}
     /// The same variable under a new name, so that a function can return a Var.
-    Var(Var&& other) noexcept : Operand(static_cast<const Operand&>(other)), slot_(other.slot_), dtype_(other.dtype_) {}
+    Var(Var&& other) noexcept
+        : Operand(static_cast<const Operand&>(other)), slot_(other.slot_), dtype_(other.dtype_) {}
 
     // Not viable for an lvalue, where operator=(Operand) does it and knows the line.
     Var& operator=(const Var&) && = delete;
@@ -223,6 +231,7 @@ class Var : public Operand {
     friend class dsl::Trace;
     struct Declare {};
     Var(Declare, Operand initial);
+    void check_home(const Where& where) const;
 
     /// A Var and the line that uses it, for operators that have no other operand.
     struct Here {
@@ -244,9 +253,11 @@ class Var : public Operand {
 #define KILN_DSL_OPERANDS_1 Operand
 #define KILN_DSL_OPERANDS_2 Operand, Operand
 #define KILN_DSL_OPERANDS_3 Operand, Operand, Operand
-// The functions of ops.def; what each does, its accuracy and its dtypes stand there and in dsl/README.md.
+// The functions of ops.def; what each does, its accuracy and its dtypes stand there and in
+// dsl/README.md.
 #define KILN_NAMED(id, arity, rule, cuda, doc) Value id(KILN_DSL_OPERANDS_##arity);
-#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) Value id(KILN_DSL_OPERANDS_##arity);
+#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) \
+    Value id(KILN_DSL_OPERANDS_##arity);
 #include <kiln/ops.def>
 #undef KILN_DSL_OPERANDS_1
 #undef KILN_DSL_OPERANDS_2
@@ -288,16 +299,19 @@ Value cast(DType to, Operand value);
 template <Element T> Value cast(Operand value) { return cast(dtype_of<T>, value); }
 
 // std::min and std::max are exact matches for two arguments of one type; these are better ones.
-#define KILN_DSL_EXTREMUM(name)                                                                             \
-    template <class A, class B>                                                                             \
-        requires(std::is_base_of_v<Operand, std::remove_cvref_t<A>> &&                                      \
-                 std::is_same_v<std::remove_cvref_t<A>, std::remove_cvref_t<B>>)                            \
-    Value name(A&& a, B&& b, std::source_location where = std::source_location::current()) {                \
-        return name(Operand(std::forward<A>(a), where), Operand(std::forward<B>(b), where));       \
-    }                                                                                                       \
-    Value name(const Value& a, const Value& b, std::source_location = std::source_location::current());     \
-    Value name(const Var& a, const Var& b, std::source_location = std::source_location::current());         \
-    Value name(const Index& a, const Index& b, std::source_location = std::source_location::current());
+#define KILN_DSL_EXTREMUM(name)                                                              \
+    template <class A, class B>                                                              \
+        requires(std::is_base_of_v<Operand, std::remove_cvref_t<A>> &&                       \
+                 std::is_same_v<std::remove_cvref_t<A>, std::remove_cvref_t<B>>)             \
+    Value name(A&& a, B&& b, std::source_location where = std::source_location::current()) { \
+        return name(Operand(std::forward<A>(a), where), Operand(std::forward<B>(b), where)); \
+    }                                                                                        \
+    Value name(const Value& a, const Value& b,                                               \
+               std::source_location = std::source_location::current());                      \
+    Value name(const Var& a, const Var& b,                                                   \
+               std::source_location = std::source_location::current());                      \
+    Value name(const Index& a, const Index& b,                                               \
+               std::source_location = std::source_location::current());
 KILN_DSL_EXTREMUM(min)
 KILN_DSL_EXTREMUM(max)
 #undef KILN_DSL_EXTREMUM
@@ -315,8 +329,9 @@ class Condition {
           call_([](void* object, std::source_location where) -> Operand {
               return {(*static_cast<std::remove_reference_t<F>*>(object))(), where};
           }) {
-        static_assert(std::is_constructible_v<Operand, std::invoke_result_t<F&>, std::source_location>,
-                      "kiln: a condition must return a Value");
+        static_assert(
+            std::is_constructible_v<Operand, std::invoke_result_t<F&>, std::source_location>,
+            "kiln: a condition must return a Value");
     }
     Operand operator()(std::source_location where) const { return call_(object_, where); }
 
@@ -410,8 +425,12 @@ class Range {
 /// 0, 1, ... up to but not including `end`; integers of any dtype, as i64. Leave the loop with
 /// break_() or return_(): a C++ break or return is noticed and is Error usage. Errors: type (a
 /// bound is not an integer), usage (a constant step of 0).
-inline Range range(Operand end) { return Range(Operand(0, end.where()), end, Operand(1, end.where())); }
-inline Range range(Operand begin, Operand end) { return Range(begin, end, Operand(1, begin.where())); }
+inline Range range(Operand end) {
+    return Range(Operand(0, end.where()), end, Operand(1, end.where()));
+}
+inline Range range(Operand begin, Operand end) {
+    return Range(begin, end, Operand(1, begin.where()));
+}
 /// From `begin` by `step`, which may be negative.
 inline Range range(Operand begin, Operand end, Operand step) { return Range(begin, end, step); }
 
@@ -422,10 +441,11 @@ void continue_(std::source_location where = std::source_location::current());
 /// Ends the kernel for this element.
 void return_(std::source_location where = std::source_location::current());
 
-/// Runs `body` and gives its result; the operations that it traces have exactly these fast-math flags,
-/// whatever the kernel's are: Value y = fast(Fastmath::contract, [&] { return a * x + b; }).
+/// Runs `body` and gives its result; the operations that it traces have exactly these fast-math
+/// flags, whatever the kernel's are: Value y = fast(Fastmath::contract, [&] { return a * x + b; }).
 template <class F>
-decltype(auto) fast(Fastmath flags, F&& body, std::source_location where = std::source_location::current()) {
+decltype(auto) fast(Fastmath flags, F&& body,
+                    std::source_location where = std::source_location::current()) {
     const detail::FastScope scope(flags, where);
     return std::forward<F>(body)();
 }
