@@ -1,0 +1,11 @@
+// All of kiln but the text front end.
+#pragma once
+#include <kiln/array.h>
+#include <kiln/dsl.h>
+#include <kiln/dtype.h>
+#include <kiln/error.h>
+#include <kiln/inspect.h>
+#include <kiln/memory.h>
+#include <kiln/npy.h>
+#include <kiln/parallel.h>
+#include <kiln/vectorize.h>

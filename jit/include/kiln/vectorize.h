@@ -1,0 +1,470 @@
+// Universal functions: element-wise kernels from C++ lambdas, compiled for the dtypes they meet.
+#pragma once
+#include <kiln/array.h>
+#include <kiln/dsl.h>
+#include <kiln/inspect.h>
+
+#include <array>
+#include <complex>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace kiln {
+
+/// Where a ufunc's kernels run.
+enum class BackendTarget : std::uint8_t { cpu, cuda };
+
+namespace detail {
+struct CallAccess;
+class UfuncState;
+
+/// Elements in a row of memory that is no Array.
+struct SpanData {
+    std::byte* data;
+    std::int64_t size;
+    DType dtype;
+    bool read_only;
+};
+template <Element T> SpanData span_data(T* data, std::size_t size) {
+    auto* bytes = reinterpret_cast<std::byte*>(const_cast<std::remove_const_t<T>*>(data));
+    return {bytes, static_cast<std::int64_t>(size), dtype_of<T>, std::is_const_v<T>};
+}
+
+/// C++ values that bring only their kind into a promotion.
+template <class T>
+concept WeakValue = Element<T> && (std::is_arithmetic_v<T> || IsComplex<T>::value);
+template <class T>
+concept StorageFloat = is_storage_float<T>;
+}  // namespace detail
+
+/// An argument of a ufunc call: an Array, a span or vector (rank 1, not copied), a C++ value (weak)
+/// or a Scalar. It only refers to arrays, spans and vectors, so it must not outlive them.
+class Arg {
+  public:
+    Arg(const Array& array) : kind_(Kind::array), array_(&array) {}
+    template <detail::WeakValue T> Arg(T value) : kind_(Kind::scalar), scalar_(Scalar::of(value, true)) {}
+    template <detail::StorageFloat T> Arg(T value) : kind_(Kind::scalar), scalar_(Scalar::of(value)) {}
+    Arg(const Scalar& value) : kind_(Kind::scalar), scalar_(value) {}
+    template <Element T, std::size_t N>
+    Arg(std::span<T, N> data) : kind_(Kind::span), span_(detail::span_data(data.data(), data.size())) {}
+    template <Element T, class A>
+        requires(!std::is_same_v<T, bool>)
+    Arg(const std::vector<T, A>& data)
+        : kind_(Kind::span), span_(detail::span_data(data.data(), data.size())) {}
+
+  private:
+    friend struct detail::CallAccess;
+    enum class Kind : std::uint8_t { array, scalar, span };
+    Kind kind_;
+    union {
+        const Array* array_;
+        Scalar scalar_;
+        detail::SpanData span_;
+    };
+};
+
+/// An output of a ufunc call: an Array, or a span or vector of non-const elements. It only refers
+/// to it. Default-constructed: none.
+class Out {
+  public:
+    Out() = default;
+    Out(const Array& array) : array_(&array) {}
+    template <Element T, std::size_t N>
+        requires(!std::is_const_v<T>)
+    Out(std::span<T, N> data) : Out(detail::span_data(data.data(), data.size())) {}
+    template <Element T, class A>
+        requires(!std::is_same_v<T, bool>)
+    Out(std::vector<T, A>& data) : Out(detail::span_data(data.data(), data.size())) {}
+
+    explicit operator bool() const { return array_ != nullptr || size_ >= 0; }
+
+  private:
+    friend struct detail::CallAccess;
+    explicit Out(const detail::SpanData& span)
+        : data_(span.data), size_(span.size), dtype_(span.dtype) {}
+    const Array* array_ = nullptr;
+    std::byte* data_ = nullptr;  // of a span
+    std::int64_t size_ = -1;     // of a span
+    DType dtype_ = DType::f64;
+};
+
+/// The outputs of a call that has several: `.outs = {quotient, remainder}`.
+class Outs {
+  public:
+    static constexpr std::size_t max_size = 4;
+    Outs() = default;
+    /// More than max_size is a usage error.
+    Outs(std::initializer_list<Out> outs, std::source_location where = std::source_location::current());
+    std::size_t size() const { return size_; }
+    const Out& operator[](std::size_t i) const { return items_[i]; }
+
+  private:
+    std::size_t size_ = 0;
+    std::array<Out, max_size> items_{};
+};
+
+/// The options of a ufunc call, for designated initialisers: f(x, y, {.out = z, .where = mask}).
+struct CallOptions {
+    /// Where the result goes; its shape is the inputs' broadcast shape, or one they broadcast to.
+    /// Neither a read-only nor a broadcast array: usage error. May overlap inputs in any way.
+    Out out = {};
+    Outs outs = {};  ///< the same, for kernels with several results
+    /// A bool array that broadcasts with the inputs. Elements of the output where it is false are
+    /// not written; where there was no output they are zero.
+    std::optional<Arg> where = {};
+    /// How far the conversion to an output's dtype (and to `dtype`) may go.
+    Casting casting = Casting::same_kind;
+    /// The dtype to compute in: inputs and results are converted to it. With signatures: selects
+    /// the first listed loop that gives it.
+    std::optional<DType> dtype = {};
+    /// The memory order of results that are allocated.
+    Order order = Order::keep;
+};
+
+/// The options of a ufunc, for designated initialisers: {.fastmath = true, .parallel = true}.
+struct UfuncOptions {
+    Fastmath fastmath = {};
+    /// Large calls are split over threads; results do not depend on it.
+    bool parallel = false;
+    /// Integer division by zero is an error that names the line and the index of the element.
+    bool checked = false;
+    /// The loops there are. Empty: one is made for the argument types of each call. Else a call uses
+    /// the first to which all of its inputs cast safely.
+    std::vector<Signature> signatures = {};
+    BackendTarget target = BackendTarget::cpu;
+};
+
+namespace detail {
+
+/// What a ufunc holds of the user's lambda: Values in, Values out, run once per specialisation.
+using ElementFunction = std::function<void(std::span<const Value>, std::vector<Value>&)>;
+
+template <std::size_t> using AsValue = const Value&;
+template <class F, std::size_t... I> consteval bool takes_values(std::index_sequence<I...>) {
+    return std::is_invocable_v<F&, AsValue<I>...>;
+}
+inline constexpr std::size_t max_arity = 8;
+/// The number of Values that F takes; max_arity + 1 if none or several work.
+template <class F> consteval std::size_t value_arity() {
+    constexpr auto works = []<std::size_t... N>(std::index_sequence<N...>) {
+        return std::array<bool, max_arity + 1>{takes_values<F>(std::make_index_sequence<N>())...};
+    }(std::make_index_sequence<max_arity + 1>());
+    std::size_t found = max_arity + 1, count = 0;
+    for (std::size_t n = 0; n <= max_arity; ++n) {
+        if (works[n]) found = n, ++count;
+    }
+    return count == 1 ? found : max_arity + 1;
+}
+
+/// A std::pair, std::tuple or std::array of results.
+template <class R>
+concept SeveralValues = requires { std::tuple_size<R>::value; };
+template <class R> void append_results(const R& results, std::vector<Value>& out) {
+    if constexpr (SeveralValues<R>) {
+        std::apply([&](const auto&... result) { (append_results(result, out), ...); }, results);
+    } else {
+        static_assert(std::is_constructible_v<Value, const R&>,
+                      "kiln: an element-wise kernel returns a Value, or a pair, tuple or array of Values");
+        out.push_back(Value(results));
+    }
+}
+template <std::size_t Arity, class F> ElementFunction erase(F f) {
+    return [f = std::move(f)](std::span<const Value> x, std::vector<Value>& out) mutable {
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            static_assert(!std::is_void_v<decltype(f(x[I]...))>,
+                          "kiln: an element-wise kernel returns a Value");
+            append_results(f(x[I]...), out);
+        }(std::make_index_sequence<Arity>());
+    };
+}
+
+/// One parameter of a bound call, as generated code sees it.
+struct BoundOperand {
+    std::byte* data;
+    std::int64_t inner, outer;
+};
+enum class BoundKind : std::uint8_t { value, span, span_const, reference };
+struct BoundParam {
+    BoundKind kind;
+    DType dtype;
+};
+struct BoundState;
+using BoundFunction = void (*)(const void* frame);
+/// The machine code of a bound signature.
+struct BoundEntry {
+    BoundFunction function = nullptr;
+    std::int64_t size_limit = 0;  ///< calls of this many elements and more take the general path
+    std::shared_ptr<const BoundState> state;
+};
+BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
+                      bool returns, Location where);
+/// Does any call: sizes that disagree, overlap, threads, streaming.
+void call_bound(const BoundState& state, std::span<const BoundOperand> operands,
+                std::span<const std::int64_t> sizes, Location where);
+[[noreturn]] void throw_bound_fault(const BoundState& state, std::int64_t code, std::int64_t column,
+                                    Location where);
+
+/// What a parameter of a bound signature is.
+template <class P> struct BoundTraits {
+    static_assert(always_false<P>, "kiln: bind takes values, std::span<const T>, std::span<T> and T&");
+};
+template <Element T> struct BoundTraits<T> {
+    static constexpr BoundParam param{BoundKind::value, dtype_of<T>};
+};
+template <Element T>
+    requires(!std::is_const_v<T>)
+struct BoundTraits<T&> {
+    static constexpr BoundParam param{BoundKind::reference, dtype_of<T>};
+};
+template <Element T> struct BoundTraits<std::span<T>> {
+    static constexpr BoundParam param{std::is_const_v<T> ? BoundKind::span_const : BoundKind::span,
+                                      dtype_of<T>};
+};
+}  // namespace detail
+
+/// A ufunc bound to C++ types: a call costs a few nanoseconds over a function pointer; it takes no
+/// lock and allocates nothing. Inputs first: values are strong scalars, spans are read; then the
+/// outputs: spans of non-const elements, or references where there is no span. A result type that
+/// is not void stands for the one output of a kernel of values. All spans of a call have one size
+/// (else shape error); they may overlap in any way. Copyable; keeps the ufunc alive.
+template <class Signature> class Bound;
+template <class R, class... P> class Bound<R(P...)> {
+  public:
+    R operator()(P... args, std::source_location where = std::source_location::current()) const {
+        if constexpr (std::is_void_v<R>) {
+            call(where, args...);
+        } else {
+            R result;
+            call(where, args..., result);
+            return result;
+        }
+    }
+
+  private:
+    friend class Ufunc;
+    static constexpr bool returns = !std::is_void_v<R>;
+    static constexpr std::size_t count = sizeof...(P) + (returns ? 1 : 0);
+
+    static constexpr std::array<detail::BoundParam, count> params() {
+        if constexpr (returns) {
+            return {detail::BoundTraits<P>::param..., detail::BoundTraits<R&>::param};
+        } else {
+            return {detail::BoundTraits<P>::param...};
+        }
+    }
+    explicit Bound(detail::BoundEntry entry) : entry_(std::move(entry)) {}
+
+    /// Generated code reads it: MapFrame of jit/backend.h, followed by the operands.
+    struct Frame {
+        std::int64_t columns, rows;
+        std::int64_t* fault;
+        std::array<detail::BoundOperand, count> operands;
+    };
+
+    template <class... A> void call(const std::source_location& where, A&... args) const {
+        static constexpr auto kinds = params();
+        const std::array<std::int64_t, count> sizes{size_of_argument(args)...};
+        std::int64_t n = 1;
+        for (const std::int64_t size : sizes) n = size >= 0 ? size : n;
+        bool direct = n < entry_.size_limit;
+        std::int64_t fault[3] = {-1, 0, 0};
+        Frame frame{n, 1, fault, {operand_of(args)...}};
+        for (std::size_t k = 0; k < count; ++k) {
+            direct = direct && (sizes[k] == n || sizes[k] < 0);
+        }
+        // In place is fine element by element; any other overlap takes the general path.
+        for (std::size_t o = 0; o < count; ++o) {
+            if (!is_output(kinds, o)) continue;
+            const detail::BoundOperand& out = frame.operands[o];
+            for (std::size_t k = 0; k < count; ++k) {
+                if (k == o || kinds[k].kind == detail::BoundKind::value) continue;
+                const detail::BoundOperand& other = frame.operands[k];
+                const bool same = !is_output(kinds, k) && other.data == out.data && kinds[k].dtype == kinds[o].dtype;
+                direct = direct && (same || other.data + n * item(kinds[k]) <= out.data ||
+                                    out.data + n * item(kinds[o]) <= other.data);
+            }
+        }
+        if (!direct) [[unlikely]] {
+            detail::call_bound(*entry_.state, frame.operands, sizes, where);
+            return;
+        }
+        entry_.function(&frame);
+        if (fault[0] != -1) [[unlikely]] {
+            detail::throw_bound_fault(*entry_.state, fault[0], fault[2], where);
+        }
+    }
+    static constexpr std::int64_t item(detail::BoundParam p) {
+        return static_cast<std::int64_t>(size_of(p.dtype));
+    }
+    /// Whatever may be written counts as an output here.
+    static constexpr bool is_output(const std::array<detail::BoundParam, count>& kinds, std::size_t k) {
+        return kinds[k].kind == detail::BoundKind::reference || kinds[k].kind == detail::BoundKind::span;
+    }
+    template <class A> static std::int64_t size_of_argument(A& arg) {
+        if constexpr (Element<A>) {
+            return -1;
+        } else {
+            return static_cast<std::int64_t>(arg.size());
+        }
+    }
+    template <class A> static detail::BoundOperand operand_of(A& arg) {
+        if constexpr (Element<A>) {
+            return {reinterpret_cast<std::byte*>(const_cast<std::remove_const_t<A>*>(&arg)), 0, 0};
+        } else {
+            using E = typename A::element_type;
+            return {detail::span_data(arg.data(), arg.size()).data, static_cast<std::int64_t>(sizeof(E)), 0};
+        }
+    }
+
+    detail::BoundEntry entry_;
+};
+
+/// An element-wise function over arrays of any dtype. The first call with given argument dtypes
+/// compiles its loop; later calls run it. A handle: copies share their kernels. Thread-safe.
+///
+/// Calls: inputs broadcast together, dtypes follow NumPy's promotion with weak C++ values. Errors of
+/// a call carry its line: usage (number of arguments, outputs that cannot be written), shape
+/// (broadcasting), type (casting, no loop for the arguments, a C++ integer that its operand's dtype
+/// cannot represent); errors of the kernel itself carry the kernel's lines. What the lambda throws
+/// passes through. On any error before elements are computed, outputs are untouched.
+class Ufunc {
+  public:
+    using Where = std::source_location;
+
+    Ufunc(std::string name, std::size_t arity, detail::ElementFunction function, UfuncOptions options,
+          Location where);
+
+    const std::string& name() const;
+    std::size_t arity() const;
+
+    // A call gives the result, which is `out` where that was given. A kernel with several results
+    // is called with all(), which gives them in order.
+    Array operator()(const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({}, options, where);
+    }
+    Array operator()(const Arg& a, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c, &d}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e, &f}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e, &f, &g}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const Arg& h, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
+    }
+    std::vector<Array> all(const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a, &b}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a, &b, &c}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a, &b, &c, &d}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a, &b, &c, &d, &e}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a, &b, &c, &d, &e, &f}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a, &b, &c, &d, &e, &f, &g}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const Arg& h, const CallOptions& options = {}, Where where = Where::current()) const {
+        return call_all({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
+    }
+
+    /// A typed handle: add.bind<void(std::span<const float>, std::span<const float>, std::span<float>)>().
+    /// Compiles. Errors: type (the number of parameters; an output that is const, or to whose dtype
+    /// the result does not cast under same_kind; references beside spans).
+    template <class Signature> Bound<Signature> bind(Where where = Where::current()) const {
+        using Handle = Bound<Signature>;
+        static constexpr auto params = Handle::params();
+        return Handle(detail::make_bound(state_, params, Handle::returns, where));
+    }
+
+    /// A generated text for arguments of these types (rank 0: a strong scalar), compiling it where
+    /// needed. Errors: as of a call; unsupported (the target has no such text), device.
+    std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                        Where where = Where::current()) const;
+    /// What was or was not done in the kernels compiled so far.
+    std::vector<Remark> remarks() const;
+    /// Counters of this ufunc. `hits` counts calls, but not those through bind handles.
+    Stats stats() const;
+
+  private:
+    Array call(std::initializer_list<const Arg*> args, const CallOptions& options, const Where& where) const;
+    std::vector<Array> call_all(std::initializer_list<const Arg*> args, const CallOptions& options,
+                                const Where& where) const;
+
+    std::shared_ptr<detail::UfuncState> state_;
+};
+
+/// A ufunc from a callable of 0 to 8 Values (generic or not) that returns a Value, or several as a
+/// pair, tuple or array. The callable is copied, and run once for each combination of dtypes that
+/// the ufunc meets, never concurrently with itself. `name` is what errors call it. Errors: usage
+/// (a signature with another number of inputs).
+template <class F>
+Ufunc vectorize(std::string name, F function, UfuncOptions options = {},
+                std::source_location where = std::source_location::current()) {
+    constexpr std::size_t arity = detail::value_arity<F>();
+    static_assert(arity <= detail::max_arity,
+                  "kiln: vectorize needs a callable that takes a fixed number, 0 to 8, of Values");
+    return Ufunc(std::move(name), arity, detail::erase<arity>(std::move(function)), std::move(options),
+                 where);
+}
+template <class F>
+    requires(!std::is_convertible_v<F, std::string_view>)
+Ufunc vectorize(F function, UfuncOptions options = {},
+                std::source_location where = std::source_location::current()) {
+    return vectorize("ufunc", std::move(function), std::move(options), where);
+}
+/// With the loops there are: vectorize("add", f, {f32(f32, f32), f64(f64, f64)}).
+template <class F>
+Ufunc vectorize(std::string name, F function, std::initializer_list<Signature> signatures,
+                UfuncOptions options = {},
+                std::source_location where = std::source_location::current()) {
+    options.signatures = signatures;
+    return vectorize(std::move(name), std::move(function), std::move(options), where);
+}
+template <class F>
+    requires(!std::is_convertible_v<F, std::string_view>)
+Ufunc vectorize(F function, std::initializer_list<Signature> signatures, UfuncOptions options = {},
+                std::source_location where = std::source_location::current()) {
+    return vectorize("ufunc", std::move(function), signatures, std::move(options), where);
+}
+
+}  // namespace kiln
