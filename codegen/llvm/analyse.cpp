@@ -1,0 +1,116 @@
+#include "codegen/llvm/emitter.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+
+using ir::Id;
+using ir::Node;
+using ir::NodeKind;
+using ir::Op;
+
+namespace {
+
+class Analysis {
+  public:
+    explicit Analysis(const ir::Kernel& kernel) : kernel_(kernel) {
+        facts_.varying.assign(kernel.nodes.size(), false);
+        facts_.strict_nan.assign(kernel.nodes.size(), false);
+    }
+
+    KernelFacts run() {
+        for (Id id = 0; id < kernel_.nodes.size(); ++id)
+            if (kernel_.nodes[id].kind == NodeKind::index) facts_.varying[id] = true;
+        for (const ir::Stage& stage : kernel_.stages) walk(stage.body);
+        // Backwards, so that a mark on a value reaches what it was computed from; a slot that is read
+        // under a mark passes it to everything written to it, hence the repetition.
+        bool changed = true;
+        strict_slot_.assign(kernel_.slots.size(), false);
+        while (changed) {
+            changed = false;
+            for (std::size_t i = order_.size(); i-- > 0;) changed |= mark_strict(order_[i]);
+        }
+        facts_.has_slots = !kernel_.slots.empty();
+        return std::move(facts_);
+    }
+
+  private:
+    void walk(Id block) {
+        for (const Id id : kernel_.blocks[block].nodes) {
+            const Node& n = kernel_.nodes[id];
+            order_.push_back(id);
+            bool varying = false;
+            if (n.kind != NodeKind::loop_while)
+                for (const Id operand : kernel_.operands_of(n)) varying = varying || facts_.varying[operand];
+            switch (n.kind) {
+            case NodeKind::load:
+                varying = kernel_.params[n.aux].layout != ir::Layout::uniform;
+                measure_memory(n.dtype);
+                break;
+            case NodeKind::store: measure_memory(kernel_.params[n.aux].dtype); break;
+            case NodeKind::read: varying = true; break;
+            case NodeKind::op:
+                ++facts_.operations;
+                if (ir::is_elementary(n.op)) ++facts_.elementary;
+                break;
+            default: break;
+            }
+            if (n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::load || n.kind == NodeKind::read)
+                if (varying) measure(n.dtype);
+            facts_.varying[id] = varying;
+            if (n.kind == NodeKind::branch) {
+                walk(n.aux);
+                if (n.aux2 != ir::none) walk(n.aux2);
+            } else if (n.kind == NodeKind::loop) {
+                facts_.has_loops = true;
+                walk(n.aux);
+            } else if (n.kind == NodeKind::loop_while) {
+                facts_.has_loops = true;
+                walk(n.aux);
+                walk(n.aux2);
+            }
+        }
+    }
+
+    void measure(DType t) {
+        if (!is_bool(t))
+            facts_.widest = std::max(facts_.widest, static_cast<unsigned>(size_of(real_type(t))));
+    }
+    void measure_memory(DType t) {
+        measure(t);
+        facts_.narrowest = std::min(facts_.narrowest, static_cast<unsigned>(size_of(real_type(t))));
+    }
+
+    bool mark_strict(Id id) {
+        const Node& n = kernel_.nodes[id];
+        bool strict = facts_.strict_nan[id];
+        if (n.kind == NodeKind::op) {
+            const auto operands = kernel_.operands_of(n);
+            strict = strict || n.op == Op::isnan || n.op == Op::isinf || n.op == Op::isfinite ||
+                     ((n.op == Op::ne || n.op == Op::eq) && operands[0] == operands[1]);
+        } else if (n.kind == NodeKind::write) {
+            strict = strict || strict_slot_[n.aux];
+        } else if (n.kind == NodeKind::read && strict && !strict_slot_[n.aux]) {
+            strict_slot_[n.aux] = true;
+            return true;
+        }
+        if (!strict || n.kind == NodeKind::loop_while) return false;
+        bool changed = false;
+        for (const Id operand : kernel_.operands_of(n)) {
+            changed = changed || !facts_.strict_nan[operand];
+            facts_.strict_nan[operand] = true;
+        }
+        return changed;
+    }
+
+    const ir::Kernel& kernel_;
+    KernelFacts facts_;
+    std::vector<Id> order_;
+    std::vector<bool> strict_slot_;
+};
+
+}  // namespace
+
+KernelFacts analyse(const ir::Kernel& kernel) { return Analysis(kernel).run(); }
+
+}  // namespace kiln::codegen

@@ -1,0 +1,39 @@
+// From an element-wise kernel to an LLVM module, vector code made by us.
+#pragma once
+#include "dsl/ir/ir.h"
+
+#include <memory>
+#include <string>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+class TargetMachine;
+}  // namespace llvm
+
+namespace kiln::codegen {
+
+/// The vector unit that code is made for, and which SLEEF entry points fit it.
+enum class VectorIsa : std::uint8_t {
+    sse2,    ///< 16-byte registers, no FMA
+    avx2,    ///< 32-byte registers with FMA
+    avx512,  ///< 64-byte registers (F, BW, DQ, VL)
+};
+constexpr unsigned vector_bytes(VectorIsa isa) {
+    return isa == VectorIsa::sse2 ? 16 : isa == VectorIsa::avx2 ? 32 : 64;
+}
+
+struct EmitOptions {
+    VectorIsa isa = VectorIsa::sse2;
+    std::string entry = "kiln_map";  ///< the function's symbol
+    bool streaming = false;          ///< non-temporal stores to the first output of layout `unit`
+};
+
+/// The module of an element-wise kernel: one function `void entry(const jit::MapFrame*)`.
+/// The kernel has one stage over extents {extent(p, 0)}; its array parameters have rank 1 and are
+/// accessed at index(0) only. An input may overlap an output only element by element (in place).
+/// Errors: unsupported, for kernels of any other form.
+std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMContext& context,
+                                        const llvm::TargetMachine& machine, const EmitOptions& options);
+
+}  // namespace kiln::codegen

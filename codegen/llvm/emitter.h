@@ -1,0 +1,135 @@
+// Internal to codegen/llvm: the emitter's state. The only header of ours that includes LLVM's.
+#pragma once
+#include "codegen/llvm/emit.h"
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <vector>
+
+namespace kiln::codegen {
+
+/// A kernel value in generated code: one scalar for all lanes (uniform), or a vector with one
+/// element a lane. Complex values are two of them.
+struct LaneValue {
+    llvm::Value* value = nullptr;  ///< the real part of a complex value
+    llvm::Value* imag = nullptr;
+    bool varying = false;
+};
+
+/// Facts about a kernel that shape its code, found before emission.
+struct KernelFacts {
+    std::vector<bool> varying;     ///< per node: differs from lane to lane
+    std::vector<bool> strict_nan;  ///< per node: feeds isnan & co, so flags must not make it poison
+    bool has_slots = false;
+    bool has_loops = false;
+    unsigned widest = 1;      ///< bytes of the widest element computed with
+    unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
+    unsigned operations = 0;
+    unsigned elementary = 0;
+};
+KernelFacts analyse(const ir::Kernel& kernel);
+
+/// Emits one kernel. The body is emitted twice: for a full register block, and for a masked (or,
+/// where masks are slow, single-lane) remainder; both run the same vector operations, so that an
+/// element's bits do not depend on its position.
+class Emitter {
+  public:
+    Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,
+            const EmitOptions& options);
+    void run();
+
+  private:
+    // --- emit.cpp: the function around the body, control flow, memory ---
+    struct Loop {
+        llvm::Value* live;       // alloca: lanes that still run the loop
+        llvm::Value* iteration;  // alloca: lanes that still run this iteration
+    };
+    struct Param {
+        llvm::Value *data, *inner, *outer;  // of the frame
+        llvm::Value* row = nullptr;         // address of the current row
+    };
+    void refuse(const std::string& what, std::uint32_t loc = 0) const;
+    void load_frame();
+    void emit_rows();
+    void emit_columns();
+    void emit_uniform_nodes();
+    void emit_body(unsigned lanes, llvm::Value* index, llvm::Value* remaining, bool main_loop);
+    void emit_block(ir::Id block);
+    void emit_node(ir::Id id);
+    void emit_branch(const ir::Node& n, ir::Id id);
+    void emit_loop(const ir::Node& n, ir::Id id);
+    void emit_while(const ir::Node& n, ir::Id id);
+    void emit_loop_body(ir::Id block, const Loop& loop);
+    void emit_jump(ir::NodeKind kind);
+    void emit_check(const ir::Node& n, ir::Id id);
+    void narrow_mask();
+    LaneValue emit_load(const ir::Node& n);
+    void emit_store(const ir::Node& n, ir::Id id);
+    llvm::Value* element_pointers(std::uint32_t param, unsigned offset);
+    llvm::Value* load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset);
+    void store_lanes(std::uint32_t param, llvm::Value* value, unsigned offset, llvm::Value* mask, bool streaming);
+    LaneValue read_slot(std::uint32_t slot);
+    void write_slot(std::uint32_t slot, const LaneValue& value);
+    llvm::Value* active_mask();  // never null
+    llvm::Value* any(llvm::Value* mask);
+    llvm::Value* all_lanes();
+    llvm::Value* iota(llvm::Type* element);
+    llvm::Value* alloca_at_entry(llvm::Type* type, const char* name);
+    bool has_jump(ir::Id block) const;
+    bool is_heavy(ir::Id block) const;
+    void check_subscripts(const ir::Node& n, std::size_t count) const;
+
+    // --- ops.cpp: pure operations ---
+    LaneValue value(ir::Id id);
+    llvm::Value* as_varying(const LaneValue& v, llvm::Value* part);
+    llvm::Value* varying_value(ir::Id id);
+    LaneValue constant(ir::Id id);
+    LaneValue emit_op(ir::Id id);
+    LaneValue emit_cast(ir::Id id);
+    llvm::Value* convert(llvm::Value* v, DType from, DType to);
+    llvm::Value* real_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
+    llvm::Value* integer_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
+    llvm::Value* integer_division(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
+    llvm::Value* shift(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
+    llvm::Value* compare(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
+    llvm::Value* float_division(ir::Op op, llvm::Value* a, llvm::Value* b);
+    llvm::Value* classify(ir::Op op, llvm::Value* a);
+    llvm::Value* elementary(ir::Op op, DType t, std::span<llvm::Value* const> a);
+    llvm::Value* call_sleef(ir::Op op, DType t, unsigned lanes, std::span<llvm::Value* const> a);
+    llvm::Type* compute_type(DType t);              // scalar type of a value in registers
+    llvm::Type* memory_type(DType t);               // scalar type in memory
+    llvm::Value* from_memory(llvm::Value* v, DType t);
+    llvm::Value* to_memory(llvm::Value* v, DType t);
+    llvm::Type* like(llvm::Type* element, llvm::Value* shape);  // element, in as many lanes as shape
+    llvm::Value* number(llvm::Value* shape, double x);  // constant of shape's floating type
+    void set_fast(const ir::Node& n, ir::Id id);
+
+    const ir::Kernel& kernel_;
+    llvm::LLVMContext& context_;
+    llvm::Module& module_;
+    EmitOptions options_;
+    KernelFacts facts_;
+    llvm::IRBuilder<> b_;
+
+    llvm::Function* function_ = nullptr;
+    llvm::BasicBlock* entry_ = nullptr;
+    llvm::Value *frame_ = nullptr, *columns_ = nullptr, *rows_ = nullptr, *fault_ = nullptr;
+    llvm::Value* row_number_ = nullptr;
+    std::vector<Param> params_;
+    std::vector<LaneValue> uniform_;  // per node: made once a row
+    std::vector<LaneValue> values_;   // per node: of the body being emitted
+    std::vector<LaneValue> slots_;    // per slot: allocas of the body being emitted
+
+    // The body being emitted.
+    unsigned lanes_ = 1;
+    unsigned block_lanes_ = 1, tail_lanes_ = 1;
+    llvm::Value* index_ = nullptr;       // first column
+    llvm::Value* range_mask_ = nullptr;  // lanes with a column; null: all
+    llvm::Value* mask_ = nullptr;        // lanes that execute the current block; null: all
+    llvm::Value* alive_ = nullptr;       // alloca: lanes that have not returned; null: no return_
+    bool main_loop_ = false;
+    std::vector<Loop> loops_;
+};
+
+}  // namespace kiln::codegen
