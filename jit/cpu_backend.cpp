@@ -1,0 +1,331 @@
+// The CPU backend: LLVM from module to machine code, one process-wide JIT session.
+#include "codegen/llvm/emit.h"
+#include "jit/backend.h"
+
+#include <llvm/Analysis/CGSCCPassManager.h>
+#include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/ExecutionEngine/Orc/Core.h>
+#include <llvm/ExecutionEngine/Orc/ExecutorProcessControl.h>
+#include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
+#include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
+#include <llvm/IR/PassManager.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/SmallVectorMemoryBuffer.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/Transforms/InstCombine/InstCombine.h>
+#include <llvm/Transforms/Scalar/EarlyCSE.h>
+#include <llvm/Transforms/Scalar/SROA.h>
+#include <llvm/Transforms/Scalar/SimplifyCFG.h>
+
+#include <dlfcn.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+
+namespace kiln::jit {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double lap(Clock::time_point& since) {
+    const auto now = Clock::now();
+    const double ms = std::chrono::duration<double, std::milli>(now - since).count();
+    since = now;
+    return ms;
+}
+
+[[noreturn]] void fail(const std::string& what, llvm::Error error) {
+    throw kiln::Error(ErrorKind::internal, what + ": " + llvm::toString(std::move(error)));
+}
+template <class T> T check(const std::string& what, llvm::Expected<T> value) {
+    if (!value) fail(what, value.takeError());
+    return std::move(*value);
+}
+void check(const std::string& what, llvm::Error error) {
+    if (error) fail(what, std::move(error));
+}
+
+/// The host, or the part of it that KILN_CPU_ISA (sse2, avx2, avx512) allows: for tests, and for
+/// reproducing another machine's results.
+struct Target {
+    llvm::orc::JITTargetMachineBuilder builder;
+    codegen::VectorIsa isa = codegen::VectorIsa::sse2;
+    std::string id;
+
+    static Target host() {
+        auto builder = check("the host CPU is unknown to LLVM", llvm::orc::JITTargetMachineBuilder::detectHost());
+        builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Less);
+        builder.setRelocationModel(llvm::Reloc::PIC_);
+        builder.setCodeModel(llvm::CodeModel::Small);
+        const char* limit_text = std::getenv("KILN_CPU_ISA");
+        const std::string limit = limit_text != nullptr ? limit_text : "avx512";
+        if (limit != "sse2" && limit != "avx2" && limit != "avx512")
+            throw kiln::Error(ErrorKind::usage, "KILN_CPU_ISA is '" + limit + "'", {}, "sse2, avx2 and avx512 are known");
+        std::set<std::string> have;
+        for (const std::string& f : builder.getFeatures().getFeatures())
+            if (f.size() > 1 && f[0] == '+') have.insert(f.substr(1));
+        const auto all = [&](std::initializer_list<const char*> names) {
+            for (const char* n : names)
+                if (!have.contains(n)) return false;
+            return true;
+        };
+        Target t{std::move(builder), codegen::VectorIsa::sse2, {}};
+        if (limit != "sse2" && all({"avx2", "fma"})) t.isa = codegen::VectorIsa::avx2;
+        if (limit == "avx512" && t.isa == codegen::VectorIsa::avx2 && all({"avx512f", "avx512bw", "avx512dq", "avx512vl"}))
+            t.isa = codegen::VectorIsa::avx512;
+        if (t.isa != codegen::VectorIsa::avx512)
+            for (const std::string& f : have)
+                if (f.starts_with("avx512") || f.starts_with("avx10")) t.builder.getFeatures().AddFeature(f, false);
+        if (t.isa == codegen::VectorIsa::sse2)
+            for (const char* f : {"avx2", "avx", "fma", "f16c", "fma4", "xop", "vaes", "vpclmulqdq"})
+                t.builder.getFeatures().AddFeature(f, false);
+        t.id = t.builder.getTargetTriple().getArchName().str() + "/" + t.builder.getCPU() + "/" +
+               t.builder.getFeatures().getString() + "/llvm-" LLVM_VERSION_STRING;
+        return t;
+    }
+};
+
+/// What one thread needs to compile; reused, since making it costs a third of a millisecond.
+class Compiler {
+  public:
+    explicit Compiler(const Target& target)
+        : machine_(check("no target machine", llvm::orc::JITTargetMachineBuilder(target.builder).createTargetMachine())),
+          builder_(machine_.get()) {
+        builder_.registerModuleAnalyses(modules_);
+        builder_.registerCGSCCAnalyses(call_graphs_);
+        builder_.registerFunctionAnalyses(functions_);
+        builder_.registerLoopAnalyses(loops_);
+        builder_.crossRegisterProxies(loops_, functions_, call_graphs_, modules_);
+        straight_.addPass(llvm::EarlyCSEPass());
+        straight_.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setMaxIterations(1)));
+        branching_.addPass(llvm::SROAPass(llvm::SROAOptions::PreserveCFG));
+        branching_.addPass(llvm::EarlyCSEPass());
+        branching_.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setMaxIterations(1)));
+        branching_.addPass(llvm::SimplifyCFGPass());
+    }
+
+    llvm::TargetMachine& machine() { return *machine_; }
+
+    void optimize(llvm::Module& module, bool branches) {
+        for (llvm::Function& f : module)
+            if (!f.isDeclaration()) (branches ? branching_ : straight_).run(f, functions_);
+        loops_.clear();
+        functions_.clear();
+        modules_.clear();
+    }
+
+    llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::CodeGenFileType type) {
+        llvm::SmallVector<char, 0> bytes;
+        llvm::raw_svector_ostream out(bytes);
+        llvm::legacy::PassManager passes;
+        if (machine_->addPassesToEmitFile(passes, out, nullptr, type))
+            throw kiln::Error(ErrorKind::internal, "LLVM cannot emit code for this target");
+        passes.run(module);
+        return bytes;
+    }
+
+  private:
+    std::unique_ptr<llvm::TargetMachine> machine_;
+    llvm::PassBuilder builder_;
+    llvm::LoopAnalysisManager loops_;
+    llvm::FunctionAnalysisManager functions_;
+    llvm::CGSCCAnalysisManager call_graphs_;
+    llvm::ModuleAnalysisManager modules_;
+    llvm::FunctionPassManager straight_, branching_;
+};
+
+/// Code in memory: links objects, resolves what they call.
+class Engine {
+  public:
+    Engine()
+        : session_(check("no JIT session", llvm::orc::SelfExecutorProcessControl::Create())),
+          layer_(session_), library_(session_.createBareJITDylib("kiln")) {
+        session_.setErrorReporter([](llvm::Error e) { llvm::consumeError(std::move(e)); });  // lookups carry it too
+        Dl_info self{};
+        if (dladdr(reinterpret_cast<void*>(&lap), &self) != 0) self_ = dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    }
+
+    ~Engine() { llvm::consumeError(session_.endSession()); }
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// Makes every function that the module calls known to the linker.
+    void define_externals(const llvm::Module& module) {
+        llvm::orc::SymbolMap symbols;
+        const std::lock_guard lock(mutex_);
+        const auto define = [&](llvm::StringRef name) {
+            if (!defined_.insert(name.str()).second) return;
+            void* address = self_ != nullptr ? dlsym(self_, name.str().c_str()) : nullptr;
+            if (address == nullptr) address = dlsym(RTLD_DEFAULT, name.str().c_str());
+            if (address == nullptr) {
+                defined_.erase(name.str());
+                throw kiln::Error(ErrorKind::internal, "generated code calls '" + name.str() + "', which is not in this process");
+            }
+            symbols[session_.intern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address),
+                                              llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
+        };
+        // Calls that instruction selection makes of fmod, memset and half conversions.
+        if (defined_.empty())
+            for (const char* name : {"fmod", "fmodf", "memset", "memcpy", "memmove", "floor", "floorf", "ceil", "ceilf",
+                                     "trunc", "truncf", "roundeven", "roundevenf", "fma", "fmaf", "fmin", "fminf", "fmax", "fmaxf"})
+                define(name);
+        for (const char* name : {"__extendhfsf2", "__truncsfhf2", "__truncdfhf2"})
+            if (dlsym(RTLD_DEFAULT, name) != nullptr || (self_ != nullptr && dlsym(self_, name) != nullptr)) define(name);
+        for (const llvm::Function& f : module)
+            if (f.isDeclaration() && !f.isIntrinsic()) define(f.getName());
+        if (!symbols.empty()) check("linking", library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
+    }
+
+    llvm::orc::ResourceTrackerSP link(std::unique_ptr<llvm::MemoryBuffer> object, const std::string& symbol, void*& address) {
+        auto tracker = library_.createResourceTracker();
+        check("linking", layer_.add(tracker, std::move(object)));
+        auto found = session_.lookup({&library_}, symbol);
+        if (!found) {
+            llvm::consumeError(tracker->remove());
+            fail("linking", found.takeError());
+        }
+        address = found->getAddress().toPtr<void*>();
+        return tracker;
+    }
+
+  private:
+    llvm::orc::ExecutionSession session_;
+    llvm::orc::ObjectLinkingLayer layer_;
+    llvm::orc::JITDylib& library_;
+    void* self_ = nullptr;
+    std::mutex mutex_;
+    std::set<std::string> defined_;
+};
+
+class CpuBackend;
+
+class CpuProgram final : public Program {
+  public:
+    CpuProgram(CpuBackend& backend, ir::Kernel kernel, codegen::EmitOptions options)
+        : backend_(backend), kernel_(std::move(kernel)), options_(std::move(options)) {}
+    ~CpuProgram() override {
+        if (tracker_) llvm::consumeError(tracker_->remove());
+    }
+
+    MapFunction map_entry() const override { return entry_; }
+    std::string text(Artifact artifact) const override;
+    std::vector<std::byte> binary() const override { return object_; }
+    PhaseTimes times() const override { return times_; }
+    void compile();
+
+  private:
+    CpuBackend& backend_;
+    ir::Kernel kernel_;
+    codegen::EmitOptions options_;
+    llvm::orc::ResourceTrackerSP tracker_;
+    MapFunction entry_ = nullptr;
+    std::vector<std::byte> object_;
+    PhaseTimes times_;
+};
+
+class CpuBackend final : public Backend {
+  public:
+    CpuBackend() : target_((llvm::InitializeNativeTarget(), llvm::InitializeNativeTargetAsmPrinter(), Target::host())) {}
+
+    std::string target_id() const override { return target_.id; }
+
+    std::unique_ptr<Program> compile(const ir::Kernel& kernel, const CompileOptions& options) override {
+        codegen::EmitOptions emit;
+        emit.isa = target_.isa;
+        emit.streaming = options.streaming;
+        emit.entry = "kiln_map_" + std::to_string(serial_.fetch_add(1));
+        auto program = std::make_unique<CpuProgram>(*this, kernel, std::move(emit));
+        program->compile();
+        return program;
+    }
+
+    Engine& engine() { return engine_; }
+
+    /// Runs f(compiler) with a compiler that no other thread uses meanwhile.
+    template <class F> auto with_compiler(F&& f) {
+        std::unique_ptr<Compiler> compiler;
+        {
+            const std::lock_guard lock(mutex_);
+            if (!idle_.empty()) {
+                compiler = std::move(idle_.back());
+                idle_.pop_back();
+            }
+        }
+        if (!compiler) compiler = std::make_unique<Compiler>(target_);
+        struct Return {
+            CpuBackend& backend;
+            std::unique_ptr<Compiler>& compiler;
+            ~Return() {
+                const std::lock_guard lock(backend.mutex_);
+                backend.idle_.push_back(std::move(compiler));
+            }
+        } give_back{*this, compiler};
+        return f(*compiler);
+    }
+
+  private:
+    Target target_;
+    Engine engine_;
+    std::atomic<std::uint64_t> serial_{0};
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Compiler>> idle_;
+};
+
+bool branches(const ir::Kernel& kernel) {
+    for (const ir::Node& n : kernel.nodes)
+        if (n.kind == ir::NodeKind::branch || n.kind == ir::NodeKind::check) return true;
+    return !kernel.slots.empty();
+}
+
+void CpuProgram::compile() {
+    backend_.with_compiler([&](Compiler& compiler) {
+        auto at = Clock::now();
+        llvm::LLVMContext context;
+        const auto module = codegen::emit_llvm(kernel_, context, compiler.machine(), options_);
+        times_.emit = lap(at);
+        compiler.optimize(*module, branches(kernel_));
+        times_.optimize = lap(at);
+        backend_.engine().define_externals(*module);
+        auto bytes = compiler.generate(*module, llvm::CodeGenFileType::ObjectFile);
+        const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
+        object_.assign(first, first + bytes.size());
+        times_.codegen = lap(at);
+        void* address = nullptr;
+        tracker_ = backend_.engine().link(std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), options_.entry, false),
+                                          options_.entry, address);
+        entry_ = reinterpret_cast<MapFunction>(address);
+        times_.link = lap(at);
+    });
+}
+
+std::string CpuProgram::text(Artifact artifact) const {
+    if (artifact != Artifact::llvm && artifact != Artifact::llvm_opt && artifact != Artifact::assembly)
+        throw kiln::Error(ErrorKind::unsupported, "the CPU backend has no such text", {}, "ask for llvm, llvm_opt or assembly");
+    return backend_.with_compiler([&](Compiler& compiler) {
+        llvm::LLVMContext context;
+        const auto module = codegen::emit_llvm(kernel_, context, compiler.machine(), options_);
+        std::string text;
+        llvm::raw_string_ostream out(text);
+        if (llvm::verifyModule(*module, &out)) throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
+        if (artifact != Artifact::llvm) compiler.optimize(*module, branches(kernel_));
+        if (artifact == Artifact::assembly) {
+            const auto bytes = compiler.generate(*module, llvm::CodeGenFileType::AssemblyFile);
+            return std::string(bytes.begin(), bytes.end());
+        }
+        module->print(out, nullptr);
+        return text;
+    });
+}
+
+}  // namespace
+}  // namespace kiln::jit
+
+extern "C" kiln::jit::Backend* kiln_make_cpu_backend() { return new kiln::jit::CpuBackend; }
