@@ -30,6 +30,9 @@
 #include <mutex>
 #include <set>
 
+/// Any of SLEEF's functions: by its address the library is found, whose others are looked up by name.
+extern "C" double Sleef_sind1_u10purec(double);
+
 namespace kiln::jit {
 namespace {
 
@@ -149,8 +152,9 @@ class Engine {
         : session_(check("no JIT session", llvm::orc::SelfExecutorProcessControl::Create())),
           layer_(session_), library_(session_.createBareJITDylib("kiln")) {
         session_.setErrorReporter([](llvm::Error e) { llvm::consumeError(std::move(e)); });  // lookups carry it too
-        Dl_info self{};
-        if (dladdr(reinterpret_cast<void*>(&lap), &self) != 0) self_ = dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+        Dl_info sleef{};
+        if (dladdr(reinterpret_cast<void*>(&Sleef_sind1_u10purec), &sleef) != 0)
+            sleef_ = dlopen(sleef.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     }
 
     ~Engine() { llvm::consumeError(session_.endSession()); }
@@ -163,7 +167,7 @@ class Engine {
         const std::lock_guard lock(mutex_);
         const auto define = [&](llvm::StringRef name) {
             if (!defined_.insert(name.str()).second) return;
-            void* address = self_ != nullptr ? dlsym(self_, name.str().c_str()) : nullptr;
+            void* address = sleef_ != nullptr ? dlsym(sleef_, name.str().c_str()) : nullptr;
             if (address == nullptr) address = dlsym(RTLD_DEFAULT, name.str().c_str());
             if (address == nullptr) {
                 defined_.erase(name.str());
@@ -178,7 +182,7 @@ class Engine {
                                      "trunc", "truncf", "roundeven", "roundevenf", "fma", "fmaf", "fmin", "fminf", "fmax", "fmaxf"})
                 define(name);
         for (const char* name : {"__extendhfsf2", "__truncsfhf2", "__truncdfhf2"})
-            if (dlsym(RTLD_DEFAULT, name) != nullptr || (self_ != nullptr && dlsym(self_, name) != nullptr)) define(name);
+            if (dlsym(RTLD_DEFAULT, name) != nullptr || (sleef_ != nullptr && dlsym(sleef_, name) != nullptr)) define(name);
         for (const llvm::Function& f : module)
             if (f.isDeclaration() && !f.isIntrinsic()) define(f.getName());
         if (!symbols.empty()) check("linking", library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
@@ -200,7 +204,7 @@ class Engine {
     llvm::orc::ExecutionSession session_;
     llvm::orc::ObjectLinkingLayer layer_;
     llvm::orc::JITDylib& library_;
-    void* self_ = nullptr;
+    void* sleef_ = nullptr;
     std::mutex mutex_;
     std::set<std::string> defined_;
 };
