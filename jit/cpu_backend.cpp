@@ -30,7 +30,8 @@
 #include <mutex>
 #include <set>
 
-/// Any of SLEEF's functions: by its address the library is found, whose others are looked up by name.
+/// Any of SLEEF's functions: by its address the library is found, whose others are looked up by
+/// name.
 extern "C" double Sleef_sind1_u10purec(double);
 
 namespace kiln::jit {
@@ -64,14 +65,16 @@ struct Target {
     std::string id;
 
     static Target host() {
-        auto builder = check("the host CPU is unknown to LLVM", llvm::orc::JITTargetMachineBuilder::detectHost());
+        auto builder = check("the host CPU is unknown to LLVM",
+                             llvm::orc::JITTargetMachineBuilder::detectHost());
         builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Less);
         builder.setRelocationModel(llvm::Reloc::PIC_);
         builder.setCodeModel(llvm::CodeModel::Small);
         const char* limit_text = std::getenv("KILN_CPU_ISA");
         const std::string limit = limit_text != nullptr ? limit_text : "avx512";
         if (limit != "sse2" && limit != "avx2" && limit != "avx512")
-            throw kiln::Error(ErrorKind::usage, "KILN_CPU_ISA is '" + limit + "'", {}, "sse2, avx2 and avx512 are known");
+            throw kiln::Error(ErrorKind::usage, "KILN_CPU_ISA is '" + limit + "'", {},
+                              "sse2, avx2 and avx512 are known");
         std::set<std::string> have;
         for (const std::string& f : builder.getFeatures().getFeatures())
             if (f.size() > 1 && f[0] == '+') have.insert(f.substr(1));
@@ -82,13 +85,16 @@ struct Target {
         };
         Target t{std::move(builder), codegen::VectorIsa::sse2, {}};
         if (limit != "sse2" && all({"avx2", "fma"})) t.isa = codegen::VectorIsa::avx2;
-        if (limit == "avx512" && t.isa == codegen::VectorIsa::avx2 && all({"avx512f", "avx512bw", "avx512dq", "avx512vl"}))
+        if (limit == "avx512" && t.isa == codegen::VectorIsa::avx2 &&
+            all({"avx512f", "avx512bw", "avx512dq", "avx512vl"}))
             t.isa = codegen::VectorIsa::avx512;
         if (t.isa != codegen::VectorIsa::avx512)
             for (const std::string& f : have)
-                if (f.starts_with("avx512") || f.starts_with("avx10")) t.builder.getFeatures().AddFeature(f, false);
+                if (f.starts_with("avx512") || f.starts_with("avx10"))
+                    t.builder.getFeatures().AddFeature(f, false);
         if (t.isa == codegen::VectorIsa::sse2)
-            for (const char* f : {"avx2", "avx", "fma", "f16c", "fma4", "xop", "vaes", "vpclmulqdq"})
+            for (const char* f :
+                 {"avx2", "avx", "fma", "f16c", "fma4", "xop", "vaes", "vpclmulqdq"})
                 t.builder.getFeatures().AddFeature(f, false);
         t.id = t.builder.getTargetTriple().getArchName().str() + "/" + t.builder.getCPU() + "/" +
                t.builder.getFeatures().getString() + "/llvm-" LLVM_VERSION_STRING;
@@ -100,7 +106,8 @@ struct Target {
 class Compiler {
   public:
     explicit Compiler(const Target& target)
-        : machine_(check("no target machine", llvm::orc::JITTargetMachineBuilder(target.builder).createTargetMachine())),
+        : machine_(check("no target machine",
+                         llvm::orc::JITTargetMachineBuilder(target.builder).createTargetMachine())),
           builder_(machine_.get()) {
         builder_.registerModuleAnalyses(modules_);
         builder_.registerCGSCCAnalyses(call_graphs_);
@@ -150,8 +157,10 @@ class Engine {
   public:
     Engine()
         : session_(check("no JIT session", llvm::orc::SelfExecutorProcessControl::Create())),
-          layer_(session_), library_(session_.createBareJITDylib("kiln")) {
-        session_.setErrorReporter([](llvm::Error e) { llvm::consumeError(std::move(e)); });  // lookups carry it too
+          layer_(session_),
+          library_(session_.createBareJITDylib("kiln")) {
+        session_.setErrorReporter(
+            [](llvm::Error e) { llvm::consumeError(std::move(e)); });  // lookups carry it too
         Dl_info sleef{};
         if (dladdr(reinterpret_cast<void*>(&Sleef_sind1_u10purec), &sleef) != 0)
             sleef_ = dlopen(sleef.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
@@ -171,24 +180,31 @@ class Engine {
             if (address == nullptr) address = dlsym(RTLD_DEFAULT, name.str().c_str());
             if (address == nullptr) {
                 defined_.erase(name.str());
-                throw kiln::Error(ErrorKind::internal, "generated code calls '" + name.str() + "', which is not in this process");
+                throw kiln::Error(ErrorKind::internal, "generated code calls '" + name.str() +
+                                                           "', which is not in this process");
             }
-            symbols[session_.intern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address),
-                                              llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
+            symbols[session_.intern(name)] = {
+                llvm::orc::ExecutorAddr::fromPtr(address),
+                llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
         };
         // Calls that instruction selection makes of fmod, memset and half conversions.
         if (defined_.empty())
-            for (const char* name : {"fmod", "fmodf", "memset", "memcpy", "memmove", "floor", "floorf", "ceil", "ceilf",
-                                     "trunc", "truncf", "roundeven", "roundevenf", "fma", "fmaf", "fmin", "fminf", "fmax", "fmaxf"})
+            for (const char* name : {"fmod", "fmodf", "memset", "memcpy", "memmove", "floor",
+                                     "floorf", "ceil", "ceilf", "trunc", "truncf", "roundeven",
+                                     "roundevenf", "fma", "fmaf", "fmin", "fminf", "fmax", "fmaxf"})
                 define(name);
         for (const char* name : {"__extendhfsf2", "__truncsfhf2", "__truncdfhf2"})
-            if (dlsym(RTLD_DEFAULT, name) != nullptr || (sleef_ != nullptr && dlsym(sleef_, name) != nullptr)) define(name);
+            if (dlsym(RTLD_DEFAULT, name) != nullptr ||
+                (sleef_ != nullptr && dlsym(sleef_, name) != nullptr))
+                define(name);
         for (const llvm::Function& f : module)
             if (f.isDeclaration() && !f.isIntrinsic()) define(f.getName());
-        if (!symbols.empty()) check("linking", library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
+        if (!symbols.empty())
+            check("linking", library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
     }
 
-    llvm::orc::ResourceTrackerSP link(std::unique_ptr<llvm::MemoryBuffer> object, const std::string& symbol, void*& address) {
+    llvm::orc::ResourceTrackerSP link(std::unique_ptr<llvm::MemoryBuffer> object,
+                                      const std::string& symbol, void*& address) {
         auto tracker = library_.createResourceTracker();
         check("linking", layer_.add(tracker, std::move(object)));
         auto found = session_.lookup({&library_}, symbol);
@@ -237,11 +253,14 @@ class CpuProgram final : public Program {
 
 class CpuBackend final : public Backend {
   public:
-    CpuBackend() : target_((llvm::InitializeNativeTarget(), llvm::InitializeNativeTargetAsmPrinter(), Target::host())) {}
+    CpuBackend()
+        : target_((llvm::InitializeNativeTarget(), llvm::InitializeNativeTargetAsmPrinter(),
+                   Target::host())) {}
 
     std::string target_id() const override { return target_.id; }
 
-    std::unique_ptr<Program> compile(const ir::Kernel& kernel, const CompileOptions& options) override {
+    std::unique_ptr<Program> compile(const ir::Kernel& kernel,
+                                     const CompileOptions& options) override {
         codegen::EmitOptions emit;
         emit.isa = target_.isa;
         emit.streaming = options.streaming;
@@ -303,7 +322,8 @@ void CpuProgram::compile() {
         object_.assign(first, first + bytes.size());
         times_.codegen = lap(at);
         void* address = nullptr;
-        tracker_ = backend_.engine().link(std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), options_.entry, false),
+        tracker_ = backend_.engine().link(std::make_unique<llvm::SmallVectorMemoryBuffer>(
+                                              std::move(bytes), options_.entry, false),
                                           options_.entry, address);
         entry_ = reinterpret_cast<MapFunction>(address);
         times_.link = lap(at);
@@ -311,14 +331,17 @@ void CpuProgram::compile() {
 }
 
 std::string CpuProgram::text(Artifact artifact) const {
-    if (artifact != Artifact::llvm && artifact != Artifact::llvm_opt && artifact != Artifact::assembly)
-        throw kiln::Error(ErrorKind::unsupported, "the CPU backend has no such text", {}, "ask for llvm, llvm_opt or assembly");
+    if (artifact != Artifact::llvm && artifact != Artifact::llvm_opt &&
+        artifact != Artifact::assembly)
+        throw kiln::Error(ErrorKind::unsupported, "the CPU backend has no such text", {},
+                          "ask for llvm, llvm_opt or assembly");
     return backend_.with_compiler([&](Compiler& compiler) {
         llvm::LLVMContext context;
         const auto module = codegen::emit_llvm(kernel_, context, compiler.machine(), options_);
         std::string text;
         llvm::raw_string_ostream out(text);
-        if (llvm::verifyModule(*module, &out)) throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
+        if (llvm::verifyModule(*module, &out))
+            throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
         if (artifact != Artifact::llvm) compiler.optimize(*module, branches(kernel_));
         if (artifact == Artifact::assembly) {
             const auto bytes = compiler.generate(*module, llvm::CodeGenFileType::AssemblyFile);

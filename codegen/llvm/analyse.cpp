@@ -22,8 +22,8 @@ class Analysis {
         for (Id id = 0; id < kernel_.nodes.size(); ++id)
             if (kernel_.nodes[id].kind == NodeKind::index) facts_.varying[id] = true;
         for (const ir::Stage& stage : kernel_.stages) walk(stage.body);
-        // Backwards, so that a mark on a value reaches what it was computed from; a slot that is read
-        // under a mark passes it to everything written to it, hence the repetition.
+        // Backwards, so that a mark on a value reaches what it was computed from; a slot that is
+        // read under a mark passes it to everything written to it, hence the repetition.
         bool changed = true;
         strict_slot_.assign(kernel_.slots.size(), false);
         while (changed) {
@@ -41,21 +41,23 @@ class Analysis {
             order_.push_back(id);
             bool varying = false;
             if (n.kind != NodeKind::loop_while)
-                for (const Id operand : kernel_.operands_of(n)) varying = varying || facts_.varying[operand];
+                for (const Id operand : kernel_.operands_of(n))
+                    varying = varying || facts_.varying[operand];
             switch (n.kind) {
-            case NodeKind::load:
-                varying = kernel_.params[n.aux].layout != ir::Layout::uniform;
-                measure_memory(n.dtype);
-                break;
-            case NodeKind::store: measure_memory(kernel_.params[n.aux].dtype); break;
-            case NodeKind::read: varying = true; break;
-            case NodeKind::op:
-                ++facts_.operations;
-                if (ir::is_elementary(n.op)) ++facts_.elementary;
-                break;
-            default: break;
+                case NodeKind::load:
+                    varying = kernel_.params[n.aux].layout != ir::Layout::uniform;
+                    measure_memory(n.dtype);
+                    break;
+                case NodeKind::store: measure_memory(kernel_.params[n.aux].dtype); break;
+                case NodeKind::read: varying = true; break;
+                case NodeKind::op:
+                    ++facts_.operations;
+                    if (ir::is_elementary(n.op)) ++facts_.elementary;
+                    break;
+                default: break;
             }
-            if (n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::load || n.kind == NodeKind::read)
+            if (n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::load ||
+                n.kind == NodeKind::read)
                 if (varying) measure(n.dtype);
             facts_.varying[id] = varying;
             if (n.kind == NodeKind::branch) {

@@ -17,7 +17,8 @@ using llvm::BasicBlock;
 using llvm::Value;
 
 std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMContext& context,
-                                        const llvm::TargetMachine& machine, const EmitOptions& options) {
+                                        const llvm::TargetMachine& machine,
+                                        const EmitOptions& options) {
     auto module = std::make_unique<llvm::Module>(kernel.name, context);
     module->setDataLayout(machine.createDataLayout());
     module->setTargetTriple(machine.getTargetTriple().str());
@@ -27,7 +28,12 @@ std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMCont
 
 Emitter::Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,
                  const EmitOptions& options)
-    : kernel_(kernel), context_(context), module_(module), options_(options), facts_(analyse(kernel)), b_(context) {}
+    : kernel_(kernel),
+      context_(context),
+      module_(module),
+      options_(options),
+      facts_(analyse(kernel)),
+      b_(context) {}
 
 void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
     throw Error(ErrorKind::unsupported, what, kernel_.location(loc),
@@ -40,25 +46,32 @@ void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
 /// bodies take several such registers to cover the latency of their operations, loops two (their
 /// recurrences are the latency), and bodies with library calls one.
 static unsigned choose_lanes(const KernelFacts& facts, unsigned unit) {
-    const unsigned registers = facts.elementary != 0 ? 1 : facts.has_loops ? 2 : facts.operations <= 24 ? 4 : 2;
+    const unsigned registers = facts.elementary != 0    ? 1
+                               : facts.has_loops        ? 2
+                               : facts.operations <= 24 ? 4
+                                                        : 2;
     return std::max(unit, std::min(unit * registers, 128U));
 }
 
 void Emitter::run() {
-    if (kernel_.stages.size() != 1 || kernel_.stages[0].extents.size() != 1 || !kernel_.stages[0].reductions.empty())
+    if (kernel_.stages.size() != 1 || kernel_.stages[0].extents.size() != 1 ||
+        !kernel_.stages[0].reductions.empty())
         refuse("this kernel is not element-wise");
     for (const ir::Param& p : kernel_.params)
-        if (p.access == ir::Access::value || p.rank != 1) refuse("parameter '" + p.name + "' is not a rank-1 array");
+        if (p.access == ir::Access::value || p.rank != 1)
+            refuse("parameter '" + p.name + "' is not a rank-1 array");
 
     const unsigned unit = std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
     block_lanes_ = choose_lanes(facts_, unit);
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
-    const bool masks = options_.isa == VectorIsa::avx512 || (options_.isa == VectorIsa::avx2 && facts_.narrowest >= 4);
+    const bool masks = options_.isa == VectorIsa::avx512 ||
+                       (options_.isa == VectorIsa::avx2 && facts_.narrowest >= 4);
     tail_lanes_ = masks ? unit : 1;
 
     auto* pointer = b_.getPtrTy();
     auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer}, false);
-    function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, options_.entry, module_);
+    function_ =
+        llvm::Function::Create(type, llvm::Function::ExternalLinkage, options_.entry, module_);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
     const std::string bits = std::to_string(8 * vector_bytes(options_.isa));
     function_->addFnAttr("prefer-vector-width", bits);
@@ -72,9 +85,11 @@ void Emitter::run() {
 }
 
 void Emitter::load_frame() {
-    // struct MapFrame { i64 columns, rows; Fault* fault; }, then { ptr data; i64 inner, outer; } each.
+    // struct MapFrame { i64 columns, rows; Fault* fault; }, then { ptr data; i64 inner, outer; }
+    // each.
     const auto field = [&](unsigned at, llvm::Type* type, const llvm::Twine& name) -> Value* {
-        return b_.CreateAlignedLoad(type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 8 * at),
+        return b_.CreateAlignedLoad(type,
+                                    b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 8 * at),
                                     llvm::Align(8), name);
     };
     columns_ = field(0, b_.getInt64Ty(), "columns");
@@ -83,7 +98,9 @@ void Emitter::load_frame() {
         const std::string& name = kernel_.params[p].name;
         const unsigned at = 3 + 3 * p;
         params_.push_back({field(at, b_.getPtrTy(), name),
-                           kernel_.params[p].layout == Layout::strided ? field(at + 1, b_.getInt64Ty(), name + ".inner") : nullptr,
+                           kernel_.params[p].layout == Layout::strided
+                               ? field(at + 1, b_.getInt64Ty(), name + ".inner")
+                               : nullptr,
                            field(at + 2, b_.getInt64Ty(), name + ".outer"), nullptr});
     }
 }
@@ -101,7 +118,8 @@ void Emitter::emit_rows() {
     b_.CreateCondBr(b_.CreateICmpSLT(row, rows_), body, done);
 
     b_.SetInsertPoint(body);
-    for (Param& p : params_) p.row = b_.CreateGEP(b_.getInt8Ty(), p.data, b_.CreateMul(row, p.outer));
+    for (Param& p : params_)
+        p.row = b_.CreateGEP(b_.getInt8Ty(), p.data, b_.CreateMul(row, p.outer));
     emit_uniform_nodes();
     emit_columns();
     row->addIncoming(b_.CreateNUWAdd(row, b_.getInt64(1)), b_.GetInsertBlock());
@@ -175,7 +193,8 @@ void Emitter::emit_columns() {
     b_.CreateCondBr(b_.CreateICmpSLT(j, limit), tail_body, tail_end);
     b_.SetInsertPoint(tail_body);
     emit_body(tail_lanes_, j, b_.CreateSub(limit, j), false);
-    Value* after = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateNUWAdd(j, b_.getInt64(tail_lanes_)), limit);
+    Value* after = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
+                                            b_.CreateNUWAdd(j, b_.getInt64(tail_lanes_)), limit);
     j->addIncoming(after, b_.GetInsertBlock());
     limit->addIncoming(limit, b_.GetInsertBlock());
     b_.CreateBr(tail_head);
@@ -194,9 +213,11 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* remaining, bool mai
     main_loop_ = main_loop;
     range_mask_ = nullptr;
     if (remaining != nullptr && lanes > 1) {
-        Value* count = b_.CreateTrunc(b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, remaining, b_.getInt64(lanes)),
-                                      b_.getInt32Ty());
-        range_mask_ = b_.CreateICmpULT(iota(b_.getInt32Ty()), b_.CreateVectorSplat(lanes, count), "in_range");
+        Value* count = b_.CreateTrunc(
+            b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, remaining, b_.getInt64(lanes)),
+            b_.getInt32Ty());
+        range_mask_ =
+            b_.CreateICmpULT(iota(b_.getInt32Ty()), b_.CreateVectorSplat(lanes, count), "in_range");
     }
     mask_ = range_mask_;
     values_ = uniform_;
@@ -204,10 +225,13 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* remaining, bool mai
     for (const ir::Slot& slot : kernel_.slots) {
         if (slot.length != 1) refuse("local arrays are not compiled in element-wise kernels");
         auto* type = llvm::FixedVectorType::get(compute_type(real_type(slot.dtype)), lanes_);
-        slots_.push_back({alloca_at_entry(type, "slot"), is_complex(slot.dtype) ? alloca_at_entry(type, "slot.im") : nullptr, true});
+        slots_.push_back({alloca_at_entry(type, "slot"),
+                          is_complex(slot.dtype) ? alloca_at_entry(type, "slot.im") : nullptr,
+                          true});
     }
     const Id body = kernel_.stages[0].body;
-    const bool returns = std::ranges::any_of(kernel_.nodes, [](const Node& n) { return n.kind == NodeKind::return_; });
+    const bool returns = std::ranges::any_of(
+        kernel_.nodes, [](const Node& n) { return n.kind == NodeKind::return_; });
     alive_ = nullptr;
     if (returns) {
         alive_ = alloca_at_entry(all_lanes()->getType(), "alive");
@@ -220,7 +244,8 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* remaining, bool mai
 
 void Emitter::emit_block(Id block) {
     for (const Id id : kernel_.blocks[block].nodes) {
-        if (values_[id].value != nullptr && !facts_.varying[id] && uniform_[id].value != nullptr) continue;
+        if (values_[id].value != nullptr && !facts_.varying[id] && uniform_[id].value != nullptr)
+            continue;
         emit_node(id);
     }
 }
@@ -228,36 +253,40 @@ void Emitter::emit_block(Id block) {
 void Emitter::emit_node(Id id) {
     const Node& n = kernel_.nodes[id];
     switch (n.kind) {
-    case NodeKind::constant:
-    case NodeKind::param:
-    case NodeKind::extent:
-    case NodeKind::index: return;  // leaves are made where they are used
-    case NodeKind::op: values_[id] = emit_op(id); return;
-    case NodeKind::cast: values_[id] = emit_cast(id); return;
-    case NodeKind::load: values_[id] = emit_load(n); return;
-    case NodeKind::read: values_[id] = read_slot(n.aux); return;
-    case NodeKind::store: emit_store(n, id); return;
-    case NodeKind::write: write_slot(n.aux, value(kernel_.operand(id, 0))); return;
-    case NodeKind::check: emit_check(n, id); return;
-    case NodeKind::branch: emit_branch(n, id); return;
-    case NodeKind::loop: emit_loop(n, id); return;
-    case NodeKind::loop_while: emit_while(n, id); return;
-    case NodeKind::break_:
-    case NodeKind::continue_:
-    case NodeKind::return_: emit_jump(n.kind); return;
-    case NodeKind::atomic:
-    case NodeKind::contribute:
-    case NodeKind::whole:
-    case NodeKind::fold:
-    case NodeKind::assign: refuse("reductions and whole-array statements are not element-wise", n.loc);
+        case NodeKind::constant:
+        case NodeKind::param:
+        case NodeKind::extent:
+        case NodeKind::index: return;  // leaves are made where they are used
+        case NodeKind::op: values_[id] = emit_op(id); return;
+        case NodeKind::cast: values_[id] = emit_cast(id); return;
+        case NodeKind::load: values_[id] = emit_load(n); return;
+        case NodeKind::read: values_[id] = read_slot(n.aux); return;
+        case NodeKind::store: emit_store(n, id); return;
+        case NodeKind::write: write_slot(n.aux, value(kernel_.operand(id, 0))); return;
+        case NodeKind::check: emit_check(n, id); return;
+        case NodeKind::branch: emit_branch(n, id); return;
+        case NodeKind::loop: emit_loop(n, id); return;
+        case NodeKind::loop_while: emit_while(n, id); return;
+        case NodeKind::break_:
+        case NodeKind::continue_:
+        case NodeKind::return_: emit_jump(n.kind); return;
+        case NodeKind::atomic:
+        case NodeKind::contribute:
+        case NodeKind::whole:
+        case NodeKind::fold:
+        case NodeKind::assign:
+            refuse("reductions and whole-array statements are not element-wise", n.loc);
     }
 }
 
-Value* Emitter::all_lanes() { return llvm::ConstantInt::getTrue(llvm::FixedVectorType::get(b_.getInt1Ty(), lanes_)); }
+Value* Emitter::all_lanes() {
+    return llvm::ConstantInt::getTrue(llvm::FixedVectorType::get(b_.getInt1Ty(), lanes_));
+}
 Value* Emitter::active_mask() { return mask_ != nullptr ? mask_ : all_lanes(); }
 
 Value* Emitter::any(Value* mask) {
-    return b_.CreateICmpNE(b_.CreateBitCast(mask, b_.getIntNTy(lanes_)), llvm::ConstantInt::get(b_.getIntNTy(lanes_), 0));
+    return b_.CreateICmpNE(b_.CreateBitCast(mask, b_.getIntNTy(lanes_)),
+                           llvm::ConstantInt::get(b_.getIntNTy(lanes_), 0));
 }
 
 Value* Emitter::iota(llvm::Type* element) {
@@ -276,13 +305,14 @@ bool Emitter::has_jump(Id block) const {
     return std::ranges::any_of(kernel_.blocks[block].nodes, [&](Id id) {
         const Node& n = kernel_.nodes[id];
         switch (n.kind) {
-        case NodeKind::break_:
-        case NodeKind::continue_:
-        case NodeKind::return_: return true;
-        case NodeKind::branch: return has_jump(n.aux) || (n.aux2 != ir::none && has_jump(n.aux2));
-        case NodeKind::loop: return has_jump(n.aux);
-        case NodeKind::loop_while: return has_jump(n.aux2);
-        default: return false;
+            case NodeKind::break_:
+            case NodeKind::continue_:
+            case NodeKind::return_: return true;
+            case NodeKind::branch:
+                return has_jump(n.aux) || (n.aux2 != ir::none && has_jump(n.aux2));
+            case NodeKind::loop: return has_jump(n.aux);
+            case NodeKind::loop_while: return has_jump(n.aux2);
+            default: return false;
         }
     });
 }
@@ -292,7 +322,9 @@ bool Emitter::is_heavy(Id block) const {
     unsigned operations = 0;
     for (const Id id : kernel_.blocks[block].nodes) {
         const Node& n = kernel_.nodes[id];
-        if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while || n.kind == NodeKind::branch) return true;
+        if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while ||
+            n.kind == NodeKind::branch)
+            return true;
         if (n.kind == NodeKind::op && ir::is_elementary(n.op)) return true;
         ++operations;
     }
@@ -302,7 +334,8 @@ bool Emitter::is_heavy(Id block) const {
 /// After nodes that may have ended some lanes' iteration: take those out of the mask.
 void Emitter::narrow_mask() {
     auto* type = all_lanes()->getType();
-    if (!loops_.empty()) mask_ = b_.CreateAnd(active_mask(), b_.CreateLoad(type, loops_.back().iteration));
+    if (!loops_.empty())
+        mask_ = b_.CreateAnd(active_mask(), b_.CreateLoad(type, loops_.back().iteration));
     if (alive_ != nullptr) mask_ = b_.CreateAnd(active_mask(), b_.CreateLoad(type, alive_));
 }
 
@@ -333,7 +366,8 @@ void Emitter::emit_branch(const Node& n, Id id) {
     } else {
         Value* all = active_mask();
         arm(n.aux, b_.CreateAnd(all, condition.value), is_heavy(n.aux));
-        if (n.aux2 != ir::none) arm(n.aux2, b_.CreateAnd(all, b_.CreateNot(condition.value)), is_heavy(n.aux2));
+        if (n.aux2 != ir::none)
+            arm(n.aux2, b_.CreateAnd(all, b_.CreateNot(condition.value)), is_heavy(n.aux2));
     }
     if (jumps) narrow_mask();
 }
@@ -341,7 +375,9 @@ void Emitter::emit_branch(const Node& n, Id id) {
 void Emitter::emit_jump(NodeKind kind) {
     auto* type = all_lanes()->getType();
     Value* leaving = b_.CreateNot(active_mask());
-    const auto leave = [&](Value* lanes) { b_.CreateStore(b_.CreateAnd(b_.CreateLoad(type, lanes), leaving), lanes); };
+    const auto leave = [&](Value* lanes) {
+        b_.CreateStore(b_.CreateAnd(b_.CreateLoad(type, lanes), leaving), lanes);
+    };
     if (kind == NodeKind::return_) {
         leave(alive_);
         for (const Loop& loop : loops_) {
@@ -367,7 +403,10 @@ void Emitter::emit_loop(const Node& n, Id id) {
     auto* lane_mask = all_lanes()->getType();
     const bool varying = facts_.varying[id], jumps = has_jump(n.aux);
     Value* outer = mask_;
-    const auto bound = [&](std::size_t i) { return varying ? varying_value(kernel_.operand(id, i)) : value(kernel_.operand(id, i)).value; };
+    const auto bound = [&](std::size_t i) {
+        return varying ? varying_value(kernel_.operand(id, i))
+                       : value(kernel_.operand(id, i)).value;
+    };
     Value *begin = bound(0), *end = bound(1), *step = bound(2);
     Value* upwards = b_.CreateICmpSGT(step, llvm::Constant::getNullValue(step->getType()));
     const Loop loop{alloca_at_entry(lane_mask, "live"), alloca_at_entry(lane_mask, "iteration")};
@@ -381,7 +420,8 @@ void Emitter::emit_loop(const Node& n, Id id) {
     b_.SetInsertPoint(head);
     auto* counter = b_.CreatePHI(begin->getType(), 2, "k");
     counter->addIncoming(begin, before);
-    Value* more = b_.CreateSelect(upwards, b_.CreateICmpSLT(counter, end), b_.CreateICmpSGT(counter, end));
+    Value* more =
+        b_.CreateSelect(upwards, b_.CreateICmpSLT(counter, end), b_.CreateICmpSGT(counter, end));
     Value* live = nullptr;
     if (varying) {
         live = b_.CreateAnd(b_.CreateLoad(lane_mask, loop.live), more);
@@ -428,18 +468,22 @@ void Emitter::emit_while(const Node& n, Id id) {
 }
 
 void Emitter::emit_check(const Node& n, Id id) {
-    Value* failed = b_.CreateAnd(active_mask(), b_.CreateNot(varying_value(kernel_.operand(id, 0))));
+    Value* failed =
+        b_.CreateAnd(active_mask(), b_.CreateNot(varying_value(kernel_.operand(id, 0))));
     auto* record = BasicBlock::Create(context_, "fault", function_);
     auto* store = BasicBlock::Create(context_, "fault.record", function_);
     auto* next = BasicBlock::Create(context_, "checked", function_);
     b_.CreateCondBr(any(failed), record, next);
     b_.SetInsertPoint(record);
-    // Rows and blocks of columns run in order, so a fault on record is later only within this block.
+    // Rows and blocks of columns run in order, so a fault on record is later only within this
+    // block.
     Value* bits = b_.CreateBitCast(failed, b_.getIntNTy(lanes_));
-    Value* lane = b_.CreateZExtOrTrunc(b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, bits, b_.getTrue()), b_.getInt64Ty());
+    Value* lane = b_.CreateZExtOrTrunc(
+        b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, bits, b_.getTrue()), b_.getInt64Ty());
     Value* column = b_.CreateAdd(index_, lane);
     auto* i64 = b_.getInt64Ty();
-    Value* fault = b_.CreateLoad(b_.getPtrTy(), b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 16));
+    Value* fault =
+        b_.CreateLoad(b_.getPtrTy(), b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 16));
     Value* row_at = b_.CreateConstInBoundsGEP1_64(i64, fault, 1);
     Value* column_at = b_.CreateConstInBoundsGEP1_64(i64, fault, 2);
     Value* first = b_.CreateICmpSLT(b_.CreateLoad(i64, fault), b_.getInt64(0));
@@ -462,12 +506,38 @@ void Emitter::check_subscripts(const Node& n, std::size_t count) const {
         refuse("an element-wise kernel accesses arrays at its own index only", n.loc);
 }
 
+/// Address of the first lane's element of a parameter of layout `unit`.
+Value* Emitter::row_address(std::uint32_t param) {
+    return b_.CreateGEP(b_.getInt8Ty(), params_[param].row,
+                        b_.CreateMul(index_, b_.getInt64(size_of(kernel_.params[param].dtype))));
+}
+
+/// a0 b0 a1 b1 ...
+Value* Emitter::interleave(Value* a, Value* b) {
+    std::vector<int> order;
+    for (unsigned l = 0; l < lanes_; ++l) {
+        order.push_back(static_cast<int>(l));
+        order.push_back(static_cast<int>(lanes_ + l));
+    }
+    return b_.CreateShuffleVector(a, b, order);
+}
+
+/// The positions `from`, `from` + 2 ... of an interleaved vector.
+std::vector<int> Emitter::stride_two(int from) const {
+    std::vector<int> positions;
+    for (unsigned l = 0; l < lanes_; ++l) positions.push_back(from + 2 * static_cast<int>(l));
+    return positions;
+}
+
 /// Addresses of the lanes' elements, `offset` bytes in.
 Value* Emitter::element_pointers(std::uint32_t param, unsigned offset) {
     auto* i64 = b_.getInt64Ty();
     const Param& p = params_[param];
-    Value* step = kernel_.params[param].layout == Layout::unit ? b_.getInt64(size_of(kernel_.params[param].dtype)) : p.inner;
-    Value* base = b_.CreateGEP(b_.getInt8Ty(), p.row, b_.CreateAdd(b_.CreateMul(index_, step), b_.getInt64(offset)));
+    Value* step = kernel_.params[param].layout == Layout::unit
+                      ? b_.getInt64(size_of(kernel_.params[param].dtype))
+                      : p.inner;
+    Value* base = b_.CreateGEP(b_.getInt8Ty(), p.row,
+                               b_.CreateAdd(b_.CreateMul(index_, step), b_.getInt64(offset)));
     if (lanes_ == 1) return base;
     Value* offsets = b_.CreateMul(iota(i64), b_.CreateVectorSplat(lanes_, step));
     return b_.CreateGEP(b_.getInt8Ty(), base, offsets);
@@ -483,13 +553,17 @@ Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned of
     const unsigned size = static_cast<unsigned>(size_of(p.dtype));
     Value* at = element_pointers(param, offset);
     if (lanes_ == 1) return b_.CreateAlignedLoad(vector, at, llvm::Align(1), p.name);
-    const bool contiguous = p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
+    const bool contiguous =
+        p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
     if (contiguous) {
-        Value* first = b_.CreateGEP(b_.getInt8Ty(), params_[param].row, b_.CreateMul(index_, b_.getInt64(size)));
-        if (range_mask_ == nullptr) return b_.CreateAlignedLoad(vector, first, llvm::Align(1), p.name);
-        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_, llvm::Constant::getNullValue(vector), p.name);
+        Value* first = row_address(param);
+        if (range_mask_ == nullptr)
+            return b_.CreateAlignedLoad(vector, first, llvm::Align(1), p.name);
+        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_,
+                                   llvm::Constant::getNullValue(vector), p.name);
     }
-    return b_.CreateMaskedGather(vector, at, llvm::Align(1), range_mask_ != nullptr ? range_mask_ : all_lanes(),
+    return b_.CreateMaskedGather(vector, at, llvm::Align(1),
+                                 range_mask_ != nullptr ? range_mask_ : all_lanes(),
                                  llvm::Constant::getNullValue(vector), p.name);
 }
 
@@ -499,12 +573,26 @@ LaneValue Emitter::emit_load(const Node& n) {
     const bool varying = kernel_.params[n.aux].layout != Layout::uniform;
     if (is_complex(t)) {
         auto* element = compute_type(real_type(t));
-        return {load_lanes(n.aux, element, 0), load_lanes(n.aux, element, static_cast<unsigned>(size_of(t) / 2)), varying};
+        if (kernel_.params[n.aux].layout == Layout::unit && lanes_ > 1) {
+            auto* pairs = llvm::FixedVectorType::get(element, 2 * lanes_);
+            Value* first = row_address(n.aux);
+            Value* both =
+                range_mask_ == nullptr
+                    ? b_.CreateAlignedLoad(pairs, first, llvm::Align(1))
+                    : static_cast<Value*>(b_.CreateMaskedLoad(pairs, first, llvm::Align(1),
+                                                              interleave(range_mask_, range_mask_),
+                                                              llvm::Constant::getNullValue(pairs)));
+            return {b_.CreateShuffleVector(both, stride_two(0)),
+                    b_.CreateShuffleVector(both, stride_two(1)), varying};
+        }
+        return {load_lanes(n.aux, element, 0),
+                load_lanes(n.aux, element, static_cast<unsigned>(size_of(t) / 2)), varying};
     }
     return {from_memory(load_lanes(n.aux, memory_type(t), 0), t), nullptr, varying};
 }
 
-void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Value* mask, bool streaming) {
+void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Value* mask,
+                          bool streaming) {
     const ir::Param& p = kernel_.params[param];
     const unsigned size = static_cast<unsigned>(size_of(p.dtype));
     auto* vector = llvm::cast<llvm::FixedVectorType>(value->getType());
@@ -525,11 +613,12 @@ void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Va
         return;
     }
     if (p.layout == Layout::unit && vector->getScalarSizeInBits() == 8 * size) {
-        Value* first = b_.CreateGEP(b_.getInt8Ty(), params_[param].row, b_.CreateMul(index_, b_.getInt64(size)));
+        Value* first = row_address(param);
         if (mask != nullptr) {
             b_.CreateMaskedStore(value, first, llvm::Align(1), mask);
         } else if (streaming) {
-            auto* store = b_.CreateAlignedStore(value, first, llvm::Align(vector_bytes(options_.isa)));
+            auto* store =
+                b_.CreateAlignedStore(value, first, llvm::Align(vector_bytes(options_.isa)));
             auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
             store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context_, one));
         } else {
@@ -537,30 +626,45 @@ void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Va
         }
         return;
     }
-    b_.CreateMaskedScatter(value, element_pointers(param, offset), llvm::Align(1), mask != nullptr ? mask : all_lanes());
+    b_.CreateMaskedScatter(value, element_pointers(param, offset), llvm::Align(1),
+                           mask != nullptr ? mask : all_lanes());
 }
 
 void Emitter::emit_store(const Node& n, Id id) {
     check_subscripts(n, n.operand_count - 1U);
     const DType t = kernel_.params[n.aux].dtype;
     const LaneValue v = value(kernel_.operand(id, 1));
+    if (is_complex(t) && kernel_.params[n.aux].layout == Layout::unit && lanes_ > 1) {
+        Value* both = interleave(as_varying(v, v.value), as_varying(v, v.imag));
+        Value* first = row_address(n.aux);
+        if (mask_ == nullptr)
+            b_.CreateAlignedStore(both, first, llvm::Align(1));
+        else
+            b_.CreateMaskedStore(both, first, llvm::Align(1), interleave(mask_, mask_));
+        return;
+    }
     if (is_complex(t)) {
         store_lanes(n.aux, as_varying(v, v.value), 0, mask_, false);
-        store_lanes(n.aux, as_varying(v, v.imag), static_cast<unsigned>(size_of(t) / 2), mask_, false);
+        store_lanes(n.aux, as_varying(v, v.imag), static_cast<unsigned>(size_of(t) / 2), mask_,
+                    false);
         return;
     }
     // The block that aligns addresses aligns those of the first unit output.
     bool streaming = options_.streaming && main_loop_;
     for (std::uint32_t p = 0; p < n.aux; ++p)
-        if (kernel_.params[p].access == ir::Access::out && kernel_.params[p].layout == Layout::unit) streaming = false;
+        if (kernel_.params[p].access == ir::Access::out && kernel_.params[p].layout == Layout::unit)
+            streaming = false;
     const bool whole_registers = lanes_ * size_of(t) % vector_bytes(options_.isa) == 0;
-    store_lanes(n.aux, to_memory(as_varying(v, v.value), t), 0, mask_, streaming && whole_registers);
+    store_lanes(n.aux, to_memory(as_varying(v, v.value), t), 0, mask_,
+                streaming && whole_registers);
 }
 
 LaneValue Emitter::read_slot(std::uint32_t slot) {
     const LaneValue& s = slots_[slot];
-    auto* type = llvm::FixedVectorType::get(compute_type(real_type(kernel_.slots[slot].dtype)), lanes_);
-    return {b_.CreateLoad(type, s.value), s.imag != nullptr ? b_.CreateLoad(type, s.imag) : nullptr, true};
+    auto* type =
+        llvm::FixedVectorType::get(compute_type(real_type(kernel_.slots[slot].dtype)), lanes_);
+    return {b_.CreateLoad(type, s.value), s.imag != nullptr ? b_.CreateLoad(type, s.imag) : nullptr,
+            true};
 }
 
 void Emitter::write_slot(std::uint32_t slot, const LaneValue& v) {

@@ -34,6 +34,7 @@ struct EmitOptions {
 /// accessed at index(0) only. An input may overlap an output only element by element (in place).
 /// Errors: unsupported, for kernels of any other form.
 std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMContext& context,
-                                        const llvm::TargetMachine& machine, const EmitOptions& options);
+                                        const llvm::TargetMachine& machine,
+                                        const EmitOptions& options);
 
 }  // namespace kiln::codegen

@@ -66,9 +66,13 @@ class Emitter {
     void narrow_mask();
     LaneValue emit_load(const ir::Node& n);
     void emit_store(const ir::Node& n, ir::Id id);
+    llvm::Value* row_address(std::uint32_t param);
+    llvm::Value* interleave(llvm::Value* a, llvm::Value* b);
+    std::vector<int> stride_two(int from) const;
     llvm::Value* element_pointers(std::uint32_t param, unsigned offset);
     llvm::Value* load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset);
-    void store_lanes(std::uint32_t param, llvm::Value* value, unsigned offset, llvm::Value* mask, bool streaming);
+    void store_lanes(std::uint32_t param, llvm::Value* value, unsigned offset, llvm::Value* mask,
+                     bool streaming);
     LaneValue read_slot(std::uint32_t slot);
     void write_slot(std::uint32_t slot, const LaneValue& value);
     llvm::Value* active_mask();  // never null
@@ -97,11 +101,12 @@ class Emitter {
     llvm::Value* classify(ir::Op op, llvm::Value* a);
     llvm::Value* elementary(ir::Op op, DType t, std::span<llvm::Value* const> a);
     llvm::Value* call_sleef(ir::Op op, DType t, unsigned lanes, std::span<llvm::Value* const> a);
-    llvm::Type* compute_type(DType t);              // scalar type of a value in registers
-    llvm::Type* memory_type(DType t);               // scalar type in memory
+    llvm::Type* compute_type(DType t);  // scalar type of a value in registers
+    llvm::Type* memory_type(DType t);   // scalar type in memory
     llvm::Value* from_memory(llvm::Value* v, DType t);
     llvm::Value* to_memory(llvm::Value* v, DType t);
-    llvm::Type* like(llvm::Type* element, llvm::Value* shape);  // element, in as many lanes as shape
+    llvm::Type* like(llvm::Type* element,
+                     llvm::Value* shape);               // element, in as many lanes as shape
     llvm::Value* number(llvm::Value* shape, double x);  // constant of shape's floating type
     void set_fast(const ir::Node& n, ir::Id id);
 

@@ -10,22 +10,22 @@ using ir::Id;
 using ir::Node;
 using ir::NodeKind;
 using ir::Op;
-using llvm::Intrinsic::ID;
 using llvm::Value;
+using llvm::Intrinsic::ID;
 namespace Intrinsic = llvm::Intrinsic;
 
 // ------------------------------------------------------------------------------ types and shapes
 
 llvm::Type* Emitter::compute_type(DType t) {
     switch (kind_of(t)) {
-    case Kind::boolean: return b_.getInt1Ty();
-    case Kind::signed_integer:
-    case Kind::unsigned_integer: return b_.getIntNTy(static_cast<unsigned>(8 * size_of(t)));
-    case Kind::real:
-        if (t == DType::f16) return b_.getHalfTy();
-        if (t == DType::bf16) return b_.getInt16Ty();  // its bits: arithmetic is done in f32
-        return t == DType::f32 ? b_.getFloatTy() : b_.getDoubleTy();
-    case Kind::complex: return compute_type(real_type(t));
+        case Kind::boolean: return b_.getInt1Ty();
+        case Kind::signed_integer:
+        case Kind::unsigned_integer: return b_.getIntNTy(static_cast<unsigned>(8 * size_of(t)));
+        case Kind::real:
+            if (t == DType::f16) return b_.getHalfTy();
+            if (t == DType::bf16) return b_.getInt16Ty();  // its bits: arithmetic is done in f32
+            return t == DType::f32 ? b_.getFloatTy() : b_.getDoubleTy();
+        case Kind::complex: return compute_type(real_type(t));
     }
     __builtin_unreachable();
 }
@@ -36,14 +36,19 @@ Value* Emitter::from_memory(Value* v, DType t) {
     return is_bool(t) ? b_.CreateICmpNE(v, llvm::Constant::getNullValue(v->getType())) : v;
 }
 
-Value* Emitter::to_memory(Value* v, DType t) { return is_bool(t) ? b_.CreateZExt(v, like(b_.getInt8Ty(), v)) : v; }
+Value* Emitter::to_memory(Value* v, DType t) {
+    return is_bool(t) ? b_.CreateZExt(v, like(b_.getInt8Ty(), v)) : v;
+}
 
 llvm::Type* Emitter::like(llvm::Type* element, Value* shape) {
     auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(shape->getType());
-    return vector == nullptr ? element : llvm::FixedVectorType::get(element, vector->getNumElements());
+    return vector == nullptr ? element
+                             : llvm::FixedVectorType::get(element, vector->getNumElements());
 }
 
-Value* Emitter::number(Value* shape, double x) { return llvm::ConstantFP::get(shape->getType(), x); }
+Value* Emitter::number(Value* shape, double x) {
+    return llvm::ConstantFP::get(shape->getType(), x);
+}
 
 // ------------------------------------------------------------------------------ values
 
@@ -52,19 +57,20 @@ LaneValue Emitter::constant(Id id) {
     llvm::Type* type = compute_type(n.dtype);
     if (!type->isFloatingPointTy()) return {llvm::ConstantInt::get(type, n.imm), nullptr, false};
     const llvm::APInt bits(static_cast<unsigned>(8 * size_of(n.dtype)), n.imm);
-    return {llvm::ConstantFP::get(context_, llvm::APFloat(type->getFltSemantics(), bits)), nullptr, false};
+    return {llvm::ConstantFP::get(context_, llvm::APFloat(type->getFltSemantics(), bits)), nullptr,
+            false};
 }
 
 LaneValue Emitter::value(Id id) {
     const Node& n = kernel_.nodes[id];
     switch (n.kind) {
-    case NodeKind::constant: return constant(id);
-    case NodeKind::extent: return {columns_, nullptr, false};
-    case NodeKind::index: {
-        Value* base = b_.CreateVectorSplat(lanes_, index_);
-        return {b_.CreateAdd(base, iota(b_.getInt64Ty())), nullptr, true};
-    }
-    default: return values_[id];
+        case NodeKind::constant: return constant(id);
+        case NodeKind::extent: return {columns_, nullptr, false};
+        case NodeKind::index: {
+            Value* base = b_.CreateVectorSplat(lanes_, index_);
+            return {b_.CreateAdd(base, iota(b_.getInt64Ty())), nullptr, true};
+        }
+        default: return values_[id];
     }
 }
 
@@ -117,7 +123,8 @@ LaneValue Emitter::emit_op(Id id) {
     const DType t = n.op == Op::select ? n.dtype : kernel_.nodes[operands[0]].dtype;
     if (is_complex(t) || t == DType::f16 || t == DType::bf16) {
         if (n.op != Op::select || is_complex(t))
-            throw Error(ErrorKind::internal, std::string(info(n.op).name) + " of " + std::string(name(t)) + " reached code generation");
+            throw Error(ErrorKind::internal, std::string(info(n.op).name) + " of " +
+                                                 std::string(name(t)) + " reached code generation");
     }
     Value* result = nullptr;
     if (n.op == Op::select) {
@@ -140,12 +147,12 @@ Value* Emitter::compare(Op op, DType t, Value* a, Value* b) {
         return b_.CreateFCmp(real, a, b);
     };
     switch (op) {
-    case Op::eq: return pick(P::FCMP_OEQ, P::ICMP_EQ, P::ICMP_EQ);
-    case Op::ne: return pick(P::FCMP_UNE, P::ICMP_NE, P::ICMP_NE);
-    case Op::lt: return pick(P::FCMP_OLT, P::ICMP_SLT, P::ICMP_ULT);
-    case Op::le: return pick(P::FCMP_OLE, P::ICMP_SLE, P::ICMP_ULE);
-    case Op::gt: return pick(P::FCMP_OGT, P::ICMP_SGT, P::ICMP_UGT);
-    default: return pick(P::FCMP_OGE, P::ICMP_SGE, P::ICMP_UGE);
+        case Op::eq: return pick(P::FCMP_OEQ, P::ICMP_EQ, P::ICMP_EQ);
+        case Op::ne: return pick(P::FCMP_UNE, P::ICMP_NE, P::ICMP_NE);
+        case Op::lt: return pick(P::FCMP_OLT, P::ICMP_SLT, P::ICMP_ULT);
+        case Op::le: return pick(P::FCMP_OLE, P::ICMP_SLE, P::ICMP_ULE);
+        case Op::gt: return pick(P::FCMP_OGT, P::ICMP_SGT, P::ICMP_UGT);
+        default: return pick(P::FCMP_OGE, P::ICMP_SGE, P::ICMP_UGE);
     }
 }
 
@@ -155,7 +162,8 @@ Value* Emitter::shift(Op op, DType t, Value* a, Value* b) {
     Value* inside = b_.CreateICmpULT(b, llvm::ConstantInt::get(type, width));
     Value* zero = llvm::Constant::getNullValue(type);
     if (op == Op::shr && is_signed(t))
-        return b_.CreateAShr(a, b_.CreateSelect(inside, b, llvm::ConstantInt::get(type, width - 1)));
+        return b_.CreateAShr(a,
+                             b_.CreateSelect(inside, b, llvm::ConstantInt::get(type, width - 1)));
     Value* amount = b_.CreateSelect(inside, b, zero);
     Value* shifted = op == Op::shl ? b_.CreateShl(a, amount) : b_.CreateLShr(a, amount);
     return b_.CreateSelect(inside, shifted, zero);
@@ -172,13 +180,16 @@ Value* Emitter::integer_division(Op op, DType t, Value* a, Value* b) {
         const auto bits = static_cast<unsigned>(8 * size_of(t));
         Value* lowest = llvm::ConstantInt::get(type, llvm::APInt::getSignedMinValue(bits));
         Value* minus_one = llvm::Constant::getAllOnesValue(type);
-        unsafe = b_.CreateOr(by_zero, b_.CreateAnd(b_.CreateICmpEQ(a, lowest), b_.CreateICmpEQ(b, minus_one)));
+        unsafe = b_.CreateOr(
+            by_zero, b_.CreateAnd(b_.CreateICmpEQ(a, lowest), b_.CreateICmpEQ(b, minus_one)));
     }
     Value* divisor = b_.CreateSelect(unsafe, one, b);
     const bool with_sign = is_signed(t);
-    if (op == Op::rem || op == Op::fmod) return with_sign ? b_.CreateSRem(a, divisor) : b_.CreateURem(a, divisor);
+    if (op == Op::rem || op == Op::fmod)
+        return with_sign ? b_.CreateSRem(a, divisor) : b_.CreateURem(a, divisor);
     Value* quotient = with_sign ? b_.CreateSDiv(a, divisor) : b_.CreateUDiv(a, divisor);
-    if (op == Op::div || (op == Op::floor_divide && !with_sign)) return b_.CreateSelect(by_zero, zero, quotient);
+    if (op == Op::div || (op == Op::floor_divide && !with_sign))
+        return b_.CreateSelect(by_zero, zero, quotient);
     Value* remainder = b_.CreateSub(a, b_.CreateMul(quotient, divisor));
     if (!with_sign) return remainder;
     Value* opposite = b_.CreateICmpSLT(b_.CreateXor(remainder, divisor), zero);
@@ -191,54 +202,61 @@ Value* Emitter::integer_op(Op op, DType t, std::span<Value* const> a, const Node
     auto* type = a[0]->getType();
     const bool boolean = is_bool(t), with_sign = is_signed(t);
     switch (op) {
-    case Op::add: return boolean ? b_.CreateOr(a[0], a[1]) : b_.CreateAdd(a[0], a[1]);
-    case Op::sub: return b_.CreateSub(a[0], a[1]);
-    case Op::mul: return boolean ? b_.CreateAnd(a[0], a[1]) : b_.CreateMul(a[0], a[1]);
-    case Op::neg: return b_.CreateNeg(a[0]);
-    case Op::div:
-    case Op::rem:
-    case Op::fmod:
-    case Op::mod:
-    case Op::floor_divide: return integer_division(op, t, a[0], a[1]);
-    case Op::bit_and:
-    case Op::logical_and: return b_.CreateAnd(a[0], a[1]);
-    case Op::bit_or:
-    case Op::logical_or: return b_.CreateOr(a[0], a[1]);
-    case Op::bit_xor:
-    case Op::logical_xor: return b_.CreateXor(a[0], a[1]);
-    case Op::bit_not:
-    case Op::logical_not: return b_.CreateNot(a[0]);
-    case Op::shl:
-    case Op::shr: return shift(op, t, a[0], a[1]);
-    case Op::eq:
-    case Op::ne:
-    case Op::lt:
-    case Op::le:
-    case Op::gt:
-    case Op::ge: return compare(op, t, a[0], a[1]);
-    case Op::minimum:
-    case Op::fmin:
-        return boolean ? b_.CreateAnd(a[0], a[1])
-                       : b_.CreateBinaryIntrinsic(with_sign ? Intrinsic::smin : Intrinsic::umin, a[0], a[1]);
-    case Op::maximum:
-    case Op::fmax:
-        return boolean ? b_.CreateOr(a[0], a[1])
-                       : b_.CreateBinaryIntrinsic(with_sign ? Intrinsic::smax : Intrinsic::umax, a[0], a[1]);
-    case Op::abs: return with_sign ? b_.CreateBinaryIntrinsic(Intrinsic::abs, a[0], b_.getFalse()) : a[0];
-    case Op::sign: {
-        Value* zero = llvm::Constant::getNullValue(type);
-        if (boolean) return a[0];
-        Value* positive = b_.CreateZExt(with_sign ? b_.CreateICmpSGT(a[0], zero) : b_.CreateICmpNE(a[0], zero), type);
-        return with_sign ? b_.CreateSub(positive, b_.CreateZExt(b_.CreateICmpSLT(a[0], zero), type)) : positive;
+        case Op::add: return boolean ? b_.CreateOr(a[0], a[1]) : b_.CreateAdd(a[0], a[1]);
+        case Op::sub: return b_.CreateSub(a[0], a[1]);
+        case Op::mul: return boolean ? b_.CreateAnd(a[0], a[1]) : b_.CreateMul(a[0], a[1]);
+        case Op::neg: return b_.CreateNeg(a[0]);
+        case Op::div:
+        case Op::rem:
+        case Op::fmod:
+        case Op::mod:
+        case Op::floor_divide: return integer_division(op, t, a[0], a[1]);
+        case Op::bit_and:
+        case Op::logical_and: return b_.CreateAnd(a[0], a[1]);
+        case Op::bit_or:
+        case Op::logical_or: return b_.CreateOr(a[0], a[1]);
+        case Op::bit_xor:
+        case Op::logical_xor: return b_.CreateXor(a[0], a[1]);
+        case Op::bit_not:
+        case Op::logical_not: return b_.CreateNot(a[0]);
+        case Op::shl:
+        case Op::shr: return shift(op, t, a[0], a[1]);
+        case Op::eq:
+        case Op::ne:
+        case Op::lt:
+        case Op::le:
+        case Op::gt:
+        case Op::ge: return compare(op, t, a[0], a[1]);
+        case Op::minimum:
+        case Op::fmin:
+            return boolean ? b_.CreateAnd(a[0], a[1])
+                           : b_.CreateBinaryIntrinsic(with_sign ? Intrinsic::smin : Intrinsic::umin,
+                                                      a[0], a[1]);
+        case Op::maximum:
+        case Op::fmax:
+            return boolean ? b_.CreateOr(a[0], a[1])
+                           : b_.CreateBinaryIntrinsic(with_sign ? Intrinsic::smax : Intrinsic::umax,
+                                                      a[0], a[1]);
+        case Op::abs:
+            return with_sign ? b_.CreateBinaryIntrinsic(Intrinsic::abs, a[0], b_.getFalse()) : a[0];
+        case Op::sign: {
+            Value* zero = llvm::Constant::getNullValue(type);
+            if (boolean) return a[0];
+            Value* positive = b_.CreateZExt(
+                with_sign ? b_.CreateICmpSGT(a[0], zero) : b_.CreateICmpNE(a[0], zero), type);
+            return with_sign
+                       ? b_.CreateSub(positive, b_.CreateZExt(b_.CreateICmpSLT(a[0], zero), type))
+                       : positive;
+        }
+        case Op::conj:
+        case Op::floor:
+        case Op::ceil:
+        case Op::trunc:
+        case Op::rint: return a[0];
+        default: break;
     }
-    case Op::conj:
-    case Op::floor:
-    case Op::ceil:
-    case Op::trunc:
-    case Op::rint: return a[0];
-    default: break;
-    }
-    throw Error(ErrorKind::unsupported, std::string(info(op).name) + " has no form for " + std::string(name(t)),
+    throw Error(ErrorKind::unsupported,
+                std::string(info(op).name) + " has no form for " + std::string(name(t)),
                 kernel_.location(n.loc));
 }
 
@@ -252,7 +270,8 @@ Value* Emitter::float_division(Op op, Value* a, Value* b) {
     Value* adjust = b_.CreateAnd(nonzero, opposite);
     if (op == Op::mod) {
         Value* signed_zero = b_.CreateBinaryIntrinsic(Intrinsic::copysign, zero, b);
-        return b_.CreateSelect(nonzero, b_.CreateSelect(adjust, b_.CreateFAdd(remainder, b), remainder), signed_zero);
+        return b_.CreateSelect(
+            nonzero, b_.CreateSelect(adjust, b_.CreateFAdd(remainder, b), remainder), signed_zero);
     }
     Value* plain = b_.CreateFDiv(a, b);
     Value* exact = b_.CreateFDiv(b_.CreateFSub(a, remainder), b);
@@ -269,65 +288,71 @@ Value* Emitter::classify(Op op, Value* a) {
     const bool single = a->getType()->getScalarType()->isFloatTy();
     auto* bits_type = like(single ? b_.getInt32Ty() : b_.getInt64Ty(), a);
     Value* bits = b_.CreateBitCast(a, bits_type);
-    Value* infinity = llvm::ConstantInt::get(bits_type, single ? 0x7f800000U : 0x7ff0000000000000ULL);
+    Value* infinity =
+        llvm::ConstantInt::get(bits_type, single ? 0x7f800000U : 0x7ff0000000000000ULL);
     if (op == Op::signbit) return b_.CreateICmpSLT(bits, llvm::Constant::getNullValue(bits_type));
-    Value* magnitude = b_.CreateAnd(bits, llvm::ConstantInt::get(bits_type, single ? 0x7fffffffU : 0x7fffffffffffffffULL));
+    Value* magnitude = b_.CreateAnd(
+        bits, llvm::ConstantInt::get(bits_type, single ? 0x7fffffffU : 0x7fffffffffffffffULL));
     if (op == Op::isnan) return b_.CreateICmpUGT(magnitude, infinity);
-    return op == Op::isinf ? b_.CreateICmpEQ(magnitude, infinity) : b_.CreateICmpULT(magnitude, infinity);
+    return op == Op::isinf ? b_.CreateICmpEQ(magnitude, infinity)
+                           : b_.CreateICmpULT(magnitude, infinity);
 }
 
 Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n) {
     const auto unary = [&](ID id) { return b_.CreateUnaryIntrinsic(id, a[0]); };
     const auto binary = [&](ID id) { return b_.CreateBinaryIntrinsic(id, a[0], a[1]); };
     switch (op) {
-    case Op::add: return b_.CreateFAdd(a[0], a[1]);
-    case Op::sub: return b_.CreateFSub(a[0], a[1]);
-    case Op::mul: return b_.CreateFMul(a[0], a[1]);
-    case Op::neg: return b_.CreateFNeg(a[0]);
-    case Op::div:
-    case Op::true_divide: return b_.CreateFDiv(a[0], a[1]);
-    case Op::rem:
-    case Op::fmod: return b_.CreateFRem(a[0], a[1]);
-    case Op::mod:
-    case Op::floor_divide: return float_division(op, a[0], a[1]);
-    case Op::eq:
-    case Op::ne:
-    case Op::lt:
-    case Op::le:
-    case Op::gt:
-    case Op::ge: return compare(op, t, a[0], a[1]);
-    case Op::fma: return b_.CreateIntrinsic(Intrinsic::fma, {a[0]->getType()}, {a[0], a[1], a[2]});
-    case Op::minimum: return binary(Intrinsic::minimum);
-    case Op::maximum: return binary(Intrinsic::maximum);
-    case Op::fmin: return binary(Intrinsic::minnum);
-    case Op::fmax: return binary(Intrinsic::maxnum);
-    case Op::abs: return unary(Intrinsic::fabs);
-    case Op::sign: {
-        Value* zero = number(a[0], 0.0);
-        Value* nonzero = b_.CreateFCmpONE(a[0], zero);
-        Value* unit = b_.CreateBinaryIntrinsic(Intrinsic::copysign, number(a[0], 1.0), a[0]);
-        Value* is_zero = b_.CreateFCmpOEQ(a[0], zero);
-        return b_.CreateSelect(nonzero, unit, b_.CreateSelect(is_zero, zero, a[0]));
-    }
-    case Op::floor: return unary(Intrinsic::floor);
-    case Op::ceil: return unary(Intrinsic::ceil);
-    case Op::trunc: return unary(Intrinsic::trunc);
-    case Op::rint: return unary(Intrinsic::roundeven);
-    case Op::sqrt: return unary(Intrinsic::sqrt);
-    case Op::copysign: return binary(Intrinsic::copysign);
-    case Op::signbit:
-    case Op::isnan:
-    case Op::isinf:
-    case Op::isfinite: return classify(op, a[0]);
-    case Op::conj: return a[0];
-    default: break;
+        case Op::add: return b_.CreateFAdd(a[0], a[1]);
+        case Op::sub: return b_.CreateFSub(a[0], a[1]);
+        case Op::mul: return b_.CreateFMul(a[0], a[1]);
+        case Op::neg: return b_.CreateFNeg(a[0]);
+        case Op::div:
+        case Op::true_divide: return b_.CreateFDiv(a[0], a[1]);
+        case Op::rem:
+        case Op::fmod: return b_.CreateFRem(a[0], a[1]);
+        case Op::mod:
+        case Op::floor_divide: return float_division(op, a[0], a[1]);
+        case Op::eq:
+        case Op::ne:
+        case Op::lt:
+        case Op::le:
+        case Op::gt:
+        case Op::ge: return compare(op, t, a[0], a[1]);
+        case Op::fma:
+            return b_.CreateIntrinsic(Intrinsic::fma, {a[0]->getType()}, {a[0], a[1], a[2]});
+        case Op::minimum: return binary(Intrinsic::minimum);
+        case Op::maximum: return binary(Intrinsic::maximum);
+        case Op::fmin: return binary(Intrinsic::minnum);
+        case Op::fmax: return binary(Intrinsic::maxnum);
+        case Op::abs: return unary(Intrinsic::fabs);
+        case Op::sign: {
+            Value* zero = number(a[0], 0.0);
+            Value* nonzero = b_.CreateFCmpONE(a[0], zero);
+            Value* unit = b_.CreateBinaryIntrinsic(Intrinsic::copysign, number(a[0], 1.0), a[0]);
+            Value* is_zero = b_.CreateFCmpOEQ(a[0], zero);
+            return b_.CreateSelect(nonzero, unit, b_.CreateSelect(is_zero, zero, a[0]));
+        }
+        case Op::floor: return unary(Intrinsic::floor);
+        case Op::ceil: return unary(Intrinsic::ceil);
+        case Op::trunc: return unary(Intrinsic::trunc);
+        case Op::rint: return unary(Intrinsic::roundeven);
+        case Op::sqrt: return unary(Intrinsic::sqrt);
+        case Op::copysign: return binary(Intrinsic::copysign);
+        case Op::signbit:
+        case Op::isnan:
+        case Op::isinf:
+        case Op::isfinite: return classify(op, a[0]);
+        case Op::conj: return a[0];
+        default: break;
     }
     if (ir::is_elementary(op)) return elementary(op, t, a);
-    throw Error(ErrorKind::unsupported, std::string(info(op).name) + " has no form for " + std::string(name(t)),
+    throw Error(ErrorKind::unsupported,
+                std::string(info(op).name) + " has no form for " + std::string(name(t)),
                 kernel_.location(n.loc));
 }
 
-// ------------------------------------------------------------------------------ elementary functions
+// ------------------------------------------------------------------------------ elementary
+// functions
 
 /// SLEEF's function for `lanes` elements (1: its scalar twin, which gives the same bits).
 Value* Emitter::call_sleef(Op op, DType t, unsigned lanes, std::span<Value* const> a) {
@@ -335,15 +360,17 @@ Value* Emitter::call_sleef(Op op, DType t, unsigned lanes, std::span<Value* cons
     const std::size_t comma = spelling.find(',');
     const unsigned bytes = lanes * static_cast<unsigned>(size_of(t));
     const bool fma = options_.isa != VectorIsa::sse2;
-    const char* isa = lanes == 1 ? (fma ? "purecfma" : "purec")
+    const char* isa = lanes == 1    ? (fma ? "purecfma" : "purec")
                       : bytes == 64 ? "avx512f"
                       : bytes == 32 ? "avx2"
                       : fma         ? "avx2128"
                                     : "sse2";
-    std::string symbol = "Sleef_" + std::string(spelling.substr(0, comma)) + (t == DType::f32 ? "f" : "d") +
-                         std::to_string(lanes) + "_" + std::string(spelling.substr(comma + 1)) + isa;
+    std::string symbol = "Sleef_" + std::string(spelling.substr(0, comma)) +
+                         (t == DType::f32 ? "f" : "d") + std::to_string(lanes) + "_" +
+                         std::string(spelling.substr(comma + 1)) + isa;
     const std::vector<llvm::Type*> types(a.size(), a[0]->getType());
-    auto callee = module_.getOrInsertFunction(symbol, llvm::FunctionType::get(a[0]->getType(), types, false));
+    auto callee =
+        module_.getOrInsertFunction(symbol, llvm::FunctionType::get(a[0]->getType(), types, false));
     auto* function = llvm::cast<llvm::Function>(callee.getCallee());
     function->addFnAttr(llvm::Attribute::NoUnwind);
     function->addFnAttr(llvm::Attribute::WillReturn);
@@ -357,8 +384,10 @@ Value* Emitter::elementary(Op op, DType t, std::span<Value* const> a) {
     const unsigned lanes = vector->getNumElements();
     std::vector<Value*> part(a.size());
     if (lanes == 1) {
-        for (std::size_t i = 0; i < a.size(); ++i) part[i] = b_.CreateExtractElement(a[i], std::uint64_t(0));
-        return b_.CreateInsertElement(llvm::PoisonValue::get(vector), call_sleef(op, t, 1, part), std::uint64_t(0));
+        for (std::size_t i = 0; i < a.size(); ++i)
+            part[i] = b_.CreateExtractElement(a[i], std::uint64_t(0));
+        return b_.CreateInsertElement(llvm::PoisonValue::get(vector), call_sleef(op, t, 1, part),
+                                      std::uint64_t(0));
     }
     // Whole registers of the machine; a shorter vector is padded to SLEEF's shortest form.
     const unsigned shortest = 16 / static_cast<unsigned>(size_of(t));
@@ -367,7 +396,8 @@ Value* Emitter::elementary(Op op, DType t, std::span<Value* const> a) {
     std::vector<Value*> results;
     for (unsigned from = 0; from < lanes; from += width) {
         std::vector<int> indices;
-        for (unsigned i = 0; i < width; ++i) indices.push_back(from + i < lanes ? static_cast<int>(from + i) : 0);
+        for (unsigned i = 0; i < width; ++i)
+            indices.push_back(from + i < lanes ? static_cast<int>(from + i) : 0);
         for (std::size_t i = 0; i < a.size(); ++i)
             part[i] = width == lanes ? a[i] : b_.CreateShuffleVector(a[i], indices);
         results.push_back(call_sleef(op, t, width, part));
@@ -375,7 +405,8 @@ Value* Emitter::elementary(Op op, DType t, std::span<Value* const> a) {
     while (results.size() > 1) {  // lane counts are powers of two, so halves pair up
         std::vector<Value*> joined;
         for (std::size_t i = 0; i < results.size(); i += 2) {
-            const auto count = llvm::cast<llvm::FixedVectorType>(results[i]->getType())->getNumElements();
+            const auto count =
+                llvm::cast<llvm::FixedVectorType>(results[i]->getType())->getNumElements();
             std::vector<int> indices;
             for (unsigned l = 0; l < 2 * count; ++l) indices.push_back(static_cast<int>(l));
             joined.push_back(b_.CreateShuffleVector(results[i], results[i + 1], indices));
@@ -395,14 +426,16 @@ LaneValue Emitter::emit_cast(Id id) {
     const LaneValue v = value(kernel_.operand(id, 0));
     const DType from = kernel_.nodes[kernel_.operand(id, 0)].dtype, to = n.dtype;
     if (is_complex(from) && is_complex(to))
-        return {convert(v.value, real_type(from), real_type(to)), convert(v.imag, real_type(from), real_type(to)), v.varying};
+        return {convert(v.value, real_type(from), real_type(to)),
+                convert(v.imag, real_type(from), real_type(to)), v.varying};
     if (is_complex(to)) {
         Value* real = convert(v.value, from, real_type(to));
         return {real, llvm::Constant::getNullValue(real->getType()), v.varying};
     }
     if (is_complex(from) && is_bool(to)) {
         Value* zero = llvm::Constant::getNullValue(v.value->getType());
-        return {b_.CreateOr(b_.CreateFCmpUNE(v.value, zero), b_.CreateFCmpUNE(v.imag, zero)), nullptr, v.varying};
+        return {b_.CreateOr(b_.CreateFCmpUNE(v.value, zero), b_.CreateFCmpUNE(v.imag, zero)),
+                nullptr, v.varying};
     }
     return {convert(v.value, real_type(from), to), nullptr, v.varying};
 }
@@ -416,13 +449,16 @@ Value* Emitter::convert(Value* v, DType from, DType to) {
         Value* wide = b_.CreateShl(b_.CreateZExt(v, i32), of_bits(16));
         return convert(b_.CreateBitCast(wide, like(b_.getFloatTy(), v)), DType::f32, to);
     }
-    if (from == DType::f16 && to != DType::f32) return convert(b_.CreateFPExt(v, like(b_.getFloatTy(), v)), DType::f32, to);
-    if ((to == DType::f16 || to == DType::bf16) && from != DType::f32) return convert(convert(v, from, DType::f32), DType::f32, to);
+    if (from == DType::f16 && to != DType::f32)
+        return convert(b_.CreateFPExt(v, like(b_.getFloatTy(), v)), DType::f32, to);
+    if ((to == DType::f16 || to == DType::bf16) && from != DType::f32)
+        return convert(convert(v, from, DType::f32), DType::f32, to);
     if (to == DType::bf16) {  // round to nearest even on the bits; a NaN stays one
         Value* bits = b_.CreateBitCast(v, i32);
         Value* odd = b_.CreateAnd(b_.CreateLShr(bits, of_bits(16)), of_bits(1));
         Value* rounded = b_.CreateAdd(bits, b_.CreateAdd(odd, of_bits(0x7fff)));
-        Value* is_nan = b_.CreateICmpUGT(b_.CreateAnd(bits, of_bits(0x7fffffffU)), of_bits(0x7f800000U));
+        Value* is_nan =
+            b_.CreateICmpUGT(b_.CreateAnd(bits, of_bits(0x7fffffffU)), of_bits(0x7f800000U));
         Value* chosen = b_.CreateSelect(is_nan, b_.CreateOr(bits, of_bits(0x400000U)), rounded);
         return b_.CreateTrunc(b_.CreateLShr(chosen, of_bits(16)), type);
     }
@@ -435,7 +471,8 @@ Value* Emitter::convert(Value* v, DType from, DType to) {
         return is_signed(from) ? b_.CreateSIToFP(v, type) : b_.CreateUIToFP(v, type);
     }
     if (is_real(from))
-        return b_.CreateIntrinsic(is_signed(to) ? Intrinsic::fptosi_sat : Intrinsic::fptoui_sat, {type, v->getType()}, {v});
+        return b_.CreateIntrinsic(is_signed(to) ? Intrinsic::fptosi_sat : Intrinsic::fptoui_sat,
+                                  {type, v->getType()}, {v});
     return is_signed(from) ? b_.CreateSExtOrTrunc(v, type) : b_.CreateZExtOrTrunc(v, type);
 }
 

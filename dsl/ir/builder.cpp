@@ -13,10 +13,10 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
 }
 
 std::uint64_t hash_of(const Node& n, std::span<const Id> operands) {
-    std::uint64_t h = mix(0x243f6a8885a308d3ULL,
-                          std::uint64_t(n.kind) | std::uint64_t(n.op) << 8 | std::uint64_t(n.dtype) << 16 |
-                              std::uint64_t(n.rank) << 24 | std::uint64_t(n.fast) << 32 |
-                              std::uint64_t(n.weak) << 40);
+    std::uint64_t h =
+        mix(0x243f6a8885a308d3ULL, std::uint64_t(n.kind) | std::uint64_t(n.op) << 8 |
+                                       std::uint64_t(n.dtype) << 16 | std::uint64_t(n.rank) << 24 |
+                                       std::uint64_t(n.fast) << 32 | std::uint64_t(n.weak) << 40);
     h = mix(mix(h, std::uint64_t(n.aux) | std::uint64_t(n.aux2) << 32), n.imm);
     for (const Id id : operands) h = mix(h, id);
     return h;
@@ -53,8 +53,9 @@ void Builder::set_location(const Location& where) {
     auto file = std::find(kernel_.files.begin() + 1, kernel_.files.end(), where.file);
     if (file == kernel_.files.end()) file = kernel_.files.insert(file, std::string(where.file));
     const auto index = static_cast<std::uint32_t>(file - kernel_.files.begin());
-    const auto [at, added] = location_ids_.try_emplace(std::uint64_t(index) << 32 | where.line,
-                                                       static_cast<std::uint32_t>(kernel_.locations.size()));
+    const auto [at, added] =
+        location_ids_.try_emplace(std::uint64_t(index) << 32 | where.line,
+                                  static_cast<std::uint32_t>(kernel_.locations.size()));
     if (added) kernel_.locations.push_back({index, where.line});
     loc_ = at->second;
 }
@@ -64,7 +65,8 @@ void Builder::copy_location_tables(const Kernel& from) {
     kernel_.locations = from.locations;
     location_ids_.clear();
     for (std::uint32_t i = 1; i < from.locations.size(); ++i)
-        location_ids_.emplace(std::uint64_t(from.locations[i].file) << 32 | from.locations[i].line, i);
+        location_ids_.emplace(std::uint64_t(from.locations[i].file) << 32 | from.locations[i].line,
+                              i);
 }
 
 // ------------------------------------------------------------------------------ making nodes
@@ -101,9 +103,10 @@ Id Builder::intern(Node node, std::span<const Id> operands) {
     for (auto it = first; it != last; ++it) {
         const Node& have = kernel_.nodes[it->second];
         const auto same = [&](const Node& n) {
-            return have.kind == n.kind && have.op == n.op && have.dtype == n.dtype && have.rank == n.rank &&
-                   have.fast == n.fast && have.weak == n.weak && have.aux == n.aux && have.aux2 == n.aux2 &&
-                   have.imm == n.imm && std::ranges::equal(kernel_.operands_of(have), operands);
+            return have.kind == n.kind && have.op == n.op && have.dtype == n.dtype &&
+                   have.rank == n.rank && have.fast == n.fast && have.weak == n.weak &&
+                   have.aux == n.aux && have.aux2 == n.aux2 && have.imm == n.imm &&
+                   std::ranges::equal(kernel_.operands_of(have), operands);
         };
         const Id block = block_of_[it->second];
         if (same(node) && (block == none || is_open_[block])) return it->second;
@@ -116,7 +119,8 @@ Id Builder::intern(Node node, std::span<const Id> operands) {
 Id Builder::constant(const Scalar& value) {
     if (is_complex(value.dtype)) {
         const bool wide = value.dtype == DType::c128;
-        const auto z = wide ? value.get<std::complex<double>>() : std::complex<double>(value.get<std::complex<float>>());
+        const auto z = wide ? value.get<std::complex<double>>()
+                            : std::complex<double>(value.get<std::complex<float>>());
         const DType part = real_type(value.dtype);
         const auto real = constant(Scalar::of(z.real()).cast(part));
         const auto imag = constant(Scalar::of(z.imag()).cast(part));
@@ -216,10 +220,12 @@ void Builder::write(std::uint32_t slot, Id value, Id position) {
     n.kind = NodeKind::write;
     n.aux = slot;
     const Id operands[] = {position, value};
-    append(n, position == none ? std::span<const Id>(operands + 1, 1) : std::span<const Id>(operands, 2));
+    append(n, position == none ? std::span<const Id>(operands + 1, 1)
+                               : std::span<const Id>(operands, 2));
 }
 
-Id Builder::atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts, Id value) {
+Id Builder::atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts,
+                   Id value) {
     assert(dtype(value) == kernel_.params[param].dtype);
     Node n;
     n.kind = NodeKind::atomic;
@@ -374,8 +380,9 @@ void Builder::end() {
 }
 
 bool Builder::in_loop() const {
-    return std::ranges::any_of(
-        open_, [](const Open& o) { return o.what == Opened::loop || o.what == Opened::while_body; });
+    return std::ranges::any_of(open_, [](const Open& o) {
+        return o.what == Opened::loop || o.what == Opened::while_body;
+    });
 }
 
 bool Builder::visible(Id value) const {

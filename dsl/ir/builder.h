@@ -8,8 +8,9 @@
 
 namespace kiln::ir {
 
-/// Builds one kernel from outer to inner: parameters and slots at any time, nodes into the innermost
-/// open block. Pure nodes are hash-consed: one equal to a node of an open block is not made again.
+/// Builds one kernel from outer to inner: parameters and slots at any time, nodes into the
+/// innermost open block. Pure nodes are hash-consed: one equal to a node of an open block is not
+/// made again.
 class Builder {
   public:
     explicit Builder(std::string name);
@@ -103,7 +104,15 @@ class Builder {
     const Block& current_block() const { return kernel_.blocks[open_.back().block]; }
 
   private:
-    enum class Opened : std::uint8_t { prologue, stage, then_block, else_block, loop, while_condition, while_body };
+    enum class Opened : std::uint8_t {
+        prologue,
+        stage,
+        then_block,
+        else_block,
+        loop,
+        while_condition,
+        while_body
+    };
     struct Open {
         Opened what;
         Id block;
@@ -111,8 +120,8 @@ class Builder {
     };
 
     Id new_block();
-    Id append(Node node, std::span<const Id> operands);   // effect or read: always a new node
-    Id intern(Node node, std::span<const Id> operands);   // pure: hash-consed
+    Id append(Node node, std::span<const Id> operands);  // effect or read: always a new node
+    Id intern(Node node, std::span<const Id> operands);  // pure: hash-consed
     Id make(const Node& node, std::span<const Id> operands);
     void open(Opened what, Id owner);
     [[noreturn]] void type_error(std::string message, std::string hint = {}) const;
@@ -122,8 +131,8 @@ class Builder {
 
     Kernel kernel_;
     std::vector<Open> open_;
-    std::vector<Id> block_of_;  // per node: the block that lists it, none for leaves
-    std::vector<bool> is_open_; // per block
+    std::vector<Id> block_of_;   // per node: the block that lists it, none for leaves
+    std::vector<bool> is_open_;  // per block
     std::unordered_multimap<std::uint64_t, Id> interned_;
     std::unordered_map<std::uint64_t, std::uint32_t> location_ids_;
     std::uint32_t loc_ = 0;

@@ -6,9 +6,15 @@ namespace kiln::ir {
 namespace {
 
 /// The type in which elementary functions of T are evaluated before they are rounded to T.
-template <class T> struct Wider { using type = double; };
-template <> struct Wider<double> { using type = long double; };
-template <class R> struct Wider<std::complex<R>> { using type = std::complex<typename Wider<R>::type>; };
+template <class T> struct Wider {
+    using type = double;
+};
+template <> struct Wider<double> {
+    using type = long double;
+};
+template <class R> struct Wider<std::complex<R>> {
+    using type = std::complex<typename Wider<R>::type>;
+};
 
 template <class To, class From> To widen(From value) {
     if constexpr (scalar::Complex<From>) {
@@ -34,28 +40,24 @@ template <class To, class From> To narrow(From value) {
 }
 
 // One functor per row of ops.def; of() is instantiated for the types that the row's rule accepts.
-#define KILN_OPERATOR(id, arity, rule, cuda, doc)                    \
-    struct Row_##id {                                                \
-        template <class... A> static auto of(A... operands) {        \
-            return scalar::id(operands...);                          \
-        }                                                            \
+#define KILN_OPERATOR(id, arity, rule, cuda, doc)                                               \
+    struct Row_##id {                                                                           \
+        template <class... A> static auto of(A... operands) { return scalar::id(operands...); } \
     };
 #define KILN_NAMED(id, arity, rule, cuda, doc) KILN_OPERATOR(id, arity, rule, cuda, doc)
-#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) \
-    struct Fold_##id {                                                        \
-        template <class T> static T of(T a, [[maybe_unused]] T b) {           \
-            return fold;                                                      \
-        }                                                                     \
-    };                                                                        \
-    struct Row_##id {                                                         \
-        template <class T> static T of(T a, T b = T{}) {                      \
-            if constexpr (scalar::Integer<T>) {                               \
-                return scalar::pow(a, b);                                     \
-            } else {                                                          \
-                using W = typename Wider<T>::type;                            \
-                return narrow<T>(Fold_##id::of(widen<W>(a), widen<W>(b)));    \
-            }                                                                 \
-        }                                                                     \
+#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc)      \
+    struct Fold_##id {                                                             \
+        template <class T> static T of(T a, [[maybe_unused]] T b) { return fold; } \
+    };                                                                             \
+    struct Row_##id {                                                              \
+        template <class T> static T of(T a, T b = T{}) {                           \
+            if constexpr (scalar::Integer<T>) {                                    \
+                return scalar::pow(a, b);                                          \
+            } else {                                                               \
+                using W = typename Wider<T>::type;                                 \
+                return narrow<T>(Fold_##id::of(widen<W>(a), widen<W>(b)));         \
+            }                                                                      \
+        }                                                                          \
     };
 #include <kiln/ops.def>
 #undef KILN_OPERATOR
@@ -94,21 +96,28 @@ template <class T> std::optional<Scalar> evaluate_as(Op op, std::span<const Scal
 
 /// Two integers of different dtypes, compared by mathematical value.
 std::optional<Scalar> compare_mixed(Op op, const Scalar& a, const Scalar& b) {
-    const auto wide = [](const Scalar& s) { return visit_dtype(s.dtype, [&](auto tag) -> __int128 {
-        using T = typename decltype(tag)::type;
-        if constexpr (scalar::Integer<T>) return s.get<T>();
-        else return 0;
-    }); };
+    const auto wide = [](const Scalar& s) {
+        return visit_dtype(s.dtype, [&](auto tag) -> __int128 {
+            using T = typename decltype(tag)::type;
+            if constexpr (scalar::Integer<T>)
+                return s.get<T>();
+            else
+                return 0;
+        });
+    };
     const __int128 x = wide(a), y = wide(b);
     switch (info(op).rule) {
-    case Rule::comparison:
-    case Rule::comparison_any: break;
-    default: return std::nullopt;
+        case Rule::comparison:
+        case Rule::comparison_any: break;
+        default: return std::nullopt;
     }
     const int order = x < y ? -1 : x > y ? 1 : 0;
-    return Scalar::of(op == Op::eq ? order == 0 : op == Op::ne ? order != 0
-                    : op == Op::lt ? order < 0 : op == Op::le ? order <= 0
-                    : op == Op::gt ? order > 0 : order >= 0);
+    return Scalar::of(op == Op::eq   ? order == 0
+                      : op == Op::ne ? order != 0
+                      : op == Op::lt ? order < 0
+                      : op == Op::le ? order <= 0
+                      : op == Op::gt ? order > 0
+                                     : order >= 0);
 }
 
 }  // namespace
@@ -122,20 +131,20 @@ std::optional<Scalar> evaluate(Op op, DType result, std::span<const Scalar> oper
     for (const Scalar& other : operands.subspan(first))
         if (other.dtype != operand) {
             const bool integers = is_integer(operand) && is_integer(other.dtype);
-            return integers && is_bool(result) ? compare_mixed(op, operands[0], operands[1]) : std::nullopt;
+            return integers && is_bool(result) ? compare_mixed(op, operands[0], operands[1])
+                                               : std::nullopt;
         }
     if (exact_result(row.rule, operand) != result) return std::nullopt;
-    return visit_dtype(operand, [&](auto tag) {
-        return evaluate_as<typename decltype(tag)::type>(op, operands);
-    });
+    return visit_dtype(
+        operand, [&](auto tag) { return evaluate_as<typename decltype(tag)::type>(op, operands); });
 }
 
 std::optional<Scalar> identity(Reduction reduction, DType dtype) {
     switch (info(reduction).identity) {
-    case Identity::zero: return Scalar::of(std::int64_t(0)).cast(dtype);
-    case Identity::one: return Scalar::of(std::int64_t(1)).cast(dtype);
-    case Identity::all_ones: return Scalar::of(std::int64_t(-1)).cast(dtype);
-    case Identity::none: return std::nullopt;
+        case Identity::zero: return Scalar::of(std::int64_t(0)).cast(dtype);
+        case Identity::one: return Scalar::of(std::int64_t(1)).cast(dtype);
+        case Identity::all_ones: return Scalar::of(std::int64_t(-1)).cast(dtype);
+        case Identity::none: return std::nullopt;
     }
     __builtin_unreachable();
 }

@@ -14,29 +14,31 @@ constexpr std::optional<DType> exact_result(Rule rule, DType operand) {
     };
     const bool number = is_real(operand) || is_complex(operand);
     switch (rule) {
-    case Rule::arithmetic:
-    case Rule::choice: return operand;
-    case Rule::arithmetic_no_bool:
-    case Rule::division: return same_if(!is_bool(operand));
-    case Rule::integer_division: return same_if(is_integer(operand) || is_real(operand));
-    case Rule::real_arithmetic:
-    case Rule::real_function: return same_if(is_real(operand));
-    case Rule::true_division:
-    case Rule::real_or_complex: return same_if(number);
-    case Rule::power: return same_if(number || is_integer(operand));
-    case Rule::ordered:
-    case Rule::rounding: return same_if(!is_complex(operand));
-    case Rule::magnitude:
-    case Rule::part: return real_type(operand);
-    case Rule::comparison: return is_complex(operand) ? std::nullopt : std::optional(DType::bool_);
-    case Rule::comparison_any:
-    case Rule::predicate: return DType::bool_;
-    case Rule::logical: return same_if(is_bool(operand));
-    case Rule::bitwise: return same_if(is_bool(operand) || is_integer(operand));
-    case Rule::shift: return same_if(is_integer(operand));
-    case Rule::pair:
-        return operand == DType::f32 ? std::optional(DType::c64)
-             : operand == DType::f64 ? std::optional(DType::c128) : std::nullopt;
+        case Rule::arithmetic:
+        case Rule::choice: return operand;
+        case Rule::arithmetic_no_bool:
+        case Rule::division: return same_if(!is_bool(operand));
+        case Rule::integer_division: return same_if(is_integer(operand) || is_real(operand));
+        case Rule::real_arithmetic:
+        case Rule::real_function: return same_if(is_real(operand));
+        case Rule::true_division:
+        case Rule::real_or_complex: return same_if(number);
+        case Rule::power: return same_if(number || is_integer(operand));
+        case Rule::ordered:
+        case Rule::rounding: return same_if(!is_complex(operand));
+        case Rule::magnitude:
+        case Rule::part: return real_type(operand);
+        case Rule::comparison:
+            return is_complex(operand) ? std::nullopt : std::optional(DType::bool_);
+        case Rule::comparison_any:
+        case Rule::predicate: return DType::bool_;
+        case Rule::logical: return same_if(is_bool(operand));
+        case Rule::bitwise: return same_if(is_bool(operand) || is_integer(operand));
+        case Rule::shift: return same_if(is_integer(operand));
+        case Rule::pair:
+            return operand == DType::f32   ? std::optional(DType::c64)
+                   : operand == DType::f64 ? std::optional(DType::c128)
+                                           : std::nullopt;
     }
     __builtin_unreachable();
 }

@@ -3,13 +3,15 @@
 // Semantics (each sentence is pinned by a test; user-level meaning is in the README of dsl/):
 //  - Integers are two's complement and wrap. `div`, `rem`, `floor_divide`, `mod` by zero give 0,
 //    the smallest integer divided by -1 gives itself, and nothing traps, in masked-off lanes too.
-//  - `shl` and logical `shr` by an amount outside [0, width) give 0, arithmetic `shr` gives 0 or -1.
+//  - `shl` and logical `shr` by an amount outside [0, width) give 0, arithmetic `shr` gives 0 or
+//  -1.
 //  - Operations are strict: each rounds once, to its dtype, and NaN, infinities and signed zeros
 //    follow IEEE 754, unless the node carries a Fast flag that lifts just that. `isnan`, `isinf`,
 //    `isfinite` and `ne` of a value with itself are never affected by flags.
 //  - Real to integer conversion saturates and maps NaN to 0; integers convert by wrapping; anything
 //    converts to bool by != 0; complex to real drops the imaginary part.
-//  - `select` evaluates both alternatives. Nodes of a block run in the order in which the block lists
+//  - `select` evaluates both alternatives. Nodes of a block run in the order in which the block
+//  lists
 //    them; pure nodes have no effects, so that order matters for loads, reads and effects only.
 //  - Distinct array parameters may overlap; a load sees the stores that precede it.
 //  - Iterations of a parallel stage or loop are independent; a stage's iterations are otherwise in
@@ -41,18 +43,18 @@ enum class Rule : std::uint8_t {
     ordered,             ///< promoted together; complex is refused
     rounding,            ///< integers and bool unchanged; complex is refused
     magnitude,           ///< complex gives its real type
-    real_function,       ///< bool, i8, u8 -> f16; i16, u16 -> f32; wider integers -> f64; no complex
-    real_or_complex,     ///< the same with complex allowed
-    power,               ///< real_or_complex, except that integers stay integers
-    comparison,          ///< bool result, exact for mixed signs; complex is refused
-    comparison_any,      ///< the same with complex allowed
-    logical,             ///< operands become bool, bool result
-    bitwise,             ///< bool and integers
-    shift,               ///< integers; bool computes in i8
-    predicate,           ///< bool result; any dtype
-    choice,              ///< (bool, T, T) -> T
-    pair,                ///< (R, R) -> complex of R
-    part,                ///< complex -> its real type; real unchanged
+    real_function,    ///< bool, i8, u8 -> f16; i16, u16 -> f32; wider integers -> f64; no complex
+    real_or_complex,  ///< the same with complex allowed
+    power,            ///< real_or_complex, except that integers stay integers
+    comparison,       ///< bool result, exact for mixed signs; complex is refused
+    comparison_any,   ///< the same with complex allowed
+    logical,          ///< operands become bool, bool result
+    bitwise,          ///< bool and integers
+    shift,            ///< integers; bool computes in i8
+    predicate,        ///< bool result; any dtype
+    choice,           ///< (bool, T, T) -> T
+    pair,             ///< (R, R) -> complex of R
+    part,             ///< complex -> its real type; real unchanged
 };
 
 enum class Op : std::uint8_t {
@@ -101,11 +103,14 @@ inline constexpr ReductionInfo reduction_table[] = {
 #include <kiln/reductions.def>
 #undef KILN_REDUCTION
 };
-constexpr const ReductionInfo& info(Reduction r) { return reduction_table[static_cast<std::size_t>(r)]; }
+constexpr const ReductionInfo& info(Reduction r) {
+    return reduction_table[static_cast<std::size_t>(r)];
+}
 
 /// What a relaxed operation may assume or do; the bits of Node::fast. Names and meaning are LLVM's.
 namespace fast {
-inline constexpr std::uint8_t nnan = 1, ninf = 2, nsz = 4, arcp = 8, contract = 16, afn = 32, reassoc = 64;
+inline constexpr std::uint8_t nnan = 1, ninf = 2, nsz = 4, arcp = 8, contract = 16, afn = 32,
+                              reassoc = 64;
 inline constexpr std::uint8_t all = 127;
 }  // namespace fast
 
@@ -124,19 +129,20 @@ enum class NodeKind : std::uint8_t {
     // Effects.
     store,       ///< aux = array parameter; operands = subscripts, value
     write,       ///< aux = slot; operands = (value) or (position, value)
-    atomic,      ///< aux = array parameter, aux2 = Reduction; operands = subscripts, value; the old value
+    atomic,      ///< aux = array parameter, aux2 = Reduction; operands = subscripts, value; the old
+                 ///< value
     contribute,  ///< aux = index into the stage's reductions; operand = value
     check,       ///< aux = Check; operand = bool that must hold
     // Structure.
-    branch,      ///< operand = bool; aux = then block, aux2 = else block or none
-    loop,        ///< operands = begin, end, step (i64); aux = body; its own value is the index (i64)
+    branch,  ///< operand = bool; aux = then block, aux2 = else block or none
+    loop,    ///< operands = begin, end, step (i64); aux = body; its own value is the index (i64)
     loop_while,  ///< aux = block that computes the condition, operand = the condition, aux2 = body
     break_,      ///< leaves the innermost loop
     continue_,   ///< next iteration of the innermost loop
     return_,     ///< ends the iteration of the stage
     // Whole arrays: nodes of rank > 0, element-wise in `op` and `cast`, broadcast NumPy's way.
-    whole,   ///< the array parameter aux as a value
-    fold,    ///< aux = Reduction, imm = bit mask of the axes that are reduced; operand = array value
+    whole,  ///< the array parameter aux as a value
+    fold,   ///< aux = Reduction, imm = bit mask of the axes that are reduced; operand = array value
     assign,  ///< aux = array parameter; operand = array value (or a scalar for every element)
 };
 
@@ -166,8 +172,12 @@ struct Node {
 static_assert(sizeof(Node) == 32);
 
 constexpr bool is_leaf(NodeKind k) { return k <= NodeKind::index; }
-constexpr bool is_pure(NodeKind k) { return k <= NodeKind::cast || k == NodeKind::whole || k == NodeKind::fold; }
-constexpr bool has_effect(NodeKind k) { return k >= NodeKind::store && k <= NodeKind::return_ ? true : k == NodeKind::assign; }
+constexpr bool is_pure(NodeKind k) {
+    return k <= NodeKind::cast || k == NodeKind::whole || k == NodeKind::fold;
+}
+constexpr bool has_effect(NodeKind k) {
+    return k >= NodeKind::store && k <= NodeKind::return_ ? true : k == NodeKind::assign;
+}
 
 /// How a kernel uses a parameter: a scalar by value, or an array.
 enum class Access : std::uint8_t { value, in, out, inout };

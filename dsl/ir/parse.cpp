@@ -5,7 +5,8 @@
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
 //   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
 //   block   := "{" statement* "}"
-//   value   := "%" number | "i" number | "extent(" param "," number ")" | param | "weak"? dtype "(" literal ")"
+//   value   := "%" number | "i" number | "extent(" param "," number ")" | param | "weak"? dtype "("
+//   literal ")"
 //
 // It fixes structure and names; whether operations fit their operands is for verify().
 #include "dsl/ir/text.h"
@@ -54,7 +55,8 @@ class Parser {
     [[noreturn]] void fail(std::string_view expected) {
         skip_space();
         std::size_t end = at_;
-        while (end < text_.size() && (text::is_letter(text_[end]) || text::is_digit(text_[end]))) ++end;
+        while (end < text_.size() && (text::is_letter(text_[end]) || text::is_digit(text_[end])))
+            ++end;
         if (end == at_ && end < text_.size()) ++end;
         const std::string found =
             at_ == text_.size() ? "the end" : fmt::format("'{}'", text_.substr(at_, end - at_));
@@ -62,7 +64,9 @@ class Parser {
     }
 
     void skip_blanks() {
-        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+        while (at_ < text_.size() &&
+               (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\r'))
+            ++at_;
     }
     /// Where the next token starts. Looking ahead never moves at_ over a comment, since location()
     /// reads the one behind a statement.
@@ -70,9 +74,12 @@ class Parser {
         std::size_t i = at_;
         while (i < text_.size()) {
             const char c = text_[i];
-            if (c == ';') i = std::min(text_.find('\n', i), text_.size());
-            else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') ++i;
-            else break;
+            if (c == ';')
+                i = std::min(text_.find('\n', i), text_.size());
+            else if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+                ++i;
+            else
+                break;
         }
         return i;
     }
@@ -94,7 +101,9 @@ class Parser {
         const std::size_t start = next();
         std::size_t end = start;
         if (end < text_.size() && text::is_letter(text_[end]))
-            while (end < text_.size() && (text::is_letter(text_[end]) || text::is_digit(text_[end]))) ++end;
+            while (end < text_.size() &&
+                   (text::is_letter(text_[end]) || text::is_digit(text_[end])))
+                ++end;
         return text_.substr(start, end - start);
     }
     /// Moves behind a word that peek_word() gave.
@@ -136,7 +145,8 @@ class Parser {
     std::uint32_t number(std::string_view expected) {
         skip_space();
         std::uint32_t value = 0;
-        const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
+        const auto [end, error] =
+            std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
         if (error != std::errc()) fail(expected);
         at_ = static_cast<std::size_t>(end - text_.data());
         return value;
@@ -163,7 +173,9 @@ class Parser {
     template <class Row> static std::string_view name_of(const Row& row) { return row.name; }
 
     DType dtype() { return static_cast<DType>(expect_name(dtype_table, "a dtype")); }
-    Reduction reduction() { return static_cast<Reduction>(expect_name(reduction_table, "a reduction")); }
+    Reduction reduction() {
+        return static_cast<Reduction>(expect_name(reduction_table, "a reduction"));
+    }
 
     struct Type {
         DType dtype;
@@ -193,7 +205,8 @@ class Parser {
 
     // --- declarations ---
 
-    template <class Item> void declare(Words& words, Item& item, std::size_t index, std::string_view what) {
+    template <class Item> void declare(Words& words, Item& item, std::size_t index,
+                                       std::string_view what) {
         const std::size_t start = (skip_space(), at_);
         const std::string word(this->word(what));
         if (!words.emplace(word, static_cast<std::uint32_t>(index)).second)
@@ -208,11 +221,13 @@ class Parser {
             if (!k_.params.empty()) expect(',');
             Param p;
             declare(params_, p, k_.params.size(), "a parameter's name");
-            p.access = static_cast<Access>(expect_name(text::access_names, "value, in, out or inout"));
+            p.access =
+                static_cast<Access>(expect_name(text::access_names, "value, in, out or inout"));
             const Type t = type();
             p.dtype = t.dtype;
             p.rank = t.rank;
-            if (const auto layout = accept_name(text::layout_names)) p.layout = static_cast<Layout>(*layout);
+            if (const auto layout = accept_name(text::layout_names))
+                p.layout = static_cast<Layout>(*layout);
             p.weak = accept_word("weak");
             k_.params.push_back(std::move(p));
         }
@@ -259,7 +274,8 @@ class Parser {
         const std::size_t end = std::min(text_.find('\n', at_), text_.size());
         std::string_view comment = text_.substr(at_ + 1, end - at_ - 1);
         comment.remove_prefix(std::min(comment.find_first_not_of(" \t"), comment.size()));
-        while (!comment.empty() && (comment.back() == ' ' || comment.back() == '\r')) comment.remove_suffix(1);
+        while (!comment.empty() && (comment.back() == ' ' || comment.back() == '\r'))
+            comment.remove_suffix(1);
         const std::size_t colon = comment.rfind(':');
         if (colon == std::string_view::npos || colon == 0) return 0;
         std::uint32_t line = 0;
@@ -267,10 +283,12 @@ class Parser {
         const auto [stop, error] = std::from_chars(comment.data() + colon + 1, last, line);
         if (error != std::errc() || stop != last || line == 0) return 0;  // an ordinary comment
         const std::string file(comment.substr(0, colon));
-        const auto [file_at, new_file] = file_ids_.try_emplace(file, static_cast<std::uint32_t>(k_.files.size()));
+        const auto [file_at, new_file] =
+            file_ids_.try_emplace(file, static_cast<std::uint32_t>(k_.files.size()));
         if (new_file) k_.files.push_back(file);
-        const auto [at, added] = location_ids_.try_emplace(std::uint64_t(file_at->second) << 32 | line,
-                                                           static_cast<std::uint32_t>(k_.locations.size()));
+        const auto [at, added] =
+            location_ids_.try_emplace(std::uint64_t(file_at->second) << 32 | line,
+                                      static_cast<std::uint32_t>(k_.locations.size()));
         if (added) k_.locations.push_back({file_at->second, line});
         return at->second;
     }
@@ -290,7 +308,8 @@ class Parser {
         if (accept('%')) {
             const std::uint32_t n = number("a value's number");
             const auto found = values_.find(n);
-            if (found == values_.end()) fail_at(start, fmt::format("%{} is used before its definition", n));
+            if (found == values_.end())
+                fail_at(start, fmt::format("%{} is used before its definition", n));
             return found->second;
         }
         Node n;
@@ -356,7 +375,10 @@ class Parser {
     }
 
     static std::optional<std::uint64_t> literal_bits(std::string_view digits, DType t) {
-        if (is_bool(t)) return digits == "true" ? std::optional(1) : digits == "false" ? std::optional(0) : std::nullopt;
+        if (is_bool(t))
+            return digits == "true"    ? std::optional(1)
+                   : digits == "false" ? std::optional(0)
+                                       : std::nullopt;
         if (is_real(t) && digits.starts_with("nan")) return nan_bits(digits.substr(3), t);
         return visit_dtype(t, [&](auto tag) -> std::optional<std::uint64_t> {
             using T = typename decltype(tag)::type;
@@ -381,9 +403,13 @@ class Parser {
         if (error != std::errc() || end != last) return std::nullopt;
         if (size_of(t) < 8 && bits >> (8 * size_of(t)) != 0) return std::nullopt;
         // The exponent is all ones and the fraction is not zero.
-        const int fraction = t == DType::f16 ? 10 : t == DType::bf16 ? 7 : t == DType::f32 ? 23 : 52;
+        const int fraction = t == DType::f16    ? 10
+                             : t == DType::bf16 ? 7
+                             : t == DType::f32  ? 23
+                                                : 52;
         const std::uint64_t magnitude = bits & ~(std::uint64_t(1) << (8 * size_of(t) - 1));
-        const std::uint64_t infinity = (std::uint64_t(1) << (8 * size_of(t) - 1)) - (std::uint64_t(1) << fraction);
+        const std::uint64_t infinity =
+            (std::uint64_t(1) << (8 * size_of(t) - 1)) - (std::uint64_t(1) << fraction);
         return magnitude > infinity ? std::optional(bits) : std::nullopt;
     }
 
@@ -491,7 +517,8 @@ class Parser {
         return {n, start};
     }
     void define(std::uint32_t number, std::size_t start, Id id) {
-        if (!values_.emplace(number, id).second) fail_at(start, fmt::format("%{} is defined twice", number));
+        if (!values_.emplace(number, id).second)
+            fail_at(start, fmt::format("%{} is defined twice", number));
     }
 
     void parse_definition(Id block) {
@@ -562,7 +589,9 @@ class Parser {
     void parse_flags(Node& n) {
         if (accept_word("fast")) {
             expect('(');
-            do n.fast |= static_cast<std::uint8_t>(1U << expect_name(text::fast_names, "a fast flag"));
+            do
+                n.fast |=
+                    static_cast<std::uint8_t>(1U << expect_name(text::fast_names, "a fast flag"));
             while (accept(','));
             expect(')');
         }
@@ -586,16 +615,21 @@ class Parser {
             n.aux = number("the number of a reduction");
         } else if (accept_word("check")) {
             n.kind = NodeKind::check;
-            n.aux = static_cast<std::uint32_t>(expect_name(text::check_names, "the name of a check"));
+            n.aux =
+                static_cast<std::uint32_t>(expect_name(text::check_names, "the name of a check"));
         } else if (accept_word("assign")) {
             n.kind = NodeKind::assign;
             n.aux = param();
         } else {
             has_value = false;
-            if (accept_word("break")) n.kind = NodeKind::break_;
-            else if (accept_word("continue")) n.kind = NodeKind::continue_;
-            else if (accept_word("return")) n.kind = NodeKind::return_;
-            else fail("a statement or '}'");
+            if (accept_word("break"))
+                n.kind = NodeKind::break_;
+            else if (accept_word("continue"))
+                n.kind = NodeKind::continue_;
+            else if (accept_word("return"))
+                n.kind = NodeKind::return_;
+            else
+                fail("a statement or '}'");
         }
         if (has_value) {
             expect(',');
@@ -613,7 +647,8 @@ class Parser {
     Kernel k_;
     Words params_, slots_;
     std::map<std::uint32_t, Id> values_;
-    std::map<std::tuple<NodeKind, DType, bool, std::uint32_t, std::uint32_t, std::uint64_t>, Id> leaves_;
+    std::map<std::tuple<NodeKind, DType, bool, std::uint32_t, std::uint32_t, std::uint64_t>, Id>
+        leaves_;
     std::map<std::string, std::uint32_t> file_ids_;
     std::map<std::uint64_t, std::uint32_t> location_ids_;
 };

@@ -51,7 +51,8 @@ class Printer {
         name_list(k_.params, 'p', param_words_);
         name_list(k_.slots, 'v', slot_words_);
     }
-    template <class List> void name_list(const List& list, char letter, std::vector<std::string>& words) {
+    template <class List> void name_list(const List& list, char letter,
+                                         std::vector<std::string>& words) {
         std::unordered_set<std::string_view> taken;
         if (options_.locations)
             for (const auto& item : list) taken.insert(item.name);
@@ -73,8 +74,10 @@ class Printer {
         put('"');
         for (const char c : text) {
             if (c == '"' || c == '\\') put('\\');
-            if (c == '\n') put("\\n");
-            else put(c);
+            if (c == '\n')
+                put("\\n");
+            else
+                put(c);
         }
         put('"');
     }
@@ -99,8 +102,10 @@ class Printer {
         put("kernel");
         if (options_.locations) {
             put(' ');
-            if (text::is_plain_name(k_.name)) put(k_.name);
-            else put_quoted(k_.name);
+            if (text::is_plain_name(k_.name))
+                put(k_.name);
+            else
+                put_quoted(k_.name);
         }
         put('(');
         for (std::size_t i = 0; i < k_.params.size(); ++i) {
@@ -158,7 +163,8 @@ class Printer {
     void put_float(double value, std::uint64_t bits, DType dtype) {
         if (std::isnan(value)) {
             put("nan");
-            if (bits != text::default_nan(dtype)) fmt::format_to(std::back_inserter(out_), ":{:#x}", bits);
+            if (bits != text::default_nan(dtype))
+                fmt::format_to(std::back_inserter(out_), ":{:#x}", bits);
         } else if (dtype == DType::f64) {
             fmt::format_to(std::back_inserter(out_), "{}", value);
         } else {
@@ -172,10 +178,14 @@ class Printer {
         put(name(n.dtype));
         put('(');
         const Scalar value = k_.constant(id);
-        if (is_bool(n.dtype)) put(value.get<bool>() ? "true" : "false");
-        else if (is_signed(n.dtype)) put_number(value.cast(DType::i64).get<std::int64_t>());
-        else if (is_unsigned(n.dtype)) put_number(value.cast(DType::u64).get<std::uint64_t>());
-        else put_float(value.cast(DType::f64).get<double>(), n.imm, n.dtype);
+        if (is_bool(n.dtype))
+            put(value.get<bool>() ? "true" : "false");
+        else if (is_signed(n.dtype))
+            put_number(value.cast(DType::i64).get<std::int64_t>());
+        else if (is_unsigned(n.dtype))
+            put_number(value.cast(DType::u64).get<std::uint64_t>());
+        else
+            put_float(value.cast(DType::f64).get<double>(), n.imm, n.dtype);
         put(')');
     }
 
@@ -183,23 +193,25 @@ class Printer {
         if (id == none) return put("none");
         const Node& n = k_.node(id);
         switch (n.kind) {
-        case NodeKind::constant: put_constant(id); break;
-        case NodeKind::param: put(param_words_[n.aux]); break;
-        case NodeKind::extent:
-            put("extent(");
-            put(param_words_[n.aux]);
-            put(", ");
-            put_number(n.aux2);
-            put(')');
-            break;
-        case NodeKind::index:
-            put('i');
-            put_number(n.aux);
-            break;
-        default:
-            put('%');
-            if (number_[id] == none) put('?');  // not listed before its use: verify() says so
-            else put_number(number_[id]);
+            case NodeKind::constant: put_constant(id); break;
+            case NodeKind::param: put(param_words_[n.aux]); break;
+            case NodeKind::extent:
+                put("extent(");
+                put(param_words_[n.aux]);
+                put(", ");
+                put_number(n.aux2);
+                put(')');
+                break;
+            case NodeKind::index:
+                put('i');
+                put_number(n.aux);
+                break;
+            default:
+                put('%');
+                if (number_[id] == none)
+                    put('?');  // not listed before its use: verify() says so
+                else
+                    put_number(number_[id]);
         }
     }
 
@@ -271,13 +283,15 @@ class Printer {
         indent(columns);
         const Node& n = k_.node(id);
         switch (n.kind) {
-        case NodeKind::branch:
-        case NodeKind::loop:
-        case NodeKind::loop_while: print_structure(id, n, columns); return;
-        default: break;
+            case NodeKind::branch:
+            case NodeKind::loop:
+            case NodeKind::loop_while: print_structure(id, n, columns); return;
+            default: break;
         }
-        if (has_effect(n.kind) && n.kind != NodeKind::atomic) print_effect(n);
-        else print_value(id, n);
+        if (has_effect(n.kind) && n.kind != NodeKind::atomic)
+            print_effect(n);
+        else
+            print_value(id, n);
         put_flags(n);
         end_line(n.loc);
     }
@@ -316,54 +330,54 @@ class Printer {
     void print_value(Id id, const Node& n) {
         const auto x = k_.operands_of(n);
         switch (n.kind) {
-        case NodeKind::op:
-            begin_value(id, info(n.op).name);
-            put_type(n.dtype, n.rank);
-            put(' ');
-            put_values(x);
-            break;
-        case NodeKind::cast:
-            begin_value(id, "cast");
-            put_type(n.dtype, n.rank);
-            put(' ');
-            put_values(x);
-            break;
-        case NodeKind::load:
-            begin_value(id, "load");
-            put_type(n.dtype, n.rank);
-            put(' ');
-            put_element(param_words_[n.aux], x);
-            break;
-        case NodeKind::read:
-            begin_value(id, "read");
-            put_type(n.dtype, n.rank);
-            put(' ');
-            put_element(slot_words_[n.aux], x);
-            break;
-        case NodeKind::atomic:
-            begin_value(id, "atomic");
-            put(info(static_cast<Reduction>(n.aux2)).name);
-            put(' ');
-            put_type(n.dtype, n.rank);
-            put(' ');
-            put_element(param_words_[n.aux], x.first(x.size() - 1));
-            put(", ");
-            put_value(x.back());
-            break;
-        case NodeKind::whole:
-            begin_value(id, "whole");
-            put_type(n.dtype, n.rank);
-            put(' ');
-            put(param_words_[n.aux]);
-            break;
-        default:
-            begin_value(id, "fold");
-            put(info(static_cast<Reduction>(n.aux)).name);
-            put(' ');
-            put_type(n.dtype, n.rank);
-            put(' ');
-            put_values(x);
-            put_axes(n.imm);
+            case NodeKind::op:
+                begin_value(id, info(n.op).name);
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_values(x);
+                break;
+            case NodeKind::cast:
+                begin_value(id, "cast");
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_values(x);
+                break;
+            case NodeKind::load:
+                begin_value(id, "load");
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_element(param_words_[n.aux], x);
+                break;
+            case NodeKind::read:
+                begin_value(id, "read");
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_element(slot_words_[n.aux], x);
+                break;
+            case NodeKind::atomic:
+                begin_value(id, "atomic");
+                put(info(static_cast<Reduction>(n.aux2)).name);
+                put(' ');
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_element(param_words_[n.aux], x.first(x.size() - 1));
+                put(", ");
+                put_value(x.back());
+                break;
+            case NodeKind::whole:
+                begin_value(id, "whole");
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put(param_words_[n.aux]);
+                break;
+            default:
+                begin_value(id, "fold");
+                put(info(static_cast<Reduction>(n.aux)).name);
+                put(' ');
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_values(x);
+                put_axes(n.imm);
         }
     }
 
@@ -379,29 +393,29 @@ class Printer {
     void print_effect(const Node& n) {
         const auto x = k_.operands_of(n);
         switch (n.kind) {
-        case NodeKind::store:
-            put("store ");
-            put_element(param_words_[n.aux], x.first(x.size() - 1));
-            break;
-        case NodeKind::write:
-            put("write ");
-            put_element(slot_words_[n.aux], x.first(x.size() - 1));
-            break;
-        case NodeKind::contribute:
-            put("contribute ");
-            put_number(n.aux);
-            break;
-        case NodeKind::check:
-            put("check ");
-            put(text::check_names[n.aux]);
-            break;
-        case NodeKind::assign:
-            put("assign ");
-            put(param_words_[n.aux]);
-            break;
-        case NodeKind::break_: return put("break");
-        case NodeKind::continue_: return put("continue");
-        default: return put("return");
+            case NodeKind::store:
+                put("store ");
+                put_element(param_words_[n.aux], x.first(x.size() - 1));
+                break;
+            case NodeKind::write:
+                put("write ");
+                put_element(slot_words_[n.aux], x.first(x.size() - 1));
+                break;
+            case NodeKind::contribute:
+                put("contribute ");
+                put_number(n.aux);
+                break;
+            case NodeKind::check:
+                put("check ");
+                put(text::check_names[n.aux]);
+                break;
+            case NodeKind::assign:
+                put("assign ");
+                put(param_words_[n.aux]);
+                break;
+            case NodeKind::break_: return put("break");
+            case NodeKind::continue_: return put("continue");
+            default: return put("return");
         }
         put(", ");
         put_value(x.back());
@@ -417,6 +431,8 @@ class Printer {
 
 }  // namespace
 
-std::string print(const Kernel& kernel, PrintOptions options) { return Printer(kernel, options).run(); }
+std::string print(const Kernel& kernel, PrintOptions options) {
+    return Printer(kernel, options).run();
+}
 
 }  // namespace kiln::ir

@@ -51,54 +51,57 @@ Id Rewriter::clone(Id old) {
     std::vector<Id> operands;
     if (n.kind != NodeKind::loop_while)  // its operand belongs to the condition's block
         for (const Id operand : in_.operands_of(n)) operands.push_back(mapped(operand));
-    const auto subscripts = [&] { return std::span<const Id>(operands.data(), operands.size() - 1); };
+    const auto subscripts = [&] {
+        return std::span<const Id>(operands.data(), operands.size() - 1);
+    };
     switch (n.kind) {
-    case NodeKind::constant: {
-        Scalar s = in_.constant(old);
-        s.weak = n.weak;
-        return out_.constant(s);
-    }
-    case NodeKind::param: return out_.param(n.aux);
-    case NodeKind::extent: return out_.extent(n.aux, n.aux2);
-    case NodeKind::index: return out_.index(n.aux);
-    case NodeKind::op: return out_.op(n.op, n.dtype, operands, n.fast, n.weak);
-    case NodeKind::cast: return out_.convert(operands[0], n.dtype, n.weak);
-    case NodeKind::load: return out_.load(n.aux, operands);
-    case NodeKind::read: return out_.read(n.aux, operands.empty() ? none : operands[0]);
-    case NodeKind::store: out_.store(n.aux, subscripts(), operands.back()); return none;
-    case NodeKind::write:
-        out_.write(n.aux, operands.back(), operands.size() == 2 ? operands[0] : none);
-        return none;
-    case NodeKind::atomic: return out_.atomic(Reduction(n.aux2), n.aux, subscripts(), operands.back());
-    case NodeKind::contribute: out_.contribute(n.aux, operands[0]); return none;
-    case NodeKind::check: out_.check(Check(n.aux), operands[0]); return none;
-    case NodeKind::branch:
-        out_.begin_branch(operands[0]);
-        clone_block(n.aux);
-        if (n.aux2 != none) {
-            out_.begin_else();
-            clone_block(n.aux2);
+        case NodeKind::constant: {
+            Scalar s = in_.constant(old);
+            s.weak = n.weak;
+            return out_.constant(s);
         }
-        out_.end();
-        return none;
-    case NodeKind::loop:
-        map_[old] = out_.begin_loop(operands[0], operands[1], operands[2]);
-        clone_block(n.aux);
-        out_.end();
-        return map_[old];
-    case NodeKind::loop_while:
-        out_.begin_while_condition();
-        clone_block(n.aux);
-        out_.begin_while_body(mapped(in_.operand(old, 0)));
-        clone_block(n.aux2);
-        out_.end();
-        return none;
-    case NodeKind::break_:
-    case NodeKind::continue_:
-    case NodeKind::return_: out_.jump(n.kind); return none;
-    case NodeKind::whole: return out_.whole(n.aux);
-    case NodeKind::fold: return out_.fold(Reduction(n.aux), operands[0], n.imm);
-    case NodeKind::assign: out_.assign(n.aux, operands[0]); return none;
+        case NodeKind::param: return out_.param(n.aux);
+        case NodeKind::extent: return out_.extent(n.aux, n.aux2);
+        case NodeKind::index: return out_.index(n.aux);
+        case NodeKind::op: return out_.op(n.op, n.dtype, operands, n.fast, n.weak);
+        case NodeKind::cast: return out_.convert(operands[0], n.dtype, n.weak);
+        case NodeKind::load: return out_.load(n.aux, operands);
+        case NodeKind::read: return out_.read(n.aux, operands.empty() ? none : operands[0]);
+        case NodeKind::store: out_.store(n.aux, subscripts(), operands.back()); return none;
+        case NodeKind::write:
+            out_.write(n.aux, operands.back(), operands.size() == 2 ? operands[0] : none);
+            return none;
+        case NodeKind::atomic:
+            return out_.atomic(Reduction(n.aux2), n.aux, subscripts(), operands.back());
+        case NodeKind::contribute: out_.contribute(n.aux, operands[0]); return none;
+        case NodeKind::check: out_.check(Check(n.aux), operands[0]); return none;
+        case NodeKind::branch:
+            out_.begin_branch(operands[0]);
+            clone_block(n.aux);
+            if (n.aux2 != none) {
+                out_.begin_else();
+                clone_block(n.aux2);
+            }
+            out_.end();
+            return none;
+        case NodeKind::loop:
+            map_[old] = out_.begin_loop(operands[0], operands[1], operands[2]);
+            clone_block(n.aux);
+            out_.end();
+            return map_[old];
+        case NodeKind::loop_while:
+            out_.begin_while_condition();
+            clone_block(n.aux);
+            out_.begin_while_body(mapped(in_.operand(old, 0)));
+            clone_block(n.aux2);
+            out_.end();
+            return none;
+        case NodeKind::break_:
+        case NodeKind::continue_:
+        case NodeKind::return_: out_.jump(n.kind); return none;
+        case NodeKind::whole: return out_.whole(n.aux);
+        case NodeKind::fold: return out_.fold(Reduction(n.aux), operands[0], n.imm);
+        case NodeKind::assign: out_.assign(n.aux, operands[0]); return none;
     }
     __builtin_unreachable();
 }

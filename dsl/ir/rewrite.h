@@ -4,8 +4,8 @@
 
 namespace kiln::ir {
 
-/// Clones a kernel through a Builder, which hash-conses pure nodes on the way. A pass derives from it
-/// and overrides `rewrite` to give some nodes another form.
+/// Clones a kernel through a Builder, which hash-conses pure nodes on the way. A pass derives from
+/// it and overrides `rewrite` to give some nodes another form.
 class Rewriter {
   public:
     explicit Rewriter(const Kernel& in) : in_(in), out_(in.name) {}

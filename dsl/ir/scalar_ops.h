@@ -15,13 +15,20 @@
 
 namespace kiln::ir::scalar {
 
-template <class T> concept Boolean = std::same_as<T, bool>;
-template <class T> concept Integer = std::integral<T> && !Boolean<T>;
-template <class T> concept StorageFloat = kiln::detail::is_storage_float<T>;
-template <class T> concept HostFloat = std::floating_point<T>;
-template <class T> concept Real = StorageFloat<T> || HostFloat<T>;
-template <class T> concept Complex = kiln::detail::IsComplex<T>::value;
-template <class T> concept Ordered = Boolean<T> || Integer<T> || Real<T>;
+template <class T>
+concept Boolean = std::same_as<T, bool>;
+template <class T>
+concept Integer = std::integral<T> && !Boolean<T>;
+template <class T>
+concept StorageFloat = kiln::detail::is_storage_float<T>;
+template <class T>
+concept HostFloat = std::floating_point<T>;
+template <class T>
+concept Real = StorageFloat<T> || HostFloat<T>;
+template <class T>
+concept Complex = kiln::detail::IsComplex<T>::value;
+template <class T>
+concept Ordered = Boolean<T> || Integer<T> || Real<T>;
 
 namespace detail {
 
@@ -81,26 +88,38 @@ template <HostFloat T> bool precedes(T a, T b) {
 // --- arithmetic operators ---
 
 template <class T> T add(T a, T b) {
-    if constexpr (Boolean<T>) return a || b;
-    else if constexpr (Integer<T>) return detail::wrapping(std::plus{}, a, b);
-    else if constexpr (StorageFloat<T>) return detail::in_float<T>(std::plus{}, a, b);
-    else return a + b;
+    if constexpr (Boolean<T>)
+        return a || b;
+    else if constexpr (Integer<T>)
+        return detail::wrapping(std::plus{}, a, b);
+    else if constexpr (StorageFloat<T>)
+        return detail::in_float<T>(std::plus{}, a, b);
+    else
+        return a + b;
 }
 
 template <class T> T sub(T a, T b) {
     static_assert(!Boolean<T>);
-    if constexpr (Integer<T>) return detail::wrapping(std::minus{}, a, b);
-    else if constexpr (StorageFloat<T>) return detail::in_float<T>(std::minus{}, a, b);
-    else return a - b;
+    if constexpr (Integer<T>)
+        return detail::wrapping(std::minus{}, a, b);
+    else if constexpr (StorageFloat<T>)
+        return detail::in_float<T>(std::minus{}, a, b);
+    else
+        return a - b;
 }
 
 template <class T> T mul(T a, T b) {
-    if constexpr (Boolean<T>) return a && b;
-    else if constexpr (Integer<T>) return detail::wrapping(std::multiplies{}, a, b);
-    else if constexpr (StorageFloat<T>) return detail::in_float<T>(std::multiplies{}, a, b);
+    if constexpr (Boolean<T>)
+        return a && b;
+    else if constexpr (Integer<T>)
+        return detail::wrapping(std::multiplies{}, a, b);
+    else if constexpr (StorageFloat<T>)
+        return detail::in_float<T>(std::multiplies{}, a, b);
     else if constexpr (Complex<T>)
-        return T(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
-    else return a * b;
+        return T(a.real() * b.real() - a.imag() * b.imag(),
+                 a.real() * b.imag() + a.imag() * b.real());
+    else
+        return a * b;
 }
 
 template <Complex T> T divide_complex(T a, T b) {
@@ -117,27 +136,36 @@ template <Complex T> T divide_complex(T a, T b) {
 
 template <class T> T div(T a, T b) {
     static_assert(!Boolean<T>);
-    if constexpr (Integer<T>) return detail::truncated_quotient(a, b);
-    else if constexpr (StorageFloat<T>) return detail::in_float<T>(std::divides{}, a, b);
-    else if constexpr (Complex<T>) return divide_complex(a, b);
-    else return a / b;
+    if constexpr (Integer<T>)
+        return detail::truncated_quotient(a, b);
+    else if constexpr (StorageFloat<T>)
+        return detail::in_float<T>(std::divides{}, a, b);
+    else if constexpr (Complex<T>)
+        return divide_complex(a, b);
+    else
+        return a / b;
 }
 
 template <class T> T fmod(T a, T b) {
     static_assert(Integer<T> || Real<T>);
-    if constexpr (Integer<T>) return detail::truncated_remainder(a, b);
+    if constexpr (Integer<T>)
+        return detail::truncated_remainder(a, b);
     else if constexpr (StorageFloat<T>)
         return detail::in_float<T>([](float x, float y) { return std::fmod(x, y); }, a, b);
-    else return std::fmod(a, b);
+    else
+        return std::fmod(a, b);
 }
 
 template <class T> T rem(T a, T b) { return scalar::fmod(a, b); }
 
 template <class T> T neg(T a) {
     static_assert(!Boolean<T>);
-    if constexpr (Integer<T>) return scalar::sub(T(0), a);
-    else if constexpr (StorageFloat<T>) return T(-static_cast<float>(a));
-    else return -a;
+    if constexpr (Integer<T>)
+        return scalar::sub(T(0), a);
+    else if constexpr (StorageFloat<T>)
+        return T(-static_cast<float>(a));
+    else
+        return -a;
 }
 
 // --- bits ---
@@ -156,8 +184,10 @@ template <class T> T bit_xor(T a, T b) {
 }
 template <class T> T bit_not(T a) {
     static_assert(std::integral<T>);
-    if constexpr (Boolean<T>) return !a;
-    else return static_cast<T>(~a);
+    if constexpr (Boolean<T>)
+        return !a;
+    else
+        return static_cast<T>(~a);
 }
 
 template <class T> T shl(T a, T b) {
@@ -175,15 +205,20 @@ template <class T> T shr(T a, T b) {
 // --- comparisons: of equal types, or of two integer types by mathematical value ---
 
 template <class A, class B> bool eq(A a, B b) {
-    if constexpr (Integer<A> && Integer<B>) return std::cmp_equal(a, b);
-    else return a == b;
+    if constexpr (Integer<A> && Integer<B>)
+        return std::cmp_equal(a, b);
+    else
+        return a == b;
 }
 template <class A, class B> bool ne(A a, B b) { return !scalar::eq(a, b); }
 template <class A, class B> bool lt(A a, B b) {
     static_assert(Ordered<A> && Ordered<B>);
-    if constexpr (Integer<A> && Integer<B>) return std::cmp_less(a, b);
-    else if constexpr (StorageFloat<A>) return static_cast<float>(a) < static_cast<float>(b);
-    else return a < b;
+    if constexpr (Integer<A> && Integer<B>)
+        return std::cmp_less(a, b);
+    else if constexpr (StorageFloat<A>)
+        return static_cast<float>(a) < static_cast<float>(b);
+    else
+        return a < b;
 }
 template <class A, class B> bool le(A a, B b) { return scalar::lt(a, b) || scalar::eq(a, b); }
 template <class A, class B> bool gt(A a, B b) { return scalar::lt(b, a); }
@@ -208,9 +243,11 @@ template <class T> T floor_divide(T a, T b) {
         const T quotient = detail::truncated_quotient(a, b);
         const T remainder = detail::truncated_remainder(a, b);
         return remainder != 0 && (std::cmp_less(remainder, 0) != std::cmp_less(b, 0))
-                   ? scalar::sub(quotient, T(1)) : quotient;
+                   ? scalar::sub(quotient, T(1))
+                   : quotient;
     } else if constexpr (StorageFloat<T>) {
-        return detail::in_float<T>([](float x, float y) { return detail::floored(x, y).quotient; }, a, b);
+        return detail::in_float<T>([](float x, float y) { return detail::floored(x, y).quotient; },
+                                   a, b);
     } else {
         static_assert(HostFloat<T>);
         return detail::floored(a, b).quotient;
@@ -221,9 +258,11 @@ template <class T> T mod(T a, T b) {
     if constexpr (Integer<T>) {
         const T remainder = detail::truncated_remainder(a, b);
         return remainder != 0 && (std::cmp_less(remainder, 0) != std::cmp_less(b, 0))
-                   ? scalar::add(remainder, b) : remainder;
+                   ? scalar::add(remainder, b)
+                   : remainder;
     } else if constexpr (StorageFloat<T>) {
-        return detail::in_float<T>([](float x, float y) { return detail::floored(x, y).remainder; }, a, b);
+        return detail::in_float<T>([](float x, float y) { return detail::floored(x, y).remainder; },
+                                   a, b);
     } else {
         static_assert(HostFloat<T>);
         return detail::floored(a, b).remainder;
@@ -235,36 +274,51 @@ template <class T> T mod(T a, T b) {
 template <class T> T fma(T a, T b, T c) {
     static_assert(Real<T>);
     if constexpr (StorageFloat<T>)
-        return detail::in_float<T>([](float x, float y, float z) { return std::fma(x, y, z); }, a, b, c);
-    else return std::fma(a, b, c);
+        return detail::in_float<T>([](float x, float y, float z) { return std::fma(x, y, z); }, a,
+                                   b, c);
+    else
+        return std::fma(a, b, c);
 }
 
 template <class T> T copysign(T a, T b) {
     static_assert(Real<T>);
     if constexpr (StorageFloat<T>)
         return T::from_bits(static_cast<std::uint16_t>((a.bits & 0x7fffU) | (b.bits & 0x8000U)));
-    else return std::copysign(a, b);
+    else
+        return std::copysign(a, b);
 }
 
 template <class T> bool isnan(T a) {
-    if constexpr (StorageFloat<T>) return std::isnan(static_cast<float>(a));
-    else if constexpr (HostFloat<T>) return std::isnan(a);
-    else if constexpr (Complex<T>) return std::isnan(a.real()) || std::isnan(a.imag());
-    else return false;
+    if constexpr (StorageFloat<T>)
+        return std::isnan(static_cast<float>(a));
+    else if constexpr (HostFloat<T>)
+        return std::isnan(a);
+    else if constexpr (Complex<T>)
+        return std::isnan(a.real()) || std::isnan(a.imag());
+    else
+        return false;
 }
 template <class T> bool isinf(T a) {
-    if constexpr (StorageFloat<T>) return std::isinf(static_cast<float>(a));
-    else if constexpr (HostFloat<T>) return std::isinf(a);
-    else if constexpr (Complex<T>) return std::isinf(a.real()) || std::isinf(a.imag());
-    else return false;
+    if constexpr (StorageFloat<T>)
+        return std::isinf(static_cast<float>(a));
+    else if constexpr (HostFloat<T>)
+        return std::isinf(a);
+    else if constexpr (Complex<T>)
+        return std::isinf(a.real()) || std::isinf(a.imag());
+    else
+        return false;
 }
 template <class T> bool isfinite(T a) { return !scalar::isnan(a) && !scalar::isinf(a); }
 /// Of a real part, where the number is complex.
 template <class T> bool signbit(T a) {
-    if constexpr (StorageFloat<T>) return (a.bits & 0x8000U) != 0;
-    else if constexpr (HostFloat<T>) return std::signbit(a);
-    else if constexpr (Complex<T>) return std::signbit(a.real());
-    else return std::is_signed_v<T> && a < T(0);
+    if constexpr (StorageFloat<T>)
+        return (a.bits & 0x8000U) != 0;
+    else if constexpr (HostFloat<T>)
+        return std::signbit(a);
+    else if constexpr (Complex<T>)
+        return std::signbit(a.real());
+    else
+        return std::is_signed_v<T> && a < T(0);
 }
 
 // --- the smaller and the larger; zeros are ordered -0 < +0 in all four ---
@@ -303,11 +357,16 @@ template <class T> T fmax(T a, T b) {
 // --- magnitude and sign ---
 
 template <class T> auto abs(T a) {
-    if constexpr (Boolean<T>) return a;
-    else if constexpr (Integer<T>) return std::cmp_less(a, 0) ? scalar::neg(a) : a;
-    else if constexpr (StorageFloat<T>) return T::from_bits(static_cast<std::uint16_t>(a.bits & 0x7fffU));
-    else if constexpr (HostFloat<T>) return std::fabs(a);
-    else return std::hypot(a.real(), a.imag());
+    if constexpr (Boolean<T>)
+        return a;
+    else if constexpr (Integer<T>)
+        return std::cmp_less(a, 0) ? scalar::neg(a) : a;
+    else if constexpr (StorageFloat<T>)
+        return T::from_bits(static_cast<std::uint16_t>(a.bits & 0x7fffU));
+    else if constexpr (HostFloat<T>)
+        return std::fabs(a);
+    else
+        return std::hypot(a.real(), a.imag());
 }
 
 template <class T> T sign(T a) {
@@ -317,7 +376,8 @@ template <class T> T sign(T a) {
     } else {
         if (scalar::isnan(a)) return a;
         const T zero = kiln::convert<T>(0.0F);
-        return kiln::convert<T>(static_cast<float>(scalar::lt(zero, a)) - static_cast<float>(scalar::lt(a, zero)));
+        return kiln::convert<T>(static_cast<float>(scalar::lt(zero, a)) -
+                                static_cast<float>(scalar::lt(a, zero)));
     }
 }
 
@@ -326,9 +386,12 @@ template <class T> T sign(T a) {
 namespace detail {
 template <class T, class F> T rounded(T a, F f) {
     static_assert(Ordered<T>);
-    if constexpr (StorageFloat<T>) return in_float<T>(f, a);
-    else if constexpr (HostFloat<T>) return f(a);
-    else return a;
+    if constexpr (StorageFloat<T>)
+        return in_float<T>(f, a);
+    else if constexpr (HostFloat<T>)
+        return f(a);
+    else
+        return a;
 }
 }  // namespace detail
 
@@ -348,8 +411,10 @@ template <class T> T rint(T a) {
 
 template <class T> T sqrt(T a) {
     static_assert(Real<T> || Complex<T>);
-    if constexpr (StorageFloat<T>) return detail::in_float<T>([](float x) { return std::sqrt(x); }, a);
-    else return std::sqrt(a);
+    if constexpr (StorageFloat<T>)
+        return detail::in_float<T>([](float x) { return std::sqrt(x); }, a);
+    else
+        return std::sqrt(a);
 }
 
 // --- choice and complex parts ---
@@ -359,16 +424,22 @@ template <class T> T select(bool condition, T a, T b) { return condition ? a : b
 template <HostFloat R> std::complex<R> make_complex(R a, R b) { return {a, b}; }
 
 template <class T> auto real(T a) {
-    if constexpr (Complex<T>) return a.real();
-    else return a;
+    if constexpr (Complex<T>)
+        return a.real();
+    else
+        return a;
 }
 template <class T> auto imag(T a) {
-    if constexpr (Complex<T>) return a.imag();
-    else return T{};
+    if constexpr (Complex<T>)
+        return a.imag();
+    else
+        return T{};
 }
 template <class T> T conj(T a) {
-    if constexpr (Complex<T>) return std::conj(a);
-    else return a;
+    if constexpr (Complex<T>)
+        return std::conj(a);
+    else
+        return a;
 }
 
 // --- spellings that rows of ops.def use ---

@@ -17,9 +17,9 @@ std::string print(const Kernel& kernel, PrintOptions options = {});
 Kernel parse(std::string_view text);
 
 /// Empty if the kernel is well formed, else what is wrong, with the node. Checks: operand counts,
-/// dtypes that follow the op's rule, operands defined before use in an enclosing block, blocks owned
-/// exactly once, parameter and slot numbers, access (no store to `in`), break_ and continue_ inside a
-/// loop, contributions inside their stage, acyclic structure.
+/// dtypes that follow the op's rule, operands defined before use in an enclosing block, blocks
+/// owned exactly once, parameter and slot numbers, access (no store to `in`), break_ and continue_
+/// inside a loop, contributions inside their stage, acyclic structure.
 std::string verify(const Kernel& kernel);
 
 }  // namespace kiln::ir

@@ -7,23 +7,27 @@
 
 namespace kiln::ir::text {
 
-inline constexpr std::array<std::string_view, 3> check_names = {"division_by_zero", "negative_power", "out_of_bounds"};
+inline constexpr std::array<std::string_view, 3> check_names = {"division_by_zero",
+                                                                "negative_power", "out_of_bounds"};
 inline constexpr std::array<std::string_view, 4> access_names = {"value", "in", "out", "inout"};
 inline constexpr std::array<std::string_view, 3> layout_names = {"strided", "unit", "uniform"};
 /// The flags of Node::fast, lowest bit first.
-inline constexpr std::array<std::string_view, 7> fast_names = {"nnan", "ninf", "nsz", "arcp", "contract", "afn", "reassoc"};
+inline constexpr std::array<std::string_view, 7> fast_names = {"nnan",     "ninf", "nsz",    "arcp",
+                                                               "contract", "afn",  "reassoc"};
 
 /// The bits of the NaN that is printed as plain `nan`: positive, quiet, no payload.
 constexpr std::uint64_t default_nan(DType t) {
     switch (t) {
-    case DType::f16: return 0x7e00;
-    case DType::bf16: return 0x7fc0;
-    case DType::f32: return 0x7fc00000;
-    default: return 0x7ff8000000000000;
+        case DType::f16: return 0x7e00;
+        case DType::bf16: return 0x7fc0;
+        case DType::f32: return 0x7fc00000;
+        default: return 0x7ff8000000000000;
     }
 }
 
-constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+constexpr bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Whether `word` can stand for a parameter or slot: an identifier that is no other operand's form.

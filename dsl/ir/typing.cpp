@@ -12,28 +12,28 @@ namespace {
 /// How an operator is written; functions by their name.
 std::string_view spelling(Op op) {
     switch (op) {
-    case Op::add: return "+";
-    case Op::sub: return "-";
-    case Op::neg: return "unary -";
-    case Op::mul: return "*";
-    case Op::div: return "/";
-    case Op::rem: return "%";
-    case Op::bit_and: return "&";
-    case Op::bit_or: return "|";
-    case Op::bit_xor: return "^";
-    case Op::bit_not: return "~";
-    case Op::shl: return "<<";
-    case Op::shr: return ">>";
-    case Op::eq: return "==";
-    case Op::ne: return "!=";
-    case Op::lt: return "<";
-    case Op::le: return "<=";
-    case Op::gt: return ">";
-    case Op::ge: return ">=";
-    case Op::logical_and: return "&&";
-    case Op::logical_or: return "||";
-    case Op::logical_not: return "!";
-    default: return info(op).name;
+        case Op::add: return "+";
+        case Op::sub: return "-";
+        case Op::neg: return "unary -";
+        case Op::mul: return "*";
+        case Op::div: return "/";
+        case Op::rem: return "%";
+        case Op::bit_and: return "&";
+        case Op::bit_or: return "|";
+        case Op::bit_xor: return "^";
+        case Op::bit_not: return "~";
+        case Op::shl: return "<<";
+        case Op::shr: return ">>";
+        case Op::eq: return "==";
+        case Op::ne: return "!=";
+        case Op::lt: return "<";
+        case Op::le: return "<=";
+        case Op::gt: return ">";
+        case Op::ge: return ">=";
+        case Op::logical_and: return "&&";
+        case Op::logical_or: return "||";
+        case Op::logical_not: return "!";
+        default: return info(op).name;
     }
 }
 
@@ -44,12 +44,14 @@ bool representable(const Scalar& value, DType to) {
     if (negative && !is_signed(to)) return false;
     const DType wide = negative || is_signed(value.dtype) ? DType::i64 : DType::u64;
     const auto bits = [&](const Scalar& s) { return s.cast(wide).get<std::uint64_t>(); };
-    if (!negative && is_signed(to) && converted.cast(DType::i64).get<std::int64_t>() < 0) return false;
+    if (!negative && is_signed(to) && converted.cast(DType::i64).get<std::int64_t>() < 0)
+        return false;
     return bits(converted) == bits(value);
 }
 
 std::string value_text(const Scalar& value) {
-    if (is_unsigned(value.dtype)) return fmt::format("{}", value.cast(DType::u64).get<std::uint64_t>());
+    if (is_unsigned(value.dtype))
+        return fmt::format("{}", value.cast(DType::u64).get<std::uint64_t>());
     return fmt::format("{}", value.cast(DType::i64).get<std::int64_t>());
 }
 
@@ -82,42 +84,49 @@ Id Builder::coerce(Id value, DType to) {
         const Scalar s = kernel_.constant(value);
         if (!representable(s, to))
             type_error(fmt::format("{} is not representable in {}", value_text(s), name(to)),
-                       fmt::format("convert the other operand to a wider type, or write {}({}) to keep the low bits",
+                       fmt::format("convert the other operand to a wider type, or write {}({}) to "
+                                   "keep the low bits",
                                    name(to), value_text(s)));
     }
     return convert(value, to, false);
 }
 
-Id Builder::truth(Id value) {
-    return convert(value, DType::bool_, false);
-}
+Id Builder::truth(Id value) { return convert(value, DType::bool_, false); }
 
 void Builder::refuse_operands(Op op, std::span<const Id> operands, std::string_view wanted) const {
     std::string types;
-    for (const Id id : operands) types += fmt::format("{}{}", types.empty() ? "" : ", ", name(dtype(id)));
-    type_error(fmt::format("{} takes {}, not ({})", spelling(op), wanted, types), "convert with cast<T>(...)");
+    for (const Id id : operands)
+        types += fmt::format("{}{}", types.empty() ? "" : ", ", name(dtype(id)));
+    type_error(fmt::format("{} takes {}, not ({})", spelling(op), wanted, types),
+               "convert with cast<T>(...)");
 }
 
 Id Builder::apply_comparison(Op op, Id a, Id b) {
     // Integers compare by value: a weak one counts with its C++ type, so that none is out of range.
     DType left = dtype(a), right = dtype(b);
-    const bool integers = (is_integer(left) || is_bool(left)) && (is_integer(right) || is_bool(right));
-    DType common = integers ? promote(left, right) : promote_operands(std::initializer_list<Id>{a, b}).dtype;
+    const bool integers =
+        (is_integer(left) || is_bool(left)) && (is_integer(right) || is_bool(right));
+    DType common =
+        integers ? promote(left, right) : promote_operands(std::initializer_list<Id>{a, b}).dtype;
     if (!integers || is_integer(common) || is_bool(common)) {
         const Id operands[] = {convert(a, common), convert(b, common)};
         return this->op(op, DType::bool_, operands, fast_);
     }
     // One is signed, the other u64: compare as u64 where the signed one is not negative.
     const bool left_signed = is_signed(left);
-    const Id s = convert(left_signed ? a : b, DType::i64), u = convert(left_signed ? b : a, DType::u64);
+    const Id s = convert(left_signed ? a : b, DType::i64),
+             u = convert(left_signed ? b : a, DType::u64);
     const Id negative = this->op(Op::lt, DType::bool_, {s, constant_i64(0)});
     const Id wide = convert(s, DType::u64);
-    const Id as_unsigned = left_signed ? this->op(op, DType::bool_, {wide, u}) : this->op(op, DType::bool_, {u, wide});
+    const Id as_unsigned =
+        left_signed ? this->op(op, DType::bool_, {wide, u}) : this->op(op, DType::bool_, {u, wide});
     // The answer where the signed operand is negative, thus the smaller one.
-    const bool smaller_left = op == Op::lt || op == Op::le, smaller_right = op == Op::gt || op == Op::ge;
+    const bool smaller_left = op == Op::lt || op == Op::le,
+               smaller_right = op == Op::gt || op == Op::ge;
     const bool answer = op == Op::ne || (left_signed ? smaller_left : smaller_right);
     return answer ? this->op(Op::logical_or, DType::bool_, {negative, as_unsigned})
-                  : this->op(Op::logical_and, DType::bool_, {this->op(Op::logical_not, DType::bool_, {negative}), as_unsigned});
+                  : this->op(Op::logical_and, DType::bool_,
+                             {this->op(Op::logical_not, DType::bool_, {negative}), as_unsigned});
 }
 
 Id Builder::apply_predicate(Op op, Id a) {
@@ -125,10 +134,12 @@ Id Builder::apply_predicate(Op op, Id a) {
     if (is_complex(t)) {
         if (op == Op::signbit) refuse_operands(op, std::span(&a, 1), "a real operand");
         const Id real = apply(op, {apply(Op::real, {a})}), imag = apply(op, {apply(Op::imag, {a})});
-        return this->op(op == Op::isfinite ? Op::logical_and : Op::logical_or, DType::bool_, {real, imag});
+        return this->op(op == Op::isfinite ? Op::logical_and : Op::logical_or, DType::bool_,
+                        {real, imag});
     }
     if (!is_real(t)) {
-        if (op == Op::signbit && is_signed(t)) return apply(Op::lt, {a, constant(Scalar::of(0).cast(t))});
+        if (op == Op::signbit && is_signed(t))
+            return apply(Op::lt, {a, constant(Scalar::of(0).cast(t))});
         return constant_bool(op == Op::isfinite);
     }
     return this->op(op, DType::bool_, std::span(&a, 1), fast_);
@@ -143,65 +154,71 @@ Id Builder::apply(Op op, std::span<const Id> operands) {
         if (refused) refuse_operands(op, operands, wanted);
     };
     switch (rule) {
-    case Rule::comparison:
-    case Rule::comparison_any:
-        refuse(rule == Rule::comparison && is_complex(t), "ordered operands");
-        return apply_comparison(op, operands[0], operands[1]);
-    case Rule::logical: {
-        std::vector<Id> bools;
-        for (const Id id : operands) bools.push_back(truth(id));
-        return this->op(op, DType::bool_, bools, 0);
-    }
-    case Rule::predicate: return apply_predicate(op, operands[0]);
-    case Rule::choice: {
-        const Id alternatives[] = {operands[1], operands[2]};
-        const auto [common, all_weak] = promote_operands(alternatives);
-        const auto as_common = [&](Id id) { return all_weak ? convert(id, common, true) : coerce(id, common); };
-        const Id chosen[] = {truth(operands[0]), as_common(operands[1]), as_common(operands[2])};
-        return this->op(op, common, chosen, 0, all_weak);
-    }
-    case Rule::arithmetic: break;
-    case Rule::arithmetic_no_bool: refuse(is_bool(t), "numbers"); break;
-    case Rule::bitwise: refuse(!is_bool(t) && !is_integer(t), "bool or integer operands"); break;
-    case Rule::shift:
-        refuse(!is_bool(t) && !is_integer(t), "integer operands");
-        if (is_bool(t)) t = DType::i8;
-        break;
-    case Rule::division:
-        if (is_bool(t)) t = DType::i8;
-        break;
-    case Rule::integer_division:
-        refuse(is_complex(t), "real or integer operands");
-        if (is_bool(t)) t = DType::i8;
-        break;
-    case Rule::true_division:
-        if (!is_real(t) && !is_complex(t)) t = DType::f64;
-        break;
-    case Rule::ordered: refuse(is_complex(t), "ordered operands"); break;
-    case Rule::rounding:
-        refuse(is_complex(t), "a real operand");
-        if (!is_real(t)) return operands[0];
-        break;
-    case Rule::magnitude:
-        if (is_bool(t) || is_unsigned(t)) return operands[0];
-        break;
-    case Rule::real_arithmetic:
-    case Rule::real_function: refuse(is_complex(t), "real operands"); [[fallthrough]];
-    case Rule::real_or_complex:
-        if (!is_complex(t)) t = detail::real_for(t);
-        break;
-    case Rule::power:
-        if (is_bool(t)) t = DType::i8;
-        break;
-    case Rule::pair: {
-        refuse(is_complex(t), "real operands");
-        const DType part = promote(detail::real_for(t), DType::f32);
-        const Id parts[] = {coerce(operands[0], part), coerce(operands[1], part)};
-        return this->op(op, complex_type(part), parts, 0, weak);
-    }
-    case Rule::part:
-        if (!is_complex(t)) return op == Op::real ? operands[0] : convert(constant(Scalar::of(0)), t, weak);
-        break;
+        case Rule::comparison:
+        case Rule::comparison_any:
+            refuse(rule == Rule::comparison && is_complex(t), "ordered operands");
+            return apply_comparison(op, operands[0], operands[1]);
+        case Rule::logical: {
+            std::vector<Id> bools;
+            for (const Id id : operands) bools.push_back(truth(id));
+            return this->op(op, DType::bool_, bools, 0);
+        }
+        case Rule::predicate: return apply_predicate(op, operands[0]);
+        case Rule::choice: {
+            const Id alternatives[] = {operands[1], operands[2]};
+            const auto [common, all_weak] = promote_operands(alternatives);
+            const auto as_common = [&](Id id) {
+                return all_weak ? convert(id, common, true) : coerce(id, common);
+            };
+            const Id chosen[] = {truth(operands[0]), as_common(operands[1]),
+                                 as_common(operands[2])};
+            return this->op(op, common, chosen, 0, all_weak);
+        }
+        case Rule::arithmetic: break;
+        case Rule::arithmetic_no_bool: refuse(is_bool(t), "numbers"); break;
+        case Rule::bitwise:
+            refuse(!is_bool(t) && !is_integer(t), "bool or integer operands");
+            break;
+        case Rule::shift:
+            refuse(!is_bool(t) && !is_integer(t), "integer operands");
+            if (is_bool(t)) t = DType::i8;
+            break;
+        case Rule::division:
+            if (is_bool(t)) t = DType::i8;
+            break;
+        case Rule::integer_division:
+            refuse(is_complex(t), "real or integer operands");
+            if (is_bool(t)) t = DType::i8;
+            break;
+        case Rule::true_division:
+            if (!is_real(t) && !is_complex(t)) t = DType::f64;
+            break;
+        case Rule::ordered: refuse(is_complex(t), "ordered operands"); break;
+        case Rule::rounding:
+            refuse(is_complex(t), "a real operand");
+            if (!is_real(t)) return operands[0];
+            break;
+        case Rule::magnitude:
+            if (is_bool(t) || is_unsigned(t)) return operands[0];
+            break;
+        case Rule::real_arithmetic:
+        case Rule::real_function: refuse(is_complex(t), "real operands"); [[fallthrough]];
+        case Rule::real_or_complex:
+            if (!is_complex(t)) t = detail::real_for(t);
+            break;
+        case Rule::power:
+            if (is_bool(t)) t = DType::i8;
+            break;
+        case Rule::pair: {
+            refuse(is_complex(t), "real operands");
+            const DType part = promote(detail::real_for(t), DType::f32);
+            const Id parts[] = {coerce(operands[0], part), coerce(operands[1], part)};
+            return this->op(op, complex_type(part), parts, 0, weak);
+        }
+        case Rule::part:
+            if (!is_complex(t))
+                return op == Op::real ? operands[0] : convert(constant(Scalar::of(0)), t, weak);
+            break;
     }
     if (op == Op::conj && !is_complex(t)) return operands[0];
     result = rule == Rule::magnitude || rule == Rule::part ? real_type(t) : t;

@@ -13,28 +13,28 @@ namespace {
 
 std::string_view kind_name(const Node& n) {
     switch (n.kind) {
-    case NodeKind::constant: return "constant";
-    case NodeKind::param: return "param";
-    case NodeKind::extent: return "extent";
-    case NodeKind::index: return "index";
-    case NodeKind::op: return info(n.op).name;
-    case NodeKind::cast: return "cast";
-    case NodeKind::load: return "load";
-    case NodeKind::read: return "read";
-    case NodeKind::store: return "store";
-    case NodeKind::write: return "write";
-    case NodeKind::atomic: return "atomic";
-    case NodeKind::contribute: return "contribute";
-    case NodeKind::check: return "check";
-    case NodeKind::branch: return "if";
-    case NodeKind::loop: return "for";
-    case NodeKind::loop_while: return "while";
-    case NodeKind::break_: return "break";
-    case NodeKind::continue_: return "continue";
-    case NodeKind::return_: return "return";
-    case NodeKind::whole: return "whole";
-    case NodeKind::fold: return "fold";
-    case NodeKind::assign: return "assign";
+        case NodeKind::constant: return "constant";
+        case NodeKind::param: return "param";
+        case NodeKind::extent: return "extent";
+        case NodeKind::index: return "index";
+        case NodeKind::op: return info(n.op).name;
+        case NodeKind::cast: return "cast";
+        case NodeKind::load: return "load";
+        case NodeKind::read: return "read";
+        case NodeKind::store: return "store";
+        case NodeKind::write: return "write";
+        case NodeKind::atomic: return "atomic";
+        case NodeKind::contribute: return "contribute";
+        case NodeKind::check: return "check";
+        case NodeKind::branch: return "if";
+        case NodeKind::loop: return "for";
+        case NodeKind::loop_while: return "while";
+        case NodeKind::break_: return "break";
+        case NodeKind::continue_: return "continue";
+        case NodeKind::return_: return "return";
+        case NodeKind::whole: return "whole";
+        case NodeKind::fold: return "fold";
+        case NodeKind::assign: return "assign";
     }
     return "?";
 }
@@ -46,7 +46,8 @@ struct Violation {
 
 class Verifier {
   public:
-    explicit Verifier(const Kernel& kernel) : k_(kernel), state_(kernel.nodes.size(), State::unseen) {}
+    explicit Verifier(const Kernel& kernel)
+        : k_(kernel), state_(kernel.nodes.size(), State::unseen) {}
 
     void run() {
         check_tables();
@@ -63,7 +64,8 @@ class Verifier {
             visit_block(stage.body);
         }
         for (std::size_t i = 0; i < visited_.size(); ++i)
-            require(visited_[i], [&] { return fmt::format("block {} is not reachable from a stage", i); });
+            require(visited_[i],
+                    [&] { return fmt::format("block {} is not reachable from a stage", i); });
     }
 
   private:
@@ -87,14 +89,18 @@ class Verifier {
     // --- everything that can be checked without walking ---
 
     void check_tables() const {
-        require(!k_.locations.empty(), [] { return std::string("the table of locations is empty"); });
+        require(!k_.locations.empty(),
+                [] { return std::string("the table of locations is empty"); });
         for (const SourceLine& l : k_.locations)
-            require(l.file < k_.files.size() || l.line == 0,
-                    [&] { return fmt::format("a location names file {} of {}", l.file, k_.files.size()); });
+            require(l.file < k_.files.size() || l.line == 0, [&] {
+                return fmt::format("a location names file {} of {}", l.file, k_.files.size());
+            });
         for (const Param& p : k_.params) {
-            require(p.access != Access::value || p.rank == 0,
-                    [&] { return fmt::format("parameter {} is a value of rank {}", p.name, p.rank); });
-            require(p.rank <= 8, [&] { return fmt::format("parameter {} has rank {}", p.name, p.rank); });
+            require(p.access != Access::value || p.rank == 0, [&] {
+                return fmt::format("parameter {} is a value of rank {}", p.name, p.rank);
+            });
+            require(p.rank <= 8,
+                    [&] { return fmt::format("parameter {} has rank {}", p.name, p.rank); });
         }
         for (const Slot& s : k_.slots)
             require(s.length > 0, [&] { return fmt::format("slot {} has no element", s.name); });
@@ -103,32 +109,40 @@ class Verifier {
 
     void check_ranges(Id id) const {
         const Node& n = k_.nodes[id];
-        if (n.loc >= k_.locations.size()) throw Violation{fmt::format("node {}: location {} of {}", id, n.loc, k_.locations.size())};
+        if (n.loc >= k_.locations.size())
+            throw Violation{
+                fmt::format("node {}: location {} of {}", id, n.loc, k_.locations.size())};
         if (std::size_t(n.first_operand) + n.operand_count > k_.operands.size())
             fail(id, "its operands lie outside of the table");
         for (const Id operand : k_.operands_of(n))
-            if (operand >= k_.nodes.size()) fail(id, "operand {} of {} nodes", operand, k_.nodes.size());
+            if (operand >= k_.nodes.size())
+                fail(id, "operand {} of {} nodes", operand, k_.nodes.size());
         switch (n.kind) {
-        case NodeKind::param:
-        case NodeKind::extent:
-        case NodeKind::load:
-        case NodeKind::store:
-        case NodeKind::atomic:
-        case NodeKind::whole:
-        case NodeKind::assign:
-            if (n.aux >= k_.params.size()) fail(id, "parameter {} of {}", n.aux, k_.params.size());
-            break;
-        case NodeKind::read:
-        case NodeKind::write:
-            if (n.aux >= k_.slots.size()) fail(id, "slot {} of {}", n.aux, k_.slots.size());
-            break;
-        case NodeKind::check:
-            if (n.aux >= text::check_names.size()) fail(id, "check {} of {}", n.aux, text::check_names.size());
-            break;
-        default: break;
+            case NodeKind::param:
+            case NodeKind::extent:
+            case NodeKind::load:
+            case NodeKind::store:
+            case NodeKind::atomic:
+            case NodeKind::whole:
+            case NodeKind::assign:
+                if (n.aux >= k_.params.size())
+                    fail(id, "parameter {} of {}", n.aux, k_.params.size());
+                break;
+            case NodeKind::read:
+            case NodeKind::write:
+                if (n.aux >= k_.slots.size()) fail(id, "slot {} of {}", n.aux, k_.slots.size());
+                break;
+            case NodeKind::check:
+                if (n.aux >= text::check_names.size())
+                    fail(id, "check {} of {}", n.aux, text::check_names.size());
+                break;
+            default: break;
         }
-        const std::uint32_t reduction = n.kind == NodeKind::atomic ? n.aux2 : n.kind == NodeKind::fold ? n.aux : 0;
-        if (reduction >= std::size(reduction_table)) fail(id, "reduction {} of {}", reduction, std::size(reduction_table));
+        const std::uint32_t reduction = n.kind == NodeKind::atomic ? n.aux2
+                                        : n.kind == NodeKind::fold ? n.aux
+                                                                   : 0;
+        if (reduction >= std::size(reduction_table))
+            fail(id, "reduction {} of {}", reduction, std::size(reduction_table));
     }
 
     // --- each block has one owner, each node is listed once: so the structure is a tree ---
@@ -137,21 +151,28 @@ class Verifier {
         visited_.assign(k_.blocks.size(), false);
         std::vector<unsigned> owners(k_.blocks.size(), 0);
         const auto own = [&](Id block) {
-            require(block < owners.size(), [&] { return fmt::format("block {} of {}", block, owners.size()); });
+            require(block < owners.size(),
+                    [&] { return fmt::format("block {} of {}", block, owners.size()); });
             ++owners[block];
         };
         if (k_.prologue != none) own(k_.prologue);
         for (const Stage& stage : k_.stages) own(stage.body);
         for (const Node& n : k_.nodes) {
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop || n.kind == NodeKind::loop_while) own(n.aux);
-            if ((n.kind == NodeKind::branch && n.aux2 != none) || n.kind == NodeKind::loop_while) own(n.aux2);
+            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+                n.kind == NodeKind::loop_while)
+                own(n.aux);
+            if ((n.kind == NodeKind::branch && n.aux2 != none) || n.kind == NodeKind::loop_while)
+                own(n.aux2);
         }
         for (std::size_t i = 0; i < owners.size(); ++i)
-            require(owners[i] == 1, [&] { return fmt::format("block {} has {} owners", i, owners[i]); });
+            require(owners[i] == 1,
+                    [&] { return fmt::format("block {} has {} owners", i, owners[i]); });
         std::vector<bool> listed(k_.nodes.size(), false);
         for (std::size_t i = 0; i < k_.blocks.size(); ++i)
             for (const Id id : k_.blocks[i].nodes) {
-                require(id < k_.nodes.size(), [&] { return fmt::format("block {} lists node {} of {}", i, id, k_.nodes.size()); });
+                require(id < k_.nodes.size(), [&] {
+                    return fmt::format("block {} lists node {} of {}", i, id, k_.nodes.size());
+                });
                 if (is_leaf(k_.nodes[id].kind)) fail(id, "a leaf is listed by block {}", i);
                 if (listed[id]) fail(id, "is listed twice");
                 listed[id] = true;
@@ -162,24 +183,31 @@ class Verifier {
         const Stage& stage = k_.stages[number];
         for (const Id extent : stage.extents) {
             const bool ok = extent < k_.nodes.size() && k_.nodes[extent].dtype == DType::i64 &&
-                            k_.nodes[extent].rank == 0 && k_.nodes[extent].kind != NodeKind::index &&
+                            k_.nodes[extent].rank == 0 &&
+                            k_.nodes[extent].kind != NodeKind::index &&
                             (is_leaf(k_.nodes[extent].kind) || state_[extent] == State::visible);
-            require(ok, [&] { return fmt::format("stage {}: an extent is not an i64 value of the prologue", number); });
+            require(ok, [&] {
+                return fmt::format("stage {}: an extent is not an i64 value of the prologue",
+                                   number);
+            });
             if (is_leaf(k_.nodes[extent].kind)) check_leaf(extent, k_.nodes[extent]);
         }
-        require(stage.loc < k_.locations.size(), [&] { return fmt::format("stage {}: location {}", number, stage.loc); });
+        require(stage.loc < k_.locations.size(),
+                [&] { return fmt::format("stage {}: location {}", number, stage.loc); });
         for (std::size_t i = 0; i < stage.reductions.size(); ++i) {
             const StageReduction& r = stage.reductions[i];
             require(r.target < k_.slots.size() && k_.slots[r.target].length == 1, [&] {
-                return fmt::format("stage {}: the target of reduction {} is not a slot of one element", number, i);
+                return fmt::format(
+                    "stage {}: the target of reduction {} is not a slot of one element", number, i);
             });
             require(reduces(r.reduction, k_.slots[r.target].dtype), [&] {
-                return fmt::format("stage {}: {} does not reduce {}", number, info(r.reduction).name,
-                                   name(k_.slots[r.target].dtype));
+                return fmt::format("stage {}: {} does not reduce {}", number,
+                                   info(r.reduction).name, name(k_.slots[r.target].dtype));
             });
             for (std::size_t j = 0; j < i; ++j)
-                require(stage.reductions[j].target != r.target,
-                        [&] { return fmt::format("stage {}: two reductions into one slot", number); });
+                require(stage.reductions[j].target != r.target, [&] {
+                    return fmt::format("stage {}: two reductions into one slot", number);
+                });
         }
     }
 
@@ -239,10 +267,13 @@ class Verifier {
     void check_use(Id user, Id operand) const {
         const Node& n = k_.nodes[operand];
         if (is_leaf(n.kind)) return check_leaf(operand, n);
-        if (state_[operand] == State::unseen) fail(user, "operand {} is not defined before", operand);
-        if (state_[operand] == State::hidden) fail(user, "operand {} is defined in a block that is closed", operand);
-        const bool has_value = is_pure(n.kind) || n.kind == NodeKind::load || n.kind == NodeKind::read ||
-                               n.kind == NodeKind::atomic || n.kind == NodeKind::loop;
+        if (state_[operand] == State::unseen)
+            fail(user, "operand {} is not defined before", operand);
+        if (state_[operand] == State::hidden)
+            fail(user, "operand {} is defined in a block that is closed", operand);
+        const bool has_value = is_pure(n.kind) || n.kind == NodeKind::load ||
+                               n.kind == NodeKind::read || n.kind == NodeKind::atomic ||
+                               n.kind == NodeKind::loop;
         if (!has_value) fail(user, "operand {} has no value", operand);
     }
 
@@ -251,14 +282,17 @@ class Verifier {
         if (n.kind == NodeKind::constant) {
             if (is_complex(n.dtype)) fail(id, "complex constants are made by make_complex");
             if (is_bool(n.dtype) && n.imm > 1) fail(id, "a bool with the bits {}", n.imm);
-            if (size_of(n.dtype) < 8 && n.imm >> (8 * size_of(n.dtype)) != 0) fail(id, "has bits beyond its dtype");
+            if (size_of(n.dtype) < 8 && n.imm >> (8 * size_of(n.dtype)) != 0)
+                fail(id, "has bits beyond its dtype");
         } else if (n.kind == NodeKind::param) {
             const Param& p = k_.params[n.aux];
             if (p.access != Access::value) fail(id, "parameter {} is an array", p.name);
-            if (n.dtype != p.dtype || n.weak != p.weak) fail(id, "its dtype is not that of parameter {}", p.name);
+            if (n.dtype != p.dtype || n.weak != p.weak)
+                fail(id, "its dtype is not that of parameter {}", p.name);
         } else {
             if (n.dtype != DType::i64) fail(id, "is not i64");
-            if (n.kind == NodeKind::extent && (k_.params[n.aux].access == Access::value || n.aux2 >= k_.params[n.aux].rank))
+            if (n.kind == NodeKind::extent &&
+                (k_.params[n.aux].access == Access::value || n.aux2 >= k_.params[n.aux].rank))
                 fail(id, "parameter {} has no dimension {}", k_.params[n.aux].name, n.aux2);
             if (n.kind == NodeKind::index && (stage_ == nullptr || n.aux >= stage_->extents.size()))
                 fail(id, "there is no dimension {} here", n.aux);
@@ -267,7 +301,8 @@ class Verifier {
 
     void expect_count(Id id, std::size_t count) const {
         if (k_.nodes[id].operand_count != count)
-            fail(id, "takes {} operand{}, not {}", count, count == 1 ? "" : "s", k_.nodes[id].operand_count);
+            fail(id, "takes {} operand{}, not {}", count, count == 1 ? "" : "s",
+                 k_.nodes[id].operand_count);
     }
     void expect_dtype(Id id, std::size_t operand, DType wanted) const {
         const DType have = k_.node(k_.operand(id, operand)).dtype;
@@ -284,39 +319,39 @@ class Verifier {
     }
 
     void check_form(Id id, const Node& n) const {
-        if (n.fast != 0 && (n.kind != NodeKind::op || n.fast > fast::all)) fail(id, "fast flags {:#x}", n.fast);
+        if (n.fast != 0 && (n.kind != NodeKind::op || n.fast > fast::all))
+            fail(id, "fast flags {:#x}", n.fast);
         switch (n.kind) {
-        case NodeKind::op: return check_op(id, n);
-        case NodeKind::cast:
-            expect_count(id, 1);
-            return expect_result(id, n.dtype, k_.node(k_.operand(id, 0)).rank);
-        case NodeKind::load:
-        case NodeKind::store:
-        case NodeKind::atomic: return check_element(id, n);
-        case NodeKind::read:
-        case NodeKind::write: return check_slot(id, n);
-        case NodeKind::contribute:
-            expect_count(id, 1);
-            if (stage_ == nullptr || n.aux >= stage_->reductions.size())
-                fail(id, "reduction {} of {} of its stage", n.aux, stage_ == nullptr ? 0 : stage_->reductions.size());
-            return expect_scalar(id, 0, k_.slots[stage_->reductions[n.aux].target].dtype);
-        case NodeKind::check:
-        case NodeKind::branch:
-            expect_count(id, 1);
-            return expect_scalar(id, 0, DType::bool_);
-        case NodeKind::loop:
-            expect_count(id, 3);
-            for (std::size_t i = 0; i < 3; ++i) expect_scalar(id, i, DType::i64);
-            return expect_result(id, DType::i64, 0);
-        case NodeKind::break_:
-        case NodeKind::continue_:
-            if (loops_ == 0) fail(id, "is outside of a loop");
-            return expect_count(id, 0);
-        case NodeKind::return_: return expect_count(id, 0);
-        case NodeKind::whole:
-        case NodeKind::fold:
-        case NodeKind::assign: return check_array(id, n);
-        default: return;
+            case NodeKind::op: return check_op(id, n);
+            case NodeKind::cast:
+                expect_count(id, 1);
+                return expect_result(id, n.dtype, k_.node(k_.operand(id, 0)).rank);
+            case NodeKind::load:
+            case NodeKind::store:
+            case NodeKind::atomic: return check_element(id, n);
+            case NodeKind::read:
+            case NodeKind::write: return check_slot(id, n);
+            case NodeKind::contribute:
+                expect_count(id, 1);
+                if (stage_ == nullptr || n.aux >= stage_->reductions.size())
+                    fail(id, "reduction {} of {} of its stage", n.aux,
+                         stage_ == nullptr ? 0 : stage_->reductions.size());
+                return expect_scalar(id, 0, k_.slots[stage_->reductions[n.aux].target].dtype);
+            case NodeKind::check:
+            case NodeKind::branch: expect_count(id, 1); return expect_scalar(id, 0, DType::bool_);
+            case NodeKind::loop:
+                expect_count(id, 3);
+                for (std::size_t i = 0; i < 3; ++i) expect_scalar(id, i, DType::i64);
+                return expect_result(id, DType::i64, 0);
+            case NodeKind::break_:
+            case NodeKind::continue_:
+                if (loops_ == 0) fail(id, "is outside of a loop");
+                return expect_count(id, 0);
+            case NodeKind::return_: return expect_count(id, 0);
+            case NodeKind::whole:
+            case NodeKind::fold:
+            case NodeKind::assign: return check_array(id, n);
+            default: return;
         }
     }
 
@@ -351,7 +386,8 @@ class Verifier {
         if (stores) expect_scalar(id, p.rank, p.dtype);
         if (n.kind != NodeKind::store) expect_result(id, p.dtype, 0);
         if (n.kind == NodeKind::atomic && !reduces(static_cast<Reduction>(n.aux2), p.dtype))
-            fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux2)).name, name(p.dtype));
+            fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux2)).name,
+                 name(p.dtype));
     }
 
     void check_slot(Id id, const Node& n) const {
@@ -359,8 +395,10 @@ class Verifier {
         const std::size_t positions = s.length == 1 ? 0 : 1;
         expect_count(id, positions + (n.kind == NodeKind::write ? 1 : 0));
         if (positions == 1) expect_scalar(id, 0, DType::i64);
-        if (n.kind == NodeKind::write) expect_scalar(id, positions, s.dtype);
-        else expect_result(id, s.dtype, 0);
+        if (n.kind == NodeKind::write)
+            expect_scalar(id, positions, s.dtype);
+        else
+            expect_result(id, s.dtype, 0);
     }
 
     void check_array(Id id, const Node& n) const {
@@ -375,13 +413,17 @@ class Verifier {
             expect_array_param(id, n, true);
             expect_dtype(id, 0, k_.params[n.aux].dtype);
             if (operand.rank > k_.params[n.aux].rank)
-                fail(id, "a value of rank {} for parameter {} of rank {}", operand.rank, k_.params[n.aux].name, k_.params[n.aux].rank);
+                fail(id, "a value of rank {} for parameter {} of rank {}", operand.rank,
+                     k_.params[n.aux].name, k_.params[n.aux].rank);
             return;
         }
-        if (n.imm == 0 || n.imm >> operand.rank != 0) fail(id, "axes {:#x} of a value of rank {}", n.imm, operand.rank);
+        if (n.imm == 0 || n.imm >> operand.rank != 0)
+            fail(id, "axes {:#x} of a value of rank {}", n.imm, operand.rank);
         if (!reduces(static_cast<Reduction>(n.aux), operand.dtype))
-            fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux)).name, name(operand.dtype));
-        expect_result(id, operand.dtype, operand.rank - static_cast<unsigned>(std::popcount(n.imm)));
+            fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux)).name,
+                 name(operand.dtype));
+        expect_result(id, operand.dtype,
+                      operand.rank - static_cast<unsigned>(std::popcount(n.imm)));
     }
 
     const Kernel& k_;
