@@ -5,7 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <cstring>
+#include <optional>
 
 namespace kiln::jit {
 
@@ -13,9 +13,6 @@ namespace kiln::jit {
 /// of an operand holds dtype + 1 (0: no operand), whether it is weak, and its Layout.
 class CallKey {
   public:
-    static constexpr std::uint8_t given = 1;      ///< a flag: outputs were given
-    static constexpr std::uint8_t streaming = 2;  ///< outputs far beyond the last cache
-
     CallKey(std::size_t inputs, Casting casting, std::optional<DType> dtype) {
         inputs_ = static_cast<std::uint8_t>(inputs);
         casting_ = static_cast<std::uint8_t>(casting);
@@ -29,9 +26,11 @@ class CallKey {
     void set_where(ir::Layout layout) {
         where_ = static_cast<std::uint8_t>(1u + static_cast<unsigned>(layout));
     }
-    /// The memory dtype of an output; `is_given` where the caller chose it.
+    /// The memory dtype of an output; `is_given` where the caller chose it. A key without outputs is
+    /// that of contiguous ones which the call makes itself.
     void set_output(std::size_t i, DType dtype, ir::Layout layout, bool is_given) {
         if (is_given) flags_ |= given;
+        if (!is_given && layout == ir::Layout::unit) return;
         output_places_[i] =
             static_cast<std::uint8_t>(place(dtype) | static_cast<unsigned>(layout) << layout_shift);
     }
@@ -49,13 +48,16 @@ class CallKey {
     bool input_weak(std::size_t i) const { return (input_places_[i] & weak_bit) != 0; }
     ir::Layout input_layout(std::size_t i) const { return layout_of_place(input_places_[i]); }
     ir::Layout where_layout() const { return static_cast<ir::Layout>(where_ - 1); }
+    /// How many outputs were given.
     std::size_t outputs() const {
         std::size_t n = 0;
         while (n < output_places_.size() && output_places_[n] != 0) ++n;
         return n;
     }
     DType output_dtype(std::size_t i) const { return dtype_of_place(output_places_[i]); }
-    ir::Layout output_layout(std::size_t i) const { return layout_of_place(output_places_[i]); }
+    ir::Layout output_layout(std::size_t i) const {
+        return output_places_[i] == 0 ? ir::Layout::unit : layout_of_place(output_places_[i]);
+    }
 
     /// The part that types follow from: all layouts strided, no streaming, outputs only where given.
     CallKey types() const {
@@ -79,6 +81,7 @@ class CallKey {
     }
 
   private:
+    static constexpr std::uint8_t given = 1, streaming = 2;  // flags
     static constexpr unsigned weak_bit = 1u << 5, layout_shift = 6, type_bits = (1u << 6) - 1;
     static_assert(dtype_count < 31 && static_cast<int>(ir::Layout::strided) == 0);
 

@@ -15,16 +15,17 @@ inline constexpr int max_outputs = 4;
 inline constexpr int max_operands = max_inputs + 1 + max_outputs;  ///< inputs, where, outputs
 
 /// One operand as the caller gave it. Nothing is owned: extents and strides point at the caller's.
+/// Trivial, so that a call's array of them costs nothing; every field is set by whoever makes one.
 struct OperandView {
-    std::byte* data = nullptr;
-    const std::int64_t* extents = nullptr;
-    const std::int64_t* strides = nullptr;  ///< in bytes
-    int rank = 0;
-    DType dtype = DType::f64;
-    bool scalar = false;  ///< a C++ value or Scalar, not an array
-    bool weak = false;
-    bool read_only = false;
-    const Array* array = nullptr;  ///< where it is one
+    std::byte* data;
+    const std::int64_t* extents;
+    const std::int64_t* strides;  ///< in bytes
+    const Array* array;           ///< where it is one, else null
+    int rank;
+    DType dtype;
+    bool scalar;  ///< a C++ value or Scalar, not an array
+    bool weak;
+    bool read_only;
 
     std::int64_t size() const {
         std::int64_t product = 1;

@@ -1,0 +1,114 @@
+// The state behind a Ufunc handle, and the carrying out of its calls.
+#pragma once
+#include "jit/hot_table.h"
+#include "jit/signature.h"
+#include "jit/specialise.h"
+
+#include <kiln/vectorize.h>
+
+#include <atomic>
+#include <mutex>
+
+namespace kiln::detail {
+
+/// What jit sees of the arguments of a call.
+struct CallAccess {
+    /// Room for the shape of an operand that is no Array.
+    struct Row {
+        std::int64_t extent, stride;
+    };
+    static void view(const Arg& arg, jit::OperandView& view, Row& row);
+    static void view(const Out& out, jit::OperandView& view, Row& row);
+};
+
+/// The array that stands for an output: itself, or one over the caller's memory.
+Array output_handle(const Out& out);
+
+/// A count that many threads increment: spread over cache lines, by the stack of the thread.
+class SpreadCounter {
+  public:
+    void increment() {
+        const char here = 0;
+        // Stacks of threads are megabytes apart.
+        const auto page = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&here) >> 20);
+        places_[(page * 0x9e3779b97f4a7c15u) >> 61].count.fetch_add(1, std::memory_order_relaxed);
+    }
+    std::uint64_t total() const {
+        std::uint64_t sum = 0;
+        for (const Place& place : places_) sum += place.count.load(std::memory_order_relaxed);
+        return sum;
+    }
+
+  private:
+    struct alignas(64) Place {
+        std::atomic<std::uint64_t> count{0};
+    };
+    std::array<Place, 8> places_;
+};
+
+/// The operands of one call.
+struct Call {
+    std::array<jit::OperandView, jit::max_operands> operands;  // inputs, where, outputs
+    std::array<CallAccess::Row, jit::max_operands> rows;
+    std::size_t inputs = 0;
+    bool where = false;
+    std::size_t outputs = 0;  ///< that were given
+    Casting casting = Casting::same_kind;
+    std::optional<DType> dtype = {};
+    Order order = Order::keep;
+
+    std::size_t sources() const { return inputs + (where ? 1 : 0); }  ///< operands that are read
+    std::span<jit::OperandView> reads() { return {operands.data(), sources()}; }
+    std::span<jit::OperandView> writes() { return {operands.data() + sources(), outputs}; }
+};
+
+/// Bytes of all operands from which outputs bypass the caches. Up to half of that non-temporal
+/// stores lose (up to 1.5x), since results are still in the cache when they are next read.
+inline constexpr std::int64_t streaming_bytes = 24'000'000;
+
+class UfuncState {
+  public:
+    explicit UfuncState(jit::UfuncSource source);
+    ~UfuncState();
+    UfuncState(const UfuncState&) = delete;
+    UfuncState& operator=(const UfuncState&) = delete;
+
+    const jit::UfuncSource& source() const { return source_; }
+
+    /// Fills `call`; errors: usage (number of arguments).
+    void gather(Call& call, std::initializer_list<const Arg*> args, const CallOptions& options,
+                const std::source_location& where) const;
+    /// Carries the call out where all operands are scalars or C-contiguous arrays of one shape, the
+    /// code exists, and neither threads nor copies are wanted; false if not. The result goes to
+    /// `result`, unless an output was given.
+    bool call_simple(Call& call, Array& result, const std::source_location& where);
+    /// Carries any call out. Outputs that were not given are made and returned, in order.
+    std::vector<Array> call_general(Call& call, Location where);
+
+    std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
+    std::vector<Remark> remarks() const;
+    Stats stats() const;
+
+    jit::Loop& loop(const jit::CallKey& types, Location where);
+    jit::Variant& variant(const jit::CallKey& key, const jit::Loop& loop);
+    [[noreturn]] void throw_fault(const jit::Variant& variant, const jit::CallFault& fault, const Shape& shape,
+                                  Location where) const;
+
+  private:
+    void record(const jit::Specialised& made);
+    std::string text_for(BackendTarget target, Artifact artifact, const jit::CallKey& key, const jit::Loop& loop);
+    Shape checked_shape(Call& call, Location where) const;
+    void execute(Call& call, const Shape& shape, const jit::Loop& loop, bool given, Location where);
+
+    const jit::UfuncSource source_;
+    jit::HotTable<jit::Variant> variants_;
+    SpreadCounter hits_;
+    jit::HotTable<jit::Loop> loops_;
+    // A user's function may call other ufuncs, and so come back to this one.
+    std::recursive_mutex tracing_;
+    mutable std::mutex mutex_;  // of what follows
+    Stats made_;                // without hits
+    std::vector<Remark> remarks_;
+};
+
+}  // namespace kiln::detail
