@@ -20,7 +20,8 @@ struct PassContext {
     std::function<void(std::string_view, const ir::Kernel&)> observer;
 };
 
-#define KILN_PASS(id, when, doc) ir::Kernel run_##id(const ir::Kernel& kernel, PassContext& context);
+#define KILN_PASS(id, when, doc) \
+    ir::Kernel run_##id(const ir::Kernel& kernel, PassContext& context);
 #include "codegen/passes.def"
 #undef KILN_PASS
 

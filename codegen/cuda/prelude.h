@@ -1,0 +1,11 @@
+// The device functions that emitted kernels call.
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace kiln::codegen {
+
+/// The parts of the prelude that `text` uses, and what those use, in the order of their definition.
+std::string cuda_prelude_for(std::string_view text);
+
+}  // namespace kiln::codegen

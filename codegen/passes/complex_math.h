@@ -1,0 +1,24 @@
+// Complex arithmetic and functions as formulas on real nodes.
+#pragma once
+#include "dsl/ir/builder.h"
+
+namespace kiln::codegen {
+
+/// A real value in the kernel under construction; its operators make nodes with the builder's
+/// current fast flags.
+struct Real {
+    ir::Builder* builder;
+    ir::Id id;
+};
+struct Complex {
+    Real re, im;
+};
+
+/// The value of `op` on complex operands of one dtype; `op` gives a complex number. Elementary
+/// functions follow C99 Annex G at zeros and infinities, and stay within a few ULP of the larger
+/// component elsewhere. Operations that are not defined on complex numbers: Error internal.
+Complex complex_op(ir::Op op, const Complex& a, const Complex& b);
+/// sqrt(re*re + im*im) without overflow.
+Real complex_abs(const Complex& a);
+
+}  // namespace kiln::codegen

@@ -1,0 +1,180 @@
+// Equal computations are made once. Pure ones are shared by the Builder as they are made again;
+// here comparisons and commutative operations get one form, so that more of them are equal, and
+//
+//     %a = load x[i]                        %a = load x[i]
+//     ...nothing is stored...       ->      ...
+//     %b = load x[i]                        (uses of %b use %a)
+//
+//     write s, %v                           write s, %v
+//     ...s is not written...        ->      ...
+//     %r = read s                           (uses of %r use %v)
+//
+// Legal where the first value is visible to the second, and between the two, on every path, there
+// is
+//  - for a load: no store, atomic or assign to any array, since arrays may overlap;
+//  - for a read: no write to that slot.
+#include "codegen/passes/pass.h"
+#include "dsl/ir/rewrite.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+/// What a block may change.
+struct Writes {
+    bool arrays = false;
+    std::vector<std::uint32_t> slots;
+};
+
+class Cse : public Rewriter {
+  public:
+    using Rewriter::Rewriter;
+
+  private:
+    struct Available {
+        NodeKind kind;  // load or read
+        std::uint32_t aux;
+        std::vector<Id> subscripts;
+        Id value;
+    };
+
+    Id rewrite(Id old) override {
+        const Node& n = in().node(old);
+        switch (n.kind) {
+            case NodeKind::op: return n.rank == 0 ? rewrite_op(old, n) : clone(old);
+            case NodeKind::load:
+            case NodeKind::read: return rewrite_read(old, n);
+            case NodeKind::write: return rewrite_write(old, n);
+            case NodeKind::store:
+            case NodeKind::atomic:
+            case NodeKind::assign: {
+                const Id value = clone(old);
+                forget({true, {}});
+                return value;
+            }
+            case NodeKind::branch: return rewrite_branch(old, n);
+            case NodeKind::loop: return rewrite_loop(old, {n.aux});
+            case NodeKind::loop_while: return rewrite_loop(old, {n.aux, n.aux2});
+            default: return clone(old);
+        }
+    }
+
+    /// a > b -> b < a, a >= b -> b <= a; constants stay to the right. The operands of commutative
+    /// operations are ordered by their age.
+    Id rewrite_op(Id old, const Node& n) {
+        std::vector<Id> x;
+        for (const Id id : in().operands_of(old)) x.push_back(mapped(id));
+        Op op = n.op;
+        if (x.size() == 2) {
+            const bool constant[] = {out().node(x[0]).kind == NodeKind::constant,
+                                     out().node(x[1]).kind == NodeKind::constant};
+            const bool out_of_order = constant[0] || (!constant[1] && x[1] < x[0]);
+            if (is_symmetric(op) && out_of_order) std::swap(x[0], x[1]);
+            const Op swapped = mirrored(op);
+            const bool greater = op == Op::gt || op == Op::ge;
+            if (swapped != op && (constant[0] || (greater && !constant[1]))) {
+                op = swapped;
+                std::swap(x[0], x[1]);
+            }
+        }
+        return out().op(op, n.dtype, x, n.fast, n.weak);
+    }
+
+    static bool is_symmetric(Op op) {
+        return op == Op::add || op == Op::mul || op == Op::eq || op == Op::ne ||
+               op == Op::bit_and || op == Op::bit_or || op == Op::bit_xor ||
+               op == Op::logical_and || op == Op::logical_or || op == Op::logical_xor;
+    }
+    static Op mirrored(Op op) {
+        return op == Op::lt   ? Op::gt
+               : op == Op::gt ? Op::lt
+               : op == Op::le ? Op::ge
+               : op == Op::ge ? Op::le
+                              : op;
+    }
+
+    Id rewrite_read(Id old, const Node& n) {
+        std::vector<Id> subscripts;
+        for (const Id id : in().operands_of(old)) subscripts.push_back(mapped(id));
+        for (const Available& a : available_)
+            if (a.kind == n.kind && a.aux == n.aux && a.subscripts == subscripts &&
+                out().visible(a.value))
+                return a.value;
+        const Id value = clone(old);
+        available_.push_back({n.kind, n.aux, std::move(subscripts), value});
+        return value;
+    }
+
+    Id rewrite_write(Id old, const Node& n) {
+        clone(old);
+        forget({false, {n.aux}});
+        const auto operands = in().operands_of(old);
+        std::vector<Id> position;
+        if (operands.size() == 2) position.push_back(mapped(operands[0]));
+        available_.push_back({NodeKind::read, n.aux, std::move(position), mapped(operands.back())});
+        return none;
+    }
+
+    Id rewrite_branch(Id old, const Node& n) {
+        const Id condition = mapped(in().operand(old, 0));
+        const std::vector<Available> before = available_;
+        out().begin_branch(condition);
+        clone_block(n.aux);
+        Writes writes;
+        collect(n.aux, writes);
+        if (n.aux2 != none) {
+            available_ = before;
+            out().begin_else();
+            clone_block(n.aux2);
+            collect(n.aux2, writes);
+        }
+        out().end();
+        available_ = before;
+        forget(writes);
+        return none;
+    }
+
+    /// The body may run again after its own writes, and not at all.
+    Id rewrite_loop(Id old, std::initializer_list<Id> blocks) {
+        Writes writes;
+        for (const Id block : blocks) collect(block, writes);
+        forget(writes);
+        const std::vector<Available> before = available_;
+        const Id value = clone(old);
+        available_ = before;
+        return value;
+    }
+
+    void collect(Id block, Writes& writes) const {
+        for (const Id id : in().blocks[block].nodes) {
+            const Node& n = in().node(id);
+            if (n.kind == NodeKind::store || n.kind == NodeKind::atomic ||
+                n.kind == NodeKind::assign)
+                writes.arrays = true;
+            if (n.kind == NodeKind::write) writes.slots.push_back(n.aux);
+            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+                n.kind == NodeKind::loop_while)
+                collect(n.aux, writes);
+            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
+                collect(n.aux2, writes);
+        }
+    }
+
+    void forget(const Writes& writes) {
+        std::erase_if(available_, [&](const Available& a) {
+            return a.kind == NodeKind::load ? writes.arrays
+                                            : std::ranges::count(writes.slots, a.aux) != 0;
+        });
+    }
+
+    std::vector<Available> available_;
+};
+
+}  // namespace
+
+ir::Kernel run_cse(const ir::Kernel& kernel, PassContext&) { return Cse(kernel).run(); }
+
+}  // namespace kiln::codegen

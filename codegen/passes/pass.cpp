@@ -1,0 +1,34 @@
+#include "codegen/passes/pass.h"
+
+#include "dsl/ir/text.h"
+
+namespace kiln::codegen {
+namespace {
+
+using Pass = ir::Kernel (*)(const ir::Kernel&, PassContext&);
+
+ir::Kernel step(std::string_view name, Pass pass, ir::Kernel before, PassContext& context) {
+    ir::Kernel after = pass(before, context);
+    if (context.options.verify) {
+        if (const std::string wrong = ir::verify(after); !wrong.empty())
+            throw Error(ErrorKind::internal,
+                        "pass " + std::string(name) + " broke the kernel: " + wrong);
+    }
+    // Passes renumber nodes freely, so a change is one that shows in the text.
+    if (context.observer && ir::print(before) != ir::print(after)) context.observer(name, after);
+    return after;
+}
+
+}  // namespace
+
+ir::Kernel run_passes(const ir::Kernel& kernel, PassContext& context) {
+    const PassOptions& options = context.options;
+    ir::Kernel result = kernel;
+#define KILN_PASS(id, when, doc) \
+    if (when) result = step(#id, run_##id, std::move(result), context);
+#include "codegen/passes.def"
+#undef KILN_PASS
+    return result;
+}
+
+}  // namespace kiln::codegen
