@@ -139,7 +139,9 @@ template <class T> std::vector<std::string> format_values(const std::vector<T>& 
         }
         const RealFormat<R> real_format(real, false), imaginary_format(imaginary, true);
         for (const T& value : values) {
-            words.push_back(real_format(value.real()) + imaginary_format(value.imag()) + 'j');
+            std::string imaginary_part = imaginary_format(value.imag());
+            imaginary_part.insert(imaginary_part.find_last_not_of(' ') + 1, 1, 'j');
+            words.push_back(real_format(value.real()) + imaginary_part);
         }
     } else if constexpr (std::is_same_v<T, unsigned char> || !std::is_integral_v<T>) {
         if constexpr (std::is_same_v<T, unsigned char>) {  // bools, which std::vector would pack

@@ -1,0 +1,248 @@
+#include <kiln/array.h>
+
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "tests/catch.h"
+#include "tests/runtime/check_error.h"
+
+using namespace kiln;
+
+namespace {
+
+template <class T> std::vector<T> values(const Array& array) {
+    const Array flat = array.copy().reshape({-1});
+    const auto view = flat.view<const T, 1>();
+    std::vector<T> result;
+    for (std::int64_t i = 0; i < flat.size(); ++i) result.push_back(view(i));
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("zeros, ones, full", "[runtime][array]") {
+    for (std::size_t k = 0; k < dtype_count; ++k) {
+        const auto dtype = static_cast<DType>(k);
+        for (const Array& a : {zeros({3, 2}, dtype), ones({3, 2}, dtype)}) {
+            CHECK(a.dtype() == dtype);
+            CHECK(a.shape() == Shape{3, 2});
+        }
+        CHECK(values<double>(zeros({3}, dtype).astype(f64)) == std::vector<double>{0, 0, 0});
+        CHECK(values<double>(ones({3}, dtype).astype(f64)) == std::vector<double>{1, 1, 1});
+    }
+    CHECK(zeros({2}).dtype() == DType::f64);
+    const Array f = full({2, 2}, 1.5F);
+    CHECK(f.dtype() == DType::f32);
+    CHECK(values<float>(f) == std::vector<float>{1.5F, 1.5F, 1.5F, 1.5F});
+    CHECK(full({1}, i8(300)).item<std::int8_t>() == 44);
+}
+
+TEST_CASE("arange", "[runtime][array]") {
+    CHECK(values<std::int64_t>(arange(4)) == std::vector<std::int64_t>{0, 1, 2, 3});
+    CHECK(values<std::int64_t>(arange(5, 0, -2)) == std::vector<std::int64_t>{5, 3, 1});
+    CHECK(arange(3, 3).size() == 0);
+    CHECK(arange(5, 3).size() == 0);
+    CHECK(arange(0).shape() == Shape{0});
+    // NumPy's values.
+    CHECK(values<double>(arange(0, 1, 0.1)) ==
+          std::vector<double>{0.0, 0.1, 0.2, 0.30000000000000004, 0.4, 0.5, 0.6000000000000001,
+                              0.7000000000000001, 0.8, 0.9});
+    CHECK(values<double>(arange(0.5, 3)) == std::vector<double>{0.5, 1.5, 2.5});
+    CHECK(values<float>(arange(3, f32)) == std::vector<float>{0, 1, 2});
+    CHECK(values<std::uint8_t>(arange(1, 10, 4, u8)) == std::vector<std::uint8_t>{1, 5, 9});
+    CHECK(values<std::int64_t>(arange(INT64_MIN, INT64_MAX, INT64_MAX)) ==
+          std::vector<std::int64_t>{INT64_MIN, -1, INT64_MAX - 1});
+    KILN_CHECK_ERROR(arange(0, 1, 0), usage, "arange step cannot be zero");
+    KILN_CHECK_ERROR(arange(0, 1, 0.0), usage, "arange step cannot be zero");
+    KILN_CHECK_ERROR(arange(0, HUGE_VAL), usage, "arange needs finite values");
+    KILN_CHECK_ERROR(arange(std::nan("")), usage, "arange needs finite values");
+    KILN_CHECK_ERROR(arange(INT64_MIN, INT64_MAX), shape, "arange has more than 2^63 - 1 elements");
+    KILN_CHECK_ERROR(arange(0, 1e300), shape, "arange has more than 2^63 - 1 elements");
+}
+
+TEST_CASE("linspace", "[runtime][array]") {
+    // NumPy's values.
+    CHECK(values<double>(linspace(0, 1, 7)) ==
+          std::vector<double>{0.0, 0.16666666666666666, 0.3333333333333333, 0.5, 0.6666666666666666,
+                              0.8333333333333333, 1.0});
+    CHECK(values<double>(linspace(2, 3, 5, false)) == std::vector<double>{2.0, 2.2, 2.4, 2.6, 2.8});
+    CHECK(values<double>(linspace(3, 5, 1)) == std::vector<double>{3});
+    CHECK(linspace(3, 5, 0).size() == 0);
+    CHECK(values<int>(linspace(0, 10, 3, true, i32)) == std::vector<int>{0, 5, 10});
+    CHECK(values<double>(linspace(0, 0.7, 12)).back() == 0.7);
+    KILN_CHECK_ERROR(linspace(0, 1, -1), usage,
+                     "linspace of -1 values: the number cannot be negative");
+}
+
+TEST_CASE("copy lays elements out as asked", "[runtime][array]") {
+    const Array a = arange(24).reshape({2, 3, 4});
+    const Array t = a.transpose({1, 2, 0});
+    CHECK(t.copy().strides() == Shape{64, 16, 8});
+    CHECK(t.copy(Order::fortran).strides() == Shape{8, 24, 96});
+    CHECK(t.copy(Order::keep).strides() == t.strides());
+    CHECK(a.transpose().copy(Order::any).is_fortran());
+    CHECK(t.copy(Order::any).is_contiguous());
+    for (const Order order : {Order::c, Order::fortran, Order::keep, Order::any}) {
+        CHECK(values<std::int64_t>(t.copy(order)) == values<std::int64_t>(t));
+        CHECK(values<std::int64_t>(a.flip().copy(order)) == values<std::int64_t>(a.flip()));
+    }
+}
+
+TEST_CASE("order K keeps the axis order of the source, past axes of extent 1", "[runtime][array]") {
+    const Array f = zeros({3, 1, 4}, f64, Order::fortran);
+    CHECK(empty_like(f).strides()[0] == 8);
+    CHECK(empty_like(f).strides()[2] == 24);
+    CHECK(empty_like(f, f32).dtype() == DType::f32);
+    CHECK(empty_like(f, {}, Order::c).strides() == Shape{32, 32, 8});
+    const Array flipped = zeros({3, 4}).flip();
+    CHECK(empty_like(flipped).strides() == Shape{32, 8});
+    const Array middle = zeros({2, 3, 4}).transpose({2, 0, 1});
+    CHECK(empty_like(middle).strides() == middle.strides());
+}
+
+TEST_CASE("astype converts between all dtypes", "[runtime][array]") {
+    for (std::size_t from = 0; from < dtype_count; ++from) {
+        for (std::size_t to = 0; to < dtype_count; ++to) {
+            const auto a = static_cast<DType>(from), b = static_cast<DType>(to);
+            CAPTURE(name(a), name(b));
+            // Contiguous and not, with a length that leaves a vector loop's remainder.
+            const Array source = arange(0, 74, 2, i32).astype(a);
+            const Array converted = source.astype(b);
+            CHECK(converted.dtype() == b);
+            const Array strided = source.slice(0, {{}, {}, -3}).astype(b);
+            bool right = true;
+            for (std::int64_t i = 0; i < 37; ++i) {
+                const double wanted =
+                    is_bool(a) || is_bool(b) ? (i != 0) : 2.0 * static_cast<double>(i);
+                right = right && converted.scalar_at({i}).cast(DType::f64).get<double>() == wanted;
+                if (i % 3 == 0) {
+                    right =
+                        right &&
+                        strided.scalar_at({(36 - i) / 3}).cast(DType::f64).get<double>() == wanted;
+                }
+            }
+            CHECK(right);
+        }
+    }
+}
+
+TEST_CASE("astype follows kiln's rules for values that do not fit", "[runtime][array]") {
+    const double nan = std::nan("");
+    const Array a = Array::of({1.9, -1.9, 300.0, -300.0, nan, HUGE_VAL});
+    CHECK(values<std::int8_t>(a.astype(i8)) == std::vector<std::int8_t>{1, -1, 127, -128, 0, 127});
+    CHECK(values<std::uint8_t>(a.astype(u8)) == std::vector<std::uint8_t>{1, 0, 255, 0, 0, 255});
+    CHECK(values<std::uint8_t>(Array::of({300, -1}).astype(u8)) ==
+          std::vector<std::uint8_t>{44, 255});
+    CHECK(values<float>(Array::of({std::complex<float>(2, 3)}).astype(f32)) ==
+          std::vector<float>{2});
+}
+
+TEST_CASE("astype refuses what casting forbids", "[runtime][array]") {
+    const Array a = zeros({2});
+    KILN_CHECK_ERROR(a.astype(i32, Casting::same_kind), type,
+                     "cannot cast f64 to i32 under casting 'same_kind'");
+    KILN_CHECK_ERROR(a.astype(f32, Casting::safe), type,
+                     "cannot cast f64 to f32 under casting 'safe'");
+    CHECK(a.astype(f32, Casting::same_kind).dtype() == DType::f32);
+}
+
+TEST_CASE("bool memory that holds other bytes than 0 and 1 reads as true", "[runtime][array]") {
+    unsigned char bytes[] = {0, 1, 2, 255};
+    const Array a = Array::from_memory(bytes, DType::bool_, {4}, {1});
+    CHECK(values<int>(a.astype(i32)) == std::vector<int>{0, 1, 1, 1});
+    CHECK(a.scalar_at({2}).get<bool>());
+}
+
+TEST_CASE("contiguous copies only where needed", "[runtime][array]") {
+    const Array a = arange(6).reshape({2, 3});
+    CHECK(exactly_same(a.contiguous(), a));
+    const Array t = a.transpose();
+    CHECK_FALSE(may_share_memory(t.contiguous(), a));
+    CHECK(t.contiguous().is_contiguous());
+}
+
+TEST_CASE("fill and assign write through views", "[runtime][array]") {
+    const Array a = zeros({4, 5}, i32);
+    a.slice(0, {{}, {}, 2}).slice(1, {1, 3}).fill(7);
+    a.index(1, 4).assign(Array::of({1, 2, 3, 4}));
+    const int expected[4][5] = {{0, 7, 7, 0, 1}, {0, 0, 0, 0, 2}, {0, 7, 7, 0, 3}, {0, 0, 0, 0, 4}};
+    for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < 5; ++j) CHECK(a.at<int>({i, j}) == expected[i][j]);
+    }
+    a.fill(2.9);
+    CHECK(a.at<int>({3, 3}) == 2);
+}
+
+TEST_CASE("assign broadcasts and converts", "[runtime][array]") {
+    const Array a = zeros({2, 3}, i16);
+    a.assign(Array::of({1.5, 2.5, 1e9}));
+    CHECK(values<std::int16_t>(a) == std::vector<std::int16_t>{1, 2, 32767, 1, 2, 32767});
+    KILN_CHECK_ERROR(a.assign(zeros({2})), shape, "cannot broadcast (2,) with (2,3)");
+    KILN_CHECK_ERROR(a.assign(zeros({1, 2, 3})), shape, "cannot broadcast (1,2,3) with (2,3)");
+    KILN_CHECK_ERROR(a.assign(zeros({3}), Casting::same_kind), type,
+                     "cannot cast f64 to i16 under casting 'same_kind'");
+    CHECK(values<std::int16_t>(a)[0] == 1);  // untouched by errors
+}
+
+TEST_CASE("Writing to a zero-stride output is an error", "[runtime][array]") {
+    int value = 5;
+    const Array a = Array::over(&value, {2, 3}, {0, 0});
+    KILN_CHECK_ERROR(a.fill(1), usage,
+                     "cannot write to an array of shape (2,3) whose stride along axis 0 is zero");
+    KILN_CHECK_ERROR(a.assign(zeros({3})), usage,
+                     "cannot write to an array of shape (2,3) whose stride along axis 0 is zero");
+    CHECK(value == 5);
+    Array::over(&value, {1, 1}, {0, 0}).fill(6);  // one element has no stride
+    CHECK(value == 6);
+}
+
+TEST_CASE("Overlap: the result is as if all inputs were copied first", "[runtime][array]") {
+    const auto shifted = [](Slice to, Slice from) {
+        const Array x = arange(10);
+        x.slice(0, to).assign(x.slice(0, from));
+        return values<std::int64_t>(x);
+    };
+    using V = std::vector<std::int64_t>;
+    CHECK(shifted({1}, {.stop = -1}) == V{0, 0, 1, 2, 3, 4, 5, 6, 7, 8});
+    CHECK(shifted({.stop = -1}, {1}) == V{1, 2, 3, 4, 5, 6, 7, 8, 9, 9});
+    CHECK(shifted({}, {{}, {}, -1}) == V{9, 8, 7, 6, 5, 4, 3, 2, 1, 0});
+    CHECK(shifted({0, {}, 2}, {0, 5}) == V{0, 1, 1, 3, 2, 5, 3, 7, 4, 9});
+    CHECK(shifted({}, {3, 4}) == V(10, 3));
+    const Array m = arange(9).reshape({3, 3});
+    m.assign(m.transpose());
+    CHECK(values<std::int64_t>(m) == V{0, 3, 6, 1, 4, 7, 2, 5, 8});
+    m.assign(m.index(0, 1));
+    CHECK(values<std::int64_t>(m) == V{1, 4, 7, 1, 4, 7, 1, 4, 7});
+    // The same memory as another dtype.
+    const Array bits = Array::of({1.0, 2.0});
+    const Array ints = Array::from_memory(bits.data(), i64, {2}, {8}, bits.owner());
+    ints.assign(bits);
+    CHECK(values<std::int64_t>(ints) == V{1, 2});
+}
+
+TEST_CASE("assign over every pair of layouts equals a plain loop", "[runtime][array]") {
+    const auto layouts = [](const Array& base) {  // of shape (4,3,2)
+        return std::vector<Array>{
+            base,
+            base.flip(),
+            base.flip(1),
+            base.copy(Order::fortran),
+            zeros({2, 4, 3}, base.dtype()).transpose({1, 2, 0}),
+            zeros({8, 3, 4}, base.dtype()).slice(0, {{}, {}, -2}).slice(2, {1, 3})};
+    };
+    const Array source = arange(24, i32).reshape({4, 3, 2});
+    for (const Array& from : layouts(arange(24, i32).reshape({4, 3, 2}))) {
+        from.assign(source);
+        for (const Array& to : layouts(zeros({4, 3, 2}, f32))) {
+            to.assign(from);
+            for (int i = 0; i < 4; ++i) {
+                for (int j = 0; j < 3; ++j) {
+                    for (int k = 0; k < 2; ++k) {
+                        CHECK(to.at<float>({i, j, k}) == static_cast<float>((i * 3 + j) * 2 + k));
+                    }
+                }
+            }
+        }
+    }
+}
