@@ -109,8 +109,8 @@ template <class T> class RealFormat {
             text = (wide < 0 ? "-" : sign) + "inf";
         } else {
             Parts parts = split(value, scientific_);
-            parts.fraction.append(right_ - parts.fraction.size(),
-                                  scientific_ || always_sign_ ? '0' : ' ');
+            parts.fraction.append(right_ - parts.fraction.size(), scientific_ ? '0' : ' ');
+            if (scientific_) parts.exponent.insert(2, exponent_ - parts.exponent.size(), '0');
             const std::string whole = sign + parts.whole;
             return std::string(left_ - std::min(left_, whole.size()), ' ') + whole + '.' +
                    parts.fraction + parts.exponent;

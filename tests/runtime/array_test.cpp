@@ -481,7 +481,6 @@ TEST_CASE("rank-0 arrays are ordinary", "[runtime][array]") {
     CHECK(a.view<double, 0>()() == 2.5);
     a.fill(1.0);
     CHECK(a.item<double>() == 1.0);
-    CHECK(a().item<double>() == 1.0);
 }
 
 TEST_CASE("More than 2^31 elements work", "[runtime][array]") {

@@ -94,7 +94,7 @@ class Array {
     /// Elements at `data` in C order; `const T*` makes the array read-only.
     template <Element T>
     static Array over(T* data, const Shape& shape,
-                      Location where = std::source_location::current()) {
+                      std::source_location where = std::source_location::current()) {
         return from_memory(data, dtype_of<T>, shape, c_strides(shape, sizeof(T), where), {},
                            !std::is_const_v<T>, where);
     }
