@@ -51,7 +51,8 @@ Kernel saxpy() {
 }  // namespace
 
 TEST_CASE("a kernel prints with names and lines, or canonically without", "[dsl][text]") {
-    CHECK(print(saxpy()) == R"(kernel saxpy(a: in f32[1] uniform weak, x: in f32[1] unit, out: out f32[1] unit) {
+    CHECK(print(saxpy()) ==
+          R"(kernel saxpy(a: in f32[1] uniform weak, x: in f32[1] unit, out: out f32[1] unit) {
   stage [extent(out, 0)] parallel {  ; saxpy.cpp:12
     %0 = load f32 a[i0] weak  ; saxpy.cpp:12
     %1 = cast f32 %0  ; saxpy.cpp:12
@@ -88,7 +89,8 @@ TEST_CASE("the canonical text does not depend on names, lines and node numbers",
 }
 
 TEST_CASE("golden texts parse, are well formed and print as they are", "[dsl][text][golden]") {
-    for (const char* file : {"constants.txt", "control_flow.txt", "whole_arrays.txt", "reductions.txt"}) {
+    for (const char* file :
+         {"constants.txt", "control_flow.txt", "whole_arrays.txt", "reductions.txt"}) {
         CAPTURE(file);
         const std::string text = golden(file);
         const Kernel k = parse(text);
@@ -146,14 +148,16 @@ TEST_CASE("constants are exact in text", "[dsl][text]") {
         if (bits_after(Scalar::of(bfloat16::from_bits(b16))) != bits) FAIL("bf16 " << bits);
     }
     for (const std::uint64_t bits :
-         {0x0ULL, 0x8000000000000000ULL, 0x1ULL, 0x000fffffffffffffULL, 0x3fb999999999999aULL, 0x7fefffffffffffffULL,
-          0x7ff0000000000000ULL, 0xfff0000000000000ULL, 0x7ff8000000000000ULL, 0xfff8000000000000ULL,
-          0x7ff0000000000001ULL, 0x4340000000000001ULL})
+         {0x0ULL, 0x8000000000000000ULL, 0x1ULL, 0x000fffffffffffffULL, 0x3fb999999999999aULL,
+          0x7fefffffffffffffULL, 0x7ff0000000000000ULL, 0xfff0000000000000ULL,
+          0x7ff8000000000000ULL, 0xfff8000000000000ULL, 0x7ff0000000000001ULL,
+          0x4340000000000001ULL})
         CHECK(bits_after(Scalar::of(std::bit_cast<double>(bits))) == bits);
-    for (const std::uint32_t bits : {0x0U, 0x80000000U, 0x1U, 0x3dcccccdU, 0x7f7fffffU, 0x7f800000U, 0x7fc00000U,
-                                     0xffc00000U, 0x7f800001U, 0x4b800001U})
+    for (const std::uint32_t bits : {0x0U, 0x80000000U, 0x1U, 0x3dcccccdU, 0x7f7fffffU, 0x7f800000U,
+                                     0x7fc00000U, 0xffc00000U, 0x7f800001U, 0x4b800001U})
         CHECK(bits_after(Scalar::of(std::bit_cast<float>(bits))) == bits);
-    CHECK(bits_after(Scalar::of(std::numeric_limits<std::int64_t>::min())) == 0x8000000000000000ULL);
+    CHECK(bits_after(Scalar::of(std::numeric_limits<std::int64_t>::min())) ==
+          0x8000000000000000ULL);
     CHECK(bits_after(Scalar::of(~std::uint64_t(0))) == ~std::uint64_t(0));
     CHECK(bits_after(Scalar::of(std::int8_t(-128))) == 0x80);
     CHECK(bits_after(Scalar::of(true)) == 1);
@@ -171,7 +175,9 @@ TEST_CASE("names that are no identifiers, or taken, are quoted", "[dsl][text]") 
     b.end();
     const Kernel k = b.finish();
     const std::string text = print(k);
-    CHECK(text == R"(kernel "my \"kernel\""(x: value f32, p1_ "x": value f32, p1: value f32, p3 "i0": value f32, p4 "": out f32) {
+    CHECK(
+        text ==
+        R"(kernel "my \"kernel\""(x: value f32, p1_ "x": value f32, p1: value f32, p3 "i0": value f32, p4 "": out f32) {
   stage [] {
     store p4, p1_
   }
@@ -184,11 +190,12 @@ TEST_CASE("names that are no identifiers, or taken, are quoted", "[dsl][text]") 
 }
 
 TEST_CASE("an ordinary comment is no location", "[dsl][text]") {
-    const Kernel k = parse("kernel k(out: out i32) { ; the head\n"
-                           "  stage [] {\n"
-                           "    store out, i32(1) ; see: there\n"
-                           "    store out, i32(2) ; a b.cpp:7\n"
-                           "  } }");
+    const Kernel k = parse(
+        "kernel k(out: out i32) { ; the head\n"
+        "  stage [] {\n"
+        "    store out, i32(1) ; see: there\n"
+        "    store out, i32(2) ; a b.cpp:7\n"
+        "  } }");
     CHECK(k.locations.size() == 2);
     CHECK(k.location(1).file == "a b.cpp");
     CHECK(k.location(1).line == 7);
@@ -196,33 +203,53 @@ TEST_CASE("an ordinary comment is no location", "[dsl][text]") {
 
 TEST_CASE("parse errors name the line and what was expected", "[dsl][text][errors]") {
     const auto in_stage = [](const std::string& statement) {
-        return parse_error("kernel k(x: in f32[1], n: value i64) {\n  slot v: f32\n  stage [n] {\n    " + statement + "\n  }\n}\n");
+        return parse_error(
+            "kernel k(x: in f32[1], n: value i64) {\n  slot v: f32\n  stage [n] {\n    " +
+            statement + "\n  }\n}\n");
     };
     CHECK(parse_error("") == "<kernel text>:1: error: expected 'kernel', found the end");
     CHECK(parse_error("kernel k(x in f32)") == "<kernel text>:1: error: expected ':', found 'in'");
-    CHECK(parse_error("kernel k(x: const f32)") == "<kernel text>:1: error: expected value, in, out or inout, found 'const'");
-    CHECK(parse_error("kernel k(x: in float)") == "<kernel text>:1: error: expected a dtype, found 'float'");
-    CHECK(parse_error("kernel k(x: in f32,\n x: in f32) {}") == "<kernel text>:2: error: 'x' is declared twice");
-    CHECK(parse_error("kernel k() {\n} more") == "<kernel text>:2: error: expected the end of the text, found 'more'");
-    CHECK(parse_error("kernel k() {\n  stage [] {\n") == "<kernel text>:3: error: expected a statement or '}', found the end");
-    CHECK(parse_error("kernel \"k") == "<kernel text>:1: error: expected '\"' at the end of a name");
-    CHECK(in_stage("%0 = sine f32 f32(1)") == "<kernel text>:4: error: expected an operation, found 'sine'");
-    CHECK(in_stage("%0 = neg f32 %1") == "<kernel text>:4: error: %1 is used before its definition");
-    CHECK(in_stage("%0 = neg f32 f32(1)\n    %0 = neg f32 f32(2)") == "<kernel text>:5: error: %0 is defined twice");
+    CHECK(parse_error("kernel k(x: const f32)") ==
+          "<kernel text>:1: error: expected value, in, out or inout, found 'const'");
+    CHECK(parse_error("kernel k(x: in float)") ==
+          "<kernel text>:1: error: expected a dtype, found 'float'");
+    CHECK(parse_error("kernel k(x: in f32,\n x: in f32) {}") ==
+          "<kernel text>:2: error: 'x' is declared twice");
+    CHECK(parse_error("kernel k() {\n} more") ==
+          "<kernel text>:2: error: expected the end of the text, found 'more'");
+    CHECK(parse_error("kernel k() {\n  stage [] {\n") ==
+          "<kernel text>:3: error: expected a statement or '}', found the end");
+    CHECK(parse_error("kernel \"k") ==
+          "<kernel text>:1: error: expected '\"' at the end of a name");
+    CHECK(in_stage("%0 = sine f32 f32(1)") ==
+          "<kernel text>:4: error: expected an operation, found 'sine'");
+    CHECK(in_stage("%0 = neg f32 %1") ==
+          "<kernel text>:4: error: %1 is used before its definition");
+    CHECK(in_stage("%0 = neg f32 f32(1)\n    %0 = neg f32 f32(2)") ==
+          "<kernel text>:5: error: %0 is defined twice");
     CHECK(in_stage("%0 = neg f32 y") == "<kernel text>:4: error: expected a value, found 'y'");
-    CHECK(in_stage("%0 = load f32 y[i0]") == "<kernel text>:4: error: expected a parameter, found 'y'");
+    CHECK(in_stage("%0 = load f32 y[i0]") ==
+          "<kernel text>:4: error: expected a parameter, found 'y'");
     CHECK(in_stage("write w, f32(1)") == "<kernel text>:4: error: expected a slot, found 'w'");
     CHECK(in_stage("store x[i0] f32(1)") == "<kernel text>:4: error: expected ',', found 'f32'");
-    CHECK(in_stage("%0 = neg u8 u8(256)") == "<kernel text>:4: error: '256' is not a literal of u8");
-    CHECK(in_stage("%0 = neg f32 f32(1.5x)") == "<kernel text>:4: error: '1.5x' is not a literal of f32");
-    CHECK(in_stage("%0 = neg f32 f32(nan:0x7f800000)") == "<kernel text>:4: error: 'nan:0x7f800000' is not a literal of f32");
+    CHECK(in_stage("%0 = neg u8 u8(256)") ==
+          "<kernel text>:4: error: '256' is not a literal of u8");
+    CHECK(in_stage("%0 = neg f32 f32(1.5x)") ==
+          "<kernel text>:4: error: '1.5x' is not a literal of f32");
+    CHECK(in_stage("%0 = neg f32 f32(nan:0x7f800000)") ==
+          "<kernel text>:4: error: 'nan:0x7f800000' is not a literal of f32");
     CHECK(in_stage("%0 = neg c64 c64(1)") == "<kernel text>:4: error: '1' is not a literal of c64");
-    CHECK(in_stage("%0 = neg f32 f32(1) fast(fast)") == "<kernel text>:4: error: expected a fast flag, found 'fast'");
-    CHECK(in_stage("check overflow, bool(true)") == "<kernel text>:4: error: expected the name of a check, found 'overflow'");
-    CHECK(in_stage("%0 = fold mean f32 x axes(0)") == "<kernel text>:4: error: expected a reduction, found 'mean'");
+    CHECK(in_stage("%0 = neg f32 f32(1) fast(fast)") ==
+          "<kernel text>:4: error: expected a fast flag, found 'fast'");
+    CHECK(in_stage("check overflow, bool(true)") ==
+          "<kernel text>:4: error: expected the name of a check, found 'overflow'");
+    CHECK(in_stage("%0 = fold mean f32 x axes(0)") ==
+          "<kernel text>:4: error: expected a reduction, found 'mean'");
     CHECK(in_stage("jump") == "<kernel text>:4: error: expected a statement or '}', found 'jump'");
-    CHECK(in_stage(std::string(200000, '{')) == "<kernel text>:4: error: expected a statement or '}', found '{'");
+    CHECK(in_stage(std::string(200000, '{')) ==
+          "<kernel text>:4: error: expected a statement or '}', found '{'");
     std::string deep;
     for (int i = 0; i < 600; ++i) deep += "if bool(true) { ";
-    CHECK(in_stage(deep) == "<kernel text>:4: error: expected at most 500 nested blocks, found 'if'");
+    CHECK(in_stage(deep) ==
+          "<kernel text>:4: error: expected at most 500 nested blocks, found 'if'");
 }

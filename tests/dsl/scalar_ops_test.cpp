@@ -1,6 +1,6 @@
 // The operations on scalars against facts of NumPy, exhaustive small integers and plain formulas.
-#include "dsl/ir/evaluate.h"
 #include "dsl/ir/scalar_ops.h"
+#include "dsl/ir/evaluate.h"
 #include "tests/catch.h"
 
 #include <bit>
@@ -17,7 +17,9 @@ template <class T> bool same(T a, T b) {
     return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b);
 }
 
-template <class T> T wrapped(std::int64_t value) { return static_cast<T>(static_cast<std::uint64_t>(value)); }
+template <class T> T wrapped(std::int64_t value) {
+    return static_cast<T>(static_cast<std::uint64_t>(value));
+}
 
 /// Every pair of values of an 8-bit type, against plain 64-bit arithmetic.
 template <class T> void check_all_pairs() {
@@ -30,7 +32,9 @@ template <class T> void check_all_pairs() {
             const bool down = remainder != 0 && (remainder < 0) != (y < 0);
             const bool in_range = y >= 0 && y < 8;
             const auto expect = [&](const char* what, T have, std::int64_t want) {
-                if (have != wrapped<T>(want)) wrong += std::string(what) + " " + std::to_string(x) + " " + std::to_string(y) + "; ";
+                if (have != wrapped<T>(want))
+                    wrong += std::string(what) + " " + std::to_string(x) + " " + std::to_string(y) +
+                             "; ";
             };
             expect("add", scalar::add(a, b), x + y);
             expect("sub", scalar::sub(a, b), x - y);
@@ -105,7 +109,8 @@ TEST_CASE("integers wrap, and division never traps", "[dsl][scalar]") {
 
 TEST_CASE("integer division as C++ and as NumPy name it", "[dsl][scalar]") {
     const int a[] = {7, -7, 7, -7, 5}, b[] = {2, 2, -2, -2, 0};
-    const int floored[] = {3, -4, -4, 3, 0}, modulo[] = {1, 1, -1, -1, 0}, remainder[] = {1, -1, 1, -1, 0};
+    const int floored[] = {3, -4, -4, 3, 0}, modulo[] = {1, 1, -1, -1, 0},
+              remainder[] = {1, -1, 1, -1, 0};
     const int truncated[] = {3, -3, -3, 3, 0};
     for (int i = 0; i < 5; ++i) {
         CHECK(scalar::floor_divide(a[i], b[i]) == floored[i]);
@@ -176,14 +181,16 @@ TEST_CASE("shifts by any amount", "[dsl][scalar]") {
 
 TEST_CASE("integer powers", "[dsl][scalar]") {
     CHECK(scalar::pow(std::int64_t(2), std::int64_t(64)) == 0);
-    CHECK(scalar::pow(std::int64_t(2), std::int64_t(63)) == std::numeric_limits<std::int64_t>::min());
+    CHECK(scalar::pow(std::int64_t(2), std::int64_t(63)) ==
+          std::numeric_limits<std::int64_t>::min());
     CHECK(scalar::pow(0, 0) == 1);
     CHECK(scalar::pow(std::int64_t(15), std::int64_t(15)) == 437893890380859375);
     CHECK(scalar::pow(-3, 3) == -27);
     CHECK(scalar::pow(5, -1) == 0);
 }
 
-TEST_CASE("minimum and maximum propagate NaN and order the zeros; fmin and fmax drop NaN", "[dsl][scalar]") {
+TEST_CASE("minimum and maximum propagate NaN and order the zeros; fmin and fmax drop NaN",
+          "[dsl][scalar]") {
     CHECK(std::isnan(scalar::maximum(0.0, qnan)));
     CHECK(std::isnan(scalar::maximum(qnan, 0.0)));
     CHECK(std::isnan(scalar::minimum(qnan, -inf)));
@@ -315,7 +322,8 @@ TEST_CASE("16-bit floats compute in float and round once more", "[dsl][scalar]")
     CHECK(scalar::abs(float16(-2.0F)) == float16(2.0F));
 }
 
-TEST_CASE("evaluate: elementary functions at known points, for every real dtype", "[dsl][evaluate]") {
+TEST_CASE("evaluate: elementary functions at known points, for every real dtype",
+          "[dsl][evaluate]") {
     const auto check = [](Op op, double a, double b, double expected) {
         for (const DType t : {DType::f16, DType::bf16, DType::f32, DType::f64}) {
             CAPTURE(info(op).name, name(t), a, b);
@@ -323,7 +331,8 @@ TEST_CASE("evaluate: elementary functions at known points, for every real dtype"
             if (info(op).arity == 2) operands.push_back(Scalar::of(b).cast(t));
             const auto result = evaluate(op, t, operands);
             REQUIRE(result.has_value());
-            CHECK(same(result->cast(DType::f64).get<double>(), Scalar::of(expected).cast(t).cast(DType::f64).get<double>()));
+            CHECK(same(result->cast(DType::f64).get<double>(),
+                       Scalar::of(expected).cast(t).cast(DType::f64).get<double>()));
         }
     };
     const double pi = 3.14159265358979323846;
@@ -370,8 +379,10 @@ TEST_CASE("evaluate: complex elementary functions", "[dsl][evaluate]") {
     const auto e = evaluate(Op::exp, DType::c128, operand)->get<std::complex<double>>();
     CHECK(e.real() == -1);
     CHECK(std::abs(e.imag()) < 2e-16);
-    const Scalar square[] = {Scalar::of(std::complex<float>(0, 1)), Scalar::of(std::complex<float>(2, 0))};
-    CHECK(std::abs(evaluate(Op::pow, DType::c64, square)->get<std::complex<float>>() + 1.0F) < 1e-6F);
+    const Scalar square[] = {Scalar::of(std::complex<float>(0, 1)),
+                             Scalar::of(std::complex<float>(2, 0))};
+    CHECK(std::abs(evaluate(Op::pow, DType::c64, square)->get<std::complex<float>>() + 1.0F) <
+          1e-6F);
     const Scalar root[] = {Scalar::of(std::complex<double>(-1, 0))};
     CHECK(evaluate(Op::sqrt, DType::c128, root)->get<std::complex<double>>() == i);
 }
@@ -386,8 +397,11 @@ TEST_CASE("evaluate: f32 functions are correctly rounded", "[dsl][evaluate]") {
 }
 
 TEST_CASE("evaluate refuses what the rule does not take", "[dsl][evaluate]") {
-    const Scalar f = Scalar::of(1.0F), d = Scalar::of(1.0), i = Scalar::of(1), t = Scalar::of(true), c = Scalar::of(std::complex<float>(1));
-    const auto refused = [](Op op, DType result, std::vector<Scalar> operands) { return !evaluate(op, result, operands).has_value(); };
+    const Scalar f = Scalar::of(1.0F), d = Scalar::of(1.0), i = Scalar::of(1), t = Scalar::of(true),
+                 c = Scalar::of(std::complex<float>(1));
+    const auto refused = [](Op op, DType result, std::vector<Scalar> operands) {
+        return !evaluate(op, result, operands).has_value();
+    };
     CHECK(refused(Op::add, DType::f32, {f}));
     CHECK(refused(Op::add, DType::f32, {f, d}));
     CHECK(refused(Op::add, DType::f64, {f, f}));
@@ -419,7 +433,8 @@ TEST_CASE("identities change no value", "[dsl][evaluate][reduction]") {
             CHECK(start->dtype == dtype);
             for (const int n : {0, 1, 5, 100}) {
                 const Scalar value = Scalar::of(logical ? n % 2 : n).cast(dtype);
-                CHECK(std::memcmp(combine(reduction, *start, value).bytes.data(), value.bytes.data(), size_of(dtype)) == 0);
+                CHECK(std::memcmp(combine(reduction, *start, value).bytes.data(),
+                                  value.bytes.data(), size_of(dtype)) == 0);
             }
         }
     CHECK(identity(Reduction::all_bits, DType::u8)->get<std::uint8_t>() == 255);

@@ -9,9 +9,11 @@ namespace {
 
 /// A kernel whose stage over [4] has this body. Nodes are numbered as they appear, leaves included.
 Kernel with_body(const std::string& body) {
-    return parse("kernel k(x: in f32[1], n: value i64, out: out f32[1], a: inout i32[2]) {\n"
-                 "  slot v: f32\n  slot ring: i32[4]\n  slot s: i64\n"
-                 "  stage [i64(4)] sum -> s {\n" + body + "\n  }\n}\n");
+    return parse(
+        "kernel k(x: in f32[1], n: value i64, out: out f32[1], a: inout i32[2]) {\n"
+        "  slot v: f32\n  slot ring: i32[4]\n  slot s: i64\n"
+        "  stage [i64(4)] sum -> s {\n" +
+        body + "\n  }\n}\n");
 }
 std::string verdict(const std::string& body) { return verify(with_body(body)); }
 
@@ -21,7 +23,8 @@ Node& first_node(Kernel& k) { return k.nodes[k.blocks[k.stages[0].body].nodes[0]
 }  // namespace
 
 TEST_CASE("a well-formed kernel has nothing to say", "[dsl][verify]") {
-    CHECK(verdict("%0 = load f32 x[i0]  %1 = cast i64 %0  contribute 0, %1  store out[i0], %0") == "");
+    CHECK(verdict("%0 = load f32 x[i0]  %1 = cast i64 %0  contribute 0, %1  store out[i0], %0") ==
+          "");
     CHECK(verdict("") == "");
 }
 
@@ -45,16 +48,23 @@ TEST_CASE("dtypes follow the rule of the operation", "[dsl][verify]") {
     CHECK(verdict("%0 = lt f32 f32(1), f32(2)") == "node 3 (lt): is f32, not bool");
     CHECK(verdict("%0 = sub bool bool(true), bool(false)") == "node 3 (sub): does not take bool");
     CHECK(verdict("%0 = div bool bool(true), bool(false)") == "node 3 (div): does not take bool");
-    CHECK(verdict("%0 = true_divide i32 i32(1), i32(1)") == "node 2 (true_divide): does not take i32");
+    CHECK(verdict("%0 = true_divide i32 i32(1), i32(1)") ==
+          "node 2 (true_divide): does not take i32");
     CHECK(verdict("%0 = shl f32 f32(1), f32(1)") == "node 2 (shl): does not take f32");
     CHECK(verdict("%0 = bit_and f32 f32(1), f32(1)") == "node 2 (bit_and): does not take f32");
-    CHECK(verdict("%0 = logical_and i32 i32(1), i32(1)") == "node 2 (logical_and): does not take i32");
+    CHECK(verdict("%0 = logical_and i32 i32(1), i32(1)") ==
+          "node 2 (logical_and): does not take i32");
     CHECK(verdict("%0 = sin i32 i32(1)") == "node 2 (sin): does not take i32");
-    CHECK(verdict("%0 = make_complex c64 f16(1), f16(1)") == "node 2 (make_complex): does not take f16");
-    CHECK(verdict("%0 = make_complex c64 f32(1), f32(1)  %1 = maximum c64 %0, %0") == "node 3 (maximum): does not take c64");
-    CHECK(verdict("%0 = make_complex c64 f32(1), f32(1)  %1 = abs c64 %0") == "node 3 (abs): is c64, not f32");
-    CHECK(verdict("%0 = select f32 i32(1), f32(1), f32(2)") == "node 4 (select): operand 0 is i32, not bool");
-    CHECK(verdict("%0 = select f32 bool(true), f32(1), f64(2)") == "node 4 (select): operand 2 is f64, not f32");
+    CHECK(verdict("%0 = make_complex c64 f16(1), f16(1)") ==
+          "node 2 (make_complex): does not take f16");
+    CHECK(verdict("%0 = make_complex c64 f32(1), f32(1)  %1 = maximum c64 %0, %0") ==
+          "node 3 (maximum): does not take c64");
+    CHECK(verdict("%0 = make_complex c64 f32(1), f32(1)  %1 = abs c64 %0") ==
+          "node 3 (abs): is c64, not f32");
+    CHECK(verdict("%0 = select f32 i32(1), f32(1), f32(2)") ==
+          "node 4 (select): operand 0 is i32, not bool");
+    CHECK(verdict("%0 = select f32 bool(true), f32(1), f64(2)") ==
+          "node 4 (select): operand 2 is f64, not f32");
     CHECK(verdict("%0 = load f64 x[i0]") == "node 2 (load): is f64, not f32");
     CHECK(verdict("%0 = load f32 x[i32(0)]") == "node 2 (load): operand 0 is i32, not i64");
     CHECK(verdict("store out[i0], f64(1)") == "node 3 (store): operand 1 is f64, not f32");
@@ -64,18 +74,24 @@ TEST_CASE("dtypes follow the rule of the operation", "[dsl][verify]") {
     CHECK(verdict("check out_of_bounds, i32(1)") == "node 2 (check): operand 0 is i32, not bool");
     CHECK(verdict("if i32(1) { }") == "node 2 (if): operand 0 is i32, not bool");
     CHECK(verdict("while { } i32(1) { }") == "node 1 (while): operand 0 is i32, not bool");
-    CHECK(verdict("for %0 = i32(0) to n step i64(1) { }") == "node 4 (for): operand 0 is i32, not i64");
-    CHECK(verdict("%0 = atomic all_bits f32 out[i0], f32(1)") == "node 3 (atomic): all_bits does not reduce f32");
+    CHECK(verdict("for %0 = i32(0) to n step i64(1) { }") ==
+          "node 4 (for): operand 0 is i32, not i64");
+    CHECK(verdict("%0 = atomic all_bits f32 out[i0], f32(1)") ==
+          "node 3 (atomic): all_bits does not reduce f32");
     CHECK(verdict("%0 = neg f32 i0 ; k.cpp:5") == "node 2 (neg, k.cpp:5): is f32, not i64");
 }
 
 TEST_CASE("ranks and array values", "[dsl][verify]") {
     CHECK(verdict("%0 = whole f32 x") == "node 1 (whole): has rank 0, not 1");
     CHECK(verdict("%0 = whole f32[1] x  %1 = neg f32 %0") == "node 2 (neg): has rank 0, not 1");
-    CHECK(verdict("%0 = whole f32[1] x  store out[i0], %0") == "node 3 (store): operand 1 is an array");
-    CHECK(verdict("%0 = whole f32[1] x  %1 = fold sum f32 %0 axes(1)") == "node 2 (fold): axes 0x2 of a value of rank 1");
-    CHECK(verdict("%0 = whole f32[1] x  %1 = fold sum f32 %0 axes()") == "node 2 (fold): axes 0x0 of a value of rank 1");
-    CHECK(verdict("%0 = whole f32[1] x  %1 = fold parity f32 %0 axes(0)") == "node 2 (fold): parity does not reduce f32");
+    CHECK(verdict("%0 = whole f32[1] x  store out[i0], %0") ==
+          "node 3 (store): operand 1 is an array");
+    CHECK(verdict("%0 = whole f32[1] x  %1 = fold sum f32 %0 axes(1)") ==
+          "node 2 (fold): axes 0x2 of a value of rank 1");
+    CHECK(verdict("%0 = whole f32[1] x  %1 = fold sum f32 %0 axes()") ==
+          "node 2 (fold): axes 0x0 of a value of rank 1");
+    CHECK(verdict("%0 = whole f32[1] x  %1 = fold parity f32 %0 axes(0)") ==
+          "node 2 (fold): parity does not reduce f32");
     CHECK(verdict("%0 = whole i32[2] a  %1 = cast f32[2] %0  assign out, %1") ==
           "node 3 (assign): a value of rank 2 for parameter out of rank 1");
     CHECK(verdict("assign out, i32(1)") == "node 2 (assign): operand 0 is i32, not f32");
@@ -105,7 +121,8 @@ TEST_CASE("operands are defined before their use, in a block that is still open"
     CHECK(verify(k) == "node 2 (neg): operand 99 of 3 nodes");
     first_node(k).first_operand = 99;
     CHECK(verify(k) == "node 2 (neg): its operands lie outside of the table");
-    k = parse("kernel k(n: value i64) { prologue { %0 = neg i64 n } stage [%0] { %1 = abs i64 %0 } }");
+    k = parse(
+        "kernel k(n: value i64) { prologue { %0 = neg i64 n } stage [%0] { %1 = abs i64 %0 } }");
     CHECK(verify(k) == "node 2 (abs): operand 1 is defined in a block that is closed");
 }
 
@@ -172,15 +189,18 @@ TEST_CASE("parameter, slot and reduction numbers", "[dsl][verify]") {
 TEST_CASE("access", "[dsl][verify]") {
     CHECK(verdict("store x[i0], f32(1)") == "node 3 (store): parameter x is read-only");
     CHECK(verdict("assign x, f32(1)") == "node 2 (assign): parameter x is read-only");
-    CHECK(verdict("%0 = atomic sum f32 x[i0], f32(1)") == "node 3 (atomic): parameter x is read-only");
+    CHECK(verdict("%0 = atomic sum f32 x[i0], f32(1)") ==
+          "node 3 (atomic): parameter x is read-only");
     CHECK(verdict("%0 = load i64 n") == "node 1 (load): parameter n is not an array");
     CHECK(verdict("%0 = neg f32 x") == "node 1 (param): parameter x is an array");
 }
 
 TEST_CASE("leaves", "[dsl][verify]") {
     CHECK(verdict("%0 = neg i64 i1") == "node 1 (index): there is no dimension 1 here");
-    CHECK(verdict("%0 = neg i64 extent(x, 1)") == "node 1 (extent): parameter x has no dimension 1");
-    CHECK(verdict("%0 = neg i64 extent(n, 0)") == "node 1 (extent): parameter n has no dimension 0");
+    CHECK(verdict("%0 = neg i64 extent(x, 1)") ==
+          "node 1 (extent): parameter x has no dimension 1");
+    CHECK(verdict("%0 = neg i64 extent(n, 0)") ==
+          "node 1 (extent): parameter n has no dimension 0");
     Kernel k = with_body("%0 = neg i64 n");
     k.nodes[1].dtype = DType::i32;
     CHECK(verify(k) == "node 1 (param): its dtype is not that of parameter n");
@@ -201,18 +221,22 @@ TEST_CASE("break and continue are inside a loop", "[dsl][verify]") {
     CHECK(verdict("while { } bool(false) { continue }") == "");
     CHECK(verdict("for %0 = i64(0) to n step i64(1) { while { break } bool(false) { } }") ==
           "node 6 (break): is outside of a loop");
-    CHECK(verdict("for %0 = i64(0) to n step i64(1) { } break") == "node 5 (break): is outside of a loop");
+    CHECK(verdict("for %0 = i64(0) to n step i64(1) { } break") ==
+          "node 5 (break): is outside of a loop");
     CHECK(verdict("return") == "");
 }
 
 TEST_CASE("the prologue and the extents of stages", "[dsl][verify]") {
     const auto with_prologue = [](const std::string& statement, const std::string& extent) {
-        return verify(parse("kernel k(x: in f32[1], n: value i64) { prologue { " + statement + " } stage [" + extent + "] { } }"));
+        return verify(parse("kernel k(x: in f32[1], n: value i64) { prologue { " + statement +
+                            " } stage [" + extent + "] { } }"));
     };
     CHECK(with_prologue("%0 = neg i64 n", "%0, n, extent(x, 0), i64(3)") == "");
-    CHECK(with_prologue("%0 = load f32 x[i64(0)]", "n") == "node 1 (load): the prologue has pure scalar nodes only");
+    CHECK(with_prologue("%0 = load f32 x[i64(0)]", "n") ==
+          "node 1 (load): the prologue has pure scalar nodes only");
     CHECK(with_prologue("%0 = neg i64 i0", "%0") == "node 0 (index): there is no dimension 0 here");
-    CHECK(with_prologue("%0 = cast i32 n", "%0") == "stage 0: an extent is not an i64 value of the prologue");
+    CHECK(with_prologue("%0 = cast i32 n", "%0") ==
+          "stage 0: an extent is not an i64 value of the prologue");
     CHECK(with_prologue("", "i0") == "stage 0: an extent is not an i64 value of the prologue");
     CHECK(with_prologue("", "extent(x, 3)") == "node 0 (extent): parameter x has no dimension 3");
 }

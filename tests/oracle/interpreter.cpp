@@ -27,7 +27,9 @@ bool advance(Extents& index, const Extents& shape) {
     return false;
 }
 
-[[noreturn]] void refuse(ErrorKind kind, std::string message) { throw Error(kind, std::move(message)); }
+[[noreturn]] void refuse(ErrorKind kind, std::string message) {
+    throw Error(kind, std::move(message));
+}
 
 struct ArrayValue {
     Extents shape;
@@ -44,11 +46,13 @@ struct ArrayValue {
 };
 
 void broadcast_into(Extents& result, const Extents& shape) {
-    if (shape.size() > result.size()) result.insert(result.begin(), shape.size() - result.size(), 1);
+    if (shape.size() > result.size())
+        result.insert(result.begin(), shape.size() - result.size(), 1);
     const std::size_t skipped = result.size() - shape.size();
     for (std::size_t axis = 0; axis < shape.size(); ++axis) {
         std::int64_t& extent = result[skipped + axis];
-        if (extent == 1) extent = shape[axis];
+        if (extent == 1)
+            extent = shape[axis];
         else if (shape[axis] != 1 && shape[axis] != extent)
             refuse(ErrorKind::shape, "array values do not broadcast");
     }
@@ -57,7 +61,10 @@ void broadcast_into(Extents& result, const Extents& shape) {
 class Interpreter {
   public:
     Interpreter(const ir::Kernel& kernel, std::span<const Argument> arguments)
-        : k_(kernel), arguments_(arguments), values_(kernel.nodes.size()), arrays_(kernel.nodes.size()) {
+        : k_(kernel),
+          arguments_(arguments),
+          values_(kernel.nodes.size()),
+          arrays_(kernel.nodes.size()) {
         check_arguments();
         for (const ir::Slot& slot : k_.slots)
             slots_.emplace_back(slot.length, Scalar::of(false).cast(slot.dtype));
@@ -73,12 +80,14 @@ class Interpreter {
     enum class Flow : std::uint8_t { normal, break_, continue_, return_ };
 
     void check_arguments() const {
-        if (arguments_.size() != k_.params.size()) refuse(ErrorKind::usage, "wrong number of arguments");
+        if (arguments_.size() != k_.params.size())
+            refuse(ErrorKind::usage, "wrong number of arguments");
         for (std::size_t i = 0; i < k_.params.size(); ++i) {
             const ir::Param& p = k_.params[i];
             const Argument& a = arguments_[i];
-            if (p.access == ir::Access::value ? a.scalar.dtype != p.dtype
-                                              : a.buffer.shape.size() != p.rank || a.buffer.strides.size() != p.rank)
+            if (p.access == ir::Access::value
+                    ? a.scalar.dtype != p.dtype
+                    : a.buffer.shape.size() != p.rank || a.buffer.strides.size() != p.rank)
                 refuse(ErrorKind::usage, "argument does not fit parameter " + p.name);
         }
     }
@@ -93,7 +102,8 @@ class Interpreter {
             do run_block(stage.body);
             while (advance(index_, extents));
         }
-        for (std::size_t i = 0; i < totals_.size(); ++i) slots_[stage.reductions[i].target][0] = totals_[i];
+        for (std::size_t i = 0; i < totals_.size(); ++i)
+            slots_[stage.reductions[i].target][0] = totals_[i];
     }
 
     // --- values ---
@@ -101,11 +111,11 @@ class Interpreter {
     Scalar value(Id id) const {
         const Node& n = k_.node(id);
         switch (n.kind) {
-        case NodeKind::constant: return k_.constant(id);
-        case NodeKind::param: return arguments_[n.aux].scalar;
-        case NodeKind::extent: return Scalar::of(arguments_[n.aux].buffer.shape[n.aux2]);
-        case NodeKind::index: return Scalar::of(index_[n.aux]);
-        default: return values_[id];
+            case NodeKind::constant: return k_.constant(id);
+            case NodeKind::param: return arguments_[n.aux].scalar;
+            case NodeKind::extent: return Scalar::of(arguments_[n.aux].buffer.shape[n.aux2]);
+            case NodeKind::index: return Scalar::of(index_[n.aux]);
+            default: return values_[id];
         }
     }
     std::int64_t integer(Id id) const { return value(id).get<std::int64_t>(); }
@@ -161,42 +171,47 @@ class Interpreter {
     Flow run_node(Id id, const Node& n) {
         const auto x = k_.operands_of(n);
         switch (n.kind) {
-        case NodeKind::constant:
-        case NodeKind::param:
-        case NodeKind::extent:
-        case NodeKind::index: break;
-        case NodeKind::op:
-        case NodeKind::cast: compute(id, n, x); break;
-        case NodeKind::load: values_[id] = load(n.aux, subscripts(x)); break;
-        case NodeKind::read: values_[id] = slot_element(n, x); break;
-        case NodeKind::store: store(n.aux, subscripts(x.first(x.size() - 1)), value(x.back())); break;
-        case NodeKind::write: slot_element(n, x.first(x.size() - 1)) = value(x.back()); break;
-        case NodeKind::atomic: {
-            const Extents at = subscripts(x.first(x.size() - 1));
-            values_[id] = load(n.aux, at);
-            store(n.aux, at, ir::combine(static_cast<ir::Reduction>(n.aux2), values_[id], value(x.back())));
-            break;
-        }
-        case NodeKind::contribute: {
-            const ir::Reduction r = k_.stages[stage_].reductions[n.aux].reduction;
-            totals_[n.aux] = ir::combine(r, totals_[n.aux], value(x[0]));
-            break;
-        }
-        case NodeKind::check:
-            if (!truth(x[0]) && !fault_)
-                fault_ = Fault{static_cast<ir::Check>(n.aux), stage_, index_, k_.location(n.loc)};
-            break;
-        case NodeKind::branch:
-            if (truth(x[0])) return run_block(n.aux);
-            return n.aux2 == ir::none ? Flow::normal : run_block(n.aux2);
-        case NodeKind::loop: return run_loop(id, n, x);
-        case NodeKind::loop_while: return run_while(n, x);
-        case NodeKind::break_: return Flow::break_;
-        case NodeKind::continue_: return Flow::continue_;
-        case NodeKind::return_: return Flow::return_;
-        case NodeKind::whole: whole(id, n); break;
-        case NodeKind::fold: fold(id, n, x[0]); break;
-        case NodeKind::assign: assign(n, x[0]); break;
+            case NodeKind::constant:
+            case NodeKind::param:
+            case NodeKind::extent:
+            case NodeKind::index: break;
+            case NodeKind::op:
+            case NodeKind::cast: compute(id, n, x); break;
+            case NodeKind::load: values_[id] = load(n.aux, subscripts(x)); break;
+            case NodeKind::read: values_[id] = slot_element(n, x); break;
+            case NodeKind::store:
+                store(n.aux, subscripts(x.first(x.size() - 1)), value(x.back()));
+                break;
+            case NodeKind::write: slot_element(n, x.first(x.size() - 1)) = value(x.back()); break;
+            case NodeKind::atomic: {
+                const Extents at = subscripts(x.first(x.size() - 1));
+                values_[id] = load(n.aux, at);
+                store(
+                    n.aux, at,
+                    ir::combine(static_cast<ir::Reduction>(n.aux2), values_[id], value(x.back())));
+                break;
+            }
+            case NodeKind::contribute: {
+                const ir::Reduction r = k_.stages[stage_].reductions[n.aux].reduction;
+                totals_[n.aux] = ir::combine(r, totals_[n.aux], value(x[0]));
+                break;
+            }
+            case NodeKind::check:
+                if (!truth(x[0]) && !fault_)
+                    fault_ =
+                        Fault{static_cast<ir::Check>(n.aux), stage_, index_, k_.location(n.loc)};
+                break;
+            case NodeKind::branch:
+                if (truth(x[0])) return run_block(n.aux);
+                return n.aux2 == ir::none ? Flow::normal : run_block(n.aux2);
+            case NodeKind::loop: return run_loop(id, n, x);
+            case NodeKind::loop_while: return run_while(n, x);
+            case NodeKind::break_: return Flow::break_;
+            case NodeKind::continue_: return Flow::continue_;
+            case NodeKind::return_: return Flow::return_;
+            case NodeKind::whole: whole(id, n); break;
+            case NodeKind::fold: fold(id, n, x[0]); break;
+            case NodeKind::assign: assign(n, x[0]); break;
         }
         return Flow::normal;
     }
@@ -282,13 +297,18 @@ class Interpreter {
         for (const Scalar& element : source.elements) {
             std::size_t at = 0;
             for (std::size_t axis = 0; axis < index.size(); ++axis)
-                if (!reduced(axis)) at = at * static_cast<std::size_t>(source.shape[axis]) + static_cast<std::size_t>(index[axis]);
-            result.elements[at] = started[at] ? ir::combine(reduction, result.elements[at], element) : element;
+                if (!reduced(axis))
+                    at = at * static_cast<std::size_t>(source.shape[axis]) +
+                         static_cast<std::size_t>(index[axis]);
+            result.elements[at] =
+                started[at] ? ir::combine(reduction, result.elements[at], element) : element;
             started[at] = true;
             advance(index, source.shape);
         }
-        if (n.rank == 0) values_[id] = result.elements[0];
-        else arrays_[id] = std::move(result);
+        if (n.rank == 0)
+            values_[id] = result.elements[0];
+        else
+            arrays_[id] = std::move(result);
     }
 
     void assign(const Node& n, Id operand) {
@@ -296,7 +316,8 @@ class Interpreter {
         const Extents& shape = arguments_[n.aux].buffer.shape;
         Extents common = shape;
         broadcast_into(common, source.shape);
-        if (common != shape) refuse(ErrorKind::shape, "value does not broadcast to " + k_.params[n.aux].name);
+        if (common != shape)
+            refuse(ErrorKind::shape, "value does not broadcast to " + k_.params[n.aux].name);
         if (count_of(shape) == 0) return;
         Extents index(shape.size(), 0);
         do store(n.aux, index, source.at(index));
@@ -305,11 +326,11 @@ class Interpreter {
 
     const ir::Kernel& k_;
     std::span<const Argument> arguments_;
-    std::vector<Scalar> values_;       // per node
-    std::vector<ArrayValue> arrays_;   // per node of rank > 0
+    std::vector<Scalar> values_;      // per node
+    std::vector<ArrayValue> arrays_;  // per node of rank > 0
     std::vector<std::vector<Scalar>> slots_;
-    std::vector<Scalar> totals_;       // of the stage's reductions
-    Extents index_;                    // of the stage
+    std::vector<Scalar> totals_;  // of the stage's reductions
+    Extents index_;               // of the stage
     std::size_t stage_ = 0;
     std::optional<Fault> fault_;
 };

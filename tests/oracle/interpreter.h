@@ -21,7 +21,8 @@ struct Argument {
     Scalar scalar;
 
     static Argument value(const Scalar& scalar) { return {{}, scalar}; }
-    static Argument array(void* data, std::vector<std::int64_t> shape, std::vector<std::int64_t> strides) {
+    static Argument array(void* data, std::vector<std::int64_t> shape,
+                          std::vector<std::int64_t> strides) {
         return {{static_cast<std::byte*>(data), std::move(shape), std::move(strides)}, {}};
     }
     /// A C-contiguous array of elements of `dtype`.

@@ -5,15 +5,15 @@
 namespace kiln::oracle {
 
 struct RandomOptions {
-    int statements = 16;     ///< roughly, of the outermost block
-    bool inexact = true;     ///< elementary functions and others that are not the same bit for bit
-    bool complex = true;     ///< c64 and c128
-    bool half = true;        ///< f16 and bf16
+    int statements = 16;  ///< roughly, of the outermost block
+    bool inexact = true;  ///< elementary functions and others that are not the same bit for bit
+    bool complex = true;  ///< c64 and c128
+    bool half = true;     ///< f16 and bf16
     bool branches = true;
-    bool loops = true;       ///< bounded `for` and `while` with slots, break, continue
-    bool returns = true;     ///< early ends of an iteration
-    bool weak = true;        ///< weak parameters and constants
-    bool checks = false;     ///< checks of divisors
+    bool loops = true;    ///< bounded `for` and `while` with slots, break, continue
+    bool returns = true;  ///< early ends of an iteration
+    bool weak = true;     ///< weak parameters and constants
+    bool checks = false;  ///< checks of divisors
 };
 
 /// A kernel in element-wise form: one parallel stage over extent(last parameter, 0), which is an
