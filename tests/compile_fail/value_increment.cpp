@@ -1,0 +1,13 @@
+// A Value cannot be incremented.
+// expect: kiln: a Value is immutable; use Var for a variable that changes
+#include <kiln/dsl.h>
+
+using namespace kiln;
+
+Value kernel(Value x, Value y) {
+    Value z = x + y;
+#ifdef KILN_FAIL
+    ++z;
+#endif
+    return z;
+}
