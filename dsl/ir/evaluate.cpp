@@ -55,7 +55,11 @@ template <class To, class From> To narrow(From value) {
                 return scalar::pow(a, b);                                          \
             } else {                                                               \
                 using W = typename Wider<T>::type;                                 \
-                return narrow<T>(Fold_##id::of(widen<W>(a), widen<W>(b)));         \
+                const W x = widen<W>(a), y = widen<W>(b);                          \
+                if constexpr (scalar::Complex<T> && Rule::rule == Rule::power)     \
+                    return narrow<T>(scalar::pow(x, y));                           \
+                else                                                               \
+                    return narrow<T>(Fold_##id::of(x, y));                         \
             }                                                                      \
         }                                                                          \
     };

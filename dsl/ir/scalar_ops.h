@@ -321,7 +321,8 @@ template <class T> bool signbit(T a) {
         return std::is_signed_v<T> && a < T(0);
 }
 
-// --- the smaller and the larger; zeros are ordered -0 < +0 in all four ---
+// --- the smaller and the larger; zeros are ordered -0 < +0, which kernels promise for minimum and
+//     maximum only ---
 
 template <class T> T minimum(T a, T b) {
     static_assert(Ordered<T>);
@@ -456,6 +457,20 @@ template <Integer T> T pow(T a, T b) {
         a = scalar::mul(a, a);
     }
     return result;
+}
+
+/// a ** b with NumPy's corners: to the power 0 all is 1, to the power 1 itself, and 0 to a positive
+/// real power is 0, to any other NaN.
+template <Complex T>
+T pow(T a, T b) {
+    using R = typename T::value_type;
+    if (b == T(0)) return T(1);
+    if (b == T(1)) return a;
+    if (a == T(0)) {
+        const R part = b.real() > 0 && b.imag() == 0 ? R(0) : std::numeric_limits<R>::quiet_NaN();
+        return T(part, part);
+    }
+    return std::pow(a, b);
 }
 
 }  // namespace kiln::ir::scalar

@@ -387,6 +387,20 @@ TEST_CASE("evaluate: complex elementary functions", "[dsl][evaluate]") {
     CHECK(evaluate(Op::sqrt, DType::c128, root)->get<std::complex<double>>() == i);
 }
 
+TEST_CASE("evaluate: complex powers at the corners", "[dsl][evaluate]") {
+    using C = std::complex<float>;
+    const auto pow = [](C a, C b) {
+        const Scalar operands[] = {Scalar::of(a), Scalar::of(b)};
+        return evaluate(Op::pow, DType::c64, operands)->get<C>();
+    };
+    CHECK(pow(C(0, 0), C(0, 0)) == C(1, 0));
+    CHECK(pow(C(INFINITY, 1), C(0, 0)) == C(1, 0));
+    CHECK(pow(C(3, 4), C(1, 0)) == C(3, 4));
+    CHECK(pow(C(0, 0), C(2.5F, 0)) == C(0, 0));
+    CHECK(std::isnan(pow(C(0, 0), C(-1, 0)).real()));
+    CHECK(std::isnan(pow(C(0, 0), C(1, 1)).imag()));
+}
+
 TEST_CASE("evaluate: f32 functions are correctly rounded", "[dsl][evaluate]") {
     for (int n = -400; n < 400; ++n) {
         const float x = static_cast<float>(n) * 0.037F;

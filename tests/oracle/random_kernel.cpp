@@ -155,6 +155,12 @@ class Generator {
                         {b_.apply(Op::isnan, {x}), b_.constant(Scalar::of(0.0, true)), x});
     }
 
+    /// +0 where x is -0: fmin and fmax may give either of the two.
+    Id positive_zero(Id x) {
+        return is_real(b_.dtype(x)) ? b_.apply(Op::add, {x, b_.constant(Scalar::of(0.0, true))})
+                                    : x;
+    }
+
     /// Whether the operation is exact on these operands, or inexact ones are wanted.
     bool wanted(Op op, std::span<const Id> operands) const {
         if (options_.inexact) return true;
@@ -173,6 +179,8 @@ class Generator {
             try {
                 if (op == Op::signbit) operands[0] = number_only(operands[0]);
                 if (op == Op::copysign) operands[1] = number_only(operands[1]);
+                if (op == Op::fmin || op == Op::fmax)
+                    for (Id& x : operands) x = positive_zero(x);
                 if (op == Op::pow && !is_real(b_.dtype(operands[1])) &&
                     !is_complex(b_.dtype(operands[1])))
                     operands[1] = b_.apply(Op::bit_and, {b_.cast(operands[1], DType::u8),

@@ -18,8 +18,9 @@ struct RandomOptions {
 
 /// A kernel in element-wise form: one parallel stage over extent(last parameter, 0), which is an
 /// output; arrays of rank 1, subscripted by index(0) only. Equal seeds and options give equal
-/// kernels on every machine. Sign bits of NaN never decide a value, and no integer is raised to a
-/// negative power, so that without `inexact` the result is determined up to the bits of NaN.
+/// kernels on every machine. Sign bits of NaN, and of zeros in fmin and fmax, never decide a value,
+/// and no integer is raised to a negative power, so that without `inexact` the result is determined
+/// up to the bits of NaN.
 ir::Kernel random_kernel(std::uint64_t seed, const RandomOptions& options = {});
 
 /// Arrays of `count` elements for a kernel's parameters, of the layouts that they promise: small
