@@ -97,5 +97,5 @@ TEST_CASE("a backend that is not installed names what was tried", "[jit][backend
         CHECK(error.hint() == "libkiln_cuda.so belongs beside libkiln, or on the loader's path");
     }
     CHECK(&jit::backend(jit::BackendId::cpu) == &jit::backend(jit::BackendId::cpu));
-    CHECK(jit::backend(jit::BackendId::cpu).target_id().find("x86-64") == 0);
+    CHECK(jit::backend(jit::BackendId::cpu).target_id().find("llvm-19") != std::string::npos);
 }
