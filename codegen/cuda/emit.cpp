@@ -26,8 +26,8 @@ constexpr std::string_view reserved[] = {
     "this", "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union",
     "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
     // of CUDA, and of the emitted text itself
-    "blockIdx", "blockDim", "gridDim", "threadIdx", "warpSize", "n", "i", "fault", "next",
-    "iterations_apart"};
+    "blockIdx", "blockDim", "gridDim", "threadIdx", "warpSize", "atomicMin", "fabs", "n", "i",
+    "fault", "next", "step"};
 
 std::string identifier(std::string_view name) {
     std::string result;
@@ -49,6 +49,8 @@ class Emitter {
   public:
     explicit Emitter(const Kernel& kernel) : kernel_(kernel), names_(kernel.nodes.size()) {
         for (const std::string_view word : reserved) used_.emplace(word);
+        // A parameter named like a function would hide it.
+        for (const OpInfo& row : op_table) used_.emplace(row.name);
     }
 
     std::string run() {
@@ -58,10 +60,10 @@ class Emitter {
         line("{{");
         ++indent_;
         preload_uniforms();
-        line("const long long iterations_apart = (long long)gridDim.x * blockDim.x;");
+        line("const long long step = (long long)gridDim.x * blockDim.x;");
         line(
             "for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += "
-            "iterations_apart) {{");
+            "step) {{");
         ++indent_;
         // A jump to `next` leaves the scope of all values that it skips.
         const bool jumps = has_inner_return(stage.body, false);
@@ -104,6 +106,7 @@ class Emitter {
     std::string unique(std::string name) {
         if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) != 0)
             name = "p" + name;
+        if (name.starts_with("kiln_")) name += '_';
         while (!used_.insert(name).second) name += '_';
         return name;
     }
@@ -315,9 +318,7 @@ class Emitter {
         const std::string subscript = operand(id, 0);
         switch (param.layout) {
             case Layout::unit: return fmt::format("{}[{}]", name, subscript);
-            case Layout::uniform:
-                return n.kind == NodeKind::load && !uniforms_[n.aux].empty() ? uniforms_[n.aux]
-                                                                             : name + "[0]";
+            case Layout::uniform: return name + "[0]";
             case Layout::strided: break;
         }
         const std::string_view constant = param.access == Access::in ? "const " : "";
@@ -352,7 +353,9 @@ class Emitter {
             case NodeKind::index: return;
             case NodeKind::op: return define(id, operation(id));
             case NodeKind::cast: return define(id, conversion(id));
-            case NodeKind::load: return define(id, element(id));
+            case NodeKind::load:
+                names_[id] = uniforms_[n.aux];
+                return names_[id].empty() ? define(id, element(id)) : void();
             case NodeKind::read: return define(id, slot(id, n.operand_count == 1));
             case NodeKind::store: return line("{} = {};", element(id), operand(id, 1));
             case NodeKind::write:

@@ -65,7 +65,10 @@ Complex choose(Truth c, const Complex& a, const Complex& b) {
 Complex operator+(const Complex& a, const Complex& b) { return {a.re + b.re, a.im + b.im}; }
 Complex operator-(const Complex& a, const Complex& b) { return {a.re - b.re, a.im - b.im}; }
 Complex operator*(const Complex& a, const Complex& b) {
-    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+    // Named, so that the nodes are made in the same order by every compiler.
+    const Real re_re = a.re * b.re, im_im = a.im * b.im;
+    const Real re_im = a.re * b.im, im_re = a.im * b.re;
+    return {re_re - im_im, re_im + im_re};
 }
 
 /// Smith's algorithm: scaled by the larger part of the divisor.

@@ -1,0 +1,90 @@
+#include "tests/catch.h"
+#include "tests/codegen/kernels.h"
+
+using namespace kiln;
+
+namespace {
+
+std::string cse(const std::string& text) {
+    return ir::print(test::run(codegen::run_dce, test::run(codegen::run_cse, test::kernel(text))));
+}
+std::string map(const std::string& body) {
+    return "kernel k(a: in i32[1], o: inout i32[1]) {\n  slot s: i32\n  stage [extent(a, 0)] {\n" +
+           body + "  }\n}\n";
+}
+
+}  // namespace
+
+TEST_CASE("cse: equal loads are one, unless something is stored between them", "[codegen][cse]") {
+    const std::string params = "a: in i32[1], o: inout i32[1]";
+    CHECK(cse(test::map_text(
+              params,
+              "    %0 = load i32 a[i0]\n    %1 = load i32 a[i0]\n    %2 = add i32 %0, %1\n"
+              "    store o[i0], %2\n")) ==
+          test::map_text(
+              params, "    %0 = load i32 a[i0]\n    %1 = add i32 %0, %0\n    store o[i0], %1\n"));
+    // o may be the same memory as a.
+    const std::string stored =
+        test::map_text(params,
+                       "    %0 = load i32 a[i0]\n    store o[i0], %0\n    %1 = load i32 a[i0]\n"
+                       "    %2 = add i32 %0, %1\n    store o[i0], %2\n");
+    CHECK(cse(stored) == stored);
+}
+
+TEST_CASE("cse: comparisons and commutative operations have one form", "[codegen][cse]") {
+    const std::string params = "a: in i32[1], o: inout i32[1]";
+    CHECK(cse(test::map_text(
+              params,
+              "    %0 = load i32 a[i0]\n    %1 = load i32 o[i0]\n    %2 = gt bool %1, %0\n"
+              "    %3 = lt bool %0, %1\n    %4 = logical_and bool %2, %3\n"
+              "    %5 = add i32 %0, %1\n    %6 = add i32 %1, %0\n    %7 = mul i32 %5, %6\n"
+              "    %8 = select i32 %4, %7, %0\n    store o[i0], %8\n")) ==
+          test::map_text(
+              params,
+              "    %0 = load i32 a[i0]\n    %1 = load i32 o[i0]\n    %2 = lt bool %0, %1\n"
+              "    %3 = logical_and bool %2, %2\n    %4 = add i32 %0, %1\n"
+              "    %5 = mul i32 %4, %4\n    %6 = select i32 %3, %5, %0\n    store o[i0], %6\n"));
+    // Constants stay to the right; a - b is not b - a.
+    const std::string kept = test::map_text(
+        params,
+        "    %0 = load i32 a[i0]\n    %1 = load i32 o[i0]\n    %2 = gt bool %0, i32(3)\n"
+        "    %3 = sub i32 %1, %0\n    %4 = sub i32 %0, %1\n    %5 = select i32 %2, %3, %4\n"
+        "    store o[i0], %5\n");
+    CHECK(cse(kept) == kept);
+}
+
+TEST_CASE("cse: a read gives what was written", "[codegen][cse]") {
+    CHECK(cse(map("    %0 = load i32 a[i0]\n    write s, %0\n    %1 = read i32 s\n    store o[i0], "
+                  "%1\n")) ==
+          "kernel k(a: in i32[1], o: inout i32[1]) {\n  stage [extent(a, 0)] {\n    %0 = load i32 "
+          "a[i0]\n"
+          "    store o[i0], %0\n  }\n}\n");
+}
+
+TEST_CASE("cse: a read after a branch or loop that may write is kept", "[codegen][cse]") {
+    const std::string branch =
+        map("    %0 = load i32 a[i0]\n    write s, %0\n    %1 = lt bool %0, i32(0)\n    if %1 {\n"
+            "      write s, i32(0)\n    }\n    %2 = read i32 s\n    store o[i0], %2\n");
+    CHECK(cse(branch) == branch);
+    const std::string loop = map(
+        "    write s, i32(0)\n    for %0 = i64(0) to i64(4) step i64(1) {\n      %1 = read i32 s\n"
+        "      %2 = add i32 %1, i32(3)\n      write s, %2\n    }\n    %3 = read i32 s\n"
+        "    store o[i0], %3\n");
+    CHECK(cse(loop) == loop);
+    const std::string condition =
+        map("    write s, i32(0)\n    while {\n      %0 = read i32 s\n      %1 = lt bool %0, "
+            "i32(9)\n    } %1 {\n"
+            "      %2 = read i32 s\n      %3 = add i32 %2, i32(3)\n      write s, %3\n    }\n"
+            "    %4 = read i32 s\n    store o[i0], %4\n");
+    CHECK(cse(condition) == condition);
+}
+
+TEST_CASE("cse: a value of one branch does not serve the other or what follows", "[codegen][cse]") {
+    const std::string text =
+        map("    %0 = lt bool i0, i64(3)\n    if %0 {\n      %1 = load i32 a[i0]\n      write s, "
+            "%1\n    } else {\n"
+            "      %2 = load i32 a[i0]\n      %3 = neg i32 %2\n      write s, %3\n    }\n"
+            "    %4 = load i32 a[i0]\n    %5 = read i32 s\n    %6 = add i32 %4, %5\n    store "
+            "o[i0], %6\n");
+    CHECK(cse(text) == text);
+}

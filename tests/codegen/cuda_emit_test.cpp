@@ -1,0 +1,303 @@
+// CUDA text: golden files for its form; for its meaning, the text compiled for the host, where a
+// grid of one thread runs it, against the interpreter.
+#include "codegen/cuda/emit.h"
+#include "tests/catch.h"
+#include "tests/codegen/kernels.h"
+#include "tests/oracle/random_kernel.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+using namespace kiln;
+
+namespace {
+
+std::string golden(const std::string& name) {
+    std::ifstream in(KILN_TESTS_DIR "/golden/cuda/" + name);
+    if (!in.good()) return "no file " + name;
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+std::string emitted(const std::string& text) {
+    return codegen::emit_cuda(test::all_passes(test::kernel(text)));
+}
+
+// --- the host as a device of one thread ---
+
+constexpr const char* host_shim = R"(#include <math.h>
+#define __device__
+#define __global__
+struct kiln_dim { unsigned int x; };
+static const kiln_dim blockIdx{0}, threadIdx{0}, blockDim{1}, gridDim{1};
+inline void atomicMin(unsigned long long* at, unsigned long long value) { if (value < *at) *at = value; }
+inline float exp10(float x) { return ::exp10f(x); }
+)";
+
+/// Kernels as one shared library built by the host's compiler.
+class HostLibrary {
+  public:
+    void add(const ir::Kernel& kernel) {
+        const std::string space = fmt::format("n{}", count_++);
+        source_ += fmt::format("namespace {} {{\n{}}}\n", space, codegen::emit_cuda(kernel));
+        std::string arguments = "n";
+        std::size_t at = 0;
+        for (const ir::Param& p : kernel.params) {
+            const std::string_view type = info(p.dtype).cuda;
+            const std::string qualified =
+                (type.starts_with("kiln_") ? space + "::" : "") + std::string(type);
+            if (p.access == ir::Access::value) {
+                arguments += fmt::format(", *({}*)p[{}]", qualified, at++);
+                continue;
+            }
+            arguments += fmt::format(", ({}*)p[{}]", qualified, at++);
+            if (p.layout == ir::Layout::strided)
+                arguments += fmt::format(", *(long long*)p[{}]", at++);
+        }
+        if (!codegen::cuda_check_sites(kernel).empty()) arguments += ", fault";
+        source_ += fmt::format(
+            "extern \"C\" void call_{}(long long n, void** p, unsigned long long* fault) {{ "
+            "(void)fault; {}::{}({}); }}\n",
+            space, space, codegen::cuda_entry_name(kernel), arguments);
+    }
+
+    /// False, with a warning, where there is no compiler.
+    bool build() {
+        folder_ = std::filesystem::temp_directory_path() /
+                  fmt::format("kiln-cuda-{}-{}", getpid(), serial++);
+        std::filesystem::create_directories(folder_);
+        std::ofstream(folder_ / "k.cpp") << host_shim << source_;
+        const std::string base =
+            "cd '" + folder_.string() + "' && c++ -std=c++17 -O1 -ffp-contract=off -w ";
+        if (std::system("c++ --version > /dev/null 2>&1") != 0) {
+            WARN("skipped: no c++ here to compile CUDA text for the host");
+            return false;
+        }
+        REQUIRE(std::system((base + "-fPIC -shared k.cpp -o k.so").c_str()) == 0);
+        handle_ = dlopen((folder_ / "k.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+        REQUIRE(handle_ != nullptr);
+        return true;
+    }
+
+    /// Runs kernel number `index`; gives the fault word.
+    unsigned long long run(unsigned index, const ir::Kernel& kernel,
+                           std::span<const oracle::Argument> arguments) {
+        std::vector<void*> pointers;
+        std::vector<long long> strides(arguments.size());
+        std::vector<Scalar> scalars(arguments.size());
+        long long n = 0;
+        for (std::size_t i = 0; i < arguments.size(); ++i) {
+            const ir::Param& p = kernel.params[i];
+            if (p.access == ir::Access::value) {
+                scalars[i] = arguments[i].scalar;
+                pointers.push_back(scalars[i].bytes.data());
+                continue;
+            }
+            pointers.push_back(arguments[i].buffer.data);
+            strides[i] = arguments[i].buffer.strides[0];
+            if (p.layout == ir::Layout::strided) pointers.push_back(&strides[i]);
+            n = std::max<long long>(n, arguments[i].buffer.shape[0]);
+        }
+        using Call = void (*)(long long, void**, unsigned long long*);
+        const auto call =
+            reinterpret_cast<Call>(dlsym(handle_, fmt::format("call_n{}", index).c_str()));
+        REQUIRE(call != nullptr);
+        unsigned long long fault = ~0ULL;
+        call(n, pointers.data(), &fault);
+        return fault;
+    }
+
+    HostLibrary() = default;
+    HostLibrary(const HostLibrary&) = delete;
+    HostLibrary& operator=(const HostLibrary&) = delete;
+    ~HostLibrary() {
+        if (handle_ != nullptr) dlclose(handle_);
+        std::error_code ignored;  // a left-over folder in the temporary folder does no harm
+        if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+    }
+
+  private:
+    static inline unsigned serial = 0;
+    std::string source_;
+    unsigned count_ = 0;
+    std::filesystem::path folder_;
+    void* handle_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("CUDA text reads like the user's loop", "[codegen][cuda]") {
+    ir::Builder b("saxpy");
+    const auto a = b.add_param({"a", DType::f32, 1, ir::Access::in, ir::Layout::uniform, false});
+    const auto x = b.add_param({"x", DType::f32, 1, ir::Access::in, ir::Layout::unit, false});
+    const auto y = b.add_param({"y", DType::f32, 1, ir::Access::in, ir::Layout::strided, false});
+    const auto z = b.add_param({"z", DType::f32, 1, ir::Access::out, ir::Layout::unit, false});
+    const ir::Id extents[] = {b.extent(z, 0)}, i = b.index(0);
+    b.set_location(Location("/home/user/saxpy.cpp", 12));
+    b.begin_stage(extents, true);
+    const ir::Id product = b.apply(ir::Op::mul, {b.load(a, {i}), b.load(x, {i})});
+    b.set_location(Location("/home/user/saxpy.cpp", 13));
+    b.store(z, {i}, b.apply(ir::Op::add, {product, b.load(y, {i})}));
+    b.end();
+    CHECK(codegen::emit_cuda(test::all_passes(b.finish())) == golden("saxpy.cu"));
+}
+
+TEST_CASE("CUDA text of control flow, slots and checks", "[codegen][cuda]") {
+    CHECK(emitted(
+              "kernel steps(x: in f64[1] unit, o: out i32[1]) {\n  slot count: i32\n  slot value: "
+              "f64\n"
+              "  stage [extent(o, 0)] {\n    %0 = load f64 x[i0]\n    %1 = lt bool %0, f64(0)\n    "
+              "if %1 {\n"
+              "      store o[i0], i32(-1)\n      return\n    }\n    write count, i32(0)\n    write "
+              "value, %0\n"
+              "    while {\n      %2 = read f64 value\n      %3 = gt bool %2, f64(1)\n    } %3 {\n"
+              "      %4 = read f64 value\n      %5 = mul f64 %4, f64(0.5)\n      write value, %5\n"
+              "      %6 = read i32 count\n      %7 = add i32 %6, i32(1)\n      write count, %7\n"
+              "      %8 = ge bool %7, i32(1000)\n      if %8 {\n        return\n      }\n    }\n"
+              "    for %9 = i64(0) to i64(3) step i64(1) {\n      %10 = read i32 count\n"
+              "      %11 = cast i32 %9\n      %12 = eq bool %11, i32(2)\n      if %12 {\n        "
+              "break\n"
+              "      } else {\n        %13 = ne bool %11, i32(0)\n        check division_by_zero, "
+              "%13\n"
+              "        %14 = div i32 %10, %11\n        write count, %14\n      }\n    }\n"
+              "    %15 = read i32 count\n    store o[i0], %15\n  }\n}\n") ==
+          golden("control_flow.cu"));
+}
+
+TEST_CASE("CUDA text of 16-bit floats, complex numbers and awkward names", "[codegen][cuda]") {
+    CHECK(emitted("kernel \"two words\"(p0 \"int\": in f16[1] unit, z: in c64[1] unit, n: out "
+                  "f16[1] unit, "
+                  "w: out c64[1] unit) {\n  stage [extent(n, 0)] {\n    %0 = load f16 p0[i0]\n"
+                  "    %1 = mul f16 %0, f16(2)\n    store n[i0], %1\n    %2 = load c64 z[i0]\n"
+                  "    %3 = mul c64 %2, %2\n    store w[i0], %3\n  }\n}\n") == golden("types.cu"));
+}
+
+TEST_CASE("CUDA: parameters never hide functions or words of C++", "[codegen][cuda]") {
+    const std::string text = emitted(
+        "kernel k(sin: in f32[1] unit, kiln_div: in f32[1] unit, v0: in f32[1] unit, while_: out "
+        "f32[1] "
+        "unit) {\n  stage [extent(v0, 0)] {\n    %0 = load f32 sin[i0]\n    %1 = load f32 "
+        "kiln_div[i0]\n    %2 = load f32 v0[i0]\n    %3 = sin f32 %0\n    %4 = div f32 %1, %2\n    "
+        "%5 = "
+        "add f32 %3, %4\n    store while_[i0], %5\n  }\n}\n");
+    const std::string body = text.substr(text.find("extern"));
+    CHECK(body ==
+          "extern \"C\" __global__ void kiln_k(long long n, const float* sin_, const float* "
+          "kiln_div_,\n"
+          "                                  const float* v0, float* while_)\n"
+          "{\n"
+          "    const long long step = (long long)gridDim.x * blockDim.x;\n"
+          "    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += "
+          "step) {\n"
+          "        const float v0_ = sin_[i];\n"
+          "        const float v1 = kiln_div_[i];\n"
+          "        const float v2 = v0[i];\n"
+          "        const float v3 = sin(v0_);\n"
+          "        const float v4 = kiln_div(v1, v2);\n"
+          "        const float v5 = v3 + v4;\n"
+          "        while_[i] = v5;\n"
+          "    }\n"
+          "}\n");
+}
+
+TEST_CASE("CUDA: what is not element-wise is refused with the user's line", "[codegen][cuda]") {
+    ir::Builder b("k");
+    const auto o = b.add_param({"o", DType::f32, 2, ir::Access::out, ir::Layout::unit, false});
+    const ir::Id extents[] = {b.extent(o, 0)};
+    b.set_location(Location("user.cpp", 4));
+    b.begin_stage(extents, false);
+    b.end();
+    CHECK_THROWS_WITH(codegen::emit_cuda(b.finish()),
+                      "user.cpp:4: error: the CUDA backend does not compile arrays of rank 2 "
+                      "(it takes element-wise kernels of one dimension)");
+}
+
+TEST_CASE("CUDA text computes what the interpreter computes", "[codegen][cuda][random]") {
+    std::vector<ir::Kernel> before, after;
+    HostLibrary library;
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+        oracle::RandomOptions options;
+        options.inexact = false;
+        options.checks = seed % 2 == 0;
+        before.push_back(oracle::random_kernel(seed, options));
+        after.push_back(test::all_passes(before.back()));
+        library.add(after.back());
+    }
+    if (!library.build()) return;
+    for (unsigned k = 0; k < before.size(); ++k) {
+        const oracle::RandomArguments arguments(before[k], k, 33);
+        oracle::RandomArguments expected = arguments, got = arguments;
+        const auto fault = oracle::interpret(before[k], expected.arguments());
+        const unsigned long long word = library.run(k, after[k], got.arguments());
+        INFO("seed " << k << "\n" << ir::print(before[k]) << codegen::emit_cuda(after[k]));
+        CHECK(expected.difference(got) == "");
+        REQUIRE(fault.has_value() == (word != ~0ULL));
+        if (!fault) continue;
+        CHECK(static_cast<std::int64_t>(word >> 16) == fault->iteration[0]);
+        CHECK((codegen::cuda_check_sites(after[k])[word & 0xffff] & 0xff) ==
+              static_cast<int>(fault->check));
+    }
+}
+
+TEST_CASE("CUDA spellings of all of ops.def compute what the interpreter computes",
+          "[codegen][cuda]") {
+    std::vector<ir::Kernel> before, after;
+    HostLibrary library;
+    for (std::size_t i = 0; i < dtype_count; ++i) {
+        const auto t = static_cast<DType>(i);
+        before.push_back(
+            test::every_operation(t, i % 2 == 0 ? ir::Layout::unit : ir::Layout::strided));
+        after.push_back(test::all_passes(before.back()));
+        library.add(after.back());
+    }
+    if (!library.build()) return;
+    for (unsigned k = 0; k < before.size(); ++k) {
+        const auto t = static_cast<DType>(k);
+        if (is_complex(t)) continue;  // its formulas are compared in lower_complex_test
+        INFO(name(t));
+        const oracle::RandomArguments arguments(before[k], k, 500);
+        oracle::RandomArguments expected = arguments, got = arguments;
+        oracle::interpret(before[k], expected.arguments());
+        library.run(k, after[k], got.arguments());
+        // Exact operations are compared to the bit through random kernels above; here the host's
+        // libm stands in for CUDA's functions: glibc documents at most 9 ULP (tgamma).
+        CHECK(expected.difference(got, 9) == "");
+    }
+}
+
+TEST_CASE("CUDA's integer operations agree on all pairs of i8", "[codegen][cuda]") {
+    const ir::Kernel before = test::every_operation(DType::i8), after = test::all_passes(before);
+    HostLibrary library;
+    library.add(after);
+    if (!library.build()) return;
+    constexpr std::int64_t count = 65536;
+    std::vector<std::vector<std::byte>> storage[2];
+    std::vector<oracle::Argument> arguments[2];
+    for (int side = 0; side < 2; ++side) {
+        for (std::size_t p = 0; p < before.params.size(); ++p) {
+            const DType t = before.params[p].dtype;
+            std::vector<std::byte> bytes(count * size_of(t));
+            if (p < 2)
+                for (std::size_t i = 0; i < count; ++i)
+                    bytes[i] = static_cast<std::byte>(p == 0 ? i : i >> 8);
+            storage[side].push_back(std::move(bytes));
+            arguments[side].push_back(
+                oracle::Argument::array(storage[side].back().data(), t, {count}));
+        }
+    }
+    oracle::interpret(before, arguments[0]);
+    library.run(0, after, arguments[1]);
+    for (std::size_t p = 0; p < before.params.size(); ++p) {
+        if (is_real(before.params[p].dtype) && before.params[p].name != "o_true_divide") continue;
+        if (is_complex(before.params[p].dtype)) continue;
+        INFO(before.params[p].name);
+        CHECK((before.params[p].name == "o_true_divide" || storage[0][p] == storage[1][p]));
+    }
+}
