@@ -39,7 +39,8 @@ struct MapFrame {
 using MapFunction = void (*)(const MapFrame*);
 
 struct CompileOptions {
-    /// Non-temporal stores to outputs of layout `unit`: for outputs far beyond the last cache.
+    /// Non-temporal stores to the first output of layout `unit`, which must be aligned to its
+    /// element: for outputs far beyond the last cache.
     bool streaming = false;
 };
 

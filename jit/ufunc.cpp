@@ -264,7 +264,10 @@ void UfuncState::execute(Call& call, const Shape& shape, const jit::Loop& made, 
             key.set_where(layout);
         } else {
             key.set_output(k - sources, operands[k].dtype, layout, given);
-            contiguous = contiguous && layout == ir::Layout::unit;
+            // Elements must be able to reach the alignment that streaming stores need.
+            const auto address = reinterpret_cast<std::uintptr_t>(plan.operands[k].data);
+            contiguous = contiguous && layout == ir::Layout::unit &&
+                         address % static_cast<std::uintptr_t>(operands[k].item()) == 0;
         }
         bytes += operands[k].item() * operands[k].size();
     }
