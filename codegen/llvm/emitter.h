@@ -99,7 +99,8 @@ class Emitter {
     llvm::Value* compare(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
     llvm::Value* float_division(ir::Op op, llvm::Value* a, llvm::Value* b);
     llvm::Value* classify(ir::Op op, llvm::Value* a);
-    llvm::Value* elementary(ir::Op op, DType t, std::span<llvm::Value* const> a);
+    llvm::Value* elementary(ir::Op op, DType t, std::span<llvm::Value* const> a, bool afn);
+    llvm::Value* library_call(ir::Op op, DType t, std::span<llvm::Value* const> a);
     llvm::Value* call_sleef(ir::Op op, DType t, unsigned lanes, std::span<llvm::Value* const> a);
     llvm::Type* compute_type(DType t);  // scalar type of a value in registers
     llvm::Type* memory_type(DType t);   // scalar type in memory

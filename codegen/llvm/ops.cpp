@@ -1,5 +1,6 @@
 // Pure operations on lane values.
 #include "codegen/llvm/emitter.h"
+#include "codegen/llvm/vector_math.h"
 
 #include <array>
 #include <limits>
@@ -345,7 +346,7 @@ Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n
         case Op::conj: return a[0];
         default: break;
     }
-    if (ir::is_elementary(op)) return elementary(op, t, a);
+    if (ir::is_elementary(op)) return elementary(op, t, a, (n.fast & ir::fast::afn) != 0);
     throw Error(ErrorKind::unsupported,
                 std::string(info(op).name) + " has no form for " + std::string(name(t)),
                 kernel_.location(n.loc));
@@ -378,7 +379,17 @@ Value* Emitter::call_sleef(Op op, DType t, unsigned lanes, std::span<Value* cons
     return b_.CreateCall(callee, llvm::ArrayRef<Value*>(a.data(), a.size()));
 }
 
-Value* Emitter::elementary(Op op, DType t, std::span<Value* const> a) {
+Value* Emitter::elementary(Op op, DType t, std::span<Value* const> a, bool afn) {
+    const MathDefinition definition = math_definition(op);
+    // Without FMA the definitions would call a library for each of theirs.
+    if (definition == nullptr || options_.isa == VectorIsa::sse2) return library_call(op, t, a);
+    b_.clearFastMathFlags();
+    MathBuilder math(b_, a[0]->getType(), afn, [&] { return library_call(op, t, a); });
+    return definition(math, a);
+}
+
+/// The function by SLEEF, whatever the number of lanes.
+Value* Emitter::library_call(Op op, DType t, std::span<Value* const> a) {
     auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(a[0]->getType());
     if (vector == nullptr) return call_sleef(op, t, 1, a);
     const unsigned lanes = vector->getNumElements();
