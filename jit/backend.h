@@ -13,8 +13,8 @@
 
 namespace kiln::jit {
 
-/// Where a failed check is recorded. `row` and `column` are the outer and the inner iteration of the
-/// call, the lowest failing pair in row-major order.
+/// Where a failed check is recorded. `row` and `column` are the outer and the inner iteration of
+/// the call, the lowest failing pair in row-major order.
 struct Fault {
     std::int64_t code = -1;  ///< -1: none. Else Check in the low 8 bits, location index above them.
     std::int64_t row = 0;
@@ -69,7 +69,8 @@ class Backend {
     /// Names what the code depends on: "x86-64/znver4/+avx2,.../llvm-19.1.7", "sm_90/nvrtc-13.0".
     virtual std::string target_id() const = 0;
     /// Compiles a kernel that went through codegen::run_passes. Errors: unsupported.
-    virtual std::unique_ptr<Program> compile(const ir::Kernel& kernel, const CompileOptions& options) = 0;
+    virtual std::unique_ptr<Program> compile(const ir::Kernel& kernel,
+                                             const CompileOptions& options) = 0;
 };
 
 enum class BackendId : std::uint8_t {
@@ -78,8 +79,8 @@ enum class BackendId : std::uint8_t {
 #undef KILN_BACKEND
 };
 
-/// The backend, its library opened on first use and kept. Errors: device, naming what was looked for
-/// and where; never another backend instead.
+/// The backend, its library opened on first use and kept. Errors: device, naming what was looked
+/// for and where; never another backend instead.
 Backend& backend(BackendId id);
 
 }  // namespace kiln::jit

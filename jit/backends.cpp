@@ -47,10 +47,11 @@ Backend* open(const Row& row) {
         library = dlopen(row.library, RTLD_NOW | RTLD_LOCAL);
     }
     if (library == nullptr) {
-        throw Error(ErrorKind::device,
-                    std::string("the backend ") + row.name + " could not be opened: tried " +
-                        beside + " (" + reasons + ") and " + row.library + " (" + last_error() + ")",
-                    {}, std::string(row.library) + " belongs beside libkiln, or on the loader's path");
+        throw Error(
+            ErrorKind::device,
+            std::string("the backend ") + row.name + " could not be opened: tried " + beside +
+                " (" + reasons + ") and " + row.library + " (" + last_error() + ")",
+            {}, std::string(row.library) + " belongs beside libkiln, or on the loader's path");
     }
     using Factory = Backend* (*)();
     const auto factory = reinterpret_cast<Factory>(dlsym(library, row.factory));

@@ -27,21 +27,25 @@ namespace {
 
 bool is_span(BoundKind kind) { return kind == BoundKind::span || kind == BoundKind::span_const; }
 
-[[noreturn]] void refuse(const std::string& name, std::string text, Location where, std::string hint) {
-    throw Error(ErrorKind::type, fmt::format("cannot bind {}: {}", name, text), where, std::move(hint));
+[[noreturn]] void refuse(const std::string& name, std::string text, Location where,
+                         std::string hint) {
+    throw Error(ErrorKind::type, fmt::format("cannot bind {}: {}", name, text), where,
+                std::move(hint));
 }
 
-void check_params(const jit::UfuncSource& source, std::span<const BoundParam> params, std::size_t results,
-                  bool returns, Location where) {
+void check_params(const jit::UfuncSource& source, std::span<const BoundParam> params,
+                  std::size_t results, bool returns, Location where) {
     const std::size_t inputs = source.arity;
     if (params.size() != inputs + results) {
         refuse(source.name,
-               fmt::format("it has {} inputs and {} output{}, the signature {} parameters{}", inputs, results,
-                           results == 1 ? "" : "s", params.size() - (returns ? 1 : 0),
-                           returns ? " and a result" : ""),
-               where, "bind<void(inputs..., outputs...)>, or bind<R(inputs...)> for one output of values");
+               fmt::format("it has {} inputs and {} output{}, the signature {} parameters{}",
+                           inputs, results, results == 1 ? "" : "s",
+                           params.size() - (returns ? 1 : 0), returns ? " and a result" : ""),
+               where,
+               "bind<void(inputs..., outputs...)>, or bind<R(inputs...)> for one output of values");
     }
-    const bool spans = std::ranges::any_of(params, [](const BoundParam& p) { return is_span(p.kind); });
+    const bool spans =
+        std::ranges::any_of(params, [](const BoundParam& p) { return is_span(p.kind); });
     for (std::size_t k = 0; k < params.size(); ++k) {
         const BoundKind kind = params[k].kind;
         if (k < inputs && kind == BoundKind::reference) {
@@ -49,19 +53,21 @@ void check_params(const jit::UfuncSource& source, std::span<const BoundParam> pa
                    "inputs are values or spans");
         }
         if (k >= inputs && (kind == BoundKind::value || kind == BoundKind::span_const)) {
-            refuse(source.name, fmt::format("parameter {} is an output, so it must not be const", k + 1), where,
+            refuse(source.name,
+                   fmt::format("parameter {} is an output, so it must not be const", k + 1), where,
                    "outputs are std::span<T> or T&");
         }
         if (k >= inputs && kind == BoundKind::reference && spans) {
-            refuse(source.name, "an output of one element beside spans", where, "make it a span too");
+            refuse(source.name, "an output of one element beside spans", where,
+                   "make it a span too");
         }
     }
 }
 
 }  // namespace
 
-BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params, bool returns,
-                      Location where) {
+BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
+                      bool returns, Location where) {
     const jit::UfuncSource& source = ufunc->source();
     const std::size_t inputs = source.arity;
     jit::CallKey key(inputs, Casting::same_kind, std::nullopt);
@@ -80,7 +86,8 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
     const jit::Loop& loop = ufunc->loop(key.types(), where);
     const jit::Variant& variant = ufunc->variant(key, loop);
     if (variant.entry == nullptr) {
-        throw Error(ErrorKind::unsupported, fmt::format("{} was compiled for another machine than this", source.name),
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} was compiled for another machine than this", source.name),
                     where, "bind needs .target = BackendTarget::cpu");
     }
     BoundEntry entry;
@@ -107,28 +114,27 @@ void call_bound(const BoundState& state, std::span<const BoundOperand> operands,
         const bool span = is_span(param.kind);
         if (span && n >= 0 && sizes[k] != n) {
             throw Error(ErrorKind::shape,
-                        fmt::format("spans of {} and {} elements in a call of {}", n, sizes[k], ufunc.source().name),
+                        fmt::format("spans of {} and {} elements in a call of {}", n, sizes[k],
+                                    ufunc.source().name),
                         where, "all spans of a bound call have one size");
         }
         if (span) n = sizes[k];
         call.rows[k] = {span ? sizes[k] : 1, static_cast<std::int64_t>(size_of(param.dtype))};
-        call.operands[k] = {operands[k].data,
-                            &call.rows[k].extent,
-                            &call.rows[k].stride,
-                            nullptr,
-                            span ? 1 : 0,
-                            param.dtype,
-                            param.kind == BoundKind::value,
-                            false,
-                            k < call.inputs};
+        call.operands[k] = {
+            operands[k].data, &call.rows[k].extent, &call.rows[k].stride,           nullptr,
+            span ? 1 : 0,     param.dtype,          param.kind == BoundKind::value, false,
+            k < call.inputs};
     }
     ufunc.call_general(call, where);
 }
 
-void throw_bound_fault(const BoundState& state, std::int64_t code, std::int64_t column, Location where) {
-    const bool spans = std::ranges::any_of(state.params, [](const BoundParam& p) { return is_span(p.kind); });
+void throw_bound_fault(const BoundState& state, std::int64_t code, std::int64_t column,
+                       Location where) {
+    const bool spans =
+        std::ranges::any_of(state.params, [](const BoundParam& p) { return is_span(p.kind); });
     // The index needs the position only, not the size.
-    state.ufunc->throw_fault(*state.variant, {code, column}, spans ? Shape(column + 1) : Shape(), where);
+    state.ufunc->throw_fault(*state.variant, {code, column}, spans ? Shape(column + 1) : Shape(),
+                             where);
 }
 
 }  // namespace kiln::detail

@@ -41,7 +41,8 @@ ProgramCache::Found ProgramCache::get(const std::string& key, const Compile& com
     }
     if (!mine) {
         std::unique_lock lock(slot->mutex);
-        slot->finished.wait(lock, [&] { return slot->program != nullptr || slot->error != nullptr; });
+        slot->finished.wait(lock,
+                            [&] { return slot->program != nullptr || slot->error != nullptr; });
         if (slot->error != nullptr) std::rethrow_exception(slot->error);
         return {slot->program, false};
     }

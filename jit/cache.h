@@ -21,8 +21,8 @@ struct CompiledKernel {
 std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id);
 
-/// Programs by key. Callers that want one key at a time wait for a single compile of it; compiles of
-/// different keys run in parallel. A compile that throws throws to all that wait for it, and is
+/// Programs by key. Callers that want one key at a time wait for a single compile of it; compiles
+/// of different keys run in parallel. A compile that throws throws to all that wait for it, and is
 /// forgotten. Programs are kept as long as the cache.
 class ProgramCache {
   public:

@@ -35,7 +35,8 @@ template <class Value> class HotTable {
     Value* insert(const CallKey& key, std::unique_ptr<Value> value) {
         const std::lock_guard lock(mutex_);
         if (Value* existing = find(key)) return existing;
-        if (2 * (entries_.size() + 1) > tables_.back()->mask + 1) grow(2 * (tables_.back()->mask + 1));
+        if (2 * (entries_.size() + 1) > tables_.back()->mask + 1)
+            grow(2 * (tables_.back()->mask + 1));
         entries_.push_back(std::make_unique<Entry>(Entry{key, std::move(value)}));
         put(*tables_.back(), entries_.back().get());
         return entries_.back()->value.get();

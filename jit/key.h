@@ -9,8 +9,8 @@
 
 namespace kiln::jit {
 
-/// 24 bytes, compared and hashed as three words. Sizes and scalar values are never in it. Each place
-/// of an operand holds dtype + 1 (0: no operand), whether it is weak, and its Layout.
+/// 24 bytes, compared and hashed as three words. Sizes and scalar values are never in it. Each
+/// place of an operand holds dtype + 1 (0: no operand), whether it is weak, and its Layout.
 class CallKey {
   public:
     CallKey(std::size_t inputs, Casting casting, std::optional<DType> dtype) {
@@ -26,8 +26,8 @@ class CallKey {
     void set_where(ir::Layout layout) {
         where_ = static_cast<std::uint8_t>(1u + static_cast<unsigned>(layout));
     }
-    /// The memory dtype of an output; `is_given` where the caller chose it. A key without outputs is
-    /// that of contiguous ones which the call makes itself.
+    /// The memory dtype of an output; `is_given` where the caller chose it. A key without outputs
+    /// is that of contiguous ones which the call makes itself.
     void set_output(std::size_t i, DType dtype, ir::Layout layout, bool is_given) {
         if (is_given) flags_ |= given;
         if (!is_given && layout == ir::Layout::unit) return;
@@ -59,7 +59,8 @@ class CallKey {
         return output_places_[i] == 0 ? ir::Layout::unit : layout_of_place(output_places_[i]);
     }
 
-    /// The part that types follow from: all layouts strided, no streaming, outputs only where given.
+    /// The part that types follow from: all layouts strided, no streaming, outputs only where
+    /// given.
     CallKey types() const {
         CallKey key = *this;
         for (std::uint8_t& p : key.input_places_) p &= type_bits;

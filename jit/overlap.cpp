@@ -6,8 +6,14 @@
 namespace kiln::jit {
 
 void view_array(OperandView& view, const Array& array, bool weak) {
-    view = {array.data(), array.shape().data(), array.strides().data(), &array,
-            array.rank(), array.dtype(),        false,                  weak,
+    view = {array.data(),
+            array.shape().data(),
+            array.strides().data(),
+            &array,
+            array.rank(),
+            array.dtype(),
+            false,
+            weak,
             array.read_only()};
 }
 

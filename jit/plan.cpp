@@ -87,14 +87,16 @@ Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandVie
         throw Error(ErrorKind::shape,
                     "non-broadcastable output operand with shape " + to_string(output.shape()) +
                         " for the broadcast shape " + to_string(before),
-                    where, "an output has the broadcast shape of the inputs, or one they broadcast to");
+                    where,
+                    "an output has the broadcast shape of the inputs, or one they broadcast to");
     }
     for (const OperandView& output : outputs) {
         if (output.shape() == shape) continue;
         throw Error(ErrorKind::shape,
                     "non-broadcastable output operand with shape " + to_string(output.shape()) +
                         " for the broadcast shape " + to_string(shape),
-                    where, "an output has the broadcast shape of the inputs, or one they broadcast to");
+                    where,
+                    "an output has the broadcast shape of the inputs, or one they broadcast to");
     }
     return shape;
 }
@@ -289,9 +291,9 @@ void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> oper
         PlannedOperand& planned = plan.operands[k];
         const std::int64_t item = operands[k].item();
         // A single iteration takes any stride; these are the layouts that longer calls have too.
-        planned.inner = axes.count > 0         ? axes.list[axes.count - 1].strides[k]
+        planned.inner = axes.count > 0       ? axes.list[axes.count - 1].strides[k]
                         : operands[k].scalar ? 0
-                                               : item;
+                                             : item;
         planned.outer = axes.count > 1 ? axes.list[axes.count - 2].strides[k] : 0;
         for (std::size_t a = 0; a < static_cast<std::size_t>(plan.outer_rank); ++a) {
             planned.strides[a] = axes.list[a].strides[k];

@@ -11,7 +11,8 @@ namespace kiln::jit {
 namespace {
 
 /// Waking a worker costs from 0.3 us (spinning) to tens of us (parked): below this much estimated
-/// work a second thread loses more often than it wins. It is 66,000 iterations of the cheapest loop.
+/// work a second thread loses more often than it wins. It is 66,000 iterations of the cheapest
+/// loop.
 constexpr double least_parallel_ns = 20'000;
 /// Work of one piece: long against the claiming of a piece (tens of ns), short enough that threads
 /// that come late still find some. It is 16,500 iterations of the cheapest loop.
@@ -88,7 +89,8 @@ CallFault run_plan(const Plan& plan, MapFunction entry, double cost) {
     const auto run = [&](const Region& region) {
         CallFault own;
         run_region(plan, entry, region, own);
-        if (own.code == -1) [[likely]] return;
+        if (own.code == -1) [[likely]]
+            return;
         const std::lock_guard lock(mutex);
         if (fault.code == -1 || own.index < fault.index) fault = own;
     };

@@ -9,11 +9,11 @@ namespace {
 /// Weak values by their kind, as nothing else of them counts.
 std::string_view kind_name(DType weak) {
     switch (kind_of(weak)) {
-    case Kind::boolean: return "bool";
-    case Kind::signed_integer:
-    case Kind::unsigned_integer: return "int";
-    case Kind::real: return "float";
-    case Kind::complex: return "complex";
+        case Kind::boolean: return "bool";
+        case Kind::signed_integer:
+        case Kind::unsigned_integer: return "int";
+        case Kind::real: return "float";
+        case Kind::complex: return "complex";
     }
     __builtin_unreachable();
 }
@@ -64,9 +64,10 @@ LoopTypes choose_loop(const std::string& name, std::span<const Signature> signat
             const std::string_view from =
                 key.input_weak(i) ? kind_name(key.input_dtype(i)) : kiln::name(key.input_dtype(i));
             throw Error(ErrorKind::type,
-                        fmt::format("cannot cast input {} of {} from {} to {} under {}", i + 1, name, from,
-                                    kiln::name(*dtype), kiln::name(key.casting())),
-                        where, "dtype= is the type that inputs are converted to; .casting allows more");
+                        fmt::format("cannot cast input {} of {} from {} to {} under {}", i + 1,
+                                    name, from, kiln::name(*dtype), kiln::name(key.casting())),
+                        where,
+                        "dtype= is the type that inputs are converted to; .casting allows more");
         }
         return chosen;
     }
@@ -93,13 +94,16 @@ LoopTypes choose_loop(const std::string& name, std::span<const Signature> signat
                 where, "candidates: " + candidates + "; convert the arguments with astype");
 }
 
-void check_output_cast(const std::string& name, DType from, DType to, Casting casting, Location where) {
+void check_output_cast(const std::string& name, DType from, DType to, Casting casting,
+                       Location where) {
     if (can_cast(from, to, casting)) return;
-    throw Error(ErrorKind::type,
-                fmt::format("cannot cast output of {} from {} to {} under {}", name, kiln::name(from),
-                            kiln::name(to), kiln::name(casting)),
-                where, fmt::format("give an output of dtype {}, or allow it with .casting = Casting::unsafe",
-                                   kiln::name(from)));
+    throw Error(
+        ErrorKind::type,
+        fmt::format("cannot cast output of {} from {} to {} under {}", name, kiln::name(from),
+                    kiln::name(to), kiln::name(casting)),
+        where,
+        fmt::format("give an output of dtype {}, or allow it with .casting = Casting::unsafe",
+                    kiln::name(from)));
 }
 
 }  // namespace kiln::jit

@@ -25,7 +25,8 @@ LoopTypes choose_loop(const std::string& name, std::span<const Signature> signat
                       const CallKey& key, Location where);
 
 /// Error type "cannot cast output of NAME from f64 to i32 under same_kind".
-void check_output_cast(const std::string& name, DType from, DType to, Casting casting, Location where);
+void check_output_cast(const std::string& name, DType from, DType to, Casting casting,
+                       Location where);
 
 /// "f64(f32, i32)"; several results as "(f64, i32)(f32)".
 std::string to_string(const Signature& signature);

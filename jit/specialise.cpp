@@ -56,8 +56,11 @@ std::vector<WeakRange> weak_ranges(const ir::Kernel& kernel) {
 class LoopTracer {
   public:
     LoopTracer(const UfuncSource& source, const CallKey& key, Location where)
-        : source_(source), key_(key), where_(where),
-          types_(choose_loop(source.name, source.options.signatures, key, where)), trace_(source.name) {}
+        : source_(source),
+          key_(key),
+          where_(where),
+          types_(choose_loop(source.name, source.options.signatures, key, where)),
+          trace_(source.name) {}
 
     std::unique_ptr<Loop> run() {
         const Stopwatch watch;
@@ -75,10 +78,10 @@ class LoopTracer {
         b.end();
         loop->kernel = b.finish();
         loop->weak_ranges = weak_ranges(loop->kernel);
-        loop->has_checks =
-            source_.options.checked || std::ranges::any_of(loop->kernel.nodes, [](const ir::Node& n) {
-                return n.kind == ir::NodeKind::check;
-            });
+        loop->has_checks = source_.options.checked ||
+                           std::ranges::any_of(loop->kernel.nodes, [](const ir::Node& n) {
+                               return n.kind == ir::NodeKind::check;
+                           });
         loop->trace_ms = watch.ms();
         return loop;
     }
@@ -96,7 +99,8 @@ class LoopTracer {
                          .weak = key_.input_weak(i)});
         }
         if (key_.has_where()) {
-            b.add_param({.name = "where", .dtype = DType::bool_, .rank = 1, .access = ir::Access::in});
+            b.add_param(
+                {.name = "where", .dtype = DType::bool_, .rank = 1, .access = ir::Access::in});
         }
         // The size of the call is that of the first output, whose dtype is known after the body.
         first_output_ = b.add_param({.name = "out0", .rank = 1, .access = ir::Access::out});
@@ -127,7 +131,8 @@ class LoopTracer {
             if (types_.signature) {
                 value = b.cast(value, types_.signature->types[types_.signature->inputs + i]);
             } else if (types_.result) {
-                check_output_cast(source_.name, b.dtype(value), *types_.result, key_.casting(), where_);
+                check_output_cast(source_.name, b.dtype(value), *types_.result, key_.casting(),
+                                  where_);
                 value = b.cast(value, *types_.result);
             }
             const DType natural = b.dtype(value);
@@ -136,8 +141,10 @@ class LoopTracer {
             loop.natural.push_back(natural);
             loop.memory.push_back(memory);
             const std::uint32_t param =
-                i == 0 ? first_output_
-                       : b.add_param({.name = fmt::format("out{}", i), .rank = 1, .access = ir::Access::out});
+                i == 0
+                    ? first_output_
+                    : b.add_param(
+                          {.name = fmt::format("out{}", i), .rank = 1, .access = ir::Access::out});
             b.param_info(param).dtype = memory;
             outputs_.push_back({param, b.cast(value, memory)});
         }
@@ -148,9 +155,10 @@ class LoopTracer {
     void check_count(std::size_t count) {
         const std::string& name = source_.name;
         if (count == 0 || count > max_outputs) {
-            throw Error(ErrorKind::usage,
-                        fmt::format("{} returns {} values; a kernel has 1 to {}", name, count, max_outputs),
-                        source_.where);
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("{} returns {} values; a kernel has 1 to {}", name, count, max_outputs),
+                source_.where);
         }
         if (types_.signature && types_.signature->outputs != count) {
             throw Error(ErrorKind::usage,
@@ -160,8 +168,8 @@ class LoopTracer {
         }
         if (key_.outputs_given() && key_.outputs() != count) {
             throw Error(ErrorKind::usage,
-                        fmt::format("{} has {} output{}, {} given", name, count, count == 1 ? "" : "s",
-                                    key_.outputs()),
+                        fmt::format("{} has {} output{}, {} given", name, count,
+                                    count == 1 ? "" : "s", key_.outputs()),
                         where_, "give one array for each with .outs = {...}");
         }
     }
@@ -193,8 +201,8 @@ codegen::PassContext pass_context(const UfuncSource& source) {
 
 BackendId backend_of(BackendTarget target) {
     switch (target) {
-    case BackendTarget::cpu: return BackendId::cpu;
-    case BackendTarget::cuda: return BackendId::cuda;
+        case BackendTarget::cpu: return BackendId::cpu;
+        case BackendTarget::cuda: return BackendId::cuda;
     }
     __builtin_unreachable();
 }
@@ -268,7 +276,8 @@ void check_weak_values(const UfuncSource& source, const Loop& loop,
         Scalar value;
         value.dtype = inputs[range.argument].dtype;
         std::memcpy(value.bytes.data(), inputs[range.argument].data, size_of(value.dtype));
-        const bool negative = is_signed(value.dtype) && value.cast(DType::i64).get<std::int64_t>() < 0;
+        const bool negative =
+            is_signed(value.dtype) && value.cast(DType::i64).get<std::int64_t>() < 0;
         const auto bits = [](const Scalar& s) { return s.cast(DType::u64).get<std::uint64_t>(); };
         // Converted and back: the same bits, and a sign that stayed what it was.
         const Scalar converted = value.cast(range.dtype);
@@ -276,11 +285,14 @@ void check_weak_values(const UfuncSource& source, const Loop& loop,
             is_signed(range.dtype) && converted.cast(DType::i64).get<std::int64_t>() < 0;
         if (bits(converted) == bits(value) && negative == converted_negative) continue;
         const std::string number =
-            negative ? fmt::format("{}", value.cast(DType::i64).get<std::int64_t>()) : fmt::format("{}", bits(value));
-        throw Error(ErrorKind::type,
-                    fmt::format("{} is not representable in {}: argument {} of {}", number,
-                                kiln::name(range.dtype), range.argument + 1, source.name),
-                    where, "a C++ integer takes the dtype of the arrays beside it; convert those to a wider one");
+            negative ? fmt::format("{}", value.cast(DType::i64).get<std::int64_t>())
+                     : fmt::format("{}", bits(value));
+        throw Error(
+            ErrorKind::type,
+            fmt::format("{} is not representable in {}: argument {} of {}", number,
+                        kiln::name(range.dtype), range.argument + 1, source.name),
+            where,
+            "a C++ integer takes the dtype of the arrays beside it; convert those to a wider one");
     }
 }
 
@@ -292,43 +304,43 @@ double node_cost(const ir::Kernel& kernel, const ir::Node& node) {
     constexpr double per_byte = 0.03;  // half of the bandwidth of memory
     const bool wide = size_of(node.dtype) > 4;
     switch (node.kind) {
-    case ir::NodeKind::op:
-        if (ir::is_elementary(node.op)) return wide ? 3 : 1;
-        switch (node.op) {
-        case ir::Op::div:
-        case ir::Op::rem:
-        case ir::Op::true_divide:
-        case ir::Op::floor_divide:
-        case ir::Op::mod:
-        case ir::Op::fmod:
-        case ir::Op::sqrt: return is_integer(node.dtype) ? 1 : wide ? 0.7 : 0.2;
-        default: return wide ? 0.1 : 0.05;
+        case ir::NodeKind::op:
+            if (ir::is_elementary(node.op)) return wide ? 3 : 1;
+            switch (node.op) {
+                case ir::Op::div:
+                case ir::Op::rem:
+                case ir::Op::true_divide:
+                case ir::Op::floor_divide:
+                case ir::Op::mod:
+                case ir::Op::fmod:
+                case ir::Op::sqrt: return is_integer(node.dtype) ? 1 : wide ? 0.7 : 0.2;
+                default: return wide ? 0.1 : 0.05;
+            }
+        case ir::NodeKind::load:
+        case ir::NodeKind::store:
+        case ir::NodeKind::atomic: {
+            const ir::Param& param = kernel.params[node.aux];
+            const double bytes = static_cast<double>(size_of(param.dtype));
+            return param.layout == ir::Layout::uniform ? 0 : bytes * per_byte;
         }
-    case ir::NodeKind::load:
-    case ir::NodeKind::store:
-    case ir::NodeKind::atomic: {
-        const ir::Param& param = kernel.params[node.aux];
-        const double bytes = static_cast<double>(size_of(param.dtype));
-        return param.layout == ir::Layout::uniform ? 0 : bytes * per_byte;
-    }
-    case ir::NodeKind::cast:
-    case ir::NodeKind::read:
-    case ir::NodeKind::write: return 0.05;
-    case ir::NodeKind::constant:
-    case ir::NodeKind::param:
-    case ir::NodeKind::extent:
-    case ir::NodeKind::index:
-    case ir::NodeKind::contribute:
-    case ir::NodeKind::check:
-    case ir::NodeKind::branch:
-    case ir::NodeKind::loop:
-    case ir::NodeKind::loop_while:
-    case ir::NodeKind::break_:
-    case ir::NodeKind::continue_:
-    case ir::NodeKind::return_:
-    case ir::NodeKind::whole:
-    case ir::NodeKind::fold:
-    case ir::NodeKind::assign: return 0;
+        case ir::NodeKind::cast:
+        case ir::NodeKind::read:
+        case ir::NodeKind::write: return 0.05;
+        case ir::NodeKind::constant:
+        case ir::NodeKind::param:
+        case ir::NodeKind::extent:
+        case ir::NodeKind::index:
+        case ir::NodeKind::contribute:
+        case ir::NodeKind::check:
+        case ir::NodeKind::branch:
+        case ir::NodeKind::loop:
+        case ir::NodeKind::loop_while:
+        case ir::NodeKind::break_:
+        case ir::NodeKind::continue_:
+        case ir::NodeKind::return_:
+        case ir::NodeKind::whole:
+        case ir::NodeKind::fold:
+        case ir::NodeKind::assign: return 0;
     }
     __builtin_unreachable();
 }

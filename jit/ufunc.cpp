@@ -16,29 +16,33 @@ namespace detail {
 
 void CallAccess::view(const Arg& arg, OperandView& view, Row& row) {
     switch (arg.kind_) {
-    case Arg::Kind::array: {
-        const Array& a = *arg.array_;
-        view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false, false, a.read_only()};
-        return;
-    }
-    case Arg::Kind::scalar: {
-        auto* data = const_cast<std::byte*>(arg.scalar_.bytes.data());
-        view = {data, nullptr, nullptr, nullptr, 0, arg.scalar_.dtype, true, arg.scalar_.weak, true};
-        return;
-    }
-    case Arg::Kind::span: {
-        const SpanData& s = arg.span_;
-        row = {s.size, static_cast<std::int64_t>(size_of(s.dtype))};
-        view = {s.data, &row.extent, &row.stride, nullptr, 1, s.dtype, false, false, s.read_only};
-        return;
-    }
+        case Arg::Kind::array: {
+            const Array& a = *arg.array_;
+            view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
+                    false,    a.read_only()};
+            return;
+        }
+        case Arg::Kind::scalar: {
+            auto* data = const_cast<std::byte*>(arg.scalar_.bytes.data());
+            view = {data, nullptr,          nullptr, nullptr, 0, arg.scalar_.dtype,
+                    true, arg.scalar_.weak, true};
+            return;
+        }
+        case Arg::Kind::span: {
+            const SpanData& s = arg.span_;
+            row = {s.size, static_cast<std::int64_t>(size_of(s.dtype))};
+            view = {s.data,  &row.extent, &row.stride, nullptr,    1,
+                    s.dtype, false,       false,       s.read_only};
+            return;
+        }
     }
 }
 
 void CallAccess::view(const Out& out, OperandView& view, Row& row) {
     if (out.array_ != nullptr) {
         const Array& a = *out.array_;
-        view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false, false, a.read_only()};
+        view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
+                false,    a.read_only()};
         return;
     }
     row = {out.size_, static_cast<std::int64_t>(size_of(out.dtype_))};
@@ -52,8 +56,8 @@ Array output_handle(const Out& out) {
     return view.handle();
 }
 
-void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args, const CallOptions& options,
-                        const std::source_location& where) const {
+void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
+                        const CallOptions& options, const std::source_location& where) const {
     if (args.size() != source_.arity) [[unlikely]] {
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes {} argument{}, {} given", source_.name, source_.arity,
@@ -86,7 +90,8 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args, cons
     }
     for (std::size_t i = 0; i < options.outs.size(); ++i, ++k) {
         if (!options.outs[i]) {
-            throw Error(ErrorKind::usage, fmt::format("output {} of {} is empty", i + 1, source_.name), where);
+            throw Error(ErrorKind::usage,
+                        fmt::format("output {} of {} is empty", i + 1, source_.name), where);
         }
         CallAccess::view(options.outs[i], call.operands[k], call.rows[k]);
         ++call.outputs;
@@ -132,7 +137,8 @@ bool UfuncState::call_simple(Call& call, Array& result, const std::source_locati
         shaped = &call.operands[0];
         for (std::size_t k = 1; k < sources; ++k) {
             const OperandView& o = call.operands[k];
-            if (o.rank > shaped->rank || (o.rank == shaped->rank && o.size() > shaped->size())) shaped = &o;
+            if (o.rank > shaped->rank || (o.rank == shaped->rank && o.size() > shaped->size()))
+                shaped = &o;
         }
     }
     const int rank = shaped->rank;
@@ -164,20 +170,23 @@ bool UfuncState::call_simple(Call& call, Array& result, const std::source_locati
             const OperandView& o = call.operands[k];
             const std::int64_t bytes = frame.operands[k].inner == 0 ? o.item() : n * o.item();
             const bool apart = o.data + bytes <= out.data || out_end <= o.data;
-            const bool in_place = o.data == out.data && o.dtype == out.dtype && frame.operands[k].inner != 0;
+            const bool in_place =
+                o.data == out.data && o.dtype == out.dtype && frame.operands[k].inner != 0;
             if (!apart && !in_place) return false;
         }
         key.set_output(0, out.dtype, ir::Layout::unit, true);
     }
     const jit::Variant* variant = variants_.find(key);
-    if (variant == nullptr || variant->entry == nullptr || variant->loop->memory.size() != 1) return false;
+    if (variant == nullptr || variant->entry == nullptr || variant->loop->memory.size() != 1)
+        return false;
     if (source_.options.parallel && n >= jit::parallel_threshold(variant->cost)) return false;
     const jit::Loop& loop = *variant->loop;
     if (!loop.weak_ranges.empty()) jit::check_weak_values(source_, loop, call.reads(), where);
 
     if (call.outputs == 0) {
         const Shape shape = shaped->shape();
-        result = call.where ? zeros(shape, loop.memory[0], Order::c, {}) : empty(shape, loop.memory[0], Order::c, {});
+        result = call.where ? zeros(shape, loop.memory[0], Order::c, {})
+                            : empty(shape, loop.memory[0], Order::c, {});
         frame.operands[sources] = {result.data(), static_cast<std::int64_t>(result.item_size()), 0};
     } else {
         const OperandView& out = call.operands[sources];
@@ -198,16 +207,19 @@ Shape UfuncState::checked_shape(Call& call, Location where) const {
     std::size_t number = 0;
     for (const OperandView& out : call.writes()) {
         ++number;
-        const std::string which = call.outputs == 1 ? "the output" : fmt::format("output {}", number);
+        const std::string which =
+            call.outputs == 1 ? "the output" : fmt::format("output {}", number);
         if (out.read_only) {
-            throw Error(ErrorKind::usage, fmt::format("{} of {} is read-only", which, source_.name), where,
-                        "write to a copy()");
+            throw Error(ErrorKind::usage, fmt::format("{} of {} is read-only", which, source_.name),
+                        where, "write to a copy()");
         }
         if (has_internal_overlap(out.handle())) {
-            throw Error(ErrorKind::usage,
-                        fmt::format("{} of {} has several indices for one element (strides {})", which,
-                                    source_.name, to_string(out.array == nullptr ? Shape() : out.array->strides())),
-                        where, "a broadcast array cannot be written; write to a copy()");
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("{} of {} has several indices for one element (strides {})", which,
+                            source_.name,
+                            to_string(out.array == nullptr ? Shape() : out.array->strides())),
+                where, "a broadcast array cannot be written; write to a copy()");
         }
     }
     return shape;
@@ -233,7 +245,8 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
         const auto inputs = std::span(call.operands).first(call.inputs);
         const std::size_t first = call.sources();
         for (std::size_t i = 0; i < made.memory.size(); ++i) {
-            results.push_back(jit::allocate_result(shape, made.memory[i], call.order, inputs, call.where, where));
+            results.push_back(
+                jit::allocate_result(shape, made.memory[i], call.order, inputs, call.where, where));
             OperandView& view = call.operands[first + i];
             jit::view_array(view, results.back(), false);
         }
@@ -247,7 +260,8 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
     return results;
 }
 
-void UfuncState::execute(Call& call, const Shape& shape, const jit::Loop& made, bool given, Location where) {
+void UfuncState::execute(Call& call, const Shape& shape, const jit::Loop& made, bool given,
+                         Location where) {
     const std::size_t sources = call.sources();
     const auto operands = std::span(call.operands).first(sources + call.outputs);
     jit::Plan plan;
@@ -275,10 +289,12 @@ void UfuncState::execute(Call& call, const Shape& shape, const jit::Loop& made, 
 
     const jit::Variant& code = variant(key, made);
     if (code.entry == nullptr) {
-        throw Error(ErrorKind::unsupported, fmt::format("{} was compiled for another machine than this", source_.name),
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} was compiled for another machine than this", source_.name),
                     where, "call it with .target = BackendTarget::cpu, or inspect() it");
     }
-    const jit::CallFault fault = jit::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+    const jit::CallFault fault =
+        jit::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     if (fault.code != -1) throw_fault(code, fault, shape, where);
 }
 

@@ -91,12 +91,13 @@ class UfuncState {
 
     jit::Loop& loop(const jit::CallKey& types, Location where);
     jit::Variant& variant(const jit::CallKey& key, const jit::Loop& loop);
-    [[noreturn]] void throw_fault(const jit::Variant& variant, const jit::CallFault& fault, const Shape& shape,
-                                  Location where) const;
+    [[noreturn]] void throw_fault(const jit::Variant& variant, const jit::CallFault& fault,
+                                  const Shape& shape, Location where) const;
 
   private:
     void record(const jit::Specialised& made);
-    std::string text_for(BackendTarget target, Artifact artifact, const jit::CallKey& key, const jit::Loop& loop);
+    std::string text_for(BackendTarget target, Artifact artifact, const jit::CallKey& key,
+                         const jit::Loop& loop);
     Shape checked_shape(Call& call, Location where) const;
     void execute(Call& call, const Shape& shape, const jit::Loop& loop, bool given, Location where);
 

@@ -53,8 +53,8 @@ UfuncState::UfuncState(jit::UfuncSource source) : source_(std::move(source)) {
     for (const Signature& signature : source_.options.signatures) {
         if (signature.inputs == source_.arity && signature.outputs > 0) continue;
         throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} arguments, its signature {} has {}", source_.name, source_.arity,
-                                jit::to_string(signature), signature.inputs),
+                    fmt::format("{} takes {} arguments, its signature {} has {}", source_.name,
+                                source_.arity, jit::to_string(signature), signature.inputs),
                     source_.where);
     }
     Registry& registry = Registry::instance();
@@ -116,28 +116,30 @@ Stats UfuncState::stats() const {
 std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
     if (types.size() != source_.arity) {
         throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} types given", source_.name, source_.arity,
-                                source_.arity == 1 ? "" : "s", types.size()),
+                    fmt::format("{} takes {} argument{}, {} types given", source_.name,
+                                source_.arity, source_.arity == 1 ? "" : "s", types.size()),
                     where);
     }
     jit::CallKey key(types.size(), Casting::same_kind, std::nullopt);
     for (std::size_t i = 0; i < types.size(); ++i) {
-        key.set_input(i, types[i].dtype, false, types[i].rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
+        key.set_input(i, types[i].dtype, false,
+                      types[i].rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
     const jit::Loop& traced = loop(key.types(), where);
     switch (artifact) {
-    case Artifact::ir: return ir::print(jit::kernel_with_layouts(traced, key));
-    case Artifact::passes: return jit::pass_texts(source_, jit::kernel_with_layouts(traced, key));
-    case Artifact::llvm:
-    case Artifact::llvm_opt:
-    case Artifact::assembly: {
-        if (source_.options.target == BackendTarget::cpu) {
-            return variant(key, traced).program->program->text(artifact);
+        case Artifact::ir: return ir::print(jit::kernel_with_layouts(traced, key));
+        case Artifact::passes:
+            return jit::pass_texts(source_, jit::kernel_with_layouts(traced, key));
+        case Artifact::llvm:
+        case Artifact::llvm_opt:
+        case Artifact::assembly: {
+            if (source_.options.target == BackendTarget::cpu) {
+                return variant(key, traced).program->program->text(artifact);
+            }
+            return text_for(BackendTarget::cpu, artifact, key, traced);
         }
-        return text_for(BackendTarget::cpu, artifact, key, traced);
-    }
-    case Artifact::cuda:
-    case Artifact::ptx: return text_for(BackendTarget::cuda, artifact, key, traced);
+        case Artifact::cuda:
+        case Artifact::ptx: return text_for(BackendTarget::cuda, artifact, key, traced);
     }
     __builtin_unreachable();
 }
@@ -149,8 +151,8 @@ std::string UfuncState::text_for(BackendTarget target, Artifact artifact, const 
     return made.variant.program->program->text(artifact);
 }
 
-void UfuncState::throw_fault(const jit::Variant& variant, const jit::CallFault& fault, const Shape& shape,
-                             Location where) const {
+void UfuncState::throw_fault(const jit::Variant& variant, const jit::CallFault& fault,
+                             const Shape& shape, Location where) const {
     const ir::Kernel& kernel = variant.program->kernel;
     const auto check = static_cast<ir::Check>(fault.code & 0xff);
     const auto line = static_cast<std::uint32_t>(fault.code >> 8);
@@ -163,14 +165,20 @@ void UfuncState::throw_fault(const jit::Variant& variant, const jit::CallFault& 
     const auto raise = [&](ErrorKind kind, std::string_view text, std::string hint) {
         Location at = kernel.location(line);
         if (at.line == 0) at = where;
-        throw Error(kind, fmt::format("{} at index {}", text, to_string(index)), at, std::move(hint));
+        throw Error(kind, fmt::format("{} at index {}", text, to_string(index)), at,
+                    std::move(hint));
     };
     switch (check) {
-    case ir::Check::division_by_zero: raise(ErrorKind::usage, "integer division by zero", ""); break;
-    case ir::Check::negative_power:
-        raise(ErrorKind::usage, "integer to a negative integer power", "convert the base to a floating-point type");
-        break;
-    case ir::Check::out_of_bounds: raise(ErrorKind::bounds, "subscript out of bounds", ""); break;
+        case ir::Check::division_by_zero:
+            raise(ErrorKind::usage, "integer division by zero", "");
+            break;
+        case ir::Check::negative_power:
+            raise(ErrorKind::usage, "integer to a negative integer power",
+                  "convert the base to a floating-point type");
+            break;
+        case ir::Check::out_of_bounds:
+            raise(ErrorKind::bounds, "subscript out of bounds", "");
+            break;
     }
     __builtin_unreachable();
 }
@@ -181,27 +189,30 @@ void UfuncState::throw_fault(const jit::Variant& variant, const jit::CallFault& 
 
 Outs::Outs(std::initializer_list<Out> outs, std::source_location where) {
     if (outs.size() > max_size) {
-        throw Error(ErrorKind::usage, fmt::format("{} outputs given; a kernel has at most {}", outs.size(), max_size),
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} outputs given; a kernel has at most {}", outs.size(), max_size),
                     where);
     }
     for (const Out& out : outs) items_[size_++] = out;
 }
 
-Ufunc::Ufunc(std::string name, std::size_t arity, detail::ElementFunction function, UfuncOptions options,
-             Location where)
-    : state_(std::make_shared<detail::UfuncState>(
-          jit::UfuncSource{std::move(name), arity, std::move(function), std::move(options), where})) {}
+Ufunc::Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,
+             UfuncOptions options, Location where)
+    : state_(std::make_shared<detail::UfuncState>(jit::UfuncSource{
+          std::move(name), arity, std::move(function), std::move(options), where})) {}
 
 const std::string& Ufunc::name() const { return state_->source().name; }
 std::size_t Ufunc::arity() const { return state_->source().arity; }
 std::vector<Remark> Ufunc::remarks() const { return state_->remarks(); }
 Stats Ufunc::stats() const { return state_->stats(); }
 
-std::string Ufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types, Where where) const {
+std::string Ufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                           Where where) const {
     return state_->inspect(artifact, types, where);
 }
 
-Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& options, const Where& where) const {
+Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& options,
+                  const Where& where) const {
     detail::Call call;
     state_->gather(call, args, options, where);
     Array result;
@@ -221,15 +232,16 @@ Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& opt
     return detail::output_handle(options.out ? options.out : options.outs[0]);
 }
 
-std::vector<Array> Ufunc::call_all(std::initializer_list<const Arg*> args, const CallOptions& options,
-                                   const Where& where) const {
+std::vector<Array> Ufunc::call_all(std::initializer_list<const Arg*> args,
+                                   const CallOptions& options, const Where& where) const {
     detail::Call call;
     state_->gather(call, args, options, where);
     const bool given = call.outputs > 0;
     std::vector<Array> results = state_->call_general(call, where);
     if (!given) return results;
     if (options.out) return {detail::output_handle(options.out)};
-    for (std::size_t i = 0; i < options.outs.size(); ++i) results.push_back(detail::output_handle(options.outs[i]));
+    for (std::size_t i = 0; i < options.outs.size(); ++i)
+        results.push_back(detail::output_handle(options.outs[i]));
     return results;
 }
 

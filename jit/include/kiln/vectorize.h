@@ -55,11 +55,14 @@ concept StorageFloat = is_storage_float<T>;
 class Arg {
   public:
     Arg(const Array& array) : kind_(Kind::array), array_(&array) {}
-    template <detail::WeakValue T> Arg(T value) : kind_(Kind::scalar), scalar_(Scalar::of(value, true)) {}
-    template <detail::StorageFloat T> Arg(T value) : kind_(Kind::scalar), scalar_(Scalar::of(value)) {}
+    template <detail::WeakValue T> Arg(T value)
+        : kind_(Kind::scalar), scalar_(Scalar::of(value, true)) {}
+    template <detail::StorageFloat T> Arg(T value)
+        : kind_(Kind::scalar), scalar_(Scalar::of(value)) {}
     Arg(const Scalar& value) : kind_(Kind::scalar), scalar_(value) {}
     template <Element T, std::size_t N>
-    Arg(std::span<T, N> data) : kind_(Kind::span), span_(detail::span_data(data.data(), data.size())) {}
+    Arg(std::span<T, N> data)
+        : kind_(Kind::span), span_(detail::span_data(data.data(), data.size())) {}
     template <Element T, class A>
         requires(!std::is_same_v<T, bool>)
     Arg(const std::vector<T, A>& data)
@@ -107,7 +110,8 @@ class Outs {
     static constexpr std::size_t max_size = 4;
     Outs() = default;
     /// More than max_size is a usage error.
-    Outs(std::initializer_list<Out> outs, std::source_location where = std::source_location::current());
+    Outs(std::initializer_list<Out> outs,
+         std::source_location where = std::source_location::current());
     std::size_t size() const { return size_; }
     const Out& operator[](std::size_t i) const { return items_[i]; }
 
@@ -141,8 +145,8 @@ struct UfuncOptions {
     bool parallel = false;
     /// Integer division by zero is an error that names the line and the index of the element.
     bool checked = false;
-    /// The loops there are. Empty: one is made for the argument types of each call. Else a call uses
-    /// the first to which all of its inputs cast safely.
+    /// The loops there are. Empty: one is made for the argument types of each call. Else a call
+    /// uses the first to which all of its inputs cast safely.
     std::vector<Signature> signatures = {};
     BackendTarget target = BackendTarget::cpu;
 };
@@ -176,8 +180,9 @@ template <class R> void append_results(const R& results, std::vector<Value>& out
     if constexpr (SeveralValues<R>) {
         std::apply([&](const auto&... result) { (append_results(result, out), ...); }, results);
     } else {
-        static_assert(std::is_constructible_v<Value, const R&>,
-                      "kiln: an element-wise kernel returns a Value, or a pair, tuple or array of Values");
+        static_assert(
+            std::is_constructible_v<Value, const R&>,
+            "kiln: an element-wise kernel returns a Value, or a pair, tuple or array of Values");
         out.push_back(Value(results));
     }
 }
@@ -219,7 +224,8 @@ void call_bound(const BoundState& state, std::span<const BoundOperand> operands,
 
 /// What a parameter of a bound signature is.
 template <class P> struct BoundTraits {
-    static_assert(always_false<P>, "kiln: bind takes values, std::span<const T>, std::span<T> and T&");
+    static_assert(always_false<P>,
+                  "kiln: bind takes values, std::span<const T>, std::span<T> and T&");
 };
 template <Element T> struct BoundTraits<T> {
     static constexpr BoundParam param{BoundKind::value, dtype_of<T>};
@@ -292,7 +298,8 @@ template <class R, class... P> class Bound<R(P...)> {
             for (std::size_t k = 0; k < count; ++k) {
                 if (k == o || kinds[k].kind == detail::BoundKind::value) continue;
                 const detail::BoundOperand& other = frame.operands[k];
-                const bool same = !is_output(kinds, k) && other.data == out.data && kinds[k].dtype == kinds[o].dtype;
+                const bool same = !is_output(kinds, k) && other.data == out.data &&
+                                  kinds[k].dtype == kinds[o].dtype;
                 direct = direct && (same || other.data + n * item(kinds[k]) <= out.data ||
                                     out.data + n * item(kinds[o]) <= other.data);
             }
@@ -310,8 +317,10 @@ template <class R, class... P> class Bound<R(P...)> {
         return static_cast<std::int64_t>(size_of(p.dtype));
     }
     /// Whatever may be written counts as an output here.
-    static constexpr bool is_output(const std::array<detail::BoundParam, count>& kinds, std::size_t k) {
-        return kinds[k].kind == detail::BoundKind::reference || kinds[k].kind == detail::BoundKind::span;
+    static constexpr bool is_output(const std::array<detail::BoundParam, count>& kinds,
+                                    std::size_t k) {
+        return kinds[k].kind == detail::BoundKind::reference ||
+               kinds[k].kind == detail::BoundKind::span;
     }
     template <class A> static std::int64_t size_of_argument(A& arg) {
         if constexpr (Element<A>) {
@@ -325,7 +334,8 @@ template <class R, class... P> class Bound<R(P...)> {
             return {reinterpret_cast<std::byte*>(const_cast<std::remove_const_t<A>*>(&arg)), 0, 0};
         } else {
             using E = typename A::element_type;
-            return {detail::span_data(arg.data(), arg.size()).data, static_cast<std::int64_t>(sizeof(E)), 0};
+            return {detail::span_data(arg.data(), arg.size()).data,
+                    static_cast<std::int64_t>(sizeof(E)), 0};
         }
     }
 
@@ -335,8 +345,8 @@ template <class R, class... P> class Bound<R(P...)> {
 /// An element-wise function over arrays of any dtype. The first call with given argument dtypes
 /// compiles its loop; later calls run it. A handle: copies share their kernels. Thread-safe.
 ///
-/// Calls: inputs broadcast together, dtypes follow NumPy's promotion with weak C++ values. Errors of
-/// a call carry its line: usage (number of arguments, outputs that cannot be written), shape
+/// Calls: inputs broadcast together, dtypes follow NumPy's promotion with weak C++ values. Errors
+/// of a call carry its line: usage (number of arguments, outputs that cannot be written), shape
 /// (broadcasting), type (casting, no loop for the arguments, a C++ integer that its operand's dtype
 /// cannot represent); errors of the kernel itself carry the kernel's lines. What the lambda throws
 /// passes through. On any error before elements are computed, outputs are untouched.
@@ -344,8 +354,8 @@ class Ufunc {
   public:
     using Where = std::source_location;
 
-    Ufunc(std::string name, std::size_t arity, detail::ElementFunction function, UfuncOptions options,
-          Location where);
+    Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,
+          UfuncOptions options, Location where);
 
     const std::string& name() const;
     std::size_t arity() const;
@@ -355,61 +365,83 @@ class Ufunc {
     Array operator()(const CallOptions& options = {}, Where where = Where::current()) const {
         return call({}, options, where);
     }
-    Array operator()(const Arg& a, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const CallOptions& options = {},
+                     Where where = Where::current()) const {
         return call({&a}, options, where);
     }
-    Array operator()(const Arg& a, const Arg& b, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const Arg& b, const CallOptions& options = {},
+                     Where where = Where::current()) const {
         return call({&a, &b}, options, where);
     }
-    Array operator()(const Arg& a, const Arg& b, const Arg& c, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const CallOptions& options = {},
+                     Where where = Where::current()) const {
         return call({&a, &b, &c}, options, where);
     }
-    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d,
+                     const CallOptions& options = {}, Where where = Where::current()) const {
         return call({&a, &b, &c, &d}, options, where);
     }
-    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const CallOptions& options = {}, Where where = Where::current()) const {
         return call({&a, &b, &c, &d, &e}, options, where);
     }
-    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const Arg& f, const CallOptions& options = {},
+                     Where where = Where::current()) const {
         return call({&a, &b, &c, &d, &e, &f}, options, where);
     }
-    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const Arg& f, const Arg& g, const CallOptions& options = {},
+                     Where where = Where::current()) const {
         return call({&a, &b, &c, &d, &e, &f, &g}, options, where);
     }
-    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const Arg& h, const CallOptions& options = {}, Where where = Where::current()) const {
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const Arg& f, const Arg& g, const Arg& h, const CallOptions& options = {},
+                     Where where = Where::current()) const {
         return call({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
     std::vector<Array> all(const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const CallOptions& options = {},
+                           Where where = Where::current()) const {
         return call_all({&a}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const Arg& b, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const Arg& b, const CallOptions& options = {},
+                           Where where = Where::current()) const {
         return call_all({&a, &b}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c,
+                           const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({&a, &b, &c}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d,
+                           const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                           const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d, &e}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                           const Arg& f, const CallOptions& options = {},
+                           Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d, &e, &f}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                           const Arg& f, const Arg& g, const CallOptions& options = {},
+                           Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d, &e, &f, &g}, options, where);
     }
-    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, const Arg& g, const Arg& h, const CallOptions& options = {}, Where where = Where::current()) const {
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                           const Arg& f, const Arg& g, const Arg& h,
+                           const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
 
-    /// A typed handle: add.bind<void(std::span<const float>, std::span<const float>, std::span<float>)>().
-    /// Compiles. Errors: type (the number of parameters; an output that is const, or to whose dtype
-    /// the result does not cast under same_kind; references beside spans).
+    /// A typed handle: add.bind<void(std::span<const float>, std::span<const float>,
+    /// std::span<float>)>(). Compiles. Errors: type (the number of parameters; an output that is
+    /// const, or to whose dtype the result does not cast under same_kind; references beside spans).
     template <class Signature> Bound<Signature> bind(Where where = Where::current()) const {
         using Handle = Bound<Signature>;
         static constexpr auto params = Handle::params();
@@ -426,7 +458,8 @@ class Ufunc {
     Stats stats() const;
 
   private:
-    Array call(std::initializer_list<const Arg*> args, const CallOptions& options, const Where& where) const;
+    Array call(std::initializer_list<const Arg*> args, const CallOptions& options,
+               const Where& where) const;
     std::vector<Array> call_all(std::initializer_list<const Arg*> args, const CallOptions& options,
                                 const Where& where) const;
 
@@ -443,8 +476,8 @@ Ufunc vectorize(std::string name, F function, UfuncOptions options = {},
     constexpr std::size_t arity = detail::value_arity<F>();
     static_assert(arity <= detail::max_arity,
                   "kiln: vectorize needs a callable that takes a fixed number, 0 to 8, of Values");
-    return Ufunc(std::move(name), arity, detail::erase<arity>(std::move(function)), std::move(options),
-                 where);
+    return Ufunc(std::move(name), arity, detail::erase<arity>(std::move(function)),
+                 std::move(options), where);
 }
 template <class F>
     requires(!std::is_convertible_v<F, std::string_view>)
