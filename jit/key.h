@@ -100,7 +100,7 @@ class CallKey {
     std::array<std::uint8_t, 8> input_places_{};
     std::array<std::uint8_t, 4> output_places_{};
     std::uint8_t inputs_ = 0, flags_ = 0, where_ = 0, casting_ = 0, dtype_ = 0;
-    std::array<std::uint8_t, 7> unused_{};
+    [[maybe_unused]] std::array<std::uint8_t, 7> unused_{};
 
     static_assert(max_inputs == 8 && max_outputs == 4);
 };

@@ -212,10 +212,15 @@ void reorder(Axes& axes, Plan& plan, std::size_t operands, std::size_t first_out
             axis.strides[k] = -axis.strides[k];
         }
     }
-    std::stable_sort(axes.list.begin(), axes.list.begin() + static_cast<std::ptrdiff_t>(axes.count),
-                     [&](const Axis& a, const Axis& b) {
-                         return a.strides[first_output] > b.strides[first_output];
-                     });
+    // A stable insertion sort: std::stable_sort would allocate.
+    const auto begin = axes.list.begin();
+    for (auto next = begin, end = begin + static_cast<std::ptrdiff_t>(axes.count); next != end;
+         ++next) {
+        const auto place = std::upper_bound(begin, next, *next, [&](const Axis& a, const Axis& b) {
+            return a.strides[first_output] > b.strides[first_output];
+        });
+        std::rotate(place, next, next + 1);
+    }
 }
 
 /// Merges neighbours where one step of the outer axis is a whole run of the inner for all operands.
