@@ -486,16 +486,17 @@ Ufunc vectorize(F function, UfuncOptions options = {},
     return vectorize("ufunc", std::move(function), std::move(options), where);
 }
 /// With the loops there are: vectorize("add", f, {f32(f32, f32), f64(f64, f64)}).
-template <class F>
-Ufunc vectorize(std::string name, F function, std::initializer_list<Signature> signatures,
+// An array and no initializer_list, which g++ would make of {.signatures = {...}} too.
+template <class F, std::size_t N>
+Ufunc vectorize(std::string name, F function, const Signature (&signatures)[N],
                 UfuncOptions options = {},
                 std::source_location where = std::source_location::current()) {
-    options.signatures = signatures;
+    options.signatures.assign(signatures, signatures + N);
     return vectorize(std::move(name), std::move(function), std::move(options), where);
 }
-template <class F>
+template <class F, std::size_t N>
     requires(!std::is_convertible_v<F, std::string_view>)
-Ufunc vectorize(F function, std::initializer_list<Signature> signatures, UfuncOptions options = {},
+Ufunc vectorize(F function, const Signature (&signatures)[N], UfuncOptions options = {},
                 std::source_location where = std::source_location::current()) {
     return vectorize("ufunc", std::move(function), signatures, std::move(options), where);
 }
