@@ -273,38 +273,70 @@ template <class R, class... P> class Bound<R(P...)> {
     }
     explicit Bound(detail::BoundEntry entry) : entry_(std::move(entry)) {}
 
-    /// Generated code reads it: MapFrame of jit/backend.h, followed by the operands.
-    struct Frame {
-        std::int64_t columns, rows;
-        std::int64_t* fault;
-        std::array<detail::BoundOperand, count> operands;
-    };
+    static constexpr std::array<detail::BoundParam, count> kinds = params();
+    static constexpr bool is_span(std::size_t k) {
+        return kinds[k].kind == detail::BoundKind::span || kinds[k].kind == detail::BoundKind::span_const;
+    }
+    /// Whatever may be written counts as an output here.
+    static constexpr bool is_output(std::size_t k) {
+        return kinds[k].kind == detail::BoundKind::reference || kinds[k].kind == detail::BoundKind::span;
+    }
+    static constexpr std::size_t first_span() {
+        std::size_t k = 0;
+        while (k < count && !is_span(k)) ++k;
+        return k;
+    }
+    static constexpr std::int64_t item(std::size_t k) {
+        return static_cast<std::int64_t>(size_of(kinds[k].dtype));
+    }
 
-    template <class... A> void call(const std::source_location& where, A&... args) const {
-        static constexpr auto kinds = params();
-        const std::array<std::int64_t, count> sizes{size_of_argument(args)...};
-        std::int64_t n = 1;
-        for (const std::int64_t size : sizes) n = size >= 0 ? size : n;
-        bool direct = n < entry_.size_limit;
-        std::int64_t fault[3] = {-1, 0, 0};
-        Frame frame{n, 1, fault, {operand_of(args)...}};
-        for (std::size_t k = 0; k < count; ++k) {
-            direct = direct && (sizes[k] == n || sizes[k] < 0);
-        }
-        // In place is fine element by element; any other overlap takes the general path.
-        for (std::size_t o = 0; o < count; ++o) {
-            if (!is_output(kinds, o)) continue;
-            const detail::BoundOperand& out = frame.operands[o];
-            for (std::size_t k = 0; k < count; ++k) {
-                if (k == o || kinds[k].kind == detail::BoundKind::value) continue;
-                const detail::BoundOperand& other = frame.operands[k];
-                const bool same = !is_output(kinds, k) && other.data == out.data &&
-                                  kinds[k].dtype == kinds[o].dtype;
-                direct = direct && (same || other.data + n * item(kinds[k]) <= out.data ||
-                                    out.data + n * item(kinds[o]) <= other.data);
+    /// Whether operands O and K of n elements may be handed to generated code: an output may coincide
+    /// with an input element by element; any other overlap takes the general path.
+    template <std::size_t O, std::size_t K>
+    static bool apart(const detail::BoundOperand* operands, std::int64_t n) {
+        if constexpr (O == K || !is_output(O) || kinds[K].kind == detail::BoundKind::value ||
+                      (is_output(K) && K < O)) {
+            return true;
+        } else {
+            const std::byte *out = operands[O].data, *other = operands[K].data;
+            const bool outside = (other + n * item(K) <= out) | (out + n * item(O) <= other);
+            if constexpr (!is_output(K) && kinds[K].dtype == kinds[O].dtype) {
+                return outside | (other == out);
+            } else {
+                return outside;
             }
         }
-        if (!direct) [[unlikely]] {
+    }
+    template <std::size_t O, std::size_t... K>
+    static bool apart_from_all(const detail::BoundOperand* operands, std::int64_t n,
+                               std::index_sequence<K...>) {
+        return (apart<O, K>(operands, n) & ...);
+    }
+
+    template <class... A> void call(const std::source_location& where, A&... args) const {
+        call_indexed(std::make_index_sequence<count>(), where, args...);
+    }
+    // Everything that depends on the signature alone is a constant here: the loops over operands
+    // are pack expansions, since a call costs about as much as this function does.
+    template <std::size_t... K, class... A>
+    void call_indexed(std::index_sequence<K...> all, const std::source_location& where, A&... args) const {
+        std::int64_t fault[3];  // Fault of jit/backend.h; generated code reads the rest only once set
+        fault[0] = -1;
+        // Generated code reads it: MapFrame of jit/backend.h, followed by the operands.
+        struct {
+            std::int64_t columns, rows;
+            std::int64_t* fault;
+            detail::BoundOperand operands[count];
+        } frame;
+        const std::int64_t sizes[] = {size_of_argument(args)...};
+        const std::int64_t n = first_span() < count ? sizes[first_span() < count ? first_span() : 0] : 1;
+        frame.columns = n;
+        frame.rows = 1;
+        frame.fault = fault;
+        ((frame.operands[K] = operand_of(args)), ...);
+        const bool same_size = ((!is_span(K) || sizes[K] == n) & ...);
+        const bool disjoint = (apart_from_all<K>(frame.operands, n, all) & ...);
+        if (!(same_size & disjoint & (n < entry_.size_limit))) [[unlikely]] {
             detail::call_bound(*entry_.state, frame.operands, sizes, where);
             return;
         }
@@ -312,15 +344,6 @@ template <class R, class... P> class Bound<R(P...)> {
         if (fault[0] != -1) [[unlikely]] {
             detail::throw_bound_fault(*entry_.state, fault[0], fault[2], where);
         }
-    }
-    static constexpr std::int64_t item(detail::BoundParam p) {
-        return static_cast<std::int64_t>(size_of(p.dtype));
-    }
-    /// Whatever may be written counts as an output here.
-    static constexpr bool is_output(const std::array<detail::BoundParam, count>& kinds,
-                                    std::size_t k) {
-        return kinds[k].kind == detail::BoundKind::reference ||
-               kinds[k].kind == detail::BoundKind::span;
     }
     template <class A> static std::int64_t size_of_argument(A& arg) {
         if constexpr (Element<A>) {
@@ -334,8 +357,7 @@ template <class R, class... P> class Bound<R(P...)> {
             return {reinterpret_cast<std::byte*>(const_cast<std::remove_const_t<A>*>(&arg)), 0, 0};
         } else {
             using E = typename A::element_type;
-            return {detail::span_data(arg.data(), arg.size()).data,
-                    static_cast<std::int64_t>(sizeof(E)), 0};
+            return {detail::span_data(arg.data(), arg.size()).data, static_cast<std::int64_t>(sizeof(E)), 0};
         }
     }
 
