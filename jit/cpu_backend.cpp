@@ -1,5 +1,6 @@
 // The CPU backend: LLVM from module to machine code, one process-wide JIT session.
 #include "codegen/llvm/emit.h"
+#include "codegen/math/careful.h"
 #include "jit/backend.h"
 
 #include <llvm/Analysis/CGSCCPassManager.h>
@@ -176,7 +177,9 @@ class Engine {
         const std::lock_guard lock(mutex_);
         const auto define = [&](llvm::StringRef name) {
             if (!defined_.insert(name.str()).second) return;
-            void* address = sleef_ != nullptr ? dlsym(sleef_, name.str().c_str()) : nullptr;
+            void* address = reinterpret_cast<void*>(codegen::careful_function(name.str()));
+            if (address == nullptr && sleef_ != nullptr)
+                address = dlsym(sleef_, name.str().c_str());
             if (address == nullptr) address = dlsym(RTLD_DEFAULT, name.str().c_str());
             if (address == nullptr) {
                 defined_.erase(name.str());

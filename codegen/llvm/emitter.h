@@ -99,9 +99,6 @@ class Emitter {
     llvm::Value* compare(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
     llvm::Value* float_division(ir::Op op, llvm::Value* a, llvm::Value* b);
     llvm::Value* classify(ir::Op op, llvm::Value* a);
-    llvm::Value* elementary(ir::Op op, DType t, std::span<llvm::Value* const> a, bool afn);
-    llvm::Value* library_call(ir::Op op, DType t, std::span<llvm::Value* const> a);
-    llvm::Value* call_sleef(ir::Op op, DType t, unsigned lanes, std::span<llvm::Value* const> a);
     llvm::Type* compute_type(DType t);  // scalar type of a value in registers
     llvm::Type* memory_type(DType t);   // scalar type in memory
     llvm::Value* from_memory(llvm::Value* v, DType t);
@@ -110,6 +107,17 @@ class Emitter {
                      llvm::Value* shape);               // element, in as many lanes as shape
     llvm::Value* number(llvm::Value* shape, double x);  // constant of shape's floating type
     void set_fast(const ir::Node& n, ir::Id id);
+
+    // --- elementary.cpp ---
+    using Values = std::span<llvm::Value* const>;
+    llvm::Value* elementary(ir::Op op, DType t, Values a, bool afn);
+    llvm::Value* library_call(ir::Op op, DType t, Values a);
+    llvm::Value* in_registers(ir::Op op, DType t, Values a);
+    llvm::Value* call_sleef(ir::Op op, DType t, unsigned lanes, Values a);
+    llvm::Value* call_pure(const std::string& symbol, llvm::FunctionType* type, Values a);
+    llvm::Value* doubtful(ir::Op op, DType t, Values a, llvm::Value* r);
+    llvm::Value* near_zero(ir::Op op, DType t, llvm::Value* x, llvm::Value* r);
+    llvm::Value* recompute(ir::Op op, DType t, Values a, llvm::Value* r, llvm::Value* doubt);
 
     const ir::Kernel& kernel_;
     llvm::LLVMContext& context_;

@@ -1,6 +1,5 @@
 // Pure operations on lane values.
 #include "codegen/llvm/emitter.h"
-#include "codegen/llvm/vector_math.h"
 
 #include <array>
 #include <limits>
@@ -350,84 +349,6 @@ Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n
     throw Error(ErrorKind::unsupported,
                 std::string(info(op).name) + " has no form for " + std::string(name(t)),
                 kernel_.location(n.loc));
-}
-
-// ------------------------------------------------------------------------------ elementary
-// functions
-
-/// SLEEF's function for `lanes` elements (1: its scalar twin, which gives the same bits).
-Value* Emitter::call_sleef(Op op, DType t, unsigned lanes, std::span<Value* const> a) {
-    const std::string_view spelling = info(op).sleef;
-    const std::size_t comma = spelling.find(',');
-    const unsigned bytes = lanes * static_cast<unsigned>(size_of(t));
-    const bool fma = options_.isa != VectorIsa::sse2;
-    const char* isa = lanes == 1    ? (fma ? "purecfma" : "purec")
-                      : bytes == 64 ? "avx512f"
-                      : bytes == 32 ? "avx2"
-                      : fma         ? "avx2128"
-                                    : "sse2";
-    std::string symbol = "Sleef_" + std::string(spelling.substr(0, comma)) +
-                         (t == DType::f32 ? "f" : "d") + std::to_string(lanes) + "_" +
-                         std::string(spelling.substr(comma + 1)) + isa;
-    const std::vector<llvm::Type*> types(a.size(), a[0]->getType());
-    auto callee =
-        module_.getOrInsertFunction(symbol, llvm::FunctionType::get(a[0]->getType(), types, false));
-    auto* function = llvm::cast<llvm::Function>(callee.getCallee());
-    function->addFnAttr(llvm::Attribute::NoUnwind);
-    function->addFnAttr(llvm::Attribute::WillReturn);
-    function->setDoesNotAccessMemory();
-    return b_.CreateCall(callee, llvm::ArrayRef<Value*>(a.data(), a.size()));
-}
-
-Value* Emitter::elementary(Op op, DType t, std::span<Value* const> a, bool afn) {
-    const MathDefinition definition = math_definition(op);
-    // Without FMA the definitions would call a library for each of theirs.
-    if (definition == nullptr || options_.isa == VectorIsa::sse2) return library_call(op, t, a);
-    b_.clearFastMathFlags();
-    MathBuilder math(b_, a[0]->getType(), afn, [&] { return library_call(op, t, a); });
-    return definition(math, a);
-}
-
-/// The function by SLEEF, whatever the number of lanes.
-Value* Emitter::library_call(Op op, DType t, std::span<Value* const> a) {
-    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(a[0]->getType());
-    if (vector == nullptr) return call_sleef(op, t, 1, a);
-    const unsigned lanes = vector->getNumElements();
-    std::vector<Value*> part(a.size());
-    if (lanes == 1) {
-        for (std::size_t i = 0; i < a.size(); ++i)
-            part[i] = b_.CreateExtractElement(a[i], std::uint64_t(0));
-        return b_.CreateInsertElement(llvm::PoisonValue::get(vector), call_sleef(op, t, 1, part),
-                                      std::uint64_t(0));
-    }
-    // Whole registers of the machine; a shorter vector is padded to SLEEF's shortest form.
-    const unsigned shortest = 16 / static_cast<unsigned>(size_of(t));
-    const unsigned longest = vector_bytes(options_.isa) / static_cast<unsigned>(size_of(t));
-    const unsigned width = std::max(shortest, std::min(lanes, longest));
-    std::vector<Value*> results;
-    for (unsigned from = 0; from < lanes; from += width) {
-        std::vector<int> indices;
-        for (unsigned i = 0; i < width; ++i)
-            indices.push_back(from + i < lanes ? static_cast<int>(from + i) : 0);
-        for (std::size_t i = 0; i < a.size(); ++i)
-            part[i] = width == lanes ? a[i] : b_.CreateShuffleVector(a[i], indices);
-        results.push_back(call_sleef(op, t, width, part));
-    }
-    while (results.size() > 1) {  // lane counts are powers of two, so halves pair up
-        std::vector<Value*> joined;
-        for (std::size_t i = 0; i < results.size(); i += 2) {
-            const auto count =
-                llvm::cast<llvm::FixedVectorType>(results[i]->getType())->getNumElements();
-            std::vector<int> indices;
-            for (unsigned l = 0; l < 2 * count; ++l) indices.push_back(static_cast<int>(l));
-            joined.push_back(b_.CreateShuffleVector(results[i], results[i + 1], indices));
-        }
-        results = std::move(joined);
-    }
-    if (width <= lanes) return results[0];
-    std::vector<int> indices;
-    for (unsigned l = 0; l < lanes; ++l) indices.push_back(static_cast<int>(l));
-    return b_.CreateShuffleVector(results[0], indices);
 }
 
 // ------------------------------------------------------------------------------ conversions

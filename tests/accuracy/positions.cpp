@@ -1,0 +1,102 @@
+#include "tests/accuracy/positions.h"
+
+#include "dsl/ir/evaluate.h"
+
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace kiln::test {
+
+std::uint64_t Elements::bits(std::size_t i) const {
+    std::uint64_t result = 0;
+    std::memcpy(&result, bytes.data() + i * size_of(dtype), size_of(dtype));
+    return result;
+}
+void Elements::set_bits(std::size_t i, std::uint64_t bits) {
+    std::memcpy(bytes.data() + i * size_of(dtype), &bits, size_of(dtype));
+}
+void Elements::add_bits(std::uint64_t bits) {
+    bytes.resize(bytes.size() + size_of(dtype));
+    set_bits(size() - 1, bits);
+}
+double Elements::value(std::size_t i) const {
+    Scalar s;
+    s.dtype = dtype;
+    std::memcpy(s.bytes.data(), bytes.data() + i * size_of(dtype), size_of(dtype));
+    return s.cast(DType::f64).get<double>();
+}
+bool Elements::is_nan(std::size_t i) const { return is_real(dtype) && std::isnan(value(i)); }
+
+std::string show(const Elements& e, std::size_t i) {
+    return fmt::format("{:#0{}x} ({:.17g})", e.bits(i), 2 + 2 * size_of(e.dtype), e.value(i));
+}
+
+namespace {
+
+struct Shape {
+    const char* name;
+    std::int64_t columns;  // per row; 0: all of them in one row
+    ir::Layout layout;
+};
+
+Elements run_shape(const jit::Program& program, ir::Op op, std::span<const Elements> inputs,
+                   const Shape& shape) {
+    const auto count = static_cast<std::int64_t>(inputs[0].size());
+    const DType t = inputs[0].dtype;
+    Elements results(*ir::exact_result(info(op).rule, t), inputs[0].size());
+    const std::int64_t columns = shape.columns == 0 ? count : shape.columns;
+    std::vector<jit::Operand> operands;
+    const auto add = [&](const Elements& e, ir::Layout layout) {
+        const auto size = static_cast<std::int64_t>(size_of(e.dtype));
+        auto* data = const_cast<std::byte*>(e.bytes.data());
+        operands.push_back({data, layout == ir::Layout::uniform ? 0 : size, size * columns});
+    };
+    for (const Elements& e : inputs) add(e, shape.layout);
+    add(results, ir::Layout::unit);
+    run_map(program, operands, columns, count / columns);
+    if (count % columns != 0) {  // the last, shorter row
+        const std::int64_t done = count - count % columns;
+        for (jit::Operand& o : operands) o.data += o.outer * (count / columns);
+        run_map(program, operands, count - done);
+    }
+    return results;
+}
+
+}  // namespace
+
+Evaluated evaluate_everywhere(VectorIsa isa, ir::Op op, std::span<const Elements> inputs) {
+    // A multiple of any block's lanes, so that a single row is all body.
+    std::vector<Elements> padded(inputs.begin(), inputs.end());
+    for (Elements& e : padded) e.bytes.resize((e.size() + 127) / 128 * 128 * size_of(e.dtype));
+    const DType t = inputs[0].dtype;
+    const auto vectors = compile_for(isa, op_kernel(op, t, ir::Layout::unit));
+    const auto scalars = compile_for(isa, op_kernel(op, t, ir::Layout::uniform));
+    Evaluated result{run_shape(*vectors, op, padded, {"body", 0, ir::Layout::unit}), {}};
+    result.results.bytes.resize(inputs[0].size() * size_of(result.results.dtype));
+
+    // No block has fewer than two lanes, and none of more than one register has fewer than 4.
+    static constexpr Shape shapes[] = {{"alone", 1, ir::Layout::unit},
+                                       {"behind a block", 0, ir::Layout::unit},
+                                       {"in rows of 3", 3, ir::Layout::unit},
+                                       {"in rows of 7", 7, ir::Layout::unit},
+                                       {"uniform", 1, ir::Layout::uniform}};
+    for (const Shape& shape : shapes) {
+        const Elements other =
+            run_shape(shape.layout == ir::Layout::unit ? *vectors : *scalars, op, inputs, shape);
+        for (std::size_t i = 0; i < other.size(); ++i) {
+            if (other.bits(i) == result.results.bits(i)) continue;
+            if (other.is_nan(i) && result.results.is_nan(i)) continue;
+            std::string arguments;
+            for (const Elements& e : inputs)
+                arguments += (arguments.empty() ? "" : ", ") + show(e, i);
+            result.disagreement = fmt::format("{}({}): body {}, {} {}", info(op).name, arguments,
+                                              show(result.results, i), shape.name, show(other, i));
+            return result;
+        }
+    }
+    return result;
+}
+
+}  // namespace kiln::test

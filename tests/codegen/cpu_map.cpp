@@ -1,0 +1,96 @@
+#include "tests/codegen/cpu_map.h"
+
+#include "codegen/passes/pass.h"
+#include "dsl/ir/builder.h"
+#include "dsl/ir/evaluate.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+extern "C" kiln::jit::Backend* kiln_make_cpu_backend();
+
+namespace kiln::test {
+
+const std::vector<VectorIsa>& host_isas() {
+    static const std::vector<VectorIsa> isas = [] {
+        std::vector<VectorIsa> found;
+        const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+            found.push_back(VectorIsa::avx512);
+        if (avx2) found.push_back(VectorIsa::avx2);
+        found.push_back(VectorIsa::sse2);
+        return found;
+    }();
+    return isas;
+}
+
+std::string_view name(VectorIsa isa) {
+    switch (isa) {
+        case VectorIsa::sse2: return "sse2";
+        case VectorIsa::avx2: return "avx2";
+        case VectorIsa::avx512: return "avx512";
+    }
+    __builtin_unreachable();
+}
+
+jit::Backend& cpu_backend(VectorIsa isa) {
+    static std::mutex mutex;
+    static auto& made = *new std::map<VectorIsa, jit::Backend*>();
+    const std::lock_guard lock(mutex);
+    jit::Backend*& backend = made[isa];
+    if (backend == nullptr) {
+        const char* before = std::getenv("KILN_CPU_ISA");
+        const std::string kept = before != nullptr ? before : "";
+        setenv("KILN_CPU_ISA", std::string(name(isa)).c_str(), 1);
+        backend = kiln_make_cpu_backend();
+        if (before != nullptr) {
+            setenv("KILN_CPU_ISA", kept.c_str(), 1);
+        } else {
+            unsetenv("KILN_CPU_ISA");
+        }
+    }
+    return *backend;
+}
+
+std::unique_ptr<jit::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
+                                          const jit::CompileOptions& options) {
+    codegen::PassContext context;
+    context.options.verify = true;
+    return cpu_backend(isa).compile(codegen::run_passes(kernel, context), options);
+}
+
+jit::Fault run_map(const jit::Program& program, std::span<const jit::Operand> operands,
+                   std::int64_t columns, std::int64_t rows) {
+    jit::Fault fault;
+    std::vector<std::byte> memory(sizeof(jit::MapFrame) + operands.size_bytes());
+    const jit::MapFrame frame{columns, rows, &fault};
+    std::memcpy(memory.data(), &frame, sizeof frame);
+    std::memcpy(memory.data() + sizeof frame, operands.data(), operands.size_bytes());
+    program.map_entry()(reinterpret_cast<const jit::MapFrame*>(memory.data()));
+    return fault;
+}
+
+ir::Kernel op_kernel(ir::Op op, DType operand, ir::Layout layout) {
+    ir::Builder b(std::string(info(op).name));
+    const unsigned arity = info(op).arity;
+    const bool choice = info(op).rule == ir::Rule::choice;
+    for (unsigned i = 0; i < arity; ++i) {
+        const DType t = choice && i == 0 ? DType::bool_ : operand;
+        b.add_param({"x" + std::to_string(i), t, 1, ir::Access::in, layout, false});
+    }
+    const DType result = *ir::exact_result(info(op).rule, operand);
+    const ir::Layout out = layout == ir::Layout::uniform ? ir::Layout::unit : layout;
+    const std::uint32_t y = b.add_param({"y", result, 1, ir::Access::out, out, false});
+    const ir::Id extent = b.extent(y, 0);
+    b.begin_stage(std::span(&extent, 1), true);
+    std::vector<ir::Id> operands;
+    for (unsigned i = 0; i < arity; ++i) operands.push_back(b.load(i, {b.index(0)}));
+    b.store(y, {b.index(0)}, b.op(op, result, operands, 0));
+    b.end();
+    return b.finish();
+}
+
+}  // namespace kiln::test

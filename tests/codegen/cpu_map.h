@@ -1,0 +1,41 @@
+// Compiling and calling element-wise kernels directly, for one vector unit at a time.
+#pragma once
+#include "codegen/llvm/emit.h"
+#include "jit/backend.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace kiln::test {
+
+using codegen::VectorIsa;
+
+/// The vector units of this machine's CPU, the widest first.
+const std::vector<VectorIsa>& host_isas();
+std::string_view name(VectorIsa isa);
+
+/// A backend that makes code for `isa` only; kept until the process ends.
+jit::Backend& cpu_backend(VectorIsa isa);
+
+/// The passes, verified one by one, then the backend of `isa`.
+std::unique_ptr<jit::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
+                                          const jit::CompileOptions& options = {});
+
+/// Runs rows x columns iterations; the fault that the call recorded.
+jit::Fault run_map(const jit::Program& program, std::span<const jit::Operand> operands,
+                   std::int64_t columns, std::int64_t rows = 1);
+
+/// An operand over C-contiguous elements, or (`inner` 0) over one.
+template <class T>
+jit::Operand operand_of(const std::vector<T>& elements, std::int64_t inner = sizeof(T)) {
+    auto* data = reinterpret_cast<std::byte*>(const_cast<T*>(elements.data()));
+    return {data, inner, 0};
+}
+
+/// The kernel y = op(x0, x1, ...) on operands of `operand`, all parameters of layout `layout` but
+/// the output, which is `unit` where that is `uniform`.
+ir::Kernel op_kernel(ir::Op op, DType operand, ir::Layout layout = ir::Layout::unit);
+
+}  // namespace kiln::test
