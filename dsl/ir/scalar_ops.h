@@ -450,9 +450,12 @@ template <HostFloat T> T exp10(T a) { return std::pow(T(10), a); }
 /// log |gamma(a)|; std::lgamma would write the sign into a global variable.
 template <HostFloat T> T lgamma(T a) {
     int sign = 0;
-    if constexpr (std::same_as<T, float>) return ::lgammaf_r(a, &sign);
-    else if constexpr (std::same_as<T, double>) return ::lgamma_r(a, &sign);
-    else return ::lgammal_r(a, &sign);
+    if constexpr (std::same_as<T, float>)
+        return ::lgammaf_r(a, &sign);
+    else if constexpr (std::same_as<T, double>)
+        return ::lgamma_r(a, &sign);
+    else
+        return ::lgammal_r(a, &sign);
 }
 
 /// a ** b with wrapping products; 0 ** 0 is 1, and a negative exponent, which kernels guard with a
