@@ -127,7 +127,7 @@ int simple_form(const OperandView& operand, const std::int64_t* extents, int ran
 
 }  // namespace
 
-bool UfuncState::call_simple(Call& call, Array& result, const std::source_location& where) {
+bool UfuncState::call_simple(Call& call, Array* result, const std::source_location& where) {
     const std::size_t sources = call.sources();
     if (call.outputs > 1 || (call.outputs == 0 && call.order == Order::fortran)) return false;
     // The operand whose shape the call has, if this is a simple one.
@@ -176,28 +176,32 @@ bool UfuncState::call_simple(Call& call, Array& result, const std::source_locati
         }
         key.set_output(0, out.dtype, ir::Layout::unit, true);
     }
-    const jit::Variant* variant = variants_.find(key);
-    if (variant == nullptr || variant->entry == nullptr || variant->loop->memory.size() != 1)
-        return false;
-    if (source_.options.parallel && n >= jit::parallel_threshold(variant->cost)) return false;
-    const jit::Loop& loop = *variant->loop;
+    const jit::Variant* found = variants_.find(key);
+    if (found == nullptr)
+        found = &variant(key, loop(key.types(), where));
+    else
+        hits_.increment();
+    const jit::Variant& code = *found;
+    const jit::Loop& loop = *code.loop;
+    if (code.entry == nullptr || loop.memory.size() != 1) return false;
+    if (source_.options.parallel && n >= jit::parallel_threshold(code.cost)) return false;
     if (!loop.weak_ranges.empty()) jit::check_weak_values(source_, loop, call.reads(), where);
 
-    if (call.outputs == 0) {
+    if (result != nullptr) {
         const Shape shape = shaped->shape();
-        result = call.where ? zeros(shape, loop.memory[0], Order::c, {})
-                            : empty(shape, loop.memory[0], Order::c, {});
-        frame.operands[sources] = {result.data(), static_cast<std::int64_t>(result.item_size()), 0};
+        *result = call.where ? zeros(shape, loop.memory[0], Order::c, {})
+                             : empty(shape, loop.memory[0], Order::c, {});
+        frame.operands[sources] = {result->data(), static_cast<std::int64_t>(result->item_size()),
+                                   0};
     } else {
         const OperandView& out = call.operands[sources];
         frame.operands[sources] = {out.data, out.item(), 0};
     }
-    hits_.increment();
     jit::Fault fault;
     frame.map = {n, 1, &fault};
-    variant->entry(&frame.map);
+    code.entry(&frame.map);
     if (fault.code != -1) [[unlikely]] {
-        throw_fault(*variant, {fault.code, fault.row * n + fault.column}, shaped->shape(), where);
+        throw_fault(code, {fault.code, fault.row * n + fault.column}, shaped->shape(), where);
     }
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include <kiln/vectorize.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -24,14 +25,18 @@ struct CallAccess {
 /// The array that stands for an output: itself, or one over the caller's memory.
 Array output_handle(const Out& out);
 
-/// A count that many threads increment: spread over cache lines, by the stack of the thread.
+/// A count that many threads increment. The first threads of the process have places of their own,
+/// which they add to without a locked instruction; the others share one.
 class SpreadCounter {
   public:
     void increment() {
-        const char here = 0;
-        // Stacks of threads are megabytes apart.
-        const auto page = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&here) >> 20);
-        places_[(page * 0x9e3779b97f4a7c15u) >> 61].count.fetch_add(1, std::memory_order_relaxed);
+        const std::size_t place = place_of_thread();
+        std::atomic<std::uint64_t>& count = places_[place].count;
+        if (place != shared) {
+            count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        } else {
+            count.fetch_add(1, std::memory_order_relaxed);
+        }
     }
     std::uint64_t total() const {
         std::uint64_t sum = 0;
@@ -40,10 +45,17 @@ class SpreadCounter {
     }
 
   private:
+    static constexpr std::size_t shared = 7;
+    static std::size_t place_of_thread() {
+        static constinit std::atomic<std::size_t> threads{0};
+        thread_local const std::size_t mine =
+            std::min(threads.fetch_add(1, std::memory_order_relaxed), shared);
+        return mine;
+    }
     struct alignas(64) Place {
         std::atomic<std::uint64_t> count{0};
     };
-    std::array<Place, 8> places_;
+    std::array<Place, shared + 1> places_{};
 };
 
 /// The operands of one call.
@@ -81,7 +93,7 @@ class UfuncState {
     /// Carries the call out where all operands are scalars or C-contiguous arrays of one shape, the
     /// code exists, and neither threads nor copies are wanted; false if not. The result goes to
     /// `result`, unless an output was given.
-    bool call_simple(Call& call, Array& result, const std::source_location& where);
+    bool call_simple(Call& call, Array* result, const std::source_location& where);
     /// Carries any call out. Outputs that were not given are made and returned, in order.
     std::vector<Array> call_general(Call& call, Location where);
 

@@ -215,21 +215,18 @@ Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& opt
                   const Where& where) const {
     detail::Call call;
     state_->gather(call, args, options, where);
-    Array result;
-    const bool given = call.outputs > 0;
-    if (!state_->call_simple(call, result, where)) {
-        std::vector<Array> results = state_->call_general(call, where);
-        if (!given) {
-            if (results.size() != 1) {
-                throw Error(ErrorKind::usage,
-                            fmt::format("{} has {} outputs", name(), results.size()), where,
-                            "call it with .all(...), which gives all of them");
-            }
-            return std::move(results[0]);
-        }
+    if (call.outputs > 0) {
+        if (!state_->call_simple(call, nullptr, where)) state_->call_general(call, where);
+        return detail::output_handle(options.out ? options.out : options.outs[0]);
     }
-    if (!given) return result;
-    return detail::output_handle(options.out ? options.out : options.outs[0]);
+    Array result;
+    if (state_->call_simple(call, &result, where)) return result;
+    std::vector<Array> results = state_->call_general(call, where);
+    if (results.size() != 1) {
+        throw Error(ErrorKind::usage, fmt::format("{} has {} outputs", name(), results.size()),
+                    where, "call it with .all(...), which gives all of them");
+    }
+    return std::move(results[0]);
 }
 
 std::vector<Array> Ufunc::call_all(std::initializer_list<const Arg*> args,

@@ -84,7 +84,7 @@ class Arg {
 class Out {
   public:
     Out() = default;
-    Out(const Array& array) : array_(&array) {}
+    Out(const Array& array) : array_(&array), data_(), size_(), dtype_(), given_() {}
     template <Element T, std::size_t N>
         requires(!std::is_const_v<T>)
     Out(std::span<T, N> data) : Out(detail::span_data(data.data(), data.size())) {}
@@ -92,16 +92,18 @@ class Out {
         requires(!std::is_same_v<T, bool>)
     Out(std::vector<T, A>& data) : Out(detail::span_data(data.data(), data.size())) {}
 
-    explicit operator bool() const { return array_ != nullptr || size_ >= 0; }
+    explicit operator bool() const { return array_ != nullptr || given_; }
 
   private:
     friend struct detail::CallAccess;
     explicit Out(const detail::SpanData& span)
-        : data_(span.data), size_(span.size), dtype_(span.dtype) {}
-    const Array* array_ = nullptr;
-    std::byte* data_ = nullptr;  // of a span
-    std::int64_t size_ = -1;     // of a span
-    DType dtype_ = DType::f64;
+        : array_(nullptr), data_(span.data), size_(span.size), dtype_(span.dtype), given_(true) {}
+    // Without initialisers, so that an Outs costs a call nothing; `Out out = {}` zeroes them.
+    const Array* array_;
+    std::byte* data_;    // of a span
+    std::int64_t size_;  // of a span
+    DType dtype_;
+    bool given_;  // a span
 };
 
 /// The outputs of a call that has several: `.outs = {quotient, remainder}`.
@@ -117,7 +119,7 @@ class Outs {
 
   private:
     std::size_t size_ = 0;
-    std::array<Out, max_size> items_{};
+    std::array<Out, max_size> items_;  // the first size_ of them
 };
 
 /// The options of a ufunc call, for designated initialisers: f(x, y, {.out = z, .where = mask}).
@@ -275,11 +277,13 @@ template <class R, class... P> class Bound<R(P...)> {
 
     static constexpr std::array<detail::BoundParam, count> kinds = params();
     static constexpr bool is_span(std::size_t k) {
-        return kinds[k].kind == detail::BoundKind::span || kinds[k].kind == detail::BoundKind::span_const;
+        return kinds[k].kind == detail::BoundKind::span ||
+               kinds[k].kind == detail::BoundKind::span_const;
     }
     /// Whatever may be written counts as an output here.
     static constexpr bool is_output(std::size_t k) {
-        return kinds[k].kind == detail::BoundKind::reference || kinds[k].kind == detail::BoundKind::span;
+        return kinds[k].kind == detail::BoundKind::reference ||
+               kinds[k].kind == detail::BoundKind::span;
     }
     static constexpr std::size_t first_span() {
         std::size_t k = 0;
@@ -290,8 +294,8 @@ template <class R, class... P> class Bound<R(P...)> {
         return static_cast<std::int64_t>(size_of(kinds[k].dtype));
     }
 
-    /// Whether operands O and K of n elements may be handed to generated code: an output may coincide
-    /// with an input element by element; any other overlap takes the general path.
+    /// Whether operands O and K of n elements may be handed to generated code: an output may
+    /// coincide with an input element by element; any other overlap takes the general path.
     template <std::size_t O, std::size_t K>
     static bool apart(const detail::BoundOperand* operands, std::int64_t n) {
         if constexpr (O == K || !is_output(O) || kinds[K].kind == detail::BoundKind::value ||
@@ -319,8 +323,10 @@ template <class R, class... P> class Bound<R(P...)> {
     // Everything that depends on the signature alone is a constant here: the loops over operands
     // are pack expansions, since a call costs about as much as this function does.
     template <std::size_t... K, class... A>
-    void call_indexed(std::index_sequence<K...> all, const std::source_location& where, A&... args) const {
-        std::int64_t fault[3];  // Fault of jit/backend.h; generated code reads the rest only once set
+    void call_indexed(std::index_sequence<K...> all, const std::source_location& where,
+                      A&... args) const {
+        std::int64_t
+            fault[3];  // Fault of jit/backend.h; generated code reads the rest only once set
         fault[0] = -1;
         // Generated code reads it: MapFrame of jit/backend.h, followed by the operands.
         struct {
@@ -329,7 +335,8 @@ template <class R, class... P> class Bound<R(P...)> {
             detail::BoundOperand operands[count];
         } frame;
         const std::int64_t sizes[] = {size_of_argument(args)...};
-        const std::int64_t n = first_span() < count ? sizes[first_span() < count ? first_span() : 0] : 1;
+        const std::int64_t n =
+            first_span() < count ? sizes[first_span() < count ? first_span() : 0] : 1;
         frame.columns = n;
         frame.rows = 1;
         frame.fault = fault;
@@ -357,7 +364,8 @@ template <class R, class... P> class Bound<R(P...)> {
             return {reinterpret_cast<std::byte*>(const_cast<std::remove_const_t<A>*>(&arg)), 0, 0};
         } else {
             using E = typename A::element_type;
-            return {detail::span_data(arg.data(), arg.size()).data, static_cast<std::int64_t>(sizeof(E)), 0};
+            return {detail::span_data(arg.data(), arg.size()).data,
+                    static_cast<std::int64_t>(sizeof(E)), 0};
         }
     }
 
