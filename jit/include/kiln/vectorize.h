@@ -110,7 +110,8 @@ class Out {
 class Outs {
   public:
     static constexpr std::size_t max_size = 4;
-    Outs() = default;
+    // Not defaulted: that would make `Outs outs = {}` zero all places at every call.
+    Outs() {}  // NOLINT(modernize-use-equals-default)
     /// More than max_size is a usage error.
     Outs(std::initializer_list<Out> outs,
          std::source_location where = std::source_location::current());
