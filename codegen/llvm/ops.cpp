@@ -198,6 +198,40 @@ Value* Emitter::integer_division(Op op, DType t, Value* a, Value* b) {
     return b_.CreateSelect(by_zero, zero, b_.CreateSub(quotient, b_.CreateZExt(adjust, type)));
 }
 
+/// a ** b by repeated squaring until no lane has exponent bits left; 0 for b < 0.
+//
+//   for (result = 1, left = b; any(left != 0); left >>= 1, a *= a) if (left & 1) result *= a;
+Value* Emitter::integer_power(DType t, Value* a, Value* b) {
+    auto* type = a->getType();
+    Value *zero = llvm::Constant::getNullValue(type), *one = llvm::ConstantInt::get(type, 1);
+    Value* negative = is_signed(t) ? b_.CreateICmpSLT(b, zero) : nullptr;
+    Value* exponent = negative != nullptr ? b_.CreateSelect(negative, zero, b) : b;
+    llvm::BasicBlock* before = b_.GetInsertBlock();
+    auto* head = llvm::BasicBlock::Create(context_, "power", function_);
+    auto* body = llvm::BasicBlock::Create(context_, "power.body", function_);
+    auto* done = llvm::BasicBlock::Create(context_, "power.end", function_);
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    auto* left = b_.CreatePHI(type, 2, "left");
+    auto* base = b_.CreatePHI(type, 2, "base");
+    auto* result = b_.CreatePHI(type, 2, "result");
+    Value* more = b_.CreateICmpNE(left, zero);
+    if (type->isVectorTy()) more = b_.CreateOrReduce(more);
+    b_.CreateCondBr(more, body, done);
+    b_.SetInsertPoint(body);
+    Value* odd = b_.CreateICmpNE(b_.CreateAnd(left, one), zero);
+    Value* product = b_.CreateSelect(odd, b_.CreateMul(result, base), result);
+    left->addIncoming(exponent, before);
+    left->addIncoming(b_.CreateLShr(left, one), body);
+    base->addIncoming(a, before);
+    base->addIncoming(b_.CreateMul(base, base), body);
+    result->addIncoming(one, before);
+    result->addIncoming(product, body);
+    b_.CreateBr(head);
+    b_.SetInsertPoint(done);
+    return negative != nullptr ? b_.CreateSelect(negative, zero, result) : result;
+}
+
 Value* Emitter::integer_op(Op op, DType t, std::span<Value* const> a, const Node& n) {
     auto* type = a[0]->getType();
     const bool boolean = is_bool(t), with_sign = is_signed(t);
@@ -248,6 +282,7 @@ Value* Emitter::integer_op(Op op, DType t, std::span<Value* const> a, const Node
                        ? b_.CreateSub(positive, b_.CreateZExt(b_.CreateICmpSLT(a[0], zero), type))
                        : positive;
         }
+        case Op::pow: return integer_power(t, a[0], a[1]);
         case Op::conj:
         case Op::floor:
         case Op::ceil:
