@@ -95,7 +95,7 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
     entry.size_limit = std::numeric_limits<std::int64_t>::max();
     if (bytes > 0) entry.size_limit = streaming_bytes / bytes;
     if (source.options.parallel) {
-        entry.size_limit = std::min(entry.size_limit, jit::parallel_threshold(variant.cost));
+        entry.size_limit = std::min(entry.size_limit, variant.threads_from);
     }
     entry.state = std::make_shared<BoundState>(
         BoundState{ufunc, &variant, std::vector<BoundParam>(params.begin(), params.end())});

@@ -234,6 +234,7 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKe
     made.remarks = std::move(context.remarks);
     made.variant.loop = &loop;
     made.variant.cost = estimate_cost(kernel);
+    made.variant.threads_from = parallel_threshold(made.variant.cost);
 
     const Stopwatch opening;
     Backend& compiler = backend(backend_of(target));

@@ -32,8 +32,9 @@ struct Loop {
 struct Variant {
     const Loop* loop = nullptr;
     std::shared_ptr<const CompiledKernel> program;
-    MapFunction entry = nullptr;  ///< null where the program can't run here
-    double cost = 0;              ///< estimated time of one element in nanoseconds
+    MapFunction entry = nullptr;    ///< null where the program can't run here
+    double cost = 0;                ///< estimated time of one element in nanoseconds
+    std::int64_t threads_from = 0;  ///< elements from which threads pay
 };
 
 /// What a ufunc is made of.

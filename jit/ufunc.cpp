@@ -176,15 +176,12 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
         }
         key.set_output(0, out.dtype, ir::Layout::unit, true);
     }
-    const jit::Variant* found = variants_.find(key);
-    if (found == nullptr)
-        found = &variant(key, loop(key.types(), where));
-    else
-        hits_.increment();
-    const jit::Variant& code = *found;
+    const jit::Variant* const found = variants_.find(key);
+    const jit::Variant& code = found != nullptr ? *found : variant(key, loop(key.types(), where));
     const jit::Loop& loop = *code.loop;
     if (code.entry == nullptr || loop.memory.size() != 1) return false;
-    if (source_.options.parallel && n >= jit::parallel_threshold(code.cost)) return false;
+    if (source_.options.parallel && n >= code.threads_from) return false;
+    if (found != nullptr) hits_.increment();
     if (!loop.weak_ranges.empty()) jit::check_weak_values(source_, loop, call.reads(), where);
 
     if (result != nullptr) {
