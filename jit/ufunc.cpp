@@ -14,39 +14,16 @@ using jit::OperandView;
 
 namespace detail {
 
-void CallAccess::view(const Arg& arg, OperandView& view, Row& row) {
-    switch (arg.kind_) {
-        case Arg::Kind::array: {
-            const Array& a = *arg.array_;
-            view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
-                    false,    a.read_only()};
-            return;
-        }
-        case Arg::Kind::scalar: {
-            auto* data = const_cast<std::byte*>(arg.scalar_.bytes.data());
-            view = {data, nullptr,          nullptr, nullptr, 0, arg.scalar_.dtype,
-                    true, arg.scalar_.weak, true};
-            return;
-        }
-        case Arg::Kind::span: {
-            const SpanData& s = arg.span_;
-            row = {s.size, static_cast<std::int64_t>(size_of(s.dtype))};
-            view = {s.data,  &row.extent, &row.stride, nullptr,    1,
-                    s.dtype, false,       false,       s.read_only};
-            return;
-        }
-    }
-}
-
-void CallAccess::view(const Out& out, OperandView& view, Row& row) {
-    if (out.array_ != nullptr) {
-        const Array& a = *out.array_;
-        view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
-                false,    a.read_only()};
+void CallAccess::view_other(const Arg& arg, OperandView& view, Row& row) {
+    if (arg.kind_ == Arg::Kind::scalar) {
+        auto* data = const_cast<std::byte*>(arg.scalar_.bytes.data());
+        view = {data, nullptr,          nullptr, nullptr, 0, arg.scalar_.dtype,
+                true, arg.scalar_.weak, true};
         return;
     }
-    row = {out.size_, static_cast<std::int64_t>(size_of(out.dtype_))};
-    view = {out.data_, &row.extent, &row.stride, nullptr, 1, out.dtype_, false, false, false};
+    const SpanData& s = arg.span_;
+    row = {s.size, static_cast<std::int64_t>(size_of(s.dtype))};
+    view = {s.data, &row.extent, &row.stride, nullptr, 1, s.dtype, false, false, s.read_only};
 }
 
 Array output_handle(const Out& out) {
@@ -107,7 +84,7 @@ namespace {
 /// 16 bytes stay below streaming_bytes.
 constexpr std::int64_t simple_limit = 65'536;
 /// 1: C-contiguous of exactly this shape; 0: one element; -1: neither.
-int simple_form(const OperandView& operand, const std::int64_t* extents, int rank) {
+inline int simple_form(const OperandView& operand, const std::int64_t* extents, int rank) {
     std::int64_t expected = operand.item();
     bool same = operand.rank == rank && !operand.scalar;
     if (same) {

@@ -18,8 +18,29 @@ struct CallAccess {
     struct Row {
         std::int64_t extent, stride;
     };
-    static void view(const Arg& arg, jit::OperandView& view, Row& row);
-    static void view(const Out& out, jit::OperandView& view, Row& row);
+    static void view(const Arg& arg, jit::OperandView& view, Row& row) {
+        if (arg.kind_ == Arg::Kind::array) [[likely]] {
+            view_array(*arg.array_, view);
+        } else {
+            view_other(arg, view, row);
+        }
+    }
+    static void view(const Out& out, jit::OperandView& view, Row& row) {
+        if (out.array_ != nullptr) [[likely]] {
+            view_array(*out.array_, view);
+        } else {
+            row = {out.size_, static_cast<std::int64_t>(size_of(out.dtype_))};
+            view = {out.data_,  &row.extent, &row.stride, nullptr, 1,
+                    out.dtype_, false,       false,       false};
+        }
+    }
+
+  private:
+    static void view_array(const Array& a, jit::OperandView& view) {
+        view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
+                false,    a.read_only()};
+    }
+    static void view_other(const Arg& arg, jit::OperandView& view, Row& row);
 };
 
 /// The array that stands for an output: itself, or one over the caller's memory.
