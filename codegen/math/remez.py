@@ -12,8 +12,8 @@
 
 `fit` minimises max |weight(x) (f(x) - sum c_k x^powers[k])| over a dense Chebyshev grid by Remez's
 exchange. Coefficients are rounded one after the other, the first power first; after each, the rest
-is fitted anew, so that it takes up the rounding error. `err` is the maximum for the rounded ones, at
-full precision: the rounding of the evaluation comes on top. An odd or even function is fitted on
+is fitted anew, so that it takes up the rounding error. `err` is the maximum for the rounded ones
+at full precision: the rounding of the evaluation comes on top. An odd or even function is fitted on
 [0, b] with powers of one parity, or as a function of x*x. The grid never touches 0, so f may divide
 by x; f and weight are called once per grid point.
 """
@@ -90,31 +90,35 @@ def _exchange(values, weights, columns):
 def fit(f, interval, powers, weight=lambda x: mpf(1), bits=53, fixed=None, grid=40):
     """Coefficients for `powers` of the interval's minimax polynomial, and its maximal error.
 
-    bits: significant bits of each coefficient, one number for all or a list; None leaves all at full
-    precision. fixed: {power: coefficient} given beforehand (1, say), left out of the result.
+    bits: significant bits of each coefficient, one number for all or a list; None leaves all as they
+    are. fixed: {power: coefficient} given beforehand (1, say), left out of the result.
     grid: points per coefficient.
     """
     powers = list(powers)
     widths = list(bits) if isinstance(bits, (list, tuple)) else [bits] * len(powers)
     xs = _grid(mpf(interval[0]), mpf(interval[1]), grid * (len(powers) + 2))
-    weights = [weight(x) for x in xs]
+    # Where the weight changes its sign, the signs of the bare difference are those that alternate.
+    weights = [abs(weight(x)) for x in xs]
     values = [f(x) for x in xs]
     for power, c in (fixed or {}).items():
         values = [v - c * x**power for v, x in zip(values, xs)]
-    columns = [[x**p for x in xs] for p in powers]
     if all(w is None for w in widths):
-        return _exchange(values, weights, columns)
+        return _exchange(values, weights, [[x**p for x in xs] for p in powers])
     result = []
-    for k in range(len(powers)):
-        c = _exchange(values, weights, columns[k:])[0][0]
-        c = round_to(c, widths[k])
-        result.append(c)
-        values = [v - c * u for v, u in zip(values, columns[k])]
+    for k, power in enumerate(powers):
+        # The power that all remaining terms share is part of the weight: without it the terms are a
+        # Chebyshev system on both sides of 0.
+        shared = [x**power for x in xs]
+        c = _exchange([v / s for v, s in zip(values, shared)],
+                      [w * abs(s) for w, s in zip(weights, shared)],
+                      [[x**(p - power) for x in xs] for p in powers[k:]])[0][0]
+        result.append(round_to(c, widths[k]))
+        values = [v - result[-1] * s for v, s in zip(values, shared)]
     return result, max(abs(w * v) for w, v in zip(weights, values))
 
 
 def split(x, bits, parts):
-    """x as a sum of `parts` numbers of `bits` bits each (a list gives each its own), highest first."""
+    """x as a sum of `parts` numbers of `bits` bits each (or a list of bits), highest first."""
     widths = bits if isinstance(bits, (list, tuple)) else [bits] * parts
     result = []
     for width in widths:
