@@ -1,6 +1,7 @@
 #include "codegen/llvm/vector_math.h"
 
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/Module.h>
 
 namespace kiln::codegen {
 
@@ -47,6 +48,69 @@ std::pair<Value, Value> MathBuilder::two_sum(Value a, Value b) {
 std::pair<Value, Value> MathBuilder::two_product(Value a, Value b) {
     Value product = mul(a, b);
     return {product, fma(a, b, neg(product))};
+}
+
+static llvm::Constant* constant_table(llvm::IRBuilder<>& b, const char* name,
+                                      std::span<const double> table) {
+    llvm::Module& module = *b.GetInsertBlock()->getModule();
+    if (llvm::GlobalVariable* made = module.getNamedGlobal(name)) return made;
+    auto* data = llvm::ConstantDataArray::get(b.getContext(),
+                                              llvm::ArrayRef<double>(table.data(), table.size()));
+    auto* global = new llvm::GlobalVariable(module, data->getType(), true,
+                                            llvm::GlobalValue::PrivateLinkage, data, name);
+    global->setAlignment(llvm::Align(16));
+    global->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
+    return global;
+}
+
+/// Vectors of one length one after the other, a power of two of them.
+static Value join(llvm::IRBuilder<>& b, std::vector<Value> parts) {
+    while (parts.size() > 1) {
+        const auto length =
+            llvm::cast<llvm::FixedVectorType>(parts[0]->getType())->getNumElements();
+        std::vector<int> all;
+        for (unsigned i = 0; i < 2 * length; ++i) all.push_back(static_cast<int>(i));
+        std::vector<Value> joined;
+        for (std::size_t i = 0; i < parts.size(); i += 2)
+            joined.push_back(b.CreateShuffleVector(parts[i], parts[i + 1], all));
+        parts = std::move(joined);
+    }
+    return parts[0];
+}
+
+std::pair<Value, Value> MathBuilder::table_rows(const char* name, std::span<const double> table,
+                                                Value index) {
+    llvm::Constant* global = constant_table(b_, name, table);
+    auto* row_type = llvm::FixedVectorType::get(b_.getDoubleTy(), 2);
+    const auto row = [&](Value i) {
+        Value at = b_.CreateInBoundsGEP(row_type, global, i);
+        return b_.CreateAlignedLoad(row_type, at, llvm::Align(16));
+    };
+    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(index->getType());
+    const unsigned lanes = vector == nullptr ? 1 : vector->getNumElements();
+    if (lanes == 1) {
+        Value i = vector == nullptr ? index : b_.CreateExtractElement(index, std::uint64_t(0));
+        Value both = row(i);
+        Value first = b_.CreateExtractElement(both, std::uint64_t(0));
+        Value second = b_.CreateExtractElement(both, std::uint64_t(1));
+        if (vector == nullptr) return {first, second};
+        const auto one = [&](Value x) {
+            return b_.CreateInsertElement(llvm::PoisonValue::get(real_), x, std::uint64_t(0));
+        };
+        return {one(first), one(second)};
+    }
+    // Rows of even and of odd lanes, so that the columns are the machine's unpack-low and -high.
+    std::vector<Value> even, odd;
+    for (unsigned l = 0; l < lanes; ++l)
+        (l % 2 == 0 ? even : odd).push_back(row(b_.CreateExtractElement(index, std::uint64_t(l))));
+    Value evens = join(b_, std::move(even)), odds = join(b_, std::move(odd));
+    std::vector<int> low, high;
+    for (unsigned l = 0; l < lanes; l += 2) {
+        const int at = static_cast<int>(l), other = static_cast<int>(lanes + l);
+        low.insert(low.end(), {at, other});
+        high.insert(high.end(), {at + 1, other + 1});
+    }
+    return {b_.CreateShuffleVector(evens, odds, low), b_.CreateShuffleVector(evens, odds, high)};
 }
 
 Value MathBuilder::unless(Value rare, Value usual) {

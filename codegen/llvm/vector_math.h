@@ -59,6 +59,11 @@ class MathBuilder {
     std::pair<Value, Value> fast_two_sum(Value a, Value b);
     std::pair<Value, Value> two_sum(Value a, Value b);      ///< the same for any a, b
     std::pair<Value, Value> two_product(Value a, Value b);  ///< a*b as high and low part, exactly
+    /// Row `index` (an integer below table.size() / 2) of a table of pairs of doubles, which
+    /// becomes a constant of the module named `name`. f64 only. One 128-bit load a lane: no
+    /// gathers.
+    std::pair<Value, Value> table_rows(const char* name, std::span<const double> table,
+                                       Value index);
     /// `usual` where no lane's `rare` holds; else, for all lanes, the library's result where `rare`
     /// holds and `usual` elsewhere. The library's code is behind one branch.
     Value unless(Value rare, Value usual);

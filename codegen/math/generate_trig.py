@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Writes trig_coefficients.inc and erf_coefficients.inc, from mathematics alone.
+
+    codegen/math/generate_trig.py [FOLDER]      # default: this script's
+
+A run gives the same text everywhere; the files are committed so that a build needs no Python.
+"""
+
+import sys
+from pathlib import Path
+
+from mpmath import cos, erf, erfc, exp, mp, mpf, nint, pi, sin, sqrt
+
+from remez import fit, round_to, split, write_table
+
+mp.prec = 160
+TINY = mpf(2) ** -40
+HEADER = "// Written by generate_trig.py; regenerate rather than edit.\n\n"
+
+
+def poly(name, f, interval, terms, weight, bits, note):
+    c, err = fit(f, interval, range(terms), weight=weight, bits=bits, grid=10)
+    return write_table(name, c, err, note)
+
+
+def reduction():
+    out = []
+    for name, bits in (("f64", 53), ("f32", 24)):
+        widths = [53, 32, 53] if bits == 53 else [24, 24, 24]
+        out.append(write_table(f"half_pi_{name}", split(pi / 2, widths, 3),
+                               note=f"pi/2 in parts of {widths} bits"))
+        out.append(f"constexpr double two_over_pi_{name} = {float(round_to(2 / pi, bits)).hex()};\n")
+    return out
+
+
+def sine_cosine():
+    """sin(r) = r + r z S(z), cos(r) = 1 - z/2 + z^2 C(z), z = r^2, a little beyond pi/4."""
+    out = []
+    for name, bits, s, c, margin in (("f64", 53, 6, 6, "0.0001"), ("f64_fast", 53, 6, 5, "0.0001"),
+                                     ("f32", 24, 3, 3, "0.01"), ("f32_fast", 24, 3, 2, "0.01")):
+        b = (pi / 4 + mpf(margin)) ** 2
+        out.append(poly(f"sin_{name}", lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, (TINY, b), s,
+                        lambda z: z * sqrt(z) / sin(sqrt(z)), bits, "relative"))
+        out.append(poly(f"cos_{name}", lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, (TINY, b), c,
+                        lambda z: z**2 / cos(sqrt(z)), bits, "relative"))
+    return out
+
+
+def lucky(f, near, bits, step):
+    """A multiple of `step` close to `near` at which f is almost a number of `bits` bits."""
+    def miss(m):
+        return abs(f(m) - round_to(f(m), bits))
+    return min((nint(near / step) * step + i * step for i in range(-60, 60)), key=miss)
+
+
+def erf_f32():
+    """x + x P(x^2) up to 1; a polynomial in |x| - centre above, fast: 1 - (a polynomial)^8."""
+    out = [poly("erf_f32_small", lambda z: erf(sqrt(z)) / sqrt(z) - 1, (TINY, mpf(1)), 7,
+                lambda z: sqrt(z) / erf(sqrt(z)), 24, "relative, of erf(x) = x + x P(x^2), |x| < 1")]
+    a, b = mpf(1), mpf(4)
+    m = lucky(erf, mpf("2.45"), 24, mpf(2) ** -12)
+    c, err = fit(lambda x: erf(x + m), (a - m, b - m), range(15), weight=lambda x: 1 / erf(x + m),
+                 bits=None, grid=10)
+    out.append(write_table("erf_f32_large", [round_to(x, 24) for x in c], err,
+                           "relative before rounding, of erf(x) = P(x - centre), 1 <= x <= 4"))
+    out.append(f"constexpr double erf_f32_centre = {float(m).hex()};\n")
+    a = mpf("0.875")
+    m = mpf(2)
+    c, err = fit(lambda x: erfc(x + m) ** (mpf(1) / 8), (a - m, b - m), range(8),
+                 weight=lambda x: 8 * erfc(x + m) ** (mpf(7) / 8), bits=None, grid=10)
+    out.append(write_table("erf_f32_root", [round_to(x, 24) for x in c], err,
+                           "absolute, of erf(x) = 1 - P(x - 2)^8, 0.875 <= x <= 4"))
+    out.append(poly("erf_f32_fast", lambda z: erf(sqrt(z)) / sqrt(z) - 1, (TINY, a**2), 6,
+                    lambda z: sqrt(z) / erf(sqrt(z)), 24, "relative, below 0.875"))
+    return out
+
+
+def erf_f64():
+    """Rows (A, S) for r = i/128, i = 0 .. 768: A is erf(r) rounded; S is erf'(r), from 1/8 on to 50
+    bits, and its low three bits hold erf(r) - A = (bits - 4) 2^-55 A."""
+    import struct
+    def bits_of(x):
+        return struct.unpack("<Q", struct.pack("<d", x))[0]
+    def of_bits(n):
+        return struct.unpack("<d", struct.pack("<Q", n))[0]
+    rows = []
+    for i in range(769):
+        r = mpf(i) / 128
+        a = round_to(erf(r), 53)
+        code = 4 if i < 16 else int(nint((erf(r) - a) / a * 2**55)) + 4
+        code = min(max(code, 0), 7)
+        slope = 2 / sqrt(pi) * exp(-r * r)
+        near = bits_of(float(slope)) & ~7 | code
+        s = min((of_bits(near + k) for k in (-8, 0, 8)), key=lambda s: abs(mpf(s) - slope))
+        # Below 1/8 the fast tier alone reads the table, and makes use of all bits of S.
+        rows.append((float(a), s if i >= 16 else float(slope)))
+    text = "// (erf(i/128), erf'(i/128)), the low 3 bits of the second standing for the first's error\n"
+    text += "constexpr double erf_f64_table[] = {\n"
+    for i in range(0, len(rows), 2):
+        text += "    " + " ".join(f"{a.hex()}, {s.hex()}," for a, s in rows[i:i + 2]) + "\n"
+    out = [text + "};\n"]
+    out.append(poly("erf_f64_small", lambda z: erf(sqrt(z)) / sqrt(z) - 1, (TINY, mpf(1) / 64), 6,
+                    lambda z: sqrt(z) / erf(sqrt(z)), 53,
+                    "relative, of erf(x) = x + x P(x^2), |x| < 1/8"))
+    return out
+
+
+def write(folder, name, parts):
+    (folder / name).write_text(HEADER + "\n".join(parts))
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
+    write(folder, "trig_coefficients.inc", reduction() + sine_cosine())
+    write(folder, "erf_coefficients.inc", erf_f32() + erf_f64())
