@@ -68,6 +68,13 @@ void Emitter::run() {
                        (options_.isa == VectorIsa::avx2 && facts_.narrowest >= 4);
     tail_lanes_ = masks ? unit : 1;
 
+    for (std::uint32_t p = 0; options_.streaming && p < kernel_.params.size(); ++p) {
+        const ir::Param& param = kernel_.params[p];
+        if (param.access != ir::Access::out || param.layout != Layout::unit) continue;
+        streamed_ = p;
+        break;
+    }
+
     auto* pointer = b_.getPtrTy();
     auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer}, false);
     function_ =
@@ -156,16 +163,17 @@ void Emitter::emit_columns() {
     Value* zero = b_.getInt64(0);
     BasicBlock* before = b_.GetInsertBlock();
     Value* head_count = nullptr;
-    if (options_.streaming) {
-        for (unsigned p = 0; p < params_.size() && head_count == nullptr; ++p) {
-            const ir::Param& param = kernel_.params[p];
-            if (param.access != ir::Access::out || param.layout != Layout::unit) continue;
-            const unsigned bytes = vector_bytes(options_.isa);
-            Value* address = b_.CreatePtrToInt(params_[p].row, i64);
-            Value* misaligned = b_.CreateAnd(b_.CreateNeg(address), b_.getInt64(bytes - 1));
-            Value* count = b_.CreateUDiv(misaligned, b_.getInt64(size_of(param.dtype)));
-            head_count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, count, columns_);
-        }
+    if (streamed_ != ir::none) {
+        Value* address = b_.CreatePtrToInt(params_[streamed_].row, i64);
+        Value* misaligned =
+            b_.CreateAnd(b_.CreateNeg(address), b_.getInt64(vector_bytes(options_.isa) - 1));
+        const std::size_t size = size_of(kernel_.params[streamed_].dtype);
+        // No element of an output that is off by less than one is ever aligned.
+        Value* reachable =
+            b_.CreateICmpEQ(b_.CreateAnd(misaligned, b_.getInt64(size - 1)), b_.getInt64(0));
+        Value* count =
+            b_.CreateSelect(reachable, b_.CreateUDiv(misaligned, b_.getInt64(size)), columns_);
+        head_count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, count, columns_);
     }
     const bool streaming = head_count != nullptr;
     b_.CreateBr(streaming ? tail_head : main_head);
@@ -551,8 +559,9 @@ Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned of
     }
     auto* vector = llvm::FixedVectorType::get(element, lanes_);
     const unsigned size = static_cast<unsigned>(size_of(p.dtype));
-    Value* at = element_pointers(param, offset);
-    if (lanes_ == 1) return b_.CreateAlignedLoad(vector, at, llvm::Align(1), p.name);
+    if (lanes_ == 1)
+        return b_.CreateAlignedLoad(vector, element_pointers(param, offset), llvm::Align(1),
+                                    p.name);
     const bool contiguous =
         p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
     if (contiguous) {
@@ -562,7 +571,7 @@ Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned of
         return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_,
                                    llvm::Constant::getNullValue(vector), p.name);
     }
-    return b_.CreateMaskedGather(vector, at, llvm::Align(1),
+    return b_.CreateMaskedGather(vector, element_pointers(param, offset), llvm::Align(1),
                                  range_mask_ != nullptr ? range_mask_ : all_lanes(),
                                  llvm::Constant::getNullValue(vector), p.name);
 }
@@ -649,11 +658,7 @@ void Emitter::emit_store(const Node& n, Id id) {
                     false);
         return;
     }
-    // The block that aligns addresses aligns those of the first unit output.
-    bool streaming = options_.streaming && main_loop_;
-    for (std::uint32_t p = 0; p < n.aux; ++p)
-        if (kernel_.params[p].access == ir::Access::out && kernel_.params[p].layout == Layout::unit)
-            streaming = false;
+    const bool streaming = main_loop_ && n.aux == streamed_;
     const bool whole_registers = lanes_ * size_of(t) % vector_bytes(options_.isa) == 0;
     store_lanes(n.aux, to_memory(as_varying(v, v.value), t), 0, mask_,
                 streaming && whole_registers);

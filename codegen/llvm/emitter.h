@@ -132,9 +132,10 @@ class Emitter {
     llvm::Value *frame_ = nullptr, *columns_ = nullptr, *rows_ = nullptr, *fault_ = nullptr;
     llvm::Value* row_number_ = nullptr;
     std::vector<Param> params_;
-    std::vector<LaneValue> uniform_;  // per node: made once a row
-    std::vector<LaneValue> values_;   // per node: of the body being emitted
-    std::vector<LaneValue> slots_;    // per slot: allocas of the body being emitted
+    std::uint32_t streamed_ = ir::none;  // the output that gets non-temporal stores
+    std::vector<LaneValue> uniform_;     // per node: made once a row
+    std::vector<LaneValue> values_;      // per node: of the body being emitted
+    std::vector<LaneValue> slots_;       // per slot: allocas of the body being emitted
 
     // The body being emitted.
     unsigned lanes_ = 1;

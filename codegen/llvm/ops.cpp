@@ -113,7 +113,10 @@ LaneValue Emitter::emit_op(Id id) {
         return {varying ? as_varying(in[0], in[0].value) : in[0].value,
                 varying ? as_varying(in[1], in[1].value) : in[1].value, varying};
     if (n.op == Op::real) return {in[0].value, nullptr, varying};
-    if (n.op == Op::imag) return {in[0].imag, nullptr, varying};
+    if (n.op == Op::imag)
+        return {in[0].imag != nullptr ? in[0].imag
+                                      : llvm::Constant::getNullValue(in[0].value->getType()),
+                nullptr, varying};
 
     std::array<Value*, 3> a{};
     for (std::size_t i = 0; i < operands.size(); ++i)
@@ -283,6 +286,14 @@ Value* Emitter::integer_op(Op op, DType t, std::span<Value* const> a, const Node
                        : positive;
         }
         case Op::pow: return integer_power(t, a[0], a[1]);
+        case Op::isnan:
+        case Op::isinf: return llvm::Constant::getNullValue(like(b_.getInt1Ty(), a[0]));
+        case Op::isfinite: return llvm::Constant::getAllOnesValue(like(b_.getInt1Ty(), a[0]));
+        case Op::signbit: {
+            Value* zero = llvm::Constant::getNullValue(type);
+            return with_sign ? b_.CreateICmpSLT(a[0], zero)
+                             : llvm::Constant::getNullValue(like(b_.getInt1Ty(), a[0]));
+        }
         case Op::conj:
         case Op::floor:
         case Op::ceil:
@@ -357,8 +368,16 @@ Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n
             return b_.CreateIntrinsic(Intrinsic::fma, {a[0]->getType()}, {a[0], a[1], a[2]});
         case Op::minimum: return binary(Intrinsic::minimum);
         case Op::maximum: return binary(Intrinsic::maximum);
-        case Op::fmin: return binary(Intrinsic::minnum);
-        case Op::fmax: return binary(Intrinsic::maxnum);
+        case Op::fmin:
+        case Op::fmax: {
+            const bool least = op == Op::fmin;
+            if ((n.fast & ir::fast::nsz) != 0)
+                return binary(least ? Intrinsic::minnum : Intrinsic::maxnum);
+            // minnum may return either of two zeros; minimum orders them.
+            Value* x = b_.CreateSelect(b_.CreateFCmpUNO(a[0], a[0]), a[1], a[0]);
+            Value* y = b_.CreateSelect(b_.CreateFCmpUNO(a[1], a[1]), a[0], a[1]);
+            return b_.CreateBinaryIntrinsic(least ? Intrinsic::minimum : Intrinsic::maximum, x, y);
+        }
         case Op::abs: return unary(Intrinsic::fabs);
         case Op::sign: {
             Value* zero = number(a[0], 0.0);
