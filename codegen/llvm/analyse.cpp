@@ -1,4 +1,5 @@
 #include "codegen/llvm/emitter.h"
+#include "codegen/llvm/vector_math.h"
 
 #include <algorithm>
 
@@ -13,7 +14,7 @@ namespace {
 
 class Analysis {
   public:
-    explicit Analysis(const ir::Kernel& kernel) : kernel_(kernel) {
+    Analysis(const ir::Kernel& kernel, bool fma) : kernel_(kernel), fma_(fma) {
         facts_.varying.assign(kernel.nodes.size(), false);
         facts_.strict_nan.assign(kernel.nodes.size(), false);
     }
@@ -52,7 +53,9 @@ class Analysis {
                 case NodeKind::read: varying = true; break;
                 case NodeKind::op:
                     ++facts_.operations;
-                    if (ir::is_elementary(n.op)) ++facts_.elementary;
+                    if (!ir::is_elementary(n.op)) break;
+                    // Without FMA everything elementary is a call (see Emitter::elementary).
+                    ++(fma_ && math_definition(n.op) != nullptr ? facts_.inlined : facts_.calls);
                     break;
                 default: break;
             }
@@ -106,6 +109,7 @@ class Analysis {
     }
 
     const ir::Kernel& kernel_;
+    bool fma_;
     KernelFacts facts_;
     std::vector<Id> order_;
     std::vector<bool> strict_slot_;
@@ -113,6 +117,6 @@ class Analysis {
 
 }  // namespace
 
-KernelFacts analyse(const ir::Kernel& kernel) { return Analysis(kernel).run(); }
+KernelFacts analyse(const ir::Kernel& kernel, bool fma) { return Analysis(kernel, fma).run(); }
 
 }  // namespace kiln::codegen

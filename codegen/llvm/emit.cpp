@@ -32,7 +32,7 @@ Emitter::Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Mod
       context_(context),
       module_(module),
       options_(options),
-      facts_(analyse(kernel)),
+      facts_(analyse(kernel, options.isa != VectorIsa::sse2)),
       b_(context) {}
 
 void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
@@ -43,13 +43,13 @@ void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
 // ------------------------------------------------------------------------------ the function
 
 /// How many lanes the main loop's body has. A register of the widest type sets the unit; simple
-/// bodies take several such registers to cover the latency of their operations, loops two (their
-/// recurrences are the latency), and bodies with library calls one.
+/// bodies take four such registers to cover the latency of their operations, loops two (their
+/// recurrences are the latency) and polynomials two, and bodies with library calls one.
 static unsigned choose_lanes(const KernelFacts& facts, unsigned unit) {
-    const unsigned registers = facts.elementary != 0    ? 1
-                               : facts.has_loops        ? 2
-                               : facts.operations <= 24 ? 4
-                                                        : 2;
+    const unsigned registers = facts.calls != 0                        ? 1
+                               : facts.has_loops || facts.inlined != 0 ? 2
+                               : facts.operations <= 24                ? 4
+                                                                       : 2;
     return std::max(unit, std::min(unit * registers, 128U));
 }
 

@@ -26,9 +26,11 @@ struct KernelFacts {
     unsigned widest = 1;      ///< bytes of the widest element computed with
     unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
     unsigned operations = 0;
-    unsigned elementary = 0;
+    unsigned inlined = 0;  ///< elementary functions that are made in place
+    unsigned calls = 0;    ///< elementary functions of the library
 };
-KernelFacts analyse(const ir::Kernel& kernel);
+/// `fma`: the target has it, so that elementary functions can be made in place.
+KernelFacts analyse(const ir::Kernel& kernel, bool fma);
 
 /// Emits one kernel. The body is emitted twice: for a full register block, and for a masked (or,
 /// where masks are slow, single-lane) remainder; both run the same vector operations, so that an
