@@ -105,6 +105,8 @@ Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
         case Op::erf:  // subnormal results
             return between(magnitude(a[0]), 0, 0x1p-1018, 0, 0x1p-122);
         case Op::erfc: return between(a[0], 26.0, 28.0, 9.0, 10.1);
+        case Op::hypot:  // subnormal operands and parts of them
+            return between(r, 0, 0x1p-960, 0, 0x1p-100);
         case Op::atan2:
             return b_.CreateAnd(below(magnitude(r), 0x1p-1018, 0x1p-122),
                                 b_.CreateAnd(above(magnitude(a[0]), 0, 0), finite(a[1])));

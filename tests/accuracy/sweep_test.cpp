@@ -21,7 +21,7 @@ using ir::Op;
 namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double pi = 3.14159265358979323846;
 
 /// Where most of a function's results are neither trivial nor out of range, in f64 and f32.
@@ -180,7 +180,7 @@ class Points {
     }
 
     std::vector<double> specials() const {
-        std::vector<double> all{nan, inf, -inf};
+        std::vector<double> all{not_a_number, inf, -inf};
         const std::size_t few = 14;  // pairs of them stay few
         for (const double c : critical) {
             for (const double x : {c, -c}) {
@@ -326,6 +326,113 @@ TEST_CASE("elementary functions keep their error bounds", "[accuracy][sweep]") {
             sweep(op, t, Points(op, t).make(count), asked != 0);
         }
     }
+}
+
+TEST_CASE("arguments for which SLEEF alone leaves its bound", "[accuracy][sweep]") {
+    struct Point {
+        Op op;
+        DType dtype;
+        std::uint64_t x, y;
+    };
+    static constexpr Point points[] = {
+        {Op::hypot, DType::f64, 0x800ffffffd813b28, 0x8000da5a638f0f73},  // without FMA 1.08 ULP
+        {Op::atan2, DType::f64, 0x001384ef5703c834, 0x400fa45c96c86d98},  // without FMA 1.33 ULP
+        {Op::atan2, DType::f32, 0x39b45080, 0x7b40ee0d},                  // without FMA 1.25 ULP
+        {Op::erf, DType::f32, 0x807fd44a, 0},                             // without FMA 1.95 ULP
+        {Op::erfc, DType::f32, 0x4116ccee, 0},                            // without FMA 1.85 ULP
+        {Op::tan, DType::f64, 0x8000000000000001, 0},                     // +0
+        {Op::asinh, DType::f32, 0x80000001, 0},                           // +0
+        {Op::log1p, DType::f64, 0x8000000000000001, 0},                   // +0
+        {Op::sinh, DType::f32, 0x42b17218, 0},                            // infinite
+        {Op::cosh, DType::f64, 0x40862e42fefa39f0, 0},                    // infinite
+        {Op::acosh, DType::f64, 0x7fefffffffffffff, 0},                   // infinite
+        {Op::exp, DType::f64, 0x40862e42fe10caed, 0},                     // infinite
+        {Op::pow, DType::f64, 0xdfeffffe6f8de342, 0x4000000000000000},    // infinite
+        {Op::tgamma, DType::f64, 0x406573fae561f647, 0},                  // infinite
+        {Op::tgamma, DType::f32, 0xc77fe001, 0},                          // +0
+        {Op::lgamma, DType::f32, 0xc01d3fe5, 0},                          // 95541 ULP
+        {Op::lgamma, DType::f64, 0xc003a7fc9600f86c, 0},                  // 8e13 ULP
+    };
+    for (const Point& p : points) {
+        std::vector<Elements> in(info(p.op).arity, Elements(p.dtype));
+        in[0].add_bits(p.x);
+        if (in.size() > 1) in[1].add_bits(p.y);
+        sweep(p.op, p.dtype, in, false);
+    }
+}
+
+TEST_CASE("C99's special values", "[accuracy][sweep]") {
+    struct Fact {
+        Op op;
+        double a, b, result;
+    };
+    static constexpr Fact facts[] = {
+        {Op::pow, 1, inf, 1},
+        {Op::pow, 1, -inf, 1},
+        {Op::pow, -2, inf, inf},
+        {Op::pow, -2, -inf, 0},
+        {Op::pow, 0, 0, 1},
+        {Op::pow, not_a_number, 0, 1},
+        {Op::pow, 1, not_a_number, 1},
+        {Op::pow, -1, inf, 1},
+        {Op::pow, -8, 1.0 / 3, not_a_number},
+        {Op::pow, -0.0, -3, -inf},
+        {Op::pow, -0.0, 3, -0.0},
+        {Op::pow, 0, -2, inf},
+        {Op::pow, -inf, 3, -inf},
+        {Op::pow, -inf, -3, -0.0},
+        {Op::pow, 0.5, inf, 0},
+        {Op::pow, 0.5, -inf, inf},
+        {Op::pow, not_a_number, 1, not_a_number},
+        {Op::hypot, not_a_number, inf, inf},
+        {Op::hypot, -inf, not_a_number, inf},
+        {Op::hypot, not_a_number, 1, not_a_number},
+        {Op::hypot, -3, 4, 5},
+        {Op::atan2, 0, -0.0, pi},
+        {Op::atan2, -0.0, -0.0, -pi},
+        {Op::atan2, 0, 0, 0},
+        {Op::atan2, -0.0, 0, -0.0},
+        {Op::atan2, 1, -inf, pi},
+        {Op::atan2, -1, inf, -0.0},
+        {Op::atan2, inf, inf, pi / 4},
+        {Op::atan2, inf, -inf, 3 * pi / 4},
+        {Op::exp, -inf, 0, 0},
+        {Op::log, 0, 0, -inf},
+        {Op::log, -1, 0, not_a_number},
+        {Op::cbrt, -8, 0, -2},
+        {Op::tgamma, 0, 0, inf},
+        {Op::tgamma, -0.0, 0, -inf},
+        {Op::tgamma, -3, 0, not_a_number},
+        {Op::tgamma, -inf, 0, not_a_number},
+        {Op::lgamma, -3, 0, inf},
+        {Op::lgamma, -inf, 0, inf},
+        {Op::lgamma, 2, 0, 0},
+        {Op::erfc, -inf, 0, 2},
+        {Op::atanh, -1, 0, -inf},
+        {Op::acosh, 0.5, 0, not_a_number},
+        {Op::log1p, -1, 0, -inf},
+    };
+    for (const Fact& f : facts)
+        for (const DType t : {DType::f32, DType::f64})
+            for (const VectorIsa isa : host_isas()) {
+                std::vector<Elements> in(info(f.op).arity, Elements(t));
+                in[0].add_bits(bits_of(f.a, t));
+                if (in.size() > 1) in[1].add_bits(bits_of(f.b, t));
+                const Evaluated e = evaluate_everywhere(isa, f.op, in);
+                INFO(info(f.op).name << "(" << f.a << ", " << f.b << ") of " << name(t) << ", "
+                                     << name(isa) << " gives " << show(e.results, 0));
+                CHECK(e.disagreement == "");
+                if (std::isnan(f.result)) {
+                    CHECK(e.results.is_nan(0));
+                } else if (f.op == Op::atan2 &&
+                           f.result != 0) {  // within the bound of multiples of pi
+                    const double wanted = to_dtype(f.result, t);
+                    CHECK(std::fabs(e.results.value(0) - wanted) <=
+                          std::fabs(wanted) * (t == DType::f32 ? 0x1p-23 : 0x1p-52));
+                } else {
+                    CHECK(e.results.bits(0) == bits_of(f.result, t));
+                }
+            }
 }
 
 TEST_CASE("all f32 arguments", "[.][accuracy][exhaustive]") {
