@@ -69,13 +69,13 @@ std::pair<Value, Value> cosine(MathBuilder& m, const Reduced& r) {
 
 Value fast_sine(MathBuilder& m, Value r) {
     Value z = m.mul(r, r);
-    Value p = m.f64() ? m.horner(z, sin_f64_fast) : m.horner(z, sin_f32_fast);
+    Value p = m.f64() ? m.horner(z, sin_f64_fast) : m.horner(z, sin_f32);
     return m.fma(m.mul(r, z), p, r);
 }
 
 Value fast_cosine(MathBuilder& m, Value r) {
     Value z = m.mul(r, r);
-    Value p = m.f64() ? m.horner(z, cos_f64_fast) : m.horner(z, cos_f32_fast);
+    Value p = m.f64() ? m.horner(z, cos_f64_fast) : m.horner(z, cos_f32);
     return m.fma(m.mul(z, z), p, m.fma(z, m.real(-0.5), m.real(1.0)));
 }
 
@@ -103,8 +103,8 @@ std::pair<Value, Value> sine_and_cosine(MathBuilder& m, const Reduced& r) {
 
 }  // namespace
 
-/// sin. Largest error found, of arguments that are not rare: f32 0.75 ULP, afn 2.7; f64 0.73,
-/// afn 2.1.
+/// sin. Largest error found, of arguments that are not rare: f32 0.74 ULP, afn 1.6; f64 0.73, afn
+/// 2.1.
 Value math_sin(MathBuilder& m, std::span<Value const> a) {
     const Reduced r = reduce(m, a[0]);
     auto [sine, cosine] = sine_and_cosine(m, r);
@@ -113,13 +113,33 @@ Value math_sin(MathBuilder& m, std::span<Value const> a) {
     return m.unless(r.rare, flip(m, m.select(is_odd(m, r), cosine, sine), sign));
 }
 
-/// cos. Largest error found, of arguments that are not rare: f32 0.75 ULP, afn 2.7; f64 0.73,
-/// afn 2.2.
+/// cos. Largest error found, of arguments that are not rare: f32 0.74 ULP, afn 1.6; f64 0.73, afn
+/// 2.2.
 Value math_cos(MathBuilder& m, std::span<Value const> a) {
     const Reduced r = reduce(m, a[0]);
     auto [sine, cosine] = sine_and_cosine(m, r);
     Value sign = to_sign(m, m.ir().CreateAdd(r.quarters, m.bits(1)), 1);
     return m.unless(r.rare, flip(m, m.select(is_odd(m, r), sine, cosine), sign));
+}
+
+/// tan. Largest error found, of arguments that are not rare: f32 0.83 ULP, afn 3.6; f64 0.80, afn
+/// 3.6.
+Value math_tan(MathBuilder& m, std::span<Value const> a) {
+    const Reduced r = reduce(m, a[0]);
+    Value odd = is_odd(m, r);  // there tan is -cos/sin
+    Value sign =
+        m.ir().CreateXor(to_sign(m, m.to_bits(a[0]), m.f64() ? 63 : 31), to_sign(m, r.quarters, 0));
+    if (m.afn()) {
+        auto [sine, cosine] = sine_and_cosine(m, r);
+        Value ratio = m.div(m.select(odd, cosine, sine), m.select(odd, sine, cosine));
+        return m.unless(r.rare, flip(m, ratio, sign));
+    }
+    auto [sine, sine_low] = m.fast_two_sum(r.high, sine_rest(m, r));
+    auto [near, rest] = cosine(m, r);
+    auto [cosine, cosine_low] = m.fast_two_sum(near, rest);
+    Value ratio = m.quotient(m.select(odd, cosine, sine), m.select(odd, cosine_low, sine_low),
+                             m.select(odd, sine, cosine), m.select(odd, sine_low, cosine_low));
+    return m.unless(r.rare, flip(m, ratio, sign));
 }
 
 }  // namespace kiln::codegen

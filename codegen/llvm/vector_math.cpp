@@ -50,6 +50,13 @@ std::pair<Value, Value> MathBuilder::two_product(Value a, Value b) {
     return {product, fma(a, b, neg(product))};
 }
 
+Value MathBuilder::quotient(Value a, Value a_low, Value b, Value b_low) {
+    Value inverse = div(real(1.0), b);
+    Value ratio = mul(a, inverse);
+    Value rest = fma(neg(ratio), b_low, add(fma(neg(ratio), b, a), a_low));
+    return fma(rest, inverse, ratio);
+}
+
 static llvm::Constant* constant_table(llvm::IRBuilder<>& b, const char* name,
                                       std::span<const double> table) {
     llvm::Module& module = *b.GetInsertBlock()->getModule();

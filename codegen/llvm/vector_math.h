@@ -59,6 +59,8 @@ class MathBuilder {
     std::pair<Value, Value> fast_two_sum(Value a, Value b);
     std::pair<Value, Value> two_sum(Value a, Value b);      ///< the same for any a, b
     std::pair<Value, Value> two_product(Value a, Value b);  ///< a*b as high and low part, exactly
+    /// (a + a_low) / (b + b_low), the low parts small beside the high ones; half an ULP and a bit.
+    Value quotient(Value a, Value a_low, Value b, Value b_low);
     /// Row `index` (an integer below table.size() / 2) of a table of pairs of doubles, which
     /// becomes a constant of the module named `name`. f64 only. One 128-bit load a lane: no
     /// gathers.

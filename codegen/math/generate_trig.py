@@ -9,7 +9,8 @@ A run gives the same text everywhere; the files are committed so that a build ne
 import sys
 from pathlib import Path
 
-from mpmath import cos, erf, erfc, exp, mp, mpf, nint, pi, sin, sqrt
+from mpmath import (asin, atan, cos, cosh, erf, erfc, exp, log, mp, mpf, nint, pi, sin, sinh,
+                    sqrt)
 
 from remez import fit, round_to, split, write_table
 
@@ -37,12 +38,37 @@ def sine_cosine():
     """sin(r) = r + r z S(z), cos(r) = 1 - z/2 + z^2 C(z), z = r^2, a little beyond pi/4."""
     out = []
     for name, bits, s, c, margin in (("f64", 53, 6, 6, "0.0001"), ("f64_fast", 53, 6, 5, "0.0001"),
-                                     ("f32", 24, 3, 3, "0.01"), ("f32_fast", 24, 3, 2, "0.01")):
+                                     ("f32", 24, 3, 3, "0.01")):
         b = (pi / 4 + mpf(margin)) ** 2
         out.append(poly(f"sin_{name}", lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, (TINY, b), s,
                         lambda z: z * sqrt(z) / sin(sqrt(z)), bits, "relative"))
         out.append(poly(f"cos_{name}", lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, (TINY, b), c,
                         lambda z: z**2 / cos(sqrt(z)), bits, "relative"))
+    return out
+
+
+def inverse_sine():
+    """asin(s) = s + s z P(z), z = s^2 <= 1/4; atan the same."""
+    out = []
+    for name, f, terms in (("asin", asin, (12, 11, 5, 4)), ("atan", atan, (12, 11, 5, 4))):
+        for suffix, n, bits in zip(("f64", "f64_fast", "f32", "f32_fast"), terms, (53, 53, 24, 24)):
+            out.append(poly(f"{name}_{suffix}", lambda z: (f(sqrt(z)) / sqrt(z) - 1) / z,
+                            (TINY, mpf(1) / 4), n, lambda z: z * sqrt(z) / f(sqrt(z)), bits,
+                            "relative"))
+    return out
+
+
+def hyperbolic():
+    """sinh(r) = r + r z S(z), cosh(r) = 1 + z C(z), z = r^2, a little beyond ln(2)/2."""
+    out = []
+    for name, bits, s, c in (("f64", 53, 5, 6), ("f32", 24, 3, 3)):
+        b = (log(2) / 2 + mpf("0.0001")) ** 2
+        out.append(poly(f"sinh_{name}", lambda z: (sinh(sqrt(z)) / sqrt(z) - 1) / z, (TINY, b), s,
+                        lambda z: z * sqrt(z) / sinh(sqrt(z)), bits, "relative"))
+        out.append(poly(f"cosh_{name}", lambda z: (cosh(sqrt(z)) - 1) / z, (TINY, b), c,
+                        lambda z: z / cosh(sqrt(z)), bits, "relative"))
+        out.append(write_table(f"log_2_{name}", split(log(2), bits, 2), note="ln 2 in parts"))
+        out.append(f"constexpr double over_log_2_{name} = {float(round_to(1 / log(2), bits)).hex()};\n")
     return out
 
 
@@ -112,4 +138,5 @@ def write(folder, name, parts):
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
     write(folder, "trig_coefficients.inc", reduction() + sine_cosine())
+    write(folder, "misc_coefficients.inc", reduction()[:-1:2] + inverse_sine() + hyperbolic())
     write(folder, "erf_coefficients.inc", erf_f32() + erf_f64())
