@@ -52,23 +52,26 @@ struct Exponential {
     Table poly;                         ///< see codegen/math/generate.py
 };
 
+/// r^2 p(r) + tail: what e^r - 1 exceeds head by, for r = head + tail.
+Value exp_rest(MathBuilder& m, Table poly, Value head, Value tail) {
+    Value r = m.add(head, tail);
+    return m.fma(m.horner(r, poly), m.mul(r, r), tail);
+}
 /// u(r) = b^r - 1 for r = head + tail.
 Value minus_one(MathBuilder& m, const Exponential& e, Value head, Value tail) {
+    if (e.log_hi == 1 && !m.afn()) return m.add(head, exp_rest(m, e.poly, head, tail));
     Value r = tail == nullptr ? head : m.add(head, tail);
     Value p = m.horner(r, e.poly);
-    if (e.log_hi == 1) {
-        Value square = m.mul(r, r);
-        if (m.afn()) return m.fma(p, square, r);
-        return m.add(head, m.fma(p, square, tail));  // what is small first, so that head is exact
-    }
+    if (e.log_hi == 1) return m.fma(p, m.mul(r, r), r);
     if (m.afn()) return m.mul(r, m.add(m.real(e.log_hi), p));
     Value rest = tail == nullptr ? m.mul(r, p) : m.fma(r, p, m.mul(tail, m.real(e.log_hi)));
     return m.fma(head, m.real(e.log_hi), rest);
 }
 
-/// b^x. 2^n is applied in two factors, of which the second is a power of two by the sign of x, so
-/// that results may be subnormal (rounded once more there) or above 2^127 and 2^1023.
-Value exponential(MathBuilder& m, const Exponential& e, Value x) {
+/// b^x, or b^(x + tail) where log_b(2) is 1. 2^n is applied in two factors, of which the second is
+/// one power of two or another by the sign of x, so that results may be subnormal (rounded once
+/// more there) or beyond the largest power of two.
+Value exponential(MathBuilder& m, const Exponential& e, Value x, Value tail = nullptr) {
     const Format f(m);
     const double shift = m.f64() ? 512 : 64;
     x = m.select(m.gt(x, m.real(e.high)), m.real(e.high), x);
@@ -81,26 +84,63 @@ Value exponential(MathBuilder& m, const Exponential& e, Value x) {
     Value sum = e.per_step == 1 ? m.add(x, round) : m.fma(x, m.real(e.per_step), round);
     Value n = m.sub(sum, round);
     Value scale = m.from_bits(m.ir().CreateShl(m.to_bits(sum), m.bits(f.fraction_bits)));
-    Value u = nullptr;
-    if (e.per_step == 1) {
-        u = minus_one(m, e, m.sub(x, n), nullptr);
-    } else {
-        Value head = m.fma(n, m.real(-e.step_hi), x);  // exact
-        u = minus_one(m, e, head, m.mul(n, m.real(-e.step_lo)));
-    }
-    return m.mul(m.fma(scale, u, scale), last);
+    Value head = m.fma(n, m.real(-e.step_hi), x);  // exact
+    if (e.step_lo != 0) tail = m.mul(n, m.real(-e.step_lo));
+    return m.mul(m.fma(scale, minus_one(m, e, head, tail), scale), last);
 }
 
 Exponential exp_constants(const MathBuilder& m) {
     const Table poly = pick(m, exp_poly_f32, exp_poly_fast_f32, exp_poly_f64, exp_poly_fast_f64);
+    if (m.f64()) return {-746, 710, exp_per_step_f64, exp_step_hi_f64, exp_step_lo_f64, 1, poly};
+    return {-104, 89, exp_per_step_f32, exp_step_hi_f32, exp_step_lo_f32, 1, poly};
+}
+Exponential exp2_constants(const MathBuilder& m) {
+    const Table poly =
+        pick(m, exp2_poly_f32, exp2_poly_fast_f32, exp2_poly_f64, exp2_poly_fast_f64);
+    return m.f64() ? Exponential{-1076, 1025, 1, 1, 0, exp2_log_f64, poly}
+                   : Exponential{-151, 129, 1, 1, 0, exp2_log_f32, poly};
+}
+Exponential exp10_constants(const MathBuilder& m) {
+    const Table poly =
+        pick(m, exp10_poly_f32, exp10_poly_fast_f32, exp10_poly_f64, exp10_poly_fast_f64);
     return m.f64()
-               ? Exponential{-746, 710, exp_per_step_f64, exp_step_hi_f64, exp_step_lo_f64, 1, poly}
-               : Exponential{-104, 89, exp_per_step_f32, exp_step_hi_f32, exp_step_lo_f32, 1, poly};
+               ? Exponential{-324,
+                             309,
+                             exp10_per_step_f64,
+                             exp10_step_hi_f64,
+                             exp10_step_lo_f64,
+                             exp10_log_f64,
+                             poly}
+               : Exponential{
+                     -46,           39,  exp10_per_step_f32, exp10_step_hi_f32, exp10_step_lo_f32,
+                     exp10_log_f32, poly};
 }
 
 // -------------------------------------------------------------------------------- logarithms
 
-/// x = 2^e (1 + f) for positive x, 1 + f in [sqrt(1/2), sqrt(2)).
+/// The bits of normal x > 0 moved so that their exponent field is e + bias and their fraction field
+/// counts from sqrt(1/2) on, for x = 2^e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
+Value move_bits(MathBuilder& m, Value x) {
+    const Format f(m);
+    return m.ir().CreateAdd(m.to_bits(x), m.bits(f.one - f.sqrt_half));
+}
+/// The exponent field of moved bits as a number, less `bias`.
+Value exponent_of(MathBuilder& m, Value moved, Value bias) {
+    const Format f(m);
+    // As the low bits of a number whose last place is 1.
+    const std::uint64_t unit =
+        m.f64() ? std::bit_cast<std::uint64_t>(0x1p52) : std::bit_cast<std::uint32_t>(0x1p23F);
+    Value field = m.ir().CreateLShr(moved, m.bits(f.fraction_bits));
+    return m.sub(m.from_bits(m.ir().CreateOr(field, m.bits(unit))),
+                 m.add(bias, m.real(m.f64() ? 0x1p52 : 0x1p23)));
+}
+Value fraction_of(MathBuilder& m, Value moved) {
+    const Format f(m);
+    Value fraction = m.ir().CreateAnd(moved, m.bits(f.fraction_mask));
+    return m.sub(m.from_bits(m.ir().CreateAdd(fraction, m.bits(f.sqrt_half))), m.real(1));
+}
+
+/// x = 2^e (1 + f) for x > 0, subnormal ones too.
 struct Split {
     Value e, f;
 };
@@ -109,18 +149,9 @@ Split split(MathBuilder& m, Value x) {
     const double lift = m.f64() ? 54 : 24;
     Value small = m.lt(x, m.real(f.smallest_normal));
     x = m.select(small, m.mul(x, m.real(m.f64() ? 0x1p54 : 0x1p24)), x);
-    Value moved = m.ir().CreateAdd(m.to_bits(x), m.bits(f.one - f.sqrt_half));
-    // The biased exponent as the low bits of a number whose last place is 1.
-    const double unit = m.f64() ? 0x1p52 : 0x1p23;
-    const std::uint64_t unit_bits =
-        m.f64() ? std::bit_cast<std::uint64_t>(0x1p52) : std::bit_cast<std::uint32_t>(0x1p23F);
-    Value biased =
-        m.ir().CreateOr(m.ir().CreateLShr(moved, m.bits(f.fraction_bits)), m.bits(unit_bits));
-    Value e = m.sub(m.from_bits(biased),
-                    m.select(small, m.real(unit + f.bias + lift), m.real(unit + f.bias)));
-    Value mantissa =
-        m.ir().CreateAdd(m.ir().CreateAnd(moved, m.bits(f.fraction_mask)), m.bits(f.sqrt_half));
-    return {e, m.sub(m.from_bits(mantissa), m.real(1))};
+    Value bias = m.select(small, m.real(f.bias + lift), m.real(f.bias));
+    Value moved = move_bits(m, x);
+    return {exponent_of(m, moved, bias), fraction_of(m, moved)};
 }
 
 /// What log(1 + f) exceeds f by, for f of a Split.
@@ -135,12 +166,106 @@ Value log_rest(MathBuilder& m, Value f) {
     return m.fma(m.neg(half), f, m.mul(s, inner));
 }
 
-/// `usual` for 0 < x < inf; -inf of 0, inf of inf, NaN of NaN and below 0.
-Value log_specials(MathBuilder& m, Value x, Value usual) {
-    Value zero = m.real(0);
-    Value below = m.select(m.eq(x, zero), m.real(-infinity), m.real(nan));
+/// `usual` for pole < x < inf; -inf of the pole, inf of inf, NaN of NaN and below the pole.
+Value log_specials(MathBuilder& m, Value x, double pole, Value usual) {
+    Value below = m.select(m.eq(x, m.real(pole)), m.real(-infinity), m.real(nan));
     Value finite = m.select(m.lt(x, m.real(infinity)), usual, x);
-    return m.select(m.le(x, zero), below, finite);
+    return m.select(m.le(x, m.real(pole)), below, finite);
+}
+
+/// Constants of a logarithm to base b: log_b(2), ln(2) split so that e times the high part is
+/// exact, and 1/ln(b); the high ones alone where they are exact.
+struct Logarithm {
+    double step_hi, step_lo, scale_hi, scale_lo;
+};
+
+Value logarithm(MathBuilder& m, const Logarithm& c, Value x) {
+    const auto [e, f] = split(m, x);
+    Value rest = log_rest(m, f);
+    Value head = f;
+    if (c.scale_hi != 1) {
+        rest = m.fma(f, m.real(c.scale_lo), m.mul(rest, m.real(c.scale_hi)));
+        if (c.step_lo != 0) rest = m.fma(e, m.real(c.step_lo), rest);
+        head = m.fma(f, m.real(c.scale_hi), rest);
+    } else {
+        head = m.add(f, m.fma(e, m.real(c.step_lo), rest));
+    }
+    Value sum = c.step_hi == 1 ? m.add(e, head) : m.fma(e, m.real(c.step_hi), head);
+    return log_specials(m, x, 0, sum);
+}
+
+// ------------------------------------------------------------------------------------- powers
+
+/// log2 of x > 0 in two parts, to 2^-65 of its size.
+std::pair<Value, Value> log2_parts(MathBuilder& m, Value x) {
+    const auto [e, f] = split(m, x);
+    // s = f / (2 + f) in two parts
+    Value divisor = m.add(f, m.real(2));
+    Value divisor_lo = m.sub(f, m.sub(divisor, m.real(2)));
+    Value inverse = m.div(m.real(1), divisor);
+    Value s = m.mul(f, inverse);
+    Value remainder = m.fma(m.neg(s), divisor_lo, m.fma(m.neg(s), divisor, f));
+    Value s_lo = m.mul(remainder, inverse);
+    // z = s^2, cube = s z
+    Value z = m.mul(s, s);
+    Value z_lo = m.fma(m.add(s, s), s_lo, m.fma(s, s, m.neg(z)));
+    Value cube = m.mul(s, z);
+    Value cube_lo = m.fma(s_lo, z, m.fma(s, z_lo, m.fma(s, z, m.neg(cube))));
+    // q = c3 + z p(z)
+    Value p = m.horner(z, pow_log_poly_f64);
+    Value q = m.fma(z, p, m.real(pow_c3_hi));
+    Value q_lo = m.add(m.fma(z, p, m.sub(m.real(pow_c3_hi), q)), m.fma(z_lo, p, m.real(pow_c3_lo)));
+    Value third = m.mul(cube, q);
+    Value third_lo = m.fma(cube_lo, q, m.fma(cube, q_lo, m.fma(cube, q, m.neg(third))));
+    // e + c1 s + cube q
+    Value first = m.mul(s, m.real(pow_c1_hi));
+    Value first_lo = m.fma(s_lo, m.real(pow_c1_hi),
+                           m.fma(s, m.real(pow_c1_lo), m.fma(s, m.real(pow_c1_hi), m.neg(first))));
+    const auto [series, series_lo] = m.fast_two_sum(first, third);
+    const auto [high, high_lo] = m.fast_two_sum(e, series);
+    Value low = m.add(high_lo, m.add(series_lo, m.add(first_lo, third_lo)));
+    return m.fast_two_sum(high, low);
+}
+
+/// `log` for x in (0, inf), else log's limit or NaN.
+Value with_limits(MathBuilder& m, Value x, Value log) {
+    log = m.select(m.eq(x, m.real(0)), m.real(-infinity), log);
+    return m.select(m.lt(x, m.real(infinity)), log, x);
+}
+
+/// |x|^y in f32 by way of f64.
+Value magnitude_f32(MathBuilder& m, Value x, Value y) {
+    auto* wide = m.real_type()->getWithNewType(m.ir().getDoubleTy());
+    MathBuilder d(m.ir(), wide, m.afn(), [] { return nullptr; });
+    const Format f(d);
+    Value base = m.ir().CreateFPExt(x, wide);
+    Value exponent = m.ir().CreateFPExt(y, wide);
+    Value moved = move_bits(d, base);
+    Value e = exponent_of(d, moved, d.real(f.bias));
+    Value fraction = fraction_of(d, moved);
+    const Table poly = m.afn() ? Table(pow_log_poly_fast_f32) : Table(pow_log_poly_f32);
+    Value log = d.fma(fraction, d.horner(fraction, poly), e);
+    log = with_limits(d, base, log);
+    Value t = d.select(d.eq(log, d.real(0)), d.real(0), d.mul(exponent, log));  // 1^inf is 1
+    t = d.select(d.gt(t, d.real(200)), d.real(200), t);
+    t = d.select(d.lt(t, d.real(-200)), d.real(-200), t);
+    Value sum = d.add(t, d.real(f.round + f.bias));
+    Value r = d.sub(t, d.sub(sum, d.real(f.round + f.bias)));
+    Value scale = d.from_bits(m.ir().CreateShl(d.to_bits(sum), d.bits(f.fraction_bits)));
+    const Table exp = m.afn() ? Table(pow_exp_poly_fast_f32) : Table(pow_exp_poly_f32);
+    return m.ir().CreateFPTrunc(d.mul(scale, d.horner(r, exp)), m.real_type());
+}
+
+/// |x|^y in f64.
+Value magnitude_f64(MathBuilder& m, Value x, Value y) {
+    const auto [log, log_lo] = log2_parts(m, x);
+    Value limited = with_limits(m, x, log);
+    Value product = m.mul(y, limited);
+    Value tail = m.fma(y, log_lo, m.fma(y, log, m.neg(product)));
+    // Beyond the range of results the low part may be NaN; 1^inf is 1.
+    tail = m.select(m.lt(m.abs(product), m.real(1100)), tail, m.real(0));
+    product = m.select(m.eq(limited, m.real(0)), m.real(0), product);
+    return exponential(m, exp2_constants(m), product, tail);
 }
 
 }  // namespace
@@ -150,13 +275,152 @@ Value math_exp(MathBuilder& m, std::span<Value const> a) {
     return exponential(m, exp_constants(m), a[0]);
 }
 
+/// exp2
+Value math_exp2(MathBuilder& m, std::span<Value const> a) {
+    return exponential(m, exp2_constants(m), a[0]);
+}
+
+/// exp10
+Value math_exp10(MathBuilder& m, std::span<Value const> a) {
+    return exponential(m, exp10_constants(m), a[0]);
+}
+
+/// expm1
+Value math_expm1(MathBuilder& m, std::span<Value const> a) {
+    const Format f(m);
+    Exponential c = exp_constants(m);
+    // e^r = 1 + r + r^2 p(r) in the fast tier, 1 + r + r^2/2 + r^3 p(r) in the strict one
+    c.poly = pick(m, expm1_poly_f32, expm1_poly_fast_f32, expm1_poly_f64, expm1_poly_fast_f64);
+    const double least = m.f64() ? -40 : -20;  // below it the result is -1
+    Value x = m.select(m.gt(a[0], m.real(c.high)), m.real(c.high), a[0]);
+    x = m.select(m.lt(x, m.real(least)), m.real(least), x);
+    // Where 2^n - 1 would be rounded, results are computed by halves, since 2^n may be out of range
+    // where e^x is not, and the 1 is subtracted from the low part.
+    Value large = m.gt(x, m.real(m.f64() ? 37 : 16.5));
+    Value sum = m.fma(x, m.real(c.per_step), m.real(f.round + f.bias));
+    Value n = m.sub(sum, m.real(f.round + f.bias));
+    Value word = m.select(large, m.ir().CreateSub(m.to_bits(sum), m.bits(1)), m.to_bits(sum));
+    Value scale = m.from_bits(m.ir().CreateShl(word, m.bits(f.fraction_bits)));
+    Value head = m.fma(n, m.real(-c.step_hi), x);
+    Value tail = m.mul(n, m.real(-c.step_lo));
+    Value power = m.sub(scale, m.select(large, m.real(0), m.real(1)));
+    // The result is power + scale (head + rest), of which the sum of the first two is hi + lo.
+    Value result = nullptr;
+    if (m.afn()) {
+        result = m.fma(scale, minus_one(m, c, head, tail), power);
+    } else {
+        Value r = m.add(head, tail);
+        Value half = m.mul(r, m.real(0.5));
+        Value cube = m.mul(m.mul(r, r), r);
+        Value rest = m.fma(half, r, m.fma(cube, m.horner(r, c.poly), tail));
+        Value hi = m.fma(scale, head, power);
+        Value lo = m.fma(scale, head, m.sub(power, hi));
+        lo = m.add(lo, m.select(large, m.real(-0.5), m.real(0)));
+        result = m.add(hi, m.fma(scale, rest, lo));
+    }
+    result = m.select(large, m.add(result, result), result);
+    return m.copysign(result, x);  // of -0 too
+}
+
 /// log
 Value math_log(MathBuilder& m, std::span<Value const> a) {
-    const auto [e, f] = split(m, a[0]);
+    return m.f64() ? logarithm(m, {ln2_hi_f64, ln2_lo_f64, 1, 0}, a[0])
+                   : logarithm(m, {ln2_hi_f32, ln2_lo_f32, 1, 0}, a[0]);
+}
+
+/// log2
+Value math_log2(MathBuilder& m, std::span<Value const> a) {
+    return m.f64() ? logarithm(m, {1, 0, log2_e_hi_f64, log2_e_lo_f64}, a[0])
+                   : logarithm(m, {1, 0, log2_e_hi_f32, log2_e_lo_f32}, a[0]);
+}
+
+/// log10
+Value math_log10(MathBuilder& m, std::span<Value const> a) {
+    return m.f64() ? logarithm(m, {log10_2_hi_f64, log10_2_lo_f64, log10_e_hi_f64, log10_e_lo_f64},
+                               a[0])
+                   : logarithm(m, {log10_2_hi_f32, log10_2_lo_f32, log10_e_hi_f32, log10_e_lo_f32},
+                               a[0]);
+}
+
+/// log1p. With u = 1 + x rounded, log(1+x) = log(u) + (1 + x - u) / u: the difference, exact where
+/// it matters, joins f.
+Value math_log1p(MathBuilder& m, std::span<Value const> a) {
+    const Format f(m);
+    Value x = a[0];
+    Value u = m.add(x, m.real(1));
+    Value lost = m.sub(x, m.sub(u, m.real(1)));
+    Value moved = move_bits(m, u);
+    Value e = exponent_of(m, moved, m.real(f.bias));
+    Value head = fraction_of(m, moved);
+    // 2^-e by way of 2^(1-e), whose exponent field is 0 for the largest u; nothing is lost there.
+    const std::uint64_t twice = (m.f64() ? std::uint64_t(2047) : 255) << f.fraction_bits;
+    Value scale = m.from_bits(
+        m.ir().CreateSub(m.bits(twice), m.ir().CreateAnd(moved, m.bits(~f.fraction_mask))));
+    scale = m.mul(scale, m.real(0.5));
+    Value rest = log_rest(m, m.fma(lost, scale, head));
+    rest = m.fma(lost, scale, rest);
+    rest = m.fma(e, m.real(m.f64() ? ln2_lo_f64 : ln2_lo_f32), rest);
+    Value sum = m.fma(e, m.real(m.f64() ? ln2_hi_f64 : ln2_hi_f32), m.add(head, rest));
+    return log_specials(m, x, -1, m.copysign(sum, x));
+}
+
+/// pow
+Value math_pow(MathBuilder& m, std::span<Value const> a) {
+    Value x = a[0], y = a[1], size = m.abs(a[0]);
+    Value power = m.f64() ? magnitude_f64(m, size, y) : magnitude_f32(m, size, y);
+    // NaN where a NaN came in, but 1^NaN is 1 and magnitude_f* made it 1 for -1 as well.
+    Value half = m.mul(y, m.real(0.5));
+    Value integer = m.eq(m.round(y), y);
+    Value odd = m.ir().CreateAnd(integer, m.ir().CreateFCmpUNE(m.round(half), half));
+    Value signed_power = m.select(odd, m.copysign(power, x), power);
+    Value undefined =
+        m.ir().CreateAnd(m.ir().CreateAnd(m.lt(x, m.real(0)), m.gt(x, m.real(-infinity))),
+                         m.ir().CreateNot(integer));
+    Value result = m.select(undefined, m.real(nan), signed_power);
+    return m.select(m.eq(y, m.real(0)), m.real(1), result);
+}
+
+/// cbrt. |x| = 2^(3k) t with t in [1, 8); a polynomial for t^(-1/3) gives y near t^(1/3), a series
+/// in h = 1 - t r^3 refines it, and the last step uses t - y^3 without rounding.
+Value math_cbrt(MathBuilder& m, std::span<Value const> a) {
+    const Format f(m);
     const bool d = m.f64();
-    Value low = m.fma(e, m.real(d ? ln2_lo_f64 : ln2_lo_f32), log_rest(m, f));
-    Value sum = m.fma(e, m.real(d ? ln2_hi_f64 : ln2_hi_f32), m.add(f, low));
-    return log_specials(m, a[0], sum);
+    Value size = m.abs(a[0]);
+    Value small = m.lt(size, m.real(f.smallest_normal));
+    Value x = m.select(small, m.mul(size, m.real(d ? 0x1p54 : 0x1p24)), size);
+    Value bits = m.to_bits(x);
+    // k = floor(exponent / 3) as the nearest integer to (exponent - 1) / 3
+    Value exponent = exponent_of(m, bits, m.real(f.bias + 1));
+    Value sum = m.fma(exponent, m.real(1.0 / 3), m.real(f.round));
+    Value k = m.sub(sum, m.real(f.round));
+    Value three_k = m.fma(k, m.real(3), m.real(f.round));
+    Value t = m.from_bits(
+        m.ir().CreateSub(bits, m.ir().CreateShl(m.to_bits(three_k), m.bits(f.fraction_bits))));
+    Value fraction = m.from_bits(
+        m.ir().CreateOr(m.ir().CreateAnd(m.to_bits(x), m.bits(f.fraction_mask)), m.bits(f.one)));
+
+    Value octave =
+        m.select(m.lt(t, m.real(2)), m.real(1), m.real(d ? cbrt_half_f64 : cbrt_half_f32));
+    octave = m.select(m.lt(t, m.real(4)), octave, m.real(d ? cbrt_quarter_f64 : cbrt_quarter_f32));
+    Value r = m.mul(octave, m.horner(fraction, pick(m, cbrt_poly_f32, cbrt_poly_f64)));
+    Value square = m.mul(r, r);
+    Value y = m.mul(t, square);
+    Value h = m.fma(m.neg(y), r, m.real(1));
+    // cbrt(t) = y (1 - h)^(-2/3)
+    Value series = m.real(2.0 / 3);
+    if (d) series = m.fma(m.fma(h, m.real(40.0 / 81), m.real(5.0 / 9)), h, series);
+    y = m.fma(m.mul(y, h), series, y);
+    if (!m.afn()) {
+        Value y2 = m.mul(y, y);
+        Value left = m.fma(m.neg(m.fma(y, y, m.neg(y2))), y, m.fma(m.neg(y2), y, t));
+        y = m.fma(left, m.mul(square, m.real(1.0 / 3)), y);
+    }
+    Value exponent_bits = m.ir().CreateShl(m.to_bits(sum), m.bits(f.fraction_bits));
+    Value lifted = m.bits(std::uint64_t(d ? 18 : 8) << f.fraction_bits);
+    exponent_bits = m.select(small, m.ir().CreateSub(exponent_bits, lifted), exponent_bits);
+    Value result = m.from_bits(m.ir().CreateAdd(m.to_bits(y), exponent_bits));
+    Value plain = m.ir().CreateAnd(m.gt(size, m.real(0)), m.lt(size, m.real(infinity)));
+    return m.select(plain, m.copysign(result, a[0]), a[0]);
 }
 
 }  // namespace kiln::codegen

@@ -1,6 +1,7 @@
 #include "codegen/llvm/vector_math.h"
 
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
 
 namespace kiln::codegen {
@@ -130,7 +131,8 @@ Value MathBuilder::unless(Value rare, Value usual) {
     llvm::BasicBlock* here = b_.GetInsertBlock();
     auto* slow = llvm::BasicBlock::Create(b_.getContext(), "rare", here->getParent());
     auto* next = llvm::BasicBlock::Create(b_.getContext(), "usual", here->getParent());
-    b_.CreateCondBr(any, slow, next);
+    b_.CreateCondBr(any, slow, next,
+                    llvm::MDBuilder(b_.getContext()).createUnlikelyBranchWeights());
     b_.SetInsertPoint(slow);
     Value mixed = b_.CreateSelect(rare, library_(), usual);
     llvm::BasicBlock* from = b_.GetInsertBlock();

@@ -41,6 +41,13 @@ def exponentials(fmt, bits):
         c, err = fit(lambda x: (expm1(x) - x) / x**2, (-half, half), range(count),
                      weight=lambda x: x**2 / exp(x), bits=bits)
         yield write_table(f"exp_poly{tier}_{fmt}", c, err)
+    # expm1(r) = r + r^2/2 + r^3 p(r); fast: r + r^2 p(r)
+    c, err = fit(lambda x: (expm1(x) - x - x**2 / 2) / x**3, (-half, half),
+                 range(5 if bits == 24 else 10), weight=lambda x: x**3 / expm1(x), bits=bits)
+    yield write_table(f"expm1_poly_{fmt}", c, err)
+    c, err = fit(lambda x: (expm1(x) - x) / x**2, (-half, half), range(5 if bits == 24 else 10),
+                 weight=lambda x: x**2 / expm1(x), bits=bits)
+    yield write_table(f"expm1_poly_fast_{fmt}", c, err)
     # b^r = 1 + r (hi + lo + r p(r)), the table starts with lo
     for name, base, counts in (("exp2", mpf(2), (6, 5) if bits == 24 else (11, 10)),
                                ("exp10", mpf(10), (6, 5) if bits == 24 else (11, 10))):
@@ -81,11 +88,49 @@ def logarithms(fmt, bits):
             yield write_table(f"log_poly{tier}_{fmt}", c, err)
 
 
+def powers():
+    """x^y = 2^(y log2(x)); f32 computes in f64, f64 carries log2 in two parts."""
+    yield "// pow\n"
+    low, high = sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1
+    # log2(1+f) = f p(f)
+    for tier, count in (("", 13), ("_fast", 11)):
+        c, err = fit(lambda f: log1p(f) / f / LN2, (low, high), range(count),
+                     weight=lambda f: f * LN2 / log1p(f))
+        yield write_table(f"pow_log_poly{tier}_f32", c, err)
+    # 2^r = p(r)
+    for tier, count in (("", 7), ("_fast", 6)):
+        c, err = fit(lambda r: mpf(2)**r, (mpf(-0.5), mpf(0.5)), range(count),
+                     weight=lambda r: mpf(2)**-r)
+        yield write_table(f"pow_exp_poly{tier}_f32", c, err)
+    # with s = f / (2+f), z = s^2: log2(1+f) = s (c1 + z (c3 + z p(z))), c1 and c3 in two parts
+    c1, c3 = 2 / LN2, 2 / (3 * LN2)
+    yield scalars(["pow_c1_hi", "pow_c1_lo", "pow_c3_hi", "pow_c3_lo"],
+                  split(c1, 53, 2) + split(c3, 53, 2))
+    bound = high / (2 + high)
+    def log2_of(s):
+        return log((1 + s) / (1 - s)) / LN2
+    c, err = fit(lambda s: (log2_of(s) / s - c1 - c3 * s**2) / s**4, (mpf(0), bound),
+                 range(0, 16, 2), weight=lambda s: s**5 / log2_of(s))
+    yield write_table("pow_log_poly_f64", c, err)
+
+
+def roots(fmt, bits):
+    """cbrt: m^(-1/3) on [1, 2], to be refined, and its factors for 2m and 4m."""
+    yield f"// cbrt in {fmt}\n"
+    c, err = fit(lambda m: m**(-mpf(1) / 3), (mpf(1), mpf(2)), range(5),
+                 weight=lambda m: m**(mpf(1) / 3), bits=bits)
+    yield write_table(f"cbrt_poly_{fmt}", c, err)
+    yield scalars([f"cbrt_half_{fmt}", f"cbrt_quarter_{fmt}"],
+                  [round_to(mpf(2)**(-mpf(k) / 3), bits) for k in (1, 2)])
+
+
 def text():
     parts = [HEAD]
     for fmt, bits in FORMATS.items():
         parts.append("\n" + "\n".join(exponentials(fmt, bits)))
         parts.append("\n" + "\n".join(logarithms(fmt, bits)))
+        parts.append("\n" + "\n".join(roots(fmt, bits)))
+    parts.append("\n" + "\n".join(powers()))
     return "".join(parts)
 
 
