@@ -131,6 +131,7 @@ LaneValue Emitter::emit_op(Id id) {
     }
     Value* result = nullptr;
     if (n.op == Op::select) {
+        b_.clearFastMathFlags();  // nnan would make a NaN that is not chosen poison too
         result = b_.CreateSelect(a[0], a[1], a[2]);
     } else if (is_real(t)) {
         result = real_op(n.op, t, args, n);

@@ -1,0 +1,155 @@
+// isnan, isinf, isfinite, x != x and x == x keep their meaning under fast-math flags:
+//
+//     %1 = sub f32 %0, %0 fast(nnan)        %1 = sub f32 %0, %0
+//     %2 = isnan bool %1 fast(nnan)   ->    %2 = isnan bool %1        + a remark at the line of %2
+//
+// nnan and ninf leave the predicate and every value that it is computed from, through slots too;
+// otherwise `%0 - %0` could be folded to 0, and the predicate to false. Other flags stay. First in
+// the pipeline, so that remarks come from the user's own nodes and no later pass sees the flags.
+#include "codegen/passes/pass.h"
+#include "dsl/ir/rewrite.h"
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+constexpr std::uint8_t nan_flags = fast::nnan | fast::ninf;
+
+class StrictNan : public Rewriter {
+  public:
+    StrictNan(const Kernel& in, PassContext& context)
+        : Rewriter(in),
+          context_(context),
+          strict_(in.nodes.size(), false),
+          strict_slot_(in.slots.size(), false) {}
+
+    Kernel run_pass() {
+        for (const Stage& stage : in().stages) walk(stage.body);
+        // Backwards, so that a mark reaches what a value was computed from; a marked slot passes
+        // it to everything written to it, hence the repetition.
+        for (bool changed = true; changed;) {
+            changed = false;
+            for (std::size_t i = order_.size(); i-- > 0;) changed |= spread(order_[i]);
+        }
+        for (const Id id : predicates_) remark(id);
+        return run();
+    }
+
+  private:
+    /// Lists the nodes in the order in which they run, and finds the predicates.
+    void walk(Id block) {
+        for (const Id id : in().blocks[block].nodes) {
+            const Node& n = in().node(id);
+            if (has_effect(n.kind)) ++effects_;
+            order_.push_back(id);
+            if (n.kind == NodeKind::read) {
+                read_after_.resize(in().nodes.size());
+                read_after_[id] = effects_;
+            }
+            if (is_predicate(n)) {
+                strict_[id] = true;
+                predicates_.push_back(id);
+            }
+            if (n.kind == NodeKind::branch) {
+                walk(n.aux);
+                if (n.aux2 != none) walk(n.aux2);
+            } else if (n.kind == NodeKind::loop) {
+                walk(n.aux);
+            } else if (n.kind == NodeKind::loop_while) {
+                walk(n.aux);
+                walk(n.aux2);
+            }
+        }
+    }
+
+    bool is_predicate(const Node& n) const {
+        if (n.kind != NodeKind::op) return false;
+        const auto operands = in().operands_of(n);
+        const DType t = in().node(operands[0]).dtype;
+        if (!is_real(t) && !is_complex(t)) return false;
+        if (n.op == Op::isnan || n.op == Op::isinf || n.op == Op::isfinite) return true;
+        return (n.op == Op::ne || n.op == Op::eq) && same_value(operands[0], operands[1]);
+    }
+
+    /// Equal nodes, up to reads of a variable that was not written between.
+    bool same_value(Id a, Id b) const {
+        if (a == b) return true;
+        const Node &x = in().node(a), &y = in().node(b);
+        if (x.kind != y.kind || x.dtype != y.dtype || x.op != y.op || x.aux != y.aux ||
+            x.operand_count != y.operand_count)
+            return false;
+        if (x.kind == NodeKind::read && read_after_[a] != read_after_[b]) return false;
+        if (x.kind != NodeKind::read && x.kind != NodeKind::op && x.kind != NodeKind::cast)
+            return false;
+        const auto p = in().operands_of(x), q = in().operands_of(y);
+        for (std::size_t i = 0; i < p.size(); ++i)
+            if (!same_value(p[i], q[i])) return false;
+        return true;
+    }
+
+    bool spread(Id id) {
+        const Node& n = in().node(id);
+        bool strict = strict_[id];
+        if (n.kind == NodeKind::write) strict = strict || strict_slot_[n.aux];
+        if (n.kind == NodeKind::read && strict && !strict_slot_[n.aux]) {
+            strict_slot_[n.aux] = true;
+            return true;
+        }
+        if (!strict || n.kind == NodeKind::loop_while) return false;
+        bool changed = false;
+        for (const Id operand : in().operands_of(n)) {
+            changed = changed || !strict_[operand];
+            strict_[operand] = true;
+        }
+        return changed;
+    }
+
+    /// Where the flags that the predicate contradicts are set, on it or on its operand.
+    void remark(Id id) {
+        const Node& n = in().node(id);
+        const std::uint8_t contradicted = n.op == Op::isinf      ? fast::ninf
+                                          : n.op == Op::isfinite ? nan_flags
+                                                                 : fast::nnan;
+        const std::uint8_t set = (n.fast | in().node(in().operand(id, 0)).fast) & contradicted;
+        if (set == 0) return;
+        const std::string what = n.op == Op::ne   ? "x != x"
+                                 : n.op == Op::eq ? "x == x"
+                                                  : std::string(info(n.op).name);
+        const char* flags = set == nan_flags    ? "nnan and ninf are"
+                            : set == fast::nnan ? "nnan is"
+                                                : "ninf is";
+        const Location where = in().location(n.loc);
+        const Remark made{std::string(where.file), where.line,
+                          what + " stays strict although " + flags +
+                              " set: the values that it depends on keep their NaN and infinities"};
+        for (const Remark& earlier : context_.remarks)
+            if (earlier == made) return;
+        context_.remarks.push_back(made);
+    }
+
+    Id rewrite(Id old) override {
+        const Node& n = in().node(old);
+        if (n.kind != NodeKind::op || !strict_[old] || (n.fast & nan_flags) == 0) return clone(old);
+        std::vector<Id> operands;
+        for (const Id operand : in().operands_of(n)) operands.push_back(mapped(operand));
+        const auto flags = static_cast<std::uint8_t>(n.fast & ~nan_flags);
+        return out().op(n.op, n.dtype, operands, flags, n.weak);
+    }
+
+    PassContext& context_;
+    std::vector<Id> order_, predicates_;
+    std::vector<bool> strict_, strict_slot_;
+    std::vector<std::size_t> read_after_;  // effects that precede a read
+    std::size_t effects_ = 0;
+};
+
+}  // namespace
+
+ir::Kernel run_strict_nan(const ir::Kernel& kernel, PassContext& context) {
+    for (const Node& n : kernel.nodes)
+        if ((n.fast & nan_flags) != 0) return StrictNan(kernel, context).run_pass();
+    return kernel;
+}
+
+}  // namespace kiln::codegen
