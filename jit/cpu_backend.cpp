@@ -173,37 +173,32 @@ class Engine {
 
     /// Makes every function that the module calls known to the linker.
     void define_externals(const llvm::Module& module) {
-        llvm::orc::SymbolMap symbols;
         const std::lock_guard lock(mutex_);
-        const auto define = [&](llvm::StringRef name) {
-            if (!defined_.insert(name.str()).second) return;
-            void* address = reinterpret_cast<void*>(codegen::careful_function(name.str()));
-            if (address == nullptr && sleef_ != nullptr)
-                address = dlsym(sleef_, name.str().c_str());
-            if (address == nullptr) address = dlsym(RTLD_DEFAULT, name.str().c_str());
-            if (address == nullptr) {
-                defined_.erase(name.str());
-                throw kiln::Error(ErrorKind::internal, "generated code calls '" + name.str() +
-                                                           "', which is not in this process");
-            }
-            symbols[session_.intern(name)] = {
-                llvm::orc::ExecutorAddr::fromPtr(address),
-                llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
-        };
-        // Calls that instruction selection makes of fmod, memset and half conversions.
+        llvm::orc::SymbolMap symbols;
+        // Calls that instruction selection makes, where this C library has them.
         if (defined_.empty())
-            for (const char* name : {"fmod", "fmodf", "memset", "memcpy", "memmove", "floor",
-                                     "floorf", "ceil", "ceilf", "trunc", "truncf", "roundeven",
-                                     "roundevenf", "fma", "fmaf", "fmin", "fminf", "fmax", "fmaxf"})
-                define(name);
-        for (const char* name : {"__extendhfsf2", "__truncsfhf2", "__truncdfhf2"})
-            if (dlsym(RTLD_DEFAULT, name) != nullptr ||
-                (sleef_ != nullptr && dlsym(sleef_, name) != nullptr))
-                define(name);
-        for (const llvm::Function& f : module)
-            if (f.isDeclaration() && !f.isIntrinsic()) define(f.getName());
-        if (!symbols.empty())
-            check("linking", library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
+            for (const char* name :
+                 {"fmod",         "fmodf",       "memset",     "memcpy", "memmove",
+                  "floor",        "floorf",      "ceil",       "ceilf",  "trunc",
+                  "truncf",       "roundeven",   "roundevenf", "fma",    "fmaf",
+                  "fmin",         "fminf",       "fmax",       "fmaxf",  "__extendhfsf2",
+                  "__truncsfhf2", "__truncdfhf2"})
+                if (void* const address = find(name)) add(symbols, name, address);
+        for (const llvm::Function& f : module) {
+            if (!f.isDeclaration() || f.isIntrinsic() || defined_.contains(f.getName().str()))
+                continue;
+            void* const address = find(f.getName().str());
+            if (address == nullptr)
+                throw kiln::Error(ErrorKind::internal, "generated code calls '" +
+                                                           f.getName().str() +
+                                                           "', which is not in this process");
+            add(symbols, f.getName(), address);
+        }
+        if (symbols.empty()) return;
+        std::vector<std::string> names;
+        for (const auto& [name, definition] : symbols) names.emplace_back((*name).str());
+        check("linking", library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
+        defined_.insert(names.begin(), names.end());
     }
 
     llvm::orc::ResourceTrackerSP link(std::unique_ptr<llvm::MemoryBuffer> object,
@@ -220,12 +215,24 @@ class Engine {
     }
 
   private:
+    void* find(const std::string& name) const {
+        if (auto* const careful = codegen::careful_function(name))
+            return reinterpret_cast<void*>(careful);
+        void* const address = sleef_ != nullptr ? dlsym(sleef_, name.c_str()) : nullptr;
+        return address != nullptr ? address : dlsym(RTLD_DEFAULT, name.c_str());
+    }
+    void add(llvm::orc::SymbolMap& symbols, llvm::StringRef name, void* address) {
+        symbols[session_.intern(name)] = {
+            llvm::orc::ExecutorAddr::fromPtr(address),
+            llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
+    }
+
     llvm::orc::ExecutionSession session_;
     llvm::orc::ObjectLinkingLayer layer_;
     llvm::orc::JITDylib& library_;
     void* sleef_ = nullptr;
     std::mutex mutex_;
-    std::set<std::string> defined_;
+    std::set<std::string> defined_;  // known to the linker
 };
 
 class CpuBackend;
