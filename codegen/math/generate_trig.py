@@ -24,13 +24,17 @@ def poly(name, f, interval, terms, weight, bits, note):
     return write_table(name, c, err, note)
 
 
+def constant(name, x):
+    return f"constexpr double {name} = {float(x).hex()};\n"
+
+
 def reduction():
     out = []
     for name, bits in (("f64", 53), ("f32", 24)):
         widths = [53, 32, 53] if bits == 53 else [24, 24, 24]
         out.append(write_table(f"half_pi_{name}", split(pi / 2, widths, 3),
                                note=f"pi/2 in parts of {widths} bits"))
-        out.append(f"constexpr double two_over_pi_{name} = {float(round_to(2 / pi, bits)).hex()};\n")
+        out.append(constant(f"two_over_pi_{name}", round_to(2 / pi, bits)))
     return out
 
 
@@ -68,7 +72,7 @@ def hyperbolic():
         out.append(poly(f"cosh_{name}", lambda z: (cosh(sqrt(z)) - 1) / z, (TINY, b), c,
                         lambda z: z / cosh(sqrt(z)), bits, "relative"))
         out.append(write_table(f"log_2_{name}", split(log(2), bits, 2), note="ln 2 in parts"))
-        out.append(f"constexpr double over_log_2_{name} = {float(round_to(1 / log(2), bits)).hex()};\n")
+        out.append(constant(f"over_log_2_{name}", round_to(1 / log(2), bits)))
     return out
 
 
@@ -82,14 +86,14 @@ def lucky(f, near, bits, step):
 def erf_f32():
     """x + x P(x^2) up to 1; a polynomial in |x| - centre above, fast: 1 - (a polynomial)^8."""
     out = [poly("erf_f32_small", lambda z: erf(sqrt(z)) / sqrt(z) - 1, (TINY, mpf(1)), 7,
-                lambda z: sqrt(z) / erf(sqrt(z)), 24, "relative, of erf(x) = x + x P(x^2), |x| < 1")]
+                lambda z: sqrt(z) / erf(sqrt(z)), 24, "relative, of x + x P(x^2), |x| < 1")]
     a, b = mpf(1), mpf(4)
     m = lucky(erf, mpf("2.45"), 24, mpf(2) ** -12)
     c, err = fit(lambda x: erf(x + m), (a - m, b - m), range(15), weight=lambda x: 1 / erf(x + m),
                  bits=None, grid=10)
     out.append(write_table("erf_f32_large", [round_to(x, 24) for x in c], err,
                            "relative before rounding, of erf(x) = P(x - centre), 1 <= x <= 4"))
-    out.append(f"constexpr double erf_f32_centre = {float(m).hex()};\n")
+    out.append(constant("erf_f32_centre", m))
     a = mpf("0.875")
     m = mpf(2)
     c, err = fit(lambda x: erfc(x + m) ** (mpf(1) / 8), (a - m, b - m), range(8),
@@ -120,7 +124,7 @@ def erf_f64():
         s = min((of_bits(near + k) for k in (-8, 0, 8)), key=lambda s: abs(mpf(s) - slope))
         # Below 1/8 the fast tier alone reads the table, and makes use of all bits of S.
         rows.append((float(a), s if i >= 16 else float(slope)))
-    text = "// (erf(i/128), erf'(i/128)), the low 3 bits of the second standing for the first's error\n"
+    text = "// erf(i/128) and erf'(i/128), whose low 3 bits say by how much the first is rounded\n"
     text += "constexpr double erf_f64_table[] = {\n"
     for i in range(0, len(rows), 2):
         text += "    " + " ".join(f"{a.hex()}, {s.hex()}," for a, s in rows[i:i + 2]) + "\n"
@@ -132,7 +136,7 @@ def erf_f64():
 
 
 def erfc_tables():
-    """(1 + 9/8 x) exp(x^2) erfc(x) as a polynomial in t = (x - K) / (x + K), K = 4 in f64, 3 in f32.
+    """(1 + 9/8 x) exp(x^2) erfc(x) as a polynomial in t = (x - K) / (x + K), K = 4 (f64), 3 (f32).
     The factor makes it flat at 0, where t is inaccurate."""
     def g(x):
         return exp(x * x) * erfc(x) * (1 + mpf(9) / 8 * x)
