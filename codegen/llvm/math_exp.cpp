@@ -158,10 +158,12 @@ Split split(MathBuilder& m, Value x) {
 Value log_rest(MathBuilder& m, Value f) {
     const Table poly = pick(m, log_poly_f32, log_poly_fast_f32, log_poly_f64, log_poly_fast_f64);
     if (!m.f64()) return m.mul(m.mul(f, f), m.fma(m.horner(f, poly), f, m.real(-0.5)));
-    // With s = f / (2 + f): log(1+f) = f - (f^2/2 - s (f^2/2 + s^2 p(s^2))).
-    Value half = m.mul(f, m.real(0.5));
+    // With s = f / (2 + f): log(1+f) = f - s (f - s^2 p(s^2)), or with less error
+    // f - (f^2/2 - s (f^2/2 + s^2 p(s^2))).
     Value s = m.div(f, m.add(f, m.real(2)));
     Value square = m.mul(s, s);
+    if (m.afn()) return m.mul(s, m.fma(square, m.horner(square, poly), m.neg(f)));
+    Value half = m.mul(f, m.real(0.5));
     Value inner = m.fma(half, f, m.mul(square, m.horner(square, poly)));
     return m.fma(m.neg(half), f, m.mul(s, inner));
 }
@@ -182,6 +184,13 @@ struct Logarithm {
 Value logarithm(MathBuilder& m, const Logarithm& c, Value x) {
     const auto [e, f] = split(m, x);
     Value rest = log_rest(m, f);
+    if (m.afn()) {
+        Value log = m.add(f, rest);
+        const double step = c.step_hi + c.step_lo;
+        if (c.scale_hi == 1) return log_specials(m, x, 0, m.fma(e, m.real(step), log));
+        Value power = step == 1 ? e : m.mul(e, m.real(step));
+        return log_specials(m, x, 0, m.fma(log, m.real(c.scale_hi), power));
+    }
     Value head = f;
     if (c.scale_hi != 1) {
         rest = m.fma(f, m.real(c.scale_lo), m.mul(rest, m.real(c.scale_hi)));

@@ -66,7 +66,6 @@ def logarithms(fmt, bits):
     yield f"// log, log2, log10, log1p in {fmt}\n"
     short = bits - (8 if bits == 24 else 11)
     yield scalars([f"ln2_hi_{fmt}", f"ln2_lo_{fmt}"], split(LN2, [short, bits], 2))
-    yield scalars([f"ln2_{fmt}"], [round_to(LN2, bits)])
     yield scalars([f"log10_2_hi_{fmt}", f"log10_2_lo_{fmt}"],
                   split(LN2 / log(10), [short, bits], 2))
     for name, ln_b in (("log2", LN2), ("log10", log(10))):
