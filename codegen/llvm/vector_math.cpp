@@ -90,8 +90,9 @@ std::pair<Value, Value> MathBuilder::table_rows(const char* name, std::span<cons
                                                 Value index) {
     llvm::Constant* global = constant_table(b_, name, table);
     auto* row_type = llvm::FixedVectorType::get(b_.getDoubleTy(), 2);
+    index = b_.CreateShl(index, std::uint64_t(4));  // bytes; here once for all lanes
     const auto row = [&](Value i) {
-        Value at = b_.CreateInBoundsGEP(row_type, global, i);
+        Value at = b_.CreateInBoundsGEP(b_.getInt8Ty(), global, i);
         return b_.CreateAlignedLoad(row_type, at, llvm::Align(16));
     };
     auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(index->getType());
