@@ -179,25 +179,27 @@ Value log_specials(MathBuilder& m, Value x, double pole, Value usual) {
 /// exact, and 1/ln(b); the high ones alone where they are exact.
 struct Logarithm {
     double step_hi, step_lo, scale_hi, scale_lo;
+    Table poly = {};  ///< of f32's strict tier instead of scale_lo, see codegen/math/generate.py
 };
 
 Value logarithm(MathBuilder& m, const Logarithm& c, Value x) {
     const auto [e, f] = split(m, x);
-    Value rest = log_rest(m, f);
     if (m.afn()) {
-        Value log = m.add(f, rest);
+        Value log = m.add(f, log_rest(m, f));
         const double step = c.step_hi + c.step_lo;
         if (c.scale_hi == 1) return log_specials(m, x, 0, m.fma(e, m.real(step), log));
         Value power = step == 1 ? e : m.mul(e, m.real(step));
         return log_specials(m, x, 0, m.fma(log, m.real(c.scale_hi), power));
     }
-    Value head = f;
-    if (c.scale_hi != 1) {
-        rest = m.fma(f, m.real(c.scale_lo), m.mul(rest, m.real(c.scale_hi)));
+    Value head = nullptr;
+    if (c.scale_hi == 1) {
+        head = m.add(f, m.fma(e, m.real(c.step_lo), log_rest(m, f)));
+    } else {
+        Value rest = m.f64()
+                         ? m.fma(f, m.real(c.scale_lo), m.mul(log_rest(m, f), m.real(c.scale_hi)))
+                         : m.mul(f, m.horner(f, c.poly));
         if (c.step_lo != 0) rest = m.fma(e, m.real(c.step_lo), rest);
         head = m.fma(f, m.real(c.scale_hi), rest);
-    } else {
-        head = m.add(f, m.fma(e, m.real(c.step_lo), rest));
     }
     Value sum = c.step_hi == 1 ? m.add(e, head) : m.fma(e, m.real(c.step_hi), head);
     return log_specials(m, x, 0, sum);
@@ -340,15 +342,16 @@ Value math_log(MathBuilder& m, std::span<Value const> a) {
 /// log2
 Value math_log2(MathBuilder& m, std::span<Value const> a) {
     return m.f64() ? logarithm(m, {1, 0, log2_e_hi_f64, log2_e_lo_f64}, a[0])
-                   : logarithm(m, {1, 0, log2_e_hi_f32, log2_e_lo_f32}, a[0]);
+                   : logarithm(m, {1, 0, log2_e_hi_f32, 0, log2_poly_f32}, a[0]);
 }
 
 /// log10
 Value math_log10(MathBuilder& m, std::span<Value const> a) {
-    return m.f64() ? logarithm(m, {log10_2_hi_f64, log10_2_lo_f64, log10_e_hi_f64, log10_e_lo_f64},
-                               a[0])
-                   : logarithm(m, {log10_2_hi_f32, log10_2_lo_f32, log10_e_hi_f32, log10_e_lo_f32},
-                               a[0]);
+    return m.f64()
+               ? logarithm(m, {log10_2_hi_f64, log10_2_lo_f64, log10_e_hi_f64, log10_e_lo_f64},
+                           a[0])
+               : logarithm(m, {log10_2_hi_f32, log10_2_lo_f32, log10_e_hi_f32, 0, log10_poly_f32},
+                           a[0]);
 }
 
 /// log1p. With u = 1 + x rounded, log(1+x) = log(u) + (1 + x - u) / u: the difference, exact where

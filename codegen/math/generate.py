@@ -69,7 +69,8 @@ def logarithms(fmt, bits):
     yield scalars([f"log10_2_hi_{fmt}", f"log10_2_lo_{fmt}"],
                   split(LN2 / log(10), [short, bits], 2))
     for name, ln_b in (("log2", LN2), ("log10", log(10))):
-        yield scalars([f"{name}_e_hi_{fmt}", f"{name}_e_lo_{fmt}"], split(1 / ln_b, bits, 2))
+        yield scalars([f"{name}_e_hi_{fmt}", f"{name}_e_lo_{fmt}"][:1 if bits == 24 else 2],
+                      split(1 / ln_b, bits, 1 if bits == 24 else 2))
     low, high = sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1
     if bits == 24:
         # log(1+f) = f - f^2/2 + f^3 p(f)
@@ -77,6 +78,12 @@ def logarithms(fmt, bits):
             c, err = fit(lambda f: (log1p(f) - f + f**2 / 2) / f**3, (low, high), range(count),
                          weight=lambda f: f**3 / log1p(f), bits=bits)
             yield write_table(f"log_poly{tier}_{fmt}", c, err)
+        # log_b(1+f) = f (hi + lo + f p(f)), the table starts with lo
+        for name, ln_b in (("log2", LN2), ("log10", log(10))):
+            hi = round_to(1 / ln_b, bits)
+            c, err = fit(lambda f: log1p(f) / f / ln_b - hi, (low, high), range(10),
+                         weight=lambda f: f * ln_b / log1p(f), bits=bits)
+            yield write_table(f"{name}_poly_{fmt}", c, err)
     else:
         # with s = f / (2+f): log(1+f) = 2 s + s^3 p(s^2)
         bound = high / (2 + high)
