@@ -38,7 +38,8 @@ bool only_compared(const ir::Kernel& kernel, ir::Id value) {
     return true;
 }
 
-/// The integer dtypes that the kernel converts weak integer inputs to.
+}  // namespace
+
 std::vector<WeakRange> weak_ranges(const ir::Kernel& kernel) {
     std::vector<WeakRange> ranges;
     for (ir::Id id = 0; id < kernel.nodes.size(); ++id) {
@@ -51,6 +52,8 @@ std::vector<WeakRange> weak_ranges(const ir::Kernel& kernel) {
     }
     return ranges;
 }
+
+namespace {
 
 /// The state of tracing one loop.
 class LoopTracer {
@@ -226,10 +229,15 @@ ir::Kernel kernel_with_layouts(const Loop& loop, const CallKey& key) {
 
 Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKey& key,
                        BackendTarget target) {
+    return specialise(source, loop, kernel_with_layouts(loop, key), compile_options(key), target);
+}
+
+Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel kernel,
+                       const CompileOptions& options, BackendTarget target) {
     Specialised made;
     codegen::PassContext context = pass_context(source);
     const Stopwatch passes;
-    ir::Kernel kernel = codegen::run_passes(kernel_with_layouts(loop, key), context);
+    kernel = codegen::run_passes(kernel, context);
     made.stats.passes_ms = passes.ms();
     made.remarks = std::move(context.remarks);
     made.variant.loop = &loop;
@@ -239,7 +247,6 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKe
     const Stopwatch opening;
     Backend& compiler = backend(backend_of(target));
     made.stats.load_ms = opening.ms();
-    const CompileOptions options = compile_options(key);
     const auto found =
         ProgramCache::instance().get(content_key(kernel, options, compiler.target_id()), [&] {
             auto compiled = std::make_unique<CompiledKernel>();

@@ -63,9 +63,15 @@ struct Specialised {
 /// Runs the passes and compiles on `target`, or finds equal code in the cache of the process.
 Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKey& key,
                        BackendTarget target);
+/// The same for a kernel that has its layouts already.
+Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel kernel,
+                       const CompileOptions& options, BackendTarget target);
 
 /// The kernel after each pass that changed it, each headed by the name of the pass.
 std::string pass_texts(const UfuncSource& source, const ir::Kernel& kernel);
+
+/// The integer dtypes that the kernel converts weak integer inputs to.
+std::vector<WeakRange> weak_ranges(const ir::Kernel& kernel);
 
 /// Error type if a C++ integer among the arguments does not fit what the kernel makes of it.
 void check_weak_values(const UfuncSource& source, const Loop& loop,

@@ -1,6 +1,7 @@
 // The state behind a Ufunc handle, and the carrying out of its calls.
 #pragma once
 #include "jit/hot_table.h"
+#include "jit/reduce.h"
 #include "jit/signature.h"
 #include "jit/specialise.h"
 
@@ -118,14 +119,16 @@ class UfuncState {
     /// Carries any call out. Outputs that were not given are made and returned, in order.
     std::vector<Array> call_general(Call& call, Location where);
 
+    Array reduce(const Arg& x, const ReduceOptions& options, Location where);
+
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
     jit::Loop& loop(const jit::CallKey& types, Location where);
     jit::Variant& variant(const jit::CallKey& key, const jit::Loop& loop);
-    [[noreturn]] void throw_fault(const jit::Variant& variant, const jit::CallFault& fault,
-                                  const Shape& shape, Location where) const;
+    [[noreturn]] static void throw_fault(const jit::Variant& variant, const jit::CallFault& fault,
+                                         const Shape& shape, Location where);
 
   private:
     void record(const jit::Specialised& made);
@@ -143,6 +146,8 @@ class UfuncState {
     mutable std::mutex mutex_;  // of what follows
     Stats made_;                // without hits
     std::vector<Remark> remarks_;
+    // Made by the first call of reduce() for the types that have the operation.
+    std::array<std::unique_ptr<ReduceState>, std::size(ir::reduction_table)> reducers_;
 };
 
 }  // namespace kiln::detail

@@ -152,7 +152,7 @@ std::string UfuncState::text_for(BackendTarget target, Artifact artifact, const 
 }
 
 void UfuncState::throw_fault(const jit::Variant& variant, const jit::CallFault& fault,
-                             const Shape& shape, Location where) const {
+                             const Shape& shape, Location where) {
     const ir::Kernel& kernel = variant.program->kernel;
     const auto check = static_cast<ir::Check>(fault.code & 0xff);
     const auto line = static_cast<std::uint32_t>(fault.code >> 8);

@@ -37,7 +37,7 @@ Emitter::Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Mod
 
 void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
     throw Error(ErrorKind::unsupported, what, kernel_.location(loc),
-                "only element-wise kernels are compiled by this backend");
+                "this backend compiles element-wise kernels and their reductions");
 }
 
 // ------------------------------------------------------------------------------ the function
@@ -54,13 +54,7 @@ static unsigned choose_lanes(const KernelFacts& facts, unsigned unit) {
 }
 
 void Emitter::run() {
-    if (kernel_.stages.size() != 1 || kernel_.stages[0].extents.size() != 1 ||
-        !kernel_.stages[0].reductions.empty())
-        refuse("this kernel is not element-wise");
-    for (const ir::Param& p : kernel_.params)
-        if (p.access == ir::Access::value || p.rank != 1)
-            refuse("parameter '" + p.name + "' is not a rank-1 array");
-
+    choose_form();
     const unsigned unit = std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
     block_lanes_ = choose_lanes(facts_, unit);
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
@@ -128,7 +122,11 @@ void Emitter::emit_rows() {
     for (Param& p : params_)
         p.row = b_.CreateGEP(b_.getInt8Ty(), p.data, b_.CreateMul(row, p.outer));
     emit_uniform_nodes();
-    emit_columns();
+    if (accumulators_.empty()) {
+        emit_columns();
+    } else {
+        emit_reduced_columns();
+    }
     row->addIncoming(b_.CreateNUWAdd(row, b_.getInt64(1)), b_.GetInsertBlock());
     b_.CreateBr(head);
 
@@ -140,7 +138,7 @@ void Emitter::emit_rows() {
 void Emitter::emit_uniform_nodes() {
     uniform_.assign(kernel_.nodes.size(), {});
     values_.assign(kernel_.nodes.size(), {});
-    for (const Id id : kernel_.blocks[kernel_.stages[0].body].nodes) {
+    for (const Id id : kernel_.blocks[body_].nodes) {
         const Node& n = kernel_.nodes[id];
         if (facts_.varying[id]) continue;
         if (n.kind == NodeKind::load || n.kind == NodeKind::op || n.kind == NodeKind::cast) {
@@ -237,7 +235,6 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* remaining, bool mai
                           is_complex(slot.dtype) ? alloca_at_entry(type, "slot.im") : nullptr,
                           true});
     }
-    const Id body = kernel_.stages[0].body;
     const bool returns = std::ranges::any_of(
         kernel_.nodes, [](const Node& n) { return n.kind == NodeKind::return_; });
     alive_ = nullptr;
@@ -245,7 +242,7 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* remaining, bool mai
         alive_ = alloca_at_entry(all_lanes()->getType(), "alive");
         b_.CreateStore(all_lanes(), alive_);
     }
-    emit_block(body);
+    emit_block(body_);
 }
 
 // ------------------------------------------------------------------------------ control flow
@@ -278,12 +275,12 @@ void Emitter::emit_node(Id id) {
         case NodeKind::break_:
         case NodeKind::continue_:
         case NodeKind::return_: emit_jump(n.kind); return;
+        case NodeKind::contribute: emit_contribute(n, id); return;
         case NodeKind::atomic:
-        case NodeKind::contribute:
         case NodeKind::whole:
         case NodeKind::fold:
         case NodeKind::assign:
-            refuse("reductions and whole-array statements are not element-wise", n.loc);
+            refuse("atomics and whole-array statements are not element-wise", n.loc);
     }
 }
 
@@ -640,9 +637,12 @@ void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Va
 }
 
 void Emitter::emit_store(const Node& n, Id id) {
-    check_subscripts(n, n.operand_count - 1U);
+    if (kernel_.params[n.aux].rank != 0) check_subscripts(n, n.operand_count - 1U);
+    store_value(n, value(kernel_.operands_of(id).back()));
+}
+
+void Emitter::store_value(const Node& n, const LaneValue& v) {
     const DType t = kernel_.params[n.aux].dtype;
-    const LaneValue v = value(kernel_.operand(id, 1));
     if (is_complex(t) && kernel_.params[n.aux].layout == Layout::unit && lanes_ > 1) {
         Value* both = interleave(as_varying(v, v.value), as_varying(v, v.imag));
         Value* first = row_address(n.aux);

@@ -29,9 +29,14 @@ struct EmitOptions {
     bool streaming = false;          ///< non-temporal stores to the first output of layout `unit`
 };
 
-/// The module of an element-wise kernel: one function `void entry(const jit::MapFrame*)`.
-/// The kernel has one stage over extents {extent(p, 0)}; its array parameters have rank 1 and are
-/// accessed at index(0) only. An input may overlap an output only element by element (in place).
+/// The module of a kernel of one of two forms: one function `void entry(const jit::MapFrame*)`.
+///  - Element-wise: one stage over extents {extent(p, 0)}; array parameters have rank 1 and are
+///    accessed at index(0) only. An input may overlap an output only element by element (in place).
+///  - Reduction: three stages, whose parameters are inputs of rank 1 and outputs of rank 0 and
+///    layout `unit`. The first has no extents and writes what the reductions' slots hold before;
+///    the second is as above, with reductions; the third has no extents, reads the slots and stores
+///    to the outputs. Each row of the frame gives one element of each output, at data + row *
+///    outer. A row's contributions combine over a tree that its number of columns fixes.
 /// Errors: unsupported, for kernels of any other form.
 std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMContext& context,
                                         const llvm::TargetMachine& machine,

@@ -68,6 +68,7 @@ class Emitter {
     void narrow_mask();
     LaneValue emit_load(const ir::Node& n);
     void emit_store(const ir::Node& n, ir::Id id);
+    void store_value(const ir::Node& n, const LaneValue& v);
     llvm::Value* row_address(std::uint32_t param);
     llvm::Value* interleave(llvm::Value* a, llvm::Value* b);
     std::vector<int> stride_two(int from) const;
@@ -85,6 +86,27 @@ class Emitter {
     bool has_jump(ir::Id block) const;
     bool is_heavy(ir::Id block) const;
     void check_subscripts(const ir::Node& n, std::size_t count) const;
+
+    // --- reduce.cpp: rows that are reduced to one value ---
+    struct Accumulator {
+        ir::Op op;
+        DType dtype;
+        LaneValue step, group, block, tail;  // allocas
+    };
+    void choose_form();
+    LaneValue accumulator_place(DType t, unsigned lanes, const char* name);
+    void clear(const Accumulator& a, const LaneValue& place);
+    void emit_reduced_columns();
+    void emit_steps(llvm::Value* whole);
+    void emit_tail(llvm::Value* whole);
+    void emit_results();
+    void emit_contribute(const ir::Node& n, ir::Id id);
+    void merge(const Accumulator& a, const LaneValue& into, const LaneValue& from);
+    LaneValue get(const LaneValue& place);
+    void put(const LaneValue& place, const LaneValue& v);
+    LaneValue fold_lanes(const Accumulator& a, LaneValue v, unsigned from, unsigned to);
+    LaneValue combine(const Accumulator& a, const LaneValue& x, const LaneValue& y);
+    llvm::Constant* identity(ir::Op op, DType t, bool imaginary);
 
     // --- ops.cpp: pure operations ---
     LaneValue value(ir::Id id);
@@ -138,6 +160,10 @@ class Emitter {
     std::vector<LaneValue> uniform_;     // per node: made once a row
     std::vector<LaneValue> values_;      // per node: of the body being emitted
     std::vector<LaneValue> slots_;       // per slot: allocas of the body being emitted
+
+    ir::Id body_ = ir::none;  // block of the stage whose iterations are the lanes
+    const ir::Stage *before_ = nullptr, *after_ = nullptr;  // of a reduction: its rank-0 stages
+    std::vector<Accumulator> accumulators_;
 
     // The body being emitted.
     unsigned lanes_ = 1;

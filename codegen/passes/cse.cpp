@@ -12,7 +12,9 @@
 // Legal where the first value is visible to the second, and between the two, on every path, there
 // is
 //  - for a load: no store, atomic or assign to any array, since arrays may overlap;
-//  - for a read: no write to that slot.
+//  - for a read: no write to that slot;
+// and both are in one stage: a stage runs any number of times, and its end changes what its
+// reductions target.
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
 
@@ -40,6 +42,8 @@ class Cse : public Rewriter {
         std::vector<Id> subscripts;
         Id value;
     };
+
+    void enter_stage() override { available_.clear(); }
 
     Id rewrite(Id old) override {
         const Node& n = in().node(old);

@@ -24,6 +24,7 @@ Kernel Rewriter::run() {
         out_.set_location_index(stage.loc);
         out_.begin_stage(extents, stage.parallel);
         for (const StageReduction& r : stage.reductions) out_.add_reduction(r);
+        enter_stage();
         clone_block(stage.body);
         out_.end();
     }

@@ -19,6 +19,8 @@ class Rewriter {
     /// The new value of `old` (none for effects). Called once per listed node, in order, with the
     /// location already set; operands are available through mapped(). The default clones.
     virtual Id rewrite(Id old) { return clone(old); }
+    /// Called before the body of each stage is rewritten.
+    virtual void enter_stage() {}
     /// Called for every parameter and slot before any node; the default copies them.
     virtual void declare();
 

@@ -88,3 +88,12 @@ TEST_CASE("cse: a value of one branch does not serve the other or what follows",
             "o[i0], %6\n");
     CHECK(cse(text) == text);
 }
+
+TEST_CASE("cse: what a slot held before a stage says nothing of it in or after the stage",
+          "[codegen][cse]") {
+    const std::string text =
+        "kernel k(a: in i32[1], o: out i32) {\n  slot s: i32\n  stage [] {\n    write s, i32(0)\n"
+        "  }\n  stage [extent(a, 0)] sum -> s {\n    %0 = load i32 a[i0]\n    contribute 0, %0\n"
+        "  }\n  stage [] {\n    %1 = read i32 s\n    store o, %1\n  }\n}\n";
+    CHECK(cse(text) == text);
+}

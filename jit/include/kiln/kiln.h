@@ -8,4 +8,5 @@
 #include <kiln/memory.h>
 #include <kiln/npy.h>
 #include <kiln/parallel.h>
+#include <kiln/reduce.h>
 #include <kiln/vectorize.h>

@@ -141,6 +141,44 @@ struct CallOptions {
     Order order = Order::keep;
 };
 
+/// Which axes a reduction combines: one, several ({0, 2}), all or none of them. Negative ones count
+/// from the last axis. Default-constructed: what the reducing function has as its default.
+class Axes {
+  public:
+    Axes() = default;
+    template <std::integral I> Axes(I axis) : kind_(Kind::listed), list_(axis) {}
+    Axes(std::initializer_list<int> axes) : kind_(Kind::listed) {
+        for (const int axis : axes) list_.push_back(axis);
+    }
+    static Axes all() { return Axes(Kind::all); }
+    /// Every element is reduced by itself.
+    static Axes none() { return Axes(Kind::listed); }
+
+    bool is_default() const { return kind_ == Kind::by_default; }
+    bool is_all() const { return kind_ == Kind::all; }
+    const Shape& list() const { return list_; }  ///< as given, where neither default nor all
+
+  private:
+    enum class Kind : std::uint8_t { by_default, all, listed };
+    explicit Axes(Kind kind) : kind_(kind) {}
+    Kind kind_ = Kind::by_default;
+    Shape list_;
+};
+
+/// The options of a reduction, for designated initialisers: sum(x, {.axis = 1, .keepdims = true}).
+struct ReduceOptions {
+    Axes axis = {};
+    bool keepdims = false;  ///< reduced axes stay, with extent 1
+    /// A scalar that is combined in once, and the result where nothing is reduced.
+    std::optional<Arg> initial = {};
+    /// A bool array that broadcasts with the inputs: elements where it is false are left out.
+    std::optional<Arg> where = {};
+    /// The dtype that is accumulated in (f16 and bf16 in f32) and of the result.
+    std::optional<DType> dtype = {};
+    /// Where the result goes: of exactly its shape. May overlap the inputs in any way.
+    Out out = {};
+};
+
 /// The options of a ufunc, for designated initialisers: {.fastmath = true, .parallel = true}.
 struct UfuncOptions {
     Fastmath fastmath = {};
@@ -469,6 +507,13 @@ class Ufunc {
                            const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
+
+    /// The reduction by this operation, NumPy's add.reduce: along axis 0 by default. For kernels of
+    /// one operation that is a row of reductions.def (add, mul, minimum, maximum, bit_and, bit_or,
+    /// bit_xor, logical_and, logical_or); meaning and other errors as of MapReduce. Errors:
+    /// unsupported (any other kernel, which has no reduction; the cuda target).
+    Array reduce(const Arg& x, const ReduceOptions& options = {},
+                 Where where = Where::current()) const;
 
     /// A typed handle: add.bind<void(std::span<const float>, std::span<const float>,
     /// std::span<float>)>(). Compiles. Errors: type (the number of parameters; an output that is

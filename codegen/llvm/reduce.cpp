@@ -1,0 +1,300 @@
+// Reductions: each row of the frame is reduced to one value.
+//
+// A row of n columns, with L lanes a step (four registers of the widest type for simple bodies, so
+// that the lanes of a step are the several accumulators that cover the latency of their operation):
+//
+//     block = identity
+//     for each 64 steps:                        a third level, for rows of more than 64 steps
+//         group = identity
+//         for each 8 steps:
+//             step = identity
+//             for each step of L columns: step = step op body(L columns)
+//             group = group op step
+//         block = block op group
+//     tail = block folded, upper half op lower half, to the lanes of one register
+//     for the columns that are left: tail = tail op (body or, in lanes without a column, identity)
+//     result = before op tail folded to one lane
+//
+// So the tree is a function of n and of the target alone, and a sum of 4096 columns passes each of
+// them through some 8 + 8 + 4 + log2(L) additions.
+#include "codegen/llvm/emitter.h"
+
+#include <array>
+#include <limits>
+
+namespace kiln::codegen {
+
+using ir::Id;
+using ir::Node;
+using ir::NodeKind;
+using ir::Op;
+using llvm::BasicBlock;
+using llvm::Value;
+
+namespace {
+constexpr std::uint64_t fan_in = 8;  // of the levels "step" and "group"
+}  // namespace
+
+/// Finds the stages of the kernel's form and declares its accumulators.
+void Emitter::choose_form() {
+    const auto& stages = kernel_.stages;
+    const bool reduces = stages.size() == 3 && stages[0].extents.empty() &&
+                         stages[2].extents.empty() && !stages[1].reductions.empty();
+    const ir::Stage* map = stages.size() == 1 ? stages.data() : reduces ? &stages[1] : nullptr;
+    if (map == nullptr || map->extents.size() != 1 || map->reductions.empty() == reduces)
+        refuse("this kernel is neither element-wise nor a reduction of one");
+    for (const ir::Param& p : kernel_.params) {
+        if (p.access == ir::Access::value) refuse("parameter '" + p.name + "' is not an array");
+        if (reduces && p.access != ir::Access::in) {
+            if (p.rank != 0 || p.layout != ir::Layout::unit)
+                refuse("output '" + p.name + "' of a reduction is not of rank 0");
+        } else if (p.rank != 1) {
+            refuse("parameter '" + p.name + "' is not a rank-1 array");
+        }
+    }
+    body_ = map->body;
+    if (!reduces) return;
+    before_ = &stages[0];
+    after_ = &stages[2];
+    for (const ir::StageReduction& r : map->reductions)
+        accumulators_.push_back(
+            {info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}});
+}
+
+// ------------------------------------------------------------------------------ accumulators
+
+LaneValue Emitter::accumulator_place(DType t, unsigned lanes, const char* name) {
+    auto* type = llvm::FixedVectorType::get(compute_type(real_type(t)), lanes);
+    return {alloca_at_entry(type, name), is_complex(t) ? alloca_at_entry(type, name) : nullptr,
+            true};
+}
+
+LaneValue Emitter::get(const LaneValue& place) {
+    const auto load = [&](Value* at) -> Value* {
+        if (at == nullptr) return nullptr;
+        return b_.CreateLoad(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType(), at);
+    };
+    return {load(place.value), load(place.imag), true};
+}
+
+void Emitter::put(const LaneValue& place, const LaneValue& v) {
+    b_.CreateStore(v.value, place.value);
+    if (place.imag != nullptr) b_.CreateStore(v.imag, place.imag);
+}
+
+/// What changes no value under `op`: for sums -0, since 0 would change the sign of -0.
+llvm::Constant* Emitter::identity(Op op, DType t, bool imaginary) {
+    auto* type = compute_type(real_type(t));
+    if (type->isFloatingPointTy()) {
+        constexpr double infinity = std::numeric_limits<double>::infinity();
+        const double x = op == Op::add       ? -0.0
+                         : op == Op::mul     ? (imaginary ? 0.0 : 1.0)
+                         : op == Op::minimum ? infinity
+                                             : -infinity;
+        return llvm::ConstantFP::get(type, x);
+    }
+    const unsigned bits = type->getIntegerBitWidth();
+    const bool boolean = bits == 1, with_sign = is_signed(t);
+    const auto of = [&](const llvm::APInt& x) { return llvm::ConstantInt::get(context_, x); };
+    const llvm::APInt zero(bits, 0), ones = llvm::APInt::getAllOnes(bits);
+    switch (op) {
+        case Op::mul: return of(llvm::APInt(bits, 1));
+        case Op::minimum:
+            return of(with_sign && !boolean ? llvm::APInt::getSignedMaxValue(bits) : ones);
+        case Op::maximum:
+            return of(with_sign && !boolean ? llvm::APInt::getSignedMinValue(bits) : zero);
+        case Op::bit_and:
+        case Op::logical_and: return of(ones);
+        default: return of(zero);  // add, bit_or, bit_xor, logical_or
+    }
+}
+
+void Emitter::clear(const Accumulator& a, const LaneValue& place) {
+    const auto fill = [&](Value* at, bool imaginary) {
+        auto* type =
+            llvm::cast<llvm::FixedVectorType>(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType());
+        b_.CreateStore(llvm::ConstantVector::getSplat(type->getElementCount(),
+                                                      identity(a.op, a.dtype, imaginary)),
+                       at);
+    };
+    fill(place.value, false);
+    if (place.imag != nullptr) fill(place.imag, true);
+}
+
+LaneValue Emitter::combine(const Accumulator& a, const LaneValue& x, const LaneValue& y) {
+    if (is_complex(a.dtype) && a.op == Op::mul) {
+        Value* re = b_.CreateFSub(b_.CreateFMul(x.value, y.value), b_.CreateFMul(x.imag, y.imag));
+        Value* im = b_.CreateFAdd(b_.CreateFMul(x.value, y.imag), b_.CreateFMul(x.imag, y.value));
+        return {re, im, true};
+    }
+    const auto part = [&](Value* p, Value* q) -> Value* {
+        if (p == nullptr) return nullptr;
+        const DType t = real_type(a.dtype);
+        const std::array<Value*, 2> both{p, q};
+        return is_real(t) ? real_op(a.op, t, both, Node{}) : integer_op(a.op, t, both, Node{});
+    };
+    return {part(x.value, y.value), part(x.imag, y.imag), true};
+}
+
+void Emitter::merge(const Accumulator& a, const LaneValue& into, const LaneValue& from) {
+    put(into, combine(a, get(into), get(from)));
+}
+
+/// Lower half op upper half, until `to` lanes are left.
+LaneValue Emitter::fold_lanes(const Accumulator& a, LaneValue v, unsigned from, unsigned to) {
+    while (from > to) {
+        from /= 2;
+        const auto half = [&](Value* x, unsigned first) -> Value* {
+            if (x == nullptr) return nullptr;
+            std::vector<int> lanes;
+            for (unsigned l = 0; l < from; ++l) lanes.push_back(static_cast<int>(first + l));
+            return b_.CreateShuffleVector(x, lanes);
+        };
+        v = combine(a, {half(v.value, 0), half(v.imag, 0), true},
+                    {half(v.value, from), half(v.imag, from), true});
+    }
+    return v;
+}
+
+void Emitter::emit_contribute(const Node& n, Id id) {
+    if (n.aux >= accumulators_.size()) refuse("a contribution outside of a reduction", n.loc);
+    const Accumulator& a = accumulators_[n.aux];
+    const LaneValue& place = main_loop_ ? a.step : a.tail;
+    const Id contributed = kernel_.operand(id, 0);
+    const LaneValue v = value(contributed);
+    const auto part = [&](Value* x, bool imaginary) -> Value* {
+        if (x == nullptr) return nullptr;
+        Value* full = as_varying(v, x);
+        if (mask_ == nullptr) return full;
+        Value* nothing = b_.CreateVectorSplat(lanes_, identity(a.op, a.dtype, imaginary));
+        return b_.CreateSelect(mask_, full, nothing);
+    };
+    const LaneValue more{part(v.value, false), part(v.imag, true), true};
+    // A sum of products that may contract adds each with one rounding.
+    Node flags = kernel_.nodes[contributed];
+    flags.fast &= ir::fast::contract;
+    set_fast(flags, contributed);
+    const LaneValue sum = combine(a, get(place), more);
+    b_.clearFastMathFlags();
+    put(place, sum);
+}
+
+// ------------------------------------------------------------------------------ the row
+
+void Emitter::emit_reduced_columns() {
+    for (const ir::StageReduction& r : kernel_.stages[1].reductions)
+        if (kernel_.slots[r.target].length != 1) refuse("a reduction into a local array");
+    for (Accumulator& a : accumulators_) {
+        a.step = accumulator_place(a.dtype, block_lanes_, "step");
+        a.group = accumulator_place(a.dtype, block_lanes_, "group");
+        a.block = accumulator_place(a.dtype, block_lanes_, "block");
+        a.tail = accumulator_place(a.dtype, tail_lanes_, "tail");
+    }
+    Value* whole = b_.CreateAnd(columns_, b_.getInt64(~std::uint64_t(block_lanes_ - 1)), "whole");
+    emit_steps(whole);
+    emit_tail(whole);
+    emit_results();
+}
+
+/// The columns before `whole`, in steps of block_lanes_; leaves them folded in `tail`.
+void Emitter::emit_steps(Value* whole) {
+    auto* i64 = b_.getInt64Ty();
+    const auto block = [&](const char* name) {
+        return BasicBlock::Create(context_, name, function_);
+    };
+    auto *first = block("blocks"), *in_block = block("block"), *in_group = block("group");
+    auto *step = block("step"), *group_end = block("group.end"), *block_end = block("block.end");
+    auto *fold = block("fold"), *done = block("folded");
+    for (const Accumulator& a : accumulators_) clear(a, a.tail);
+    b_.CreateCondBr(b_.CreateICmpSGT(whole, b_.getInt64(0)), first, done);
+
+    b_.SetInsertPoint(first);
+    for (const Accumulator& a : accumulators_) clear(a, a.block);
+    b_.CreateBr(in_block);
+
+    // Each loop runs at least once for the columns it begins with.
+    const auto end_of = [&](Value* begin, std::uint64_t steps) {
+        Value* end = b_.CreateNUWAdd(begin, b_.getInt64(steps * block_lanes_));
+        return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, whole);
+    };
+    b_.SetInsertPoint(in_block);
+    auto* b = b_.CreatePHI(i64, 2, "b");
+    b->addIncoming(b_.getInt64(0), first);
+    Value* block_limit = end_of(b, fan_in * fan_in);
+    for (const Accumulator& a : accumulators_) clear(a, a.group);
+    b_.CreateBr(in_group);
+
+    b_.SetInsertPoint(in_group);
+    auto* g = b_.CreatePHI(i64, 2, "g");
+    g->addIncoming(b, in_block);
+    Value* group_limit = end_of(g, fan_in);
+    for (const Accumulator& a : accumulators_) clear(a, a.step);
+    b_.CreateBr(step);
+
+    b_.SetInsertPoint(step);
+    auto* i = b_.CreatePHI(i64, 2, "i");
+    i->addIncoming(g, in_group);
+    emit_body(block_lanes_, i, nullptr, true);
+    Value* next = b_.CreateNUWAdd(i, b_.getInt64(block_lanes_), "i.next");
+    i->addIncoming(next, b_.GetInsertBlock());
+    b_.CreateCondBr(b_.CreateICmpSLT(next, group_limit), step, group_end);
+
+    b_.SetInsertPoint(group_end);
+    for (const Accumulator& a : accumulators_) merge(a, a.group, a.step);
+    g->addIncoming(next, group_end);
+    b_.CreateCondBr(b_.CreateICmpSLT(next, block_limit), in_group, block_end);
+
+    b_.SetInsertPoint(block_end);
+    for (const Accumulator& a : accumulators_) merge(a, a.block, a.group);
+    b->addIncoming(next, block_end);
+    b_.CreateCondBr(b_.CreateICmpSLT(next, whole), in_block, fold);
+
+    b_.SetInsertPoint(fold);
+    for (const Accumulator& a : accumulators_)
+        put(a.tail, fold_lanes(a, get(a.block), block_lanes_, tail_lanes_));
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
+}
+
+/// The columns from `whole` on, into `tail`.
+void Emitter::emit_tail(Value* whole) {
+    auto* head = BasicBlock::Create(context_, "tail", function_);
+    auto* body = BasicBlock::Create(context_, "tail.body", function_);
+    auto* done = BasicBlock::Create(context_, "row.end", function_);
+    BasicBlock* before = b_.GetInsertBlock();
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    auto* i = b_.CreatePHI(b_.getInt64Ty(), 2, "j");
+    i->addIncoming(whole, before);
+    b_.CreateCondBr(b_.CreateICmpSLT(i, columns_), body, done);
+    b_.SetInsertPoint(body);
+    emit_body(tail_lanes_, i, b_.CreateSub(columns_, i), false);
+    i->addIncoming(b_.CreateNUWAdd(i, b_.getInt64(tail_lanes_)), b_.GetInsertBlock());
+    b_.CreateBr(head);
+    b_.SetInsertPoint(done);
+}
+
+/// The stages around the row's: what the slots hold before, the totals, the stores.
+void Emitter::emit_results() {
+    std::vector<LaneValue> totals;
+    for (const Accumulator& a : accumulators_)
+        totals.push_back(fold_lanes(a, get(a.tail), tail_lanes_, 1));
+    lanes_ = 1;
+    index_ = b_.getInt64(0);
+    range_mask_ = mask_ = nullptr;
+    main_loop_ = false;
+    alive_ = nullptr;
+    values_.assign(kernel_.nodes.size(), {});
+    slots_.clear();
+    for (const ir::Slot& slot : kernel_.slots)
+        slots_.push_back(accumulator_place(slot.dtype, 1, "slot"));
+    emit_block(before_->body);
+    const auto& reductions = kernel_.stages[1].reductions;
+    for (std::size_t r = 0; r < accumulators_.size(); ++r) {
+        const LaneValue& slot = slots_[reductions[r].target];
+        put(slot, combine(accumulators_[r], get(slot), totals[r]));
+    }
+    emit_block(after_->body);
+}
+
+}  // namespace kiln::codegen

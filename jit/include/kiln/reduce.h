@@ -1,0 +1,145 @@
+// Reductions: sums, products, extremes of arrays and of element-wise functions of them.
+#pragma once
+#include <kiln/vectorize.h>
+
+namespace kiln {
+
+/// How values combine; the rows of reductions.def. `sum` and `product` of bool and small integers
+/// accumulate in i64 or u64, those of f16 and bf16 in f32 (and `min` and `max` too); `all` and
+/// `any` give bool; the rest keeps its dtype.
+enum class Reduce : std::uint8_t {
+#define KILN_REDUCTION(id, op, identity, reorderable, doc) id,
+#include <kiln/reductions.def>
+#undef KILN_REDUCTION
+};
+
+namespace detail {
+class ReduceState;
+}
+
+/// The options of a map-reduce, for designated initialisers.
+struct MapReduceOptions {
+    Fastmath fastmath = {};  ///< of the function; the order of the combination stays fixed
+    /// Large calls are split over threads; results do not depend on it.
+    bool parallel = false;
+    /// Integer division by zero is an error that names the line and the index of the element.
+    bool checked = false;
+};
+
+/// A reduction of an element-wise function of one or more arrays, without a temporary:
+/// `dot(x, y, {.axis = 1})`. The first call with given argument dtypes compiles; a handle, copies
+/// share their kernels. Thread-safe.
+///
+/// Inputs broadcast together; all axes are reduced by default. Values combine over a tree that the
+/// shapes, strides and the kind of CPU alone determine, so a result has the same bits for every
+/// number of threads; sums of floats are at least as accurate as pairwise summation. Empty
+/// reductions give `initial`, or the identity.
+///
+/// Errors carry the line of the call: usage (number of arguments, an axis listed twice, an output
+/// that is read-only), bounds (no such axis), shape (broadcasting; an output of another shape;
+/// "zero-size array to reduction operation maximum which has no identity", also of a reduction with
+/// `where` that has neither identity nor `initial`), type (a dtype that the reduction does not
+/// take; casting). Errors of the function carry its lines.
+class MapReduce {
+  public:
+    using Where = std::source_location;
+
+    MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
+              Reduce reduction, MapReduceOptions options, Location where);
+
+    const std::string& name() const;
+
+    Array operator()(const Arg& a, const ReduceOptions& options = {},
+                     Where where = Where::current()) const {
+        return call({&a}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const ReduceOptions& options = {},
+                     Where where = Where::current()) const {
+        return call({&a, &b}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const ReduceOptions& options = {},
+                     Where where = Where::current()) const {
+        return call({&a, &b, &c}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d,
+                     const ReduceOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c, &d}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const ReduceOptions& options = {}, Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const Arg& f, const ReduceOptions& options = {},
+                     Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e, &f}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const Arg& f, const Arg& g, const ReduceOptions& options = {},
+                     Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e, &f, &g}, options, where);
+    }
+    Array operator()(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,
+                     const Arg& f, const Arg& g, const Arg& h, const ReduceOptions& options = {},
+                     Where where = Where::current()) const {
+        return call({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
+    }
+
+    /// A generated text of the kernel that reduces rows, for arguments of these types (rank 0: a
+    /// strong scalar). Errors: as of Ufunc::inspect.
+    std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                        Where where = Where::current()) const;
+
+  private:
+    Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
+               const Where& where) const;
+
+    std::shared_ptr<detail::ReduceState> state_;
+};
+
+/// A map-reduce from a callable of 1 to 8 Values (generic or not) that returns one Value:
+/// `auto dot = map_reduce("dot", [](Value x, Value y) { return x * y; }, Reduce::sum);` The
+/// callable is copied, and run a few times for each combination of dtypes, never concurrently with
+/// itself.
+template <class F>
+MapReduce map_reduce(std::string name, F function, Reduce reduction, MapReduceOptions options = {},
+                     std::source_location where = std::source_location::current()) {
+    constexpr std::size_t arity = detail::value_arity<F>();
+    static_assert(arity >= 1 && arity <= detail::max_arity,
+                  "kiln: map_reduce needs a callable that takes a fixed number, 1 to 8, of Values");
+    return MapReduce(std::move(name), arity, detail::erase<arity>(std::move(function)), reduction,
+                     options, where);
+}
+template <class F>
+    requires(!std::is_convertible_v<F, std::string_view>)
+MapReduce map_reduce(F function, Reduce reduction, MapReduceOptions options = {},
+                     std::source_location where = std::source_location::current()) {
+    return map_reduce("map_reduce", std::move(function), reduction, options, where);
+}
+
+// Reductions of arrays, over all axes by default, on threads where that pays. Vectors and spans
+// convert to Array without a copy. Meaning and errors are those of MapReduce.
+
+Array sum(const Array& x, const ReduceOptions& options = {},
+          std::source_location where = std::source_location::current());
+Array prod(const Array& x, const ReduceOptions& options = {},
+           std::source_location where = std::source_location::current());
+/// The smallest, NaN if any is NaN.
+Array amin(const Array& x, const ReduceOptions& options = {},
+           std::source_location where = std::source_location::current());
+/// The largest, NaN if any is NaN.
+Array amax(const Array& x, const ReduceOptions& options = {},
+           std::source_location where = std::source_location::current());
+/// Whether any element is not 0.
+Array any(const Array& x, const ReduceOptions& options = {},
+          std::source_location where = std::source_location::current());
+/// Whether all elements are not 0.
+Array all(const Array& x, const ReduceOptions& options = {},
+          std::source_location where = std::source_location::current());
+/// The inner product of two vectors of one size (shape error if they differ; nothing is
+/// conjugated); with `.axis`, the sum of the products along those axes of arrays that broadcast.
+/// Errors: unsupported (arrays of rank 2 or more without `.axis`).
+Array dot(const Array& x, const Array& y, const ReduceOptions& options = {},
+          std::source_location where = std::source_location::current());
+
+}  // namespace kiln

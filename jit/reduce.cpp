@@ -1,0 +1,390 @@
+// Calls of reductions: operands, axes, shapes, results; the functions sum, prod, ...
+#include "jit/reduce.h"
+
+#include "dsl/ir/evaluate.h"
+#include "jit/overlap.h"
+#include "jit/signature.h"
+#include "jit/ufunc.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln {
+
+using jit::OperandView;
+
+static_assert(static_cast<int>(Reduce::any) == static_cast<int>(ir::Reduction::any));
+
+namespace detail {
+
+namespace {
+
+/// Which axes of an array of this rank are reduced, as bits.
+unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Location where) {
+    if (axes.is_all()) return (1U << rank) - 1;
+    unsigned bits = 0;
+    for (const std::int64_t given : axes.list()) {
+        const std::int64_t axis = given < 0 ? given + rank : given;
+        // NumPy: a scalar may be reduced along its axis 0.
+        if (rank == 0 && (given == 0 || given == -1)) continue;
+        if (axis < 0 || axis >= rank) {
+            throw Error(ErrorKind::bounds,
+                        fmt::format("axis {} of {} is out of bounds for an array of rank {}", given,
+                                    name, rank),
+                        where);
+        }
+        if ((bits >> axis & 1U) != 0) {
+            throw Error(ErrorKind::usage, fmt::format("axis {} of {} is listed twice", given, name),
+                        where);
+        }
+        bits |= 1U << axis;
+    }
+    return bits;
+}
+
+/// The scalar that `initial` is, in the dtype that is accumulated in.
+Scalar initial_value(const std::string& name, const Arg& initial, DType accumulate,
+                     Location where) {
+    OperandView view;
+    CallAccess::Row row;
+    CallAccess::view(initial, view, row);
+    if (view.size() != 1) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("initial= of {} has shape {}; it is a scalar", name,
+                                to_string(view.shape())),
+                    where);
+    }
+    Scalar value;
+    value.dtype = view.dtype;
+    std::memcpy(value.bytes.data(), view.data, size_of(view.dtype));
+    const bool fits = view.weak ? promote_weak(accumulate, view.dtype) == accumulate
+                                : can_cast(view.dtype, accumulate, Casting::same_kind);
+    if (!fits && !is_bool(accumulate)) {
+        throw Error(ErrorKind::type,
+                    fmt::format("cannot cast initial= of {} from {} to {} under same_kind", name,
+                                kiln::name(view.dtype), kiln::name(accumulate)),
+                    where, "dtype= sets what is accumulated in");
+    }
+    return value.cast(accumulate);
+}
+
+/// The output of a call, which must have exactly the shape of the result.
+Array checked_output(const std::string& name, const Out& out, const Shape& shape, DType result,
+                     Location where) {
+    Array array = output_handle(out);
+    if (array.shape() != shape) {
+        throw Error(ErrorKind::shape,
+                    fmt::format("the output of {} has shape {}, its result {}", name,
+                                to_string(array.shape()), to_string(shape)),
+                    where, "an output of a reduction is never broadcast");
+    }
+    if (array.read_only()) {
+        throw Error(ErrorKind::usage, fmt::format("the output of {} is read-only", name), where,
+                    "write to a copy()");
+    }
+    if (has_internal_overlap(array)) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("the output of {} has several indices for one element (strides {})",
+                                name, to_string(array.strides())),
+                    where, "a broadcast array cannot be written; write to a copy()");
+    }
+    jit::check_output_cast(name, result, array.dtype(), Casting::same_kind, where);
+    return array;
+}
+
+struct Sources {
+    std::array<OperandView, jit::max_inputs + 1> views;
+    std::array<CallAccess::Row, jit::max_inputs + 1> rows;
+    std::size_t inputs = 0, count = 0;  ///< count: with the mask
+
+    std::span<const OperandView> all() const { return {views.data(), count}; }
+};
+
+void gather(Sources& sources, const jit::UfuncSource& source,
+            std::initializer_list<const Arg*> args, const ReduceOptions& options, Location where) {
+    if (args.size() != source.arity) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} given", source.name, source.arity,
+                                source.arity == 1 ? "" : "s", args.size()),
+                    where);
+    }
+    for (const Arg* arg : args) {
+        CallAccess::view(*arg, sources.views[sources.count], sources.rows[sources.count]);
+        ++sources.count;
+    }
+    sources.inputs = sources.count;
+    if (!options.where) return;
+    OperandView& mask = sources.views[sources.count];
+    CallAccess::view(*options.where, mask, sources.rows[sources.count]);
+    ++sources.count;
+    if (mask.dtype == DType::bool_) return;
+    throw Error(
+        ErrorKind::type,
+        fmt::format("where= of {} is of dtype {}, not bool", source.name, kiln::name(mask.dtype)),
+        where, "compare or convert with astype(DType::bool_)");
+}
+
+/// The problem of reducing the axes in `bits` into `out`, whose shape is that of the result.
+void make_problem(jit::ReduceProblem& p, const Sources& sources, const Shape& shape, unsigned bits,
+                  const Array& out, bool keepdims) {
+    p.sources = sources.count;
+    p.out = out.data();
+    p.out_dtype = out.dtype();
+    for (std::size_t k = 0; k < sources.count; ++k) {
+        p.data[k] = sources.views[k].data;
+        p.dtypes[k] = sources.views[k].dtype;
+    }
+    int own = 0;  // the axis of the result
+    for (int d = 0; d < shape.rank(); ++d) {
+        const bool reduced = (bits >> d & 1U) != 0;
+        jit::ReduceAxis axis;
+        axis.extent = shape[d];
+        axis.dimension = d;
+        for (std::size_t k = 0; k < sources.count; ++k) {
+            const OperandView& view = sources.views[k];
+            const int at = d - (shape.rank() - view.rank);
+            axis.strides[k] = at < 0 || view.extents[at] == 1 ? 0 : view.strides[at];
+        }
+        if (!reduced) axis.out_stride = out.stride(own);
+        if (!reduced || keepdims) ++own;
+        if (axis.extent == 1) continue;
+        if (reduced) {
+            p.reduced[p.reduced_count++] = axis;
+        } else {
+            p.kept[p.kept_count++] = axis;
+        }
+    }
+}
+
+}  // namespace
+
+Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
+                        const Axes& by_default, Location where) {
+    const jit::UfuncSource& source = reducer_.source();
+    const ir::Reduction reduction = reducer_.reduction();
+    Sources sources;
+    gather(sources, source, args, options, where);
+    const Shape shape = jit::call_shape(sources.all(), {}, where);
+    const unsigned bits = reduced_axes(
+        source.name, options.axis.is_default() ? by_default : options.axis, shape.rank(), where);
+
+    jit::CallKey key(sources.inputs, Casting::same_kind, options.dtype);
+    for (std::size_t k = 0; k < sources.inputs; ++k) {
+        key.set_input(k, sources.views[k].dtype, sources.views[k].weak, ir::Layout::strided);
+    }
+    if (options.where) key.set_where(ir::Layout::strided);
+    const jit::Loop& loop = reducer_.loop(jit::ReduceForm::row, key, where).loop;
+    jit::check_weak_values(source, loop, std::span(sources.views).first(sources.inputs), where);
+    const DType accumulate = loop.memory[0], natural = loop.natural[0];
+
+    Shape result_shape;
+    std::int64_t reduced = 1;
+    bool empty_result = false;
+    for (int d = 0; d < shape.rank(); ++d) {
+        if ((bits >> d & 1U) != 0) {
+            reduced *= shape[d];
+            if (options.keepdims) result_shape.push_back(1);
+        } else {
+            empty_result = empty_result || shape[d] == 0;
+            result_shape.push_back(shape[d]);
+        }
+    }
+    std::optional<Scalar> initial;
+    if (options.initial) {
+        initial = initial_value(source.name, *options.initial, accumulate, where);
+    } else if (options.where || reduced == 0) {
+        // With a mask too, so that -0, which sums begin with, shows nowhere.
+        initial = ir::identity(reduction, accumulate);
+        if (!initial && reduced == 0) {
+            throw Error(ErrorKind::shape,
+                        fmt::format("zero-size array to reduction operation {} which has no "
+                                    "identity",
+                                    reducer_.operation()),
+                        where, "give an initial= value");
+        }
+        if (!initial) {
+            throw Error(ErrorKind::shape,
+                        fmt::format("reduction operation {} has no identity, so a where= mask "
+                                    "needs an initial= value",
+                                    reducer_.operation()),
+                        where);
+        }
+    }
+
+    Array target;
+    bool apart = accumulate != natural;  // computed apart from the result, then converted
+    if (options.out) {
+        target = checked_output(source.name, options.out, result_shape, natural, where);
+        OperandView out_view;
+        jit::view_array(out_view, target, false);
+        apart = apart || target.dtype() != accumulate;
+        for (const OperandView& view : sources.all())
+            apart = apart || jit::may_overlap(view, out_view);
+    } else {
+        target = empty(result_shape, natural, Order::c, where);
+    }
+    if (empty_result) return target;
+    const Array out = apart ? empty(result_shape, accumulate, Order::c, where) : target;
+    if (reduced == 0) {
+        out.fill(*initial, where);
+    } else {
+        jit::ReduceProblem problem;
+        make_problem(problem, sources, shape, bits, out, options.keepdims);
+        problem.logical_order = loop.has_checks;
+        jit::run_reduction(reducer_, key, problem, source.options.parallel, shape, where);
+        if (initial) jit::combine_scalar(reduction, out, *initial, where);
+    }
+    if (apart) target.assign(out, Casting::unsafe, where);
+    return target;
+}
+
+Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location where) {
+    OperandView view;
+    CallAccess::Row row;
+    CallAccess::view(x, view, row);
+    if (source_.options.target != BackendTarget::cpu) {
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} was compiled for another machine than this", source_.name),
+                    where, "reductions run on the CPU");
+    }
+    std::optional<ir::Reduction> reduction;
+    if (source_.arity == 2) {
+        jit::CallKey types(2, Casting::same_kind, std::nullopt);
+        for (std::size_t k = 0; k < 2; ++k)
+            types.set_input(k, view.dtype, false, ir::Layout::strided);
+        const jit::Loop& traced = loop(types, where);
+        if (traced.memory.size() == 1) reduction = jit::reduction_of(traced.kernel);
+    }
+    if (!reduction) {
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} has no reduction: its kernel is not one operation of add, mul, "
+                                "minimum, maximum, bit_and, bit_or, bit_xor, logical_and, "
+                                "logical_or on its two arguments",
+                                source_.name),
+                    where, "write it with map_reduce");
+    }
+    ReduceState* state = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        auto& place = reducers_[static_cast<std::size_t>(*reduction)];
+        if (place == nullptr) {
+            UfuncOptions copied;
+            copied.fastmath = source_.options.fastmath;
+            copied.parallel = source_.options.parallel;
+            const auto same = [](std::span<const Value> values, std::vector<Value>& out) {
+                out.push_back(values[0]);
+            };
+            place =
+                std::make_unique<ReduceState>(jit::UfuncSource{source_.name + ".reduce", 1, same,
+                                                               std::move(copied), source_.where},
+                                              *reduction);
+        }
+        state = place.get();
+    }
+    return state->call({&x}, options, Axes(0), where);
+}
+
+}  // namespace detail
+
+Array Ufunc::reduce(const Arg& x, const ReduceOptions& options, Where where) const {
+    return state_->reduce(x, options, where);
+}
+
+// -------------------------------------------------------------------------------- the handle
+
+static UfuncOptions ufunc_options(const MapReduceOptions& options) {
+    UfuncOptions all;
+    all.fastmath = options.fastmath;
+    all.parallel = options.parallel;
+    all.checked = options.checked;
+    return all;
+}
+
+MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
+                     Reduce reduction, MapReduceOptions options, Location where)
+    : state_(std::make_shared<detail::ReduceState>(
+          jit::UfuncSource{std::move(name), arity, std::move(function), ufunc_options(options),
+                           where},
+          static_cast<ir::Reduction>(reduction))) {}
+
+const std::string& MapReduce::name() const { return state_->reducer().source().name; }
+
+Array MapReduce::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
+                      const Where& where) const {
+    return state_->call(args, options, Axes::all(), where);
+}
+
+std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                               Where where) const {
+    const jit::UfuncSource& source = state_->reducer().source();
+    if (types.size() != source.arity) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} types given", source.name, source.arity,
+                                source.arity == 1 ? "" : "s", types.size()),
+                    where);
+    }
+    jit::CallKey key(types.size(), Casting::same_kind, std::nullopt);
+    std::size_t k = 0;
+    for (const ArgType& type : types) {
+        key.set_input(k++, type.dtype, false,
+                      type.rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
+    }
+    return state_->reducer().inspect(artifact, key, where);
+}
+
+// -------------------------------------------------------------------------------- functions
+
+static MapReduce of_values(std::string name, Reduce reduction) {
+    const MapReduceOptions parallel{.parallel = true};
+    return map_reduce(std::move(name), [](Value x) { return x; }, reduction, parallel, {});
+}
+
+Array sum(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static const MapReduce& f = *new MapReduce(of_values("sum", Reduce::sum));
+    return f(x, options, where);
+}
+Array prod(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static const MapReduce& f = *new MapReduce(of_values("prod", Reduce::product));
+    return f(x, options, where);
+}
+Array amin(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static const MapReduce& f = *new MapReduce(of_values("amin", Reduce::min));
+    return f(x, options, where);
+}
+Array amax(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static const MapReduce& f = *new MapReduce(of_values("amax", Reduce::max));
+    return f(x, options, where);
+}
+Array any(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static const MapReduce& f = *new MapReduce(of_values("any", Reduce::any));
+    return f(x, options, where);
+}
+Array all(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static const MapReduce& f = *new MapReduce(of_values("all", Reduce::all));
+    return f(x, options, where);
+}
+Array dot(const Array& x, const Array& y, const ReduceOptions& options,
+          std::source_location where) {
+    static const MapReduce& f =
+        *new MapReduce(map_reduce("dot", [](Value a, Value b) { return a * b; }, Reduce::sum,
+                                  MapReduceOptions{.parallel = true}, {}));
+    if (options.axis.is_default()) {
+        if (x.rank() > 1 || y.rank() > 1) {
+            throw Error(ErrorKind::unsupported,
+                        fmt::format("dot of shapes {} and {} without .axis", to_string(x.shape()),
+                                    to_string(y.shape())),
+                        where, "name the axes along which the products are summed");
+        }
+        if (x.rank() == 1 && y.rank() == 1 && x.extent(0) != y.extent(0)) {
+            throw Error(
+                ErrorKind::shape,
+                fmt::format("dot of shapes {} and {}: size {} is different from {}",
+                            to_string(x.shape()), to_string(y.shape()), x.extent(0), y.extent(0)),
+                where);
+        }
+    }
+    return f(x, y, options, where);
+}
+
+}  // namespace kiln
