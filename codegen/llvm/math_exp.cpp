@@ -1,5 +1,6 @@
-// Exponentials and logarithms. Errors in the comments are the largest that sweeps found, in units
-// of the last place: all of f32, 10^8 arguments of f64; strict tier / fast tier.
+// Exponentials, logarithms, powers and cube roots. The errors in the comments bound what sweeps
+// found: 5 * 10^8 arguments or more of f32 (pow 4 * 10^7), 2 * 10^7 of f64 and 2 * 10^6 in each of
+// the intervals where the error is largest; a tenth of that in the fast tier.
 #include "codegen/llvm/vector_math.h"
 
 #include <bit>
@@ -293,22 +294,22 @@ Value magnitude_f64(MathBuilder& m, Value x, Value y) {
 
 }  // namespace
 
-/// exp
+/// e^x. 0.87 ULP in f32, 0.86 in f64; fast tier 2.3 and 3.0.
 Value math_exp(MathBuilder& m, std::span<Value const> a) {
     return exponential(m, exp_constants(m), a[0]);
 }
 
-/// exp2
+/// 2^x, exact for whole numbers. 0.85 ULP in f32, 0.86 in f64; fast tier 2.2 and 2.5.
 Value math_exp2(MathBuilder& m, std::span<Value const> a) {
     return exponential(m, exp2_constants(m), a[0]);
 }
 
-/// exp10
+/// 10^x. 0.94 ULP in f32, 0.96 in f64; fast tier 2.3 and 2.7.
 Value math_exp10(MathBuilder& m, std::span<Value const> a) {
     return exponential(m, exp10_constants(m), a[0]);
 }
 
-/// expm1
+/// e^x - 1. 0.71 ULP in f32, 0.93 in f64; fast tier 1.6 and 2.0.
 Value math_expm1(MathBuilder& m, std::span<Value const> a) {
     const Format f(m);
     Exponential c = exp_constants(m);
@@ -345,19 +346,20 @@ Value math_expm1(MathBuilder& m, std::span<Value const> a) {
     return m.copysign(result, x);  // of -0 too
 }
 
-/// log
+/// The natural logarithm. 0.93 ULP in f32, 0.82 in f64; fast tier 1.2 and 2.4.
 Value math_log(MathBuilder& m, std::span<Value const> a) {
     return m.f64() ? logarithm(m, {ln2_hi_f64, ln2_lo_f64, 1, 0}, a[0])
                    : logarithm(m, {ln2_hi_f32, ln2_lo_f32, 1, 0}, a[0]);
 }
 
-/// log2
+/// The logarithm to base 2, exact for powers of 2. 0.96 ULP in f32, 0.93 in f64; fast tier 2.1
+/// and 3.4.
 Value math_log2(MathBuilder& m, std::span<Value const> a) {
     return m.f64() ? logarithm(m, {1, 0, log2_e_hi_f64, log2_e_lo_f64}, a[0])
                    : logarithm(m, {1, 0, log2_e_hi_f32, 0, log2_poly_f32}, a[0]);
 }
 
-/// log10
+/// The logarithm to base 10. 0.93 ULP in f32, 0.91 in f64; fast tier 2.4 and 3.4.
 Value math_log10(MathBuilder& m, std::span<Value const> a) {
     return m.f64()
                ? logarithm(m, {log10_2_hi_f64, log10_2_lo_f64, log10_e_hi_f64, log10_e_lo_f64},
@@ -366,8 +368,8 @@ Value math_log10(MathBuilder& m, std::span<Value const> a) {
                            a[0]);
 }
 
-/// log1p. With u = 1 + x rounded, log(1+x) = log(u) + (1 + x - u) / u: the difference, exact where
-/// it matters, joins f.
+/// log(1 + x). 0.90 ULP in f32, 0.88 in f64; fast tier 1.2 and 2.3. With u = 1 + x rounded,
+/// log(1+x) = log(u) + (1 + x - u) / u: the difference, exact where it matters, joins f.
 Value math_log1p(MathBuilder& m, std::span<Value const> a) {
     const Format f(m);
     Value x = a[0];
@@ -388,11 +390,12 @@ Value math_log1p(MathBuilder& m, std::span<Value const> a) {
     return log_specials(m, x, -1, m.copysign(sum, x));
 }
 
-/// pow
+/// x^y. 0.55 ULP in f32, 0.89 in f64; fast tier 2.8 and 2.6. Exact results are exact.
 Value math_pow(MathBuilder& m, std::span<Value const> a) {
     Value x = a[0], y = a[1], size = m.abs(a[0]);
     Value power = m.f64() ? magnitude_f64(m, size, y) : magnitude_f32(m, size, y);
-    // NaN where a NaN came in, but 1^NaN is 1 and magnitude_f* made it 1 for -1 as well.
+    // |x|^y is right for all x >= 0, and 1 for |x| = 1 whatever y; -1 to the power of NaN is
+    // put right here, with the other powers of negative numbers.
     Value half = m.mul(y, m.real(0.5));
     Value integer = m.eq(m.round(y), y);
     Value odd = m.ir().CreateAnd(integer, m.ir().CreateFCmpUNE(m.round(half), half));
@@ -404,8 +407,9 @@ Value math_pow(MathBuilder& m, std::span<Value const> a) {
     return m.select(m.eq(y, m.real(0)), m.real(1), result);
 }
 
-/// cbrt. |x| = 2^(3k) t with t in [1, 8); a polynomial for t^(-1/3) gives y near t^(1/3), a series
-/// in h = 1 - t r^3 refines it, and the last step uses t - y^3 without rounding.
+/// The cube root. 0.501 ULP in f32 and f64; fast tier 1.1 and 1.8. |x| = 2^(3k) t with t in [1, 8);
+/// a polynomial for r near t^(-1/3) gives y = t r^2, a series in h = 1 - y r refines it, and the
+/// last step uses t - y^3 without rounding.
 Value math_cbrt(MathBuilder& m, std::span<Value const> a) {
     const Format f(m);
     const bool d = m.f64();
