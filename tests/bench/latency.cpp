@@ -4,11 +4,19 @@
 //   latency warm         the rest
 #include <kiln/kiln.h>
 
+#include <kiln/parallel.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <string>
 #include <string_view>
+#include <thread>
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 using namespace kiln;
 
@@ -19,7 +27,8 @@ double ns_since(Clock::time_point start) {
     return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
 }
 void report(const char* workload, const char* variant, double ns) {
-    std::printf("{\"workload\": \"%s\", \"variant\": \"%s\", \"ns\": %.4g}\n", workload, variant, ns);
+    std::printf("{\"workload\": \"%s\", \"variant\": \"%s\", \"ns\": %.4g}\n", workload, variant,
+                ns);
 }
 double median(std::vector<double> v) {
     std::sort(v.begin(), v.end());
@@ -46,10 +55,10 @@ Ufunc make_chain(int length, double salt) {
         Var v = x * salt;
         for (int i = 1; i < length; ++i) {
             switch (i % 4) {
-            case 0: v = v * x; break;
-            case 1: v = v + 0.25 * i; break;
-            case 2: v = v - x; break;
-            default: v = maximum(v, -2.0 * i); break;
+                case 0: v = v * x; break;
+                case 1: v = v + 0.25 * i; break;
+                case 2: v = v - x; break;
+                default: v = maximum(v, -2.0 * i); break;
             }
         }
         return Value(v);
@@ -76,15 +85,21 @@ const Array& data() {
 double first_call(std::string_view name, double salt) {
     const Array& x = data();
     const auto start = Clock::now();
-    if (name == "saxpy") make_saxpy(salt)(2.0, x, x);
-    else if (name == "black_scholes") make_black_scholes(salt)(x, x, x);
-    else if (name == "mandelbrot") make_mandelbrot(salt)(x, x);
-    else if (name == "chain_30") make_chain(30, salt)(x);
-    else make_chain(500, salt)(x);
+    if (name == "saxpy")
+        make_saxpy(salt)(2.0, x, x);
+    else if (name == "black_scholes")
+        make_black_scholes(salt)(x, x, x);
+    else if (name == "mandelbrot")
+        make_mandelbrot(salt)(x, x);
+    else if (name == "chain_30")
+        make_chain(30, salt)(x);
+    else
+        make_chain(500, salt)(x);
     return ns_since(start);
 }
 
-[[gnu::noinline]] void plain_saxpy(double a, const double* x, const double* y, double* z, std::int64_t n) {
+[[gnu::noinline]] void plain_saxpy(double a, const double* x, const double* y, double* z,
+                                   std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) z[i] = a * x[i] + y[i];
 }
 
@@ -106,24 +121,78 @@ void warm_calls() {
     auto saxpy = vectorize("saxpy", [](Value a, Value x, Value y) { return a * x + y; });
     using Data = std::span<const double>;
     const auto bound = saxpy.bind<void(double, Data, Data, std::span<double>)>();
-    void (*volatile pointer)(double, const double*, const double*, double*, std::int64_t) = plain_saxpy;
-    const std::function<void(double, const double*, const double*, double*, std::int64_t)> function = plain_saxpy;
-    report("call size 1", "function pointer", warm([&] { pointer(a, x.data(), y.data(), z.data(), 1); }));
-    report("call size 1", "std::function", warm([&] { function(a, x.data(), y.data(), z.data(), 1); }));
-    report("call bind size 1", "kiln", warm([&] { bound(a, Data(x), Data(y), std::span<double>(z)); }));
+    using Plain = void(double, const double*, const double*, double*, std::int64_t);
+    Plain* volatile pointer = plain_saxpy;
+    const std::function<Plain> function = plain_saxpy;
+    const char* const bind = "call bind size 1";
+    report(bind, "function pointer", warm([&] { pointer(a, x.data(), y.data(), z.data(), 1); }));
+    report(bind, "std::function", warm([&] { function(a, x.data(), y.data(), z.data(), 1); }));
+    report(bind, "kiln", warm([&] { bound(a, Data(x), Data(y), std::span<double>(z)); }));
     const Array ax = ones({1}, f64), ay = ones({1}, f64);
     Array az = zeros({1}, f64);
     const Array s = full({}, f64(2.0));
-    report("call general size 1", "kiln", warm([&] { saxpy(s, ax, ay, {.out = az}); }));
-    report("call general size 1, weak scalar", "kiln", warm([&] { saxpy(a, ax, ay, {.out = az}); }));
-    report("call general size 1, new output", "kiln", warm([&] { saxpy(s, ax, ay); }));
+    const char* const general = "call general size 1";
+    report(general, "kiln", warm([&] { saxpy(s, ax, ay, {.out = az}); }));
+    report(general, "kiln, weak scalar", warm([&] { saxpy(a, ax, ay, {.out = az}); }));
+    report(general, "kiln, new output", warm([&] { saxpy(s, ax, ay); }));
+}
+
+/// Parallel loops of two pieces on two threads; launch(body) runs body(piece) for both.
+template <class Launch> void fork_join(const char* variant, Launch launch) {
+    const auto empty = [](std::int64_t) {};
+    report("fork_join warm", variant, warm([&] { launch(empty); }));
+    // Pieces that wait for each other, so that the second thread must take part; not for ever, in
+    // case that one thread gets both.
+    std::atomic<int> arrived{0};
+    int expected = 0;
+    const auto meet = [&](std::int64_t) {
+        arrived.fetch_add(1);
+        const auto start = Clock::now();
+        while (arrived.load() < expected && ns_since(start) < 50e6) std::this_thread::yield();
+    };
+    std::vector<double> warm_times, idle_times;
+    for (int r = 0; r < 400; ++r) {
+        const bool idle = r % 10 == 0;
+        if (idle) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        expected += 2;
+        const auto start = Clock::now();
+        launch(meet);
+        (idle ? idle_times : warm_times).push_back(ns_since(start));
+    }
+    report("fork_join warm, threads meet", variant, median(std::move(warm_times)));
+    report("fork_join after 10 ms idle, threads meet", variant, median(std::move(idle_times)));
+    std::vector<double> times;
+    for (int r = 0; r < 40; ++r) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        const auto start = Clock::now();
+        launch(empty);
+        times.push_back(ns_since(start));
+    }
+    report("fork_join after 10 ms idle", variant, median(std::move(times)));
+}
+void fork_joins() {
+    set_num_threads(2);
+    fork_join("kiln", [](auto& body) {
+        kiln::parallel_for(2, 1, [&](std::int64_t begin, std::int64_t end) {
+            for (; begin < end; ++begin) body(begin);
+        });
+    });
+    tbb::task_arena arena(2);
+    fork_join("tbb", [&](auto& body) {
+        arena.execute([&] {
+            tbb::parallel_for(
+                std::int64_t(0), std::int64_t(2), [&](std::int64_t i) { body(i); },
+                tbb::simple_partitioner());
+        });
+    });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc == 3 && std::string_view(argv[1]) == "first") {
-        report((std::string("first_call cold ") + argv[2]).c_str(), "kiln", first_call(argv[2], 1.0));
+        report((std::string("first_call ") + argv[2]).c_str(), "kiln, first of the process",
+               first_call(argv[2], 1.0));
         return 0;
     }
     for (const char* name : {"saxpy", "chain_30", "black_scholes", "mandelbrot", "chain_500"}) {
@@ -136,5 +205,6 @@ int main(int argc, char** argv) {
         report((std::string("first_call ") + name).c_str(), "kiln", median(std::move(times)));
     }
     warm_calls();
+    fork_joins();
     return 0;
 }

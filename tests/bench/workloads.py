@@ -1,16 +1,43 @@
-"""Inputs of the workloads, and the Python peers. One set of buffers a case, shared by all variants."""
+"""The workloads: sizes, inputs, expected results, and what bounds them. One set of buffers a case,
+shared by all variants."""
 import ctypes
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-try:
-    import numba
-except ImportError:  # reported by the harness
-    numba = None
-
 DTYPES = {"f32": np.float32, "f64": np.float64}
-SIZES = {"saxpy": (1_000, 100_000, 10_000_000), "black_scholes": (1_000_000,), "chain": (1_000_000,)}
+BOTH, F64 = ("f32", "f64"), ("f64",)
+# workload: dtypes, sizes
+PLAN = {
+    "saxpy": (BOTH, (1_000, 100_000, 10_000_000)),
+    "fresh": (F64, (10_000_000,)),
+    "black_scholes": (BOTH, (1_000_000,)),
+    "chain": (BOTH, (1_000_000,)),
+    "mandelbrot": (BOTH, (1024,)),
+    "add2_3d": (F64, (256,)),
+    "add2_3d_bad": (F64, (256,)),
+    "outer": (BOTH, (4096,)),
+    "sqrt_sum": (BOTH, (100_000,)),
+    "dot": (BOTH, (100_000, 10_000_000)),
+    "sum_axis0": (BOTH, (4096,)),
+    "sum_axis1": (BOTH, (4096,)),
+    "fn_exp": (BOTH, (2_000,)),
+    "fn_log": (BOTH, (2_000,)),
+    "fn_sincos": (BOTH, (2_000,)),
+    "fn_cdf": (BOTH, (2_000,)),
+}
+MANDELBROT_LIMIT = 256
+
+# What the shortest evaluation we know (hand/vmath.h) needs: multiplications with or without addition,
+# and additions or comparisons; f32 and f64.
+EXP, LOG, SINCOS, CDF = ((9, 4), (14, 4)), ((12, 5), (11, 7)), ((14, 3), (20, 3)), ((20, 2), (19, 5))
+
+
+def count(wide, fma, add, *functions, **more):
+    """Operations: own ones and those of functions."""
+    return {"fma": fma + sum(f[wide][0] for f in functions), "add": add + sum(f[wide][1] for f in functions), **more}
+
 
 
 class Args(ctypes.Structure):
@@ -22,122 +49,151 @@ class Args(ctypes.Structure):
 class Case:
     workload: str
     dtype: str
-    n: int
+    n: int                   # as in PLAN; n[0] of Args
+    elements: int            # what ns_per_element counts
     inputs: list
     output: np.ndarray
-    scalars: tuple
-    tolerance: float  # largest accepted error relative to the size of the answer
-    want: np.ndarray  # computed in f64 from the same inputs
+    want: np.ndarray         # computed in f64 from the same inputs
+    tolerance: float         # largest accepted error
+    scalars: tuple = ()
+    moves: tuple = ()        # arrays read and written once by the least traffic possible, bytes of each
+    operations: dict = None  # per element: "fma" (or a multiplication), "add" (or a comparison), "sqrt", "div"
+    scale: float = 0.0       # errors are relative to this where given (sums: of the absolute terms)
+    limit: int = 0           # n[1] of Args
 
-    def args(self):
-        a = Args()
+    def __post_init__(self):
+        self.args = Args()
         for i, x in enumerate(self.inputs + [self.output]):
-            a.p[i] = x.ctypes.data
-        a.n[0] = self.n
+            self.args.p[i] = x.ctypes.data
+        self.args.n[0], self.args.n[1] = self.n, self.limit
         for i, v in enumerate(self.scalars):
-            a.s[i] = v
-        return a
+            self.args.s[i] = v
 
-    def error(self):
-        got = self.output.astype(np.float64)
-        scale = np.maximum(np.abs(self.want), np.mean(np.abs(self.want)))
-        return float(np.max(np.abs(got - self.want) / scale))
+    def clear(self):
+        self.output.fill(np.nan if self.output.dtype.kind == "f" else -1)
+
+    def error(self, result):
+        """mandelbrot: the share of pixels that differ. Else the largest difference relative to the
+        size of the answer: of that element, or the mean one where that is more."""
+        got = np.asarray(result).reshape(self.want.shape)
+        if self.workload == "mandelbrot":
+            return float(np.mean(got != self.want))
+        scale = self.scale or np.maximum(np.abs(self.want), np.mean(np.abs(self.want)))
+        return float(np.max(np.abs(got.astype(np.float64) - self.want) / scale))
 
 
-def aligned(values, dtype):
-    """A copy at a 64-byte boundary."""
-    raw = np.empty(values.size * np.dtype(dtype).itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    x = raw[start:start + values.size * np.dtype(dtype).itemsize].view(dtype)
+_slot = 0
+
+
+def empty(shape, dtype):
+    """At a 64-byte boundary; successive arrays begin at different places of a page, so that no set of
+    the first cache gets all of them."""
+    global _slot
+    _slot = (_slot + 5) % 32
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(count + 64 + 4096, np.uint8)
+    raw.fill(0)  # pages that were never written would all be the same one
+    start = -raw.ctypes.data % 64 + 64 * _slot
+    return raw[start:start + count].view(dtype).reshape(shape)
+
+
+def filled(values, dtype):
+    x = empty(values.shape, dtype)
     x[...] = values
     return x
 
 
 def erf(x):
-    """The error function by its Taylor and continued-fraction free form: libm's, element-wise."""
-    import math
     return np.frompyfunc(math.erf, 1, 1)(x).astype(np.float64)
+
+
+def mandelbrot_counts(xs, ys, limit):
+    """Escape times in the arithmetic of the axes' dtype, without contraction."""
+    two, four = xs.dtype.type(2), xs.dtype.type(4)
+    cr, ci = (v.ravel().copy() for v in np.broadcast_arrays(xs[None, :], ys[:, None]))
+    counts = np.zeros(cr.size, np.int32)
+    zr, zi, live = np.zeros_like(cr), np.zeros_like(cr), np.arange(cr.size)
+    for _ in range(limit):
+        rr, ii = zr * zr, zi * zi
+        keep = rr + ii <= four
+        counts[live[keep]] += 1
+        if not keep.all():
+            live, cr, ci, zr, zi, rr, ii = (v[keep] for v in (live, cr, ci, zr, zi, rr, ii))
+        zr, zi = rr - ii + cr, two * zr * zi + ci
+    return counts
+
+
+FUNCTIONS = {  # name: range of arguments, value, operations
+    "fn_exp": ((-20, 20), np.exp, EXP), "fn_log": ((1e-3, 1e3), np.log, LOG),
+    "fn_sincos": ((-30, 30), lambda x: np.sin(x) + np.cos(x), SINCOS),
+    "fn_cdf": ((-6, 6), lambda x: 0.5 + 0.5 * erf(x * 0.70710678118654752440), CDF)}
 
 
 def make(workload, dtype, n):
     t = DTYPES[dtype]
+    item, eps, wide = np.dtype(t).itemsize, float(np.finfo(t).eps), int(dtype == "f64")
     rng = np.random.default_rng(12345)
-    uniform = lambda lo, hi: aligned(rng.uniform(lo, hi, n), t)
-    eps = float(np.finfo(t).eps)
-    if workload == "saxpy":
-        inputs, scalars, tolerance = [uniform(0, 1), uniform(0, 1)], (1.7,), 4 * eps
-        x, y = (v.astype(np.float64) for v in inputs)
-        want = float(t(1.7)) * x + y
-    elif workload == "black_scholes":
+    exact = lambda x: x.astype(np.float64)
+
+    def uniform(lo, hi, shape=n):
+        return filled(rng.uniform(lo, hi, shape), t)
+
+    def case(inputs, want, tolerance, output=None, **more):
+        output = empty(want.shape, t) if output is None else output
+        more.setdefault("elements", n)
+        return Case(workload, dtype, n, inputs=inputs, output=output, want=want, tolerance=tolerance, **more)
+
+    if workload in ("saxpy", "fresh"):
+        x, y = uniform(0, 1), uniform(0, 1)
+        return case([x, y], float(t(1.7)) * exact(x) + exact(y), 4 * eps, scalars=(1.7,),
+                    moves=(2, 1, n * item), operations={"fma": 1})
+    if workload == "black_scholes":
         inputs = [uniform(10, 50), uniform(10, 50), uniform(0.2, 2.0)]
-        scalars, tolerance = (0.02, 0.3), 400 * eps
-        s, k, time = (v.astype(np.float64) for v in inputs)
-        rate, vol = (float(t(v)) for v in scalars)
-        cdf = lambda d: 0.5 + 0.5 * erf(d * 0.70710678118654752440)
+        s, k, time = map(exact, inputs)
+        rate, vol = float(t(0.02)), float(t(0.3))
+        cdf = FUNCTIONS["fn_cdf"][1]
         sd = vol * np.sqrt(time)
         d1 = (np.log(s / k) + (rate + 0.5 * vol * vol) * time) / sd
         want = s * cdf(d1) - k * np.exp(-rate * time) * cdf(d1 - sd)
-    elif workload == "chain":
-        inputs, scalars, tolerance = [uniform(-10, 10)], (), 20 * eps
-        x = inputs[0].astype(np.float64)
-        want = np.sin(x) ** 2 + np.cos(x) ** 2 + np.exp(-x * x) / 2
-    else:
-        raise KeyError(workload)
-    return Case(workload, dtype, n, inputs, aligned(np.zeros(n), t), scalars, tolerance, want)
-
-
-def numpy_variant(case):
-    t, r = DTYPES[case.dtype], case.output
-    if case.workload == "saxpy":
-        (x, y), k = case.inputs, t(case.scalars[0])
-        return lambda: np.add(np.multiply(x, k, out=r), y, out=r)
-    if case.workload == "chain":
-        x, half = case.inputs[0], t(0.5)
-
-        def chain():
-            s, c = np.sin(x), np.cos(x)
-            np.add(s * s + c * c, np.exp(-x * x) * half, out=r)
-        return chain
-    return None  # NumPy has no erf
-
-
-def _saxpy(k, x, y):
-    return k * x + y
-
-
-def _chain(x):
-    import math
-    return math.sin(x) * math.sin(x) + math.cos(x) * math.cos(x) + math.exp(-x * x) / 2
-
-
-def _black_scholes(s, k, t, rate, vol):
-    sd = vol * math.sqrt(t)
-    d1 = (math.log(s / k) + (rate + 0.5 * vol * vol) * t) / sd
-    n1 = 0.5 + 0.5 * math.erf(d1 * 0.70710678118654752440)
-    n2 = 0.5 + 0.5 * math.erf((d1 - sd) * 0.70710678118654752440)
-    return s * n1 - k * math.exp(-rate * t) * n2
-
-
-import math  # noqa: E402  numba resolves it as a global of the kernels above
-
-_ufuncs = {}
-
-
-def numba_variants(case):
-    """(label, threads, call) of numba's ufuncs; compiled on first use."""
-    if numba is None:
-        return
-    t, r = DTYPES[case.dtype], case.output
-    name = "f4" if case.dtype == "f32" else "f8"
-    kernel, count, scalars = {"saxpy": (_saxpy, 3, 1), "black_scholes": (_black_scholes, 5, 2),
-                              "chain": (_chain, 1, 0)}[case.workload]
-    signature = f"{name}({','.join([name] * count)})"
-    values = [t(v) for v in case.scalars]
-    arguments = values + case.inputs if case.workload == "saxpy" else case.inputs + values
-    for label, threads, options in (("numba vectorize", 1, {}),
-                                    ("numba vectorize parallel", 0, {"target": "parallel"})):
-        key = (case.workload, case.dtype, label)
-        if key not in _ufuncs:
-            _ufuncs[key] = numba.vectorize([signature], fastmath=True, **options)(kernel)
-        f = _ufuncs[key]
-        yield label, threads, lambda f=f: f(*arguments, out=r)
+        return case(inputs, want, 400 * eps, scalars=(0.02, 0.3), moves=(3, 1, n * item),
+                    operations=count(wide, 6, 1, LOG, EXP, CDF, CDF, sqrt=1, div=2 + wide))
+    if workload == "chain":
+        x = uniform(-10, 10)
+        want = np.sin(exact(x)) ** 2 + np.cos(exact(x)) ** 2 + np.exp(-exact(x) ** 2) / 2
+        return case([x], want, 20 * eps, moves=(1, 1, n * item),
+                    operations=count(wide, 4, 0, SINCOS, EXP))
+    if workload == "mandelbrot":
+        axis = lambda lo, hi: filled(t(lo) + np.arange(n, dtype=t) * t((hi - lo) / n), t)
+        xs, ys = axis(-2.0, 1.0), axis(-1.5, 1.5)
+        want = mandelbrot_counts(xs, ys, MANDELBROT_LIMIT)
+        steps = float(np.mean(want))
+        return case([xs, ys], want, 0.02, output=empty(n * n, np.int32), elements=n * n, moves=(0, 1, n * n * 4),
+                    operations={"fma": 3 * steps, "add": 5 * steps}, limit=MANDELBROT_LIMIT)
+    if workload in ("add2_3d", "add2_3d_bad"):
+        x = uniform(0, 1, (n, n, n))
+        return case([x], exact(x) + 2, 2 * eps, elements=n ** 3, moves=(1, 1, n ** 3 * item),
+                    operations={"add": 1})
+    if workload == "outer":
+        y, x = uniform(0, 1), uniform(0, 1)
+        return case([y, x], np.multiply.outer(exact(y), exact(x)), 2 * eps, elements=n * n,
+                    moves=(0, 1, n * n * item), operations={"fma": 1})
+    if workload == "sqrt_sum":
+        x = uniform(0, 1)
+        want = np.array([math.fsum(np.sqrt(exact(x)))])
+        return case([x], want, 1e-4 if dtype == "f32" else 1e-12, moves=(1, 0, n * item),
+                    operations={"add": 1, "sqrt": 1})
+    if workload == "dot":
+        x, y = uniform(-1, 1), uniform(-0.9, 1.1)
+        terms = exact(x) * exact(y)
+        return case([x, y], np.array([math.fsum(terms)]), 1e-3 if dtype == "f32" else 1e-12,
+                    scale=float(np.sum(np.abs(terms))), moves=(2, 0, n * item), operations={"fma": 1})
+    if workload in ("sum_axis0", "sum_axis1"):
+        x = uniform(0, 1, (n, n))
+        return case([x], np.sum(x, axis=int(workload[-1]), dtype=np.float64), 1e-4 if dtype == "f32" else 1e-12,
+                    elements=n * n, moves=(1, 0, n * n * item), operations={"add": 1})
+    if workload in FUNCTIONS:
+        (lo, hi), f, operations = FUNCTIONS[workload]
+        x = uniform(lo, hi)
+        more = {"div": 1} if workload == "fn_log" and wide else {}
+        return case([x], f(exact(x)), 8 * eps, moves=(1, 1, n * item), operations=count(wide, 0, 0, operations, **more))
+    raise KeyError(workload)

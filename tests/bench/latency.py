@@ -1,0 +1,80 @@
+"""The group `latency`: first calls, warm calls of size 1, fork-join, start-up."""
+import json
+import statistics
+import subprocess
+import time
+
+import numpy as np
+
+from peers import numba_peer
+
+FIRST = ("saxpy", "black_scholes", "mandelbrot")
+
+
+def warm(call):
+    rounds = []
+    for _ in range(15):
+        start = time.perf_counter_ns()
+        for _ in range(2000):
+            call()
+        rounds.append((time.perf_counter_ns() - start) / 2000)
+    return statistics.median(rounds)
+
+
+def python_latencies():
+    """(what, variant, ns) of the Python peers: size-1 calls and first calls."""
+    x, y, r = np.ones(1), np.ones(1), np.zeros(1)
+    out = [("call general size 1", "numpy add, output given", warm(lambda: np.add(x, y, r)))]
+    if not numba_peer.VERSION:
+        return out
+    nb = numba_peer.numba
+    functions = numba_peer.formulas(np.float64)
+    ufunc = nb.vectorize(["f8(f8,f8,f8)"])(functions["saxpy"][0])
+    loop = nb.njit("void(f8,f8[::1],f8[::1],f8[::1])")(numba_peer.loop_saxpy)
+    out.append(("call general size 1", "numba vectorize", warm(lambda: ufunc(2.0, x, y, r))))
+    out.append(("call general size 1", "numba njit", warm(lambda: loop(2.0, x, y, r))))
+    arguments = {"saxpy": ("f8(f8,f8,f8)", 3), "black_scholes": ("f8(f8,f8,f8,f8,f8)", 5),
+                 "mandelbrot": ("i4(i4,f8,f8)", 3)}
+    for name in FIRST:
+        signature, count = arguments[name]
+        for label, options in (("numba vectorize", {}), ("numba vectorize parallel", {"target": "parallel"})):
+            times = []
+            for _ in range(3):
+                function = numba_peer.formulas(np.float64)[name][0]
+                start = time.perf_counter_ns()
+                f = nb.vectorize([signature], **options)(function)
+                f(*([np.ones(1000, "i4" if name == "mandelbrot" and i == 0 else "f8") for i in range(count)]))
+                times.append(time.perf_counter_ns() - start)
+            out.append((f"first_call {name}", label, statistics.median(times)))
+    return out
+
+
+def process_time(command):
+    start = time.perf_counter_ns()
+    subprocess.run([command], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter_ns() - start
+
+
+def start_up(build, rounds):
+    """Whole processes, interleaved: with kiln linked, without, and the difference."""
+    plain, kiln = [], []
+    for _ in range(8 * rounds):
+        plain.append(process_time(str(build / "startup_plain")))
+        kiln.append(process_time(str(build / "startup_kiln")))
+    without, linked = statistics.median(plain), statistics.median(kiln)
+    return [("start_up", "whole process without kiln", without), ("start_up", "whole process with kiln", linked),
+            ("start_up", "kiln", max(0.0, linked - without))]
+
+
+def run(build, rounds):
+    samples = {}
+    commands = [[str(build / "latency"), "warm"]] + [[str(build / "latency"), "first", n] for n in FIRST]
+    for _ in range(rounds):
+        for command in commands:
+            text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            for line in text.splitlines():
+                r = json.loads(line)
+                samples.setdefault((r["workload"], r["variant"]), []).append(r["ns"])
+    rows = [(w, v, statistics.median(ns)) for (w, v), ns in samples.items()]
+    rows += python_latencies() + start_up(build, rounds)
+    return [{"workload": w, "variant": v, "ns": ns} for w, v, ns in rows]

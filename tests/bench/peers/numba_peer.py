@@ -1,0 +1,207 @@
+"""numba: ufuncs for element-wise work, loop nests for all, on one thread and on all."""
+import ctypes
+import math
+import os
+import sys
+
+import numpy as np
+
+from workloads import DTYPES
+
+NOTES = []
+try:
+    # Intel's vector mathematics lies in the environment's lib folder, where the loader does not look.
+    for name in ("libintlc.so.5", "libirc.so", "libsvml.so"):
+        path = os.path.join(sys.prefix, "lib", name)
+        if os.path.exists(path):
+            ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
+    import numba
+    from numba import prange
+    VERSION = f"numba {numba.__version__}" + (" with SVML" if numba.config.USING_SVML else "")
+    if not numba.config.USING_SVML:
+        found = os.path.exists(os.path.join(sys.prefix, "lib", "libsvml.so"))
+        NOTES.append("numba's SVML (" + ("libsvml is installed, but this llvmlite is built without it" if found
+                                         else "no libsvml") + ")")
+except (ImportError, OSError):
+    VERSION, prange = None, range
+
+HALF_ROOT = 0.70710678118654752440
+
+
+def formulas(t):
+    """Element functions with constants of dtype t: (function, number of leading scalars)."""
+    half, root = t(0.5), t(HALF_ROOT)
+
+    def saxpy(k, x, y):
+        return k * x + y
+
+    def black_scholes(rate, vol, s, k, time):
+        sd = vol * math.sqrt(time)
+        d1 = (math.log(s / k) + (rate + half * vol * vol) * time) / sd
+        n1 = half + half * math.erf(d1 * root)
+        n2 = half + half * math.erf((d1 - sd) * root)
+        return s * n1 - k * math.exp(-rate * time) * n2
+
+    def chain(x):
+        return math.sin(x) * math.sin(x) + math.cos(x) * math.cos(x) + math.exp(-x * x) * half
+
+    def mandelbrot(limit, cr, ci):
+        zr = cr - cr
+        zi = zr
+        n = 0
+        while n < limit and zr * zr + zi * zi <= 4:
+            zr, zi = zr * zr - zi * zi + cr, (zr + zr) * zi + ci
+            n += 1
+        return n
+
+    two = t(2)
+    return {"saxpy": (saxpy, 1), "black_scholes": (black_scholes, 2), "chain": (chain, 0),
+            "mandelbrot": (mandelbrot, 1), "add2_3d": (lambda x: x + two, 0), "add2_3d_bad": (lambda x: x + two, 0),
+            "outer": (lambda y, x: y * x, 0), "fresh": (saxpy, 1), "fn_exp": (lambda x: math.exp(x), 0),
+            "fn_log": (lambda x: math.log(x), 0), "fn_sincos": (lambda x: math.sin(x) + math.cos(x), 0),
+            "fn_cdf": (lambda x: half + half * math.erf(x * root), 0)}
+
+
+# Loop nests, compiled with and without parallel=True.
+def loop_saxpy(k, x, y, r):
+    for i in prange(x.size):
+        r[i] = k * x[i] + y[i]
+
+
+def loop_black_scholes(rate, vol, s, k, time, r):
+    half, root = s.dtype.type(0.5), s.dtype.type(HALF_ROOT)
+    for i in prange(s.size):
+        sd = vol * math.sqrt(time[i])
+        d1 = (math.log(s[i] / k[i]) + (rate + half * vol * vol) * time[i]) / sd
+        n1 = half + half * math.erf(d1 * root)
+        n2 = half + half * math.erf((d1 - sd) * root)
+        r[i] = s[i] * n1 - k[i] * math.exp(-rate * time[i]) * n2
+
+
+def loop_chain(x, r):
+    half = x.dtype.type(0.5)
+    for i in prange(x.size):
+        v = x[i]
+        r[i] = math.sin(v) * math.sin(v) + math.cos(v) * math.cos(v) + math.exp(-v * v) * half
+
+
+def loop_mandelbrot(limit, xs, ys, r):
+    four = xs.dtype.type(4)
+    for row in prange(ys.size):
+        ci = ys[row]
+        for col in range(xs.size):
+            cr = xs[col]
+            zr = cr - cr
+            zi = zr
+            k = 0
+            while k < limit:
+                rr = zr * zr
+                ii = zi * zi
+                if rr + ii > four:
+                    break
+                zi = (zr + zr) * zi + ci
+                zr = rr - ii + cr
+                k += 1
+            r[row * xs.size + col] = k
+
+
+def loop_add2_3d(x, r):
+    for i in prange(x.shape[0]):
+        for j in range(x.shape[1]):
+            for k in range(x.shape[2]):
+                r[i, j, k] = x[i, j, k] + 2.0
+
+
+def loop_add2_3d_bad(x, r):
+    for k in prange(x.shape[2]):
+        for j in range(x.shape[1]):
+            for i in range(x.shape[0]):
+                r[i, j, k] = x[i, j, k] + 2.0
+
+
+def loop_outer(y, x, r):
+    for i in prange(y.size):
+        for j in range(x.size):
+            r[i, j] = y[i] * x[j]
+
+
+def loop_sqrt_sum(x, r):
+    total = x.dtype.type(0)
+    for i in prange(x.size):
+        total += math.sqrt(x[i])
+    r[0] = total
+
+
+def loop_dot(x, y, r):
+    total = x.dtype.type(0)
+    for i in prange(x.size):
+        total += x[i] * y[i]
+    r[0] = total
+
+
+def loop_sum_axis0(x, r):
+    blocks = 8
+    for b in prange(blocks):
+        first, last = b * x.shape[1] // blocks, (b + 1) * x.shape[1] // blocks
+        for j in range(first, last):
+            r[j] = 0
+        for i in range(x.shape[0]):
+            for j in range(first, last):
+                r[j] += x[i, j]
+
+
+def loop_sum_axis1(x, r):
+    for i in prange(x.shape[0]):
+        total = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            total += x[i, j]
+        r[i] = total
+
+
+LOOPS = {name[5:]: f for name, f in list(globals().items()) if name.startswith("loop_")}
+_compiled = {}
+
+
+def compiled(key, make):
+    if key not in _compiled:
+        _compiled[key] = make()
+    return _compiled[key]
+
+
+def ufunc_variants(case, scalars):
+    t = DTYPES[case.dtype]
+    function, count = formulas(t)[case.workload]
+    kind = numba.from_dtype(np.dtype(t))
+    result = numba.int32 if case.workload == "mandelbrot" else kind
+    leading = [numba.int32] * count if case.workload == "mandelbrot" else [kind] * count
+    signature = result(*leading, *[kind] * len(case.inputs))
+    r, inputs = case.output, case.inputs
+    if case.workload == "outer":
+        inputs = [inputs[0][:, None], inputs[1]]
+    elif case.workload == "mandelbrot":
+        inputs, r = [inputs[0][None, :], inputs[1][:, None]], r.reshape(case.n, case.n)
+    elif case.workload == "add2_3d_bad":
+        inputs, r = [inputs[0].T], r.T
+    modes = [("numba vectorize", 1, {"fastmath": True})]
+    if not case.workload.startswith("fn_"):
+        modes.append(("numba vectorize parallel", 0, {"fastmath": True, "target": "parallel"}))
+    for label, threads, options in modes:
+        f = compiled((case.workload, case.dtype, label), lambda: numba.vectorize([signature], **options)(function))
+        if case.workload == "fresh":
+            yield label, threads, lambda f=f: f(*scalars, *inputs)
+        else:
+            yield label, threads, lambda f=f: f(*scalars, *inputs, r)
+
+
+def variants(case):
+    t = DTYPES[case.dtype]
+    scalars = [t(v) for v in case.scalars]
+    if case.workload == "mandelbrot":
+        scalars = [np.int32(case.limit)]
+    if case.workload in formulas(t):
+        yield from ufunc_variants(case, scalars)
+    if case.workload in LOOPS:
+        for label, threads, options in (("numba njit", 1, {}), ("numba njit parallel", 0, {"parallel": True})):
+            f = compiled((case.workload, case.dtype, label),
+                         lambda: numba.njit(fastmath=True, **options)(LOOPS[case.workload]))
+            yield label, threads, lambda f=f: f(*scalars, *case.inputs, case.output)

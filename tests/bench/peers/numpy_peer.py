@@ -1,0 +1,48 @@
+import numpy as np
+
+from workloads import DTYPES
+
+try:
+    from scipy.special import erf, ndtr
+except ImportError:
+    erf = None
+VERSION = f"numpy {np.__version__}"
+
+
+def variants(case):
+    t, r = DTYPES[case.dtype], case.output
+    x = case.inputs[0]
+    y = case.inputs[1] if len(case.inputs) > 1 else None
+    one = lambda f: (lambda: f(x, out=r))
+    calls = {
+        "add2_3d": lambda: np.add(x, t(2), out=r), "add2_3d_bad": lambda: np.add(x.T, t(2), out=r.T),
+        "outer": lambda: np.multiply.outer(x, y, out=r), "dot": lambda: np.dot(x, y),
+        "sqrt_sum": lambda: np.sum(np.sqrt(x)),
+        "sum_axis0": lambda: np.sum(x, axis=0, out=r), "sum_axis1": lambda: np.sum(x, axis=1, out=r),
+        "fn_exp": one(np.exp), "fn_log": one(np.log), "fn_sincos": lambda: np.add(np.sin(x), np.cos(x), out=r)}
+    call = calls.get(case.workload)
+    if case.workload == "saxpy":
+        k = t(case.scalars[0])
+        call = lambda: np.add(np.multiply(x, k, out=r), y, out=r)
+    elif case.workload == "fresh":
+        k = t(case.scalars[0])
+        call = lambda: k * x + y
+    elif case.workload == "chain":
+        half = t(0.5)
+
+        def call():
+            s, c = np.sin(x), np.cos(x)
+            np.add(s * s + c * c, np.exp(-x * x) * half, out=r)
+    elif case.workload == "fn_cdf" and erf is not None:
+        yield "numpy scipy", 1, one(ndtr)
+    elif case.workload == "black_scholes" and erf is not None:
+        time, (rate, vol) = case.inputs[2], map(t, case.scalars)
+        drift = t(rate + vol * vol / 2)
+
+        def with_scipy():
+            sd = vol * np.sqrt(time)
+            d1 = (np.log(x / y) + drift * time) / sd
+            np.subtract(x * ndtr(d1), y * np.exp(-rate * time) * ndtr(d1 - sd), out=r)
+        yield "numpy scipy", 1, with_scipy
+    if call is not None:
+        yield "numpy", 1, call
