@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -48,6 +49,15 @@ struct MaskScope {
     MaskScope& operator=(const MaskScope&) = delete;
 };
 
+int available_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    // Fails on machines of more than CPU_SETSIZE CPUs.
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return std::clamp(CPU_COUNT(&set), 1, thread_count_limit);
+    return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, thread_count_limit);
+}
+
 /// One arena per number of threads, made when first asked for and kept: making one takes
 /// microseconds, and workers that have been in it are still awake for the next loop.
 class Arenas {
@@ -61,32 +71,36 @@ class Arenas {
         if (tbb::task_arena* const known = place.load(std::memory_order_acquire)) return *known;
         const std::lock_guard lock(mutex_);
         if (tbb::task_arena* const known = place.load(std::memory_order_relaxed)) return *known;
+        allow(threads);
         auto* const made = new tbb::task_arena(threads);
         place.store(made, std::memory_order_release);
         return *made;
     }
 
   private:
-    Arenas() : allowed_(tbb::global_control::max_allowed_parallelism, thread_count_limit) {
+    Arenas() {
         pthread_atfork(nullptr, nullptr, [] {
             if (pool_used.load(std::memory_order_relaxed))
                 pool_lost.store(true, std::memory_order_relaxed);
         });
         pool_used.store(true, std::memory_order_relaxed);
     }
-    tbb::global_control allowed_;  // TBB's own limit is the number of CPUs
+    /// TBB's own limit is the number of CPUs. It holds for every user of TBB in the process, whose
+    /// loops would start as many workers as it allows: so it is raised only as far as was asked
+    /// for.
+    void allow(int threads) {
+        if (threads <= std::max(allowed_, available_cpus())) return;
+        control_.reset();  // of several controls the lowest counts
+        control_ = std::make_unique<tbb::global_control>(
+            tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
+        allowed_ = threads;
+    }
+
     std::mutex mutex_;
+    int allowed_ = 0;
+    std::unique_ptr<tbb::global_control> control_;
     std::array<std::atomic<tbb::task_arena*>, thread_count_limit + 1> arenas_{};
 };
-
-int available_cpus() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    // Fails on machines of more than CPU_SETSIZE CPUs.
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return std::clamp(CPU_COUNT(&set), 1, thread_count_limit);
-    return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, thread_count_limit);
-}
 
 int configured_threads() {
     const char* const text = std::getenv("KILN_NUM_THREADS");
