@@ -1,8 +1,6 @@
 // kiln's variants of element-wise workloads: through bind handles where operands are rows of
 // memory, through general calls where they are arrays of more dimensions.
-#include <kiln/kiln.h>
-
-#include "tests/bench/abi.h"
+#include "tests/bench/kiln_options.h"
 
 namespace {
 
@@ -11,25 +9,14 @@ using kiln::UfuncOptions;
 using kiln::Value;
 using kiln::Var;
 
-enum class Mode : std::uint8_t { strict_serial, strict_parallel, fast_serial, fast_parallel };
-constexpr UfuncOptions options(Mode m) {
+UfuncOptions options(Mode m) {
     UfuncOptions o;
-    o.fastmath = m == Mode::fast_serial || m == Mode::fast_parallel;
-    o.parallel = m == Mode::strict_parallel || m == Mode::fast_parallel;
+    o.fastmath = is_fast(m);
+    o.parallel = is_parallel(m);
     return o;
 }
 template <class T> std::span<const T> in(const Args& a, int i) { return {input<T>(a, i), size(a)}; }
 template <class T> std::span<T> out(const Args& a, int i) { return {output<T>(a, i), size(a)}; }
-/// One array over p[i] for all calls of a case.
-template <class T> const Array& array(const Args& a, int i, const kiln::Shape& shape) {
-    static thread_local Array arrays[8];
-    Array& x = arrays[i];
-    if (x.data() != static_cast<std::byte*>(a.p[i]) || x.shape() != shape ||
-        x.dtype() != kiln::dtype_of<T>)
-        x = Array::over(static_cast<T*>(a.p[i]), shape);
-    return x;
-}
-
 template <Mode M> const kiln::Ufunc& saxpy_ufunc() {
     static const auto f =
         kiln::vectorize("saxpy", [](Value k, Value x, Value y) { return k * x + y; }, options(M));

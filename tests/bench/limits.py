@@ -1,7 +1,5 @@
 """What the machine allows: memory traffic measured beside the variants of a case, in buffers of the
 same sizes, and rates of arithmetic measured once a run."""
-import statistics
-
 import numpy as np
 
 import workloads
@@ -38,7 +36,7 @@ class Limits:
             for label, threads, address in self.compiled.rows["limit", dtype]:
                 found[dtype, label.split()[1]] = self.compiled.variant(label, threads, address, args, elements)
         measure(list(found.values()), rounds, 1e6)
-        self.rates = {key: v.median for key, v in found.items()}
+        self.rates = {key: min(v.samples) for key, v in found.items()}
 
     def memory_variants(self, case):
         """The same traffic as the case's, without its arithmetic."""

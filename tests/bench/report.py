@@ -45,9 +45,9 @@ def time_text(ns):
 
 
 def print_latencies(rows):
-    print(f"\nlatency\n  {'what':40}{'variant':36}{'time':>12}")
+    print(f"\nlatency\n  {'what':42}{'variant':34}{'time':>12}")
     for r in sorted(rows, key=lambda r: (r["workload"], r["ns"])):
-        print(f"  {r['workload']:40}{r['variant']:36}{time_text(r['ns']):>12}")
+        print(f"  {r['workload']:42}{r['variant']:34}{time_text(r['ns']):>12}")
 
 
 def plot(rows, path):
