@@ -412,22 +412,30 @@ void run_cell(const ReduceProblem& p, const ReduceAxis& inner, std::span<const R
     for (std::size_t k = 0; k < p.sources; ++k)
         data[k] = p.data[k] + cell.offsets[k] + cell.first * inner.strides[k];
     std::byte* const out = cell.out + cell.first * cell.out_stride;
+    // Rows of one axis are evenly spaced, so one call of generated code makes many passes: its rows
+    // are the passes, all of which write the same row of results.
+    const bool even = axes.size() < 2;
     RowCursor cursor(axes, p.sources, cell.begin);
     for (std::int64_t row = cell.begin; row < cell.end;) {
         const bool running = row > cell.begin;
-        const std::int64_t count = cell.end - row >= passes.rows ? passes.rows : 1;
+        const std::int64_t left = cell.end - row;
+        const std::int64_t count = left >= passes.rows ? passes.rows : 1;
         const bool one = count == 1;
+        frame.map.rows = running && even ? left / count : 1;
         std::size_t place = 0;
         for (std::int64_t r = 0; r < count; ++r, cursor.advance()) {
-            for (std::size_t k = 0; k < p.sources; ++k)
-                frame.operands[place++] = {data[k] + cursor.offset(k), inner.strides[k], 0};
+            for (std::size_t k = 0; k < p.sources; ++k) {
+                const std::int64_t pass = even && !axes.empty() ? count * axes[0].strides[k] : 0;
+                frame.operands[place++] = {data[k] + cursor.offset(k), inner.strides[k], pass};
+            }
         }
         if (running) frame.operands[place++] = {out, cell.out_stride, 0};
         frame.operands[place] = {out, cell.out_stride, 0};
         const MapFunction entry = running ? (one ? passes.next_one : passes.next)
                                           : (one ? passes.first_one : passes.first);
         entry(&frame.map);
-        row += count;
+        row += count * frame.map.rows;
+        if (frame.map.rows > 1) cursor = RowCursor(axes, p.sources, row);
     }
 }
 

@@ -47,6 +47,7 @@ class Analysis {
             switch (n.kind) {
                 case NodeKind::load:
                     varying = kernel_.params[n.aux].layout != ir::Layout::uniform;
+                    facts_.streams += varying ? 1 : 0;
                     measure_memory(n.dtype);
                     break;
                 case NodeKind::store: measure_memory(kernel_.params[n.aux].dtype); break;

@@ -44,9 +44,13 @@ void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
 
 /// How many lanes the main loop's body has. A register of the widest type sets the unit; simple
 /// bodies take four such registers to cover the latency of their operations, loops two (their
-/// recurrences are the latency) and polynomials two, and bodies with library calls one.
-static unsigned choose_lanes(const KernelFacts& facts, unsigned unit) {
-    const unsigned registers = facts.calls != 0                        ? 1
+/// recurrences are the latency) and polynomials two, and bodies with library calls one. So do
+/// bodies that read many arrays, unless their lanes are accumulators: their loads are independent
+/// enough, and come to each array in the order of its addresses, as prefetchers like it.
+static unsigned choose_lanes(const KernelFacts& facts, unsigned unit, bool reduces) {
+    constexpr unsigned many_streams = 8;
+    const bool streams = facts.streams >= many_streams && !reduces;
+    const unsigned registers = facts.calls != 0 || streams             ? 1
                                : facts.has_loops || facts.inlined != 0 ? 2
                                : facts.operations <= 24                ? 4
                                                                        : 2;
@@ -56,7 +60,7 @@ static unsigned choose_lanes(const KernelFacts& facts, unsigned unit) {
 void Emitter::run() {
     choose_form();
     const unsigned unit = std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
-    block_lanes_ = choose_lanes(facts_, unit);
+    block_lanes_ = choose_lanes(facts_, unit, !accumulators_.empty());
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
     const bool masks = options_.isa == VectorIsa::avx512 ||
                        (options_.isa == VectorIsa::avx2 && facts_.narrowest >= 4);

@@ -26,6 +26,7 @@ struct KernelFacts {
     unsigned widest = 1;      ///< bytes of the widest element computed with
     unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
     unsigned operations = 0;
+    unsigned streams = 0;  ///< loads that differ from lane to lane
     unsigned inlined = 0;  ///< elementary functions that are made in place
     unsigned calls = 0;    ///< elementary functions of the library
 };
