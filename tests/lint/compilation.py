@@ -7,7 +7,8 @@ usage: compilation.py headers ROOT -- COMPILER FLAGS...
 
 A snippet of tests/compile_fail compiles as it stands, and fails with -DKILN_FAIL. It says with
 `// expect: TEXT` (any number of times) what the compiler must then write; `// expect-gcc: TEXT` and
-`// expect-clang: TEXT` hold for one compiler only.
+`// expect-clang: TEXT` hold for one compiler only. The compiler must point at a line of the
+`#ifdef KILN_FAIL` part, so that users are sent to their own line.
 """
 
 import os
@@ -42,6 +43,20 @@ def check_header(command, path):
     return None if good else f"{path} does not compile on its own:\n{words}"
 
 
+def failing_lines(text):
+    """The numbers of the lines between `#ifdef KILN_FAIL` and its `#else` or `#endif`."""
+    lines = []
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*#\s*if(def)?\b.*\bKILN_FAIL\b", line):
+            inside = True
+        elif re.match(r"\s*#\s*(else|endif)\b", line):
+            inside = False
+        elif inside:
+            lines.append(number)
+    return lines
+
+
 def check_snippet(command, path, clang):
     text = path.read_text(encoding="utf-8")
     own = "clang" if clang else "gcc"
@@ -56,9 +71,11 @@ def check_snippet(command, path, clang):
     good, words = compile_file(command, path, "-DKILN_FAIL")
     if good:
         return f"{path}: compiles with KILN_FAIL, but must not"
-    for text in expected:
-        if text not in words:
-            return f"{path}: the compiler does not say `{text}`:\n{words}"
+    for wanted in expected:
+        if wanted not in words:
+            return f"{path}: the compiler does not say `{wanted}`:\n{words}"
+    if not any(f"{path}:{line}:" in words for line in failing_lines(text)):
+        return f"{path}: the compiler does not name the line of the mistake:\n{words}"
     return None
 
 
@@ -78,6 +95,9 @@ SELF_TEST = {
     "compiles": ("// expect: kiln says no\n#ifdef KILN_FAIL\nint a;\n#endif\n", False),
     "never_compiles": ("// expect: kiln says no\n#ifdef KILN_FAIL\n#endif\n"
                        'static_assert(sizeof(int) == 1, "kiln says no");\n', False),
+    "another_line": ("// expect: kiln says no\n#ifdef KILN_FAIL\nconstexpr int size = 1;\n#else\n"
+                     "constexpr int size = sizeof(int);\n#endif\n"
+                     'static_assert(sizeof(int) == size, "kiln says no");\n', False),
     "no_expectation": ("#ifdef KILN_FAIL\n#error no\n#endif\n", False),
 }
 HEADERS = {"whole": ("#include <cstddef>\nstd::size_t f();\n", True),
