@@ -127,6 +127,10 @@ TEST_CASE("compiled: `isnan`, `isinf`, `isfinite`, `x != x` stay strict in fast 
         truths([](Value a) { return isnan(a * 0.0); }, not_finite);
         truths([](Value a) { return isinf(-a * 3.0); }, infinite);
         truths([](Value a) { return a * 0.5 != a * 0.5; }, nan);
+        truths([](Value a) { return isnan(log(a)); }, {1, 0, 1, 0, 1, 0});
+        truths([](Value a) { return isinf(log(a)); }, {0, 1, 0, 1, 0, 0});
+        truths([](Value a) { return isfinite(exp(a)); }, {0, 0, 1, 1, 1, 1});
+        truths([](Value a) { return isnan(sin(a)); }, not_finite);
         // Through variables and branches.
         truths(
             [](Value a) {
