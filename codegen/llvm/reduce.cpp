@@ -44,11 +44,10 @@ void Emitter::choose_form() {
     if (map == nullptr || map->extents.size() != 1 || map->reductions.empty() == reduces)
         refuse("this kernel is neither element-wise nor a reduction of one");
     for (const ir::Param& p : kernel_.params) {
-        if (p.access == ir::Access::value) refuse("parameter '" + p.name + "' is not an array");
-        if (reduces && p.access != ir::Access::in) {
+        if (reduces && (p.access == ir::Access::out || p.access == ir::Access::inout)) {
             if (p.rank != 0 || p.layout != ir::Layout::unit)
                 refuse("output '" + p.name + "' of a reduction is not of rank 0");
-        } else if (p.rank != 1) {
+        } else if (p.access == ir::Access::value || p.rank != 1) {
             refuse("parameter '" + p.name + "' is not a rank-1 array");
         }
     }

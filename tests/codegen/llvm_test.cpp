@@ -504,7 +504,7 @@ TEST_CASE("a strict product and sum are not contracted", "[codegen][llvm][fast]"
               std::vector(40, 0.0));
 }
 
-TEST_CASE("kernels that are not element-wise are refused", "[codegen][llvm]") {
+TEST_CASE("kernels that are neither element-wise nor reductions are refused", "[codegen][llvm]") {
     const auto refused = [](const std::string& text) -> std::string {
         try {
             compile_for(VectorIsa::sse2, test::kernel(text));
@@ -514,7 +514,7 @@ TEST_CASE("kernels that are not element-wise are refused", "[codegen][llvm]") {
         }
         return "accepted";
     };
-    const std::string hint = " (only element-wise kernels are compiled by this backend)";
+    const std::string hint = " (this backend compiles element-wise kernels and their reductions)";
     CHECK(refused("kernel k(x: in f64[1], z: out f64[1]) {\n"
                   "  stage [extent(z, 0)] {\n"
                   "    %0 = add i64 i0, i64(1)\n"
@@ -529,6 +529,16 @@ TEST_CASE("kernels that are not element-wise are refused", "[codegen][llvm]") {
                   "    store z[i0], n\n"
                   "  }\n"
                   "}\n") == "error: parameter 'n' is not a rank-1 array" + hint);
+    const std::string total =
+        "kernel k(x: in f64[1], z: out f64[1]) {\n"
+        "  slot s: f64\n"
+        "  stage [] {\n    write s, f64(0)\n  }\n"
+        "  stage [extent(x, 0)] sum -> s {\n"
+        "    %0 = load f64 x[i0]\n    contribute 0, %0\n  }\n";
+    CHECK(refused(total + "}\n") ==
+          "error: this kernel is neither element-wise nor a reduction of one" + hint);
+    CHECK(refused(total + "  stage [] {\n    %1 = read f64 s\n    store z[i64(0)], %1\n  }\n}\n") ==
+          "error: output 'z' of a reduction is not of rank 0" + hint);
 }
 
 TEST_CASE("the LLVM IR of saxpy", "[codegen][llvm][golden]") {
