@@ -11,14 +11,14 @@ namespace kiln::jit {
 namespace {
 
 /// Waking a worker costs from 0.3 us (spinning) to tens of us (parked): below this much estimated
-/// work a second thread loses more often than it wins. It is 66,000 iterations of the cheapest
-/// loop.
+/// work a second thread loses more often than it wins. Estimates are high where operands lie in the
+/// caches, so this is 7 to 14 us of real time. It is 133,000 iterations of the cheapest loop.
 constexpr double least_parallel_ns = 20'000;
 /// Work of one piece: long against the claiming of a piece (tens of ns), short enough that threads
-/// that come late still find some. It is 16,500 iterations of the cheapest loop.
+/// that come late still find some. It is 33,000 iterations of the cheapest loop.
 constexpr double piece_ns = 5'000;
-/// What the cheapest loop needs for one element: a load and a store in the last-level cache.
-constexpr double least_cost_ns = 0.3;
+/// What the cheapest loop needs for one element: a load and a store in the second cache.
+constexpr double least_cost_ns = 0.15;
 /// Pieces begin at multiples of this many columns, so that vectors and their remainders fall the
 /// same way wherever a row is cut.
 constexpr std::int64_t column_unit = 64;

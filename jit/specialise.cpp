@@ -309,11 +309,12 @@ namespace {
 /// What a node adds to the time of an iteration, in nanoseconds of one core with AVX2. Rough: it
 /// only decides whether threads pay, and where they are cut.
 double node_cost(const ir::Kernel& kernel, const ir::Node& node) {
-    constexpr double per_byte = 0.03;  // half of the bandwidth of memory
+    // Of the caches: where the choice is open, the operands fit them. (tests/bench --crossover.)
+    constexpr double per_byte = 0.012;
     const bool wide = size_of(node.dtype) > 4;
     switch (node.kind) {
         case ir::NodeKind::op:
-            if (ir::is_elementary(node.op)) return wide ? 3 : 1;
+            if (ir::is_elementary(node.op)) return wide ? 1.4 : 0.5;  // inlined
             switch (node.op) {
                 case ir::Op::div:
                 case ir::Op::rem:

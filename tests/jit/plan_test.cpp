@@ -207,7 +207,7 @@ TEST_CASE("long rows are cut at multiples of 64 columns", "[jit][plan]") {
 }
 
 TEST_CASE("threads start where they can pay", "[jit][plan]") {
-    CHECK(jit::parallel_threshold(0.01) > 60'000);
-    CHECK(jit::parallel_threshold(0.01) < 70'000);
+    CHECK(jit::parallel_threshold(0.01) > 120'000);
+    CHECK(jit::parallel_threshold(0.01) < 140'000);
     CHECK(jit::parallel_threshold(20.0) < 1100);
 }
