@@ -65,6 +65,11 @@ void Emitter::run() {
     const bool masks = options_.isa == VectorIsa::avx512 ||
                        (options_.isa == VectorIsa::avx2 && facts_.narrowest >= 4);
     tail_lanes_ = masks ? unit : 1;
+    // Where masks cost nothing beside the body, one masked loop halves the code and the compile
+    // time.
+    one_loop_ = options_.isa == VectorIsa::avx512 && !options_.streaming && facts_.inlined != 0 &&
+                accumulators_.empty();
+    if (one_loop_) tail_lanes_ = block_lanes_;
 
     for (std::uint32_t p = 0; options_.streaming && p < kernel_.params.size(); ++p) {
         const ir::Param& param = kernel_.params[p];
@@ -158,11 +163,11 @@ void Emitter::emit_uniform_nodes() {
 
 // A row:   [head:  masked columns until the first output is aligned]     (streaming only)
 //          main:   whole blocks of block_lanes_ columns
-//          tail:   the rest, tail_lanes_ columns at a time, masked
+//          tail:   the rest, tail_lanes_ columns at a time, masked; all of them with one_loop_
 void Emitter::emit_columns() {
     auto* i64 = b_.getInt64Ty();
-    auto* main_head = BasicBlock::Create(context_, "main", function_);
-    auto* main_body = BasicBlock::Create(context_, "main.body", function_);
+    auto* main_head = one_loop_ ? nullptr : BasicBlock::Create(context_, "main", function_);
+    auto* main_body = one_loop_ ? nullptr : BasicBlock::Create(context_, "main.body", function_);
     auto* tail_head = BasicBlock::Create(context_, "tail", function_);
     auto* tail_body = BasicBlock::Create(context_, "tail.body", function_);
     auto* row_end = BasicBlock::Create(context_, "row.end", function_);
@@ -182,26 +187,31 @@ void Emitter::emit_columns() {
         head_count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, count, columns_);
     }
     const bool streaming = head_count != nullptr;
-    b_.CreateBr(streaming ? tail_head : main_head);
+    b_.CreateBr(streaming || one_loop_ ? tail_head : main_head);
 
-    b_.SetInsertPoint(main_head);
-    auto* i = b_.CreatePHI(i64, 2, "i");
-    if (!streaming) i->addIncoming(zero, before);
-    Value* next = b_.CreateNUWAdd(i, b_.getInt64(block_lanes_), "i.next");
-    b_.CreateCondBr(b_.CreateICmpSLE(next, columns_), main_body, tail_head);
-    b_.SetInsertPoint(main_body);
-    emit_body(block_lanes_, i, nullptr, true);
-    i->addIncoming(next, b_.GetInsertBlock());
-    b_.CreateBr(main_head);
+    llvm::PHINode* i = nullptr;
+    if (!one_loop_) {
+        b_.SetInsertPoint(main_head);
+        i = b_.CreatePHI(i64, 2, "i");
+        if (!streaming) i->addIncoming(zero, before);
+        Value* next = b_.CreateNUWAdd(i, b_.getInt64(block_lanes_), "i.next");
+        b_.CreateCondBr(b_.CreateICmpSLE(next, columns_), main_body, tail_head);
+        b_.SetInsertPoint(main_body);
+        emit_body(block_lanes_, i, nullptr, true);
+        i->addIncoming(next, b_.GetInsertBlock());
+        b_.CreateBr(main_head);
+    }
 
     b_.SetInsertPoint(tail_head);
     auto* j = b_.CreatePHI(i64, 3, "j");
     auto* limit = b_.CreatePHI(i64, 3, "limit");
-    j->addIncoming(i, main_head);
-    limit->addIncoming(columns_, main_head);
-    if (streaming) {
+    if (!one_loop_) {
+        j->addIncoming(i, main_head);
+        limit->addIncoming(columns_, main_head);
+    }
+    if (streaming || one_loop_) {
         j->addIncoming(zero, before);
-        limit->addIncoming(head_count, before);
+        limit->addIncoming(streaming ? head_count : columns_, before);
     }
     auto* tail_end = streaming ? BasicBlock::Create(context_, "tail.end", function_) : row_end;
     b_.CreateCondBr(b_.CreateICmpSLT(j, limit), tail_body, tail_end);

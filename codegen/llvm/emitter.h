@@ -169,6 +169,7 @@ class Emitter {
     // The body being emitted.
     unsigned lanes_ = 1;
     unsigned block_lanes_ = 1, tail_lanes_ = 1;
+    bool one_loop_ = false;              ///< the masked loop runs all columns
     llvm::Value* index_ = nullptr;       // first column
     llvm::Value* range_mask_ = nullptr;  // lanes with a column; null: all
     llvm::Value* mask_ = nullptr;        // lanes that execute the current block; null: all
