@@ -31,7 +31,6 @@ class Analysis {
             changed = false;
             for (std::size_t i = order_.size(); i-- > 0;) changed |= mark_strict(order_[i]);
         }
-        facts_.has_slots = !kernel_.slots.empty();
         return std::move(facts_);
     }
 

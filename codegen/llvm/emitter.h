@@ -21,7 +21,6 @@ struct LaneValue {
 struct KernelFacts {
     std::vector<bool> varying;     ///< per node: differs from lane to lane
     std::vector<bool> strict_nan;  ///< per node: feeds isnan & co, so flags must not make it poison
-    bool has_slots = false;
     bool has_loops = false;
     unsigned widest = 1;      ///< bytes of the widest element computed with
     unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
