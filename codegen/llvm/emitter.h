@@ -42,7 +42,7 @@ class Emitter {
     void run();
 
   private:
-    // --- emit.cpp: the function around the body, control flow, memory ---
+    // --- emit.cpp: the function around the body; control.cpp; memory.cpp ---
     struct Loop {
         llvm::Value* live;       // alloca: lanes that still run the loop
         llvm::Value* iteration;  // alloca: lanes that still run this iteration

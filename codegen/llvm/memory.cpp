@@ -1,0 +1,191 @@
+// Loads, stores and slots of all lanes of a body.
+#include "codegen/llvm/emitter.h"
+
+namespace kiln::codegen {
+
+using ir::Id;
+using ir::Layout;
+using ir::Node;
+using ir::NodeKind;
+using llvm::BasicBlock;
+using llvm::Value;
+
+void Emitter::check_subscripts(const Node& n, std::size_t count) const {
+    const auto operands = kernel_.operands_of(n);
+    if (count != 1 || kernel_.nodes[operands[0]].kind != NodeKind::index)
+        refuse("an element-wise kernel accesses arrays at its own index only", n.loc);
+}
+
+/// Address of the first lane's element of a parameter of layout `unit`.
+Value* Emitter::row_address(std::uint32_t param) {
+    return b_.CreateGEP(b_.getInt8Ty(), params_[param].row,
+                        b_.CreateMul(index_, b_.getInt64(size_of(kernel_.params[param].dtype))));
+}
+
+/// a0 b0 a1 b1 ...
+Value* Emitter::interleave(Value* a, Value* b) {
+    std::vector<int> order;
+    for (unsigned l = 0; l < lanes_; ++l) {
+        order.push_back(static_cast<int>(l));
+        order.push_back(static_cast<int>(lanes_ + l));
+    }
+    return b_.CreateShuffleVector(a, b, order);
+}
+
+/// The positions `from`, `from` + 2 ... of an interleaved vector.
+std::vector<int> Emitter::stride_two(int from) const {
+    std::vector<int> positions;
+    for (unsigned l = 0; l < lanes_; ++l) positions.push_back(from + 2 * static_cast<int>(l));
+    return positions;
+}
+
+/// Addresses of the lanes' elements, `offset` bytes in.
+Value* Emitter::element_pointers(std::uint32_t param, unsigned offset) {
+    auto* i64 = b_.getInt64Ty();
+    const Param& p = params_[param];
+    Value* step = kernel_.params[param].layout == Layout::unit
+                      ? b_.getInt64(size_of(kernel_.params[param].dtype))
+                      : p.inner;
+    Value* base = b_.CreateGEP(b_.getInt8Ty(), p.row,
+                               b_.CreateAdd(b_.CreateMul(index_, step), b_.getInt64(offset)));
+    if (lanes_ == 1) return base;
+    Value* offsets = b_.CreateMul(iota(i64), b_.CreateVectorSplat(lanes_, step));
+    return b_.CreateGEP(b_.getInt8Ty(), base, offsets);
+}
+
+Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset) {
+    const ir::Param& p = kernel_.params[param];
+    if (p.layout == Layout::uniform) {
+        Value* at = b_.CreateConstGEP1_64(b_.getInt8Ty(), params_[param].row, offset);
+        return b_.CreateAlignedLoad(element, at, llvm::Align(1), p.name);
+    }
+    auto* vector = llvm::FixedVectorType::get(element, lanes_);
+    const unsigned size = static_cast<unsigned>(size_of(p.dtype));
+    if (lanes_ == 1)
+        return b_.CreateAlignedLoad(vector, element_pointers(param, offset), llvm::Align(1),
+                                    p.name);
+    const bool contiguous =
+        p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
+    if (contiguous) {
+        Value* first = row_address(param);
+        if (range_mask_ == nullptr)
+            return b_.CreateAlignedLoad(vector, first, llvm::Align(1), p.name);
+        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_,
+                                   llvm::Constant::getNullValue(vector), p.name);
+    }
+    return b_.CreateMaskedGather(vector, element_pointers(param, offset), llvm::Align(1),
+                                 range_mask_ != nullptr ? range_mask_ : all_lanes(),
+                                 llvm::Constant::getNullValue(vector), p.name);
+}
+
+LaneValue Emitter::emit_load(const Node& n) {
+    check_subscripts(n, n.operand_count);
+    const DType t = n.dtype;
+    const bool varying = kernel_.params[n.aux].layout != Layout::uniform;
+    if (is_complex(t)) {
+        auto* element = compute_type(real_type(t));
+        if (kernel_.params[n.aux].layout == Layout::unit && lanes_ > 1) {
+            auto* pairs = llvm::FixedVectorType::get(element, 2 * lanes_);
+            Value* first = row_address(n.aux);
+            Value* both =
+                range_mask_ == nullptr
+                    ? b_.CreateAlignedLoad(pairs, first, llvm::Align(1))
+                    : static_cast<Value*>(b_.CreateMaskedLoad(pairs, first, llvm::Align(1),
+                                                              interleave(range_mask_, range_mask_),
+                                                              llvm::Constant::getNullValue(pairs)));
+            return {b_.CreateShuffleVector(both, stride_two(0)),
+                    b_.CreateShuffleVector(both, stride_two(1)), varying};
+        }
+        return {load_lanes(n.aux, element, 0),
+                load_lanes(n.aux, element, static_cast<unsigned>(size_of(t) / 2)), varying};
+    }
+    return {from_memory(load_lanes(n.aux, memory_type(t), 0), t), nullptr, varying};
+}
+
+void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Value* mask,
+                          bool streaming) {
+    const ir::Param& p = kernel_.params[param];
+    const unsigned size = static_cast<unsigned>(size_of(p.dtype));
+    auto* vector = llvm::cast<llvm::FixedVectorType>(value->getType());
+    if (p.layout == Layout::uniform) refuse("output '" + p.name + "' has a zero stride");
+    if (lanes_ == 1) {
+        Value* at = element_pointers(param, offset);
+        if (mask == nullptr) {
+            b_.CreateAlignedStore(value, at, llvm::Align(1));
+            return;
+        }
+        auto* inside = BasicBlock::Create(context_, "store", function_);
+        auto* next = BasicBlock::Create(context_, "stored", function_);
+        b_.CreateCondBr(any(mask), inside, next);
+        b_.SetInsertPoint(inside);
+        b_.CreateAlignedStore(value, at, llvm::Align(1));
+        b_.CreateBr(next);
+        b_.SetInsertPoint(next);
+        return;
+    }
+    if (p.layout == Layout::unit && vector->getScalarSizeInBits() == 8 * size) {
+        Value* first = row_address(param);
+        if (mask != nullptr) {
+            b_.CreateMaskedStore(value, first, llvm::Align(1), mask);
+        } else if (streaming) {
+            auto* store =
+                b_.CreateAlignedStore(value, first, llvm::Align(vector_bytes(options_.isa)));
+            auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
+            store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context_, one));
+        } else {
+            b_.CreateAlignedStore(value, first, llvm::Align(1));
+        }
+        return;
+    }
+    b_.CreateMaskedScatter(value, element_pointers(param, offset), llvm::Align(1),
+                           mask != nullptr ? mask : all_lanes());
+}
+
+void Emitter::emit_store(const Node& n, Id id) {
+    if (kernel_.params[n.aux].rank != 0) check_subscripts(n, n.operand_count - 1U);
+    store_value(n, value(kernel_.operands_of(id).back()));
+}
+
+void Emitter::store_value(const Node& n, const LaneValue& v) {
+    const DType t = kernel_.params[n.aux].dtype;
+    if (is_complex(t) && kernel_.params[n.aux].layout == Layout::unit && lanes_ > 1) {
+        Value* both = interleave(as_varying(v, v.value), as_varying(v, v.imag));
+        Value* first = row_address(n.aux);
+        if (mask_ == nullptr)
+            b_.CreateAlignedStore(both, first, llvm::Align(1));
+        else
+            b_.CreateMaskedStore(both, first, llvm::Align(1), interleave(mask_, mask_));
+        return;
+    }
+    if (is_complex(t)) {
+        store_lanes(n.aux, as_varying(v, v.value), 0, mask_, false);
+        store_lanes(n.aux, as_varying(v, v.imag), static_cast<unsigned>(size_of(t) / 2), mask_,
+                    false);
+        return;
+    }
+    const bool streaming = main_loop_ && n.aux == streamed_;
+    const bool whole_registers = lanes_ * size_of(t) % vector_bytes(options_.isa) == 0;
+    store_lanes(n.aux, to_memory(as_varying(v, v.value), t), 0, mask_,
+                streaming && whole_registers);
+}
+
+LaneValue Emitter::read_slot(std::uint32_t slot) {
+    const LaneValue& s = slots_[slot];
+    auto* type =
+        llvm::FixedVectorType::get(compute_type(real_type(kernel_.slots[slot].dtype)), lanes_);
+    return {b_.CreateLoad(type, s.value), s.imag != nullptr ? b_.CreateLoad(type, s.imag) : nullptr,
+            true};
+}
+
+void Emitter::write_slot(std::uint32_t slot, const LaneValue& v) {
+    const auto put = [&](Value* place, Value* part) {
+        Value* full = as_varying(v, part);
+        if (mask_ != nullptr && mask_ != range_mask_)
+            full = b_.CreateSelect(mask_, full, b_.CreateLoad(full->getType(), place));
+        b_.CreateStore(full, place);
+    };
+    put(slots_[slot].value, v.value);
+    if (slots_[slot].imag != nullptr) put(slots_[slot].imag, v.imag);
+}
+
+}  // namespace kiln::codegen
