@@ -8,5 +8,6 @@
 #include <kiln/memory.h>
 #include <kiln/npy.h>
 #include <kiln/parallel.h>
+#include <kiln/random.h>
 #include <kiln/reduce.h>
 #include <kiln/vectorize.h>
