@@ -15,14 +15,14 @@ namespace {
 class Analysis {
   public:
     Analysis(const ir::Kernel& kernel, bool fma) : kernel_(kernel), fma_(fma) {
-        facts_.varying.assign(kernel.nodes.size(), false);
+        facts_.slots = analyse_slots(kernel);
+        facts_.varying = facts_.slots.varying;
         facts_.strict_nan.assign(kernel.nodes.size(), false);
     }
 
     KernelFacts run() {
-        for (Id id = 0; id < kernel_.nodes.size(); ++id)
-            if (kernel_.nodes[id].kind == NodeKind::index) facts_.varying[id] = true;
-        for (const ir::Stage& stage : kernel_.stages) walk(stage.body);
+        for (const ir::Stage& stage : kernel_.stages) walk(stage.body, false);
+        if (widest_in_loops_ != 0) facts_.widest = widest_in_loops_;
         // Backwards, so that a mark on a value reaches what it was computed from; a slot that is
         // read under a mark passes it to everything written to it, hence the repetition.
         bool changed = true;
@@ -35,22 +35,17 @@ class Analysis {
     }
 
   private:
-    void walk(Id block) {
+    void walk(Id block, bool in_loop) {
         for (const Id id : kernel_.blocks[block].nodes) {
             const Node& n = kernel_.nodes[id];
             order_.push_back(id);
-            bool varying = false;
-            if (n.kind != NodeKind::loop_while)
-                for (const Id operand : kernel_.operands_of(n))
-                    varying = varying || facts_.varying[operand];
+            const bool varying = facts_.varying[id];
             switch (n.kind) {
                 case NodeKind::load:
-                    varying = kernel_.params[n.aux].layout != ir::Layout::uniform;
                     facts_.streams += varying ? 1 : 0;
                     measure_memory(n.dtype);
                     break;
                 case NodeKind::store: measure_memory(kernel_.params[n.aux].dtype); break;
-                case NodeKind::read: varying = true; break;
                 case NodeKind::op:
                     ++facts_.operations;
                     if (!ir::is_elementary(n.op)) break;
@@ -61,25 +56,26 @@ class Analysis {
             }
             if (n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::load ||
                 n.kind == NodeKind::read)
-                if (varying) measure(n.dtype);
-            facts_.varying[id] = varying;
+                if (varying) measure(n.dtype, in_loop);
             if (n.kind == NodeKind::branch) {
-                walk(n.aux);
-                if (n.aux2 != ir::none) walk(n.aux2);
+                walk(n.aux, in_loop);
+                if (n.aux2 != ir::none) walk(n.aux2, in_loop);
             } else if (n.kind == NodeKind::loop) {
                 facts_.has_loops = true;
-                walk(n.aux);
+                walk(n.aux, true);
             } else if (n.kind == NodeKind::loop_while) {
                 facts_.has_loops = true;
-                walk(n.aux);
-                walk(n.aux2);
+                walk(n.aux, true);
+                walk(n.aux2, true);
             }
         }
     }
 
-    void measure(DType t) {
-        if (!is_bool(t))
-            facts_.widest = std::max(facts_.widest, static_cast<unsigned>(size_of(real_type(t))));
+    void measure(DType t, bool in_loop = false) {
+        if (is_bool(t)) return;
+        const auto bytes = static_cast<unsigned>(size_of(real_type(t)));
+        facts_.widest = std::max(facts_.widest, bytes);
+        if (in_loop) widest_in_loops_ = std::max(widest_in_loops_, bytes);
     }
     void measure_memory(DType t) {
         measure(t);
@@ -113,6 +109,7 @@ class Analysis {
     KernelFacts facts_;
     std::vector<Id> order_;
     std::vector<bool> strict_slot_;
+    unsigned widest_in_loops_ = 0;  // of varying values: what runs most sets the registers
 };
 
 }  // namespace

@@ -29,9 +29,11 @@ void Emitter::emit_node(Id id) {
         case NodeKind::op: values_[id] = emit_op(id); return;
         case NodeKind::cast: values_[id] = emit_cast(id); return;
         case NodeKind::load: values_[id] = emit_load(n); return;
-        case NodeKind::read: values_[id] = read_slot(n.aux); return;
+        case NodeKind::read: values_[id] = read_slot(n.aux, facts_.varying[id]); return;
         case NodeKind::store: emit_store(n, id); return;
-        case NodeKind::write: write_slot(n.aux, value(kernel_.operand(id, 0))); return;
+        case NodeKind::write:
+            write_slot(n.aux, value(kernel_.operand(id, 0)), facts_.slots.to_all_lanes[id]);
+            return;
         case NodeKind::check: emit_check(n, id); return;
         case NodeKind::branch: emit_branch(n, id); return;
         case NodeKind::loop: emit_loop(n, id); return;
@@ -53,9 +55,82 @@ Value* Emitter::all_lanes() {
 }
 Value* Emitter::active_mask() { return mask_ != nullptr ? mask_ : all_lanes(); }
 
+/// A mask by registers.
+std::vector<Value*> Emitter::parts_of(Value* mask) {
+    if (lanes_ <= unit_lanes_) return {mask};
+    std::vector<Value*> parts;
+    for (unsigned from = 0; from < lanes_; from += unit_lanes_) {
+        std::vector<int> lanes;
+        for (unsigned l = 0; l < unit_lanes_; ++l) lanes.push_back(static_cast<int>(from + l));
+        parts.push_back(b_.CreateShuffleVector(mask, lanes));
+    }
+    return parts;
+}
+
+Value* Emitter::whole(std::span<Value* const> parts) {
+    std::vector<Value*> joined(parts.begin(), parts.end());
+    while (joined.size() > 1) {  // a power of two of them
+        const auto count =
+            llvm::cast<llvm::FixedVectorType>(joined[0]->getType())->getNumElements();
+        std::vector<int> lanes;
+        for (unsigned l = 0; l < 2 * count; ++l) lanes.push_back(static_cast<int>(l));
+        for (std::size_t i = 0; i < joined.size() / 2; ++i)
+            joined[i] = b_.CreateShuffleVector(joined[2 * i], joined[2 * i + 1], lanes);
+        joined.resize(joined.size() / 2);
+    }
+    return joined[0];
+}
+
 Value* Emitter::any(Value* mask) {
-    return b_.CreateICmpNE(b_.CreateBitCast(mask, b_.getIntNTy(lanes_)),
-                           llvm::ConstantInt::get(b_.getIntNTy(lanes_), 0));
+    const std::vector<Value*> parts = parts_of(mask);
+    Value* some = b_.CreateOr(parts);
+    const auto lanes = llvm::cast<llvm::FixedVectorType>(some->getType())->getNumElements();
+    auto* bits = b_.getIntNTy(lanes);
+    return b_.CreateICmpNE(b_.CreateBitCast(some, bits), llvm::ConstantInt::get(bits, 0));
+}
+
+/// Without mask registers, a mask is kept as what comparisons give there: integers as wide as the
+/// elements, all ones or all zeros.
+Emitter::MaskPlace Emitter::mask_place(const char* name) {
+    llvm::Type* element =
+        options_.isa == VectorIsa::avx512 ? b_.getInt1Ty() : b_.getIntNTy(8 * facts_.widest);
+    const unsigned lanes = std::min(lanes_, unit_lanes_);
+    MaskPlace place;
+    for (unsigned part = 0; part < lanes_ / lanes; ++part)
+        place.push_back(alloca_at_entry(llvm::FixedVectorType::get(element, lanes), name));
+    return place;
+}
+
+static llvm::Type* kept_type(Value* place) {
+    return llvm::cast<llvm::AllocaInst>(place)->getAllocatedType();
+}
+
+void Emitter::keep(Value* mask, const MaskPlace& place) {
+    const std::vector<Value*> parts = parts_of(mask);
+    for (std::size_t i = 0; i < place.size(); ++i)
+        b_.CreateStore(b_.CreateSExt(parts[i], kept_type(place[i])), place[i]);
+}
+
+/// Takes the lanes out of a kept mask for which the condition does not hold.
+void Emitter::keep_where(Value* condition, const MaskPlace& place) {
+    const std::vector<Value*> parts = parts_of(condition);
+    for (std::size_t i = 0; i < place.size(); ++i) {
+        llvm::Type* type = kept_type(place[i]);
+        Value* old = b_.CreateLoad(type, place[i]);
+        b_.CreateStore(b_.CreateAnd(old, b_.CreateSExt(parts[i], type)), place[i]);
+    }
+}
+
+Value* Emitter::kept(const MaskPlace& place) {
+    std::vector<Value*> parts;
+    for (Value* at : place) {
+        llvm::Type* type = kept_type(at);
+        Value* part = b_.CreateLoad(type, at);
+        parts.push_back(type->isIntOrIntVectorTy(1)
+                            ? part
+                            : b_.CreateICmpSLT(part, llvm::Constant::getNullValue(type)));
+    }
+    return whole(parts);
 }
 
 Value* Emitter::iota(llvm::Type* element) {
@@ -68,22 +143,6 @@ Value* Emitter::alloca_at_entry(llvm::Type* type, const char* name) {
     llvm::IRBuilder<>::InsertPointGuard guard(b_);
     b_.SetInsertPoint(entry_, entry_->begin());
     return b_.CreateAlloca(type, nullptr, name);
-}
-
-bool Emitter::has_jump(Id block) const {
-    return std::ranges::any_of(kernel_.blocks[block].nodes, [&](Id id) {
-        const Node& n = kernel_.nodes[id];
-        switch (n.kind) {
-            case NodeKind::break_:
-            case NodeKind::continue_:
-            case NodeKind::return_: return true;
-            case NodeKind::branch:
-                return has_jump(n.aux) || (n.aux2 != ir::none && has_jump(n.aux2));
-            case NodeKind::loop: return has_jump(n.aux);
-            case NodeKind::loop_while: return has_jump(n.aux2);
-            default: return false;
-        }
-    });
 }
 
 /// Whether a block is worth a jump around it when no lane needs it.
@@ -102,15 +161,15 @@ bool Emitter::is_heavy(Id block) const {
 
 /// After nodes that may have ended some lanes' iteration: take those out of the mask.
 void Emitter::narrow_mask() {
-    auto* type = all_lanes()->getType();
-    if (!loops_.empty())
-        mask_ = b_.CreateAnd(active_mask(), b_.CreateLoad(type, loops_.back().iteration));
-    if (alive_ != nullptr) mask_ = b_.CreateAnd(active_mask(), b_.CreateLoad(type, alive_));
+    if (!loops_.empty() && !loops_.back().iteration.empty())
+        mask_ = b_.CreateAnd(active_mask(), kept(loops_.back().iteration));
+    if (!alive_.empty()) mask_ = b_.CreateAnd(active_mask(), kept(alive_));
 }
 
 void Emitter::emit_branch(const Node& n, Id id) {
     const LaneValue condition = value(kernel_.operand(id, 0));
-    const bool jumps = has_jump(n.aux) || (n.aux2 != ir::none && has_jump(n.aux2));
+    const bool jumps =
+        has_jump(kernel_, n.aux) || (n.aux2 != ir::none && has_jump(kernel_, n.aux2));
     Value* outer = mask_;
     const auto arm = [&](Id block, Value* taken, bool skip) {
         if (!skip) {
@@ -142,44 +201,58 @@ void Emitter::emit_branch(const Node& n, Id id) {
 }
 
 void Emitter::emit_jump(NodeKind kind) {
-    auto* type = all_lanes()->getType();
     Value* leaving = b_.CreateNot(active_mask());
-    const auto leave = [&](Value* lanes) {
-        b_.CreateStore(b_.CreateAnd(b_.CreateLoad(type, lanes), leaving), lanes);
-    };
     if (kind == NodeKind::return_) {
-        leave(alive_);
+        keep_where(leaving, alive_);
         for (const Loop& loop : loops_) {
-            leave(loop.live);
-            leave(loop.iteration);
+            keep_where(leaving, loop.live);
+            keep_where(leaving, loop.iteration);
         }
     } else {
-        leave(loops_.back().iteration);
-        if (kind == NodeKind::break_) leave(loops_.back().live);
+        keep_where(leaving, loops_.back().iteration);
+        if (kind == NodeKind::break_) keep_where(leaving, loops_.back().live);
     }
-    mask_ = llvm::Constant::getNullValue(type);
+    mask_ = llvm::Constant::getNullValue(all_lanes()->getType());
 }
 
-/// The body of a loop for the lanes in `mask_`.
+// ------------------------------------------------------------------------------ loops
+
+/// The body of a loop that lanes may leave, for the lanes in `mask_`.
 void Emitter::emit_loop_body(Id block, const Loop& loop) {
-    b_.CreateStore(active_mask(), loop.iteration);
+    if (!loop.iteration.empty()) keep(active_mask(), loop.iteration);
     loops_.push_back(loop);
     emit_block(block);
     loops_.pop_back();
 }
 
+/// Before a loop that all lanes run alike: where it must not run since no lane is left, for then
+/// nothing says that it ends. Returns where to go on behind the loop; null: some lane is left.
+BasicBlock* Emitter::skip_without_lanes() {
+    if (mask_ == nullptr || mask_ == range_mask_) return nullptr;
+    auto* loop = BasicBlock::Create(context_, "some", function_);
+    auto* behind = BasicBlock::Create(context_, "some.end", function_);
+    b_.CreateCondBr(any(mask_), loop, behind);
+    b_.SetInsertPoint(loop);
+    return behind;
+}
+
 void Emitter::emit_loop(const Node& n, Id id) {
-    auto* lane_mask = all_lanes()->getType();
-    const bool varying = facts_.varying[id], jumps = has_jump(n.aux);
+    const bool varying = facts_.varying[id], jumps = has_jump(kernel_, n.aux);
+    const bool diverges = varying || jumps;
     Value* outer = mask_;
+    BasicBlock* behind = diverges ? nullptr : skip_without_lanes();
     const auto bound = [&](std::size_t i) {
         return varying ? varying_value(kernel_.operand(id, i))
                        : value(kernel_.operand(id, i)).value;
     };
     Value *begin = bound(0), *end = bound(1), *step = bound(2);
     Value* upwards = b_.CreateICmpSGT(step, llvm::Constant::getNullValue(step->getType()));
-    const Loop loop{alloca_at_entry(lane_mask, "live"), alloca_at_entry(lane_mask, "iteration")};
-    b_.CreateStore(active_mask(), loop.live);
+    Loop loop;
+    if (diverges) {
+        loop.live = mask_place("live");
+        keep(active_mask(), loop.live);
+    }
+    if (jumps) loop.iteration = mask_place("iteration");
 
     auto* head = BasicBlock::Create(context_, "for", function_);
     auto* body = BasicBlock::Create(context_, "for.body", function_);
@@ -191,50 +264,127 @@ void Emitter::emit_loop(const Node& n, Id id) {
     counter->addIncoming(begin, before);
     Value* more =
         b_.CreateSelect(upwards, b_.CreateICmpSLT(counter, end), b_.CreateICmpSGT(counter, end));
-    Value* live = nullptr;
     if (varying) {
-        live = b_.CreateAnd(b_.CreateLoad(lane_mask, loop.live), more);
-        b_.CreateStore(live, loop.live);
-        more = any(live);
+        keep_where(more, loop.live);
+        mask_ = kept(loop.live);
+        more = any(mask_);
     } else if (jumps) {
-        live = b_.CreateLoad(lane_mask, loop.live);
-        more = b_.CreateAnd(more, any(live));
+        mask_ = kept(loop.live);
+        more = b_.CreateAnd(more, any(mask_));
     }
     b_.CreateCondBr(more, body, done);
     b_.SetInsertPoint(body);
-    if (live != nullptr) mask_ = live;
     values_[id] = {counter, nullptr, varying};
-    emit_loop_body(n.aux, loop);
+    if (diverges) {
+        emit_loop_body(n.aux, loop);
+    } else {
+        emit_block(n.aux);
+    }
     counter->addIncoming(b_.CreateAdd(counter, step), b_.GetInsertBlock());
     b_.CreateBr(head);
     b_.SetInsertPoint(done);
     mask_ = outer;
     if (jumps) narrow_mask();
+    if (behind != nullptr) {
+        b_.CreateBr(behind);
+        b_.SetInsertPoint(behind);
+    }
+}
+
+/// How many steps of a loop run between two tests whether any lane is left. Steps of no lane must
+/// do nothing and cost little: they compute, and write slots under masks.
+unsigned Emitter::steps_a_test(const Node& n) const {
+    unsigned operations = 0;
+    const auto light = [&](const auto& self, Id block) -> bool {
+        return std::ranges::all_of(kernel_.blocks[block].nodes, [&](Id id) {
+            const Node& x = kernel_.nodes[id];
+            ++operations;
+            switch (x.kind) {
+                case NodeKind::op: return !ir::is_elementary(x.op);
+                case NodeKind::cast:
+                case NodeKind::read:
+                case NodeKind::write:
+                case NodeKind::break_: return true;
+                case NodeKind::branch:
+                    return !is_heavy(x.aux) && self(self, x.aux) &&
+                           (x.aux2 == ir::none || (!is_heavy(x.aux2) && self(self, x.aux2)));
+                default: return false;
+            }
+        });
+    };
+    if (!light(light, n.aux) || !light(light, n.aux2)) return 1;
+    return operations <= 24 ? 4 : operations <= 48 ? 2 : 1;
+}
+
+/// The conjuncts of a condition: those that are the same in all lanes, and the others.
+void Emitter::split_condition(Id condition, std::vector<Value*>& one,
+                              std::vector<Value*>& by_lane) {
+    const Node& n = kernel_.nodes[condition];
+    const bool both = n.kind == NodeKind::op && is_bool(n.dtype) &&
+                      (n.op == ir::Op::logical_and || n.op == ir::Op::bit_and);
+    if (both && facts_.varying[condition]) {
+        for (const Id part : kernel_.operands_of(condition)) split_condition(part, one, by_lane);
+    } else {
+        (facts_.varying[condition] ? by_lane : one).push_back(value(condition).value);
+    }
 }
 
 void Emitter::emit_while(const Node& n, Id id) {
-    auto* lane_mask = all_lanes()->getType();
+    const bool jumps = has_jump(kernel_, n.aux2), diverges = facts_.varying[id] || jumps;
     Value* outer = mask_;
-    const Loop loop{alloca_at_entry(lane_mask, "live"), alloca_at_entry(lane_mask, "iteration")};
-    b_.CreateStore(active_mask(), loop.live);
+    BasicBlock* behind = diverges ? nullptr : skip_without_lanes();
     auto* head = BasicBlock::Create(context_, "while", function_);
-    auto* body = BasicBlock::Create(context_, "while.body", function_);
     auto* done = BasicBlock::Create(context_, "while.end", function_);
+    Loop loop;
+    if (diverges) {
+        loop.live = mask_place("live");
+        keep(active_mask(), loop.live);
+    }
+    if (jumps) loop.iteration = mask_place("iteration");
     b_.CreateBr(head);
     b_.SetInsertPoint(head);
-    mask_ = b_.CreateLoad(lane_mask, loop.live);
-    emit_block(n.aux);
-    Value* live = b_.CreateAnd(mask_, varying_value(kernel_.operand(id, 0)));
-    b_.CreateStore(live, loop.live);
-    b_.CreateCondBr(any(live), body, done);
-    b_.SetInsertPoint(body);
-    mask_ = live;
-    emit_loop_body(n.aux2, loop);
+    if (diverges) {
+        emit_while_steps(n, id, loop, done);
+    } else {
+        auto* body = BasicBlock::Create(context_, "while.body", function_);
+        emit_block(n.aux);
+        b_.CreateCondBr(value(kernel_.operand(id, 0)).value, body, done);
+        b_.SetInsertPoint(body);
+        emit_block(n.aux2);
+    }
     b_.CreateBr(head);
     b_.SetInsertPoint(done);
     mask_ = outer;
-    if (has_jump(n.aux2)) narrow_mask();
+    if (jumps) narrow_mask();
+    if (behind != nullptr) {
+        b_.CreateBr(behind);
+        b_.SetInsertPoint(behind);
+    }
 }
+
+//   condition; live &= it; any live? no: done;  body     each step but the first without the test.
+// What of the condition is the same in all lanes is tested by a jump of its own, in each step.
+void Emitter::emit_while_steps(const Node& n, Id id, const Loop& loop, BasicBlock* done) {
+    const unsigned steps = steps_a_test(n);
+    const auto go_on_if = [&](Value* condition) {
+        auto* next = BasicBlock::Create(context_, "while.body", function_);
+        b_.CreateCondBr(condition, next, done);
+        b_.SetInsertPoint(next);
+    };
+    for (unsigned step = 0; step < steps; ++step) {
+        mask_ = kept(loop.live);
+        emit_block(n.aux);
+        std::vector<Value*> one, by_lane;
+        split_condition(kernel_.operand(id, 0), one, by_lane);
+        for (Value* condition : by_lane) keep_where(condition, loop.live);
+        if (!one.empty()) go_on_if(b_.CreateAnd(one));
+        mask_ = kept(loop.live);
+        if (step == 0) go_on_if(any(mask_));
+        emit_loop_body(n.aux2, loop);
+    }
+}
+
+// ------------------------------------------------------------------------------ checks
 
 void Emitter::emit_check(const Node& n, Id id) {
     Value* failed =

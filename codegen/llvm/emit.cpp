@@ -59,7 +59,8 @@ static unsigned choose_lanes(const KernelFacts& facts, unsigned unit, bool reduc
 
 void Emitter::run() {
     choose_form();
-    const unsigned unit = std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
+    const unsigned unit = unit_lanes_ =
+        std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
     block_lanes_ = choose_lanes(facts_, unit, !accumulators_.empty());
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
     const bool masks = options_.isa == VectorIsa::avx512 ||
@@ -67,8 +68,8 @@ void Emitter::run() {
     tail_lanes_ = masks ? unit : 1;
     // Where masks cost nothing beside the body, one masked loop halves the code and the compile
     // time.
-    one_loop_ = options_.isa == VectorIsa::avx512 && !options_.streaming && facts_.inlined != 0 &&
-                accumulators_.empty();
+    one_loop_ = options_.isa == VectorIsa::avx512 && !options_.streaming &&
+                (facts_.inlined != 0 || facts_.has_loops) && accumulators_.empty();
     if (one_loop_) tail_lanes_ = block_lanes_;
 
     for (std::uint32_t p = 0; options_.streaming && p < kernel_.params.size(); ++p) {
@@ -154,10 +155,15 @@ void Emitter::emit_uniform_nodes() {
     for (const Id id : kernel_.blocks[body_].nodes) {
         const Node& n = kernel_.nodes[id];
         if (facts_.varying[id]) continue;
-        if (n.kind == NodeKind::load || n.kind == NodeKind::op || n.kind == NodeKind::cast) {
-            emit_node(id);
-            uniform_[id] = values_[id];
-        }
+        if (n.kind != NodeKind::load && n.kind != NodeKind::op && n.kind != NodeKind::cast)
+            continue;
+        // A slot's value may be the same in all lanes, but not in all blocks of columns.
+        const bool of_row = std::ranges::all_of(kernel_.operands_of(n), [&](Id operand) {
+            return ir::is_leaf(kernel_.nodes[operand].kind) || uniform_[operand].value != nullptr;
+        });
+        if (!of_row) continue;
+        emit_node(id);
+        uniform_[id] = values_[id];
     }
 }
 
@@ -246,19 +252,26 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* remaining, bool mai
     mask_ = range_mask_;
     values_ = uniform_;
     slots_.clear();
-    for (const ir::Slot& slot : kernel_.slots) {
+    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
+        const ir::Slot& slot = kernel_.slots[s];
         if (slot.length != 1) refuse("local arrays are not compiled in element-wise kernels");
-        auto* type = llvm::FixedVectorType::get(compute_type(real_type(slot.dtype)), lanes_);
-        slots_.push_back({alloca_at_entry(type, "slot"),
-                          is_complex(slot.dtype) ? alloca_at_entry(type, "slot.im") : nullptr,
-                          true});
+        llvm::Type* one = compute_type(real_type(slot.dtype));
+        const auto place = [&](bool wanted, llvm::Type* type, bool varying) {
+            if (!wanted) return LaneValue{};
+            return LaneValue{alloca_at_entry(type, "slot"),
+                             is_complex(slot.dtype) ? alloca_at_entry(type, "slot.im") : nullptr,
+                             varying};
+        };
+        slots_.push_back(
+            {place(facts_.slots.read_by_lane[s], llvm::FixedVectorType::get(one, lanes_), true),
+             place(facts_.slots.read_as_one[s], one, false)});
     }
     const bool returns = std::ranges::any_of(
         kernel_.nodes, [](const Node& n) { return n.kind == NodeKind::return_; });
-    alive_ = nullptr;
+    alive_.clear();
     if (returns) {
-        alive_ = alloca_at_entry(all_lanes()->getType(), "alive");
-        b_.CreateStore(all_lanes(), alive_);
+        alive_ = mask_place("alive");
+        keep(all_lanes(), alive_);
     }
     emit_block(body_);
 }

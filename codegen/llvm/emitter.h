@@ -1,6 +1,7 @@
 // Internal to codegen/llvm: the emitter's state. The only header of ours that includes LLVM's.
 #pragma once
 #include "codegen/llvm/emit.h"
+#include "codegen/llvm/slots.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>
@@ -20,9 +21,10 @@ struct LaneValue {
 /// Facts about a kernel that shape its code, found before emission.
 struct KernelFacts {
     std::vector<bool> varying;     ///< per node: differs from lane to lane
+    SlotFacts slots;               ///< its `varying` is the one above
     std::vector<bool> strict_nan;  ///< per node: feeds isnan & co, so flags must not make it poison
     bool has_loops = false;
-    unsigned widest = 1;      ///< bytes of the widest element computed with
+    unsigned widest = 1;      ///< bytes of the widest element computed with (in loops, if any)
     unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
     unsigned operations = 0;
     unsigned streams = 0;  ///< loads that differ from lane to lane
@@ -43,9 +45,16 @@ class Emitter {
 
   private:
     // --- emit.cpp: the function around the body; control.cpp; memory.cpp ---
+    /// Where a mask that changes is kept: one alloca a register, so that no mask crosses a block
+    /// whose lanes are those of several registers. Empty: there is no such mask.
+    using MaskPlace = std::vector<llvm::Value*>;
     struct Loop {
-        llvm::Value* live;       // alloca: lanes that still run the loop
-        llvm::Value* iteration;  // alloca: lanes that still run this iteration
+        MaskPlace live;       // lanes that still run the loop
+        MaskPlace iteration;  // lanes that still run this iteration; empty without jumps
+    };
+    struct SlotPlace {
+        LaneValue lanes;  // allocas of vectors: right for every lane
+        LaneValue one;    // allocas of scalars: see slots.cpp. Either may be null: never read
     };
     struct Param {
         llvm::Value *data, *inner, *outer;  // of the frame
@@ -62,7 +71,12 @@ class Emitter {
     void emit_branch(const ir::Node& n, ir::Id id);
     void emit_loop(const ir::Node& n, ir::Id id);
     void emit_while(const ir::Node& n, ir::Id id);
+    void emit_while_steps(const ir::Node& n, ir::Id id, const Loop& loop, llvm::BasicBlock* done);
     void emit_loop_body(ir::Id block, const Loop& loop);
+    llvm::BasicBlock* skip_without_lanes();
+    unsigned steps_a_test(const ir::Node& n) const;
+    void split_condition(ir::Id condition, std::vector<llvm::Value*>& one,
+                         std::vector<llvm::Value*>& by_lane);
     void emit_jump(ir::NodeKind kind);
     void emit_check(const ir::Node& n, ir::Id id);
     void narrow_mask();
@@ -76,14 +90,19 @@ class Emitter {
     llvm::Value* load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset);
     void store_lanes(std::uint32_t param, llvm::Value* value, unsigned offset, llvm::Value* mask,
                      bool streaming);
-    LaneValue read_slot(std::uint32_t slot);
-    void write_slot(std::uint32_t slot, const LaneValue& value);
+    LaneValue read_slot(std::uint32_t slot, bool varying);
+    void write_slot(std::uint32_t slot, const LaneValue& value, bool to_all_lanes);
     llvm::Value* active_mask();  // never null
     llvm::Value* any(llvm::Value* mask);
     llvm::Value* all_lanes();
+    std::vector<llvm::Value*> parts_of(llvm::Value* mask);
+    llvm::Value* whole(std::span<llvm::Value* const> parts);
+    MaskPlace mask_place(const char* name);
+    void keep(llvm::Value* mask, const MaskPlace& place);
+    void keep_where(llvm::Value* condition, const MaskPlace& place);
+    llvm::Value* kept(const MaskPlace& place);
     llvm::Value* iota(llvm::Type* element);
     llvm::Value* alloca_at_entry(llvm::Type* type, const char* name);
-    bool has_jump(ir::Id block) const;
     bool is_heavy(ir::Id block) const;
     void check_subscripts(const ir::Node& n, std::size_t count) const;
 
@@ -159,7 +178,7 @@ class Emitter {
     std::uint32_t streamed_ = ir::none;  // the output that gets non-temporal stores
     std::vector<LaneValue> uniform_;     // per node: made once a row
     std::vector<LaneValue> values_;      // per node: of the body being emitted
-    std::vector<LaneValue> slots_;       // per slot: allocas of the body being emitted
+    std::vector<SlotPlace> slots_;       // per slot, of the body being emitted
 
     ir::Id body_ = ir::none;  // block of the stage whose iterations are the lanes
     const ir::Stage *before_ = nullptr, *after_ = nullptr;  // of a reduction: its rank-0 stages
@@ -168,11 +187,12 @@ class Emitter {
     // The body being emitted.
     unsigned lanes_ = 1;
     unsigned block_lanes_ = 1, tail_lanes_ = 1;
+    unsigned unit_lanes_ = 1;            ///< of a register of the widest type
     bool one_loop_ = false;              ///< the masked loop runs all columns
     llvm::Value* index_ = nullptr;       // first column
     llvm::Value* range_mask_ = nullptr;  // lanes with a column; null: all
     llvm::Value* mask_ = nullptr;        // lanes that execute the current block; null: all
-    llvm::Value* alive_ = nullptr;       // alloca: lanes that have not returned; null: no return_
+    MaskPlace alive_;                    // lanes that have not returned; empty: no return_
     bool main_loop_ = false;
     std::vector<Loop> loops_;
 };

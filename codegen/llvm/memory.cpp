@@ -169,23 +169,28 @@ void Emitter::store_value(const Node& n, const LaneValue& v) {
                 streaming && whole_registers);
 }
 
-LaneValue Emitter::read_slot(std::uint32_t slot) {
-    const LaneValue& s = slots_[slot];
-    auto* type =
-        llvm::FixedVectorType::get(compute_type(real_type(kernel_.slots[slot].dtype)), lanes_);
-    return {b_.CreateLoad(type, s.value), s.imag != nullptr ? b_.CreateLoad(type, s.imag) : nullptr,
-            true};
+LaneValue Emitter::read_slot(std::uint32_t slot, bool varying) {
+    const LaneValue& place = varying ? slots_[slot].lanes : slots_[slot].one;
+    const auto load = [&](Value* at) -> Value* {
+        if (at == nullptr) return nullptr;
+        return b_.CreateLoad(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType(), at);
+    };
+    return {load(place.value), load(place.imag), varying};
 }
 
-void Emitter::write_slot(std::uint32_t slot, const LaneValue& v) {
+void Emitter::write_slot(std::uint32_t slot, const LaneValue& v, bool to_all_lanes) {
     const auto put = [&](Value* place, Value* part) {
+        if (place == nullptr) return;
         Value* full = as_varying(v, part);
-        if (mask_ != nullptr && mask_ != range_mask_)
+        if (!to_all_lanes && mask_ != nullptr && mask_ != range_mask_)
             full = b_.CreateSelect(mask_, full, b_.CreateLoad(full->getType(), place));
         b_.CreateStore(full, place);
     };
-    put(slots_[slot].value, v.value);
-    if (slots_[slot].imag != nullptr) put(slots_[slot].imag, v.imag);
+    put(slots_[slot].lanes.value, v.value);
+    put(slots_[slot].lanes.imag, v.imag);
+    if (v.varying) return;
+    if (slots_[slot].one.value != nullptr) b_.CreateStore(v.value, slots_[slot].one.value);
+    if (slots_[slot].one.imag != nullptr) b_.CreateStore(v.imag, slots_[slot].one.imag);
 }
 
 }  // namespace kiln::codegen

@@ -282,15 +282,15 @@ void Emitter::emit_results() {
     index_ = b_.getInt64(0);
     range_mask_ = mask_ = nullptr;
     main_loop_ = false;
-    alive_ = nullptr;
+    alive_.clear();
     values_.assign(kernel_.nodes.size(), {});
     slots_.clear();
     for (const ir::Slot& slot : kernel_.slots)
-        slots_.push_back(accumulator_place(slot.dtype, 1, "slot"));
+        slots_.push_back({accumulator_place(slot.dtype, 1, "slot"), {}});
     emit_block(before_->body);
     const auto& reductions = kernel_.stages[1].reductions;
     for (std::size_t r = 0; r < accumulators_.size(); ++r) {
-        const LaneValue& slot = slots_[reductions[r].target];
+        const LaneValue& slot = slots_[reductions[r].target].lanes;
         put(slot, combine(accumulators_[r], get(slot), totals[r]));
     }
     emit_block(after_->body);

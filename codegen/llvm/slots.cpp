@@ -1,0 +1,300 @@
+// A slot has two places in generated code: one scalar, written by every write whose value is the
+// same in all lanes that execute it, and one vector, written by all writes under their masks. The
+// vector is always right; the scalar is right for the lanes that execute a read unless control
+// flow has brought together lanes whose last writes differ. So a counter of a loop that lanes leave
+// one after the other is a scalar within the loop, and what each lane last had after it.
+#include "codegen/llvm/slots.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+
+using ir::Id;
+using ir::Node;
+using ir::NodeKind;
+
+namespace {
+
+using Set = std::vector<bool>;  // of slots
+
+/// a |= b; whether a has grown.
+bool add(Set& a, const Set& b) {
+    bool grown = false;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        grown = grown || (b[i] && !a[i]);
+        a[i] = a[i] || b[i];
+    }
+    return grown;
+}
+
+template <class F> void for_each_node(const ir::Kernel& kernel, Id block, const F& f) {
+    for (const Id id : kernel.blocks[block].nodes) {
+        const Node& n = kernel.nodes[id];
+        f(n);
+        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) {
+            for_each_node(kernel, n.aux, f);
+            if (n.aux2 != ir::none) for_each_node(kernel, n.aux2, f);
+        } else if (n.kind == NodeKind::loop) {
+            for_each_node(kernel, n.aux, f);
+        }
+    }
+}
+
+Set written(const ir::Kernel& kernel, Id block) {
+    Set slots(kernel.slots.size());
+    for_each_node(kernel, block, [&](const Node& n) {
+        if (n.kind == NodeKind::write) slots[n.aux] = true;
+    });
+    return slots;
+}
+
+bool has_continue(const ir::Kernel& kernel, Id block) {
+    bool found = false;  // one of an inner loop counts too: rare, and safe
+    for_each_node(kernel, block,
+                  [&](const Node& n) { found = found || n.kind == NodeKind::continue_; });
+    return found;
+}
+
+/// Forwards: which slots' scalars are not right.
+class Uniformity {
+  public:
+    Uniformity(const ir::Kernel& kernel, SlotFacts& facts) : kernel_(kernel), facts_(facts) {}
+
+    void run() {
+        facts_.varying.assign(kernel_.nodes.size(), false);
+        for (Id id = 0; id < kernel_.nodes.size(); ++id)
+            facts_.varying[id] = kernel_.nodes[id].kind == NodeKind::index;
+        // Marks only grow, so walking until none does ends; loops make a second walk necessary.
+        do {
+            changed_ = false;
+            for (const ir::Stage& stage : kernel_.stages) {
+                by_lane_ = stage.extents.empty();  // runs on what the lanes of another have left
+                state_.assign(kernel_.slots.size(), by_lane_);
+                walk(stage.body);
+            }
+        } while (changed_);
+        facts_.read_as_one.assign(kernel_.slots.size(), false);
+        facts_.read_by_lane.assign(kernel_.slots.size(), false);
+        for (const ir::Stage& stage : kernel_.stages) note_reads(stage.body);
+    }
+
+  private:
+    void mark(Id id, bool varying) {
+        if (!varying || facts_.varying[id]) return;
+        facts_.varying[id] = changed_ = true;
+    }
+
+    bool any_operand_varies(const Node& n) const {
+        return std::ranges::any_of(kernel_.operands_of(n),
+                                   [&](Id operand) { return facts_.varying[operand]; });
+    }
+
+    void walk(Id block) {
+        for (const Id id : kernel_.blocks[block].nodes) {
+            const Node& n = kernel_.nodes[id];
+            switch (n.kind) {
+                case NodeKind::load:
+                    mark(id, kernel_.params[n.aux].layout != ir::Layout::uniform);
+                    break;
+                case NodeKind::read: mark(id, state_[n.aux]); break;
+                case NodeKind::write:
+                    state_[n.aux] =
+                        by_lane_ || any_operand_varies(n) || kernel_.slots[n.aux].length != 1;
+                    break;
+                case NodeKind::branch: walk_branch(id); break;
+                case NodeKind::loop:
+                    mark(id, any_operand_varies(n));
+                    walk_loop(ir::none, n.aux, facts_.varying[id]);
+                    break;
+                case NodeKind::loop_while: walk_loop(n.aux, n.aux2, false, id); break;
+                default: mark(id, any_operand_varies(n)); break;
+            }
+        }
+    }
+
+    void walk_branch(Id id) {
+        const Node& n = kernel_.nodes[id];
+        mark(id, any_operand_varies(n));
+        const Set before = state_;
+        if (facts_.varying[id]) {  // both arms run, one after the other
+            walk(n.aux);
+            add(state_, written(kernel_, n.aux));
+            if (n.aux2 == ir::none) return;
+            walk(n.aux2);
+            add(state_, written(kernel_, n.aux2));
+            return;
+        }
+        walk(n.aux);
+        const Set after = state_;
+        state_ = before;
+        if (n.aux2 != ir::none) walk(n.aux2);
+        add(state_, after);
+    }
+
+    /// A loop with or without a block for its condition; `loop_while`: the node.
+    void walk_loop(Id condition, Id body, bool varying, Id loop_while = ir::none) {
+        Set head = state_, tested;
+        for (bool again = true; again;) {
+            state_ = head;
+            if (condition != ir::none) walk(condition);
+            if (loop_while != ir::none) {
+                mark(loop_while, any_operand_varies(kernel_.nodes[loop_while]));
+                varying = facts_.varying[loop_while];
+            }
+            tested = state_;
+            walk(body);
+            // Lanes that began the next iteration early have not seen the writes after their
+            // jump.
+            if (has_continue(kernel_, body)) add(state_, written(kernel_, body));
+            again = add(head, state_);
+        }
+        state_ = tested;
+        if (!varying && !has_jump(kernel_, body)) return;
+        add(state_, written(kernel_, body));
+        if (condition != ir::none) add(state_, written(kernel_, condition));
+    }
+
+    void note_reads(Id block) {
+        for (const Id id : kernel_.blocks[block].nodes) {
+            const Node& n = kernel_.nodes[id];
+            if (n.kind == NodeKind::read)
+                (facts_.varying[id] ? facts_.read_by_lane : facts_.read_as_one)[n.aux] = true;
+            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while ||
+                n.kind == NodeKind::loop)
+                note_reads(n.aux);
+            if (n.kind == NodeKind::loop_while ||
+                (n.kind == NodeKind::branch && n.aux2 != ir::none))
+                note_reads(n.aux2);
+        }
+    }
+
+    const ir::Kernel& kernel_;
+    SlotFacts& facts_;
+    Set state_;
+    bool by_lane_ = false, changed_ = false;
+};
+
+/// Backwards: which slots' values are still wanted. Then, forwards: for each write, what lanes that
+/// are masked off there want.
+class Liveness {
+  public:
+    Liveness(const ir::Kernel& kernel, SlotFacts& facts)
+        : kernel_(kernel), facts_(facts), around_(kernel.nodes.size()) {}
+
+    void run(Id body) {
+        before(body, Set(kernel_.slots.size()));
+        mark(body, Set(kernel_.slots.size()));
+    }
+
+  private:
+    struct Around {
+        Set after;    ///< wanted behind a branch or loop
+        Set waiting;  ///< wanted by lanes of a branch's other arm; by lanes at a loop's head
+    };
+
+    Set before(Id block, Set live) {
+        const auto& nodes = kernel_.blocks[block].nodes;
+        for (std::size_t i = nodes.size(); i-- > 0;) {
+            const Node& n = kernel_.nodes[nodes[i]];
+            switch (n.kind) {
+                case NodeKind::read: live[n.aux] = true; break;
+                case NodeKind::write:
+                    if (kernel_.slots[n.aux].length == 1) live[n.aux] = false;
+                    break;
+                case NodeKind::branch: {
+                    Around& around = around_[nodes[i]];
+                    around.after = live;
+                    around.waiting = n.aux2 != ir::none ? before(n.aux2, live) : live;
+                    live = before(n.aux, std::move(live));
+                    add(live, around.waiting);
+                    break;
+                }
+                case NodeKind::loop: live = before_loop(nodes[i], ir::none, n.aux, live); break;
+                case NodeKind::loop_while: live = before_loop(nodes[i], n.aux, n.aux2, live); break;
+                case NodeKind::break_: live = loops_.back()->after; break;
+                case NodeKind::continue_: live = loops_.back()->waiting; break;
+                case NodeKind::return_: live.assign(live.size(), false); break;
+                default: break;
+            }
+        }
+        return live;
+    }
+
+    Set before_loop(Id id, Id condition, Id body, const Set& after) {
+        Around& around = around_[id];
+        around.after = after;
+        around.waiting = after;
+        loops_.push_back(&around);
+        bool again = true;
+        while (again) {
+            Set live = before(body, around.waiting);
+            add(live, after);
+            if (condition != ir::none) live = before(condition, std::move(live));
+            again = add(around.waiting, live);
+        }
+        loops_.pop_back();
+        return around.waiting;
+    }
+
+    void mark(Id block, const Set& waiting) {
+        for (const Id id : kernel_.blocks[block].nodes) {
+            const Node& n = kernel_.nodes[id];
+            const Around& around = around_[id];
+            const auto with = [&](const Set& more, bool more_wait) {
+                Set all = waiting;
+                if (more_wait) add(all, more);
+                return all;
+            };
+            if (n.kind == NodeKind::write) {
+                facts_.to_all_lanes[id] = !waiting[n.aux];
+            } else if (n.kind == NodeKind::branch) {
+                mark(n.aux, with(around.waiting, facts_.varying[id]));
+                if (n.aux2 != ir::none) mark(n.aux2, with(around.after, facts_.varying[id]));
+            } else if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while) {
+                const Id body = n.kind == NodeKind::loop ? n.aux : n.aux2;
+                Set inside = with(around.after, facts_.varying[id] || has_jump(kernel_, body));
+                if (has_continue(kernel_, body)) add(inside, around.waiting);
+                if (n.kind == NodeKind::loop_while) mark(n.aux, inside);
+                mark(body, inside);
+            }
+        }
+    }
+
+    const ir::Kernel& kernel_;
+    SlotFacts& facts_;
+    std::vector<Around> around_;
+    std::vector<Around*> loops_;
+};
+
+bool has_jump(const ir::Kernel& kernel, Id block, bool of_inner_loop) {
+    return std::ranges::any_of(kernel.blocks[block].nodes, [&](Id id) {
+        const Node& n = kernel.nodes[id];
+        switch (n.kind) {
+            case NodeKind::return_: return true;
+            case NodeKind::break_:
+            case NodeKind::continue_: return !of_inner_loop;
+            case NodeKind::branch:
+                return has_jump(kernel, n.aux, of_inner_loop) ||
+                       (n.aux2 != ir::none && has_jump(kernel, n.aux2, of_inner_loop));
+            case NodeKind::loop: return has_jump(kernel, n.aux, true);
+            case NodeKind::loop_while: return has_jump(kernel, n.aux2, true);
+            default: return false;
+        }
+    });
+}
+
+}  // namespace
+
+SlotFacts analyse_slots(const ir::Kernel& kernel) {
+    SlotFacts facts;
+    Uniformity(kernel, facts).run();
+    facts.to_all_lanes.assign(kernel.nodes.size(), false);
+    if (kernel.slots.empty()) return facts;
+    for (const ir::Stage& stage : kernel.stages)
+        if (!stage.extents.empty()) Liveness(kernel, facts).run(stage.body);
+    return facts;
+}
+
+bool has_jump(const ir::Kernel& kernel, Id block) { return has_jump(kernel, block, false); }
+
+}  // namespace kiln::codegen
