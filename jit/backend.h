@@ -24,8 +24,8 @@ struct Fault {
 /// One array parameter of an element-wise call: element (r, c) is at data + r * outer + c * inner.
 struct Operand {
     std::byte* data;
-    std::int64_t inner;  ///< byte stride of the inner axis
-    std::int64_t outer;  ///< byte stride from row to row
+    std::int64_t inner;  ///< byte stride of the inner axis; read only for layout `strided`
+    std::int64_t outer;  ///< byte stride from row to row; read only where there are several
 };
 
 /// The argument of a compiled element-wise stage, followed in memory by one Operand a parameter.

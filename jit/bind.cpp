@@ -102,27 +102,28 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
     return entry;
 }
 
-void call_bound(const BoundState& state, std::span<const BoundOperand> operands,
-                std::span<const std::int64_t> sizes, Location where) {
+void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
+                std::initializer_list<std::int64_t> sizes, const std::source_location& where) {
     UfuncState& ufunc = *state.ufunc;
     Call call;
     call.inputs = ufunc.source().arity;
-    call.outputs = operands.size() - call.inputs;
+    call.outputs = data.size() - call.inputs;
     std::int64_t n = -1;
-    for (std::size_t k = 0; k < operands.size(); ++k) {
+    for (std::size_t k = 0; k < data.size(); ++k) {
         const BoundParam& param = state.params[k];
         const bool span = is_span(param.kind);
-        if (span && n >= 0 && sizes[k] != n) {
+        const std::int64_t size = std::data(sizes)[k];
+        if (span && n >= 0 && size != n) {
             throw Error(ErrorKind::shape,
-                        fmt::format("spans of {} and {} elements in a call of {}", n, sizes[k],
+                        fmt::format("spans of {} and {} elements in a call of {}", n, size,
                                     ufunc.source().name),
                         where, "all spans of a bound call have one size");
         }
-        if (span) n = sizes[k];
-        call.rows[k] = {span ? sizes[k] : 1, static_cast<std::int64_t>(size_of(param.dtype))};
+        if (span) n = size;
+        call.rows[k] = {span ? size : 1, static_cast<std::int64_t>(size_of(param.dtype))};
         call.operands[k] = {
-            operands[k].data, &call.rows[k].extent, &call.rows[k].stride,           nullptr,
-            span ? 1 : 0,     param.dtype,          param.kind == BoundKind::value, false,
+            std::data(data)[k], &call.rows[k].extent, &call.rows[k].stride,           nullptr,
+            span ? 1 : 0,       param.dtype,          param.kind == BoundKind::value, false,
             k < call.inputs};
     }
     ufunc.call_general(call, where);

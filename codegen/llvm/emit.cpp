@@ -72,6 +72,11 @@ void Emitter::run() {
                 (facts_.inlined != 0 || facts_.has_loops) && accumulators_.empty();
     if (one_loop_) tail_lanes_ = block_lanes_;
 
+    // Rows of some hundred columns are mostly remainder: where bodies are small, whole registers of
+    // it need no mask.
+    if (accumulators_.empty() && !options_.streaming && block_lanes_ == 4 * unit)
+        single_lanes_ = unit;
+
     for (std::uint32_t p = 0; options_.streaming && p < kernel_.params.size(); ++p) {
         const ir::Param& param = kernel_.params[p];
         if (param.access != ir::Access::out || param.layout != Layout::unit) continue;
@@ -99,49 +104,60 @@ void Emitter::run() {
     emit_rows();
 }
 
+// struct MapFrame { i64 columns, rows; Fault* fault; }, then { ptr data; i64 inner, outer; } each.
+Value* Emitter::frame_field(unsigned at, llvm::Type* type, const llvm::Twine& name) {
+    return b_.CreateAlignedLoad(type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 8 * at),
+                                llvm::Align(8), name);
+}
+static unsigned operand_field(std::size_t param) { return 3 + 3 * static_cast<unsigned>(param); }
+
 void Emitter::load_frame() {
-    // struct MapFrame { i64 columns, rows; Fault* fault; }, then { ptr data; i64 inner, outer; }
-    // each.
-    const auto field = [&](unsigned at, llvm::Type* type, const llvm::Twine& name) -> Value* {
-        return b_.CreateAlignedLoad(type,
-                                    b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 8 * at),
-                                    llvm::Align(8), name);
-    };
-    columns_ = field(0, b_.getInt64Ty(), "columns");
-    rows_ = field(1, b_.getInt64Ty(), "rows");
-    for (unsigned p = 0; p < kernel_.params.size(); ++p) {
+    columns_ = frame_field(0, b_.getInt64Ty(), "columns");
+    for (std::size_t p = 0; p < kernel_.params.size(); ++p) {
         const std::string& name = kernel_.params[p].name;
-        const unsigned at = 3 + 3 * p;
-        params_.push_back({field(at, b_.getPtrTy(), name),
+        const unsigned at = operand_field(p);
+        params_.push_back({frame_field(at, b_.getPtrTy(), name),
                            kernel_.params[p].layout == Layout::strided
-                               ? field(at + 1, b_.getInt64Ty(), name + ".inner")
+                               ? frame_field(at + 1, b_.getInt64Ty(), name + ".inner")
                                : nullptr,
-                           field(at + 2, b_.getInt64Ty(), name + ".outer"), nullptr});
+                           nullptr});
     }
 }
 
+// Most calls have one row: what leads to the next one is read from the frame when there is a next.
 void Emitter::emit_rows() {
     auto* head = BasicBlock::Create(context_, "row", function_);
-    auto* body = BasicBlock::Create(context_, "row.body", function_);
+    auto* next = BasicBlock::Create(context_, "row.next", function_);
     auto* done = BasicBlock::Create(context_, "done", function_);
     BasicBlock* before = b_.GetInsertBlock();
-    b_.CreateBr(head);
+    Value* some = frame_field(1, b_.getInt64Ty(), "rows");
+    b_.CreateCondBr(b_.CreateICmpSGT(some, b_.getInt64(0)), head, done);
     b_.SetInsertPoint(head);
     auto* row = b_.CreatePHI(b_.getInt64Ty(), 2, "r");
     row->addIncoming(b_.getInt64(0), before);
     row_number_ = row;
-    b_.CreateCondBr(b_.CreateICmpSLT(row, rows_), body, done);
-
-    b_.SetInsertPoint(body);
-    for (Param& p : params_)
-        p.row = b_.CreateGEP(b_.getInt8Ty(), p.data, b_.CreateMul(row, p.outer));
+    std::vector<llvm::PHINode*> addresses;
+    for (Param& p : params_) {
+        addresses.push_back(b_.CreatePHI(b_.getPtrTy(), 2));
+        addresses.back()->addIncoming(p.data, before);
+        p.row = addresses.back();
+    }
     emit_uniform_nodes();
     if (accumulators_.empty()) {
         emit_columns();
     } else {
         emit_reduced_columns();
     }
-    row->addIncoming(b_.CreateNUWAdd(row, b_.getInt64(1)), b_.GetInsertBlock());
+    Value* following = b_.CreateNUWAdd(row, b_.getInt64(1));
+    Value* rows = frame_field(1, b_.getInt64Ty(), "rows");  // not kept in a register for one row
+    b_.CreateCondBr(b_.CreateICmpSLT(following, rows), next, done);
+
+    b_.SetInsertPoint(next);
+    row->addIncoming(following, next);
+    for (std::size_t p = 0; p < params_.size(); ++p) {
+        Value* outer = frame_field(operand_field(p) + 2, b_.getInt64Ty(), "outer");
+        addresses[p]->addIncoming(b_.CreateGEP(b_.getInt8Ty(), params_[p].row, outer), next);
+    }
     b_.CreateBr(head);
 
     b_.SetInsertPoint(done);
@@ -167,85 +183,94 @@ void Emitter::emit_uniform_nodes() {
     }
 }
 
-// A row:   [head:  masked columns until the first output is aligned]     (streaming only)
-//          main:   whole blocks of block_lanes_ columns
-//          tail:   the rest, tail_lanes_ columns at a time, masked; all of them with one_loop_
-void Emitter::emit_columns() {
+/// Whole blocks of `lanes` columns from `begin` on: where they end.
+Value* Emitter::emit_blocks(const char* name, unsigned lanes, Value* begin) {
     auto* i64 = b_.getInt64Ty();
-    auto* main_head = one_loop_ ? nullptr : BasicBlock::Create(context_, "main", function_);
-    auto* main_body = one_loop_ ? nullptr : BasicBlock::Create(context_, "main.body", function_);
-    auto* tail_head = BasicBlock::Create(context_, "tail", function_);
-    auto* tail_body = BasicBlock::Create(context_, "tail.body", function_);
-    auto* row_end = BasicBlock::Create(context_, "row.end", function_);
-    Value* zero = b_.getInt64(0);
+    auto* body = BasicBlock::Create(context_, name, function_);
+    auto* done = BasicBlock::Create(context_, llvm::Twine(name) + ".end", function_);
+    Value* width = b_.getInt64(lanes);
+    // A block that begins here or before is whole.
+    Value* last = b_.CreateNSWSub(columns_, width);
     BasicBlock* before = b_.GetInsertBlock();
-    Value* head_count = nullptr;
-    if (streamed_ != ir::none) {
-        Value* address = b_.CreatePtrToInt(params_[streamed_].row, i64);
-        Value* misaligned =
-            b_.CreateAnd(b_.CreateNeg(address), b_.getInt64(vector_bytes(options_.isa) - 1));
-        const std::size_t size = size_of(kernel_.params[streamed_].dtype);
-        // No element of an output that is off by less than one is ever aligned.
-        Value* reachable =
-            b_.CreateICmpEQ(b_.CreateAnd(misaligned, b_.getInt64(size - 1)), b_.getInt64(0));
-        Value* count =
-            b_.CreateSelect(reachable, b_.CreateUDiv(misaligned, b_.getInt64(size)), columns_);
-        head_count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, count, columns_);
-    }
-    const bool streaming = head_count != nullptr;
-    b_.CreateBr(streaming || one_loop_ ? tail_head : main_head);
-
-    llvm::PHINode* i = nullptr;
-    if (!one_loop_) {
-        b_.SetInsertPoint(main_head);
-        i = b_.CreatePHI(i64, 2, "i");
-        if (!streaming) i->addIncoming(zero, before);
-        Value* next = b_.CreateNUWAdd(i, b_.getInt64(block_lanes_), "i.next");
-        b_.CreateCondBr(b_.CreateICmpSLE(next, columns_), main_body, tail_head);
-        b_.SetInsertPoint(main_body);
-        emit_body(block_lanes_, i, nullptr, true);
-        i->addIncoming(next, b_.GetInsertBlock());
-        b_.CreateBr(main_head);
-    }
-
-    b_.SetInsertPoint(tail_head);
-    auto* j = b_.CreatePHI(i64, 3, "j");
-    auto* limit = b_.CreatePHI(i64, 3, "limit");
-    if (!one_loop_) {
-        j->addIncoming(i, main_head);
-        limit->addIncoming(columns_, main_head);
-    }
-    if (streaming || one_loop_) {
-        j->addIncoming(zero, before);
-        limit->addIncoming(streaming ? head_count : columns_, before);
-    }
-    auto* tail_end = streaming ? BasicBlock::Create(context_, "tail.end", function_) : row_end;
-    b_.CreateCondBr(b_.CreateICmpSLT(j, limit), tail_body, tail_end);
-    b_.SetInsertPoint(tail_body);
-    emit_body(tail_lanes_, j, b_.CreateSub(limit, j), false);
-    Value* after = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
-                                            b_.CreateNUWAdd(j, b_.getInt64(tail_lanes_)), limit);
-    j->addIncoming(after, b_.GetInsertBlock());
-    limit->addIncoming(limit, b_.GetInsertBlock());
-    b_.CreateBr(tail_head);
-
-    if (streaming) {
-        b_.SetInsertPoint(tail_end);
-        i->addIncoming(j, tail_end);
-        b_.CreateCondBr(b_.CreateICmpEQ(limit, columns_), row_end, main_head);
-    }
-    b_.SetInsertPoint(row_end);
+    b_.CreateCondBr(b_.CreateICmpSLE(begin, last), body, done);
+    b_.SetInsertPoint(body);
+    auto* i = b_.CreatePHI(i64, 2, "i");
+    i->addIncoming(begin, before);
+    emit_body(lanes, i, nullptr, true);
+    Value* next = b_.CreateNUWAdd(i, width, "i.next");
+    BasicBlock* latch = b_.GetInsertBlock();
+    i->addIncoming(next, latch);
+    b_.CreateCondBr(b_.CreateICmpSLE(next, last), body, done);
+    b_.SetInsertPoint(done);
+    auto* end = b_.CreatePHI(i64, 2, "j");
+    end->addIncoming(begin, before);
+    end->addIncoming(next, latch);
+    return end;
 }
 
-void Emitter::emit_body(unsigned lanes, Value* index, Value* remaining, bool main_loop) {
+/// The columns [begin, end), tail_lanes_ at a time, masked. `once`: they are fewer than that.
+void Emitter::emit_masked(const char* name, Value* begin, Value* end, bool once) {
+    auto* body = BasicBlock::Create(context_, name, function_);
+    auto* done = BasicBlock::Create(context_, llvm::Twine(name) + ".end", function_);
+    BasicBlock* before = b_.GetInsertBlock();
+    b_.CreateCondBr(b_.CreateICmpSLT(begin, end), body, done);
+    b_.SetInsertPoint(body);
+    if (once) {
+        emit_body(tail_lanes_, begin, b_.CreateSub(end, begin), false);
+        b_.CreateBr(done);
+    } else {
+        auto* j = b_.CreatePHI(b_.getInt64Ty(), 2, "j");
+        j->addIncoming(begin, before);
+        Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateSub(end, j),
+                                                b_.getInt64(tail_lanes_));
+        emit_body(tail_lanes_, j, count, false);
+        Value* next = b_.CreateNUWAdd(j, b_.getInt64(tail_lanes_));
+        j->addIncoming(next, b_.GetInsertBlock());
+        b_.CreateCondBr(b_.CreateICmpSLT(next, end), body, done);
+    }
+    b_.SetInsertPoint(done);
+}
+
+/// How many columns come before the streamed output is aligned.
+Value* Emitter::misaligned_columns() {
+    auto* i64 = b_.getInt64Ty();
+    Value* address = b_.CreatePtrToInt(params_[streamed_].row, i64);
+    Value* misaligned =
+        b_.CreateAnd(b_.CreateNeg(address), b_.getInt64(vector_bytes(options_.isa) - 1));
+    const std::size_t size = size_of(kernel_.params[streamed_].dtype);
+    // No element of an output that is off by less than one is ever aligned.
+    Value* reachable =
+        b_.CreateICmpEQ(b_.CreateAnd(misaligned, b_.getInt64(size - 1)), b_.getInt64(0));
+    Value* count =
+        b_.CreateSelect(reachable, b_.CreateUDiv(misaligned, b_.getInt64(size)), columns_);
+    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, count, columns_);
+}
+
+// A row:   head:    masked columns until the first output is aligned     (streaming only)
+//          main:    whole blocks of block_lanes_ columns                 (not with one_loop_)
+//          single:  whole registers, one at a time                       (simple bodies)
+//          tail:    the rest, tail_lanes_ columns at a time, masked; all of them with one_loop_
+void Emitter::emit_columns() {
+    Value* at = b_.getInt64(0);
+    if (streamed_ != ir::none) {
+        Value* aligned = misaligned_columns();
+        emit_masked("head", at, aligned, false);
+        at = aligned;
+    }
+    if (!one_loop_) at = emit_blocks("main", block_lanes_, at);
+    if (single_lanes_ != 0) at = emit_blocks("single", single_lanes_, at);
+    emit_masked("tail", at, columns_,
+                !one_loop_ && (single_lanes_ != 0 ? single_lanes_ : block_lanes_) == tail_lanes_);
+}
+
+/// `columns`: how many of the lanes have one, at least one of them; null: all.
+void Emitter::emit_body(unsigned lanes, Value* index, Value* columns, bool main_loop) {
     lanes_ = lanes;
     index_ = index;
     main_loop_ = main_loop;
     range_mask_ = nullptr;
-    if (remaining != nullptr && lanes > 1) {
-        Value* count = b_.CreateTrunc(
-            b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, remaining, b_.getInt64(lanes)),
-            b_.getInt32Ty());
+    if (columns != nullptr && lanes > 1) {
+        Value* count = b_.CreateTrunc(columns, b_.getInt32Ty());
         range_mask_ =
             b_.CreateICmpULT(iota(b_.getInt32Ty()), b_.CreateVectorSplat(lanes, count), "in_range");
     }

@@ -34,9 +34,9 @@ struct KernelFacts {
 /// `fma`: the target has it, so that elementary functions can be made in place.
 KernelFacts analyse(const ir::Kernel& kernel, bool fma);
 
-/// Emits one kernel. The body is emitted twice: for a full register block, and for a masked (or,
-/// where masks are slow, single-lane) remainder; both run the same vector operations, so that an
-/// element's bits do not depend on its position.
+/// Emits one kernel. The body is emitted for a block of registers, where it is simple for single
+/// ones, and for a masked (or, where masks are slow, single-lane) remainder; all run the same
+/// vector operations, so that an element's bits do not depend on its position.
 class Emitter {
   public:
     Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,
@@ -57,15 +57,19 @@ class Emitter {
         LaneValue one;    // allocas of scalars: see slots.cpp. Either may be null: never read
     };
     struct Param {
-        llvm::Value *data, *inner, *outer;  // of the frame
-        llvm::Value* row = nullptr;         // address of the current row
+        llvm::Value *data, *inner;   // of the frame
+        llvm::Value* row = nullptr;  // address of the current row
     };
     void refuse(const std::string& what, std::uint32_t loc = 0) const;
+    llvm::Value* frame_field(unsigned at, llvm::Type* type, const llvm::Twine& name);
     void load_frame();
     void emit_rows();
     void emit_columns();
+    llvm::Value* emit_blocks(const char* name, unsigned lanes, llvm::Value* begin);
+    void emit_masked(const char* name, llvm::Value* begin, llvm::Value* end, bool once);
+    llvm::Value* misaligned_columns();
     void emit_uniform_nodes();
-    void emit_body(unsigned lanes, llvm::Value* index, llvm::Value* remaining, bool main_loop);
+    void emit_body(unsigned lanes, llvm::Value* index, llvm::Value* columns, bool main_loop);
     void emit_block(ir::Id block);
     void emit_node(ir::Id id);
     void emit_branch(const ir::Node& n, ir::Id id);
@@ -172,7 +176,7 @@ class Emitter {
 
     llvm::Function* function_ = nullptr;
     llvm::BasicBlock* entry_ = nullptr;
-    llvm::Value *frame_ = nullptr, *columns_ = nullptr, *rows_ = nullptr, *fault_ = nullptr;
+    llvm::Value *frame_ = nullptr, *columns_ = nullptr;
     llvm::Value* row_number_ = nullptr;
     std::vector<Param> params_;
     std::uint32_t streamed_ = ir::none;  // the output that gets non-temporal stores
@@ -188,6 +192,7 @@ class Emitter {
     unsigned lanes_ = 1;
     unsigned block_lanes_ = 1, tail_lanes_ = 1;
     unsigned unit_lanes_ = 1;            ///< of a register of the widest type
+    unsigned single_lanes_ = 0;          ///< of whole registers after the main loop; 0: none
     bool one_loop_ = false;              ///< the masked loop runs all columns
     llvm::Value* index_ = nullptr;       // first column
     llvm::Value* range_mask_ = nullptr;  // lanes with a column; null: all

@@ -267,7 +267,9 @@ void Emitter::emit_tail(Value* whole) {
     i->addIncoming(whole, before);
     b_.CreateCondBr(b_.CreateICmpSLT(i, columns_), body, done);
     b_.SetInsertPoint(body);
-    emit_body(tail_lanes_, i, b_.CreateSub(columns_, i), false);
+    Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateSub(columns_, i),
+                                            b_.getInt64(tail_lanes_));
+    emit_body(tail_lanes_, i, count, false);
     i->addIncoming(b_.CreateNUWAdd(i, b_.getInt64(tail_lanes_)), b_.GetInsertBlock());
     b_.CreateBr(head);
     b_.SetInsertPoint(done);

@@ -547,7 +547,8 @@ TEST_CASE("the LLVM IR of saxpy", "[codegen][llvm][golden]") {
         return;
     }
     // What to see in it: the uniform operand is loaded once a row, the body takes 32 columns (four
-    // registers), the remainder 8 under a mask, and product and sum stay two operations.
+    // registers), what is left 8 columns at a time and the rest once under a mask; product and sum
+    // stay two operations; what only a second row needs is read behind the first.
     const ir::Kernel k = test::kernel(test::map_text(
         "a: in f32[1] uniform, x: in f32[1] unit, y: in f32[1] unit, z: out f32[1] unit",
         "    %0 = load f32 a[i0]\n    %1 = load f32 x[i0]\n    %2 = load f32 y[i0]\n"

@@ -258,8 +258,9 @@ struct BoundEntry {
 BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
                       bool returns, Location where);
 /// Does any call: sizes that disagree, overlap, threads, streaming.
-void call_bound(const BoundState& state, std::span<const BoundOperand> operands,
-                std::span<const std::int64_t> sizes, Location where);
+[[gnu::cold]] void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
+                              std::initializer_list<std::int64_t> sizes,
+                              const std::source_location& where);
 [[noreturn]] void throw_bound_fault(const BoundState& state, std::int64_t code, std::int64_t column,
                                     Location where);
 
@@ -290,7 +291,8 @@ template <Element T> struct BoundTraits<std::span<T>> {
 template <class Signature> class Bound;
 template <class R, class... P> class Bound<R(P...)> {
   public:
-    R operator()(P... args, std::source_location where = std::source_location::current()) const {
+    [[gnu::always_inline]] R operator()(
+        P... args, std::source_location where = std::source_location::current()) const {
         if constexpr (std::is_void_v<R>) {
             call(where, args...);
         } else {
@@ -336,12 +338,12 @@ template <class R, class... P> class Bound<R(P...)> {
     /// Whether operands O and K of n elements may be handed to generated code: an output may
     /// coincide with an input element by element; any other overlap takes the general path.
     template <std::size_t O, std::size_t K>
-    static bool apart(const detail::BoundOperand* operands, std::int64_t n) {
+    static bool apart(std::byte* const* data, std::int64_t n) {
         if constexpr (O == K || !is_output(O) || kinds[K].kind == detail::BoundKind::value ||
                       (is_output(K) && K < O)) {
             return true;
         } else {
-            const std::byte *out = operands[O].data, *other = operands[K].data;
+            const std::byte *out = data[O], *other = data[K];
             const bool outside = (other + n * item(K) <= out) | (out + n * item(O) <= other);
             if constexpr (!is_output(K) && kinds[K].dtype == kinds[O].dtype) {
                 return outside | (other == out);
@@ -351,44 +353,54 @@ template <class R, class... P> class Bound<R(P...)> {
         }
     }
     template <std::size_t O, std::size_t... K>
-    static bool apart_from_all(const detail::BoundOperand* operands, std::int64_t n,
-                               std::index_sequence<K...>) {
-        return (apart<O, K>(operands, n) & ...);
+    static bool apart_from_all(std::byte* const* data, std::int64_t n, std::index_sequence<K...>) {
+        return (apart<O, K>(data, n) & ...);
     }
 
-    template <class... A> void call(const std::source_location& where, A&... args) const {
+    template <class... A>
+    [[gnu::always_inline]] void call(const std::source_location& where, A&... args) const {
         call_indexed(std::make_index_sequence<count>(), where, args...);
     }
     // Everything that depends on the signature alone is a constant here: the loops over operands
-    // are pack expansions, since a call costs about as much as this function does.
+    // are pack expansions. What a call costs beside the loop is mostly the stores to the stack,
+    // which wait behind those of the loop before: so it is all in the caller, where arguments are
+    // in registers, and writes only what is read.
     template <std::size_t... K, class... A>
-    void call_indexed(std::index_sequence<K...> all, const std::source_location& where,
-                      A&... args) const {
-        std::int64_t
-            fault[3];  // Fault of jit/backend.h; generated code reads the rest only once set
-        fault[0] = -1;
+    [[gnu::always_inline]] void call_indexed(std::index_sequence<K...> all,
+                                             const std::source_location& where, A&... args) const {
         // Generated code reads it: MapFrame of jit/backend.h, followed by the operands.
         struct {
             std::int64_t columns, rows;
             std::int64_t* fault;
             detail::BoundOperand operands[count];
         } frame;
+        std::byte* const data[] = {data_of(args)...};
         const std::int64_t sizes[] = {size_of_argument(args)...};
         const std::int64_t n =
             first_span() < count ? sizes[first_span() < count ? first_span() : 0] : 1;
+        const bool same_size = ((!is_span(K) || sizes[K] == n) & ...);
+        const bool disjoint = (apart_from_all<K>(data, n, all) & ...);
+        if (!(same_size & disjoint & (n < entry_.size_limit))) [[unlikely]] {
+            detail::call_bound(*entry_.state, {data[K]...}, {sizes[K]...}, where);
+            return;
+        }
+        std::int64_t fault[3];  // Fault of jit/backend.h; the rest is read only once set
+        fault[0] = -1;
         frame.columns = n;
         frame.rows = 1;
         frame.fault = fault;
-        ((frame.operands[K] = operand_of(args)), ...);
-        const bool same_size = ((!is_span(K) || sizes[K] == n) & ...);
-        const bool disjoint = (apart_from_all<K>(frame.operands, n, all) & ...);
-        if (!(same_size & disjoint & (n < entry_.size_limit))) [[unlikely]] {
-            detail::call_bound(*entry_.state, frame.operands, sizes, where);
-            return;
-        }
+        // One row, and no layout `strided`: the strides are not read.
+        ((frame.operands[K].data = data[K]), ...);
         entry_.function(&frame);
         if (fault[0] != -1) [[unlikely]] {
             detail::throw_bound_fault(*entry_.state, fault[0], fault[2], where);
+        }
+    }
+    template <class A> static std::byte* data_of(A& arg) {
+        if constexpr (Element<A>) {
+            return reinterpret_cast<std::byte*>(const_cast<std::remove_const_t<A>*>(&arg));
+        } else {
+            return detail::span_data(arg.data(), arg.size()).data;
         }
     }
     template <class A> static std::int64_t size_of_argument(A& arg) {
@@ -398,16 +410,6 @@ template <class R, class... P> class Bound<R(P...)> {
             return static_cast<std::int64_t>(arg.size());
         }
     }
-    template <class A> static detail::BoundOperand operand_of(A& arg) {
-        if constexpr (Element<A>) {
-            return {reinterpret_cast<std::byte*>(const_cast<std::remove_const_t<A>*>(&arg)), 0, 0};
-        } else {
-            using E = typename A::element_type;
-            return {detail::span_data(arg.data(), arg.size()).data,
-                    static_cast<std::int64_t>(sizeof(E)), 0};
-        }
-    }
-
     detail::BoundEntry entry_;
 };
 
