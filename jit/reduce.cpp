@@ -18,9 +18,6 @@ static_assert(static_cast<int>(Reduce::any) == static_cast<int>(ir::Reduction::a
 
 namespace detail {
 
-namespace {
-
-/// Which axes of an array of this rank are reduced, as bits.
 unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Location where) {
     if (axes.is_all()) return (1U << rank) - 1;
     unsigned bits = 0;
@@ -42,6 +39,43 @@ unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Locat
     }
     return bits;
 }
+
+Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims) {
+    Shape result;
+    for (int d = 0; d < shape.rank(); ++d) {
+        if ((bits >> d & 1U) == 0) {
+            result.push_back(shape[d]);
+        } else if (keepdims) {
+            result.push_back(1);
+        }
+    }
+    return result;
+}
+
+Array checked_output(const std::string& name, const Out& out, const Shape& shape, DType result,
+                     Location where) {
+    Array array = output_handle(out);
+    if (array.shape() != shape) {
+        throw Error(ErrorKind::shape,
+                    fmt::format("the output of {} has shape {}, its result {}", name,
+                                to_string(array.shape()), to_string(shape)),
+                    where, "an output of a reduction is never broadcast");
+    }
+    if (array.read_only()) {
+        throw Error(ErrorKind::usage, fmt::format("the output of {} is read-only", name), where,
+                    "write to a copy()");
+    }
+    if (has_internal_overlap(array)) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("the output of {} has several indices for one element (strides {})",
+                                name, to_string(array.strides())),
+                    where, "a broadcast array cannot be written; write to a copy()");
+    }
+    jit::check_output_cast(name, result, array.dtype(), Casting::same_kind, where);
+    return array;
+}
+
+namespace {
 
 /// The scalar that `initial` is, in the dtype that is accumulated in.
 Scalar initial_value(const std::string& name, const Arg& initial, DType accumulate,
@@ -67,30 +101,6 @@ Scalar initial_value(const std::string& name, const Arg& initial, DType accumula
                     where, "dtype= sets what is accumulated in");
     }
     return value.cast(accumulate);
-}
-
-/// The output of a call, which must have exactly the shape of the result.
-Array checked_output(const std::string& name, const Out& out, const Shape& shape, DType result,
-                     Location where) {
-    Array array = output_handle(out);
-    if (array.shape() != shape) {
-        throw Error(ErrorKind::shape,
-                    fmt::format("the output of {} has shape {}, its result {}", name,
-                                to_string(array.shape()), to_string(shape)),
-                    where, "an output of a reduction is never broadcast");
-    }
-    if (array.read_only()) {
-        throw Error(ErrorKind::usage, fmt::format("the output of {} is read-only", name), where,
-                    "write to a copy()");
-    }
-    if (has_internal_overlap(array)) {
-        throw Error(ErrorKind::usage,
-                    fmt::format("the output of {} has several indices for one element (strides {})",
-                                name, to_string(array.strides())),
-                    where, "a broadcast array cannot be written; write to a copy()");
-    }
-    jit::check_output_cast(name, result, array.dtype(), Casting::same_kind, where);
-    return array;
 }
 
 struct Sources {
@@ -178,16 +188,14 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     jit::check_weak_values(source, loop, std::span(sources.views).first(sources.inputs), where);
     const DType accumulate = loop.memory[0], natural = loop.natural[0];
 
-    Shape result_shape;
+    const Shape result_shape = reduced_shape(shape, bits, options.keepdims);
     std::int64_t reduced = 1;
     bool empty_result = false;
     for (int d = 0; d < shape.rank(); ++d) {
         if ((bits >> d & 1U) != 0) {
             reduced *= shape[d];
-            if (options.keepdims) result_shape.push_back(1);
         } else {
             empty_result = empty_result || shape[d] == 0;
-            result_shape.push_back(shape[d]);
         }
     }
     std::optional<Scalar> initial;

@@ -89,6 +89,10 @@ struct ReduceProblem {
     bool logical_order = false;
 };
 
+/// Reverses axes along which the operands run backwards, sorts the axes of a kind by the operands'
+/// strides, outermost first, and merges neighbours where all operands allow it.
+void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count);
+
 /// Reduces; `key` has the types of the call. Errors: the kernel's checks, at an index of `shape`.
 void run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,
                    const Shape& shape, Location where);
@@ -102,6 +106,15 @@ std::optional<ir::Reduction> reduction_of(const ir::Kernel& kernel);
 }  // namespace kiln::jit
 
 namespace kiln::detail {
+
+/// Which axes of an array of this rank are reduced, as bits. Errors: bounds, usage.
+unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Location where);
+/// The shape of what is left when the axes in `bits` are reduced.
+Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims);
+/// The output of a call, which must have exactly the shape of the result, and whose dtype that of
+/// the result casts to under same_kind. Errors: shape, usage, type.
+Array checked_output(const std::string& name, const Out& out, const Shape& shape, DType result,
+                     Location where);
 
 class ReduceState {
   public:

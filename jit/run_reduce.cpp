@@ -59,52 +59,6 @@ ir::Layout layout_of(std::int64_t stride, DType dtype) {
 
 // ------------------------------------------------------------------------------ the axes
 
-/// Reverses axes along which the operands run backwards, sorts the axes of a kind by the operands'
-/// strides, outermost first, and merges neighbours where all operands allow it.
-void arrange(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count) {
-    const auto weight = [&](const ReduceAxis& axis) {
-        std::int64_t sum = 0;
-        for (std::size_t k = 0; k < p.sources; ++k) sum += std::abs(axis.strides[k]);
-        return sum;
-    };
-    for (ReduceAxis& axis : axes) {
-        int backwards = 0;
-        for (std::size_t k = 0; k < p.sources; ++k)
-            backwards += (axis.strides[k] < 0) - (axis.strides[k] > 0);
-        if (backwards <= 0) continue;
-        for (std::size_t k = 0; k < p.sources; ++k) {
-            p.data[k] += axis.strides[k] * (axis.extent - 1);
-            axis.strides[k] = -axis.strides[k];
-        }
-        p.out += axis.out_stride * (axis.extent - 1);
-        axis.out_stride = -axis.out_stride;
-    }
-    // A stable insertion sort: std::stable_sort would allocate.
-    for (auto next = axes.begin(); next != axes.end(); ++next) {
-        const auto place = std::upper_bound(
-            axes.begin(), next, *next,
-            [&](const ReduceAxis& a, const ReduceAxis& b) { return weight(a) > weight(b); });
-        std::rotate(place, next, next + 1);
-    }
-    if (axes.empty()) return;
-    std::size_t last = 0;
-    for (std::size_t a = 1; a < axes.size(); ++a) {
-        ReduceAxis& outer = axes[last];
-        const ReduceAxis& inner = axes[a];
-        bool whole = outer.out_stride == inner.out_stride * inner.extent;
-        for (std::size_t k = 0; k < p.sources; ++k)
-            whole = whole && outer.strides[k] == inner.strides[k] * inner.extent;
-        if (whole) {
-            outer.extent *= inner.extent;
-            outer.strides = inner.strides;
-            outer.out_stride = inner.out_stride;
-        } else {
-            axes[++last] = inner;
-        }
-    }
-    count = last + 1;
-}
-
 /// Whether generated code runs along a kept axis, of which there is one.
 bool prefers_columns(ReduceProblem& p) {
     const std::span<ReduceAxis> rows = reduced(p), columns = kept(p);
@@ -502,12 +456,56 @@ void run_columns(Run& run) {
 
 }  // namespace
 
+void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count) {
+    const auto weight = [&](const ReduceAxis& axis) {
+        std::int64_t sum = 0;
+        for (std::size_t k = 0; k < p.sources; ++k) sum += std::abs(axis.strides[k]);
+        return sum;
+    };
+    for (ReduceAxis& axis : axes) {
+        int backwards = 0;
+        for (std::size_t k = 0; k < p.sources; ++k)
+            backwards += (axis.strides[k] < 0) - (axis.strides[k] > 0);
+        if (backwards <= 0) continue;
+        for (std::size_t k = 0; k < p.sources; ++k) {
+            p.data[k] += axis.strides[k] * (axis.extent - 1);
+            axis.strides[k] = -axis.strides[k];
+        }
+        p.out += axis.out_stride * (axis.extent - 1);
+        axis.out_stride = -axis.out_stride;
+    }
+    // A stable insertion sort: std::stable_sort would allocate.
+    for (auto next = axes.begin(); next != axes.end(); ++next) {
+        const auto place = std::upper_bound(
+            axes.begin(), next, *next,
+            [&](const ReduceAxis& a, const ReduceAxis& b) { return weight(a) > weight(b); });
+        std::rotate(place, next, next + 1);
+    }
+    if (axes.empty()) return;
+    std::size_t last = 0;
+    for (std::size_t a = 1; a < axes.size(); ++a) {
+        ReduceAxis& outer = axes[last];
+        const ReduceAxis& inner = axes[a];
+        bool whole = outer.out_stride == inner.out_stride * inner.extent;
+        for (std::size_t k = 0; k < p.sources; ++k)
+            whole = whole && outer.strides[k] == inner.strides[k] * inner.extent;
+        if (whole) {
+            outer.extent *= inner.extent;
+            outer.strides = inner.strides;
+            outer.out_stride = inner.out_stride;
+        } else {
+            axes[++last] = inner;
+        }
+    }
+    count = last + 1;
+}
+
 void run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,
                    const Shape& shape, Location where) {
     Run run{reducer, key, problem, parallel, shape, where};
     if (!problem.logical_order) {
-        arrange(problem, kept(problem), problem.kept_count);
-        arrange(problem, reduced(problem), problem.reduced_count);
+        arrange_axes(problem, kept(problem), problem.kept_count);
+        arrange_axes(problem, reduced(problem), problem.reduced_count);
         if (prefers_columns(problem)) return run_columns(run);
     }
     run_rows(run);

@@ -10,4 +10,5 @@
 #include <kiln/parallel.h>
 #include <kiln/random.h>
 #include <kiln/reduce.h>
+#include <kiln/statistics.h>
 #include <kiln/vectorize.h>
