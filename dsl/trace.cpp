@@ -1,5 +1,7 @@
 #include "dsl/trace.h"
 
+#include <kiln/kernel.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -411,7 +413,8 @@ class Retrace {
             case ir::NodeKind::return_:
             case ir::NodeKind::whole:
             case ir::NodeKind::fold:
-            case ir::NodeKind::assign: return id;
+            case ir::NodeKind::assign:
+            case ir::NodeKind::allocate: return id;
         }
         b_.set_location_index(n.loc);
         if (n.kind == ir::NodeKind::op) return b_.op(n.op, n.dtype, operands, n.fast, n.weak);
@@ -496,6 +499,17 @@ Range::Range(Operand begin, Operand end, Operand step)
         throw Error(ErrorKind::usage, "the step of a range must not be 0", step.where());
 }
 
+Range::Range(Operand begin, Operand end, Operand step, const PrangeOptions& options)
+    : Range(begin, end, step) {
+    if (options.chunk < 0)
+        throw Error(ErrorKind::usage, fmt::format("the chunk of a prange is {}", options.chunk),
+                    where_, "0 leaves the choice to kiln");
+    parallel_ = true;
+    schedule_ = static_cast<std::uint8_t>(options.schedule);
+    chunk_ = options.chunk;
+    unsafe_races_ = options.unsafe_races;
+}
+
 Range::~Range() noexcept(false) {
     if (state_ != State::open || trace_->abandoned()) return;
     trace_->abandon();
@@ -509,7 +523,11 @@ Range::Iterator Range::begin() {
         throw Error(ErrorKind::usage, "a range was looped over twice", where_,
                     "call range(...) for each loop");
     trace_->builder().set_location(where_);
-    index_ = trace_->builder().begin_loop(begin_, end_, step_);
+    if (parallel_)
+        index_ = trace_->builder().begin_parallel_loop(
+            begin_, end_, step_, {{}, static_cast<ir::Schedule>(schedule_), chunk_, unsafe_races_});
+    else
+        index_ = trace_->builder().begin_loop(begin_, end_, step_);
     state_ = State::open;
     return Iterator(this);
 }
@@ -532,6 +550,12 @@ void jump(ir::NodeKind kind, std::string_view word, const Location& where) {
     ir::Builder& b = Trace::current(where).builder();
     if (kind != ir::NodeKind::return_ && !b.in_loop())
         throw Error(ErrorKind::usage, fmt::format("{}() outside of a loop", word), where);
+    const bool leaves_prange = kind == ir::NodeKind::return_ ? b.in_parallel_loop()
+                               : kind == ir::NodeKind::break_ ? b.innermost_loop_is_parallel()
+                                                              : false;
+    if (leaves_prange)
+        throw Error(ErrorKind::usage, fmt::format("{}() would leave a prange", word), where,
+                    "its iterations are independent; use range, or continue_()");
     b.set_location(where);
     b.jump(kind);
 }

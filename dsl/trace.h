@@ -3,6 +3,7 @@
 #include "dsl/ir/builder.h"
 
 #include <kiln/dsl.h>
+#include <kiln/kernel.h>
 
 #include <vector>
 
@@ -26,6 +27,22 @@ class Trace {
     ir::Id id(const Value& value) const { return use(value); }
     /// The node of an operand. Errors: usage (of another trace, or of a block that is closed).
     ir::Id use(const Operand& operand) const;
+
+    /// The array parameter `param` as the kernel's code sees it.
+    KernelArray array(std::uint32_t param) const {
+        KernelArray made;
+        describe(made, param);
+        return made;
+    }
+    /// The number of the parameter behind an array of this trace. Errors: usage.
+    std::uint32_t param(const KernelArray& array, const Location& where) const;
+    void describe(KernelArray& array, std::uint32_t param) const;
+    /// An element of array parameter or slot `target`, with its subscripts as i64.
+    ElementRef element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
+                    const std::source_location& where);
+    ir::Id read(const ElementRef& element);
+    void write(const ElementRef& element, ir::Id value);
+    ir::Id atomic(ir::Reduction reduction, const ElementRef& element, ir::Id value);
 
     /// The innermost trace of this thread; Error usage ("... outside of a kernel") when there is
     /// none.

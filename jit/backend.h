@@ -38,10 +38,44 @@ struct MapFrame {
 /// parameter's Layout promises. No exception leaves it; it neither locks nor allocates.
 using MapFunction = void (*)(const MapFrame*);
 
+struct ProgramFrame;
+/// Iterations [first, last) of a parallel loop.
+using PieceFunction = void (*)(const ProgramFrame* frame, const void* context, std::int64_t first,
+                               std::int64_t last);
+
+/// What compiled programs call. Nothing here throws.
+struct ProgramRuntime {
+    /// Runs all of [0, trip) by calls of `piece`, on this thread and others, and returns when all
+    /// is done. unit > 0: each call covers one unit, [u * unit, min(trip, (u + 1) * unit)). The
+    /// schedule is that of ir::Schedule in the low 8 bits, the chunk above them.
+    void (*parallel)(const ProgramFrame* frame, PieceFunction piece, const void* context,
+                     std::int64_t trip, std::int64_t unit, std::int64_t schedule);
+    /// Records a failed check: Check in the low 8 bits of `code`, the location above them. The
+    /// lowest iteration (of the outermost parallel loop; 0 outside) is kept, of it the first fault.
+    /// `param` and its `subscripts` where it is about an array, else -1 and null.
+    void (*fault)(const ProgramFrame* frame, std::int64_t code, std::int64_t iteration,
+                  std::int64_t param, const std::int64_t* subscripts);
+    /// Makes the array of parameter `param` and puts it into the frame; false if that failed, upon
+    /// which the program returns.
+    bool (*allocate)(const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents);
+};
+
+/// The argument of a compiled program, followed in memory by its parameters: a scalar takes 16
+/// bytes, an array of rank r 1 + 2r words: data, extents, byte strides.
+struct ProgramFrame {
+    const ProgramRuntime* runtime;
+    void* host;  ///< of the runtime
+};
+using ProgramFunction = void (*)(const ProgramFrame*);
+
 struct CompileOptions {
     /// Non-temporal stores to the first output of layout `unit`, which must be aligned to its
     /// element: for outputs far beyond the last cache.
     bool streaming = false;
+    /// Of programs: no array that is written overlaps another one.
+    bool noalias = false;
+    /// Of programs: accesses outside of an array are faults.
+    bool checked = false;
 };
 
 /// Milliseconds a compile took, by phase.
@@ -56,6 +90,8 @@ class Program {
     virtual ~Program() = default;
     /// The entry of the kernel's one element-wise stage; null where the program can't run here.
     virtual MapFunction map_entry() const = 0;
+    /// The entry of a program of loops (Kernel::is_program); null for other kernels.
+    virtual ProgramFunction program_entry() const { return nullptr; }
     /// llvm, llvm_opt, asm, cuda or ptx; what a backend doesn't have is Error unsupported.
     virtual std::string text(Artifact artifact) const = 0;
     virtual std::vector<std::byte> binary() const = 0;

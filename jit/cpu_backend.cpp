@@ -121,13 +121,35 @@ class Compiler {
         branching_.addPass(llvm::EarlyCSEPass());
         branching_.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setMaxIterations(1)));
         branching_.addPass(llvm::SimplifyCFGPass());
+        check("the pipeline for loops",
+              builder_.parsePassPipeline(
+                  looping_,
+                  "sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1;no-verify-fixpoint>,"
+                  "loop-simplify,lcssa,loop-mssa(loop-rotate,licm<allowspeculation>,"
+                  "simple-loop-unswitch<nontrivial>),simplifycfg,"
+                  "instcombine<max-iterations=1;no-verify-fixpoint>,loop-simplify,lcssa,"
+                  "loop(indvars,loop-deletion,loop-unroll-full),sroa,early-cse<memssa>,"
+                  "loop-vectorize,slp-vectorizer,early-cse,"
+                  "instcombine<max-iterations=1;no-verify-fixpoint>,"
+                  "loop-unroll<O2;no-runtime>,instcombine<max-iterations=1;no-verify-fixpoint>,"
+                  "loop-simplify,lcssa,loop-mssa(licm<allowspeculation>),simplifycfg"));
     }
 
     llvm::TargetMachine& machine() { return *machine_; }
 
-    void optimize(llvm::Module& module, bool branches) {
+    /// What the code of a kernel asks of the optimiser.
+    enum class Shape : std::uint8_t {
+        straight,   ///< no branches
+        branching,  ///< branches and loops over whole vectors
+        looping,    ///< scalar loops
+    };
+
+    void optimize(llvm::Module& module, Shape shape) {
+        llvm::FunctionPassManager& passes = shape == Shape::straight    ? straight_
+                                            : shape == Shape::branching ? branching_
+                                                                        : looping_;
         for (llvm::Function& f : module)
-            if (!f.isDeclaration()) (branches ? branching_ : straight_).run(f, functions_);
+            if (!f.isDeclaration()) passes.run(f, functions_);
         loops_.clear();
         functions_.clear();
         modules_.clear();
@@ -150,7 +172,7 @@ class Compiler {
     llvm::FunctionAnalysisManager functions_;
     llvm::CGSCCAnalysisManager call_graphs_;
     llvm::ModuleAnalysisManager modules_;
-    llvm::FunctionPassManager straight_, branching_;
+    llvm::FunctionPassManager straight_, branching_, looping_;
 };
 
 /// Code in memory: links objects, resolves what they call.
@@ -235,6 +257,8 @@ class Engine {
     std::set<std::string> defined_;  // known to the linker
 };
 
+static_assert(sizeof(ProgramFrame) == 16);  // generated code relies on it
+
 class CpuBackend;
 
 class CpuProgram final : public Program {
@@ -245,7 +269,12 @@ class CpuProgram final : public Program {
         if (tracker_) llvm::consumeError(tracker_->remove());
     }
 
-    MapFunction map_entry() const override { return entry_; }
+    MapFunction map_entry() const override {
+        return kernel_.is_program() ? nullptr : reinterpret_cast<MapFunction>(entry_);
+    }
+    ProgramFunction program_entry() const override {
+        return kernel_.is_program() ? reinterpret_cast<ProgramFunction>(entry_) : nullptr;
+    }
     std::string text(Artifact artifact) const override;
     std::vector<std::byte> binary() const override { return object_; }
     PhaseTimes times() const override { return times_; }
@@ -256,7 +285,7 @@ class CpuProgram final : public Program {
     ir::Kernel kernel_;
     codegen::EmitOptions options_;
     llvm::orc::ResourceTrackerSP tracker_;
-    MapFunction entry_ = nullptr;
+    void* entry_ = nullptr;
     std::vector<std::byte> object_;
     PhaseTimes times_;
 };
@@ -274,6 +303,8 @@ class CpuBackend final : public Backend {
         codegen::EmitOptions emit;
         emit.isa = target_.isa;
         emit.streaming = options.streaming;
+        emit.noalias = options.noalias;
+        emit.checked = options.checked;
         emit.entry = "kiln_map_" + std::to_string(serial_.fetch_add(1));
         auto program = std::make_unique<CpuProgram>(*this, kernel, std::move(emit));
         program->compile();
@@ -312,10 +343,13 @@ class CpuBackend final : public Backend {
     std::vector<std::unique_ptr<Compiler>> idle_;
 };
 
-bool branches(const ir::Kernel& kernel) {
+Compiler::Shape shape_of(const ir::Kernel& kernel) {
+    using Shape = Compiler::Shape;
+    if (kernel.is_program()) return Shape::looping;
     for (const ir::Node& n : kernel.nodes)
-        if (n.kind == ir::NodeKind::branch || n.kind == ir::NodeKind::check) return true;
-    return !kernel.slots.empty();
+        if (n.kind == ir::NodeKind::branch || n.kind == ir::NodeKind::check)
+            return Shape::branching;
+    return kernel.slots.empty() ? Shape::straight : Shape::branching;
 }
 
 void CpuProgram::compile() {
@@ -324,7 +358,7 @@ void CpuProgram::compile() {
         llvm::LLVMContext context;
         const auto module = codegen::emit_llvm(kernel_, context, compiler.machine(), options_);
         times_.emit = lap(at);
-        compiler.optimize(*module, branches(kernel_));
+        compiler.optimize(*module, shape_of(kernel_));
         times_.optimize = lap(at);
         backend_.engine().define_externals(*module);
         auto bytes = compiler.generate(*module, llvm::CodeGenFileType::ObjectFile);
@@ -335,7 +369,7 @@ void CpuProgram::compile() {
         tracker_ = backend_.engine().link(std::make_unique<llvm::SmallVectorMemoryBuffer>(
                                               std::move(bytes), options_.entry, false),
                                           options_.entry, address);
-        entry_ = reinterpret_cast<MapFunction>(address);
+        entry_ = address;
         times_.link = lap(at);
     });
 }
@@ -352,7 +386,7 @@ std::string CpuProgram::text(Artifact artifact) const {
         llvm::raw_string_ostream out(text);
         if (llvm::verifyModule(*module, &out))
             throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
-        if (artifact != Artifact::llvm) compiler.optimize(*module, branches(kernel_));
+        if (artifact != Artifact::llvm) compiler.optimize(*module, shape_of(kernel_));
         if (artifact == Artifact::assembly) {
             const auto bytes = compiler.generate(*module, llvm::CodeGenFileType::AssemblyFile);
             return std::string(bytes.begin(), bytes.end());

@@ -15,14 +15,14 @@ namespace kiln::jit {
 /// Open addressing over atomic pointers to entries that never change. An entry is published by a
 /// release store into its place; a full table is replaced by a larger one, and the old one is kept,
 /// since readers may still be in it: all of them together are no larger than the newest.
-template <class Value> class HotTable {
+template <class Value, class Key = CallKey> class HotTable {
   public:
     HotTable() { grow(initial_size); }
     HotTable(const HotTable&) = delete;
     HotTable& operator=(const HotTable&) = delete;
 
     /// The value of `key`, or null.
-    Value* find(const CallKey& key) const {
+    Value* find(const Key& key) const {
         const Places* places = current_.load(std::memory_order_acquire);
         for (std::size_t i = key.hash();; ++i) {
             const Entry* entry = places->at[i & places->mask].load(std::memory_order_acquire);
@@ -32,7 +32,7 @@ template <class Value> class HotTable {
     }
 
     /// The value of `key`: the given one, or the one that another thread put there before.
-    Value* insert(const CallKey& key, std::unique_ptr<Value> value) {
+    Value* insert(const Key& key, std::unique_ptr<Value> value) {
         const std::lock_guard lock(mutex_);
         if (Value* existing = find(key)) return existing;
         if (2 * (entries_.size() + 1) > tables_.back()->mask + 1)
@@ -45,7 +45,7 @@ template <class Value> class HotTable {
   private:
     static constexpr std::size_t initial_size = 16;
     struct Entry {
-        CallKey key;
+        Key key;
         std::unique_ptr<Value> value;
     };
     struct Places {

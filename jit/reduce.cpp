@@ -52,7 +52,7 @@ Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims) {
     return result;
 }
 
-Array checked_output(const std::string& name, const Out& out, const Shape& shape, DType result,
+Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
                      Location where) {
     Array array = output_handle(out);
     if (array.shape() != shape) {

@@ -113,7 +113,7 @@ unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Locat
 Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims);
 /// The output of a call, which must have exactly the shape of the result, and whose dtype that of
 /// the result casts to under same_kind. Errors: shape, usage, type.
-Array checked_output(const std::string& name, const Out& out, const Shape& shape, DType result,
+Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
                      Location where);
 
 class ReduceState {

@@ -349,7 +349,8 @@ double node_cost(const ir::Kernel& kernel, const ir::Node& node) {
         case ir::NodeKind::return_:
         case ir::NodeKind::whole:
         case ir::NodeKind::fold:
-        case ir::NodeKind::assign: return 0;
+        case ir::NodeKind::assign:
+        case ir::NodeKind::allocate: return 0;
     }
     __builtin_unreachable();
 }

@@ -120,7 +120,7 @@ void divide(const Array& sums, double n) {
 }
 
 /// Gives the result of a call to the caller.
-Array deliver(const char* name, const Array& result, DType dtype, const Out& out, Location where) {
+Array deliver(const char* name, const Array& result, DType dtype, const OutArg& out, Location where) {
     if (!out) return result.dtype() == dtype ? result : result.astype(dtype);
     const Array target = detail::checked_output(name, out, result.shape(), dtype, where);
     target.assign(result, Casting::unsafe, where);

@@ -26,7 +26,7 @@ void CallAccess::view_other(const Arg& arg, OperandView& view, Row& row) {
     view = {s.data, &row.extent, &row.stride, nullptr, 1, s.dtype, false, false, s.read_only};
 }
 
-Array output_handle(const Out& out) {
+Array output_handle(const OutArg& out) {
     OperandView view;
     CallAccess::Row row;
     CallAccess::view(out, view, row);

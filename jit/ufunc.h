@@ -26,7 +26,7 @@ struct CallAccess {
             view_other(arg, view, row);
         }
     }
-    static void view(const Out& out, jit::OperandView& view, Row& row) {
+    static void view(const OutArg& out, jit::OperandView& view, Row& row) {
         if (out.array_ != nullptr) [[likely]] {
             view_array(*out.array_, view);
         } else {
@@ -45,7 +45,7 @@ struct CallAccess {
 };
 
 /// The array that stands for an output: itself, or one over the caller's memory.
-Array output_handle(const Out& out);
+Array output_handle(const OutArg& out);
 
 /// A count that many threads increment. The first threads of the process have places of their own,
 /// which they add to without a locked instruction; the others share one.

@@ -187,13 +187,13 @@ void UfuncState::throw_fault(const jit::Variant& variant, const jit::CallFault& 
 
 // -------------------------------------------------------------------------------- the handle
 
-Outs::Outs(std::initializer_list<Out> outs, std::source_location where) {
+Outs::Outs(std::initializer_list<OutArg> outs, std::source_location where) {
     if (outs.size() > max_size) {
         throw Error(ErrorKind::usage,
                     fmt::format("{} outputs given; a kernel has at most {}", outs.size(), max_size),
                     where);
     }
-    for (const Out& out : outs) items_[size_++] = out;
+    for (const OutArg& out : outs) items_[size_++] = out;
 }
 
 Ufunc::Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,

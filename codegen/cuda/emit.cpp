@@ -375,7 +375,8 @@ class Emitter {
             case NodeKind::contribute: unsupported("reductions", kernel_.location(n.loc));
             case NodeKind::whole:
             case NodeKind::fold:
-            case NodeKind::assign: unsupported("whole-array statements", kernel_.location(n.loc));
+            case NodeKind::assign:
+            case NodeKind::allocate: unsupported("whole-array statements", kernel_.location(n.loc));
         }
     }
 

@@ -22,7 +22,10 @@ std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMCont
     auto module = std::make_unique<llvm::Module>(kernel.name, context);
     module->setDataLayout(machine.createDataLayout());
     module->setTargetTriple(machine.getTargetTriple().str());
-    Emitter(kernel, context, *module, options).run();
+    if (kernel.is_program())
+        emit_program(kernel, context, *module, options);
+    else
+        Emitter(kernel, context, *module, options).run();
     return module;
 }
 

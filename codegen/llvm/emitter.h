@@ -41,9 +41,10 @@ class Emitter {
   public:
     Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,
             const EmitOptions& options);
-    void run();
+    virtual ~Emitter() = default;
+    virtual void run();
 
-  private:
+  protected:
     // --- emit.cpp: the function around the body; control.cpp; memory.cpp ---
     /// Where a mask that changes is kept: one alloca a register, so that no mask crosses a block
     /// whose lanes are those of several registers. Empty: there is no such mask.
@@ -132,7 +133,7 @@ class Emitter {
     llvm::Constant* identity(ir::Op op, DType t, bool imaginary);
 
     // --- ops.cpp: pure operations ---
-    LaneValue value(ir::Id id);
+    virtual LaneValue value(ir::Id id);
     llvm::Value* as_varying(const LaneValue& v, llvm::Value* part);
     llvm::Value* varying_value(ir::Id id);
     LaneValue constant(ir::Id id);
@@ -201,5 +202,9 @@ class Emitter {
     bool main_loop_ = false;
     std::vector<Loop> loops_;
 };
+
+/// programs.cpp: a program of loops.
+void emit_program(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,
+                  const EmitOptions& options);
 
 }  // namespace kiln::codegen

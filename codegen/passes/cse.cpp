@@ -54,7 +54,8 @@ class Cse : public Rewriter {
             case NodeKind::write: return rewrite_write(old, n);
             case NodeKind::store:
             case NodeKind::atomic:
-            case NodeKind::assign: {
+            case NodeKind::assign:
+            case NodeKind::allocate: {
                 const Id value = clone(old);
                 forget({true, {}});
                 return value;
@@ -156,7 +157,7 @@ class Cse : public Rewriter {
         for (const Id id : in().blocks[block].nodes) {
             const Node& n = in().node(id);
             if (n.kind == NodeKind::store || n.kind == NodeKind::atomic ||
-                n.kind == NodeKind::assign)
+                n.kind == NodeKind::assign || n.kind == NodeKind::allocate)
                 writes.arrays = true;
             if (n.kind == NodeKind::write) writes.slots.push_back(n.aux);
             if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||

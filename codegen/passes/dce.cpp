@@ -55,7 +55,8 @@ class Liveness {
                 case NodeKind::contribute:
                 case NodeKind::check:
                 case NodeKind::return_:
-                case NodeKind::assign: roots_.push_back(id); break;
+                case NodeKind::assign:
+                case NodeKind::allocate: roots_.push_back(id); break;
                 case NodeKind::write: writes_.push_back(id); break;
                 case NodeKind::break_:
                 case NodeKind::continue_: jumps_.push_back(id); break;
@@ -115,6 +116,10 @@ class Dce : public Rewriter {
             in().stages, [](const Stage& stage) { return !stage.reductions.empty(); });
         for (std::uint32_t i = 0; i < in().slots.size(); ++i)
             if (reduces || liveness_.slot_live(i)) slots_[i] = out().add_slot(in().slots[i]);
+    }
+
+    void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
+        if (slots_[r.target] != none) into.push_back({r.reduction, slots_[r.target]});
     }
 
     Id rewrite(Id old) override {

@@ -48,6 +48,13 @@ class LowerComplex : public Rewriter {
         }
     }
 
+    /// Of complex values only sums are inferred as reductions: they are those of the parts.
+    void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
+        const SlotPair slot = slots_[r.target];
+        into.push_back({r.reduction, slot.re});
+        if (slot.split) into.push_back({r.reduction, slot.im});
+    }
+
     /// Whether `slot` stays as it is: a reduction's target, or before one, whose number must stay.
     bool is_reduced(std::uint32_t slot) const {
         return std::ranges::any_of(in().stages, [&](const Stage& stage) {

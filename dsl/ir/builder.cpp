@@ -285,6 +285,14 @@ void Builder::assign(std::uint32_t param, Id value) {
     append(n, std::span(&value, 1));
 }
 
+void Builder::allocate(std::uint32_t param, std::span<const Id> extents) {
+    assert(is_made_by_kernel(kernel_.params[param].access));
+    Node n;
+    n.kind = NodeKind::allocate;
+    n.aux = param;
+    append(n, extents);
+}
+
 // -------------------------------------------------------------------------------- structure
 
 Id Builder::new_block() {
@@ -346,11 +354,33 @@ Id Builder::begin_loop(Id begin, Id end, Id step) {
     Node n;
     n.kind = NodeKind::loop;
     n.dtype = DType::i64;
+    n.aux2 = none;
     const Id operands[] = {begin, end, step};
     const Id id = append(n, operands);
     open(Opened::loop, id);
     kernel_.nodes[id].aux = open_.back().block;
     return id;
+}
+
+Id Builder::begin_parallel_loop(Id begin, Id end, Id step, ParallelLoop parallel) {
+    const Id id = begin_loop(begin, end, step);
+    kernel_.nodes[id].aux2 = static_cast<std::uint32_t>(kernel_.parallel_loops.size());
+    kernel_.parallel_loops.push_back(std::move(parallel));
+    return id;
+}
+
+bool Builder::in_parallel_loop() const {
+    return std::ranges::any_of(open_, [this](const Open& o) {
+        return o.what == Opened::loop && kernel_.nodes[o.owner].aux2 != none;
+    });
+}
+
+bool Builder::innermost_loop_is_parallel() const {
+    for (std::size_t i = open_.size(); i-- > 0;) {
+        if (open_[i].what == Opened::while_body) return false;
+        if (open_[i].what == Opened::loop) return kernel_.nodes[open_[i].owner].aux2 != none;
+    }
+    return false;
 }
 
 void Builder::begin_while_condition() {

@@ -83,6 +83,7 @@ class Builder {
     Id whole(std::uint32_t param);
     Id fold(Reduction reduction, Id array, std::uint64_t axes);
     void assign(std::uint32_t param, Id value);
+    void allocate(std::uint32_t param, std::span<const Id> extents);
 
     // --- structure: each begin_ opens a block that end() closes ---
     /// Pure nodes that the host evaluates: extents of stages.
@@ -92,6 +93,10 @@ class Builder {
     void begin_branch(Id condition);
     void begin_else();  ///< closes the open branch's then block, opens its else block
     Id begin_loop(Id begin, Id end, Id step);  ///< gives the loop's index
+    Id begin_parallel_loop(Id begin, Id end, Id step, ParallelLoop parallel);
+    bool in_parallel_loop() const;  ///< whether one is open
+    /// Whether the loop that break_ would leave is parallel.
+    bool innermost_loop_is_parallel() const;
     void begin_while_condition();
     void begin_while_body(Id condition);  ///< closes the condition's block
     void end();

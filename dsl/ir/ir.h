@@ -15,7 +15,10 @@
 //    them; pure nodes have no effects, so that order matters for loads, reads and effects only.
 //  - Distinct array parameters may overlap; a load sees the stores that precede it.
 //  - Iterations of a parallel stage or loop are independent; a stage's iterations are otherwise in
-//    row-major order. Reductions combine over a fixed block tree of the iteration space.
+//    row-major order. Reductions combine over a fixed block tree of the iteration space. A
+//    reduction of a parallel loop starts from the identity in each block; what its slot held before
+//    the loop is combined in once.
+//  - A step of 0 makes a loop of no iterations.
 //  - A `check` that fails records itself; the lowest iteration that failed is reported. The
 //    iteration goes on, and every other element is computed.
 #pragma once
@@ -135,7 +138,8 @@ enum class NodeKind : std::uint8_t {
     check,       ///< aux = Check; operand = bool that must hold
     // Structure.
     branch,  ///< operand = bool; aux = then block, aux2 = else block or none
-    loop,    ///< operands = begin, end, step (i64); aux = body; its own value is the index (i64)
+    loop,    ///< operands = begin, end, step (i64); aux = body; aux2 = its ParallelLoop or none; its
+             ///< own value is the index (i64)
     loop_while,  ///< aux = block that computes the condition, operand = the condition, aux2 = body
     break_,      ///< leaves the innermost loop
     continue_,   ///< next iteration of the innermost loop
@@ -144,6 +148,8 @@ enum class NodeKind : std::uint8_t {
     whole,  ///< the array parameter aux as a value
     fold,   ///< aux = Reduction, imm = bit mask of the axes that are reduced; operand = array value
     assign,  ///< aux = array parameter; operand = array value (or a scalar for every element)
+    // Memory.
+    allocate,  ///< aux = parameter with access `local`; operands = extents; contents undefined
 };
 
 /// What a `check` node reports when it fails.
@@ -176,11 +182,15 @@ constexpr bool is_pure(NodeKind k) {
     return k <= NodeKind::cast || k == NodeKind::whole || k == NodeKind::fold;
 }
 constexpr bool has_effect(NodeKind k) {
-    return k >= NodeKind::store && k <= NodeKind::return_ ? true : k == NodeKind::assign;
+    return k >= NodeKind::store && k <= NodeKind::return_
+               ? true
+               : k == NodeKind::assign || k == NodeKind::allocate;
 }
 
-/// How a kernel uses a parameter: a scalar by value, or an array.
-enum class Access : std::uint8_t { value, in, out, inout };
+/// How a kernel uses a parameter: a scalar by value, or an array. `local` arrays are no arguments:
+/// they are made by `allocate` nodes, of C order, and `result` ones are given to the caller.
+enum class Access : std::uint8_t { value, in, out, inout, local, result };
+constexpr bool is_made_by_kernel(Access a) { return a == Access::local || a == Access::result; }
 
 /// What is known of an array parameter's byte stride along the last axis.
 enum class Layout : std::uint8_t {
@@ -220,6 +230,23 @@ struct StageReduction {
     bool operator==(const StageReduction&) const = default;
 };
 
+/// How the iterations of a parallel loop are dealt out to threads.
+enum class Schedule : std::uint8_t {
+    automatic,  ///< pieces by the measured time of an iteration
+    static_,    ///< one piece of equal size a thread, or pieces of `chunk` iterations
+    dynamic,    ///< pieces of `chunk` (or few) iterations, taken as threads get free
+    guided,     ///< the same, pieces shrinking with what is left, to `chunk`
+};
+
+/// What makes a loop parallel. A reduction's slot is private to a block of iterations.
+struct ParallelLoop {
+    std::vector<StageReduction> reductions;
+    Schedule schedule = Schedule::automatic;
+    std::int64_t chunk = 0;  ///< iterations; 0: chosen at run time
+    bool unsafe_races = false;  ///< the user answers for accesses that cannot be proven disjoint
+    bool operator==(const ParallelLoop&) const = default;
+};
+
 /// One iteration space: `body` runs for every index below `extents` (i64 values of the prologue).
 struct Stage {
     std::vector<Id> extents;  ///< outermost first
@@ -242,6 +269,7 @@ struct Kernel {
     std::vector<Slot> slots;
     Id prologue = none;  ///< block of pure nodes, evaluated on the host: extents of the stages
     std::vector<Stage> stages;
+    std::vector<ParallelLoop> parallel_loops;
     std::vector<Block> blocks;
     std::vector<Node> nodes;
     std::vector<Id> operands;
@@ -262,6 +290,12 @@ struct Kernel {
     }
     /// The value of a constant node.
     Scalar constant(Id id) const;
+    /// Whether it is a program of loops: one stage that runs once, over arguments of any rank.
+    bool is_program() const { return stages.size() == 1 && stages[0].extents.empty(); }
+    /// What makes a loop node parallel; null for serial ones.
+    const ParallelLoop* parallel(const Node& loop) const {
+        return loop.aux2 == none ? nullptr : &parallel_loops[loop.aux2];
+    }
 };
 
 }  // namespace kiln::ir

@@ -4,6 +4,8 @@
 //   param   := word ["quoted name"] ":" access type layout? "weak"?
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
 //   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
+//   loop    := "for" "%" number "=" value "to" value "step" value
+//              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot),* ")"]] block
 //   block   := "{" statement* "}"
 //   value   := "%" number | "i" number | "extent(" param "," number ")" | param | "weak"? dtype "("
 //   literal ")"
@@ -222,7 +224,7 @@ class Parser {
             Param p;
             declare(params_, p, k_.params.size(), "a parameter's name");
             p.access =
-                static_cast<Access>(expect_name(text::access_names, "value, in, out or inout"));
+                static_cast<Access>(expect_name(text::access_names, "value, in, out, inout, local or result"));
             const Type t = type();
             p.dtype = t.dtype;
             p.rank = t.rank;
@@ -482,12 +484,37 @@ class Parser {
         operands.push_back(value());
         expect_word("step");
         operands.push_back(value());
+        n.aux2 = none;
+        if (accept_word("parallel")) {
+            n.aux2 = static_cast<std::uint32_t>(k_.parallel_loops.size());
+            k_.parallel_loops.push_back(parallel_loop());
+        }
         const Id id = list_node(block, n, operands);
         define(number, start, id);
         std::uint32_t loc = 0;
         const Id body = parse_block(&loc);
         k_.nodes[id].aux = body;
         k_.nodes[id].loc = loc;
+    }
+
+    ParallelLoop parallel_loop() {
+        ParallelLoop p;
+        p.schedule = static_cast<Schedule>(
+            expect_name(text::schedule_names, "automatic, static, dynamic or guided"));
+        p.chunk = this->number("a number of iterations");
+        p.unsafe_races = accept_word("unsafe");
+        if (accept('(')) {
+            do {
+                StageReduction r;
+                r.reduction = reduction();
+                expect('-');
+                expect('>');
+                r.target = slot();
+                p.reductions.push_back(r);
+            } while (accept(','));
+            expect(')');
+        }
+        return p;
     }
 
     void parse_while(Id block) {
@@ -620,6 +647,11 @@ class Parser {
         } else if (accept_word("assign")) {
             n.kind = NodeKind::assign;
             n.aux = param();
+        } else if (accept_word("allocate")) {
+            n.kind = NodeKind::allocate;
+            n.aux = param();
+            subscripts(operands);
+            has_value = false;
         } else {
             has_value = false;
             if (accept_word("break"))

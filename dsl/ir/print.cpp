@@ -316,6 +316,7 @@ class Printer {
             put_value(x[1]);
             put(" step ");
             put_value(x[2]);
+            if (const ParallelLoop* p = k_.parallel(n)) put_parallel(*p);
             print_body(n.aux, columns, n.loc);
         } else {
             put("while");
@@ -325,6 +326,24 @@ class Printer {
             print_body(n.aux2, columns, 0);
         }
         put('\n');
+    }
+
+    /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, max -> v1)]`
+    void put_parallel(const ParallelLoop& p) {
+        put(" parallel ");
+        put(text::schedule_names[static_cast<std::size_t>(p.schedule)]);
+        put(' ');
+        put_number(p.chunk);
+        if (p.unsafe_races) put(" unsafe");
+        if (p.reductions.empty()) return;
+        put(" (");
+        for (std::size_t i = 0; i < p.reductions.size(); ++i) {
+            if (i != 0) put(", ");
+            put(info(p.reductions[i].reduction).name);
+            put(" -> ");
+            put(slot_words_[p.reductions[i].target]);
+        }
+        put(')');
     }
 
     void print_value(Id id, const Node& n) {
@@ -413,6 +432,9 @@ class Printer {
                 put("assign ");
                 put(param_words_[n.aux]);
                 break;
+            case NodeKind::allocate:
+                put("allocate ");
+                return put_element(param_words_[n.aux], x);
             case NodeKind::break_: return put("break");
             case NodeKind::continue_: return put("continue");
             default: return put("return");

@@ -86,7 +86,14 @@ Id Rewriter::clone(Id old) {
             out_.end();
             return none;
         case NodeKind::loop:
-            map_[old] = out_.begin_loop(operands[0], operands[1], operands[2]);
+            if (const ParallelLoop* p = in_.parallel(n)) {
+                ParallelLoop copy{{}, p->schedule, p->chunk, p->unsafe_races};
+                for (const StageReduction& r : p->reductions) map_reduction(r, copy.reductions);
+                map_[old] = out_.begin_parallel_loop(operands[0], operands[1], operands[2],
+                                                     std::move(copy));
+            } else {
+                map_[old] = out_.begin_loop(operands[0], operands[1], operands[2]);
+            }
             clone_block(n.aux);
             out_.end();
             return map_[old];
@@ -103,6 +110,7 @@ Id Rewriter::clone(Id old) {
         case NodeKind::whole: return out_.whole(n.aux);
         case NodeKind::fold: return out_.fold(Reduction(n.aux), operands[0], n.imm);
         case NodeKind::assign: out_.assign(n.aux, operands[0]); return none;
+        case NodeKind::allocate: out_.allocate(n.aux, operands); return none;
     }
     __builtin_unreachable();
 }

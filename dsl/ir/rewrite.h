@@ -24,6 +24,11 @@ class Rewriter {
     /// Called for every parameter and slot before any node; the default copies them.
     virtual void declare();
 
+    /// Called for every reduction of a parallel loop: appends what it becomes. The default keeps it.
+    virtual void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) {
+        into.push_back(r);
+    }
+
     /// The node with mapped operands, structure included.
     Id clone(Id old);
     /// The new id of a value that was already rewritten; leaves are made on demand.

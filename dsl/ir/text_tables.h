@@ -9,7 +9,10 @@ namespace kiln::ir::text {
 
 inline constexpr std::array<std::string_view, 3> check_names = {"division_by_zero",
                                                                 "negative_power", "out_of_bounds"};
-inline constexpr std::array<std::string_view, 4> access_names = {"value", "in", "out", "inout"};
+inline constexpr std::array<std::string_view, 6> access_names = {"value", "in",    "out",
+                                                                 "inout", "local", "result"};
+inline constexpr std::array<std::string_view, 4> schedule_names = {"automatic", "static", "dynamic",
+                                                                   "guided"};
 inline constexpr std::array<std::string_view, 3> layout_names = {"strided", "unit", "uniform"};
 /// The flags of Node::fast, lowest bit first.
 inline constexpr std::array<std::string_view, 7> fast_names = {"nnan",     "ninf", "nsz",    "arcp",

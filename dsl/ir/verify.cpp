@@ -35,6 +35,7 @@ std::string_view kind_name(const Node& n) {
         case NodeKind::whole: return "whole";
         case NodeKind::fold: return "fold";
         case NodeKind::assign: return "assign";
+        case NodeKind::allocate: return "allocate";
     }
     return "?";
 }
@@ -125,12 +126,17 @@ class Verifier {
             case NodeKind::atomic:
             case NodeKind::whole:
             case NodeKind::assign:
+            case NodeKind::allocate:
                 if (n.aux >= k_.params.size())
                     fail(id, "parameter {} of {}", n.aux, k_.params.size());
                 break;
             case NodeKind::read:
             case NodeKind::write:
                 if (n.aux >= k_.slots.size()) fail(id, "slot {} of {}", n.aux, k_.slots.size());
+                break;
+            case NodeKind::loop:
+                if (n.aux2 != none && n.aux2 >= k_.parallel_loops.size())
+                    fail(id, "parallel loop {} of {}", n.aux2, k_.parallel_loops.size());
                 break;
             case NodeKind::check:
                 if (n.aux >= text::check_names.size())
@@ -167,6 +173,14 @@ class Verifier {
         for (std::size_t i = 0; i < owners.size(); ++i)
             require(owners[i] == 1,
                     [&] { return fmt::format("block {} has {} owners", i, owners[i]); });
+        std::vector<unsigned> loops(k_.parallel_loops.size(), 0);
+        for (const Node& n : k_.nodes)
+            if (n.kind == NodeKind::loop && n.aux2 != none) ++loops[n.aux2];
+        for (std::size_t i = 0; i < loops.size(); ++i) {
+            require(loops[i] == 1,
+                    [&] { return fmt::format("parallel loop {} has {} owners", i, loops[i]); });
+            check_reductions(k_.parallel_loops[i].reductions, "parallel loop", i);
+        }
         std::vector<bool> listed(k_.nodes.size(), false);
         for (std::size_t i = 0; i < k_.blocks.size(); ++i)
             for (const Id id : k_.blocks[i].nodes) {
@@ -194,19 +208,25 @@ class Verifier {
         }
         require(stage.loc < k_.locations.size(),
                 [&] { return fmt::format("stage {}: location {}", number, stage.loc); });
-        for (std::size_t i = 0; i < stage.reductions.size(); ++i) {
-            const StageReduction& r = stage.reductions[i];
+        check_reductions(stage.reductions, "stage", number);
+    }
+
+    void check_reductions(const std::vector<StageReduction>& reductions, std::string_view owner,
+                          std::size_t number) const {
+        for (std::size_t i = 0; i < reductions.size(); ++i) {
+            const StageReduction& r = reductions[i];
             require(r.target < k_.slots.size() && k_.slots[r.target].length == 1, [&] {
                 return fmt::format(
-                    "stage {}: the target of reduction {} is not a slot of one element", number, i);
+                    "{} {}: the target of reduction {} is not a slot of one element", owner, number,
+                    i);
             });
             require(reduces(r.reduction, k_.slots[r.target].dtype), [&] {
-                return fmt::format("stage {}: {} does not reduce {}", number,
+                return fmt::format("{} {}: {} does not reduce {}", owner, number,
                                    info(r.reduction).name, name(k_.slots[r.target].dtype));
             });
             for (std::size_t j = 0; j < i; ++j)
-                require(stage.reductions[j].target != r.target, [&] {
-                    return fmt::format("stage {}: two reductions into one slot", number);
+                require(reductions[j].target != r.target, [&] {
+                    return fmt::format("{} {}: two reductions into one slot", owner, number);
                 });
         }
     }
@@ -351,6 +371,13 @@ class Verifier {
             case NodeKind::whole:
             case NodeKind::fold:
             case NodeKind::assign: return check_array(id, n);
+            case NodeKind::allocate:
+                if (!is_made_by_kernel(k_.params[n.aux].access))
+                    fail(id, "parameter {} is an argument", k_.params[n.aux].name);
+                expect_count(id, k_.params[n.aux].rank);
+                for (std::size_t i = 0; i < n.operand_count; ++i)
+                    expect_scalar(id, i, DType::i64);
+                return;
             default: return;
         }
     }

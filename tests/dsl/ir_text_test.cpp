@@ -210,7 +210,7 @@ TEST_CASE("parse errors name the line and what was expected", "[dsl][text][error
     CHECK(parse_error("") == "<kernel text>:1: error: expected 'kernel', found the end");
     CHECK(parse_error("kernel k(x in f32)") == "<kernel text>:1: error: expected ':', found 'in'");
     CHECK(parse_error("kernel k(x: const f32)") ==
-          "<kernel text>:1: error: expected value, in, out or inout, found 'const'");
+          "<kernel text>:1: error: expected value, in, out, inout, local or result, found 'const'");
     CHECK(parse_error("kernel k(x: in float)") ==
           "<kernel text>:1: error: expected a dtype, found 'float'");
     CHECK(parse_error("kernel k(x: in f32,\n x: in f32) {}") ==

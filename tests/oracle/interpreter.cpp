@@ -64,7 +64,8 @@ class Interpreter {
         : k_(kernel),
           arguments_(arguments),
           values_(kernel.nodes.size()),
-          arrays_(kernel.nodes.size()) {
+          arrays_(kernel.nodes.size()),
+          made_(kernel.params.size()) {
         check_arguments();
         for (const ir::Slot& slot : k_.slots)
             slots_.emplace_back(slot.length, Scalar::of(false).cast(slot.dtype));
@@ -85,6 +86,7 @@ class Interpreter {
         for (std::size_t i = 0; i < k_.params.size(); ++i) {
             const ir::Param& p = k_.params[i];
             const Argument& a = arguments_[i];
+            if (ir::is_made_by_kernel(p.access)) continue;
             if (p.access == ir::Access::value
                     ? a.scalar.dtype != p.dtype
                     : a.buffer.shape.size() != p.rank || a.buffer.strides.size() != p.rank)
@@ -113,7 +115,7 @@ class Interpreter {
         switch (n.kind) {
             case NodeKind::constant: return k_.constant(id);
             case NodeKind::param: return arguments_[n.aux].scalar;
-            case NodeKind::extent: return Scalar::of(arguments_[n.aux].buffer.shape[n.aux2]);
+            case NodeKind::extent: return Scalar::of(buffer(n.aux).shape[n.aux2]);
             case NodeKind::index: return Scalar::of(index_[n.aux]);
             default: return values_[id];
         }
@@ -126,8 +128,13 @@ class Interpreter {
         return {{}, {value(id)}};
     }
 
+    const Buffer& buffer(std::uint32_t param) const {
+        return ir::is_made_by_kernel(k_.params[param].access) ? made_[param]
+                                                              : arguments_[param].buffer;
+    }
+
     std::byte* element(std::uint32_t param, const Extents& index) const {
-        const Buffer& b = arguments_[param].buffer;
+        const Buffer& b = buffer(param);
         std::byte* at = b.data;
         for (std::size_t axis = 0; axis < index.size(); ++axis) {
             if (index[axis] < 0 || index[axis] >= b.shape[axis])
@@ -212,6 +219,7 @@ class Interpreter {
             case NodeKind::whole: whole(id, n); break;
             case NodeKind::fold: fold(id, n, x[0]); break;
             case NodeKind::assign: assign(n, x[0]); break;
+            case NodeKind::allocate: allocate(n, x); break;
         }
         return Flow::normal;
     }
@@ -268,7 +276,7 @@ class Interpreter {
     }
 
     void whole(Id id, const Node& n) {
-        const Extents& shape = arguments_[n.aux].buffer.shape;
+        const Extents shape = buffer(n.aux).shape;
         if (shape.empty()) {
             values_[id] = load(n.aux, {});
             return;
@@ -278,6 +286,16 @@ class Interpreter {
         Extents index(shape.size(), 0);
         do arrays_[id].elements.push_back(load(n.aux, index));
         while (advance(index, shape));
+    }
+
+    /// A zeroed array of C order, which replaces the parameter's buffer.
+    void allocate(const Node& n, std::span<const Id> x) {
+        const Extents shape = subscripts(x);
+        if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }))
+            refuse(ErrorKind::shape, "negative extent");
+        const DType t = k_.params[n.aux].dtype;
+        memory_.emplace_back(static_cast<std::size_t>(count_of(shape)) * size_of(t));
+        made_[n.aux] = Argument::array(memory_.back().data(), t, shape).buffer;
     }
 
     void fold(Id id, const Node& n, Id operand) {
@@ -313,7 +331,7 @@ class Interpreter {
 
     void assign(const Node& n, Id operand) {
         const ArrayValue source = array_value(operand);
-        const Extents& shape = arguments_[n.aux].buffer.shape;
+        const Extents shape = buffer(n.aux).shape;
         Extents common = shape;
         broadcast_into(common, source.shape);
         if (common != shape)
@@ -333,6 +351,8 @@ class Interpreter {
     Extents index_;               // of the stage
     std::size_t stage_ = 0;
     std::optional<Fault> fault_;
+    std::vector<Buffer> made_;  // per parameter: arrays that the kernel allocated
+    std::vector<std::vector<std::byte>> memory_;
 };
 
 }  // namespace

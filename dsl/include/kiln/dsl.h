@@ -17,6 +17,8 @@ namespace kiln {
 class Value;
 class Var;
 class Index;
+class ElementRef;
+struct PrangeOptions;
 
 namespace dsl {
 class Trace;
@@ -52,6 +54,7 @@ class Operand {
     Operand(Value&& value, Where where = Where::current());
     Operand(const Var& variable, Where where = Where::current());
     Operand(const Index& index, Where where = Where::current());
+    Operand(const ElementRef& element, Where where = Where::current());
     Operand(const Scalar& constant, Where where = Where::current());
     template <Element T>
     Operand(T constant, Where where = Where::current())
@@ -153,6 +156,7 @@ class Value : public Operand {
     Value(const Value& other) : Operand(static_cast<const Operand&>(other)) {}
     Value(const Var& variable, Where where = Where::current());
     Value(const Index& index, Where where = Where::current());
+    Value(const ElementRef& element, Where where = Where::current());
     Value(const Scalar& constant, Where where = Where::current()) : Operand(constant, where) {}
     template <Element T> Value(T constant, Where where = Where::current())
         : Operand(constant, where) {}
@@ -405,6 +409,8 @@ class Range {
     };
 
     Range(Operand begin, Operand end, Operand step);
+    /// A parallel loop: see prange.
+    Range(Operand begin, Operand end, Operand step, const PrangeOptions& options);
     ~Range() noexcept(false);
     Range(const Range&) = delete;
     Range& operator=(const Range&) = delete;
@@ -420,6 +426,10 @@ class Range {
     std::uint32_t index_ = 0;
     State state_ = State::made;
     int exceptions_;
+    bool parallel_ = false;
+    bool unsafe_races_ = false;
+    std::uint8_t schedule_ = 0;
+    std::int64_t chunk_ = 0;
 };
 
 /// 0, 1, ... up to but not including `end`; integers of any dtype, as i64. Leave the loop with

@@ -5,6 +5,7 @@
 #include <kiln/dtype.h>
 #include <kiln/error.h>
 #include <kiln/inspect.h>
+#include <kiln/jit.h>
 #include <kiln/memory.h>
 #include <kiln/npy.h>
 #include <kiln/parallel.h>

@@ -81,24 +81,24 @@ class Arg {
 
 /// An output of a ufunc call: an Array, or a span or vector of non-const elements. It only refers
 /// to it. Default-constructed: none.
-class Out {
+class OutArg {
   public:
-    Out() = default;
-    Out(const Array& array) : array_(&array), data_(), size_(), dtype_(), given_() {}
+    OutArg() = default;
+    OutArg(const Array& array) : array_(&array), data_(), size_(), dtype_(), given_() {}
     template <Element T, std::size_t N>
         requires(!std::is_const_v<T>)
-    Out(std::span<T, N> data) : Out(detail::span_data(data.data(), data.size())) {}
+    OutArg(std::span<T, N> data) : OutArg(detail::span_data(data.data(), data.size())) {}
     template <Element T, class A>
         requires(!std::is_same_v<T, bool>)
-    Out(std::vector<T, A>& data) : Out(detail::span_data(data.data(), data.size())) {}
+    OutArg(std::vector<T, A>& data) : OutArg(detail::span_data(data.data(), data.size())) {}
 
     explicit operator bool() const { return array_ != nullptr || given_; }
 
   private:
     friend struct detail::CallAccess;
-    explicit Out(const detail::SpanData& span)
+    explicit OutArg(const detail::SpanData& span)
         : array_(nullptr), data_(span.data), size_(span.size), dtype_(span.dtype), given_(true) {}
-    // Without initialisers, so that an Outs costs a call nothing; `Out out = {}` zeroes them.
+    // Without initialisers, so that an Outs costs a call nothing; `OutArg out = {}` zeroes them.
     const Array* array_;
     std::byte* data_;    // of a span
     std::int64_t size_;  // of a span
@@ -113,21 +113,21 @@ class Outs {
     // Not defaulted: that would make `Outs outs = {}` zero all places at every call.
     Outs() {}  // NOLINT(modernize-use-equals-default)
     /// More than max_size is a usage error.
-    Outs(std::initializer_list<Out> outs,
+    Outs(std::initializer_list<OutArg> outs,
          std::source_location where = std::source_location::current());
     std::size_t size() const { return size_; }
-    const Out& operator[](std::size_t i) const { return items_[i]; }
+    const OutArg& operator[](std::size_t i) const { return items_[i]; }
 
   private:
     std::size_t size_ = 0;
-    std::array<Out, max_size> items_;  // the first size_ of them
+    std::array<OutArg, max_size> items_;  // the first size_ of them
 };
 
 /// The options of a ufunc call, for designated initialisers: f(x, y, {.out = z, .where = mask}).
 struct CallOptions {
     /// Where the result goes; its shape is the inputs' broadcast shape, or one they broadcast to.
     /// Neither a read-only nor a broadcast array: usage error. May overlap inputs in any way.
-    Out out = {};
+    OutArg out = {};
     Outs outs = {};  ///< the same, for kernels with several results
     /// A bool array that broadcasts with the inputs. Elements of the output where it is false are
     /// not written; where there was no output they are zero.
@@ -176,7 +176,7 @@ struct ReduceOptions {
     /// The dtype that is accumulated in (f16 and bf16 in f32) and of the result.
     std::optional<DType> dtype = {};
     /// Where the result goes: of exactly its shape. May overlap the inputs in any way.
-    Out out = {};
+    OutArg out = {};
 };
 
 /// The options of a ufunc, for designated initialisers: {.fastmath = true, .parallel = true}.

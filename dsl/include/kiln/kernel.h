@@ -1,0 +1,166 @@
+// What loop kernels (kiln/jit.h) have beyond element-wise ones: arrays and parallel loops.
+//
+// A kernel's lambda takes In, Out and InOut for arrays and Value for scalars. Subscripts are
+// integers of any dtype; they do not wrap. Outside of an array nothing is defined, except in
+// checked mode, where it is Error bounds with the array, the index, its shape and the line.
+#pragma once
+#include <kiln/dsl.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+namespace kiln {
+
+/// One element of an array of the kernel: read where it is used, written by assignment. A value
+/// that is stored converts to the array's dtype within its kind (same_kind); else it is Error type.
+class ElementRef : public Operand {
+  public:
+    ElementRef(const ElementRef& other) = default;
+    // Elements are temporaries, for which the assignment of an Operand does it and knows the line.
+    ElementRef& operator=(const ElementRef&) & = delete;
+    const ElementRef& operator=(Operand value) const;
+    const ElementRef& operator+=(Operand value) const;
+    const ElementRef& operator-=(Operand value) const;
+    const ElementRef& operator*=(Operand value) const;
+    const ElementRef& operator/=(Operand value) const;
+    const ElementRef& operator%=(Operand value) const;
+    const ElementRef& operator&=(Operand value) const;
+    const ElementRef& operator|=(Operand value) const;
+    const ElementRef& operator^=(Operand value) const;
+
+  private:
+    friend class Operand;
+    friend class dsl::Trace;
+    static constexpr int max_subscripts = 8;
+    ElementRef(Where where) : Operand(Handle{~0U, 0}, where) {}
+
+    bool is_local_ = false;  ///< of a Local, else of an array parameter
+    std::uint32_t target_ = 0;
+    int count_ = 0;
+    std::uint32_t subscripts_[max_subscripts] = {};  // nodes
+};
+
+#define KILN_DSL_SUBSCRIPTS(Result, make)                                                        \
+    Result operator()(Where where = Where::current()) const { return make({}, where); }          \
+    Result operator()(Operand i) const { return make({i}, i.where()); }                          \
+    Result operator()(Operand i, Operand j) const { return make({i, j}, i.where()); }            \
+    Result operator()(Operand i, Operand j, Operand k) const {                                   \
+        return make({i, j, k}, i.where());                                                       \
+    }                                                                                            \
+    Result operator()(Operand i, Operand j, Operand k, Operand l) const {                        \
+        return make({i, j, k, l}, i.where());                                                    \
+    }                                                                                            \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m) const {             \
+        return make({i, j, k, l, m}, i.where());                                                 \
+    }                                                                                            \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n) const {  \
+        return make({i, j, k, l, m, n}, i.where());                                              \
+    }
+
+/// An array of the kernel: what In, Out, InOut and Scratch have in common.
+class KernelArray {
+  public:
+    using Where = std::source_location;
+    /// The extent of a dimension, an i64; negative ones count from the last. Errors: shape.
+    Value extent(int dimension, Where where = Where::current()) const;
+    /// The number of elements, an i64.
+    Value size(Where where = Where::current()) const;
+    int rank() const { return rank_; }
+    DType dtype() const { return dtype_; }
+
+  protected:
+    friend class dsl::Trace;
+    KernelArray() = default;
+    ElementRef element(std::initializer_list<Operand> subscripts, Where where) const;
+    Value load(std::initializer_list<Operand> subscripts, Where where) const;
+
+    std::uint32_t serial_ = 0, param_ = 0;
+    int rank_ = 0;
+    DType dtype_ = DType::f64;
+};
+
+/// An array that the kernel reads.
+class In : public KernelArray {
+  public:
+    explicit In(const KernelArray& array) : KernelArray(array) {}
+    KILN_DSL_SUBSCRIPTS(Value, load)
+};
+
+/// An array that the kernel writes, and may read where it has written.
+class Out : public KernelArray {
+  public:
+    explicit Out(const KernelArray& array) : KernelArray(array) {}
+    KILN_DSL_SUBSCRIPTS(ElementRef, element)
+};
+
+/// An array that the kernel reads and writes.
+class InOut : public KernelArray {
+  public:
+    explicit InOut(const KernelArray& array) : KernelArray(array) {}
+    KILN_DSL_SUBSCRIPTS(ElementRef, element)
+};
+
+/// A new array of the kernel, of C order, whose extents are known at run time: its contents are
+/// undefined at first. It lives until the call ends, or goes to the caller where the kernel returns
+/// it. Not inside a prange. Errors: usage, shape (a negative extent, when the kernel runs).
+class Scratch : public KernelArray {
+  public:
+    Scratch(DType dtype, std::initializer_list<Operand> extents, Where where = Where::current());
+    KILN_DSL_SUBSCRIPTS(ElementRef, element)
+};
+
+/// A local array of `length` elements, zero at first; each iteration of a prange has its own where
+/// it is declared inside.
+class Local {
+  public:
+    using Where = std::source_location;
+    /// Errors: usage (length < 1 or more than 65536).
+    Local(DType dtype, std::int64_t length, Where where = Where::current());
+    ElementRef operator()(Operand i) const { return element(i); }
+    std::int64_t length() const { return length_; }
+    DType dtype() const { return dtype_; }
+
+  private:
+    ElementRef element(const Operand& i) const;
+    std::uint32_t serial_, slot_;
+    std::int64_t length_;
+    DType dtype_;
+};
+#undef KILN_DSL_SUBSCRIPTS
+
+/// How the iterations of a prange are dealt out to threads. Results do not depend on it.
+enum class Schedule : std::uint8_t {
+    automatic,  ///< by the measured time of an iteration
+    static_,    ///< pieces of equal size, one a thread, or pieces of `chunk` iterations in turn
+    dynamic,    ///< pieces of `chunk` iterations, taken as threads get free
+    guided,     ///< the same with pieces that shrink, down to `chunk`
+};
+
+struct PrangeOptions {
+    Schedule schedule = Schedule::automatic;
+    std::int64_t chunk = 0;  ///< iterations; 0: chosen at run time
+    /// Accesses that cannot be proven to be disjoint are the user's business.
+    bool unsafe_races = false;
+};
+
+/// A loop whose iterations may run at the same time, on several threads where the kernel is
+/// parallel. A Var from outside that the body only updates by one of += -= *= /= &= |= ^=, or by
+/// v = min(v, e) or max(v, e), is a reduction: its result is the same for any number of threads.
+/// Anything else that iterations share and one of them writes is Error usage. A prange inside a
+/// prange is a serial loop. Neither break_ nor return_ may leave it.
+Range prange(Operand end, PrangeOptions options = {});
+Range prange(Operand begin, Operand end, PrangeOptions options = {});
+Range prange(Operand begin, Operand end, Operand step, PrangeOptions options = {});
+
+/// a(i) = a(i) + v and so on as one indivisible step, so that iterations of a prange may share
+/// elements; gives the value before. Sums of floats then depend on the order of the iterations.
+/// Errors: type (dtypes other than integers, f32 and f64).
+Value atomic_add(const ElementRef& element, Operand value);
+Value atomic_min(const ElementRef& element, Operand value);
+Value atomic_max(const ElementRef& element, Operand value);
+Value atomic_and(const ElementRef& element, Operand value);
+Value atomic_or(const ElementRef& element, Operand value);
+Value atomic_xor(const ElementRef& element, Operand value);
+
+}  // namespace kiln

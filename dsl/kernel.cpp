@@ -1,0 +1,277 @@
+// Arrays and parallel loops of loop kernels.
+#include <kiln/kernel.h>
+
+#include "dsl/trace.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kiln {
+namespace dsl {
+namespace {
+
+/// What errors call a parameter or slot.
+std::string_view target_name(const ir::Kernel& kernel, bool is_local, std::uint32_t target) {
+    return is_local ? kernel.slots[target].name : kernel.params[target].name;
+}
+
+}  // namespace
+
+std::uint32_t Trace::param(const KernelArray& array, const Location& where) const {
+    if (array.serial_ != serial_)
+        throw Error(ErrorKind::usage, "an array of another kernel is used here", where,
+                    "pass it as a parameter");
+    return array.param_;
+}
+
+void Trace::describe(KernelArray& array, std::uint32_t param) const {
+    const ir::Param& p = builder_.kernel().params[param];
+    array.serial_ = serial_;
+    array.param_ = param;
+    array.rank_ = p.rank;
+    array.dtype_ = p.dtype;
+}
+
+ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
+                       const std::source_location& where) {
+    builder_.set_location(where);
+    const ir::Kernel& kernel = builder_.kernel();
+    const std::size_t rank = is_local ? 1U : kernel.params[target].rank;
+    if (subscripts.size() != rank)
+        throw Error(ErrorKind::shape,
+                    fmt::format("{} has {} dimension{}, but {} subscript{} given",
+                                target_name(kernel, is_local, target), rank, rank == 1 ? "" : "s",
+                                subscripts.size(), subscripts.size() == 1 ? " is" : "s are"),
+                    where);
+    ElementRef e(where);
+    e.serial_ = serial_;
+    e.is_local_ = is_local;
+    e.target_ = target;
+    for (const Operand& subscript : subscripts) {
+        const ir::Id id = use(subscript);
+        const DType t = builder_.dtype(id);
+        if (!is_integer(t))
+            throw Error(ErrorKind::type, fmt::format("a subscript is {}, not an integer", name(t)),
+                        where, "write cast<std::int64_t>(...)");
+        e.subscripts_[e.count_++] = builder_.cast(id, DType::i64);
+    }
+    return e;
+}
+
+ir::Id Trace::read(const ElementRef& e) {
+    const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
+    if (!e.is_local_) return builder_.load(e.target_, subscripts);
+    return builder_.read(
+        e.target_, builder_.kernel().slots[e.target_].length == 1 ? ir::none : subscripts[0]);
+}
+
+void Trace::write(const ElementRef& e, ir::Id value) {
+    const ir::Kernel& kernel = builder_.kernel();
+    const DType to = e.is_local_ ? kernel.slots[e.target_].dtype : kernel.params[e.target_].dtype;
+    const DType from = builder_.dtype(value);
+    const bool weak_fits =
+        builder_.node(value).weak && promote_weak(to, from) == to;
+    if (!weak_fits && !can_cast(from, to, Casting::same_kind))
+        throw Error(ErrorKind::type,
+                    fmt::format("cannot store {} into {} of type {}", name(from),
+                                target_name(kernel, e.is_local_, e.target_), name(to)),
+                    kernel.location(builder_.location_index()), "convert with cast<T>(...)");
+    const ir::Id converted = builder_.coerce(value, to);
+    const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
+    if (!e.is_local_) {
+        if (kernel.params[e.target_].access == ir::Access::in)
+            throw Error(ErrorKind::usage,
+                        fmt::format("{} is only read", kernel.params[e.target_].name),
+                        kernel.location(builder_.location_index()), "declare it as InOut");
+        builder_.store(e.target_, subscripts, converted);
+    } else {
+        builder_.write(e.target_, converted,
+                       kernel.slots[e.target_].length == 1 ? ir::none : subscripts[0]);
+    }
+}
+
+ir::Id Trace::atomic(ir::Reduction reduction, const ElementRef& e, ir::Id value) {
+    const ir::Kernel& kernel = builder_.kernel();
+    const Location where = kernel.location(builder_.location_index());
+    if (e.is_local_)
+        throw Error(ErrorKind::usage, "a Local needs no atomic access", where,
+                    "no other iteration sees it: write a(i) += v");
+    const DType to = kernel.params[e.target_].dtype;
+    if (!is_integer(to) && to != DType::f32 && to != DType::f64)
+        throw Error(ErrorKind::type, fmt::format("there is no atomic access to {}", name(to)),
+                    where, "integers, f32 and f64 have it");
+    const DType from = builder_.dtype(value);
+    if (!(builder_.node(value).weak && promote_weak(to, from) == to) &&
+        !can_cast(from, to, Casting::same_kind))
+        throw Error(ErrorKind::type,
+                    fmt::format("cannot store {} into {} of type {}", name(from),
+                                kernel.params[e.target_].name, name(to)),
+                    where, "convert with cast<T>(...)");
+    return builder_.atomic(
+        reduction, e.target_,
+        std::span<const ir::Id>(e.subscripts_, static_cast<std::size_t>(e.count_)),
+        builder_.coerce(value, to));
+}
+
+}  // namespace dsl
+
+using dsl::Trace;
+
+// ------------------------------------------------------------------------------------ elements
+
+Operand::Operand(const ElementRef& element, Where where) : where_(where) {
+    Trace& trace = Trace::current(where);
+    if (element.serial_ != trace.serial())
+        throw Error(ErrorKind::usage, "an array of another kernel is used here", where,
+                    "pass it as a parameter");
+    trace.builder().set_location(where);
+    node_ = trace.read(element);
+    serial_ = trace.serial();
+}
+Value::Value(const ElementRef& element, Where where) : Operand(element, where) {}
+
+const ElementRef& ElementRef::operator=(Operand value) const {
+    Trace& trace = dsl::trace_at(value);
+    if (serial_ != trace.serial())
+        throw Error(ErrorKind::usage, "an array of another kernel is used here", value.where(),
+                    "pass it as a parameter");
+    trace.write(*this, trace.use(value));
+    return *this;
+}
+
+#define KILN_DSL_COMPOUND(symbol)                                                          \
+    const ElementRef& ElementRef::operator symbol##=(Operand value) const {                      \
+        return *this = Operand(Operand(*this, value.where()) symbol value, value.where()); \
+    }
+KILN_DSL_COMPOUND(+)
+KILN_DSL_COMPOUND(-)
+KILN_DSL_COMPOUND(*)
+KILN_DSL_COMPOUND(/)
+KILN_DSL_COMPOUND(%)
+KILN_DSL_COMPOUND(&)
+KILN_DSL_COMPOUND(|)
+KILN_DSL_COMPOUND(^)
+#undef KILN_DSL_COMPOUND
+
+#define KILN_DSL_ATOMIC(name, reduction)                                                       \
+    Value name(const ElementRef& element, Operand value) {                                        \
+        Trace& trace = dsl::trace_at(value);                                                   \
+        return trace.value(trace.atomic(ir::Reduction::reduction, element, trace.use(value))); \
+    }
+KILN_DSL_ATOMIC(atomic_add, sum)
+KILN_DSL_ATOMIC(atomic_min, min)
+KILN_DSL_ATOMIC(atomic_max, max)
+KILN_DSL_ATOMIC(atomic_and, all_bits)
+KILN_DSL_ATOMIC(atomic_or, any_bit)
+KILN_DSL_ATOMIC(atomic_xor, parity)
+#undef KILN_DSL_ATOMIC
+
+// ------------------------------------------------------------------------------------ arrays
+
+Value KernelArray::extent(int dimension, Where where) const {
+    Trace& trace = Trace::current(where);
+    const std::uint32_t param = trace.param(*this, where);
+    const int d = dimension < 0 ? dimension + rank_ : dimension;
+    if (d < 0 || d >= rank_)
+        throw Error(ErrorKind::shape,
+                    fmt::format("{} has {} dimension{}, but its extent {} is asked for",
+                                trace.builder().kernel().params[param].name, rank_,
+                                rank_ == 1 ? "" : "s", dimension),
+                    where);
+    return trace.value(trace.builder().extent(param, static_cast<std::uint32_t>(d)));
+}
+
+Value KernelArray::size(Where where) const {
+    Trace& trace = Trace::current(where);
+    const std::uint32_t param = trace.param(*this, where);
+    ir::Builder& b = trace.builder();
+    b.set_location(where);
+    ir::Id product = b.constant_i64(1);
+    for (int d = 0; d < rank_; ++d) {
+        const ir::Id extent = b.extent(param, static_cast<std::uint32_t>(d));
+        product = d == 0 ? extent : b.apply(ir::Op::mul, {product, extent});
+    }
+    return trace.value(product);
+}
+
+ElementRef KernelArray::element(std::initializer_list<Operand> subscripts, Where where) const {
+    Trace& trace = Trace::current(where);
+    return trace.element(false, trace.param(*this, where),
+                         std::span(subscripts.begin(), subscripts.size()), where);
+}
+
+Value KernelArray::load(std::initializer_list<Operand> subscripts, Where where) const {
+    return {element(subscripts, where), where};
+}
+
+Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where where) {
+    Trace& trace = Trace::current(where);
+    ir::Builder& b = trace.builder();
+    b.set_location(where);
+    if (b.in_parallel_loop())
+        throw Error(ErrorKind::usage, "a Scratch array is made inside a prange", where,
+                    "make it before the loop, with a dimension for the iterations, or use Local");
+    if (extents.size() > 8)
+        throw Error(ErrorKind::shape, fmt::format("{} dimensions; at most 8", extents.size()),
+                    where);
+    std::vector<ir::Id> ids;
+    for (const Operand& extent : extents) {
+        const ir::Id id = trace.use(extent);
+        if (!is_integer(b.dtype(id)))
+            throw Error(ErrorKind::type,
+                        fmt::format("an extent is {}, not an integer", name(b.dtype(id))), where,
+                        "write cast<std::int64_t>(...)");
+        ids.push_back(b.cast(id, DType::i64));
+    }
+    const std::uint32_t param = b.add_param({.name = fmt::format("s{}", b.kernel().params.size()),
+                                             .dtype = dtype,
+                                             .rank = static_cast<std::uint8_t>(ids.size()),
+                                             .access = ir::Access::local,
+                                             .layout = ir::Layout::unit});
+    b.allocate(param, ids);
+    trace.describe(*this, param);
+}
+
+Local::Local(DType dtype, std::int64_t length, Where where) : length_(length), dtype_(dtype) {
+    Trace& trace = Trace::current(where);
+    if (length < 1 || length > 65536)
+        throw Error(ErrorKind::usage, fmt::format("a Local of {} elements", length), where,
+                    "1 to 65536 are possible; Scratch has no limit");
+    ir::Builder& b = trace.builder();
+    b.set_location(where);
+    serial_ = trace.serial();
+    const std::size_t number = b.kernel().slots.size();
+    slot_ = b.add_slot({fmt::format("a{}", number), dtype, static_cast<std::uint32_t>(length)});
+    const ir::Id zero = b.constant(Scalar::of(false).cast(dtype));
+    if (length == 1) {
+        b.write(slot_, zero);
+    } else {
+        const ir::Id i =
+            b.begin_loop(b.constant_i64(0), b.constant_i64(length), b.constant_i64(1));
+        b.write(slot_, zero, i);
+        b.end();
+    }
+}
+
+ElementRef Local::element(const Operand& i) const {
+    Trace& trace = Trace::current(i.where());
+    if (serial_ != trace.serial())
+        throw Error(ErrorKind::usage, "an array of another kernel is used here", i.where(),
+                    "pass it as a parameter");
+    return trace.element(true, slot_, std::span(&i, 1), i.where());
+}
+
+// ------------------------------------------------------------------------------------ prange
+
+Range prange(Operand end, PrangeOptions options) {
+    return {Operand(0, end.where()), end, Operand(1, end.where()), options};
+}
+Range prange(Operand begin, Operand end, PrangeOptions options) {
+    return {begin, end, Operand(1, begin.where()), options};
+}
+Range prange(Operand begin, Operand end, Operand step, PrangeOptions options) {
+    return {begin, end, step, options};
+}
+
+}  // namespace kiln

@@ -1,0 +1,229 @@
+// Loop kernels: programs over arrays, written as C++ lambdas and compiled for what they meet.
+//
+//     auto norm = jit([](In x) -> Value {
+//         Var sum(f64, 0);
+//         for (Index i : prange(x.extent(0))) sum += x(i) * x(i);
+//         return sqrt(sum);
+//     }, {.parallel = true});
+//     double n = norm(array).get<double>();
+#pragma once
+#include <kiln/kernel.h>
+#include <kiln/vectorize.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace kiln {
+
+/// The options of a loop kernel, for designated initialisers: {.parallel = true}.
+struct JitOptions {
+    Fastmath fastmath = {};
+    /// Iterations of prange run on several threads; results do not depend on it.
+    bool parallel = false;
+    /// Accesses outside of an array, and integer divisions by zero, are errors that name the line
+    /// and the index. Iterations go on: of many the lowest is reported, once all are done.
+    bool checked = false;
+    /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
+    std::vector<std::string> params = {};
+};
+
+/// An argument of a loop kernel: an Array, a span or vector (rank 1, not copied), a C++ value or a
+/// Scalar, which count with their type. Refers to arrays, spans and vectors only.
+class JitArg {
+  public:
+    JitArg() : none_(true) {}
+    template <class T>
+        requires(std::is_constructible_v<Arg, T> && !std::is_same_v<std::remove_cvref_t<T>, JitArg>)
+    JitArg(T&& value) : arg_(std::forward<T>(value)), none_(false) {}
+    bool is_none() const { return none_; }
+    const Arg& arg() const { return arg_; }
+
+  private:
+    union {
+        Arg arg_;
+    };
+    bool none_;
+};
+
+namespace detail {
+class JitState;
+
+/// A parameter or a result of a kernel's lambda, while it is traced.
+using KernelItem = std::variant<KernelArray, Value>;
+using KernelFunction = std::function<std::vector<KernelItem>(std::span<const KernelItem>)>;
+enum class KernelParam : std::uint8_t { value, in, out, inout };
+
+template <class T> consteval KernelParam kernel_param() {
+    using P = std::remove_cvref_t<T>;
+    static_assert(std::is_same_v<P, Value> || std::is_same_v<P, In> || std::is_same_v<P, Out> ||
+                      std::is_same_v<P, InOut>,
+                  "kiln: the parameters of a loop kernel are In, Out, InOut and Value");
+    return std::is_same_v<P, In>    ? KernelParam::in
+           : std::is_same_v<P, Out> ? KernelParam::out
+           : std::is_same_v<P, InOut> ? KernelParam::inout
+                                      : KernelParam::value;
+}
+template <class T> decltype(auto) kernel_argument(const KernelItem& item) {
+    using P = std::remove_cvref_t<T>;
+    if constexpr (std::is_same_v<P, Value>)
+        return std::get<Value>(item);
+    else
+        return P(std::get<KernelArray>(item));
+}
+
+/// What calls of a kernel give for what its lambda returns.
+template <class R> struct JitResult {
+    static_assert(std::is_constructible_v<Value, const R&>,
+                  "kiln: a loop kernel returns nothing, Values, Scratch arrays, or a tuple of them");
+    using type = Scalar;
+};
+template <> struct JitResult<void> {
+    using type = void;
+};
+template <> struct JitResult<Scratch> {
+    using type = Array;
+};
+template <class... R> struct JitResult<std::tuple<R...>> {
+    using type = std::tuple<typename JitResult<R>::type...>;
+};
+template <class A, class B> struct JitResult<std::pair<A, B>> {
+    using type = std::tuple<typename JitResult<A>::type, typename JitResult<B>::type>;
+};
+
+template <class R> void add_kernel_result(const R& result, std::vector<KernelItem>& into) {
+    if constexpr (SeveralValues<R>)
+        std::apply([&](const auto&... one) { (add_kernel_result(one, into), ...); }, result);
+    else if constexpr (std::is_base_of_v<KernelArray, R>)
+        into.emplace_back(static_cast<const KernelArray&>(result));
+    else
+        into.emplace_back(Value(result));
+}
+
+/// The parameters and the result of a callable that is neither generic nor overloaded.
+template <class F> struct KernelTraits {
+    static_assert(always_false<F>,
+                  "kiln: a loop kernel is a lambda whose parameters have types, not auto");
+};
+template <class R, class... P> struct KernelTraits<R(P...)> {
+    using Result = R;
+    static std::vector<KernelParam> params() { return {kernel_param<P>()...}; }
+    template <class F> static KernelFunction erase(F f) {
+        return [f = std::move(f)](std::span<const KernelItem> items) mutable {
+            std::vector<KernelItem> results;
+            [&]<std::size_t... I>(std::index_sequence<I...>) {
+                if constexpr (std::is_void_v<R>)
+                    f(kernel_argument<P>(items[I])...);
+                else
+                    add_kernel_result<std::remove_cvref_t<R>>(f(kernel_argument<P>(items[I])...),
+                                                              results);
+            }(std::index_sequence_for<P...>());
+            return results;
+        };
+    }
+};
+template <class F>
+    requires requires { &F::operator(); }
+struct KernelTraits<F> : KernelTraits<decltype(&F::operator())> {};
+template <class R, class C, class... P>
+struct KernelTraits<R (C::*)(P...) const> : KernelTraits<R(P...)> {};
+template <class R, class C, class... P>
+struct KernelTraits<R (C::*)(P...)> : KernelTraits<R(P...)> {};
+template <class R, class... P> struct KernelTraits<R (*)(P...)> : KernelTraits<R(P...)> {};
+
+/// One result of a call.
+using JitValue = std::variant<Scalar, Array>;
+}  // namespace detail
+
+/// What Jit kernels have in common. Copies share their state, which is thread-safe.
+class JitKernel {
+  public:
+    const std::string& name() const;
+    /// A text of the kernel for arguments of these types, contiguous and apart from each other.
+    /// Errors: usage (the number of types), and those of tracing.
+    std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                        std::source_location where = std::source_location::current()) const;
+    std::vector<Remark> remarks() const;
+    Stats stats() const;
+
+  protected:
+    JitKernel(std::string name, std::vector<detail::KernelParam> params,
+              detail::KernelFunction function, JitOptions options, std::source_location where);
+    std::vector<detail::JitValue> call(std::span<const JitArg* const> args,
+                                       std::source_location where) const;
+    void call_in_place(std::span<const JitArg* const> args, std::source_location where) const;
+
+  private:
+    std::shared_ptr<detail::JitState> state_;
+};
+
+/// A loop kernel whose calls give R: void, Scalar, Array, or a tuple of the latter two.
+template <class R> class Jit : public JitKernel {
+  public:
+    using Where = std::source_location;
+    static constexpr std::size_t max_args = 16;
+
+    /// Runs the kernel; the first call with given dtypes, ranks and layouts compiles it. Arrays
+    /// that the kernel writes must be writeable. Errors: usage (the number of arguments, a scalar
+    /// for an array, a read-only array), those of tracing, and what checked mode finds.
+    R operator()(JitArg a0 = {}, JitArg a1 = {}, JitArg a2 = {}, JitArg a3 = {}, JitArg a4 = {},
+                 JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {}, JitArg a8 = {}, JitArg a9 = {},
+                 JitArg a10 = {}, JitArg a11 = {}, JitArg a12 = {}, JitArg a13 = {},
+                 JitArg a14 = {}, JitArg a15 = {}, Where where = Where::current()) const {
+        const JitArg* const all[max_args] = {&a0, &a1, &a2,  &a3,  &a4,  &a5,  &a6,  &a7,
+                                             &a8, &a9, &a10, &a11, &a12, &a13, &a14, &a15};
+        std::size_t count = 0;
+        while (count < max_args && !all[count]->is_none()) ++count;
+        const std::span<const JitArg* const> args(all, count);
+        if constexpr (std::is_void_v<R>) {
+            call_in_place(args, where);
+        } else {
+            auto results = call(args, where);
+            return take<R>(results);
+        }
+    }
+
+  private:
+    template <class F> friend auto make_jit(std::string, F, JitOptions, std::source_location);
+    using JitKernel::JitKernel;
+
+    template <class T> static T take(std::vector<detail::JitValue>& results) {
+        if constexpr (detail::SeveralValues<T>)
+            return [&]<std::size_t... I>(std::index_sequence<I...>) {
+                return T(std::get<std::tuple_element_t<I, T>>(std::move(results[I]))...);
+            }(std::make_index_sequence<std::tuple_size_v<T>>());
+        else
+            return std::get<T>(std::move(results[0]));
+    }
+};
+
+template <class F>
+auto make_jit(std::string name, F function, JitOptions options, std::source_location where) {
+    using Traits = detail::KernelTraits<F>;
+    using Result = typename detail::JitResult<std::remove_cvref_t<typename Traits::Result>>::type;
+    return Jit<Result>(std::move(name), Traits::params(), Traits::erase(std::move(function)),
+                       std::move(options), where);
+}
+
+/// A kernel of loops over arrays: see kiln/kernel.h for what the lambda is written with. Its
+/// parameters are In, Out, InOut (arrays of any rank and dtype) and Value (scalars); what it
+/// returns (Values, Scratch arrays) comes back as Scalars and Arrays. Nothing is compiled before
+/// the first call.
+template <class F>
+auto jit(std::string name, F function, JitOptions options = {},
+         std::source_location where = std::source_location::current()) {
+    return make_jit(std::move(name), std::move(function), std::move(options), where);
+}
+template <class F>
+    requires(!std::is_convertible_v<F, std::string>)
+auto jit(F function, JitOptions options = {},
+         std::source_location where = std::source_location::current()) {
+    return make_jit("kernel", std::move(function), std::move(options), where);
+}
+
+}  // namespace kiln

@@ -1,0 +1,332 @@
+// Loop kernels: from a call to types, a trace, machine code.
+#include "jit/program.h"
+
+#include "dsl/ir/text.h"
+#include "dsl/trace.h"
+#include "jit/run_program.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+namespace kiln {
+namespace detail {
+namespace {
+
+using jit::OperandView;
+using jit::ProgramKey;
+
+double ms_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+        .count();
+}
+
+bool writes(KernelParam p) { return p == KernelParam::out || p == KernelParam::inout; }
+
+ir::Access access_of(KernelParam p) {
+    switch (p) {
+        case KernelParam::value: return ir::Access::value;
+        case KernelParam::in: return ir::Access::in;
+        case KernelParam::out: return ir::Access::out;
+        case KernelParam::inout: return ir::Access::inout;
+    }
+    __builtin_unreachable();
+}
+
+/// Whether elements that follow each other on the last axis do so in memory.
+ir::Layout layout_of(const OperandView& v) {
+    const int last = v.rank - 1;
+    if (v.rank == 0 || v.extents[last] <= 1 || v.strides[last] == v.item()) return ir::Layout::unit;
+    return ir::Layout::strided;
+}
+
+}  // namespace
+
+JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
+                   JitOptions options, Location where)
+    : name_(std::move(name)),
+      params_(std::move(params)),
+      function_(std::move(function)),
+      options_(std::move(options)),
+      where_(where) {
+    if (params_.size() > jit::max_program_args)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has {} parameters; at most {}", name_, params_.size(),
+                                jit::max_program_args),
+                    where);
+    if (!options_.params.empty() && options_.params.size() != params_.size())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has {} parameters, .params names {}", name_, params_.size(),
+                                options_.params.size()),
+                    where);
+}
+
+std::string JitState::param_name(std::size_t i) const {
+    return options_.params.empty() ? fmt::format("p{}", i) : options_.params[i];
+}
+
+codegen::PassContext JitState::pass_context() const {
+    codegen::PassContext context;
+    context.options.checked = options_.checked;
+#ifndef NDEBUG
+    context.options.verify = true;
+#endif
+    return context;
+}
+
+// ------------------------------------------------------------------------------ tracing
+
+jit::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
+    const auto start = std::chrono::steady_clock::now();
+    const std::lock_guard tracing(tracing_);
+    dsl::Trace trace(name_);
+    ir::Builder& b = trace.builder();
+    b.set_location(where_);
+    b.set_fast(options_.fastmath.bits);
+    std::vector<KernelItem> items;
+    for (std::size_t i = 0; i < params_.size(); ++i) {
+        const bool array = params_[i] != KernelParam::value;
+        const std::uint32_t param =
+            b.add_param({.name = param_name(i),
+                         .dtype = key.dtype(i),
+                         .rank = static_cast<std::uint8_t>(array ? key.rank(i) : 0),
+                         .access = access_of(params_[i]),
+                         .layout = array ? key.layout(i) : ir::Layout::strided});
+        if (array)
+            items.emplace_back(trace.array(param));
+        else
+            items.emplace_back(trace.value(b.param(param)));
+    }
+    b.begin_stage({}, false);
+    const std::vector<KernelItem> results = function_(items);
+    jit::TracedProgram traced;
+    std::vector<std::uint32_t> arrays;
+    for (const KernelItem& item : results) {
+        if (const auto* array = std::get_if<KernelArray>(&item)) {
+            const std::uint32_t param = trace.param(*array, where);
+            if (!ir::is_made_by_kernel(b.kernel().params[param].access))
+                throw Error(ErrorKind::usage, "a kernel returns an array that is its argument",
+                            where_, "the caller has it already");
+            b.param_info(param).access = ir::Access::result;
+            traced.results.push_back(param);
+        } else {
+            const ir::Id value = trace.id(std::get<Value>(item));
+            const std::uint32_t param =
+                b.add_param({.name = fmt::format("result{}", traced.results.size()),
+                             .dtype = b.dtype(value),
+                             .access = ir::Access::out,
+                             .layout = ir::Layout::unit});
+            b.store(param, {}, b.cast(value, b.dtype(value)));
+            traced.results.push_back(param);
+        }
+    }
+    b.end();
+    traced.kernel = trace.finish();
+    traced.trace_ms = ms_since(start);
+    return traced;
+}
+
+std::unique_ptr<jit::ProgramVariant> JitState::compile(jit::TracedProgram traced, bool overlap,
+                                                       jit::BackendId id) {
+    Stats stats;
+    stats.misses = 1;
+    stats.trace_ms = traced.trace_ms;
+    codegen::PassContext context = pass_context();
+    auto start = std::chrono::steady_clock::now();
+    ir::Kernel kernel = codegen::run_passes(traced.kernel, context);
+    stats.passes_ms = ms_since(start);
+    start = std::chrono::steady_clock::now();
+    jit::Backend& compiler = jit::backend(id);
+    stats.load_ms = ms_since(start);
+    const jit::CompileOptions options{.noalias = !overlap, .checked = options_.checked};
+    auto made = std::make_unique<jit::ProgramVariant>();
+    made->results = std::move(traced.results);
+    made->serial = overlap;
+    for (const ir::Param& p : kernel.params) {
+        made->offsets.push_back(static_cast<std::uint32_t>(made->frame_words));
+        made->frame_words += p.access == ir::Access::value ? 2 : 1 + 2U * p.rank;
+    }
+    const auto found = jit::ProgramCache::instance().get(
+        jit::content_key(kernel, options, compiler.target_id()), [&] {
+            auto compiled = std::make_unique<jit::CompiledKernel>();
+            compiled->program = compiler.compile(kernel, options);
+            compiled->kernel = std::move(kernel);
+            return compiled;
+        });
+    if (found.compiled) {
+        const jit::PhaseTimes times = found.program->program->times();
+        stats.compiles = 1;
+        stats.load_ms += times.load;
+        stats.emit_ms = times.emit;
+        stats.optimize_ms = times.optimize;
+        stats.codegen_ms = times.codegen;
+        stats.link_ms = times.link;
+    }
+    made->program = found.program;
+    made->entry = found.program->program->program_entry();
+    const std::lock_guard lock(mutex_);
+    made_.misses += stats.misses;
+    made_.compiles += stats.compiles;
+    made_.trace_ms += stats.trace_ms;
+    made_.passes_ms += stats.passes_ms;
+    made_.load_ms += stats.load_ms;
+    made_.emit_ms += stats.emit_ms;
+    made_.optimize_ms += stats.optimize_ms;
+    made_.codegen_ms += stats.codegen_ms;
+    made_.link_ms += stats.link_ms;
+    for (const Remark& remark : context.remarks)
+        if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
+    return made;
+}
+
+const jit::ProgramVariant& JitState::variant(const ProgramKey& key, Location where) {
+    if (const jit::ProgramVariant* found = variants_.find(key)) {
+        hits_.increment();
+        return *found;
+    }
+    auto made = compile(trace(key, where), key.overlap(), jit::BackendId::cpu);
+    return *variants_.insert(key, std::move(made));
+}
+
+// ------------------------------------------------------------------------------ calls
+
+void JitState::check_argument(std::size_t i, const OperandView& view, Location where) const {
+    const bool array = params_[i] != KernelParam::value;
+    if (array && view.scalar)
+        throw Error(ErrorKind::usage,
+                    fmt::format("argument {} of {} is a scalar, but {} is an array", i + 1, name_,
+                                param_name(i)),
+                    where, "declare the parameter as Value");
+    if (!array && !view.scalar && view.rank != 0)
+        throw Error(ErrorKind::usage,
+                    fmt::format("argument {} of {} is an array of shape {}, but {} is a scalar",
+                                i + 1, name_, to_string(view.shape()), param_name(i)),
+                    where, "declare the parameter as In, Out or InOut");
+    if (!writes(params_[i])) return;
+    if (view.read_only)
+        throw Error(ErrorKind::usage,
+                    fmt::format("argument {} of {} is read-only, but {} is written", i + 1, name_,
+                                param_name(i)),
+                    where);
+    for (int d = 0; d < view.rank; ++d)
+        if (view.strides[d] == 0 && view.extents[d] > 1)
+            throw Error(ErrorKind::usage,
+                        fmt::format("argument {} of {} has several indices for one element, but {} "
+                                    "is written",
+                                    i + 1, name_, param_name(i)),
+                        where, "write to a copy of the broadcast array");
+}
+
+void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
+                    Location where) {
+    if (args.size() != params_.size())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),
+                                params_.size() == 1 ? "" : "s", args.size()),
+                    where);
+    std::array<OperandView, jit::max_program_args> views;
+    std::array<CallAccess::Row, jit::max_program_args> rows;
+    ProgramKey key;
+    bool any_written = false;
+    for (std::size_t i = 0; i < args.size(); ++i) {
+        CallAccess::view(args[i]->arg(), views[i], rows[i]);
+        check_argument(i, views[i], where);
+        if (params_[i] == KernelParam::value)
+            key.add_scalar(views[i].dtype);
+        else
+            key.add_array(views[i].dtype, views[i].rank, layout_of(views[i]));
+        any_written = any_written || writes(params_[i]);
+    }
+    const auto overlaps = [&] {
+        for (std::size_t i = 0; i < args.size(); ++i)
+            for (std::size_t j = 0; writes(params_[i]) && j < args.size(); ++j)
+                if (i != j && params_[j] != KernelParam::value &&
+                    jit::may_overlap(views[i], views[j]))
+                    return true;
+        return false;
+    };
+    if (any_written && overlaps()) key.set_overlap();
+    const jit::ProgramVariant& code = variant(key, where);
+    jit::run_program(code, std::span(views.data(), args.size()), options_.parallel, results, where);
+}
+
+std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
+    if (types.size() != params_.size())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} types given", name_, params_.size(),
+                                params_.size() == 1 ? "" : "s", types.size()),
+                    where);
+    ProgramKey key;
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        if (params_[i] == KernelParam::value)
+            key.add_scalar(types[i].dtype);
+        else
+            key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit);
+    }
+    switch (artifact) {
+        case Artifact::ir: return ir::print(trace(key, where).kernel);
+        case Artifact::passes: {
+            std::string text;
+            codegen::PassContext context = pass_context();
+            context.observer = [&](std::string_view pass, const ir::Kernel& after) {
+                text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
+            };
+            codegen::run_passes(trace(key, where).kernel, context);
+            return text;
+        }
+        case Artifact::llvm:
+        case Artifact::llvm_opt:
+        case Artifact::assembly: return variant(key, where).program->program->text(artifact);
+        case Artifact::cuda:
+        case Artifact::ptx:
+            return compile(trace(key, where), false, jit::BackendId::cuda)
+                ->program->program->text(artifact);
+    }
+    __builtin_unreachable();
+}
+
+std::vector<Remark> JitState::remarks() const {
+    const std::lock_guard lock(mutex_);
+    return remarks_;
+}
+
+Stats JitState::stats() const {
+    const std::lock_guard lock(mutex_);
+    Stats sum = made_;
+    sum.hits += hits_.total();
+    return sum;
+}
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------ the handle
+
+JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
+                     detail::KernelFunction function, JitOptions options,
+                     std::source_location where)
+    : state_(std::make_shared<detail::JitState>(std::move(name), std::move(params),
+                                                std::move(function), std::move(options), where)) {}
+
+const std::string& JitKernel::name() const { return state_->name(); }
+std::vector<Remark> JitKernel::remarks() const { return state_->remarks(); }
+Stats JitKernel::stats() const { return state_->stats(); }
+
+std::string JitKernel::inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                               std::source_location where) const {
+    return state_->inspect(artifact, std::span(types.begin(), types.size()), where);
+}
+
+std::vector<detail::JitValue> JitKernel::call(std::span<const JitArg* const> args,
+                                              std::source_location where) const {
+    std::vector<detail::JitValue> results;
+    state_->call(args, &results, where);
+    return results;
+}
+
+void JitKernel::call_in_place(std::span<const JitArg* const> args,
+                              std::source_location where) const {
+    state_->call(args, nullptr, where);
+}
+
+}  // namespace kiln

@@ -1,0 +1,111 @@
+// The state behind a loop kernel: its traces, its machine code, its calls.
+#pragma once
+#include "jit/hot_table.h"
+#include "jit/specialise.h"
+#include "jit/ufunc.h"
+
+#include <kiln/jit.h>
+
+#include <mutex>
+#include <optional>
+
+namespace kiln::jit {
+
+inline constexpr std::size_t max_program_args = 16;
+
+/// The types of a call: for each argument its dtype, rank, layout, and whether it is a scalar; and
+/// whether arrays that are written overlap others.
+class ProgramKey {
+  public:
+    void add_scalar(DType dtype) { put(place(dtype)); }
+    void add_array(DType dtype, int rank, ir::Layout layout) {
+        put(place(dtype) | array_bit | static_cast<std::uint64_t>(rank) << 6 |
+            static_cast<std::uint64_t>(layout) << 10);
+    }
+    void set_overlap() { words_[count_word] |= overlap_bit; }
+
+    std::size_t size() const { return words_[count_word] & 0xff; }
+    bool overlap() const { return (words_[count_word] & overlap_bit) != 0; }
+    bool is_array(std::size_t i) const { return (get(i) & array_bit) != 0; }
+    DType dtype(std::size_t i) const { return static_cast<DType>((get(i) & 31u) - 1); }
+    int rank(std::size_t i) const { return static_cast<int>(get(i) >> 6 & 15u); }
+    ir::Layout layout(std::size_t i) const { return static_cast<ir::Layout>(get(i) >> 10 & 3u); }
+
+    bool operator==(const ProgramKey&) const = default;
+    std::uint64_t hash() const {
+        std::uint64_t h = 0x9e3779b97f4a7c15u;
+        for (const std::uint64_t word : words_) h = (h ^ (h >> 32) ^ word) * 0xd6e8feb86659fd93u;
+        return h ^ (h >> 32);
+    }
+
+  private:
+    static constexpr std::size_t per_word = 5, bits = 12, count_word = 4;
+    static constexpr std::uint64_t array_bit = 1u << 5, overlap_bit = 1u << 8;
+    static_assert(per_word * count_word >= max_program_args && dtype_count < 31);
+    static std::uint64_t place(DType dtype) { return static_cast<std::uint64_t>(dtype) + 1; }
+    void put(std::uint64_t value) {
+        const std::size_t i = size();
+        words_[i / per_word] |= value << i % per_word * bits;
+        ++words_[count_word];
+    }
+    std::uint64_t get(std::size_t i) const { return words_[i / per_word] >> i % per_word * bits; }
+
+    std::uint64_t words_[count_word + 1] = {};
+};
+
+/// What a kernel's lambda traces to for given types.
+struct TracedProgram {
+    ir::Kernel kernel;
+    std::vector<std::uint32_t> results;  ///< parameters, in the order in which they are returned
+    double trace_ms = 0;
+};
+
+struct ProgramVariant {
+    std::shared_ptr<const CompiledKernel> program;
+    ProgramFunction entry = nullptr;
+    std::vector<std::uint32_t> results;
+    std::vector<std::uint32_t> offsets;  ///< per parameter: its first word in the frame
+    std::size_t frame_words = 0;
+    bool serial = false;  ///< arrays overlap: iterations run in order
+};
+
+}  // namespace kiln::jit
+
+namespace kiln::detail {
+
+class JitState {
+  public:
+    JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
+             JitOptions options, Location where);
+
+    const std::string& name() const { return name_; }
+    void call(std::span<const JitArg* const> args, std::vector<JitValue>* results, Location where);
+    std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
+    std::vector<Remark> remarks() const;
+    Stats stats() const;
+
+  private:
+    const jit::ProgramVariant& variant(const jit::ProgramKey& key, Location where);
+    jit::TracedProgram trace(const jit::ProgramKey& key, Location where);
+    std::unique_ptr<jit::ProgramVariant> compile(jit::TracedProgram traced, bool overlap,
+                                                 jit::BackendId id);
+    void run(const jit::ProgramVariant& variant, std::span<const jit::OperandView> views,
+             std::vector<JitValue>* results, Location where) const;
+    codegen::PassContext pass_context() const;
+    std::string param_name(std::size_t i) const;
+    void check_argument(std::size_t i, const jit::OperandView& view, Location where) const;
+
+    const std::string name_;
+    const std::vector<KernelParam> params_;
+    const KernelFunction function_;
+    const JitOptions options_;
+    const Location where_;
+    jit::HotTable<jit::ProgramVariant, jit::ProgramKey> variants_;
+    SpreadCounter hits_;
+    std::recursive_mutex tracing_;  // a kernel may call itself for other types while it is traced
+    mutable std::mutex mutex_;      // of what follows
+    Stats made_;
+    std::vector<Remark> remarks_;
+};
+
+}  // namespace kiln::detail

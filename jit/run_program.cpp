@@ -1,0 +1,243 @@
+// The runtime of compiled programs: frames, parallel loops, arrays of the kernel, faults.
+#include "jit/run_program.h"
+
+#include <kiln/parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace kiln::jit {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// One run of a program: what ProgramFrame::host points at.
+class Run {
+  public:
+    Run(const ProgramVariant& variant, bool parallel, Location where)
+        : variant_(variant),
+          kernel_(variant.program->kernel),
+          parallel_(parallel && !variant.serial && num_threads() > 1),
+          where_(where),
+          made_(kernel_.params.size()) {}
+
+    static const ProgramRuntime runtime;
+    static Run& of(const ProgramFrame* frame) { return *static_cast<Run*>(frame->host); }
+
+    void parallel_loop(const ProgramFrame* frame, PieceFunction piece, const void* context,
+                       std::int64_t trip, std::int64_t unit, std::int64_t schedule);
+    void record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
+                      const std::int64_t* subscripts);
+    bool allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents);
+    void finish(const std::int64_t* params) const;
+    Array take(std::uint32_t param) { return std::move(made_[param]); }
+
+  private:
+    struct Fault {
+        std::int64_t code = -1, iteration = 0, param = -1;
+        std::array<std::int64_t, max_rank> subscripts{};
+    };
+
+    const ProgramVariant& variant_;
+    const ir::Kernel& kernel_;
+    bool parallel_;
+    Location where_;
+    std::vector<Array> made_;  // per parameter
+    std::mutex mutex_;
+    Fault fault_;
+    std::exception_ptr error_;
+};
+
+const ProgramRuntime Run::runtime{
+    [](const ProgramFrame* frame, PieceFunction piece, const void* context, std::int64_t trip,
+       std::int64_t unit, std::int64_t schedule) {
+        of(frame).parallel_loop(frame, piece, context, trip, unit, schedule);
+    },
+    [](const ProgramFrame* frame, std::int64_t code, std::int64_t iteration, std::int64_t param,
+       const std::int64_t* subscripts) {
+        of(frame).record_fault(code, iteration, param, subscripts);
+    },
+    [](const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents) {
+        return of(frame).allocate(frame, static_cast<std::size_t>(param), extents);
+    },
+};
+
+/// Work that is done before another thread is asked to help, and what a piece should take.
+constexpr std::int64_t serial_ns = 10'000, piece_ns = 20'000, probe_ns = 2'000;
+
+// Loops whose iterations are short stay on this thread. What an iteration takes is measured on the
+// first ones, in growing steps, until the rest is known to be worth a fork.
+void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const void* context,
+                        std::int64_t trip, std::int64_t unit, std::int64_t schedule) {
+    const std::int64_t size = std::max<std::int64_t>(1, unit);
+    const std::int64_t count = (trip + size - 1) / size;
+    const auto run = [&](std::int64_t first, std::int64_t last) {
+        if (unit == 0) {
+            piece(frame, context, first, last);
+            return;
+        }
+        for (std::int64_t u = first; u < last; ++u)
+            piece(frame, context, u * unit, std::min(trip, (u + 1) * unit));
+    };
+    if (!parallel_ || count <= 1) {
+        if (count > 0) run(0, count);
+        return;
+    }
+    const auto kind = static_cast<ir::Schedule>(schedule & 0xff);
+    const std::int64_t chunk = (schedule >> 8) / size;
+    const auto fork = [&](std::int64_t first, std::int64_t grain) {
+        parallel_for(count - first, std::max<std::int64_t>(1, grain),
+                     [&](std::int64_t begin, std::int64_t end) { run(first + begin, first + end); });
+    };
+    if (kind != ir::Schedule::automatic) {
+        const std::int64_t share = (count + num_threads() - 1) / num_threads();
+        fork(0, chunk > 0 ? chunk : kind == ir::Schedule::static_ ? share : share / 16);
+        return;
+    }
+    std::int64_t done = 0;
+    for (std::int64_t step = 1; done < count; step *= 2) {
+        const std::int64_t last = std::min(count, done + step);
+        const auto before = Clock::now();
+        run(done, last);
+        const std::int64_t took = std::max<std::int64_t>(
+            1, std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - before).count());
+        const std::int64_t ran = last - done;
+        done = last;
+        if (done == count) return;
+        if (took < probe_ns) continue;
+        const double each = static_cast<double>(took) / static_cast<double>(ran);
+        const double rest = each * static_cast<double>(count - done);
+        if (rest < serial_ns) {
+            run(done, count);
+            return;
+        }
+        const auto grain = static_cast<std::int64_t>(piece_ns / each);
+        // Of very many iterations, pieces are larger, but enough to balance unequal ones.
+        const std::int64_t few = (count - done) / (32 * num_threads());
+        fork(done, std::max(grain, few));
+        return;
+    }
+}
+
+void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
+                       const std::int64_t* subscripts) {
+    const std::lock_guard lock(mutex_);
+    if (fault_.code >= 0 && fault_.iteration <= iteration) return;
+    fault_.code = code;
+    fault_.iteration = iteration;
+    fault_.param = param;
+    if (param >= 0)
+        std::copy_n(subscripts, kernel_.params[static_cast<std::size_t>(param)].rank,
+                    fault_.subscripts.begin());
+}
+
+bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
+    const ir::Param& p = kernel_.params[param];
+    try {
+        const Shape shape(std::span(extents, p.rank));
+        for (const std::int64_t extent : shape)
+            if (extent < 0)
+                throw Error(ErrorKind::shape,
+                            fmt::format("a Scratch array of shape {}", to_string(shape)), where_);
+        made_[param] = empty(shape, p.dtype);
+    } catch (...) {
+        error_ = std::current_exception();
+        return false;
+    }
+    const Array& array = made_[param];
+    auto* words = reinterpret_cast<std::int64_t*>(const_cast<ProgramFrame*>(frame) + 1) +
+                  variant_.offsets[param];
+    const std::byte* data = array.data();
+    std::memcpy(words, &data, sizeof data);
+    for (int d = 0; d < p.rank; ++d) {
+        words[1 + d] = array.shape()[d];
+        words[1 + p.rank + d] = array.strides()[d];
+    }
+    return true;
+}
+
+/// Throws what the run found. `params`: the words of the frame.
+void Run::finish(const std::int64_t* params) const {
+    if (error_ != nullptr) std::rethrow_exception(error_);
+    if (fault_.code < 0) return;
+    Location at = kernel_.location(static_cast<std::uint32_t>(fault_.code >> 8));
+    if (at.line == 0) at = where_;
+    switch (static_cast<ir::Check>(fault_.code & 0xff)) {
+        case ir::Check::division_by_zero:
+            throw Error(ErrorKind::usage,
+                        fmt::format("integer division by zero in iteration {}", fault_.iteration),
+                        at);
+        case ir::Check::negative_power:
+            throw Error(ErrorKind::usage,
+                        fmt::format("integer to a negative integer power in iteration {}",
+                                    fault_.iteration),
+                        at, "convert the base to a floating-point type");
+        case ir::Check::out_of_bounds: {
+            const auto p = static_cast<std::size_t>(fault_.param);
+            const ir::Param& param = kernel_.params[p];
+            const std::span subscripts(fault_.subscripts.data(), param.rank);
+            Shape shape = Shape::filled(param.rank, 0);
+            const std::int64_t* words = params + variant_.offsets[p] + 1;
+            for (int d = 0; d < param.rank; ++d) shape[d] = words[d];
+            throw Error(ErrorKind::bounds,
+                        fmt::format("index {} is outside of {} of shape {}, in iteration {}",
+                                    to_string(Shape(subscripts)), param.name, to_string(shape),
+                                    fault_.iteration),
+                        at);
+        }
+    }
+}
+
+}  // namespace
+
+void run_program(const ProgramVariant& variant, std::span<const OperandView> views, bool parallel,
+                 std::vector<kiln::detail::JitValue>* results, Location where) {
+    const ir::Kernel& kernel = variant.program->kernel;
+    Run run(variant, parallel, where);
+    constexpr std::size_t usual_words = 128;
+    std::array<std::int64_t, usual_words> usual;
+    std::vector<std::int64_t> many;
+    const std::size_t size = 2 + variant.frame_words;
+    std::int64_t* words = usual.data();
+    if (size > usual_words) {
+        many.resize(size);
+        words = many.data();
+    }
+    auto* frame = new (words) ProgramFrame{&Run::runtime, &run};
+    std::vector<Scalar> scalars;
+    scalars.reserve(variant.results.size());
+    for (std::size_t p = 0; p < kernel.params.size(); ++p) {
+        const ir::Param& param = kernel.params[p];
+        std::int64_t* at = words + 2 + variant.offsets[p];
+        if (p < views.size()) {
+            const OperandView& v = views[p];
+            if (param.access == ir::Access::value) {
+                std::memcpy(at, v.data, size_of(param.dtype));
+                continue;
+            }
+            std::memcpy(at, &v.data, sizeof v.data);
+            std::copy_n(v.extents, param.rank, at + 1);
+            std::copy_n(v.strides, param.rank, at + 1 + param.rank);
+        } else if (!ir::is_made_by_kernel(param.access)) {
+            Scalar& s = scalars.emplace_back();
+            s.dtype = param.dtype;
+            const std::byte* data = s.bytes.data();
+            std::memcpy(at, &data, sizeof data);
+        }
+    }
+    variant.entry(frame);
+    run.finish(words + 2);
+    if (results == nullptr) return;
+    std::size_t scalar = 0;
+    for (const std::uint32_t p : variant.results) {
+        if (ir::is_made_by_kernel(kernel.params[p].access))
+            results->emplace_back(run.take(p));
+        else
+            results->emplace_back(scalars[scalar++]);
+    }
+}
+
+}  // namespace kiln::jit

@@ -1,0 +1,13 @@
+// Running a compiled program of loops.
+#pragma once
+#include "jit/program.h"
+
+namespace kiln::jit {
+
+/// Runs the program on arguments, one view for each of the kernel's arguments, in order. `results`
+/// gets what the kernel returns. Errors: the lowest fault of checked mode (usage, bounds), shape
+/// and usage of Scratch arrays.
+void run_program(const ProgramVariant& variant, std::span<const OperandView> views, bool parallel,
+                 std::vector<kiln::detail::JitValue>* results, Location where);
+
+}  // namespace kiln::jit
