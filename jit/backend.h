@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// Where a failed check is recorded. `row` and `column` are the outer and the inner iteration of
 /// the call, the lowest failing pair in row-major order.
@@ -119,4 +119,4 @@ enum class BackendId : std::uint8_t {
 /// for and where; never another backend instead.
 Backend& backend(BackendId id);
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

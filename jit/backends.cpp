@@ -7,7 +7,7 @@
 #include <atomic>
 #include <mutex>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 namespace {
 
@@ -77,4 +77,4 @@ Backend& backend(BackendId id) {
     return *made;
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -9,17 +9,17 @@
 namespace kiln::detail {
 
 // Bound builds the frame of generated code by itself, from a header that knows no jit.
-static_assert(sizeof(BoundOperand) == sizeof(jit::Operand));
-static_assert(offsetof(BoundOperand, data) == offsetof(jit::Operand, data));
-static_assert(offsetof(BoundOperand, inner) == offsetof(jit::Operand, inner));
-static_assert(offsetof(BoundOperand, outer) == offsetof(jit::Operand, outer));
-static_assert(sizeof(jit::MapFrame) == 3 * sizeof(std::int64_t));
-static_assert(offsetof(jit::MapFrame, rows) == 8 && offsetof(jit::MapFrame, fault) == 16);
-static_assert(sizeof(jit::Fault) == 3 * sizeof(std::int64_t) && offsetof(jit::Fault, column) == 16);
+static_assert(sizeof(BoundOperand) == sizeof(engine::Operand));
+static_assert(offsetof(BoundOperand, data) == offsetof(engine::Operand, data));
+static_assert(offsetof(BoundOperand, inner) == offsetof(engine::Operand, inner));
+static_assert(offsetof(BoundOperand, outer) == offsetof(engine::Operand, outer));
+static_assert(sizeof(engine::MapFrame) == 3 * sizeof(std::int64_t));
+static_assert(offsetof(engine::MapFrame, rows) == 8 && offsetof(engine::MapFrame, fault) == 16);
+static_assert(sizeof(engine::Fault) == 3 * sizeof(std::int64_t) && offsetof(engine::Fault, column) == 16);
 
 struct BoundState {
     std::shared_ptr<UfuncState> ufunc;
-    const jit::Variant* variant = nullptr;
+    const engine::Variant* variant = nullptr;
     std::vector<BoundParam> params;
 };
 
@@ -33,7 +33,7 @@ bool is_span(BoundKind kind) { return kind == BoundKind::span || kind == BoundKi
                 std::move(hint));
 }
 
-void check_params(const jit::UfuncSource& source, std::span<const BoundParam> params,
+void check_params(const engine::UfuncSource& source, std::span<const BoundParam> params,
                   std::size_t results, bool returns, Location where) {
     const std::size_t inputs = source.arity;
     if (params.size() != inputs + results) {
@@ -68,9 +68,9 @@ void check_params(const jit::UfuncSource& source, std::span<const BoundParam> pa
 
 BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
                       bool returns, Location where) {
-    const jit::UfuncSource& source = ufunc->source();
+    const engine::UfuncSource& source = ufunc->source();
     const std::size_t inputs = source.arity;
-    jit::CallKey key(inputs, Casting::same_kind, std::nullopt);
+    engine::CallKey key(inputs, Casting::same_kind, std::nullopt);
     for (std::size_t k = 0; k < std::min(inputs, params.size()); ++k) {
         key.set_input(k, params[k].dtype, false,
                       params[k].kind == BoundKind::value ? ir::Layout::uniform : ir::Layout::unit);
@@ -83,8 +83,8 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
         if (k >= inputs) key.set_output(k - inputs, params[k].dtype, ir::Layout::unit, true);
         if (is_span(params[k].kind)) bytes += static_cast<std::int64_t>(size_of(params[k].dtype));
     }
-    const jit::Loop& loop = ufunc->loop(key.types(), where);
-    const jit::Variant& variant = ufunc->variant(key, loop);
+    const engine::Loop& loop = ufunc->loop(key.types(), where);
+    const engine::Variant& variant = ufunc->variant(key, loop);
     if (variant.entry == nullptr) {
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} was compiled for another machine than this", source.name),

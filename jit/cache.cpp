@@ -6,7 +6,7 @@
 #include <condition_variable>
 #include <exception>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 struct ProgramCache::Slot {
     std::mutex mutex;
@@ -78,4 +78,4 @@ ProgramCache& ProgramCache::instance() {
     return cache;
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -8,7 +8,7 @@
 #include <string>
 #include <unordered_map>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// A kernel and its machine code.
 struct CompiledKernel {
@@ -43,4 +43,4 @@ class ProgramCache {
     std::unordered_map<std::string, std::shared_ptr<Slot>> slots_;
 };
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -35,7 +35,7 @@
 /// name.
 extern "C" double Sleef_sind1_u10purec(double);
 
-namespace kiln::jit {
+namespace kiln::engine {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -397,6 +397,6 @@ std::string CpuProgram::text(Artifact artifact) const {
 }
 
 }  // namespace
-}  // namespace kiln::jit
+}  // namespace kiln::engine
 
-extern "C" kiln::jit::Backend* kiln_make_cpu_backend() { return new kiln::jit::CpuBackend; }
+extern "C" kiln::engine::Backend* kiln_make_cpu_backend() { return new kiln::engine::CpuBackend; }

@@ -10,7 +10,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-namespace kiln::jit {
+namespace kiln::engine {
 namespace {
 
 // --- NVRTC: the few functions that are used, as its documentation declares them ---
@@ -220,6 +220,6 @@ class CudaBackend final : public Backend {
 };
 
 }  // namespace
-}  // namespace kiln::jit
+}  // namespace kiln::engine
 
-extern "C" kiln::jit::Backend* kiln_make_cuda_backend() { return new kiln::jit::CudaBackend; }
+extern "C" kiln::engine::Backend* kiln_make_cuda_backend() { return new kiln::engine::CudaBackend; }

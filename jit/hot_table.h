@@ -7,7 +7,7 @@
 #include <mutex>
 #include <vector>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// Grows, never forgets. find() takes no lock and allocates nothing; insert() locks. Values live as
 /// long as the table.
@@ -71,4 +71,4 @@ template <class Value, class Key = CallKey> class HotTable {
     std::vector<std::unique_ptr<Places>> tables_;
 };
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// Three words, so that a call makes, hashes and compares it in registers (bytes in memory read
 /// back as words would stall on store forwarding). Sizes and scalar values are never in it.
@@ -104,4 +104,4 @@ class CallKey {
 };
 static_assert(sizeof(CallKey) == 24);
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

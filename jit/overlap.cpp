@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 void view_array(OperandView& view, const Array& array, bool weak) {
     view = {array.data(),
@@ -80,4 +80,4 @@ void Separation::store(Location where) const {
     }
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

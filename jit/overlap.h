@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// Makes `view` the view of an array, which must outlive it.
 void view_array(OperandView& view, const Array& array, bool weak);
@@ -35,4 +35,4 @@ class Separation {
     std::optional<OperandView> mask_;
 };
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

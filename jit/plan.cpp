@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 bool OperandView::is_contiguous() const {
     std::int64_t expected = item();
@@ -309,4 +309,4 @@ void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> oper
     }
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -8,7 +8,7 @@
 #include <array>
 #include <span>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 inline constexpr int max_inputs = 8;
 inline constexpr int max_outputs = 4;
@@ -109,4 +109,4 @@ CallFault run_plan(const Plan& plan, MapFunction entry, double cost);
 /// Iterations from which run_plan uses threads, for a given cost.
 std::int64_t parallel_threshold(double cost);
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

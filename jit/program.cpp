@@ -14,8 +14,8 @@ namespace kiln {
 namespace detail {
 namespace {
 
-using jit::OperandView;
-using jit::ProgramKey;
+using engine::OperandView;
+using engine::ProgramKey;
 
 double ms_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
@@ -50,10 +50,10 @@ JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunc
       function_(std::move(function)),
       options_(std::move(options)),
       where_(where) {
-    if (params_.size() > jit::max_program_args)
+    if (params_.size() > engine::max_program_args)
         throw Error(ErrorKind::usage,
                     fmt::format("{} has {} parameters; at most {}", name_, params_.size(),
-                                jit::max_program_args),
+                                engine::max_program_args),
                     where);
     if (!options_.params.empty() && options_.params.size() != params_.size())
         throw Error(ErrorKind::usage,
@@ -77,7 +77,7 @@ codegen::PassContext JitState::pass_context() const {
 
 // ------------------------------------------------------------------------------ tracing
 
-jit::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
+engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     const auto start = std::chrono::steady_clock::now();
     const std::lock_guard tracing(tracing_);
     dsl::Trace trace(name_);
@@ -100,7 +100,7 @@ jit::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     }
     b.begin_stage({}, false);
     const std::vector<KernelItem> results = function_(items);
-    jit::TracedProgram traced;
+    engine::TracedProgram traced;
     std::vector<std::uint32_t> arrays;
     for (const KernelItem& item : results) {
         if (const auto* array = std::get_if<KernelArray>(&item)) {
@@ -127,8 +127,8 @@ jit::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     return traced;
 }
 
-std::unique_ptr<jit::ProgramVariant> JitState::compile(jit::TracedProgram traced, bool overlap,
-                                                       jit::BackendId id) {
+std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced, bool overlap,
+                                                       engine::BackendId id) {
     Stats stats;
     stats.misses = 1;
     stats.trace_ms = traced.trace_ms;
@@ -137,25 +137,25 @@ std::unique_ptr<jit::ProgramVariant> JitState::compile(jit::TracedProgram traced
     ir::Kernel kernel = codegen::run_passes(traced.kernel, context);
     stats.passes_ms = ms_since(start);
     start = std::chrono::steady_clock::now();
-    jit::Backend& compiler = jit::backend(id);
+    engine::Backend& compiler = engine::backend(id);
     stats.load_ms = ms_since(start);
-    const jit::CompileOptions options{.noalias = !overlap, .checked = options_.checked};
-    auto made = std::make_unique<jit::ProgramVariant>();
+    const engine::CompileOptions options{.noalias = !overlap, .checked = options_.checked};
+    auto made = std::make_unique<engine::ProgramVariant>();
     made->results = std::move(traced.results);
     made->serial = overlap;
     for (const ir::Param& p : kernel.params) {
         made->offsets.push_back(static_cast<std::uint32_t>(made->frame_words));
         made->frame_words += p.access == ir::Access::value ? 2 : 1 + 2U * p.rank;
     }
-    const auto found = jit::ProgramCache::instance().get(
-        jit::content_key(kernel, options, compiler.target_id()), [&] {
-            auto compiled = std::make_unique<jit::CompiledKernel>();
+    const auto found = engine::ProgramCache::instance().get(
+        engine::content_key(kernel, options, compiler.target_id()), [&] {
+            auto compiled = std::make_unique<engine::CompiledKernel>();
             compiled->program = compiler.compile(kernel, options);
             compiled->kernel = std::move(kernel);
             return compiled;
         });
     if (found.compiled) {
-        const jit::PhaseTimes times = found.program->program->times();
+        const engine::PhaseTimes times = found.program->program->times();
         stats.compiles = 1;
         stats.load_ms += times.load;
         stats.emit_ms = times.emit;
@@ -180,12 +180,12 @@ std::unique_ptr<jit::ProgramVariant> JitState::compile(jit::TracedProgram traced
     return made;
 }
 
-const jit::ProgramVariant& JitState::variant(const ProgramKey& key, Location where) {
-    if (const jit::ProgramVariant* found = variants_.find(key)) {
+const engine::ProgramVariant& JitState::variant(const ProgramKey& key, Location where) {
+    if (const engine::ProgramVariant* found = variants_.find(key)) {
         hits_.increment();
         return *found;
     }
-    auto made = compile(trace(key, where), key.overlap(), jit::BackendId::cpu);
+    auto made = compile(trace(key, where), key.overlap(), engine::BackendId::cpu);
     return *variants_.insert(key, std::move(made));
 }
 
@@ -225,8 +225,8 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
                     fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),
                                 params_.size() == 1 ? "" : "s", args.size()),
                     where);
-    std::array<OperandView, jit::max_program_args> views;
-    std::array<CallAccess::Row, jit::max_program_args> rows;
+    std::array<OperandView, engine::max_program_args> views;
+    std::array<CallAccess::Row, engine::max_program_args> rows;
     ProgramKey key;
     bool any_written = false;
     for (std::size_t i = 0; i < args.size(); ++i) {
@@ -242,13 +242,13 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
         for (std::size_t i = 0; i < args.size(); ++i)
             for (std::size_t j = 0; writes(params_[i]) && j < args.size(); ++j)
                 if (i != j && params_[j] != KernelParam::value &&
-                    jit::may_overlap(views[i], views[j]))
+                    engine::may_overlap(views[i], views[j]))
                     return true;
         return false;
     };
     if (any_written && overlaps()) key.set_overlap();
-    const jit::ProgramVariant& code = variant(key, where);
-    jit::run_program(code, std::span(views.data(), args.size()), options_.parallel, results, where);
+    const engine::ProgramVariant& code = variant(key, where);
+    engine::run_program(code, std::span(views.data(), args.size()), options_.parallel, results, where);
 }
 
 std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
@@ -280,7 +280,7 @@ std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types,
         case Artifact::assembly: return variant(key, where).program->program->text(artifact);
         case Artifact::cuda:
         case Artifact::ptx:
-            return compile(trace(key, where), false, jit::BackendId::cuda)
+            return compile(trace(key, where), false, engine::BackendId::cuda)
                 ->program->program->text(artifact);
     }
     __builtin_unreachable();

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <optional>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 inline constexpr std::size_t max_program_args = 16;
 
@@ -69,7 +69,7 @@ struct ProgramVariant {
     bool serial = false;  ///< arrays overlap: iterations run in order
 };
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine
 
 namespace kiln::detail {
 
@@ -85,22 +85,22 @@ class JitState {
     Stats stats() const;
 
   private:
-    const jit::ProgramVariant& variant(const jit::ProgramKey& key, Location where);
-    jit::TracedProgram trace(const jit::ProgramKey& key, Location where);
-    std::unique_ptr<jit::ProgramVariant> compile(jit::TracedProgram traced, bool overlap,
-                                                 jit::BackendId id);
-    void run(const jit::ProgramVariant& variant, std::span<const jit::OperandView> views,
+    const engine::ProgramVariant& variant(const engine::ProgramKey& key, Location where);
+    engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
+    std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced, bool overlap,
+                                                 engine::BackendId id);
+    void run(const engine::ProgramVariant& variant, std::span<const engine::OperandView> views,
              std::vector<JitValue>* results, Location where) const;
     codegen::PassContext pass_context() const;
     std::string param_name(std::size_t i) const;
-    void check_argument(std::size_t i, const jit::OperandView& view, Location where) const;
+    void check_argument(std::size_t i, const engine::OperandView& view, Location where) const;
 
     const std::string name_;
     const std::vector<KernelParam> params_;
     const KernelFunction function_;
     const JitOptions options_;
     const Location where_;
-    jit::HotTable<jit::ProgramVariant, jit::ProgramKey> variants_;
+    engine::HotTable<engine::ProgramVariant, engine::ProgramKey> variants_;
     SpreadCounter hits_;
     std::recursive_mutex tracing_;  // a kernel may call itself for other types while it is traced
     mutable std::mutex mutex_;      // of what follows

@@ -12,7 +12,7 @@
 
 namespace kiln {
 
-using jit::OperandView;
+using engine::OperandView;
 
 static_assert(static_cast<int>(Reduce::any) == static_cast<int>(ir::Reduction::any));
 
@@ -71,7 +71,7 @@ Array checked_output(const std::string& name, const OutArg& out, const Shape& sh
                                 name, to_string(array.strides())),
                     where, "a broadcast array cannot be written; write to a copy()");
     }
-    jit::check_output_cast(name, result, array.dtype(), Casting::same_kind, where);
+    engine::check_output_cast(name, result, array.dtype(), Casting::same_kind, where);
     return array;
 }
 
@@ -104,14 +104,14 @@ Scalar initial_value(const std::string& name, const Arg& initial, DType accumula
 }
 
 struct Sources {
-    std::array<OperandView, jit::max_inputs + 1> views;
-    std::array<CallAccess::Row, jit::max_inputs + 1> rows;
+    std::array<OperandView, engine::max_inputs + 1> views;
+    std::array<CallAccess::Row, engine::max_inputs + 1> rows;
     std::size_t inputs = 0, count = 0;  ///< count: with the mask
 
     std::span<const OperandView> all() const { return {views.data(), count}; }
 };
 
-void gather(Sources& sources, const jit::UfuncSource& source,
+void gather(Sources& sources, const engine::UfuncSource& source,
             std::initializer_list<const Arg*> args, const ReduceOptions& options, Location where) {
     if (args.size() != source.arity) {
         throw Error(ErrorKind::usage,
@@ -136,7 +136,7 @@ void gather(Sources& sources, const jit::UfuncSource& source,
 }
 
 /// The problem of reducing the axes in `bits` into `out`, whose shape is that of the result.
-void make_problem(jit::ReduceProblem& p, const Sources& sources, const Shape& shape, unsigned bits,
+void make_problem(engine::ReduceProblem& p, const Sources& sources, const Shape& shape, unsigned bits,
                   const Array& out, bool keepdims) {
     p.sources = sources.count;
     p.out = out.data();
@@ -148,7 +148,7 @@ void make_problem(jit::ReduceProblem& p, const Sources& sources, const Shape& sh
     int own = 0;  // the axis of the result
     for (int d = 0; d < shape.rank(); ++d) {
         const bool reduced = (bits >> d & 1U) != 0;
-        jit::ReduceAxis axis;
+        engine::ReduceAxis axis;
         axis.extent = shape[d];
         axis.dimension = d;
         for (std::size_t k = 0; k < sources.count; ++k) {
@@ -171,21 +171,21 @@ void make_problem(jit::ReduceProblem& p, const Sources& sources, const Shape& sh
 
 Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                         const Axes& by_default, Location where) {
-    const jit::UfuncSource& source = reducer_.source();
+    const engine::UfuncSource& source = reducer_.source();
     const ir::Reduction reduction = reducer_.reduction();
     Sources sources;
     gather(sources, source, args, options, where);
-    const Shape shape = jit::call_shape(sources.all(), {}, where);
+    const Shape shape = engine::call_shape(sources.all(), {}, where);
     const unsigned bits = reduced_axes(
         source.name, options.axis.is_default() ? by_default : options.axis, shape.rank(), where);
 
-    jit::CallKey key(sources.inputs, Casting::same_kind, options.dtype);
+    engine::CallKey key(sources.inputs, Casting::same_kind, options.dtype);
     for (std::size_t k = 0; k < sources.inputs; ++k) {
         key.set_input(k, sources.views[k].dtype, sources.views[k].weak, ir::Layout::strided);
     }
     if (options.where) key.set_where(ir::Layout::strided);
-    const jit::Loop& loop = reducer_.loop(jit::ReduceForm::row, key, where).loop;
-    jit::check_weak_values(source, loop, std::span(sources.views).first(sources.inputs), where);
+    const engine::Loop& loop = reducer_.loop(engine::ReduceForm::row, key, where).loop;
+    engine::check_weak_values(source, loop, std::span(sources.views).first(sources.inputs), where);
     const DType accumulate = loop.memory[0], natural = loop.natural[0];
 
     const Shape result_shape = reduced_shape(shape, bits, options.keepdims);
@@ -225,10 +225,10 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     if (options.out) {
         target = checked_output(source.name, options.out, result_shape, natural, where);
         OperandView out_view;
-        jit::view_array(out_view, target, false);
+        engine::view_array(out_view, target, false);
         apart = apart || target.dtype() != accumulate;
         for (const OperandView& view : sources.all())
-            apart = apart || jit::may_overlap(view, out_view);
+            apart = apart || engine::may_overlap(view, out_view);
     } else {
         target = empty(result_shape, natural, Order::c, where);
     }
@@ -237,11 +237,11 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     if (reduced == 0) {
         out.fill(*initial, where);
     } else {
-        jit::ReduceProblem problem;
+        engine::ReduceProblem problem;
         make_problem(problem, sources, shape, bits, out, options.keepdims);
         problem.logical_order = loop.has_checks;
-        jit::run_reduction(reducer_, key, problem, source.options.parallel, shape, where);
-        if (initial) jit::combine_scalar(reduction, out, *initial, where);
+        engine::run_reduction(reducer_, key, problem, source.options.parallel, shape, where);
+        if (initial) engine::combine_scalar(reduction, out, *initial, where);
     }
     if (apart) target.assign(out, Casting::unsafe, where);
     return target;
@@ -258,11 +258,11 @@ Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location wh
     }
     std::optional<ir::Reduction> reduction;
     if (source_.arity == 2) {
-        jit::CallKey types(2, Casting::same_kind, std::nullopt);
+        engine::CallKey types(2, Casting::same_kind, std::nullopt);
         for (std::size_t k = 0; k < 2; ++k)
             types.set_input(k, view.dtype, false, ir::Layout::strided);
-        const jit::Loop& traced = loop(types, where);
-        if (traced.memory.size() == 1) reduction = jit::reduction_of(traced.kernel);
+        const engine::Loop& traced = loop(types, where);
+        if (traced.memory.size() == 1) reduction = engine::reduction_of(traced.kernel);
     }
     if (!reduction) {
         throw Error(ErrorKind::unsupported,
@@ -284,7 +284,7 @@ Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location wh
                 out.push_back(values[0]);
             };
             place =
-                std::make_unique<ReduceState>(jit::UfuncSource{source_.name + ".reduce", 1, same,
+                std::make_unique<ReduceState>(engine::UfuncSource{source_.name + ".reduce", 1, same,
                                                                std::move(copied), source_.where},
                                               *reduction);
         }
@@ -312,7 +312,7 @@ static UfuncOptions ufunc_options(const MapReduceOptions& options) {
 MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
                      Reduce reduction, MapReduceOptions options, Location where)
     : state_(std::make_shared<detail::ReduceState>(
-          jit::UfuncSource{std::move(name), arity, std::move(function), ufunc_options(options),
+          engine::UfuncSource{std::move(name), arity, std::move(function), ufunc_options(options),
                            where},
           static_cast<ir::Reduction>(reduction))) {}
 
@@ -325,14 +325,14 @@ Array MapReduce::call(std::initializer_list<const Arg*> args, const ReduceOption
 
 std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType> types,
                                Where where) const {
-    const jit::UfuncSource& source = state_->reducer().source();
+    const engine::UfuncSource& source = state_->reducer().source();
     if (types.size() != source.arity) {
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes {} argument{}, {} types given", source.name, source.arity,
                                 source.arity == 1 ? "" : "s", types.size()),
                     where);
     }
-    jit::CallKey key(types.size(), Casting::same_kind, std::nullopt);
+    engine::CallKey key(types.size(), Casting::same_kind, std::nullopt);
     std::size_t k = 0;
     for (const ArgType& type : types) {
         key.set_input(k++, type.dtype, false,

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// The kernels of a reduction. `row` combines the elements of a row into one; the others are
 /// element-wise and combine several rows, given as parameters of their own, into a row of results:
@@ -103,7 +103,7 @@ void combine_scalar(ir::Reduction reduction, const Array& out, const Scalar& x, 
 /// The reduction that a traced kernel of two arguments is one operation of; nothing if none.
 std::optional<ir::Reduction> reduction_of(const ir::Kernel& kernel);
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine
 
 namespace kiln::detail {
 
@@ -118,15 +118,15 @@ Array checked_output(const std::string& name, const OutArg& out, const Shape& sh
 
 class ReduceState {
   public:
-    ReduceState(jit::UfuncSource source, ir::Reduction reduction)
+    ReduceState(engine::UfuncSource source, ir::Reduction reduction)
         : reducer_(std::move(source), reduction) {}
-    jit::Reducer& reducer() { return reducer_; }
+    engine::Reducer& reducer() { return reducer_; }
     /// Carries a call out; `by_default` are the axes where the options name none.
     Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                const Axes& by_default, Location where);
 
   private:
-    jit::Reducer reducer_;
+    engine::Reducer reducer_;
 };
 
 }  // namespace kiln::detail

@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 Scalar neutral(ir::Reduction reduction, DType dtype) {
     const ir::Op op = ir::info(reduction).op;
@@ -341,4 +341,4 @@ std::optional<ir::Reduction> reduction_of(const ir::Kernel& kernel) {
     return std::nullopt;
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <mutex>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 namespace {
 
@@ -117,4 +117,4 @@ CallFault run_plan(const Plan& plan, MapFunction entry, double cost) {
     return fault;
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-namespace kiln::jit {
+namespace kiln::engine {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -240,4 +240,4 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
     }
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -2,7 +2,7 @@
 #pragma once
 #include "jit/program.h"
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// Runs the program on arguments, one view for each of the kernel's arguments, in order. `results`
 /// gets what the kernel returns. Errors: the lowest fault of checked mode (usage, bounds), shape
@@ -10,4 +10,4 @@ namespace kiln::jit {
 void run_program(const ProgramVariant& variant, std::span<const OperandView> views, bool parallel,
                  std::vector<kiln::detail::JitValue>* results, Location where);
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

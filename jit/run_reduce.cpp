@@ -20,7 +20,7 @@
 #include <cstdlib>
 #include <mutex>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 namespace {
 
@@ -529,4 +529,4 @@ void combine_scalar(ir::Reduction reduction, const Array& out, const Scalar& x, 
     run_plan(plan, code.entry, 0);
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

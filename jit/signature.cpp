@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 namespace {
 
@@ -106,4 +106,4 @@ void check_output_cast(const std::string& name, DType from, DType to, Casting ca
                     kiln::name(from)));
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

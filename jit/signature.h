@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// What a call's values are converted to. Nothing where the user's function decides.
 struct LoopTypes {
@@ -31,4 +31,4 @@ void check_output_cast(const std::string& name, DType from, DType to, Casting ca
 /// "f64(f32, i32)"; several results as "(f64, i32)(f32)".
 std::string to_string(const Signature& signature);
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 namespace {
 
@@ -381,4 +381,4 @@ double estimate_cost(const ir::Kernel& kernel) {
     return cost;
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

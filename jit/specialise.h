@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// A weak C++ integer of a call is converted to `dtype` by the kernel, so its value must fit.
 struct WeakRange {
@@ -80,4 +80,4 @@ void check_weak_values(const UfuncSource& source, const Loop& loop,
 /// Estimated time of one iteration of a kernel that went through the passes, in nanoseconds.
 double estimate_cost(const ir::Kernel& kernel);
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

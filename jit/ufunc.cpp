@@ -10,7 +10,7 @@
 namespace kiln {
 
 using detail::Call;
-using jit::OperandView;
+using engine::OperandView;
 
 namespace detail {
 
@@ -122,10 +122,10 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     const std::int64_t n = shaped->size();
     if (n >= simple_limit || n <= 0) return false;
 
-    jit::CallKey key(call.inputs, call.casting, call.dtype);
+    engine::CallKey key(call.inputs, call.casting, call.dtype);
     struct Frame {
-        jit::MapFrame map;
-        std::array<jit::Operand, jit::max_operands> operands;
+        engine::MapFrame map;
+        std::array<engine::Operand, engine::max_operands> operands;
     } frame;
     for (std::size_t k = 0; k < sources; ++k) {
         const OperandView& o = call.operands[k];
@@ -153,13 +153,13 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
         }
         key.set_output(0, out.dtype, ir::Layout::unit, true);
     }
-    const jit::Variant* const found = variants_.find(key);
-    const jit::Variant& code = found != nullptr ? *found : variant(key, loop(key.types(), where));
-    const jit::Loop& loop = *code.loop;
+    const engine::Variant* const found = variants_.find(key);
+    const engine::Variant& code = found != nullptr ? *found : variant(key, loop(key.types(), where));
+    const engine::Loop& loop = *code.loop;
     if (code.entry == nullptr || loop.memory.size() != 1) return false;
     if (source_.options.parallel && n >= code.threads_from) return false;
     if (found != nullptr) hits_.increment();
-    if (!loop.weak_ranges.empty()) jit::check_weak_values(source_, loop, call.reads(), where);
+    if (!loop.weak_ranges.empty()) engine::check_weak_values(source_, loop, call.reads(), where);
 
     if (result != nullptr) {
         const Shape shape = shaped->shape();
@@ -171,7 +171,7 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
         const OperandView& out = call.operands[sources];
         frame.operands[sources] = {out.data, out.item(), 0};
     }
-    jit::Fault fault;
+    engine::Fault fault;
     frame.map = {n, 1, &fault};
     code.entry(&frame.map);
     if (fault.code != -1) [[unlikely]] {
@@ -181,7 +181,7 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
 }
 
 Shape UfuncState::checked_shape(Call& call, Location where) const {
-    const Shape shape = jit::call_shape(call.reads(), call.writes(), where);
+    const Shape shape = engine::call_shape(call.reads(), call.writes(), where);
     std::size_t number = 0;
     for (const OperandView& out : call.writes()) {
         ++number;
@@ -205,7 +205,7 @@ Shape UfuncState::checked_shape(Call& call, Location where) const {
 
 std::vector<Array> UfuncState::call_general(Call& call, Location where) {
     const Shape shape = checked_shape(call, where);
-    jit::CallKey types(call.inputs, call.casting, call.dtype);
+    engine::CallKey types(call.inputs, call.casting, call.dtype);
     for (std::size_t i = 0; i < call.inputs; ++i) {
         types.set_input(i, call.operands[i].dtype, call.operands[i].weak, ir::Layout::strided);
     }
@@ -213,8 +213,8 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
     for (std::size_t i = 0; i < call.outputs; ++i) {
         types.set_output(i, call.writes()[i].dtype, ir::Layout::strided, true);
     }
-    const jit::Loop& made = loop(types, where);
-    jit::check_weak_values(source_, made, call.reads(), where);
+    const engine::Loop& made = loop(types, where);
+    engine::check_weak_values(source_, made, call.reads(), where);
 
     std::vector<Array> results;
     const bool given = call.outputs > 0;
@@ -224,28 +224,28 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
         const std::size_t first = call.sources();
         for (std::size_t i = 0; i < made.memory.size(); ++i) {
             results.push_back(
-                jit::allocate_result(shape, made.memory[i], call.order, inputs, call.where, where));
+                engine::allocate_result(shape, made.memory[i], call.order, inputs, call.where, where));
             OperandView& view = call.operands[first + i];
-            jit::view_array(view, results.back(), false);
+            engine::view_array(view, results.back(), false);
         }
         call.outputs = results.size();
     }
     if (std::ranges::find(shape, 0) != shape.end()) return results;
-    jit::Separation apart;
+    engine::Separation apart;
     if (given) apart.separate(call.reads(), call.where, call.writes(), where);
     execute(call, shape, made, given, where);
     apart.store(where);
     return results;
 }
 
-void UfuncState::execute(Call& call, const Shape& shape, const jit::Loop& made, bool given,
+void UfuncState::execute(Call& call, const Shape& shape, const engine::Loop& made, bool given,
                          Location where) {
     const std::size_t sources = call.sources();
     const auto operands = std::span(call.operands).first(sources + call.outputs);
-    jit::Plan plan;
-    jit::make_plan(plan, shape, operands, static_cast<int>(sources), made.has_checks);
+    engine::Plan plan;
+    engine::make_plan(plan, shape, operands, static_cast<int>(sources), made.has_checks);
 
-    jit::CallKey key(call.inputs, call.casting, call.dtype);
+    engine::CallKey key(call.inputs, call.casting, call.dtype);
     std::int64_t bytes = 0;
     bool contiguous = true;
     for (std::size_t k = 0; k < operands.size(); ++k) {
@@ -265,14 +265,14 @@ void UfuncState::execute(Call& call, const Shape& shape, const jit::Loop& made, 
     }
     if (contiguous && bytes >= streaming_bytes) key.set_streaming();
 
-    const jit::Variant& code = variant(key, made);
+    const engine::Variant& code = variant(key, made);
     if (code.entry == nullptr) {
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} was compiled for another machine than this", source_.name),
                     where, "call it with .target = BackendTarget::cpu, or inspect() it");
     }
-    const jit::CallFault fault =
-        jit::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+    const engine::CallFault fault =
+        engine::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     if (fault.code != -1) throw_fault(code, fault, shape, where);
 }
 

@@ -19,14 +19,14 @@ struct CallAccess {
     struct Row {
         std::int64_t extent, stride;
     };
-    static void view(const Arg& arg, jit::OperandView& view, Row& row) {
+    static void view(const Arg& arg, engine::OperandView& view, Row& row) {
         if (arg.kind_ == Arg::Kind::array) [[likely]] {
             view_array(*arg.array_, view);
         } else {
             view_other(arg, view, row);
         }
     }
-    static void view(const OutArg& out, jit::OperandView& view, Row& row) {
+    static void view(const OutArg& out, engine::OperandView& view, Row& row) {
         if (out.array_ != nullptr) [[likely]] {
             view_array(*out.array_, view);
         } else {
@@ -37,11 +37,11 @@ struct CallAccess {
     }
 
   private:
-    static void view_array(const Array& a, jit::OperandView& view) {
+    static void view_array(const Array& a, engine::OperandView& view) {
         view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
                 false,    a.read_only()};
     }
-    static void view_other(const Arg& arg, jit::OperandView& view, Row& row);
+    static void view_other(const Arg& arg, engine::OperandView& view, Row& row);
 };
 
 /// The array that stands for an output: itself, or one over the caller's memory.
@@ -82,8 +82,8 @@ class SpreadCounter {
 
 /// The operands of one call.
 struct Call {
-    std::array<jit::OperandView, jit::max_operands> operands;  // inputs, where, outputs
-    std::array<CallAccess::Row, jit::max_operands> rows;
+    std::array<engine::OperandView, engine::max_operands> operands;  // inputs, where, outputs
+    std::array<CallAccess::Row, engine::max_operands> rows;
     std::size_t inputs = 0;
     bool where = false;
     std::size_t outputs = 0;  ///< that were given
@@ -92,8 +92,8 @@ struct Call {
     Order order = Order::keep;
 
     std::size_t sources() const { return inputs + (where ? 1 : 0); }  ///< operands that are read
-    std::span<jit::OperandView> reads() { return {operands.data(), sources()}; }
-    std::span<jit::OperandView> writes() { return {operands.data() + sources(), outputs}; }
+    std::span<engine::OperandView> reads() { return {operands.data(), sources()}; }
+    std::span<engine::OperandView> writes() { return {operands.data() + sources(), outputs}; }
 };
 
 /// Bytes of all operands from which outputs bypass the caches. Up to half of that non-temporal
@@ -102,12 +102,12 @@ inline constexpr std::int64_t streaming_bytes = 24'000'000;
 
 class UfuncState {
   public:
-    explicit UfuncState(jit::UfuncSource source);
+    explicit UfuncState(engine::UfuncSource source);
     ~UfuncState();
     UfuncState(const UfuncState&) = delete;
     UfuncState& operator=(const UfuncState&) = delete;
 
-    const jit::UfuncSource& source() const { return source_; }
+    const engine::UfuncSource& source() const { return source_; }
 
     /// Fills `call`; errors: usage (number of arguments).
     void gather(Call& call, std::initializer_list<const Arg*> args, const CallOptions& options,
@@ -125,22 +125,22 @@ class UfuncState {
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
-    jit::Loop& loop(const jit::CallKey& types, Location where);
-    jit::Variant& variant(const jit::CallKey& key, const jit::Loop& loop);
-    [[noreturn]] static void throw_fault(const jit::Variant& variant, const jit::CallFault& fault,
+    engine::Loop& loop(const engine::CallKey& types, Location where);
+    engine::Variant& variant(const engine::CallKey& key, const engine::Loop& loop);
+    [[noreturn]] static void throw_fault(const engine::Variant& variant, const engine::CallFault& fault,
                                          const Shape& shape, Location where);
 
   private:
-    void record(const jit::Specialised& made);
-    std::string text_for(BackendTarget target, Artifact artifact, const jit::CallKey& key,
-                         const jit::Loop& loop);
+    void record(const engine::Specialised& made);
+    std::string text_for(BackendTarget target, Artifact artifact, const engine::CallKey& key,
+                         const engine::Loop& loop);
     Shape checked_shape(Call& call, Location where) const;
-    void execute(Call& call, const Shape& shape, const jit::Loop& loop, bool given, Location where);
+    void execute(Call& call, const Shape& shape, const engine::Loop& loop, bool given, Location where);
 
-    const jit::UfuncSource source_;
-    jit::HotTable<jit::Variant> variants_;
+    const engine::UfuncSource source_;
+    engine::HotTable<engine::Variant> variants_;
     SpreadCounter hits_;
-    jit::HotTable<jit::Loop> loops_;
+    engine::HotTable<engine::Loop> loops_;
     // A user's function may call other ufuncs, and so come back to this one.
     std::recursive_mutex tracing_;
     mutable std::mutex mutex_;  // of what follows

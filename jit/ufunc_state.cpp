@@ -49,12 +49,12 @@ Stats stats() {
 
 namespace detail {
 
-UfuncState::UfuncState(jit::UfuncSource source) : source_(std::move(source)) {
+UfuncState::UfuncState(engine::UfuncSource source) : source_(std::move(source)) {
     for (const Signature& signature : source_.options.signatures) {
         if (signature.inputs == source_.arity && signature.outputs > 0) continue;
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes {} arguments, its signature {} has {}", source_.name,
-                                source_.arity, jit::to_string(signature), signature.inputs),
+                                source_.arity, engine::to_string(signature), signature.inputs),
                     source_.where);
     }
     Registry& registry = Registry::instance();
@@ -69,30 +69,30 @@ UfuncState::~UfuncState() {
     add(registry.retired, stats());
 }
 
-jit::Loop& UfuncState::loop(const jit::CallKey& types, Location where) {
-    if (jit::Loop* found = loops_.find(types)) return *found;
+engine::Loop& UfuncState::loop(const engine::CallKey& types, Location where) {
+    if (engine::Loop* found = loops_.find(types)) return *found;
     const std::lock_guard tracing(tracing_);
-    if (jit::Loop* found = loops_.find(types)) return *found;
-    auto made = jit::trace_loop(source_, types, where);
+    if (engine::Loop* found = loops_.find(types)) return *found;
+    auto made = engine::trace_loop(source_, types, where);
     const double ms = made->trace_ms;
-    jit::Loop* const loop = loops_.insert(types, std::move(made));
+    engine::Loop* const loop = loops_.insert(types, std::move(made));
     const std::lock_guard lock(mutex_);
     made_.trace_ms += ms;
     return *loop;
 }
 
-jit::Variant& UfuncState::variant(const jit::CallKey& key, const jit::Loop& loop) {
-    if (jit::Variant* found = variants_.find(key)) {
+engine::Variant& UfuncState::variant(const engine::CallKey& key, const engine::Loop& loop) {
+    if (engine::Variant* found = variants_.find(key)) {
         hits_.increment();
         return *found;
     }
-    jit::Specialised made = jit::specialise(source_, loop, key, source_.options.target);
+    engine::Specialised made = engine::specialise(source_, loop, key, source_.options.target);
     made.stats.misses = 1;
     record(made);
-    return *variants_.insert(key, std::make_unique<jit::Variant>(std::move(made.variant)));
+    return *variants_.insert(key, std::make_unique<engine::Variant>(std::move(made.variant)));
 }
 
-void UfuncState::record(const jit::Specialised& made) {
+void UfuncState::record(const engine::Specialised& made) {
     const std::lock_guard lock(mutex_);
     add(made_, made.stats);
     // Threads that wait for one compile, and variants of one loop, have the same to say.
@@ -120,16 +120,16 @@ std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> type
                                 source_.arity, source_.arity == 1 ? "" : "s", types.size()),
                     where);
     }
-    jit::CallKey key(types.size(), Casting::same_kind, std::nullopt);
+    engine::CallKey key(types.size(), Casting::same_kind, std::nullopt);
     for (std::size_t i = 0; i < types.size(); ++i) {
         key.set_input(i, types[i].dtype, false,
                       types[i].rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
-    const jit::Loop& traced = loop(key.types(), where);
+    const engine::Loop& traced = loop(key.types(), where);
     switch (artifact) {
-        case Artifact::ir: return ir::print(jit::kernel_with_layouts(traced, key));
+        case Artifact::ir: return ir::print(engine::kernel_with_layouts(traced, key));
         case Artifact::passes:
-            return jit::pass_texts(source_, jit::kernel_with_layouts(traced, key));
+            return engine::pass_texts(source_, engine::kernel_with_layouts(traced, key));
         case Artifact::llvm:
         case Artifact::llvm_opt:
         case Artifact::assembly: {
@@ -144,14 +144,14 @@ std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> type
     __builtin_unreachable();
 }
 
-std::string UfuncState::text_for(BackendTarget target, Artifact artifact, const jit::CallKey& key,
-                                 const jit::Loop& loop) {
-    const jit::Specialised made = jit::specialise(source_, loop, key, target);
+std::string UfuncState::text_for(BackendTarget target, Artifact artifact, const engine::CallKey& key,
+                                 const engine::Loop& loop) {
+    const engine::Specialised made = engine::specialise(source_, loop, key, target);
     record(made);
     return made.variant.program->program->text(artifact);
 }
 
-void UfuncState::throw_fault(const jit::Variant& variant, const jit::CallFault& fault,
+void UfuncState::throw_fault(const engine::Variant& variant, const engine::CallFault& fault,
                              const Shape& shape, Location where) {
     const ir::Kernel& kernel = variant.program->kernel;
     const auto check = static_cast<ir::Check>(fault.code & 0xff);
@@ -198,7 +198,7 @@ Outs::Outs(std::initializer_list<OutArg> outs, std::source_location where) {
 
 Ufunc::Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,
              UfuncOptions options, Location where)
-    : state_(std::make_shared<detail::UfuncState>(jit::UfuncSource{
+    : state_(std::make_shared<detail::UfuncState>(engine::UfuncSource{
           std::move(name), arity, std::move(function), std::move(options), where})) {}
 
 const std::string& Ufunc::name() const { return state_->source().name; }

@@ -31,7 +31,7 @@ struct EmitOptions {
     bool checked = false;  ///< programs: accesses outside of an array are faults
 };
 
-/// The module of a kernel of one of two forms: one function `void entry(const jit::MapFrame*)`.
+/// The module of a kernel of one of two forms: one function `void entry(const engine::MapFrame*)`.
 ///  - Element-wise: one stage over extents {extent(p, 0)}; array parameters have rank 1 and are
 ///    accessed at index(0) only. An input may overlap an output only element by element (in place).
 ///  - Reduction: three stages, whose parameters are inputs of rank 1 and outputs of rank 0 and
@@ -39,7 +39,7 @@ struct EmitOptions {
 ///    the second is as above, with reductions; the third has no extents, reads the slots and stores
 ///    to the outputs. Each row of the frame gives one element of each output, at data + row *
 ///    outer. A row's contributions combine over a tree that its number of columns fixes.
-///  - Program (Kernel::is_program): `void entry(const jit::ProgramFrame*)`, over arguments of any
+///  - Program (Kernel::is_program): `void entry(const engine::ProgramFrame*)`, over arguments of any
 ///    rank. Each parallel loop is a function of its own, which the runtime calls with ranges of
 ///    iterations.
 /// Errors: unsupported, for kernels of any other form.

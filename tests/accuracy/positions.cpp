@@ -41,13 +41,13 @@ struct Shape {
     ir::Layout layout;
 };
 
-Elements run_shape(const jit::Program& program, ir::Op op, std::span<const Elements> inputs,
+Elements run_shape(const engine::Program& program, ir::Op op, std::span<const Elements> inputs,
                    const Shape& shape) {
     const auto count = static_cast<std::int64_t>(inputs[0].size());
     const DType t = inputs[0].dtype;
     Elements results(*ir::exact_result(info(op).rule, t), inputs[0].size());
     const std::int64_t columns = shape.columns == 0 ? count : shape.columns;
-    std::vector<jit::Operand> operands;
+    std::vector<engine::Operand> operands;
     const auto add = [&](const Elements& e, ir::Layout layout) {
         const auto size = static_cast<std::int64_t>(size_of(e.dtype));
         auto* data = const_cast<std::byte*>(e.bytes.data());
@@ -58,7 +58,7 @@ Elements run_shape(const jit::Program& program, ir::Op op, std::span<const Eleme
     run_map(program, operands, columns, count / columns);
     if (count % columns != 0) {  // the last, shorter row
         const std::int64_t done = count - count % columns;
-        for (jit::Operand& o : operands) o.data += o.outer * (count / columns);
+        for (engine::Operand& o : operands) o.data += o.outer * (count / columns);
         run_map(program, operands, count - done);
     }
     return results;

@@ -9,7 +9,7 @@
 #include <map>
 #include <mutex>
 
-extern "C" kiln::jit::Backend* kiln_make_cpu_backend();
+extern "C" kiln::engine::Backend* kiln_make_cpu_backend();
 
 namespace kiln::test {
 
@@ -36,11 +36,11 @@ std::string_view name(VectorIsa isa) {
     __builtin_unreachable();
 }
 
-jit::Backend& cpu_backend(VectorIsa isa) {
+engine::Backend& cpu_backend(VectorIsa isa) {
     static std::mutex mutex;
-    static auto& made = *new std::map<VectorIsa, jit::Backend*>();
+    static auto& made = *new std::map<VectorIsa, engine::Backend*>();
     const std::lock_guard lock(mutex);
-    jit::Backend*& backend = made[isa];
+    engine::Backend*& backend = made[isa];
     if (backend == nullptr) {
         const char* before = std::getenv("KILN_CPU_ISA");
         const std::string kept = before != nullptr ? before : "";
@@ -55,21 +55,21 @@ jit::Backend& cpu_backend(VectorIsa isa) {
     return *backend;
 }
 
-std::unique_ptr<jit::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
-                                          const jit::CompileOptions& options) {
+std::unique_ptr<engine::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
+                                          const engine::CompileOptions& options) {
     codegen::PassContext context;
     context.options.verify = true;
     return cpu_backend(isa).compile(codegen::run_passes(kernel, context), options);
 }
 
-jit::Fault run_map(const jit::Program& program, std::span<const jit::Operand> operands,
+engine::Fault run_map(const engine::Program& program, std::span<const engine::Operand> operands,
                    std::int64_t columns, std::int64_t rows) {
-    jit::Fault fault;
-    std::vector<std::byte> memory(sizeof(jit::MapFrame) + operands.size_bytes());
-    const jit::MapFrame frame{columns, rows, &fault};
+    engine::Fault fault;
+    std::vector<std::byte> memory(sizeof(engine::MapFrame) + operands.size_bytes());
+    const engine::MapFrame frame{columns, rows, &fault};
     std::memcpy(memory.data(), &frame, sizeof frame);
     std::memcpy(memory.data() + sizeof frame, operands.data(), operands.size_bytes());
-    program.map_entry()(reinterpret_cast<const jit::MapFrame*>(memory.data()));
+    program.map_entry()(reinterpret_cast<const engine::MapFrame*>(memory.data()));
     return fault;
 }
 

@@ -17,19 +17,19 @@ const std::vector<VectorIsa>& host_isas();
 std::string_view name(VectorIsa isa);
 
 /// A backend that makes code for `isa` only; kept until the process ends.
-jit::Backend& cpu_backend(VectorIsa isa);
+engine::Backend& cpu_backend(VectorIsa isa);
 
 /// The passes, verified one by one, then the backend of `isa`.
-std::unique_ptr<jit::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
-                                          const jit::CompileOptions& options = {});
+std::unique_ptr<engine::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
+                                          const engine::CompileOptions& options = {});
 
 /// Runs rows x columns iterations; the fault that the call recorded.
-jit::Fault run_map(const jit::Program& program, std::span<const jit::Operand> operands,
+engine::Fault run_map(const engine::Program& program, std::span<const engine::Operand> operands,
                    std::int64_t columns, std::int64_t rows = 1);
 
 /// An operand over C-contiguous elements, or (`inner` 0) over one.
 template <class T>
-jit::Operand operand_of(const std::vector<T>& elements, std::int64_t inner = sizeof(T)) {
+engine::Operand operand_of(const std::vector<T>& elements, std::int64_t inner = sizeof(T)) {
     auto* data = reinterpret_cast<std::byte*>(const_cast<T*>(elements.data()));
     return {data, inner, 0};
 }

@@ -215,7 +215,7 @@ void run_everywhere(const std::function<ir::Kernel(ir::Layout)>& make, std::span
         for (const Position& at : positions) {
             const std::size_t columns = at.columns == 0 ? count : at.columns;
             std::vector<Column> out;
-            std::vector<jit::Operand> operands;
+            std::vector<engine::Operand> operands;
             for (const Column& e : expected) out.emplace_back(e.dtype, count);
             const auto operand = [&](const Column& c, bool uniform) {
                 const auto size = static_cast<std::int64_t>(size_of(c.dtype));

@@ -14,8 +14,8 @@ using namespace kiln::test;
 
 namespace {
 
-std::vector<jit::Operand> operands_of(const oracle::RandomArguments& arguments) {
-    std::vector<jit::Operand> operands;
+std::vector<engine::Operand> operands_of(const oracle::RandomArguments& arguments) {
+    std::vector<engine::Operand> operands;
     for (const oracle::Argument& a : arguments.arguments())
         operands.push_back({a.buffer.data, a.buffer.strides.empty() ? 0 : a.buffer.strides[0], 0});
     return operands;
@@ -33,11 +33,11 @@ void try_seed(std::uint64_t seed, const oracle::RandomOptions& options, double u
     oracle::RandomArguments expected = arguments;
     const auto fault = oracle::interpret(kernel, expected.arguments());
     for (const VectorIsa isa : host_isas()) {
-        jit::CompileOptions compile_options;
+        engine::CompileOptions compile_options;
         compile_options.streaming = seed % 5 == 0;
         const auto program = compile_for(isa, kernel, compile_options);
         oracle::RandomArguments actual = arguments;
-        const jit::Fault recorded = run_map(*program, operands_of(actual), count);
+        const engine::Fault recorded = run_map(*program, operands_of(actual), count);
         std::string difference = expected.difference(actual, ulps);
         if (fault.has_value() != (recorded.code >= 0)) {
             difference += " one of them faults";

@@ -36,7 +36,7 @@ template <class T> class Strided {
         return value;
     }
     void set(std::int64_t i, T value) { std::memcpy(at(i), &value, sizeof value); }
-    jit::Operand operand(std::int64_t outer = 0) { return {at(0), stride_, outer}; }
+    engine::Operand operand(std::int64_t outer = 0) { return {at(0), stride_, outer}; }
     /// True if nothing but the elements was written.
     bool intact() const {
         std::vector<bool> element(memory_.size(), false);
@@ -75,7 +75,7 @@ void try_lengths(const char* type, std::int64_t in_stride, std::int64_t out_stri
         ") {\n  stage [extent(z, 0)] {\n    %0 = load " + type + " x[i0]\n    %1 = load " + type +
         " y[i0]\n    %2 = add " + type + " %0, %1\n    store z[i0], %2\n  }\n}\n");
     for (const VectorIsa isa : host_isas()) {
-        jit::CompileOptions options;
+        engine::CompileOptions options;
         options.streaming = streaming;
         const auto program = compile_for(isa, k, options);
         for (std::int64_t n = 0; n <= 260; n += n < 70 ? 1 : 13) {
@@ -102,7 +102,7 @@ template <class T>
 std::vector<T> run_text(VectorIsa isa, const std::string& text,
                         std::vector<std::vector<T>> arrays) {
     const auto program = compile_for(isa, test::kernel(text));
-    std::vector<jit::Operand> operands;
+    std::vector<engine::Operand> operands;
     for (std::vector<T>& a : arrays)
         operands.push_back(operand_of(a, a.size() == 1 ? 0 : sizeof(T)));
     run_map(*program, operands, static_cast<std::int64_t>(arrays.back().size()));
@@ -164,7 +164,7 @@ TEST_CASE("rows", "[codegen][llvm][memory]") {
                                     "mul f64 %0, %1\n    store z[i0], %2\n"));
     for (const VectorIsa isa : host_isas()) {
         for (const bool streaming : {false, true}) {
-            jit::CompileOptions options;
+            engine::CompileOptions options;
             options.streaming = streaming;
             const auto program = compile_for(isa, k, options);
             for (const std::int64_t columns : {0, 1, 3, 8, 33, 100}) {
@@ -172,7 +172,7 @@ TEST_CASE("rows", "[codegen][llvm][memory]") {
                 std::vector<double> x(5 * 101), c(5), z(5 * 101, -1.0);
                 for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i);
                 for (std::size_t r = 0; r < 5; ++r) c[r] = static_cast<double>(r) + 0.5;
-                std::vector<jit::Operand> operands{operand_of(x), operand_of(c, 0), operand_of(z)};
+                std::vector<engine::Operand> operands{operand_of(x), operand_of(c, 0), operand_of(z)};
                 operands[0].outer = operands[2].outer = pitch * 8;
                 operands[1].outer = 8;
                 run_map(*program, operands, columns, rows);
@@ -219,9 +219,9 @@ TEST_CASE("the lowest fault is recorded, and every other element is computed",
             std::vector<std::int32_t> x(300), y(300, 3), out(300, -1);
             for (std::size_t i = 0; i < 300; ++i) x[i] = static_cast<std::int32_t>(7 * i) - 1000;
             for (const auto& [r, c] : failing) y[static_cast<std::size_t>(r * columns + c)] = 0;
-            std::vector<jit::Operand> operands{operand_of(x), operand_of(y), operand_of(out)};
-            for (jit::Operand& o : operands) o.outer = columns * 4;
-            const jit::Fault fault = run_map(*program, operands, columns, rows);
+            std::vector<engine::Operand> operands{operand_of(x), operand_of(y), operand_of(out)};
+            for (engine::Operand& o : operands) o.outer = columns * 4;
+            const engine::Fault fault = run_map(*program, operands, columns, rows);
             INFO(name(isa));
             if (failing.empty()) {
                 CHECK(fault.code == -1);

@@ -8,7 +8,7 @@
 #include <thread>
 
 using namespace kiln;
-using namespace kiln::jit;
+using namespace kiln::engine;
 
 namespace {
 

@@ -7,15 +7,15 @@
 #include <memory>
 #include <optional>
 
-extern "C" kiln::jit::Backend* kiln_make_cuda_backend();
+extern "C" kiln::engine::Backend* kiln_make_cuda_backend();
 
 using namespace kiln;
 using Catch::Matchers::Contains;
 
 namespace {
 
-std::unique_ptr<jit::Backend> make() {
-    return std::unique_ptr<jit::Backend>(kiln_make_cuda_backend());
+std::unique_ptr<engine::Backend> make() {
+    return std::unique_ptr<engine::Backend>(kiln_make_cuda_backend());
 }
 
 /// Sets an environment variable for a scope; null unsets it.

@@ -5,7 +5,7 @@
 #include <thread>
 
 using namespace kiln;
-using jit::CallKey;
+using engine::CallKey;
 
 namespace {
 CallKey key_of(unsigned n) {
@@ -48,7 +48,7 @@ TEST_CASE("a key holds what it was given", "[jit][key]") {
 }
 
 TEST_CASE("a table finds all that was put in", "[jit][key]") {
-    jit::HotTable<unsigned> table;
+    engine::HotTable<unsigned> table;
     for (unsigned n = 0; n < 1350; ++n) {
         CHECK(table.find(key_of(n)) == nullptr);
         table.insert(key_of(n), std::make_unique<unsigned>(n));
@@ -64,7 +64,7 @@ TEST_CASE("a table finds all that was put in", "[jit][key]") {
 }
 
 TEST_CASE("readers and writers of a table", "[jit][key][threads]") {
-    jit::HotTable<unsigned> table;
+    engine::HotTable<unsigned> table;
     std::atomic<bool> wrong = false;
     std::vector<std::thread> threads;
     for (unsigned t = 0; t < 8; ++t) {
