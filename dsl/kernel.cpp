@@ -34,7 +34,7 @@ void Trace::describe(KernelArray& array, std::uint32_t param) const {
 }
 
 ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
-                       const std::source_location& where) {
+                          const std::source_location& where) {
     builder_.set_location(where);
     const ir::Kernel& kernel = builder_.kernel();
     const std::size_t rank = is_local ? 1U : kernel.params[target].rank;
@@ -62,16 +62,15 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
 ir::Id Trace::read(const ElementRef& e) {
     const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
     if (!e.is_local_) return builder_.load(e.target_, subscripts);
-    return builder_.read(
-        e.target_, builder_.kernel().slots[e.target_].length == 1 ? ir::none : subscripts[0]);
+    return builder_.read(e.target_,
+                         builder_.kernel().slots[e.target_].length == 1 ? ir::none : subscripts[0]);
 }
 
 void Trace::write(const ElementRef& e, ir::Id value) {
     const ir::Kernel& kernel = builder_.kernel();
     const DType to = e.is_local_ ? kernel.slots[e.target_].dtype : kernel.params[e.target_].dtype;
     const DType from = builder_.dtype(value);
-    const bool weak_fits =
-        builder_.node(value).weak && promote_weak(to, from) == to;
+    const bool weak_fits = builder_.node(value).weak && promote_weak(to, from) == to;
     if (!weak_fits && !can_cast(from, to, Casting::same_kind))
         throw Error(ErrorKind::type,
                     fmt::format("cannot store {} into {} of type {}", name(from),
@@ -141,7 +140,7 @@ const ElementRef& ElementRef::operator=(Operand value) const {
 }
 
 #define KILN_DSL_COMPOUND(symbol)                                                          \
-    const ElementRef& ElementRef::operator symbol##=(Operand value) const {                      \
+    const ElementRef& ElementRef::operator symbol##=(Operand value) const {                \
         return *this = Operand(Operand(*this, value.where()) symbol value, value.where()); \
     }
 KILN_DSL_COMPOUND(+)
@@ -155,7 +154,7 @@ KILN_DSL_COMPOUND(^)
 #undef KILN_DSL_COMPOUND
 
 #define KILN_DSL_ATOMIC(name, reduction)                                                       \
-    Value name(const ElementRef& element, Operand value) {                                        \
+    Value name(const ElementRef& element, Operand value) {                                     \
         Trace& trace = dsl::trace_at(value);                                                   \
         return trace.value(trace.atomic(ir::Reduction::reduction, element, trace.use(value))); \
     }
@@ -247,8 +246,7 @@ Local::Local(DType dtype, std::int64_t length, Where where) : length_(length), d
     if (length == 1) {
         b.write(slot_, zero);
     } else {
-        const ir::Id i =
-            b.begin_loop(b.constant_i64(0), b.constant_i64(length), b.constant_i64(1));
+        const ir::Id i = b.begin_loop(b.constant_i64(0), b.constant_i64(length), b.constant_i64(1));
         b.write(slot_, zero, i);
         b.end();
     }

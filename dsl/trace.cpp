@@ -550,7 +550,7 @@ void jump(ir::NodeKind kind, std::string_view word, const Location& where) {
     ir::Builder& b = Trace::current(where).builder();
     if (kind != ir::NodeKind::return_ && !b.in_loop())
         throw Error(ErrorKind::usage, fmt::format("{}() outside of a loop", word), where);
-    const bool leaves_prange = kind == ir::NodeKind::return_ ? b.in_parallel_loop()
+    const bool leaves_prange = kind == ir::NodeKind::return_  ? b.in_parallel_loop()
                                : kind == ir::NodeKind::break_ ? b.innermost_loop_is_parallel()
                                                               : false;
     if (leaves_prange)

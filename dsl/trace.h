@@ -39,7 +39,7 @@ class Trace {
     void describe(KernelArray& array, std::uint32_t param) const;
     /// An element of array parameter or slot `target`, with its subscripts as i64.
     ElementRef element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
-                    const std::source_location& where);
+                       const std::source_location& where);
     ir::Id read(const ElementRef& element);
     void write(const ElementRef& element, ir::Id value);
     ir::Id atomic(ir::Reduction reduction, const ElementRef& element, ir::Id value);

@@ -15,7 +15,8 @@ static_assert(offsetof(BoundOperand, inner) == offsetof(engine::Operand, inner))
 static_assert(offsetof(BoundOperand, outer) == offsetof(engine::Operand, outer));
 static_assert(sizeof(engine::MapFrame) == 3 * sizeof(std::int64_t));
 static_assert(offsetof(engine::MapFrame, rows) == 8 && offsetof(engine::MapFrame, fault) == 16);
-static_assert(sizeof(engine::Fault) == 3 * sizeof(std::int64_t) && offsetof(engine::Fault, column) == 16);
+static_assert(sizeof(engine::Fault) == 3 * sizeof(std::int64_t) &&
+              offsetof(engine::Fault, column) == 16);
 
 struct BoundState {
     std::shared_ptr<UfuncState> ufunc;

@@ -17,8 +17,10 @@ struct ProgramCache::Slot {
 
 std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id) {
-    const bool has_checks = options.checked || std::ranges::any_of(
-        kernel.nodes, [](const ir::Node& n) { return n.kind == ir::NodeKind::check; });
+    const bool has_checks =
+        options.checked || std::ranges::any_of(kernel.nodes, [](const ir::Node& n) {
+            return n.kind == ir::NodeKind::check;
+        });
     std::string key(target_id);
     key += options.streaming ? "\nstreaming" : "\n";
     key += options.noalias ? " noalias" : "";

@@ -124,7 +124,8 @@ class Compiler {
         check("the pipeline for loops",
               builder_.parsePassPipeline(
                   looping_,
-                  "sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1;no-verify-fixpoint>,"
+                  "sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1;no-verify-"
+                  "fixpoint>,"
                   "loop-simplify,lcssa,loop-mssa(loop-rotate,licm<allowspeculation>,"
                   "simple-loop-unswitch<nontrivial>),simplifycfg,"
                   "instcombine<max-iterations=1;no-verify-fixpoint>,loop-simplify,lcssa,"

@@ -127,8 +127,8 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     return traced;
 }
 
-std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced, bool overlap,
-                                                       engine::BackendId id) {
+std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced,
+                                                          bool overlap, engine::BackendId id) {
     Stats stats;
     stats.misses = 1;
     stats.trace_ms = traced.trace_ms;
@@ -248,7 +248,8 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
     };
     if (any_written && overlaps()) key.set_overlap();
     const engine::ProgramVariant& code = variant(key, where);
-    engine::run_program(code, std::span(views.data(), args.size()), options_.parallel, results, where);
+    engine::run_program(code, std::span(views.data(), args.size()), options_.parallel, results,
+                        where);
 }
 
 std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {

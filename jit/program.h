@@ -88,7 +88,7 @@ class JitState {
     const engine::ProgramVariant& variant(const engine::ProgramKey& key, Location where);
     engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
     std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced, bool overlap,
-                                                 engine::BackendId id);
+                                                    engine::BackendId id);
     void run(const engine::ProgramVariant& variant, std::span<const engine::OperandView> views,
              std::vector<JitValue>* results, Location where) const;
     codegen::PassContext pass_context() const;

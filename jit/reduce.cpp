@@ -136,8 +136,8 @@ void gather(Sources& sources, const engine::UfuncSource& source,
 }
 
 /// The problem of reducing the axes in `bits` into `out`, whose shape is that of the result.
-void make_problem(engine::ReduceProblem& p, const Sources& sources, const Shape& shape, unsigned bits,
-                  const Array& out, bool keepdims) {
+void make_problem(engine::ReduceProblem& p, const Sources& sources, const Shape& shape,
+                  unsigned bits, const Array& out, bool keepdims) {
     p.sources = sources.count;
     p.out = out.data();
     p.out_dtype = out.dtype();
@@ -285,7 +285,7 @@ Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location wh
             };
             place =
                 std::make_unique<ReduceState>(engine::UfuncSource{source_.name + ".reduce", 1, same,
-                                                               std::move(copied), source_.where},
+                                                                  std::move(copied), source_.where},
                                               *reduction);
         }
         state = place.get();
@@ -313,7 +313,7 @@ MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunctio
                      Reduce reduction, MapReduceOptions options, Location where)
     : state_(std::make_shared<detail::ReduceState>(
           engine::UfuncSource{std::move(name), arity, std::move(function), ufunc_options(options),
-                           where},
+                              where},
           static_cast<ir::Reduction>(reduction))) {}
 
 const std::string& MapReduce::name() const { return state_->reducer().source().name; }

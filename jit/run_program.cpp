@@ -89,8 +89,9 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
     const auto kind = static_cast<ir::Schedule>(schedule & 0xff);
     const std::int64_t chunk = (schedule >> 8) / size;
     const auto fork = [&](std::int64_t first, std::int64_t grain) {
-        parallel_for(count - first, std::max<std::int64_t>(1, grain),
-                     [&](std::int64_t begin, std::int64_t end) { run(first + begin, first + end); });
+        parallel_for(
+            count - first, std::max<std::int64_t>(1, grain),
+            [&](std::int64_t begin, std::int64_t end) { run(first + begin, first + end); });
     };
     if (kind != ir::Schedule::automatic) {
         const std::int64_t share = (count + num_threads() - 1) / num_threads();

@@ -154,7 +154,8 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
         key.set_output(0, out.dtype, ir::Layout::unit, true);
     }
     const engine::Variant* const found = variants_.find(key);
-    const engine::Variant& code = found != nullptr ? *found : variant(key, loop(key.types(), where));
+    const engine::Variant& code =
+        found != nullptr ? *found : variant(key, loop(key.types(), where));
     const engine::Loop& loop = *code.loop;
     if (code.entry == nullptr || loop.memory.size() != 1) return false;
     if (source_.options.parallel && n >= code.threads_from) return false;
@@ -223,8 +224,8 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
         const auto inputs = std::span(call.operands).first(call.inputs);
         const std::size_t first = call.sources();
         for (std::size_t i = 0; i < made.memory.size(); ++i) {
-            results.push_back(
-                engine::allocate_result(shape, made.memory[i], call.order, inputs, call.where, where));
+            results.push_back(engine::allocate_result(shape, made.memory[i], call.order, inputs,
+                                                      call.where, where));
             OperandView& view = call.operands[first + i];
             engine::view_array(view, results.back(), false);
         }

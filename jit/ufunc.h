@@ -127,15 +127,17 @@ class UfuncState {
 
     engine::Loop& loop(const engine::CallKey& types, Location where);
     engine::Variant& variant(const engine::CallKey& key, const engine::Loop& loop);
-    [[noreturn]] static void throw_fault(const engine::Variant& variant, const engine::CallFault& fault,
-                                         const Shape& shape, Location where);
+    [[noreturn]] static void throw_fault(const engine::Variant& variant,
+                                         const engine::CallFault& fault, const Shape& shape,
+                                         Location where);
 
   private:
     void record(const engine::Specialised& made);
     std::string text_for(BackendTarget target, Artifact artifact, const engine::CallKey& key,
                          const engine::Loop& loop);
     Shape checked_shape(Call& call, Location where) const;
-    void execute(Call& call, const Shape& shape, const engine::Loop& loop, bool given, Location where);
+    void execute(Call& call, const Shape& shape, const engine::Loop& loop, bool given,
+                 Location where);
 
     const engine::UfuncSource source_;
     engine::HotTable<engine::Variant> variants_;

@@ -144,8 +144,8 @@ std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> type
     __builtin_unreachable();
 }
 
-std::string UfuncState::text_for(BackendTarget target, Artifact artifact, const engine::CallKey& key,
-                                 const engine::Loop& loop) {
+std::string UfuncState::text_for(BackendTarget target, Artifact artifact,
+                                 const engine::CallKey& key, const engine::Loop& loop) {
     const engine::Specialised made = engine::specialise(source_, loop, key, target);
     record(made);
     return made.variant.program->program->text(artifact);

@@ -27,8 +27,8 @@ struct EmitOptions {
     VectorIsa isa = VectorIsa::sse2;
     std::string entry = "kiln_map";  ///< the function's symbol
     bool streaming = false;          ///< non-temporal stores to the first output of layout `unit`
-    bool noalias = false;  ///< programs: no array that is written overlaps another one
-    bool checked = false;  ///< programs: accesses outside of an array are faults
+    bool noalias = false;            ///< programs: no array that is written overlaps another one
+    bool checked = false;            ///< programs: accesses outside of an array are faults
 };
 
 /// The module of a kernel of one of two forms: one function `void entry(const engine::MapFrame*)`.
@@ -39,7 +39,8 @@ struct EmitOptions {
 ///    the second is as above, with reductions; the third has no extents, reads the slots and stores
 ///    to the outputs. Each row of the frame gives one element of each output, at data + row *
 ///    outer. A row's contributions combine over a tree that its number of columns fixes.
-///  - Program (Kernel::is_program): `void entry(const engine::ProgramFrame*)`, over arguments of any
+///  - Program (Kernel::is_program): `void entry(const engine::ProgramFrame*)`, over arguments of
+///  any
 ///    rank. Each parallel loop is a function of its own, which the runtime calls with ranges of
 ///    iterations.
 /// Errors: unsupported, for kernels of any other form.

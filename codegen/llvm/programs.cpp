@@ -223,9 +223,8 @@ Value* ProgramEmitter::frame_word(std::int64_t offset, llvm::Type* type, const l
         type,
         b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), scope_->frame,
                                       static_cast<std::uint64_t>(offset)),
-        llvm::Align(std::min<std::uint64_t>(8, type->isPointerTy()
-                                                   ? 8
-                                                   : type->getPrimitiveSizeInBits() / 8)),
+        llvm::Align(std::min<std::uint64_t>(
+            8, type->isPointerTy() ? 8 : type->getPrimitiveSizeInBits() / 8)),
         name);
 }
 
@@ -261,8 +260,8 @@ void ProgramEmitter::make_alias_scopes() {
         std::vector<llvm::Metadata*> others;
         const bool own = ir::is_made_by_kernel(kernel_.params[i].access);
         for (std::size_t j = 0; j < scopes.size(); ++j)
-            if (j != i && (options_.noalias || own ||
-                           ir::is_made_by_kernel(kernel_.params[j].access)))
+            if (j != i &&
+                (options_.noalias || own || ir::is_made_by_kernel(kernel_.params[j].access)))
                 others.push_back(scopes[j]);
         scope_of_.push_back(llvm::MDNode::get(context_, {scopes[i]}));
         others_of_.push_back(others.empty() ? nullptr : llvm::MDNode::get(context_, others));
@@ -277,9 +276,8 @@ void ProgramEmitter::add_alias_scopes(llvm::Instruction* access, std::uint32_t p
 
 Value* ProgramEmitter::runtime_function(unsigned index) {
     Value* table = frame_word(0, b_.getPtrTy(), "runtime");
-    return b_.CreateAlignedLoad(b_.getPtrTy(),
-                                b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), table, index),
-                                llvm::Align(8));
+    return b_.CreateAlignedLoad(
+        b_.getPtrTy(), b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), table, index), llvm::Align(8));
 }
 
 // ------------------------------------------------------------------------------ nodes
@@ -389,7 +387,8 @@ Value* ProgramEmitter::trip_count(Value* begin, Value* end, Value* step) {
     if (auto* constant = llvm::dyn_cast<llvm::ConstantInt>(step)) {
         const std::int64_t by = constant->getSExtValue();
         if (by == 0) return zero;
-        if (by == 1) return b_.CreateSelect(b_.CreateICmpSLT(begin, end), b_.CreateSub(end, begin), zero);
+        if (by == 1)
+            return b_.CreateSelect(b_.CreateICmpSLT(begin, end), b_.CreateSub(end, begin), zero);
         return by > 0 ? count(begin, end, step)
                       : count(end, begin, llvm::ConstantInt::get(i64, 0 - std::uint64_t(by)));
     }
@@ -397,7 +396,8 @@ Value* ProgramEmitter::trip_count(Value* begin, Value* end, Value* step) {
     Value* none = b_.CreateICmpEQ(step, zero);
     Value* by = b_.CreateSelect(upwards, step, b_.CreateNeg(step));
     by = b_.CreateSelect(none, one, by);
-    Value* trip = count(b_.CreateSelect(upwards, begin, end), b_.CreateSelect(upwards, end, begin), by);
+    Value* trip =
+        count(b_.CreateSelect(upwards, begin, end), b_.CreateSelect(upwards, end, begin), by);
     return b_.CreateSelect(none, zero, trip);
 }
 
@@ -414,9 +414,8 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
         count_up(begin, end, body);
         return;
     }
-    count_up(b_.getInt64(0), trip_count(begin, end, step), [&](Value* k) {
-        body(b_.CreateAdd(begin, b_.CreateMul(k, step), "i"));
-    });
+    count_up(b_.getInt64(0), trip_count(begin, end, step),
+             [&](Value* k) { body(b_.CreateAdd(begin, b_.CreateMul(k, step), "i")); });
 }
 
 void ProgramEmitter::emit_while_loop(const Node& n, Id id) {
@@ -438,15 +437,17 @@ void ProgramEmitter::emit_while_loop(const Node& n, Id id) {
 void ProgramEmitter::emit_allocate(const Node& n, Id id) {
     const ir::Param& p = kernel_.params[n.aux];
     auto* i64 = b_.getInt64Ty();
-    Value* extents = alloca_at_entry(llvm::ArrayType::get(i64, std::max<unsigned>(1, p.rank)), "extents");
+    Value* extents =
+        alloca_at_entry(llvm::ArrayType::get(i64, std::max<unsigned>(1, p.rank)), "extents");
     View v;
     for (unsigned d = 0; d < p.rank; ++d) {
         v.extents.push_back(value(kernel_.operand(id, d)).value);
         b_.CreateStore(v.extents.back(), b_.CreateConstInBoundsGEP1_64(i64, extents, d));
     }
-    auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {b_.getPtrTy(), i64, b_.getPtrTy()}, false);
-    auto* call = b_.CreateCall(type, runtime_function(2),
-                               {scope_->frame, b_.getInt64(n.aux), extents});
+    auto* type =
+        llvm::FunctionType::get(b_.getInt1Ty(), {b_.getPtrTy(), i64, b_.getPtrTy()}, false);
+    auto* call =
+        b_.CreateCall(type, runtime_function(2), {scope_->frame, b_.getInt64(n.aux), extents});
     call->addRetAttr(llvm::Attribute::ZExt);
     auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
     b_.CreateCondBr(call, made, scope_->exit);
@@ -466,12 +467,12 @@ void ProgramEmitter::emit_allocate(const Node& n, Id id) {
 /// Calls the runtime's `fault`.
 void ProgramEmitter::report(std::int64_t code, Value* param, Value* subscripts) {
     auto* i64 = b_.getInt64Ty();
-    auto* type = llvm::FunctionType::get(
-        b_.getVoidTy(), {b_.getPtrTy(), i64, i64, i64, b_.getPtrTy()}, false);
+    auto* type = llvm::FunctionType::get(b_.getVoidTy(),
+                                         {b_.getPtrTy(), i64, i64, i64, b_.getPtrTy()}, false);
     Value* iteration = scope_->iteration != nullptr ? scope_->iteration : b_.getInt64(0);
-    auto* call = b_.CreateCall(type, runtime_function(1),
-                               {scope_->frame, llvm::ConstantInt::getSigned(i64, code), iteration,
-                                param, subscripts});
+    auto* call = b_.CreateCall(
+        type, runtime_function(1),
+        {scope_->frame, llvm::ConstantInt::getSigned(i64, code), iteration, param, subscripts});
     call->addFnAttr(llvm::Attribute::Cold);
     call->addFnAttr(llvm::Attribute::NoUnwind);
 }
@@ -640,8 +641,8 @@ LaneValue ProgramEmitter::emit_atomic(const Node& n) {
 /// Where a slot of the function lives. Local arrays are arrays of their elements in memory.
 LaneValue ProgramEmitter::make_slot(std::uint32_t slot) {
     const ir::Slot& s = kernel_.slots[slot];
-    auto* element = is_bool(s.dtype) && s.length > 1 ? b_.getInt8Ty()
-                                                     : compute_type(real_type(s.dtype));
+    auto* element =
+        is_bool(s.dtype) && s.length > 1 ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
     llvm::Type* type = s.length == 1 ? element : llvm::ArrayType::get(element, s.length);
     return {alloca_at_entry(type, "slot"),
             is_complex(s.dtype) ? alloca_at_entry(type, "slot.im") : nullptr, false};
@@ -660,8 +661,7 @@ LaneValue ProgramEmitter::read_local(const Node& n, Id id) {
     auto* type = bytes ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
     const Id position = n.operand_count == 0 ? ir::none : kernel_.operand(id, 0);
     const auto get = [&](Value* part) -> Value* {
-        return part == nullptr ? nullptr
-                               : b_.CreateLoad(type, local_place(n.aux, part, position));
+        return part == nullptr ? nullptr : b_.CreateLoad(type, local_place(n.aux, part, position));
     };
     LaneValue v{get(scope_->slots[n.aux].value), get(scope_->slots[n.aux].imag), false};
     if (bytes) v.value = from_memory(v.value, s.dtype);
@@ -743,13 +743,14 @@ void ProgramEmitter::put_cell(Value* context, unsigned cell, Value* v) {
                           llvm::Align(8));
 }
 Value* ProgramEmitter::get_cell(Value* context, unsigned cell, llvm::Type* type) {
-    Value* v = b_.CreateAlignedLoad(
-        cell_type(type), b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), context, cell),
-        llvm::Align(8));
+    Value* v = b_.CreateAlignedLoad(cell_type(type),
+                                    b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), context, cell),
+                                    llvm::Align(8));
     return type->isIntegerTy(1) ? b_.CreateICmpNE(v, b_.getInt8(0)) : v;
 }
 
-// The context, in words: begin, step; with reductions: partial results, unit; then what is captured.
+// The context, in words: begin, step; with reductions: partial results, unit; then what is
+// captured.
 void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     const ir::ParallelLoop& loop = *kernel_.parallel(n);
     Reductions reductions{loop.reductions, nullptr};
@@ -764,8 +765,8 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     Value* step = value(kernel_.operand(id, 2)).value;
     Value* trip = trip_count(begin, end, step);
     auto* i64 = b_.getInt64Ty();
-    const std::size_t cells = 4 + 2 * captured.values.size() + 2 * captured.slots.size() +
-                              2 * captured.places.size();
+    const std::size_t cells =
+        4 + 2 * captured.values.size() + 2 * captured.slots.size() + 2 * captured.places.size();
     Value* context = alloca_at_entry(llvm::ArrayType::get(i64, cells), "context");
     put_cell(context, 0, begin);
     put_cell(context, 1, step);
@@ -774,10 +775,11 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
         // The least multiple of a block that cuts the loop into at most max_units units.
         Value* blocks = b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block_iterations - 1)),
                                       b_.getInt64(block_iterations));
-        Value* per_unit = b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(max_units - 1)),
-                                        b_.getInt64(max_units));
-        unit = b_.CreateMul(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, per_unit, b_.getInt64(1)),
-                            b_.getInt64(block_iterations));
+        Value* per_unit =
+            b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(max_units - 1)), b_.getInt64(max_units));
+        unit =
+            b_.CreateMul(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, per_unit, b_.getInt64(1)),
+                         b_.getInt64(block_iterations));
         partials = alloca_at_entry(llvm::ArrayType::get(reductions.partial, max_units), "partials");
         put_cell(context, 2, partials);
         put_cell(context, 3, unit);
@@ -802,10 +804,11 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     llvm::Function* piece = emit_piece(n, id, captured, reductions);
     auto* type = llvm::FunctionType::get(
         b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
-    const std::int64_t schedule =
-        static_cast<std::int64_t>(loop.schedule) | std::min<std::int64_t>(loop.chunk, 1LL << 54) << 8;
+    const std::int64_t schedule = static_cast<std::int64_t>(loop.schedule) |
+                                  std::min<std::int64_t>(loop.chunk, 1LL << 54) << 8;
     auto* call = b_.CreateCall(type, runtime_function(0),
-                               {scope_->frame, piece, context, trip, unit, b_.getInt64(static_cast<std::uint64_t>(schedule))});
+                               {scope_->frame, piece, context, trip, unit,
+                                b_.getInt64(static_cast<std::uint64_t>(schedule))});
     call->addFnAttr(llvm::Attribute::NoUnwind);
     if (parts.empty()) return;
     Value* count = b_.CreateUDiv(b_.CreateAdd(trip, b_.CreateSub(unit, b_.getInt64(1))), unit);
@@ -817,7 +820,8 @@ Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value
     Value* result = llvm::PoisonValue::get(reductions.partial);
     for (unsigned i = 0; i < reductions.list.size(); ++i) {
         const ir::StageReduction& r = reductions.list[i];
-        const Accumulator accumulator{info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
+        const Accumulator accumulator{
+            info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
         const LaneValue combined =
             combine(accumulator, {b_.CreateExtractValue(a, i), nullptr, false},
                     {b_.CreateExtractValue(b, i), nullptr, false});
@@ -834,7 +838,9 @@ void ProgramEmitter::combine_partials(const Reductions& reductions, Value* parti
     auto* i64 = b_.getInt64Ty();
     auto* partial = reductions.partial;
     const auto at = [&](Value* i) { return b_.CreateInBoundsGEP(partial, partials, i); };
-    const auto block = [&](const char* name) { return BasicBlock::Create(context_, name, scope_->function); };
+    const auto block = [&](const char* name) {
+        return BasicBlock::Create(context_, name, scope_->function);
+    };
     auto *some = block("combine"), *head = block("level"), *body = block("pairs"),
          *last = block("combined"), *done = block("reduced");
     b_.CreateCondBr(b_.CreateICmpEQ(count, b_.getInt64(0)), done, some);
@@ -854,7 +860,8 @@ void ProgramEmitter::combine_partials(const Reductions& reductions, Value* parti
     });
     // Where n is even this writes back what stands at p[n / 2 - 1].
     Value* odd = b_.CreateICmpNE(b_.CreateAnd(n, b_.getInt64(1)), b_.getInt64(0));
-    Value* from = b_.CreateSelect(odd, b_.CreateSub(n, b_.getInt64(1)), b_.CreateSub(half, b_.getInt64(1)));
+    Value* from =
+        b_.CreateSelect(odd, b_.CreateSub(n, b_.getInt64(1)), b_.CreateSub(half, b_.getInt64(1)));
     Value* to = b_.CreateSelect(odd, half, b_.CreateSub(half, b_.getInt64(1)));
     b_.CreateStore(b_.CreateLoad(partial, at(from)), at(to));
     n->addIncoming(b_.CreateLShr(b_.CreateAdd(n, b_.getInt64(1)), 1), b_.GetInsertBlock());
@@ -863,11 +870,13 @@ void ProgramEmitter::combine_partials(const Reductions& reductions, Value* parti
     Value* total = b_.CreateLoad(partial, at(b_.getInt64(0)));
     for (unsigned i = 0; i < reductions.list.size(); ++i) {
         const ir::StageReduction& r = reductions.list[i];
-        const Accumulator accumulator{info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
+        const Accumulator accumulator{
+            info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
         Value* place = scope_->slots[r.target].value;
         Value* initial = b_.CreateLoad(compute_type(kernel_.slots[r.target].dtype), place);
         b_.CreateStore(combine(accumulator, {initial, nullptr, false},
-                               {b_.CreateExtractValue(total, i), nullptr, false}).value,
+                               {b_.CreateExtractValue(total, i), nullptr, false})
+                           .value,
                        place);
     }
     b_.CreateBr(done);
@@ -879,7 +888,8 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     auto* i64 = b_.getInt64Ty();
     auto* ptr = b_.getPtrTy();
     const llvm::IRBuilder<>::InsertPointGuard insert_guard(b_);
-    auto* function = make_function(options_.entry + "_" + std::to_string(pieces_++), {ptr, ptr, i64, i64});
+    auto* function =
+        make_function(options_.entry + "_" + std::to_string(pieces_++), {ptr, ptr, i64, i64});
     function->setLinkage(llvm::Function::InternalLinkage);
     Scope* const outer = scope_;
     llvm::Function* const outer_function = function_;
@@ -946,8 +956,7 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
 //     }
 //     partials[first / unit] = the stack's entries for the bits of count, highest first
 void ProgramEmitter::run_units(const Reductions& reductions, Value* context, Value* first,
-                               Value* last,
-                               llvm::function_ref<void(Value*, Value*)> iterations) {
+                               Value* last, llvm::function_ref<void(Value*, Value*)> iterations) {
     auto* i64 = b_.getInt64Ty();
     auto* partial = reductions.partial;
     Value* stack = alloca_at_entry(llvm::ArrayType::get(partial, 64), "stack");
@@ -971,8 +980,8 @@ void ProgramEmitter::run_units(const Reductions& reductions, Value* context, Val
         Value* result = llvm::PoisonValue::get(partial);
         for (unsigned i = 0; i < reductions.list.size(); ++i) {
             const std::uint32_t target = reductions.list[i].target;
-            Value* part =
-                b_.CreateLoad(compute_type(kernel_.slots[target].dtype), scope_->slots[target].value);
+            Value* part = b_.CreateLoad(compute_type(kernel_.slots[target].dtype),
+                                        scope_->slots[target].value);
             result = b_.CreateInsertValue(result, part, i);
         }
         b_.CreateStore(result, acc);

@@ -138,8 +138,8 @@ enum class NodeKind : std::uint8_t {
     check,       ///< aux = Check; operand = bool that must hold
     // Structure.
     branch,  ///< operand = bool; aux = then block, aux2 = else block or none
-    loop,    ///< operands = begin, end, step (i64); aux = body; aux2 = its ParallelLoop or none; its
-             ///< own value is the index (i64)
+    loop,  ///< operands = begin, end, step (i64); aux = body; aux2 = its ParallelLoop or none; its
+           ///< own value is the index (i64)
     loop_while,  ///< aux = block that computes the condition, operand = the condition, aux2 = body
     break_,      ///< leaves the innermost loop
     continue_,   ///< next iteration of the innermost loop
@@ -242,7 +242,7 @@ enum class Schedule : std::uint8_t {
 struct ParallelLoop {
     std::vector<StageReduction> reductions;
     Schedule schedule = Schedule::automatic;
-    std::int64_t chunk = 0;  ///< iterations; 0: chosen at run time
+    std::int64_t chunk = 0;     ///< iterations; 0: chosen at run time
     bool unsafe_races = false;  ///< the user answers for accesses that cannot be proven disjoint
     bool operator==(const ParallelLoop&) const = default;
 };

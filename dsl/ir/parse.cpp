@@ -223,8 +223,8 @@ class Parser {
             if (!k_.params.empty()) expect(',');
             Param p;
             declare(params_, p, k_.params.size(), "a parameter's name");
-            p.access =
-                static_cast<Access>(expect_name(text::access_names, "value, in, out, inout, local or result"));
+            p.access = static_cast<Access>(
+                expect_name(text::access_names, "value, in, out, inout, local or result"));
             const Type t = type();
             p.dtype = t.dtype;
             p.rank = t.rank;

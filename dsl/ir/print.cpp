@@ -432,9 +432,7 @@ class Printer {
                 put("assign ");
                 put(param_words_[n.aux]);
                 break;
-            case NodeKind::allocate:
-                put("allocate ");
-                return put_element(param_words_[n.aux], x);
+            case NodeKind::allocate: put("allocate "); return put_element(param_words_[n.aux], x);
             case NodeKind::break_: return put("break");
             case NodeKind::continue_: return put("continue");
             default: return put("return");

@@ -216,9 +216,8 @@ class Verifier {
         for (std::size_t i = 0; i < reductions.size(); ++i) {
             const StageReduction& r = reductions[i];
             require(r.target < k_.slots.size() && k_.slots[r.target].length == 1, [&] {
-                return fmt::format(
-                    "{} {}: the target of reduction {} is not a slot of one element", owner, number,
-                    i);
+                return fmt::format("{} {}: the target of reduction {} is not a slot of one element",
+                                   owner, number, i);
             });
             require(reduces(r.reduction, k_.slots[r.target].dtype), [&] {
                 return fmt::format("{} {}: {} does not reduce {}", owner, number,
@@ -375,8 +374,7 @@ class Verifier {
                 if (!is_made_by_kernel(k_.params[n.aux].access))
                     fail(id, "parameter {} is an argument", k_.params[n.aux].name);
                 expect_count(id, k_.params[n.aux].rank);
-                for (std::size_t i = 0; i < n.operand_count; ++i)
-                    expect_scalar(id, i, DType::i64);
+                for (std::size_t i = 0; i < n.operand_count; ++i) expect_scalar(id, i, DType::i64);
                 return;
             default: return;
         }

@@ -195,6 +195,7 @@ namespace detail {
 template <class T>
 inline constexpr bool is_initial =
     Element<T> || std::is_same_v<T, Scalar> || std::is_base_of_v<Operand, T>;
+template <class T> inline constexpr bool is_operand = is_initial<T>;
 }  // namespace detail
 
 /// A mutable variable of the kernel. It has one dtype for life: that of its initial value (a C++
@@ -305,8 +306,12 @@ template <Element T> Value cast(Operand value) { return cast(dtype_of<T>, value)
 // std::min and std::max are exact matches for two arguments of one type; these are better ones.
 #define KILN_DSL_EXTREMUM(name)                                                              \
     template <class A, class B>                                                              \
-        requires(std::is_base_of_v<Operand, std::remove_cvref_t<A>> &&                       \
-                 std::is_same_v<std::remove_cvref_t<A>, std::remove_cvref_t<B>>)             \
+        requires((std::is_base_of_v<Operand, std::remove_cvref_t<A>> ||                      \
+                  std::is_base_of_v<Operand, std::remove_cvref_t<B>>) &&                     \
+                 detail::is_operand<std::remove_cvref_t<A>> &&                               \
+                 detail::is_operand<std::remove_cvref_t<B>> &&                               \
+                 !(std::is_same_v<std::remove_cvref_t<A>, Operand> &&                        \
+                   std::is_same_v<std::remove_cvref_t<B>, Operand>))                         \
     Value name(A&& a, B&& b, std::source_location where = std::source_location::current()) { \
         return name(Operand(std::forward<A>(a), where), Operand(std::forward<B>(b), where)); \
     }                                                                                        \

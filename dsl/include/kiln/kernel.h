@@ -41,21 +41,21 @@ class ElementRef : public Operand {
     std::uint32_t subscripts_[max_subscripts] = {};  // nodes
 };
 
-#define KILN_DSL_SUBSCRIPTS(Result, make)                                                        \
-    Result operator()(Where where = Where::current()) const { return make({}, where); }          \
-    Result operator()(Operand i) const { return make({i}, i.where()); }                          \
-    Result operator()(Operand i, Operand j) const { return make({i, j}, i.where()); }            \
-    Result operator()(Operand i, Operand j, Operand k) const {                                   \
-        return make({i, j, k}, i.where());                                                       \
-    }                                                                                            \
-    Result operator()(Operand i, Operand j, Operand k, Operand l) const {                        \
-        return make({i, j, k, l}, i.where());                                                    \
-    }                                                                                            \
-    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m) const {             \
-        return make({i, j, k, l, m}, i.where());                                                 \
-    }                                                                                            \
-    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n) const {  \
-        return make({i, j, k, l, m, n}, i.where());                                              \
+#define KILN_DSL_SUBSCRIPTS(Result, make)                                                       \
+    Result operator()(Where where = Where::current()) const { return make({}, where); }         \
+    Result operator()(Operand i) const { return make({i}, i.where()); }                         \
+    Result operator()(Operand i, Operand j) const { return make({i, j}, i.where()); }           \
+    Result operator()(Operand i, Operand j, Operand k) const {                                  \
+        return make({i, j, k}, i.where());                                                      \
+    }                                                                                           \
+    Result operator()(Operand i, Operand j, Operand k, Operand l) const {                       \
+        return make({i, j, k, l}, i.where());                                                   \
+    }                                                                                           \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m) const {            \
+        return make({i, j, k, l, m}, i.where());                                                \
+    }                                                                                           \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n) const { \
+        return make({i, j, k, l, m, n}, i.where());                                             \
     }
 
 /// An array of the kernel: what In, Out, InOut and Scratch have in common.

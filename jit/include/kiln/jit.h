@@ -41,6 +41,10 @@ class JitArg {
     template <class T>
         requires(std::is_constructible_v<Arg, T> && !std::is_same_v<std::remove_cvref_t<T>, JitArg>)
     JitArg(T&& value) : arg_(std::forward<T>(value)), none_(false) {}
+    /// The elements of a vector that the kernel may write.
+    template <Element T, class A>
+        requires(!std::is_same_v<T, bool>)
+    JitArg(std::vector<T, A>& data) : arg_(std::span<T>(data)), none_(false) {}
     bool is_none() const { return none_; }
     const Arg& arg() const { return arg_; }
 
@@ -64,8 +68,8 @@ template <class T> consteval KernelParam kernel_param() {
     static_assert(std::is_same_v<P, Value> || std::is_same_v<P, In> || std::is_same_v<P, Out> ||
                       std::is_same_v<P, InOut>,
                   "kiln: the parameters of a loop kernel are In, Out, InOut and Value");
-    return std::is_same_v<P, In>    ? KernelParam::in
-           : std::is_same_v<P, Out> ? KernelParam::out
+    return std::is_same_v<P, In>      ? KernelParam::in
+           : std::is_same_v<P, Out>   ? KernelParam::out
            : std::is_same_v<P, InOut> ? KernelParam::inout
                                       : KernelParam::value;
 }
@@ -79,8 +83,9 @@ template <class T> decltype(auto) kernel_argument(const KernelItem& item) {
 
 /// What calls of a kernel give for what its lambda returns.
 template <class R> struct JitResult {
-    static_assert(std::is_constructible_v<Value, const R&>,
-                  "kiln: a loop kernel returns nothing, Values, Scratch arrays, or a tuple of them");
+    static_assert(
+        std::is_constructible_v<Value, const R&>,
+        "kiln: a loop kernel returns nothing, Values, Scratch arrays, or a tuple of them");
     using type = Scalar;
 };
 template <> struct JitResult<void> {
