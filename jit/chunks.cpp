@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 namespace {
 
@@ -125,4 +125,4 @@ void for_chunks(bool parallel, std::int64_t n, std::int64_t bytes,
     }
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -7,7 +7,7 @@
 
 #include <functional>
 
-namespace kiln::jit {
+namespace kiln::engine {
 
 /// The most reduced cells that a chunk has.
 inline constexpr std::int64_t largest_chunk = 262'144;
@@ -73,4 +73,4 @@ template <class F> void visit_cells(const Box& box, F&& visit) {
     }
 }
 
-}  // namespace kiln::jit
+}  // namespace kiln::engine

@@ -11,11 +11,11 @@
 
 namespace kiln {
 
-using jit::Box;
-using jit::CallKey;
-using jit::Chunks;
-using jit::ReduceProblem;
-using jit::Reducer;
+using engine::Box;
+using engine::CallKey;
+using engine::Chunks;
+using engine::ReduceProblem;
+using engine::Reducer;
 
 namespace {
 
@@ -69,7 +69,7 @@ CallKey key_of(const ReduceProblem& p, std::optional<DType> dtype) {
 }
 
 void run_chunk(Reducer& reducer, ReduceProblem& p, std::optional<DType> dtype, Location where) {
-    jit::run_reduction(reducer, key_of(p, dtype), p, false, {}, where);
+    engine::run_reduction(reducer, key_of(p, dtype), p, false, {}, where);
 }
 
 std::int64_t reduced_count(const Shape& shape, unsigned bits) {
@@ -252,15 +252,15 @@ template <class C> class Variance {
 
 template <class C> void run_variance(ReduceProblem& p, DType compute, double n, double ddof,
                                      bool root, bool parallel, std::int64_t bytes, Location where) {
-    const Chunks chunks = jit::cut(p);
+    const Chunks chunks = engine::cut(p);
     Variance<C> variance(p, chunks, compute, where);
-    jit::for_chunks(parallel, chunks.count(), bytes, [&](std::int64_t i) { variance.run(i); });
+    engine::for_chunks(parallel, chunks.count(), bytes, [&](std::int64_t i) { variance.run(i); });
     const double divisor = std::max(n - ddof, 0.0);
-    jit::for_chunks(parallel, chunks.kept.count(), bytes, [&](std::int64_t k) {
+    engine::for_chunks(parallel, chunks.kept.count(), bytes, [&](std::int64_t k) {
         const Box kept = chunks.kept.at(k);
         const auto parts = variance.merged(k, kept);
         std::size_t c = 0;
-        jit::visit_cells(kept, [&](std::int64_t offset) {
+        engine::visit_cells(kept, [&](std::int64_t offset) {
             const double v = parts[c++].squares / divisor;
             *reinterpret_cast<double*>(p.out + offset) = root ? std::sqrt(v) : v;
         });
@@ -280,7 +280,7 @@ Array variance(const char* name, const Array& x, const MomentOptions& options, b
     if (result.size() > 0 && x.size() == 0) {
         result.fill(std::numeric_limits<double>::quiet_NaN(), where);
     } else if (result.size() > 0) {
-        ReduceProblem p = jit::problem_of(x, bits, result, options.keepdims, true);
+        ReduceProblem p = engine::problem_of(x, bits, result, options.keepdims, true);
         const auto run =
             is_complex(types.compute) ? run_variance<std::complex<double>> : run_variance<double>;
         run(p, types.compute, n, options.ddof, root, options.parallel, x.nbytes(), where);
@@ -317,7 +317,7 @@ Reducer& position_reducer() {
 /// 0, 1, ... as i32, for any chunk.
 std::int32_t* positions() {
     static std::vector<std::int32_t>& all = *new std::vector<std::int32_t>([] {
-        std::vector<std::int32_t> list(jit::largest_chunk);
+        std::vector<std::int32_t> list(engine::largest_chunk);
         for (std::size_t i = 0; i < list.size(); ++i) list[i] = static_cast<std::int32_t>(i);
         return list;
     }());
@@ -343,7 +343,7 @@ template <class T> class Positions {
         const std::int64_t first = i * chunks_.kept.cells();
         ReduceProblem p =
             chunk_problem(problem_, kept, reduced, values_.data() + first, dtype_of<T>);
-        run_chunk(jit::partial_reducer(largest_ ? ir::Reduction::max : ir::Reduction::min), p,
+        run_chunk(engine::partial_reducer(largest_ ? ir::Reduction::max : ir::Reduction::min), p,
                   std::nullopt, where_);
         if (!late_) search(kept, reduced, values_.data() + first, positions_.data() + first);
     }
@@ -353,7 +353,7 @@ template <class T> class Positions {
         const std::int64_t count = chunks_.reduced.count(), cells = chunks_.kept.cells();
         const Box kept = chunks_.kept.at(k);
         std::int64_t c = 0;
-        jit::visit_cells(kept, [&](std::int64_t offset) {
+        engine::visit_cells(kept, [&](std::int64_t offset) {
             const auto place = [&](std::int64_t r) {
                 return static_cast<std::size_t>((k * count + r) * cells + c);
             };
@@ -431,15 +431,15 @@ Array position(const char* name, Array x, const PositionOptions& options, bool l
         bits = 1;
         keepdims = false;
     }
-    ReduceProblem p = jit::problem_of(x, bits, flat, keepdims, false);
-    const Chunks chunks = jit::cut(p);
+    ReduceProblem p = engine::problem_of(x, bits, flat, keepdims, false);
+    const Chunks chunks = engine::cut(p);
     visit_dtype(compute_type(x.dtype()), [&]<class T>(std::type_identity<T>) {
         if constexpr ((std::is_integral_v<T> && !std::is_same_v<T, bool>) ||
                       std::is_floating_point_v<T>) {
             Positions<T> run(p, chunks, largest, where);
-            jit::for_chunks(options.parallel, chunks.count(), x.nbytes(),
+            engine::for_chunks(options.parallel, chunks.count(), x.nbytes(),
                             [&](std::int64_t i) { run.run(i); });
-            jit::for_chunks(options.parallel, chunks.kept.count(), x.nbytes(),
+            engine::for_chunks(options.parallel, chunks.kept.count(), x.nbytes(),
                             [&](std::int64_t k) { run.finish(k); });
         }
     });
