@@ -120,7 +120,8 @@ void divide(const Array& sums, double n) {
 }
 
 /// Gives the result of a call to the caller.
-Array deliver(const char* name, const Array& result, DType dtype, const OutArg& out, Location where) {
+Array deliver(const char* name, const Array& result, DType dtype, const OutArg& out,
+              Location where) {
     if (!out) return result.dtype() == dtype ? result : result.astype(dtype);
     const Array target = detail::checked_output(name, out, result.shape(), dtype, where);
     target.assign(result, Casting::unsafe, where);
@@ -438,9 +439,9 @@ Array position(const char* name, Array x, const PositionOptions& options, bool l
                       std::is_floating_point_v<T>) {
             Positions<T> run(p, chunks, largest, where);
             engine::for_chunks(options.parallel, chunks.count(), x.nbytes(),
-                            [&](std::int64_t i) { run.run(i); });
+                               [&](std::int64_t i) { run.run(i); });
             engine::for_chunks(options.parallel, chunks.kept.count(), x.nbytes(),
-                            [&](std::int64_t k) { run.finish(k); });
+                               [&](std::int64_t k) { run.finish(k); });
         }
     });
     return deliver(name, result, DType::i64, options.out, where);

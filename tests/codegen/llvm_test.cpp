@@ -172,7 +172,8 @@ TEST_CASE("rows", "[codegen][llvm][memory]") {
                 std::vector<double> x(5 * 101), c(5), z(5 * 101, -1.0);
                 for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i);
                 for (std::size_t r = 0; r < 5; ++r) c[r] = static_cast<double>(r) + 0.5;
-                std::vector<engine::Operand> operands{operand_of(x), operand_of(c, 0), operand_of(z)};
+                std::vector<engine::Operand> operands{operand_of(x), operand_of(c, 0),
+                                                      operand_of(z)};
                 operands[0].outer = operands[2].outer = pitch * 8;
                 operands[1].outer = 8;
                 run_map(*program, operands, columns, rows);

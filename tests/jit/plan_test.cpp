@@ -47,7 +47,7 @@ void refuse_negative(const engine::MapFrame* frame) {
 }
 
 engine::Plan plan_of(const Shape& shape, std::initializer_list<Array> arrays, int first_output,
-                  bool logical = false) {
+                     bool logical = false) {
     std::vector<OperandView> views;
     for (const Array& a : arrays) views.push_back(view_of(a));
     engine::Plan plan;

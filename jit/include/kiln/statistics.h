@@ -18,7 +18,7 @@ struct MomentOptions {
     /// The dtype that is computed in, real or complex: f64 by default for integers and bool, else
     /// that of the array (f32 for f16 and bf16).
     std::optional<DType> dtype = {};
-    OutArg out = {};          ///< of exactly the result's shape; may overlap the array
+    OutArg out = {};       ///< of exactly the result's shape; may overlap the array
     bool parallel = true;  ///< large calls are split over threads
 };
 
@@ -40,7 +40,7 @@ Array standard_deviation(const Array& x, const MomentOptions& options = {},
 struct PositionOptions {
     std::optional<int> axis = {};  ///< none: of all elements, counted in C order
     bool keepdims = false;         ///< reduced axes stay, with extent 1
-    OutArg out = {};                  ///< of exactly the result's shape
+    OutArg out = {};               ///< of exactly the result's shape
     bool parallel = true;          ///< large calls are split over threads
 };
 

@@ -1,0 +1,126 @@
+// Internal to codegen/llvm.
+//
+// Programs of loops: scalar code whose serial loops are left to LLVM's optimisers, and parallel
+// loops as functions of their own.
+//
+//     for %i = a to b step s parallel { body }
+//
+// becomes a store of what the body uses from outside into a context, and a call
+//
+//     runtime->parallel(frame, piece, context, trip, unit, schedule)
+//
+// where `piece` runs iterations [first, last) of [0, trip). With reductions a piece is one unit of
+// iterations; it accumulates blocks of them from the identity, combines the blocks by a binary
+// tree, and leaves its result in the context's array of partial results, which are combined by a
+// tree when the loop is done. Units and blocks follow from the trip count alone, and so do the
+// bits of the result.
+#pragma once
+#include "codegen/llvm/emitter.h"
+
+#include <map>
+
+namespace kiln::codegen {
+
+/// Iterations that one accumulator combines in the order in which they come.
+constexpr std::int64_t block_iterations = 1024;
+/// Units of a loop with reductions, at most.
+constexpr std::int64_t max_units = 256;
+
+class ProgramEmitter final : public Emitter {
+  public:
+    using Emitter::Emitter;
+    void run() override;
+
+  private:
+    /// An array parameter in the function being emitted.
+    struct View {
+        llvm::Value* data = nullptr;
+        std::vector<llvm::Value*> extents, strides;
+    };
+    struct Jump {
+        llvm::BasicBlock *next, *end;  // of continue_ and break_
+    };
+    /// What belongs to the function being emitted.
+    struct Scope {
+        llvm::Function* function;
+        llvm::BasicBlock *entry, *exit;
+        llvm::Value* frame;
+        llvm::Value* iteration;  // of the outermost parallel loop, or null
+        bool parallel;
+        std::vector<LaneValue> values, slots;
+        std::map<std::uint32_t, View> views;
+        std::vector<Jump> jumps;
+    };
+    /// What a parallel loop's body takes from around it.
+    struct Capture {
+        std::vector<ir::Id> values;
+        std::vector<std::uint32_t> slots;   // by value
+        std::vector<std::uint32_t> places;  // by address
+        std::vector<std::uint32_t> own;     // declared inside
+    };
+    struct Reductions {
+        std::vector<ir::StageReduction> list;
+        llvm::StructType* partial = nullptr;
+    };
+
+    // --- functions ---
+    llvm::Function* make_function(const std::string& name, llvm::ArrayRef<llvm::Type*> params);
+    Scope begin_function(llvm::Function* function, bool parallel);
+    void end_function(Scope saved);
+    LaneValue value(ir::Id id) override;
+
+    // --- parameters ---
+    std::int64_t param_offset(std::uint32_t param) const;
+    llvm::Value* frame_word(std::int64_t offset, llvm::Type* type, const llvm::Twine& name);
+    View& view(std::uint32_t param);
+    void add_alias_scopes(llvm::Instruction* access, std::uint32_t param);
+    void make_alias_scopes();
+
+    // --- nodes ---
+    void emit_program_block(ir::Id block);
+    bool emit_program_node(ir::Id id);
+    void emit_if(const ir::Node& n, ir::Id id);
+    void emit_for(const ir::Node& n, ir::Id id);
+    void emit_while_loop(const ir::Node& n, ir::Id id);
+    void emit_allocate(const ir::Node& n, ir::Id id);
+    void emit_failed_check(const ir::Node& n, ir::Id id);
+    llvm::Value* trip_count(llvm::Value* begin, llvm::Value* end, llvm::Value* step);
+    void count_up(llvm::Value* first, llvm::Value* last,
+                  llvm::function_ref<void(llvm::Value*)> body, llvm::BasicBlock** next = nullptr,
+                  llvm::BasicBlock** end = nullptr);
+
+    // --- memory ---
+    llvm::Value* address(const ir::Node& n, std::size_t subscripts, unsigned offset);
+    LaneValue load_element(const ir::Node& n);
+    void store_element(const ir::Node& n);
+    LaneValue emit_atomic(const ir::Node& n);
+    llvm::Value* inside(const ir::Node& n, std::size_t subscripts);
+    llvm::BasicBlock* guard(const ir::Node& n, std::size_t subscripts);
+    LaneValue read_local(const ir::Node& n, ir::Id id);
+    void write_local(const ir::Node& n, ir::Id id);
+    llvm::Value* local_place(std::uint32_t slot, llvm::Value* part, ir::Id position);
+    LaneValue make_slot(std::uint32_t slot);
+    void report(std::int64_t code, llvm::Value* param, llvm::Value* subscripts);
+
+    // --- parallel loops ---
+    void emit_parallel(const ir::Node& n, ir::Id id);
+    Capture capture(ir::Id loop) const;
+    void walk(ir::Id block, llvm::function_ref<void(ir::Id)> visit) const;
+    llvm::Function* emit_piece(const ir::Node& n, ir::Id id, const Capture& capture,
+                               const Reductions& reductions);
+    void run_units(const Reductions& reductions, llvm::Value* context, llvm::Value* first,
+                   llvm::Value* last,
+                   llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations);
+    void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);
+    llvm::Value* combine_all(const Reductions& reductions, llvm::Value* a, llvm::Value* b);
+    llvm::Type* cell_type(llvm::Type* type);
+    void put_cell(llvm::Value* context, unsigned cell, llvm::Value* v);
+    llvm::Value* get_cell(llvm::Value* context, unsigned cell, llvm::Type* type);
+    llvm::Value* runtime_function(unsigned index);
+
+    Scope* scope_ = nullptr;
+    std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter
+    unsigned pieces_ = 0;
+};
+
+}  // namespace kiln::codegen

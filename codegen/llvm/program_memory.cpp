@@ -1,0 +1,232 @@
+// Programs of loops: elements of arrays, local variables, faults.
+#include "codegen/llvm/program_emitter.h"
+
+#include <llvm/IR/CFG.h>
+#include <llvm/IR/MDBuilder.h>
+
+namespace kiln::codegen {
+
+using ir::Id;
+using ir::Layout;
+using ir::Node;
+using ir::NodeKind;
+using llvm::BasicBlock;
+using llvm::Value;
+
+// ------------------------------------------------------------------------------ faults
+
+/// Calls the runtime's `fault`.
+void ProgramEmitter::report(std::int64_t code, Value* param, Value* subscripts) {
+    auto* i64 = b_.getInt64Ty();
+    auto* type = llvm::FunctionType::get(b_.getVoidTy(),
+                                         {b_.getPtrTy(), i64, i64, i64, b_.getPtrTy()}, false);
+    Value* iteration = scope_->iteration != nullptr ? scope_->iteration : b_.getInt64(0);
+    auto* call = b_.CreateCall(
+        type, runtime_function(1),
+        {scope_->frame, llvm::ConstantInt::getSigned(i64, code), iteration, param, subscripts});
+    call->addFnAttr(llvm::Attribute::Cold);
+    call->addFnAttr(llvm::Attribute::NoUnwind);
+}
+
+void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
+    auto* failed = BasicBlock::Create(context_, "fault", scope_->function);
+    auto* next = BasicBlock::Create(context_, "checked", scope_->function);
+    b_.CreateCondBr(value(kernel_.operand(id, 0)).value, next, failed,
+                    llvm::MDBuilder(context_).createBranchWeights(1000000, 1));
+    b_.SetInsertPoint(failed);
+    report(static_cast<std::int64_t>(n.aux | static_cast<std::uint64_t>(n.loc) << 8),
+           llvm::ConstantInt::getSigned(b_.getInt64Ty(), -1),
+           llvm::ConstantPointerNull::get(b_.getPtrTy()));
+    b_.CreateBr(next);
+    b_.SetInsertPoint(next);
+}
+
+/// Whether all subscripts are inside of the array.
+Value* ProgramEmitter::inside(const Node& n, std::size_t subscripts) {
+    const View& v = view(n.aux);
+    Value* all = b_.getTrue();
+    for (std::size_t d = 0; d < subscripts; ++d) {
+        Value* subscript = value(kernel_.operands_of(n)[d]).value;
+        all = b_.CreateAnd(all, b_.CreateICmpULT(subscript, v.extents[d]));
+    }
+    return all;
+}
+
+/// In checked mode: what follows runs where the access is inside of its array; elsewhere a fault
+/// is recorded. The block to join in, or null.
+BasicBlock* ProgramEmitter::guard(const Node& n, std::size_t subscripts) {
+    if (!options_.checked || subscripts == 0) return nullptr;
+    auto* i64 = b_.getInt64Ty();
+    auto* failed = BasicBlock::Create(context_, "outside", scope_->function);
+    auto* fine = BasicBlock::Create(context_, "inside", scope_->function);
+    auto* join = BasicBlock::Create(context_, "accessed", scope_->function);
+    b_.CreateCondBr(inside(n, subscripts), fine, failed,
+                    llvm::MDBuilder(context_).createBranchWeights(1000000, 1));
+    b_.SetInsertPoint(failed);
+    Value* list = alloca_at_entry(llvm::ArrayType::get(i64, subscripts), "subscripts");
+    for (std::size_t d = 0; d < subscripts; ++d)
+        b_.CreateStore(value(kernel_.operands_of(n)[d]).value,
+                       b_.CreateConstInBoundsGEP1_64(i64, list, d));
+    report(static_cast<std::int64_t>(static_cast<std::uint64_t>(ir::Check::out_of_bounds) |
+                                     static_cast<std::uint64_t>(n.loc) << 8),
+           b_.getInt64(n.aux), list);
+    b_.CreateBr(join);
+    b_.SetInsertPoint(fine);
+    return join;
+}
+
+// ------------------------------------------------------------------------------ memory
+
+Value* ProgramEmitter::address(const Node& n, std::size_t subscripts, unsigned offset) {
+    const View& v = view(n.aux);
+    const auto operands = kernel_.operands_of(n);
+    Value* at = v.data;
+    for (std::size_t d = 0; d < subscripts; ++d) {
+        Value* distance = b_.CreateMul(value(operands[d]).value, v.strides[d]);
+        at = b_.CreateInBoundsGEP(b_.getInt8Ty(), at, distance);
+    }
+    return offset == 0 ? at : b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), at, offset);
+}
+
+LaneValue ProgramEmitter::load_element(const Node& n) {
+    const DType t = n.dtype;
+    auto* type = is_complex(t) ? compute_type(real_type(t)) : memory_type(t);
+    BasicBlock* join = guard(n, n.operand_count);
+    const auto load = [&](unsigned offset) -> Value* {
+        auto* l = b_.CreateAlignedLoad(type, address(n, n.operand_count, offset), llvm::Align(1),
+                                       kernel_.params[n.aux].name);
+        add_alias_scopes(l, n.aux);
+        return l;
+    };
+    LaneValue v{load(0), nullptr, false};
+    if (is_complex(t)) v.imag = load(static_cast<unsigned>(size_of(t) / 2));
+    if (join != nullptr) {
+        BasicBlock* from = b_.GetInsertBlock();
+        b_.CreateBr(join);
+        b_.SetInsertPoint(join);
+        BasicBlock* failed = *llvm::pred_begin(join) == from ? *std::next(llvm::pred_begin(join))
+                                                             : *llvm::pred_begin(join);
+        const auto merge = [&](Value* part) {
+            auto* phi = b_.CreatePHI(part->getType(), 2);
+            phi->addIncoming(part, from);
+            phi->addIncoming(llvm::Constant::getNullValue(part->getType()), failed);
+            return phi;
+        };
+        v.value = merge(v.value);
+        if (v.imag != nullptr) v.imag = merge(v.imag);
+    }
+    if (!is_complex(t)) v.value = from_memory(v.value, t);
+    return v;
+}
+
+void ProgramEmitter::store_element(const Node& n) {
+    const DType t = kernel_.params[n.aux].dtype;
+    const std::size_t subscripts = n.operand_count - 1U;
+    const LaneValue v = value(kernel_.operands_of(n).back());
+    BasicBlock* join = guard(n, subscripts);
+    const auto store = [&](Value* part, unsigned offset) {
+        add_alias_scopes(
+            b_.CreateAlignedStore(part, address(n, subscripts, offset), llvm::Align(1)), n.aux);
+    };
+    if (is_complex(t)) {
+        store(v.value, 0);
+        store(v.imag, static_cast<unsigned>(size_of(t) / 2));
+    } else {
+        store(to_memory(v.value, t), 0);
+    }
+    if (join == nullptr) return;
+    b_.CreateBr(join);
+    b_.SetInsertPoint(join);
+}
+
+/// An atomic read-modify-write, as a loop of compare and exchange:
+//
+//     for (old = load; !cmpxchg(old, old op v); ) {}
+LaneValue ProgramEmitter::emit_atomic(const Node& n) {
+    const DType t = n.dtype;
+    const std::size_t subscripts = n.operand_count - 1U;
+    const ir::Op op = info(ir::Reduction(n.aux2)).op;
+    Value* operand = value(kernel_.operands_of(n).back()).value;
+    BasicBlock* join = guard(n, subscripts);
+    Value* at = address(n, subscripts, 0);
+    const llvm::Align align(size_of(t));
+    Value* old = nullptr;
+    if (is_integer(t) && op == ir::Op::add) {
+        old = b_.CreateAtomicRMW(llvm::AtomicRMWInst::Add, at, operand, align,
+                                 llvm::AtomicOrdering::Monotonic);
+    } else {
+        auto* bits = b_.getIntNTy(static_cast<unsigned>(8 * size_of(t)));
+        auto* initial = b_.CreateAlignedLoad(bits, at, align);
+        initial->setAtomic(llvm::AtomicOrdering::Monotonic);
+        auto* loop = BasicBlock::Create(context_, "atomic", scope_->function);
+        auto* done = BasicBlock::Create(context_, "atomic.end", scope_->function);
+        BasicBlock* before = b_.GetInsertBlock();
+        b_.CreateBr(loop);
+        b_.SetInsertPoint(loop);
+        auto* seen = b_.CreatePHI(bits, 2, "seen");
+        seen->addIncoming(initial, before);
+        old = is_real(t) ? b_.CreateBitCast(seen, compute_type(t)) : seen;
+        const Accumulator a{op, t, {}, {}, {}, {}};
+        Value* wanted = combine(a, {old, nullptr, false}, {operand, nullptr, false}).value;
+        if (is_real(t)) wanted = b_.CreateBitCast(wanted, bits);
+        auto* exchange =
+            b_.CreateAtomicCmpXchg(at, seen, wanted, align, llvm::AtomicOrdering::Monotonic,
+                                   llvm::AtomicOrdering::Monotonic);
+        seen->addIncoming(b_.CreateExtractValue(exchange, 0), b_.GetInsertBlock());
+        b_.CreateCondBr(b_.CreateExtractValue(exchange, 1), done, loop);
+        b_.SetInsertPoint(done);
+    }
+    if (join != nullptr) {
+        BasicBlock* from = b_.GetInsertBlock();
+        BasicBlock* failed = *llvm::pred_begin(join);
+        b_.CreateBr(join);
+        b_.SetInsertPoint(join);
+        auto* phi = b_.CreatePHI(old->getType(), 2);
+        phi->addIncoming(old, from);
+        phi->addIncoming(llvm::Constant::getNullValue(old->getType()), failed);
+        old = phi;
+    }
+    return {old, nullptr, false};
+}
+
+/// Where a slot of the function lives. Local arrays are arrays of their elements in memory.
+LaneValue ProgramEmitter::make_slot(std::uint32_t slot) {
+    const ir::Slot& s = kernel_.slots[slot];
+    auto* element =
+        is_bool(s.dtype) && s.length > 1 ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
+    llvm::Type* type = s.length == 1 ? element : llvm::ArrayType::get(element, s.length);
+    return {alloca_at_entry(type, "slot"),
+            is_complex(s.dtype) ? alloca_at_entry(type, "slot.im") : nullptr, false};
+}
+
+Value* ProgramEmitter::local_place(std::uint32_t slot, Value* part, Id position) {
+    const ir::Slot& s = kernel_.slots[slot];
+    if (s.length == 1) return part;
+    auto* element = is_bool(s.dtype) ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
+    return b_.CreateInBoundsGEP(element, part, value(position).value);
+}
+
+LaneValue ProgramEmitter::read_local(const Node& n, Id id) {
+    const ir::Slot& s = kernel_.slots[n.aux];
+    const bool bytes = is_bool(s.dtype) && s.length > 1;
+    auto* type = bytes ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
+    const Id position = n.operand_count == 0 ? ir::none : kernel_.operand(id, 0);
+    const auto get = [&](Value* part) -> Value* {
+        return part == nullptr ? nullptr : b_.CreateLoad(type, local_place(n.aux, part, position));
+    };
+    LaneValue v{get(scope_->slots[n.aux].value), get(scope_->slots[n.aux].imag), false};
+    if (bytes) v.value = from_memory(v.value, s.dtype);
+    return v;
+}
+
+void ProgramEmitter::write_local(const Node& n, Id id) {
+    const ir::Slot& s = kernel_.slots[n.aux];
+    LaneValue v = value(kernel_.operands_of(n).back());
+    if (is_bool(s.dtype) && s.length > 1) v.value = to_memory(v.value, s.dtype);
+    const Id position = n.operand_count == 2 ? kernel_.operand(id, 0) : ir::none;
+    b_.CreateStore(v.value, local_place(n.aux, scope_->slots[n.aux].value, position));
+    if (scope_->slots[n.aux].imag != nullptr)
+        b_.CreateStore(v.imag, local_place(n.aux, scope_->slots[n.aux].imag, position));
+}
+
+}  // namespace kiln::codegen

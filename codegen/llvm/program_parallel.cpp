@@ -1,0 +1,347 @@
+// Programs of loops: parallel loops and their reductions.
+#include "codegen/llvm/program_emitter.h"
+
+#include <algorithm>
+#include <set>
+
+namespace kiln::codegen {
+
+using ir::Id;
+using ir::Layout;
+using ir::Node;
+using ir::NodeKind;
+using llvm::BasicBlock;
+using llvm::Value;
+
+// ------------------------------------------------------------------------------ parallel loops
+
+void ProgramEmitter::walk(Id block, llvm::function_ref<void(Id)> visit) const {
+    for (const Id id : kernel_.blocks[block].nodes) {
+        const Node& n = kernel_.nodes[id];
+        visit(id);
+        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+            n.kind == NodeKind::loop_while)
+            walk(n.aux, visit);
+        if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != ir::none)
+            walk(n.aux2, visit);
+    }
+}
+
+ProgramEmitter::Capture ProgramEmitter::capture(Id loop) const {
+    Capture c;
+    const Node& n = kernel_.nodes[loop];
+    std::vector<bool> inside(kernel_.nodes.size(), false);
+    inside[loop] = true;
+    walk(n.aux, [&](Id id) { inside[id] = true; });
+    std::set<Id> values;
+    std::vector<unsigned> all(kernel_.slots.size(), 0), own(kernel_.slots.size(), 0);
+    std::vector<bool> written(kernel_.slots.size(), false);
+    for (const Node& other : kernel_.nodes)
+        if (other.kind == NodeKind::read || other.kind == NodeKind::write) ++all[other.aux];
+    // A slot that a loop reduces into is written by that loop.
+    for (const ir::ParallelLoop& p : kernel_.parallel_loops)
+        for (const ir::StageReduction& r : p.reductions) ++all[r.target];
+    walk(n.aux, [&](Id id) {
+        const Node& m = kernel_.nodes[id];
+        for (const Id operand : kernel_.operands_of(m))
+            if (!ir::is_leaf(kernel_.nodes[operand].kind) && !inside[operand])
+                values.insert(operand);
+        if (m.kind == NodeKind::read || m.kind == NodeKind::write) {
+            ++own[m.aux];
+            if (m.kind == NodeKind::write) written[m.aux] = true;
+        }
+        if (const ir::ParallelLoop* p = m.kind == NodeKind::loop ? kernel_.parallel(m) : nullptr)
+            for (const ir::StageReduction& r : p->reductions) ++own[r.target];
+    });
+    c.values.assign(values.begin(), values.end());
+    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
+        const auto& reductions = kernel_.parallel(n)->reductions;
+        const bool reduced = std::ranges::any_of(
+            reductions, [&](const ir::StageReduction& r) { return r.target == s; });
+        if (own[s] == 0 || reduced) continue;
+        if (own[s] == all[s])
+            c.own.push_back(s);
+        else if (written[s] || kernel_.slots[s].length > 1)
+            c.places.push_back(s);
+        else
+            c.slots.push_back(s);
+    }
+    return c;
+}
+
+llvm::Type* ProgramEmitter::cell_type(llvm::Type* type) {
+    return type->isIntegerTy(1) ? b_.getInt8Ty() : type;
+}
+void ProgramEmitter::put_cell(Value* context, unsigned cell, Value* v) {
+    if (v->getType()->isIntegerTy(1)) v = b_.CreateZExt(v, b_.getInt8Ty());
+    b_.CreateAlignedStore(v, b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), context, cell),
+                          llvm::Align(8));
+}
+Value* ProgramEmitter::get_cell(Value* context, unsigned cell, llvm::Type* type) {
+    Value* v = b_.CreateAlignedLoad(cell_type(type),
+                                    b_.CreateConstInBoundsGEP1_64(b_.getInt64Ty(), context, cell),
+                                    llvm::Align(8));
+    return type->isIntegerTy(1) ? b_.CreateICmpNE(v, b_.getInt8(0)) : v;
+}
+
+// The context, in words: begin, step; with reductions: partial results, unit; then what is
+// captured.
+void ProgramEmitter::emit_parallel(const Node& n, Id id) {
+    const ir::ParallelLoop& loop = *kernel_.parallel(n);
+    Reductions reductions{loop.reductions, nullptr};
+    std::vector<llvm::Type*> parts;
+    for (const ir::StageReduction& r : reductions.list)
+        parts.push_back(compute_type(kernel_.slots[r.target].dtype));
+    if (!parts.empty()) reductions.partial = llvm::StructType::get(context_, parts);
+    const Capture captured = capture(id);
+
+    Value* begin = value(kernel_.operand(id, 0)).value;
+    Value* end = value(kernel_.operand(id, 1)).value;
+    Value* step = value(kernel_.operand(id, 2)).value;
+    Value* trip = trip_count(begin, end, step);
+    auto* i64 = b_.getInt64Ty();
+    const std::size_t cells =
+        4 + 2 * captured.values.size() + 2 * captured.slots.size() + 2 * captured.places.size();
+    Value* context = alloca_at_entry(llvm::ArrayType::get(i64, cells), "context");
+    put_cell(context, 0, begin);
+    put_cell(context, 1, step);
+    Value *unit = b_.getInt64(0), *partials = nullptr;
+    if (!parts.empty()) {
+        // The least multiple of a block that cuts the loop into at most max_units units.
+        Value* blocks = b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block_iterations - 1)),
+                                      b_.getInt64(block_iterations));
+        Value* per_unit =
+            b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(max_units - 1)), b_.getInt64(max_units));
+        unit =
+            b_.CreateMul(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, per_unit, b_.getInt64(1)),
+                         b_.getInt64(block_iterations));
+        partials = alloca_at_entry(llvm::ArrayType::get(reductions.partial, max_units), "partials");
+        put_cell(context, 2, partials);
+        put_cell(context, 3, unit);
+    }
+    unsigned cell = 4;
+    for (const Id v : captured.values) {
+        const LaneValue from = value(v);
+        put_cell(context, cell++, from.value);
+        if (from.imag != nullptr) put_cell(context, cell++, from.imag);
+    }
+    for (const std::uint32_t s : captured.slots) {
+        auto* type = compute_type(real_type(kernel_.slots[s].dtype));
+        put_cell(context, cell++, b_.CreateLoad(type, scope_->slots[s].value));
+        if (scope_->slots[s].imag != nullptr)
+            put_cell(context, cell++, b_.CreateLoad(type, scope_->slots[s].imag));
+    }
+    for (const std::uint32_t s : captured.places) {
+        put_cell(context, cell++, scope_->slots[s].value);
+        if (scope_->slots[s].imag != nullptr) put_cell(context, cell++, scope_->slots[s].imag);
+    }
+
+    llvm::Function* piece = emit_piece(n, id, captured, reductions);
+    auto* type = llvm::FunctionType::get(
+        b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
+    const std::int64_t schedule = static_cast<std::int64_t>(loop.schedule) |
+                                  std::min<std::int64_t>(loop.chunk, 1LL << 54) << 8;
+    auto* call = b_.CreateCall(type, runtime_function(0),
+                               {scope_->frame, piece, context, trip, unit,
+                                b_.getInt64(static_cast<std::uint64_t>(schedule))});
+    call->addFnAttr(llvm::Attribute::NoUnwind);
+    if (parts.empty()) return;
+    Value* count = b_.CreateUDiv(b_.CreateAdd(trip, b_.CreateSub(unit, b_.getInt64(1))), unit);
+    combine_partials(reductions, partials, count);
+}
+
+/// The results of a struct of partial results, combined member by member; a comes first.
+Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value* b) {
+    Value* result = llvm::PoisonValue::get(reductions.partial);
+    for (unsigned i = 0; i < reductions.list.size(); ++i) {
+        const ir::StageReduction& r = reductions.list[i];
+        const Accumulator accumulator{
+            info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
+        const LaneValue combined =
+            combine(accumulator, {b_.CreateExtractValue(a, i), nullptr, false},
+                    {b_.CreateExtractValue(b, i), nullptr, false});
+        result = b_.CreateInsertValue(result, combined.value, i);
+    }
+    return result;
+}
+
+/// slot = slot op tree(partials), if there are any:
+//
+//     for (n = count; n > 1; n = n / 2 rounded up)
+//         for (i = 0; i < n / 2; ++i) p[i] = p[2i] op p[2i + 1];    an odd last one moves along
+void ProgramEmitter::combine_partials(const Reductions& reductions, Value* partials, Value* count) {
+    auto* i64 = b_.getInt64Ty();
+    auto* partial = reductions.partial;
+    const auto at = [&](Value* i) { return b_.CreateInBoundsGEP(partial, partials, i); };
+    const auto block = [&](const char* name) {
+        return BasicBlock::Create(context_, name, scope_->function);
+    };
+    auto *some = block("combine"), *head = block("level"), *body = block("pairs"),
+         *last = block("combined"), *done = block("reduced");
+    b_.CreateCondBr(b_.CreateICmpEQ(count, b_.getInt64(0)), done, some);
+    b_.SetInsertPoint(some);
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    auto* n = b_.CreatePHI(i64, 2, "n");
+    n->addIncoming(count, some);
+    b_.CreateCondBr(b_.CreateICmpUGT(n, b_.getInt64(1)), body, last);
+    b_.SetInsertPoint(body);
+    Value* half = b_.CreateLShr(n, 1);
+    count_up(b_.getInt64(0), half, [&](Value* i) {
+        Value* first = b_.CreateShl(i, 1);
+        Value* a = b_.CreateLoad(partial, at(first));
+        Value* b = b_.CreateLoad(partial, at(b_.CreateAdd(first, b_.getInt64(1))));
+        b_.CreateStore(combine_all(reductions, a, b), at(i));
+    });
+    // Where n is even this writes back what stands at p[n / 2 - 1].
+    Value* odd = b_.CreateICmpNE(b_.CreateAnd(n, b_.getInt64(1)), b_.getInt64(0));
+    Value* from =
+        b_.CreateSelect(odd, b_.CreateSub(n, b_.getInt64(1)), b_.CreateSub(half, b_.getInt64(1)));
+    Value* to = b_.CreateSelect(odd, half, b_.CreateSub(half, b_.getInt64(1)));
+    b_.CreateStore(b_.CreateLoad(partial, at(from)), at(to));
+    n->addIncoming(b_.CreateLShr(b_.CreateAdd(n, b_.getInt64(1)), 1), b_.GetInsertBlock());
+    b_.CreateBr(head);
+    b_.SetInsertPoint(last);
+    Value* total = b_.CreateLoad(partial, at(b_.getInt64(0)));
+    for (unsigned i = 0; i < reductions.list.size(); ++i) {
+        const ir::StageReduction& r = reductions.list[i];
+        const Accumulator accumulator{
+            info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
+        Value* place = scope_->slots[r.target].value;
+        Value* initial = b_.CreateLoad(compute_type(kernel_.slots[r.target].dtype), place);
+        b_.CreateStore(combine(accumulator, {initial, nullptr, false},
+                               {b_.CreateExtractValue(total, i), nullptr, false})
+                           .value,
+                       place);
+    }
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
+}
+
+llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& captured,
+                                           const Reductions& reductions) {
+    auto* i64 = b_.getInt64Ty();
+    auto* ptr = b_.getPtrTy();
+    const llvm::IRBuilder<>::InsertPointGuard insert_guard(b_);
+    auto* function =
+        make_function(options_.entry + "_" + std::to_string(pieces_++), {ptr, ptr, i64, i64});
+    function->setLinkage(llvm::Function::InternalLinkage);
+    Scope* const outer = scope_;
+    llvm::Function* const outer_function = function_;
+    BasicBlock* const outer_entry = entry_;
+    Scope scope = begin_function(function, true);
+    scope_ = &scope;
+    auto* body = BasicBlock::Create(context_, "body", function);
+    Value* context = function->getArg(1);
+
+    b_.SetInsertPoint(scope.entry);
+    Value* begin = get_cell(context, 0, i64);
+    Value* step = get_cell(context, 1, i64);
+    unsigned cell = 4;
+    for (const Id v : captured.values) {
+        const LaneValue from = outer->values[v];
+        LaneValue to{get_cell(context, cell++, from.value->getType()), nullptr, false};
+        if (from.imag != nullptr) to.imag = get_cell(context, cell++, from.imag->getType());
+        scope.values[v] = to;
+    }
+    for (const std::uint32_t s : captured.slots) {
+        scope.slots[s] = make_slot(s);
+        auto* type = compute_type(real_type(kernel_.slots[s].dtype));
+        b_.CreateStore(get_cell(context, cell++, type), scope.slots[s].value);
+        if (scope.slots[s].imag != nullptr)
+            b_.CreateStore(get_cell(context, cell++, type), scope.slots[s].imag);
+    }
+    for (const std::uint32_t s : captured.places) {
+        scope.slots[s] = {get_cell(context, cell++, ptr), nullptr, false};
+        if (outer->slots[s].imag != nullptr) scope.slots[s].imag = get_cell(context, cell++, ptr);
+    }
+    for (const std::uint32_t s : captured.own) scope.slots[s] = make_slot(s);
+    for (const ir::StageReduction& r : reductions.list) scope.slots[r.target] = make_slot(r.target);
+
+    b_.SetInsertPoint(body);
+    const auto iterations = [&](Value* first, Value* last) {
+        count_up(first, last, [&](Value* k) {
+            scope.iteration = k;
+            scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr, false};
+            emit_program_block(n.aux);
+        });
+    };
+    if (reductions.list.empty())
+        iterations(function->getArg(2), function->getArg(3));
+    else
+        run_units(reductions, context, function->getArg(2), function->getArg(3), iterations);
+    b_.CreateBr(scope.exit);
+    b_.SetInsertPoint(scope.entry);
+    b_.CreateBr(body);
+    b_.SetInsertPoint(scope.exit);
+    b_.CreateRetVoid();
+    scope_ = outer;
+    function_ = outer_function;
+    entry_ = outer_entry;
+    return function;
+}
+
+/// The blocks of one unit, and the tree over them:
+//
+//     for (count = 0, b = first; b < last; b += block_iterations) {
+//         acc = iterations from the identity;
+//         ++count;
+//         for (l = 0; l < ctz(count); ++l) acc = stack[l] op acc;
+//         stack[l] = acc;
+//     }
+//     partials[first / unit] = the stack's entries for the bits of count, highest first
+void ProgramEmitter::run_units(const Reductions& reductions, Value* context, Value* first,
+                               Value* last, llvm::function_ref<void(Value*, Value*)> iterations) {
+    auto* i64 = b_.getInt64Ty();
+    auto* partial = reductions.partial;
+    Value* stack = alloca_at_entry(llvm::ArrayType::get(partial, 64), "stack");
+    Value* acc = alloca_at_entry(partial, "acc");
+    const auto level_at = [&](Value* l) { return b_.CreateInBoundsGEP(partial, stack, l); };
+    const auto merge = [&](Value* l) {
+        b_.CreateStore(combine_all(reductions, b_.CreateLoad(partial, level_at(l)),
+                                   b_.CreateLoad(partial, acc)),
+                       acc);
+    };
+    Value* size = b_.getInt64(block_iterations);
+    Value* blocks = b_.CreateUDiv(
+        b_.CreateAdd(b_.CreateSub(last, first), b_.getInt64(block_iterations - 1)), size);
+    count_up(b_.getInt64(0), blocks, [&](Value* block) {
+        Value* from = b_.CreateAdd(first, b_.CreateMul(block, size));
+        Value* to = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, size), last);
+        for (const ir::StageReduction& r : reductions.list)
+            b_.CreateStore(identity(info(r.reduction).op, kernel_.slots[r.target].dtype, false),
+                           scope_->slots[r.target].value);
+        iterations(from, to);
+        Value* result = llvm::PoisonValue::get(partial);
+        for (unsigned i = 0; i < reductions.list.size(); ++i) {
+            const std::uint32_t target = reductions.list[i].target;
+            Value* part = b_.CreateLoad(compute_type(kernel_.slots[target].dtype),
+                                        scope_->slots[target].value);
+            result = b_.CreateInsertValue(result, part, i);
+        }
+        b_.CreateStore(result, acc);
+        Value* count = b_.CreateAdd(block, b_.getInt64(1));
+        Value* levels = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, count, b_.getTrue());
+        count_up(b_.getInt64(0), levels, merge);
+        b_.CreateStore(b_.CreateLoad(partial, acc), level_at(levels));
+    });
+    // What is left, from the last block upwards.
+    Value* lowest = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, blocks, b_.getTrue());
+    b_.CreateStore(b_.CreateLoad(partial, level_at(lowest)), acc);
+    count_up(b_.CreateAdd(lowest, b_.getInt64(1)), b_.getInt64(64), [&](Value* l) {
+        auto* set = BasicBlock::Create(context_, "set", scope_->function);
+        auto* next = BasicBlock::Create(context_, "next", scope_->function);
+        Value* bit = b_.CreateAnd(b_.CreateLShr(blocks, l), b_.getInt64(1));
+        b_.CreateCondBr(b_.CreateICmpNE(bit, b_.getInt64(0)), set, next);
+        b_.SetInsertPoint(set);
+        merge(l);
+        b_.CreateBr(next);
+        b_.SetInsertPoint(next);
+    });
+    Value* partials = get_cell(context, 2, b_.getPtrTy());
+    Value* unit = get_cell(context, 3, i64);
+    b_.CreateStore(b_.CreateLoad(partial, acc),
+                   b_.CreateInBoundsGEP(partial, partials, b_.CreateUDiv(first, unit)));
+}
+
+}  // namespace kiln::codegen
