@@ -104,7 +104,7 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
 }
 
 void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
-                std::initializer_list<std::int64_t> sizes, const std::source_location& where) {
+                std::initializer_list<std::int64_t> sizes, std::source_location where) {
     UfuncState& ufunc = *state.ufunc;
     Call call;
     call.inputs = ufunc.source().arity;
@@ -131,7 +131,7 @@ void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
 }
 
 void throw_bound_fault(const BoundState& state, std::int64_t code, std::int64_t column,
-                       Location where) {
+                       std::source_location where) {
     const bool spans =
         std::ranges::any_of(state.params, [](const BoundParam& p) { return is_span(p.kind); });
     // The index needs the position only, not the size.

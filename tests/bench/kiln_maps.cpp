@@ -22,10 +22,13 @@ template <Mode M> const kiln::Ufunc& saxpy_ufunc() {
         kiln::vectorize("saxpy", [](Value k, Value x, Value y) { return k * x + y; }, options(M));
     return f;
 }
+// Out of line, so that calls keep no registers for it.
+template <class Signature> [[gnu::noinline]] auto handle(const kiln::Ufunc& f) {
+    return f.bind<Signature>();
+}
 template <class T, Mode M> void saxpy(const Args* a) {
-    static const auto call =
-        saxpy_ufunc<M>()
-            .template bind<void(T, std::span<const T>, std::span<const T>, std::span<T>)>();
+    using Data = std::span<const T>;
+    static const auto call = handle<void(T, Data, Data, std::span<T>)>(saxpy_ufunc<M>());
     call(scalar<T>(*a, 0), in<T>(*a, 0), in<T>(*a, 1), out<T>(*a, 2));
 }
 /// A new array for each result.

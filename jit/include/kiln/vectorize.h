@@ -260,9 +260,9 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
 /// Does any call: sizes that disagree, overlap, threads, streaming.
 [[gnu::cold]] void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
                               std::initializer_list<std::int64_t> sizes,
-                              const std::source_location& where);
+                              std::source_location where);
 [[noreturn]] void throw_bound_fault(const BoundState& state, std::int64_t code, std::int64_t column,
-                                    Location where);
+                                    std::source_location where);
 
 /// What a parameter of a bound signature is.
 template <class P> struct BoundTraits {
@@ -331,22 +331,25 @@ template <class R, class... P> class Bound<R(P...)> {
         while (k < count && !is_span(k)) ++k;
         return k;
     }
-    static constexpr std::int64_t item(std::size_t k) {
-        return static_cast<std::int64_t>(size_of(kinds[k].dtype));
+    static constexpr std::uint64_t item(std::size_t k) {
+        return static_cast<std::uint64_t>(size_of(kinds[k].dtype));
     }
 
     /// Whether operands O and K of n elements may be handed to generated code: an output may
-    /// coincide with an input element by element; any other overlap takes the general path.
+    /// coincide with an input element by element; any other overlap takes the general path. So do
+    /// empty spans, which meet at every address.
     template <std::size_t O, std::size_t K>
     static bool apart(std::byte* const* data, std::int64_t n) {
         if constexpr (O == K || !is_output(O) || kinds[K].kind == detail::BoundKind::value ||
                       (is_output(K) && K < O)) {
             return true;
         } else {
-            const std::byte *out = data[O], *other = data[K];
-            const bool outside = (other + n * item(K) <= out) | (out + n * item(O) <= other);
+            // They overlap where -n * item(O) < distance < n * item(K): one unsigned comparison.
+            const auto distance = static_cast<std::uint64_t>(data[O] - data[K]);
+            const auto size = static_cast<std::uint64_t>(n);
+            const bool outside = distance + size * item(O) - 1 >= size * (item(O) + item(K)) - 1;
             if constexpr (!is_output(K) && kinds[K].dtype == kinds[O].dtype) {
-                return outside | (other == out);
+                return outside || distance == 0;
             } else {
                 return outside;
             }
@@ -354,11 +357,11 @@ template <class R, class... P> class Bound<R(P...)> {
     }
     template <std::size_t O, std::size_t... K>
     static bool apart_from_all(std::byte* const* data, std::int64_t n, std::index_sequence<K...>) {
-        return (apart<O, K>(data, n) & ...);
+        return (apart<O, K>(data, n) && ...);
     }
 
     template <class... A>
-    [[gnu::always_inline]] void call(const std::source_location& where, A&... args) const {
+    [[gnu::always_inline]] void call(std::source_location where, A&... args) const {
         call_indexed(std::make_index_sequence<count>(), where, args...);
     }
     // Everything that depends on the signature alone is a constant here: the loops over operands
@@ -367,7 +370,7 @@ template <class R, class... P> class Bound<R(P...)> {
     // in registers, and writes only what is read.
     template <std::size_t... K, class... A>
     [[gnu::always_inline]] void call_indexed(std::index_sequence<K...> all,
-                                             const std::source_location& where, A&... args) const {
+                                             std::source_location where, A&... args) const {
         // Generated code reads it: MapFrame of jit/backend.h, followed by the operands.
         struct {
             std::int64_t columns, rows;
@@ -378,9 +381,9 @@ template <class R, class... P> class Bound<R(P...)> {
         const std::int64_t sizes[] = {size_of_argument(args)...};
         const std::int64_t n =
             first_span() < count ? sizes[first_span() < count ? first_span() : 0] : 1;
-        const bool same_size = ((!is_span(K) || sizes[K] == n) & ...);
-        const bool disjoint = (apart_from_all<K>(data, n, all) & ...);
-        if (!(same_size & disjoint & (n < entry_.size_limit))) [[unlikely]] {
+        const bool same_size = ((!is_span(K) || sizes[K] == n) && ...);
+        if (!(same_size && n < entry_.size_limit && (apart_from_all<K>(data, n, all) && ...)))
+            [[unlikely]] {
             detail::call_bound(*entry_.state, {data[K]...}, {sizes[K]...}, where);
             return;
         }
