@@ -271,11 +271,11 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* columns, bool main_
     lanes_ = lanes;
     index_ = index;
     main_loop_ = main_loop;
-    range_mask_ = nullptr;
+    range_mask_ = whole_ = nullptr;
+    columns_here_ = columns;
     if (columns != nullptr && lanes > 1) {
-        Value* count = b_.CreateTrunc(columns, b_.getInt32Ty());
-        range_mask_ =
-            b_.CreateICmpULT(iota(b_.getInt32Ty()), b_.CreateVectorSplat(lanes, count), "in_range");
+        range_mask_ = range_mask();
+        if (one_loop_) whole_ = b_.CreateICmpEQ(columns, b_.getInt64(lanes), "whole");
     }
     mask_ = range_mask_;
     values_ = uniform_;

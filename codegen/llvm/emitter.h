@@ -93,6 +93,9 @@ class Emitter {
     std::vector<int> stride_two(int from) const;
     llvm::Value* element_pointers(std::uint32_t param, unsigned offset);
     llvm::Value* load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset);
+    llvm::Value* range_mask();
+    llvm::Value* load_contiguous(llvm::Type* vector, llvm::Value* first, const std::string& name);
+    void store_contiguous(llvm::Value* value, llvm::Value* first, llvm::Value* mask);
     void store_lanes(std::uint32_t param, llvm::Value* value, unsigned offset, llvm::Value* mask,
                      bool streaming);
     LaneValue read_slot(std::uint32_t slot, bool varying);
@@ -192,13 +195,15 @@ class Emitter {
     // The body being emitted.
     unsigned lanes_ = 1;
     unsigned block_lanes_ = 1, tail_lanes_ = 1;
-    unsigned unit_lanes_ = 1;            ///< of a register of the widest type
-    unsigned single_lanes_ = 0;          ///< of whole registers after the main loop; 0: none
-    bool one_loop_ = false;              ///< the masked loop runs all columns
-    llvm::Value* index_ = nullptr;       // first column
-    llvm::Value* range_mask_ = nullptr;  // lanes with a column; null: all
-    llvm::Value* mask_ = nullptr;        // lanes that execute the current block; null: all
-    MaskPlace alive_;                    // lanes that have not returned; empty: no return_
+    unsigned unit_lanes_ = 1;              ///< of a register of the widest type
+    unsigned single_lanes_ = 0;            ///< of whole registers after the main loop; 0: none
+    bool one_loop_ = false;                ///< the masked loop runs all columns
+    llvm::Value* index_ = nullptr;         // first column
+    llvm::Value* range_mask_ = nullptr;    // lanes with a column; null: all
+    llvm::Value* columns_here_ = nullptr;  // how many lanes have one; null: all
+    llvm::Value* whole_ = nullptr;         // in a loop for all columns: whether every lane has one
+    llvm::Value* mask_ = nullptr;          // lanes that execute the current block; null: all
+    MaskPlace alive_;                      // lanes that have not returned; empty: no return_
     bool main_loop_ = false;
     std::vector<Loop> loops_;
 };

@@ -66,13 +66,7 @@ Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned of
                                     p.name);
     const bool contiguous =
         p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
-    if (contiguous) {
-        Value* first = row_address(param);
-        if (range_mask_ == nullptr)
-            return b_.CreateAlignedLoad(vector, first, llvm::Align(1), p.name);
-        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_,
-                                   llvm::Constant::getNullValue(vector), p.name);
-    }
+    if (contiguous) return load_contiguous(vector, row_address(param), p.name);
     return b_.CreateMaskedGather(vector, element_pointers(param, offset), llvm::Align(1),
                                  range_mask_ != nullptr ? range_mask_ : all_lanes(),
                                  llvm::Constant::getNullValue(vector), p.name);
@@ -102,6 +96,61 @@ LaneValue Emitter::emit_load(const Node& n) {
     return {from_memory(load_lanes(n.aux, memory_type(t), 0), t), nullptr, varying};
 }
 
+/// The lanes that have a column.
+Value* Emitter::range_mask() {
+    Value* count = b_.CreateTrunc(columns_here_, b_.getInt32Ty());
+    return b_.CreateICmpULT(iota(b_.getInt32Ty()), b_.CreateVectorSplat(lanes_, count), "in_range");
+}
+
+// Masks cost a sixth of the time of a short body. So where one masked loop runs all columns, its
+// loads and stores jump to masked forms for the last of a row, which make their masks there.
+
+/// The elements from `first` on, of the lanes that have a column; 0 in others.
+Value* Emitter::load_contiguous(llvm::Type* vector, Value* first, const std::string& name) {
+    Value* zero = llvm::Constant::getNullValue(vector);
+    if (range_mask_ == nullptr) return b_.CreateAlignedLoad(vector, first, llvm::Align(1), name);
+    if (whole_ == nullptr)
+        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_, zero, name);
+    auto* all = BasicBlock::Create(context_, "load.all", function_);
+    auto* some = BasicBlock::Create(context_, "load.some", function_);
+    auto* next = BasicBlock::Create(context_, "loaded", function_);
+    b_.CreateCondBr(whole_, all, some);
+    b_.SetInsertPoint(all);
+    Value* plain = b_.CreateAlignedLoad(vector, first, llvm::Align(1));
+    b_.CreateBr(next);
+    b_.SetInsertPoint(some);
+    Value* masked = b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask(), zero);
+    b_.CreateBr(next);
+    b_.SetInsertPoint(next);
+    auto* loaded = b_.CreatePHI(vector, 2, name);
+    loaded->addIncoming(plain, all);
+    loaded->addIncoming(masked, some);
+    return loaded;
+}
+
+/// Stores the lanes of `mask` (null: all) to adjacent elements.
+void Emitter::store_contiguous(Value* value, Value* first, Value* mask) {
+    if (mask == nullptr) {
+        b_.CreateAlignedStore(value, first, llvm::Align(1));
+        return;
+    }
+    if (whole_ == nullptr || mask != range_mask_) {
+        b_.CreateMaskedStore(value, first, llvm::Align(1), mask);
+        return;
+    }
+    auto* all = BasicBlock::Create(context_, "store.all", function_);
+    auto* some = BasicBlock::Create(context_, "store.some", function_);
+    auto* next = BasicBlock::Create(context_, "stored", function_);
+    b_.CreateCondBr(whole_, all, some);
+    b_.SetInsertPoint(all);
+    b_.CreateAlignedStore(value, first, llvm::Align(1));
+    b_.CreateBr(next);
+    b_.SetInsertPoint(some);
+    b_.CreateMaskedStore(value, first, llvm::Align(1), range_mask());
+    b_.CreateBr(next);
+    b_.SetInsertPoint(next);
+}
+
 void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Value* mask,
                           bool streaming) {
     const ir::Param& p = kernel_.params[param];
@@ -125,15 +174,13 @@ void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Va
     }
     if (p.layout == Layout::unit && vector->getScalarSizeInBits() == 8 * size) {
         Value* first = row_address(param);
-        if (mask != nullptr) {
-            b_.CreateMaskedStore(value, first, llvm::Align(1), mask);
-        } else if (streaming) {
+        if (streaming && mask == nullptr) {
             auto* store =
                 b_.CreateAlignedStore(value, first, llvm::Align(vector_bytes(options_.isa)));
             auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
             store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context_, one));
         } else {
-            b_.CreateAlignedStore(value, first, llvm::Align(1));
+            store_contiguous(value, first, mask);
         }
         return;
     }

@@ -66,13 +66,15 @@ Elements run_shape(const engine::Program& program, ir::Op op, std::span<const El
 
 }  // namespace
 
-Evaluated evaluate_everywhere(VectorIsa isa, ir::Op op, std::span<const Elements> inputs) {
+Evaluated evaluate_everywhere(VectorIsa isa, ir::Op op, std::span<const Elements> inputs,
+                              bool afn) {
+    const std::uint8_t fast = afn ? ir::fast::afn : 0;
     // A multiple of any block's lanes, so that a single row is all body.
     std::vector<Elements> padded(inputs.begin(), inputs.end());
     for (Elements& e : padded) e.bytes.resize((e.size() + 127) / 128 * 128 * size_of(e.dtype));
     const DType t = inputs[0].dtype;
-    const auto vectors = compile_for(isa, op_kernel(op, t, ir::Layout::unit));
-    const auto scalars = compile_for(isa, op_kernel(op, t, ir::Layout::uniform));
+    const auto vectors = compile_for(isa, op_kernel(op, t, ir::Layout::unit, fast));
+    const auto scalars = compile_for(isa, op_kernel(op, t, ir::Layout::uniform, fast));
     Evaluated result{run_shape(*vectors, op, padded, {"body", 0, ir::Layout::unit}), {}};
     result.results.bytes.resize(inputs[0].size() * size_of(result.results.dtype));
 

@@ -30,6 +30,8 @@ struct Evaluated {
     Elements results;
     std::string disagreement;
 };
-Evaluated evaluate_everywhere(VectorIsa isa, ir::Op op, std::span<const Elements> inputs);
+/// `afn`: in the fast tier.
+Evaluated evaluate_everywhere(VectorIsa isa, ir::Op op, std::span<const Elements> inputs,
+                              bool afn = false);
 
 }  // namespace kiln::test

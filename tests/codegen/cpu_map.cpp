@@ -73,7 +73,7 @@ engine::Fault run_map(const engine::Program& program, std::span<const engine::Op
     return fault;
 }
 
-ir::Kernel op_kernel(ir::Op op, DType operand, ir::Layout layout) {
+ir::Kernel op_kernel(ir::Op op, DType operand, ir::Layout layout, std::uint8_t fast) {
     ir::Builder b(std::string(info(op).name));
     const unsigned arity = info(op).arity;
     const bool choice = info(op).rule == ir::Rule::choice;
@@ -88,7 +88,7 @@ ir::Kernel op_kernel(ir::Op op, DType operand, ir::Layout layout) {
     b.begin_stage(std::span(&extent, 1), true);
     std::vector<ir::Id> operands;
     for (unsigned i = 0; i < arity; ++i) operands.push_back(b.load(i, {b.index(0)}));
-    b.store(y, {b.index(0)}, b.op(op, result, operands, 0));
+    b.store(y, {b.index(0)}, b.op(op, result, operands, fast));
     b.end();
     return b.finish();
 }

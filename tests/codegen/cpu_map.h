@@ -36,6 +36,7 @@ engine::Operand operand_of(const std::vector<T>& elements, std::int64_t inner = 
 
 /// The kernel y = op(x0, x1, ...) on operands of `operand`, all parameters of layout `layout` but
 /// the output, which is `unit` where that is `uniform`.
-ir::Kernel op_kernel(ir::Op op, DType operand, ir::Layout layout = ir::Layout::unit);
+ir::Kernel op_kernel(ir::Op op, DType operand, ir::Layout layout = ir::Layout::unit,
+                     std::uint8_t fast = 0);
 
 }  // namespace kiln::test
