@@ -150,7 +150,8 @@ class Compiler {
                                             : shape == Shape::branching ? branching_
                                                                         : looping_;
         for (llvm::Function& f : module)
-            if (!f.isDeclaration()) passes.run(f, functions_);
+            if (!f.isDeclaration())
+                (f.hasFnAttribute("kiln-vector") ? branching_ : passes).run(f, functions_);
         loops_.clear();
         functions_.clear();
         modules_.clear();

@@ -64,10 +64,6 @@ class Reducer {
 /// The reducer of partial results: of values themselves, by the given reduction. One a process.
 Reducer& partial_reducer(ir::Reduction reduction);
 
-/// A value that changes no other under the reduction; for sums of floats -0, for extremes the
-/// opposite extreme. `dtype` is one that is accumulated in.
-Scalar neutral(ir::Reduction reduction, DType dtype);
-
 /// One axis of a reduction: a byte stride for each operand that is read, and for the result.
 struct ReduceAxis {
     std::int64_t extent = 1;

@@ -12,28 +12,6 @@
 
 namespace kiln::engine {
 
-Scalar neutral(ir::Reduction reduction, DType dtype) {
-    const ir::Op op = ir::info(reduction).op;
-    if (op == ir::Op::add && (is_real(dtype) || is_complex(dtype))) {
-        // Converting -0.0 to a complex type would leave the imaginary part at +0.
-        if (dtype == DType::c64) return Scalar::of(std::complex<float>(-0.0F, -0.0F));
-        if (dtype == DType::c128) return Scalar::of(std::complex<double>(-0.0, -0.0));
-        return Scalar::of(-0.0).cast(dtype);
-    }
-    if (const auto identity = ir::identity(reduction, dtype)) return *identity;
-    const bool least = op == ir::Op::minimum;
-    return visit_dtype(dtype, [&]<class T>(std::type_identity<T>) {
-        using Limits = std::numeric_limits<T>;
-        if constexpr (std::is_floating_point_v<T>) {
-            return Scalar::of(least ? Limits::infinity() : -Limits::infinity());
-        } else if constexpr (std::is_integral_v<T>) {
-            return Scalar::of(least ? Limits::max() : Limits::lowest());
-        } else {
-            return Scalar::of(false);  // not reached: these dtypes are not accumulated in
-        }
-    });
-}
-
 namespace {
 
 struct ReduceTypes {
@@ -95,7 +73,7 @@ class ReduceTracer {
         if (key_.has_where()) b.end();
         b.end();
         b.begin_stage({}, false);
-        b.write(slot, b.constant(neutral(reduction_, types_.accumulate)));
+        b.write(slot, b.constant(ir::neutral(reduction_, types_.accumulate)));
         b.end();
         const std::uint32_t out = b.add_param({.name = "out",
                                                .dtype = types_.accumulate,
@@ -210,7 +188,7 @@ class ReduceTracer {
         const std::size_t sources = key_.inputs() + 1;
         const ir::Id selected = load(static_cast<std::size_t>(first) * sources + key_.inputs());
         return b.apply(ir::Op::select,
-                       {selected, value, b.constant(neutral(reduction_, types_.accumulate))});
+                       {selected, value, b.constant(ir::neutral(reduction_, types_.accumulate))});
     }
 
     ReduceLoop finish(int rows) {

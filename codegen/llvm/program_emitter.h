@@ -16,6 +16,7 @@
 // bits of the result.
 #pragma once
 #include "codegen/llvm/emitter.h"
+#include "codegen/llvm/vector_loops.h"
 
 #include <map>
 
@@ -23,6 +24,8 @@ namespace kiln::codegen {
 
 /// Iterations that one accumulator combines in the order in which they come.
 constexpr std::int64_t block_iterations = 1024;
+/// The same where its iterations run as lanes, which are combined by a tree.
+constexpr std::int64_t vector_block_iterations = 8192;
 /// Units of a loop with reductions, at most.
 constexpr std::int64_t max_units = 256;
 
@@ -108,8 +111,8 @@ class ProgramEmitter final : public Emitter {
     void walk(ir::Id block, llvm::function_ref<void(ir::Id)> visit) const;
     llvm::Function* emit_piece(const ir::Node& n, ir::Id id, const Capture& capture,
                                const Reductions& reductions);
-    void run_units(const Reductions& reductions, llvm::Value* context, llvm::Value* first,
-                   llvm::Value* last,
+    void run_units(const Reductions& reductions, std::int64_t block_size, llvm::Value* context,
+                   llvm::Value* first, llvm::Value* last,
                    llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations);
     void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);
     llvm::Value* combine_all(const Reductions& reductions, llvm::Value* a, llvm::Value* b);
@@ -117,10 +120,22 @@ class ProgramEmitter final : public Emitter {
     void put_cell(llvm::Value* context, unsigned cell, llvm::Value* v);
     llvm::Value* get_cell(llvm::Value* context, unsigned cell, llvm::Type* type);
     llvm::Value* runtime_function(unsigned index);
+    /// Iterations of a loop with reductions that one accumulator combines.
+    std::int64_t block_of(ir::Id loop) {
+        return vector_loop(loop) != nullptr ? vector_block_iterations : block_iterations;
+    }
+
+    // --- vector loops ---
+    const VectorLoop* vector_loop(ir::Id loop);
+    void emit_vector_loop(ir::Id id, const VectorLoop& loop, llvm::Value* first, llvm::Value* count,
+                          llvm::Value* step);
+    llvm::Value* at_first(ir::Id id, ir::Id loop);
+    llvm::Value* spill(const LaneValue& v, DType t);
 
     Scope* scope_ = nullptr;
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter
-    unsigned pieces_ = 0;
+    unsigned pieces_ = 0, vector_functions_ = 0;
+    std::map<ir::Id, std::optional<VectorLoop>> vector_loops_;
 };
 
 }  // namespace kiln::codegen

@@ -105,16 +105,17 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     Value* context = alloca_at_entry(llvm::ArrayType::get(i64, cells), "context");
     put_cell(context, 0, begin);
     put_cell(context, 1, step);
+    const std::int64_t block_size = block_of(id);
     Value *unit = b_.getInt64(0), *partials = nullptr;
     if (!parts.empty()) {
         // The least multiple of a block that cuts the loop into at most max_units units.
-        Value* blocks = b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block_iterations - 1)),
-                                      b_.getInt64(block_iterations));
+        Value* blocks =
+            b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block_size - 1)), b_.getInt64(block_size));
         Value* per_unit =
             b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(max_units - 1)), b_.getInt64(max_units));
         unit =
             b_.CreateMul(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, per_unit, b_.getInt64(1)),
-                         b_.getInt64(block_iterations));
+                         b_.getInt64(block_size));
         partials = alloca_at_entry(llvm::ArrayType::get(reductions.partial, max_units), "partials");
         put_cell(context, 2, partials);
         put_cell(context, 3, unit);
@@ -260,6 +261,11 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
 
     b_.SetInsertPoint(body);
     const auto iterations = [&](Value* first, Value* last) {
+        if (const VectorLoop* vector = vector_loop(id)) {
+            Value* index = b_.CreateAdd(begin, b_.CreateMul(first, step));
+            emit_vector_loop(id, *vector, index, b_.CreateSub(last, first), step);
+            return;
+        }
         count_up(first, last, [&](Value* k) {
             scope.iteration = k;
             scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr, false};
@@ -269,7 +275,8 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     if (reductions.list.empty())
         iterations(function->getArg(2), function->getArg(3));
     else
-        run_units(reductions, context, function->getArg(2), function->getArg(3), iterations);
+        run_units(reductions, block_of(id), context, function->getArg(2), function->getArg(3),
+                  iterations);
     b_.CreateBr(scope.exit);
     b_.SetInsertPoint(scope.entry);
     b_.CreateBr(body);
@@ -290,8 +297,9 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
 //         stack[l] = acc;
 //     }
 //     partials[first / unit] = the stack's entries for the bits of count, highest first
-void ProgramEmitter::run_units(const Reductions& reductions, Value* context, Value* first,
-                               Value* last, llvm::function_ref<void(Value*, Value*)> iterations) {
+void ProgramEmitter::run_units(const Reductions& reductions, std::int64_t block_size,
+                               Value* context, Value* first, Value* last,
+                               llvm::function_ref<void(Value*, Value*)> iterations) {
     auto* i64 = b_.getInt64Ty();
     auto* partial = reductions.partial;
     Value* stack = alloca_at_entry(llvm::ArrayType::get(partial, 64), "stack");
@@ -302,9 +310,9 @@ void ProgramEmitter::run_units(const Reductions& reductions, Value* context, Val
                                    b_.CreateLoad(partial, acc)),
                        acc);
     };
-    Value* size = b_.getInt64(block_iterations);
-    Value* blocks = b_.CreateUDiv(
-        b_.CreateAdd(b_.CreateSub(last, first), b_.getInt64(block_iterations - 1)), size);
+    Value* size = b_.getInt64(block_size);
+    Value* blocks =
+        b_.CreateUDiv(b_.CreateAdd(b_.CreateSub(last, first), b_.getInt64(block_size - 1)), size);
     count_up(b_.getInt64(0), blocks, [&](Value* block) {
         Value* from = b_.CreateAdd(first, b_.CreateMul(block, size));
         Value* to = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, size), last);

@@ -287,6 +287,10 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
     Value* begin = value(kernel_.operand(id, 0)).value;
     Value* end = value(kernel_.operand(id, 1)).value;
     Value* step = value(kernel_.operand(id, 2)).value;
+    if (const VectorLoop* vector = vector_loop(id)) {
+        emit_vector_loop(id, *vector, begin, trip_count(begin, end, step), step);
+        return;
+    }
     const auto body = [&](Value* index) {
         scope_->values[id] = {index, nullptr, false};
         emit_program_block(n.aux);

@@ -19,6 +19,7 @@
 //
 // Only outermost parallel loops are: within them, others run serially.
 #include "codegen/passes/pass.h"
+#include "codegen/passes/updates.h"
 
 #include <algorithm>
 #include <optional>
@@ -38,11 +39,6 @@ class Reductions {
     }
 
   private:
-    struct Update {
-        Reduction reduction;
-        Id op, read;
-    };
-
     void find_loops(Id block) {
         for (const Id id : in_.blocks[block].nodes) {
             const Node& n = in_.nodes[id];
@@ -103,7 +99,7 @@ class Reductions {
                 refuse(id, "iterations of a prange share a Local that they write",
                        "declare it inside the loop");
             }
-            const auto update = update_of(id, slot);
+            const auto update = update_of(in_, id);
             if (!update) {
                 if (answered_for) return;
                 refuse(id, "iterations of a prange write a Var that is declared outside of it",
@@ -133,44 +129,6 @@ class Reductions {
         if (is_real(in_.slots[slot].dtype) || is_complex(in_.slots[slot].dtype))
             for (const Id id : updates) out_.nodes[id].fast |= fast::reassoc;
         out_.parallel_loops[loop.aux2].reductions.push_back({*reduction, slot});
-    }
-
-    /// What the write accumulates, or nothing.
-    std::optional<Update> update_of(Id write, std::uint32_t slot) const {
-        const Id id = in_.operands_of(write).back();
-        const Node& n = in_.nodes[id];
-        if (n.kind != NodeKind::op || n.operand_count != 2 || n.dtype != in_.slots[slot].dtype)
-            return std::nullopt;
-        const auto is_read = [&](Id x) {
-            return in_.nodes[x].kind == NodeKind::read && in_.nodes[x].aux == slot;
-        };
-        const Id a = in_.operand(id, 0), b = in_.operand(id, 1);
-        const bool first = is_read(a), second = is_read(b);
-        if (first == second) return std::nullopt;
-        const bool integer = is_integer(n.dtype) || is_bool(n.dtype);
-        const auto as = [&](Reduction r, bool either) -> std::optional<Update> {
-            if (!first && !either) return std::nullopt;
-            return Update{r, id, first ? a : b};
-        };
-        switch (n.op) {
-            case Op::add: return as(Reduction::sum, true);
-            case Op::sub: return as(Reduction::sum, false);
-            case Op::mul:
-                if (is_complex(n.dtype)) return std::nullopt;
-                return as(Reduction::product, true);
-            case Op::div:
-            case Op::true_divide:
-                if (integer || is_complex(n.dtype)) return std::nullopt;
-                return as(Reduction::product, false);
-            case Op::minimum: return as(Reduction::min, true);
-            case Op::maximum: return as(Reduction::max, true);
-            case Op::bit_and: return as(Reduction::all_bits, true);
-            case Op::bit_or: return as(Reduction::any_bit, true);
-            case Op::bit_xor: return as(Reduction::parity, true);
-            case Op::logical_and: return as(Reduction::all, true);
-            case Op::logical_or: return as(Reduction::any, true);
-            default: return std::nullopt;
-        }
     }
 
     const Kernel& in_;

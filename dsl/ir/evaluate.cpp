@@ -1,5 +1,7 @@
 #include "dsl/ir/evaluate.h"
 
+#include <limits>
+
 #include "dsl/ir/scalar_ops.h"
 
 namespace kiln::ir {
@@ -162,6 +164,28 @@ Scalar combine(Reduction reduction, const Scalar& a, const Scalar& b) {
     if (const auto logical = evaluate(op, DType::bool_, truths)) return logical->cast(a.dtype);
     throw Error(ErrorKind::internal, "reduction " + std::string(info(reduction).name) + " of " +
                                          std::string(name(a.dtype)));
+}
+
+Scalar neutral(Reduction reduction, DType dtype) {
+    const Op op = info(reduction).op;
+    if (op == Op::add && (is_real(dtype) || is_complex(dtype))) {
+        // Converting -0.0 to a complex type would leave the imaginary part at +0.
+        if (dtype == DType::c64) return Scalar::of(std::complex<float>(-0.0F, -0.0F));
+        if (dtype == DType::c128) return Scalar::of(std::complex<double>(-0.0, -0.0));
+        return Scalar::of(-0.0).cast(dtype);
+    }
+    if (const auto exact = identity(reduction, dtype)) return *exact;
+    const bool least = op == Op::minimum;
+    return visit_dtype(dtype, [&]<class T>(std::type_identity<T>) {
+        using Limits = std::numeric_limits<T>;
+        if constexpr (std::is_floating_point_v<T>) {
+            return Scalar::of(least ? Limits::infinity() : -Limits::infinity());
+        } else if constexpr (std::is_integral_v<T>) {
+            return Scalar::of(least ? Limits::max() : Limits::lowest());
+        } else {
+            return Scalar::of(false);  // not reached: these dtypes are not accumulated in
+        }
+    });
 }
 
 }  // namespace kiln::ir

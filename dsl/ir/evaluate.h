@@ -52,6 +52,10 @@ std::optional<Scalar> evaluate(Op op, DType result, std::span<const Scalar> oper
 /// The value that changes no other under the reduction, or nothing (min, max).
 std::optional<Scalar> identity(Reduction reduction, DType dtype);
 
+/// A value that changes no other under the reduction; for sums of floats -0, for extremes the
+/// opposite extreme. Of a dtype that is accumulated in: not f16, bf16 or, for extremes, complex.
+Scalar neutral(Reduction reduction, DType dtype);
+
 /// The two values combined by the reduction's operation, in `a`'s dtype.
 Scalar combine(Reduction reduction, const Scalar& a, const Scalar& b);
 

@@ -1,0 +1,481 @@
+#include "codegen/llvm/vector_loops.h"
+
+#include "codegen/llvm/slots.h"
+#include "codegen/passes/pass.h"
+#include "codegen/passes/updates.h"
+#include "dsl/ir/builder.h"
+#include "dsl/ir/evaluate.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+/// Thrown within this file: the loop stays scalar.
+struct NotVectorised {};
+
+class Extraction {
+  public:
+    Extraction(const Kernel& kernel, Id loop)
+        : k_(kernel),
+          loop_(loop),
+          body_(kernel.nodes[loop].aux),
+          inside_(kernel.nodes.size(), false),
+          map_(kernel.nodes.size(), none),
+          b_(kernel.name) {}
+
+    VectorLoop run() {
+        collect(body_, true, false);
+        check_trip();
+        check_slots();
+        if (!worth_it_ && reductions_.empty()) throw NotVectorised{};
+        if (k_.parallel(k_.nodes[loop_]) == nullptr) check_independence();
+        b_.copy_location_tables(k_);
+        declare_values();
+        declare_elements();
+        const std::uint32_t totals = declare_totals();
+        emit(totals);
+        made_.kernel = b_.finish();
+        PassContext context;
+        made_.kernel = run_dce(made_.kernel, context);
+        return std::move(made_);
+    }
+
+  private:
+    struct Touch {
+        Id node;
+        std::vector<std::int64_t> coefficients;
+        std::uint32_t param;  // of the new kernel
+    };
+
+    std::span<const Id> subscripts(const Node& n) const {
+        const auto operands = k_.operands_of(n);
+        return n.kind == NodeKind::load ? operands : operands.first(operands.size() - 1);
+    }
+
+    // --- what the body has ---
+
+    /// `top`: not within a loop of the body; `guarded`: not every iteration gets there, so that
+    /// loads, which all lanes make, could be outside of their array.
+    void collect(Id block, bool top, bool guarded) {
+        for (const Id id : k_.blocks[block].nodes) {
+            const Node& n = k_.nodes[id];
+            inside_[id] = true;
+            nodes_.push_back(id);
+            switch (n.kind) {
+                case NodeKind::op: worth_it_ = worth_it_ || is_elementary(n.op); break;
+                case NodeKind::load:
+                    if (guarded) throw NotVectorised{};
+                    touches_.push_back({id, {}, none});
+                    break;
+                case NodeKind::store: touches_.push_back({id, {}, none}); break;
+                case NodeKind::branch:
+                    collect(n.aux, top, true);
+                    if (n.aux2 != none) collect(n.aux2, top, true);
+                    guarded =
+                        guarded || has_jump(k_, n.aux) || (n.aux2 != none && has_jump(k_, n.aux2));
+                    break;
+                case NodeKind::loop:
+                    if (n.aux2 != none) throw NotVectorised{};
+                    worth_it_ = true;
+                    collect(n.aux, false, true);
+                    break;
+                case NodeKind::loop_while:
+                    worth_it_ = true;
+                    collect(n.aux, false, true);
+                    collect(n.aux2, false, true);
+                    break;
+                case NodeKind::break_:
+                    if (top) throw NotVectorised{};
+                    break;
+                case NodeKind::continue_: worth_it_ = worth_it_ || top; break;
+                case NodeKind::read:
+                case NodeKind::write:
+                    if (k_.slots[n.aux].length != 1) throw NotVectorised{};
+                    break;
+                case NodeKind::cast: break;
+                default: throw NotVectorised{};
+            }
+        }
+    }
+
+    /// Few iterations are better unrolled.
+    void check_trip() const {
+        constexpr std::int64_t few = 16;
+        const auto constant = [&](std::size_t i) -> const Node* {
+            const Node& n = k_.nodes[k_.operand(loop_, i)];
+            return n.kind == NodeKind::constant ? &n : nullptr;
+        };
+        const Node *begin = constant(0), *end = constant(1);
+        if (begin != nullptr && end != nullptr &&
+            static_cast<std::int64_t>(end->imm - begin->imm) <= few)
+            throw NotVectorised{};
+    }
+
+    void check_slots() {
+        std::vector<std::size_t> all(k_.slots.size(), 0), here(k_.slots.size(), 0);
+        std::vector<bool> written(k_.slots.size(), false);
+        for (const Node& n : k_.nodes)
+            if (n.kind == NodeKind::read || n.kind == NodeKind::write) ++all[n.aux];
+        for (const ParallelLoop& p : k_.parallel_loops)
+            for (const StageReduction& r : p.reductions) ++all[r.target];
+        for (const Id id : nodes_) {
+            const Node& n = k_.nodes[id];
+            if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
+            ++here[n.aux];
+            if (n.kind == NodeKind::write) written[n.aux] = true;
+        }
+        slots_.assign(k_.slots.size(), none);
+        kind_.assign(k_.slots.size(), SlotKind::own);
+        for (std::uint32_t s = 0; s < k_.slots.size(); ++s) {
+            if (here[s] == 0 || here[s] == all[s]) continue;
+            if (!written[s]) {
+                kind_[s] = SlotKind::fixed;
+            } else {
+                kind_[s] = SlotKind::total;
+                reductions_.push_back({reduction_of(s), s});
+            }
+        }
+        if (reductions_.empty()) return;
+        for (const Touch& a : touches_)
+            if (k_.nodes[a.node].kind == NodeKind::store) throw NotVectorised{};
+    }
+
+    Reduction reduction_of(std::uint32_t slot) {
+        std::optional<Reduction> reduction;
+        for (const Id id : nodes_) {
+            const Node& n = k_.nodes[id];
+            if (n.aux != slot) continue;
+            if (n.kind == NodeKind::write) {
+                const auto update = update_of(k_, id);
+                const bool strict = update && is_real(k_.slots[slot].dtype) &&
+                                    (k_.nodes[update->op].fast & fast::reassoc) == 0 &&
+                                    update->reduction != Reduction::min &&
+                                    update->reduction != Reduction::max;
+                if (!update || strict || (reduction && *reduction != update->reduction) ||
+                    (update->inverse && update->reduction != Reduction::sum))
+                    throw NotVectorised{};
+                reduction = update->reduction;
+                updates_.push_back(*update);
+            }
+        }
+        for (const Id id : nodes_) {
+            const Node& n = k_.nodes[id];
+            if (n.kind != NodeKind::read || n.aux != slot) continue;
+            const bool of_update =
+                std::ranges::any_of(updates_, [&](const Update& u) { return u.read == id; });
+            if (!of_update || std::ranges::count(k_.operands, id) != 1) throw NotVectorised{};
+        }
+        return *reduction;
+    }
+
+    // --- subscripts ---
+
+    bool invariant(Id id) const {
+        const Node& n = k_.nodes[id];
+        if (is_leaf(n.kind)) return true;
+        if (id == loop_) return false;
+        if (!inside_[id]) return true;
+        if (n.kind == NodeKind::read) return kind_[n.aux] == SlotKind::fixed;
+        if (n.kind != NodeKind::op && n.kind != NodeKind::cast) return false;
+        return std::ranges::all_of(k_.operands_of(id), [&](Id x) { return invariant(x); });
+    }
+
+    /// The coefficient of the loop's index in an affine expression.
+    std::int64_t coefficient(Id id) const {
+        if (id == loop_) return 1;
+        if (invariant(id)) return 0;
+        const Node& n = k_.nodes[id];
+        if (n.kind != NodeKind::op) throw NotVectorised{};
+        const auto x = k_.operands_of(id);
+        const auto constant = [&](Id c) -> std::optional<std::int64_t> {
+            if (k_.nodes[c].kind != NodeKind::constant) return std::nullopt;
+            return static_cast<std::int64_t>(k_.nodes[c].imm);
+        };
+        constexpr std::int64_t limit = std::int64_t(1) << 31;
+        std::int64_t result = 0;
+        switch (n.op) {
+            case Op::add: result = coefficient(x[0]) + coefficient(x[1]); break;
+            case Op::sub: result = coefficient(x[0]) - coefficient(x[1]); break;
+            case Op::neg: result = -coefficient(x[0]); break;
+            case Op::mul: {
+                const auto a = constant(x[0]), c = constant(x[1]);
+                if (!a && !c) throw NotVectorised{};
+                const std::int64_t factor = a ? *a : *c;
+                if (factor > limit || factor < -limit) throw NotVectorised{};
+                result = factor * coefficient(a ? x[1] : x[0]);
+                break;
+            }
+            default: throw NotVectorised{};
+        }
+        if (result > limit || result < -limit) throw NotVectorised{};
+        return result;
+    }
+
+    void check_independence() {
+        for (Touch& a : touches_)
+            for (const Id s : subscripts(k_.nodes[a.node]))
+                a.coefficients.push_back(coefficient(s));
+        for (const Touch& store : touches_) {
+            if (k_.nodes[store.node].kind != NodeKind::store) continue;
+            const auto at = subscripts(k_.nodes[store.node]);
+            for (const Touch& other : touches_) {
+                if (k_.nodes[other.node].aux != k_.nodes[store.node].aux) continue;
+                const auto there = subscripts(k_.nodes[other.node]);
+                bool apart = false;
+                for (std::size_t d = 0; d < at.size(); ++d)
+                    apart = apart || (at[d] == there[d] && store.coefficients[d] != 0);
+                if (!apart) throw NotVectorised{};
+            }
+        }
+    }
+
+    // --- the new kernel ---
+
+    Id load_of(VectorOperand operand, DType t, const char* name) {
+        const std::uint32_t param = b_.add_param({.name = name,
+                                                  .dtype = t,
+                                                  .rank = 1,
+                                                  .access = ir::Access::in,
+                                                  .layout = Layout::uniform});
+        made_.operands.push_back(std::move(operand));
+        return param;
+    }
+
+    /// Parameters for what the loop takes from around it.
+    void declare_values() {
+        using Kind = VectorOperand::Kind;
+        std::vector<bool> known(k_.nodes.size(), false);
+        for (const Id id : nodes_) {
+            for (const Id x : k_.operands_of(id)) {
+                const Node& n = k_.nodes[x];
+                if (x == loop_ || inside_[x] || n.kind == NodeKind::constant || known[x]) continue;
+                known[x] = true;
+                values_.push_back(
+                    {x, none, load_of({Kind::value, x, 0, {}, {}}, n.dtype, "outer")});
+            }
+        }
+        for (std::uint32_t s = 0; s < k_.slots.size(); ++s)
+            if (kind_[s] == SlotKind::fixed)
+                values_.push_back(
+                    {none, s, load_of({Kind::slot, none, s, {}, {}}, k_.slots[s].dtype, "outer")});
+        first_ = load_of({Kind::first, none, 0, {}, {}}, DType::i64, "first");
+        const Id step = k_.operand(loop_, 2);
+        const bool is_one = k_.nodes[step].kind == NodeKind::constant && k_.nodes[step].imm == 1;
+        if (!is_one) step_ = load_of({Kind::step, none, 0, {}, {}}, DType::i64, "step");
+    }
+
+    void declare_elements() {
+        const bool unit_step = step_ == none;
+        for (Touch& a : touches_) {
+            const Node& n = k_.nodes[a.node];
+            const ir::Param& p = k_.params[n.aux];
+            const bool stores = n.kind == NodeKind::store;
+            if (a.coefficients.empty())
+                for (const Id s : subscripts(n)) a.coefficients.push_back(coefficient(s));
+            // Loads of the same elements are one.
+            const auto same = std::ranges::find_if(touches_, [&](const Touch& other) {
+                const Node& m = k_.nodes[other.node];
+                return other.param != none && m.kind == n.kind && m.aux == n.aux &&
+                       std::ranges::equal(subscripts(m), subscripts(n));
+            });
+            if (same != touches_.end()) {
+                a.param = same->param;
+                continue;
+            }
+            bool varies = false, only_last = true;
+            for (std::size_t d = 0; d < a.coefficients.size(); ++d) {
+                if (a.coefficients[d] == 0) continue;
+                varies = true;
+                only_last = only_last && d + 1 == a.coefficients.size() && a.coefficients[d] == 1;
+            }
+            const bool unit = varies && only_last && unit_step && p.layout == Layout::unit;
+            if (stores && !varies) throw NotVectorised{};
+            a.param = b_.add_param({.name = p.name,
+                                    .dtype = p.dtype,
+                                    .rank = 1,
+                                    .access = stores ? ir::Access::out : ir::Access::in,
+                                    .layout = unit     ? Layout::unit
+                                              : varies ? Layout::strided
+                                                       : Layout::uniform});
+            made_.operands.push_back(
+                {VectorOperand::Kind::element, a.node, 0, Reduction::sum, a.coefficients});
+        }
+    }
+
+    std::uint32_t declare_totals() {
+        const auto first = static_cast<std::uint32_t>(b_.kernel().params.size());
+        for (const StageReduction& r : reductions_) {
+            b_.add_param({.name = "total",
+                          .dtype = k_.slots[r.target].dtype,
+                          .access = ir::Access::out,
+                          .layout = Layout::unit});
+            made_.operands.push_back({VectorOperand::Kind::total, none, r.target, r.reduction, {}});
+        }
+        return first;
+    }
+
+    void emit(std::uint32_t totals) {
+        for (std::uint32_t s = 0; s < k_.slots.size(); ++s) slots_[s] = b_.add_slot(k_.slots[s]);
+        b_.begin_prologue();
+        const Id size = b_.extent(0, 0);
+        b_.end();
+        if (!reductions_.empty()) {
+            b_.begin_stage({}, false);
+            for (const StageReduction& r : reductions_)
+                b_.write(slots_[r.target],
+                         b_.constant(neutral(r.reduction, k_.slots[r.target].dtype)));
+            b_.end();
+        }
+        b_.begin_stage(std::span(&size, 1), true);
+        for (const StageReduction& r : reductions_)
+            b_.add_reduction({r.reduction, slots_[r.target]});
+        for (Outer& v : values_) {
+            const Id value = b_.load(v.param, {b_.index(0)});
+            if (v.node != none)
+                map_[v.node] = value;
+            else
+                v.value = value;
+        }
+        Id index = b_.index(0);
+        if (step_ != none)
+            index = b_.op(Op::mul, DType::i64, {index, b_.load(step_, {b_.index(0)})});
+        map_[loop_] = b_.op(Op::add, DType::i64, {index, b_.load(first_, {b_.index(0)})});
+        clone_block(body_, true);
+        b_.end();
+        if (reductions_.empty()) return;
+        b_.begin_stage({}, false);
+        for (std::size_t i = 0; i < reductions_.size(); ++i)
+            b_.store(totals + static_cast<std::uint32_t>(i), {},
+                     b_.read(slots_[reductions_[i].target]));
+        b_.end();
+    }
+
+    Id mapped(Id old) {
+        if (map_[old] == none && k_.nodes[old].kind == NodeKind::constant) {
+            Scalar s = k_.constant(old);
+            s.weak = k_.nodes[old].weak;
+            map_[old] = b_.constant(s);
+        }
+        return map_[old];
+    }
+
+    /// `top`: jumps out of an iteration are ends of the stage's iteration.
+    void clone_block(Id block, bool top) {
+        for (const Id id : k_.blocks[block].nodes) {
+            b_.set_location_index(k_.nodes[id].loc);
+            clone(id, top);
+        }
+    }
+
+    void clone(Id id, bool top) {
+        const Node& n = k_.nodes[id];
+        const auto operand = [&](std::size_t i) { return mapped(k_.operand(id, i)); };
+        switch (n.kind) {
+            case NodeKind::op: {
+                std::vector<Id> x;
+                for (const Id o : k_.operands_of(id)) x.push_back(mapped(o));
+                if (std::ranges::count(x, none) == 0)  // else it is the update of a reduction
+                    map_[id] = b_.op(n.op, n.dtype, x, n.fast, n.weak);
+                return;
+            }
+            case NodeKind::cast: map_[id] = b_.convert(operand(0), n.dtype, n.weak); return;
+            case NodeKind::load: map_[id] = b_.load(touch(id).param, {b_.index(0)}); return;
+            case NodeKind::store:
+                b_.store(touch(id).param, {b_.index(0)}, mapped(k_.operands_of(id).back()));
+                return;
+            case NodeKind::read:
+                if (kind_[n.aux] == SlotKind::own)
+                    map_[id] = b_.read(slots_[n.aux]);
+                else if (kind_[n.aux] == SlotKind::fixed)
+                    map_[id] = std::ranges::find_if(values_, [&](const Outer& v) {
+                                   return v.node == none && v.slot == n.aux;
+                               })->value;
+                return;
+            case NodeKind::write:
+                if (kind_[n.aux] == SlotKind::own)
+                    b_.write(slots_[n.aux], operand(0));
+                else
+                    contribute(id);
+                return;
+            case NodeKind::branch:
+                b_.begin_branch(operand(0));
+                clone_block(n.aux, top);
+                if (n.aux2 != none) {
+                    b_.begin_else();
+                    clone_block(n.aux2, top);
+                }
+                b_.end();
+                return;
+            case NodeKind::loop:
+                map_[id] = b_.begin_loop(operand(0), operand(1), operand(2));
+                clone_block(n.aux, false);
+                b_.end();
+                return;
+            case NodeKind::loop_while:
+                b_.begin_while_condition();
+                clone_block(n.aux, false);
+                b_.begin_while_body(operand(0));
+                clone_block(n.aux2, false);
+                b_.end();
+                return;
+            case NodeKind::continue_:
+                b_.jump(top ? NodeKind::return_ : NodeKind::continue_);
+                return;
+            case NodeKind::break_: b_.jump(NodeKind::break_); return;
+            default: throw NotVectorised{};
+        }
+    }
+
+    void contribute(Id write) {
+        const Node& n = k_.nodes[write];
+        const auto reduction = std::ranges::find_if(
+            reductions_, [&](const StageReduction& r) { return r.target == n.aux; });
+        const auto update = update_of(k_, write);
+        Id value = mapped(update->value);
+        if (update->inverse) value = b_.op(Op::neg, k_.slots[n.aux].dtype, {value});
+        b_.contribute(static_cast<std::uint32_t>(reduction - reductions_.begin()), value);
+    }
+
+    const Touch& touch(Id node) const {
+        return *std::ranges::find_if(touches_, [&](const Touch& a) { return a.node == node; });
+    }
+
+    enum class SlotKind : std::uint8_t { own, fixed, total };
+    struct Outer {
+        Id node;
+        std::uint32_t slot;
+        std::uint32_t param;
+        Id value = none;
+    };
+
+    const Kernel& k_;
+    Id loop_, body_;
+    std::vector<bool> inside_;
+    std::vector<Id> nodes_;  // of the body, in the order in which they run
+    std::vector<Touch> touches_;
+    std::vector<SlotKind> kind_;
+    std::vector<std::uint32_t> slots_;  // of the new kernel
+    std::vector<StageReduction> reductions_;
+    std::vector<Update> updates_;
+    std::vector<Outer> values_;
+    std::uint32_t first_ = none, step_ = none;
+    bool worth_it_ = false;
+    std::vector<Id> map_;
+    Builder b_;
+    VectorLoop made_;
+};
+
+}  // namespace
+
+std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop) {
+    try {
+        return Extraction(kernel, loop).run();
+    } catch (const NotVectorised&) {
+        return std::nullopt;
+    }
+}
+
+}  // namespace kiln::codegen

@@ -1,0 +1,56 @@
+// Loops of a program whose iterations can run as lanes. Internal to codegen/llvm.
+//
+// A loop becomes a kernel of its own, element-wise or a reduction, which the emitter of those turns
+// into vector code:
+//
+//     for %5 = %a to %b step 1 {                    stage [n] {
+//       %6 = load x[%2, %5 + 1]                       %1 = load x1[i0]          x1: &x[%2, %a + 1]
+//       %7 = exp %6                        ->         %2 = exp %1
+//       %8 = mul %7, %4                               %3 = mul %2, (load c0[i0])  c0: &%4, uniform
+//       store y[%2, %5], %8                           store y0[i0], %3          y0: &y[%2, %a]
+//     }                                             }
+//
+// Legal where
+//  1. the iterations are independent: the loop is parallel, or in every array that is stored to,
+//     all accesses share a subscript that differs from iteration to iteration;
+//  2. subscripts are affine in the loop's index, with constant coefficients and parts that the loop
+//     does not change;
+//  3. variables that outlive the loop are only read, or only accumulated into by operations that
+//     may be reassociated;
+//  4. nothing leaves the loop or fails, and nothing in it is atomic or allocates.
+// Worth it where LLVM's vectoriser has no answer: elementary functions, loops and jumps in the
+// body, and reductions of parallel loops, whose error a tree over lanes bounds.
+#pragma once
+#include "dsl/ir/ir.h"
+
+#include <optional>
+#include <vector>
+
+namespace kiln::codegen {
+
+/// What a parameter of the extracted kernel stands for.
+struct VectorOperand {
+    enum class Kind : std::uint8_t {
+        element,  ///< the elements that access `node` (a load or store) touches
+        value,    ///< the value of `node`, the same in all iterations
+        slot,     ///< the value of slot `slot`, which the loop only reads
+        first,    ///< the index in the first iteration
+        step,     ///< what the index grows by
+        total,    ///< out: what the loop accumulates for slot `slot`
+    };
+    Kind kind;
+    ir::Id node = ir::none;
+    std::uint32_t slot = 0;
+    ir::Reduction reduction = ir::Reduction::sum;
+    std::vector<std::int64_t> coefficients;  ///< of an element: per subscript, of the loop's index
+};
+
+struct VectorLoop {
+    ir::Kernel kernel;
+    std::vector<VectorOperand> operands;  ///< one a parameter
+};
+
+/// The loop as a kernel, if that is legal and worth it.
+std::optional<VectorLoop> extract_vector_loop(const ir::Kernel& kernel, ir::Id loop);
+
+}  // namespace kiln::codegen
