@@ -12,4 +12,5 @@
 #include <kiln/random.h>
 #include <kiln/reduce.h>
 #include <kiln/statistics.h>
+#include <kiln/stencil.h>
 #include <kiln/vectorize.h>

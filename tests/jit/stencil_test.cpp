@@ -1,0 +1,193 @@
+// Stencils, against plain loops and the facts of Numba and scipy.ndimage.
+#include "tests/catch.h"
+
+#include <kiln/kiln.h>
+
+#include <cmath>
+#include <functional>
+
+using namespace kiln;
+
+namespace {
+
+/// Where a row of n elements is read for index i, by the pictures in kiln/stencil.h.
+std::int64_t folded(std::int64_t i, std::int64_t n, Boundary boundary) {
+    std::vector<std::int64_t> row;  // what is read at -3 n .. 4 n
+    for (std::int64_t k = -3 * n - 8; k < 4 * n + 8; ++k) {
+        std::int64_t at = k;
+        if (boundary == Boundary::nearest) at = std::min(std::max<std::int64_t>(k, 0), n - 1);
+        if (boundary == Boundary::wrap)
+            while (at < 0 || at >= n) at += at < 0 ? n : -n;
+        if (boundary == Boundary::reflect)
+            while (at < 0 || at >= n) at = at < 0 ? -1 - at : 2 * n - 1 - at;
+        if (boundary == Boundary::mirror)
+            while (at < 0 || at >= n) at = n == 1 ? 0 : at < 0 ? -at : 2 * (n - 1) - at;
+        if (k == i) return at;
+    }
+    return 0;
+}
+
+TEST_CASE("stencil: four neighbours", "[jit][stencil]") {
+    for (const bool parallel : {false, true}) {
+        const auto mean = stencil(
+            [](Neighbors a) -> Value { return 0.25 * (a(0, 1) + a(1, 0) + a(0, -1) + a(-1, 0)); },
+            {.parallel = parallel});
+        const Array x = arange(10000, DType::f64).reshape({100, 100});
+        const Array y = mean(x);
+        REQUIRE(y.shape() == x.shape());
+        const auto in = x.view<double, 2>();
+        const auto out = y.view<double, 2>();
+        for (int i = 0; i < 100; ++i)
+            for (int j = 0; j < 100; ++j) {
+                const bool border = i == 0 || j == 0 || i == 99 || j == 99;
+                const double expected =
+                    border ? 0 : 0.25 * (in(i, j + 1) + in(i + 1, j) + in(i, j - 1) + in(i - 1, j));
+                REQUIRE(out(i, j) == expected);
+            }
+    }
+}
+
+TEST_CASE("stencil: the border of a one-sided kernel is cval", "[jit][stencil]") {
+    const auto far = stencil([](Neighbors a) { return a(-2, 2); }, {.cval = Scalar::of(1, true)});
+    const Array y = far(arange(25, DType::f64).reshape({5, 5}));
+    const auto p = y.view<double, 2>();
+    CHECK(p(0, 0) == 1);
+    CHECK(p(4, 4) == 1);
+    CHECK(p(2, 2) == 4);  // x[0, 4]
+    CHECK(p(4, 0) == 12);
+
+    const auto down =
+        stencil([](Neighbors a) { return a(0, 0) - a(1, 0); }, {.cval = Scalar::of(7, true)});
+    const Array z = down(arange(12, DType::i64).reshape({3, 4}));
+    REQUIRE(z.dtype() == DType::i64);
+    const auto q = z.view<std::int64_t, 2>();
+    for (int j = 0; j < 4; ++j) {
+        CHECK(q(0, j) == -4);
+        CHECK(q(1, j) == -4);
+        CHECK(q(2, j) == 7);
+    }
+}
+
+TEST_CASE("stencil: boundaries that read", "[jit][stencil]") {
+    for (const Boundary boundary :
+         {Boundary::nearest, Boundary::wrap, Boundary::reflect, Boundary::mirror})
+        for (const std::int64_t n : {1, 2, 3, 4, 9})
+            for (const std::int64_t m : {1, 2, 5}) {
+                const auto f = stencil(
+                    [](Neighbors a) { return a(-3, 1) * 100.0 + a(2, -2) * 10.0 + a(0, 0); },
+                    {.boundary = boundary});
+                const Array x = arange(n * m, DType::f64).reshape({n, m});
+                const Array y = f(x);
+                const auto in = x.view<double, 2>();
+                const auto out = y.view<double, 2>();
+                const auto at = [&](std::int64_t i, std::int64_t j) {
+                    return in(folded(i, n, boundary), folded(j, m, boundary));
+                };
+                for (std::int64_t i = 0; i < n; ++i)
+                    for (std::int64_t j = 0; j < m; ++j)
+                        CHECK(out(i, j) ==
+                              at(i - 3, j + 1) * 100.0 + at(i + 2, j - 2) * 10.0 + at(i, j));
+            }
+}
+
+TEST_CASE("stencil: a window of 30, scalars, absolute arrays", "[jit][stencil]") {
+    const auto moving = stencil(
+        [](Neighbors a, In weights, Value scale) -> Value {
+            Var sum(DType::f64, 0.0);
+            for (Index k : range(-29, 1)) sum += a(k) * weights(k + 29);
+            return sum * scale;
+        },
+        {.neighborhood = {{-29, 0}}});
+    const Array x = arange(100, DType::f64), w = ones({30});
+    const Array y = moving(x, w, 0.5);
+    const auto out = y.view<double, 1>();
+    for (int i = 0; i < 100; ++i) {
+        double expected = 0;
+        for (int k = -29; k <= 0 && i >= 29; ++k) expected += i + k;
+        CHECK(out(i) == 0.5 * expected);
+    }
+}
+
+TEST_CASE("stencil: into arrays, overlapping ones too", "[jit][stencil]") {
+    const auto sum3 =
+        stencil([](Neighbors a) { return a(-1) + a(0) + a(1); }, {.boundary = Boundary::nearest});
+    const Array x = Array::of({1.0, 2.0, 4.0, 8.0});
+    const Array out = zeros({4}, DType::f32);
+    sum3.into(out, x);
+    CHECK(out.scalar_at({1}).get<float>() == 7);
+    sum3.into(x, x);
+    CHECK(x.scalar_at({0}).get<double>() == 4);
+    CHECK(x.scalar_at({1}).get<double>() == 7);
+    CHECK(x.scalar_at({2}).get<double>() == 14);
+    CHECK(x.scalar_at({3}).get<double>() == 20);
+    CHECK(sum3(zeros({0})).shape() == Shape{0});
+}
+
+TEST_CASE("stencil: three dimensions", "[jit][stencil]") {
+    const auto heat = stencil([](Neighbors a) -> Value {
+        return a(1, 0, 0) + a(-1, 0, 0) + a(0, 1, 0) + a(0, -1, 0) + a(0, 0, 1) + a(0, 0, -1) -
+               6 * a(0, 0, 0);
+    });
+    const Array x = arange(5 * 6 * 7, DType::f64).reshape({5, 6, 7}), squares = empty_like(x);
+    squares.assign(x);
+    const auto p = squares.view<double, 3>();
+    for (int i = 0; i < 5; ++i)
+        for (int j = 0; j < 6; ++j)
+            for (int k = 0; k < 7; ++k) p(i, j, k) = i * i + 2 * j * j + 3 * k * k;
+    const Array y = heat(squares);
+    const auto q = y.view<double, 3>();
+    for (int i = 0; i < 5; ++i)
+        for (int j = 0; j < 6; ++j)
+            for (int k = 0; k < 7; ++k) {
+                const bool border = i % 4 == 0 || j % 5 == 0 || k % 6 == 0;
+                CHECK(q(i, j, k) == (border ? 0 : 12));  // 2 + 4 + 6
+            }
+}
+
+std::string error_of(const std::function<void()>& f, ErrorKind kind) {
+    try {
+        f();
+    } catch (const Error& e) {
+        CHECK(e.kind() == kind);
+        return e.message();
+    }
+    return "no error";
+}
+
+TEST_CASE("stencil: errors", "[jit][stencil]") {
+    const Array x = zeros({4, 5}), row = zeros({5});
+    CHECK(error_of([] { stencil([](In a) { return a(0); }); }, ErrorKind::usage) ==
+          "stencil has no Neighbors parameter");
+    CHECK(error_of([&] { stencil([](Neighbors a) { return a(1); })(x); }, ErrorKind::shape) ==
+          "1 offset is given for an array of rank 2, in a stencil over 2 dimensions");
+    CHECK(error_of([&] { stencil([](Neighbors, Value k) { return k; })(x, 1.0); },
+                   ErrorKind::usage) == "stencil reads no neighbour");
+    CHECK(error_of(
+              [&] {
+                  stencil([](Neighbors a, Neighbors b) { return a(0, 0) + b(0, 0); })(
+                      x, zeros({4, 4}));
+              },
+              ErrorKind::shape) ==
+          "argument 2 of stencil has shape (4,4), smaller than (4,5) of the first");
+    CHECK(error_of([&] { stencil([](Neighbors a, Value k) { return a(k); })(row, 1); },
+                   ErrorKind::usage) == "an offset of a stencil is not a constant");
+    CHECK(error_of(
+              [&] { stencil([](Neighbors a) { return a(3); }, {.neighborhood = {{-1, 1}}})(row); },
+              ErrorKind::bounds) ==
+          "offset 3 of dimension 0 is outside of the declared neighborhood (-1, 1)");
+    CHECK(error_of(
+              [&] { stencil([](Neighbors a) { return a(0, 0); }, {.neighborhood = {{-1, 1}}})(x); },
+              ErrorKind::shape) == "the neighborhood of stencil has 1 dimensions, its array 2");
+    CHECK(error_of(
+              [&] {
+                  stencil([](Neighbors a) { return a(1); },
+                          {.cval = Scalar::of(std::complex<double>(0, 1))})(row);
+              },
+              ErrorKind::type) == "cval of stencil is c128, which does not fit f64");
+    CHECK(error_of([&] { stencil([](Neighbors a) { return a(1); })(row, row); },
+                   ErrorKind::usage) == "stencil takes 1 argument, 2 given");
+    CHECK(error_of([&] { stencil([](Neighbors a) { return a(1); }).into(zeros({4}), row); },
+                   ErrorKind::shape) == "the output of stencil has shape (4,), its result (5,)");
+}
+
+}  // namespace
