@@ -1,0 +1,332 @@
+#include "codegen/passes/affine.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+
+using namespace ir;
+
+// ------------------------------------------------------------------------------ sums
+
+Interval Interval::clamped() const {
+    return {std::clamp(low, -infinite, infinite), std::clamp(high, -infinite, infinite)};
+}
+
+Interval Interval::scaled(Wide factor) const {
+    if (factor == 0) return {0, 0};
+    const auto times = [&](Wide bound) {
+        if (bound >= infinite || bound <= -infinite)
+            return (bound > 0) == (factor > 0) ? infinite : -infinite;
+        // Coefficients and finite bounds stay below 2^64 each.
+        return std::clamp(bound * factor, -infinite, infinite);
+    };
+    return factor > 0 ? Interval{times(low), times(high)} : Interval{times(high), times(low)};
+}
+
+Affine& Affine::add(const Affine& other, Wide factor) {
+    constant += other.constant * factor;
+    for (const auto& [atom, coefficient] : other.terms) {
+        Wide& sum = terms[atom];
+        sum += coefficient * factor;
+        if (sum == 0) terms.erase(atom);
+    }
+    return *this;
+}
+
+Interval AffineForms::range(const Affine& form) const {
+    Interval sum{form.constant, form.constant};
+    for (const auto& [atom, coefficient] : form.terms)
+        sum = sum + atoms_[atom].range.scaled(coefficient);
+    return sum;
+}
+
+namespace {
+
+Interval range_of(DType t) {
+    if (!is_integer(t) || size_of(t) > 4) return {};
+    const Wide count = Wide(1) << (8 * size_of(t));
+    return is_unsigned(t) ? Interval{0, count - 1} : Interval{-count / 2, count / 2 - 1};
+}
+
+bool has_then_block(NodeKind kind) {
+    return kind == NodeKind::branch || kind == NodeKind::loop || kind == NodeKind::loop_while;
+}
+bool has_second_block(const Node& n) {
+    return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
+}
+
+/// Sums beyond this are not worth the care that they would need.
+constexpr Wide too_large = Wide(1) << 62;
+
+bool small(const Affine& form) {
+    const auto fits = [](Wide x) { return -too_large < x && x < too_large; };
+    return fits(form.constant) &&
+           std::ranges::all_of(form.terms, [&](const auto& term) { return fits(term.second); });
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------ the body
+
+AffineForms::AffineForms(const Kernel& kernel, Id loop)
+    : kernel_(kernel),
+      loop_(loop),
+      order_(kernel.nodes.size(), none),
+      block_of_(kernel.nodes.size(), none),
+      parent_(kernel.blocks.size(), none),
+      stored_(kernel.params.size(), false),
+      written_(kernel.slots.size(), false),
+      only_write_(kernel.slots.size(), none) {
+    collect(kernel.nodes[loop].aux, none);
+    std::vector<unsigned> writes(kernel.slots.size(), 0);
+    for (const Node& n : kernel.nodes)
+        if (n.kind == NodeKind::write) ++writes[n.aux];
+    for (const Id id : body_) {
+        const Node& n = kernel.nodes[id];
+        if (n.kind == NodeKind::store || n.kind == NodeKind::atomic || n.kind == NodeKind::assign ||
+            n.kind == NodeKind::allocate)
+            stored_[n.aux] = true;
+        if (n.kind == NodeKind::write) written_[n.aux] = true;
+        if (n.kind == NodeKind::write && writes[n.aux] == 1) only_write_[n.aux] = id;
+    }
+    // The loop's own index: begin + step * (atom 0), or atom 0 where the step is not known.
+    const Id by = kernel.operand(loop, 2);
+    const Affine begin = form(kernel.operand(loop, 0)), end = form(kernel.operand(loop, 1));
+    // Forms of what surrounds the loop made atoms already; atom 0 is set aside for it below.
+    Affine index;
+    index.terms[step] = 1;
+    Interval counted{0, Interval::infinite};
+    if (kernel.nodes[by].kind == NodeKind::constant) {
+        const Wide s = kernel.constant(by).get<std::int64_t>();
+        const auto distance = farthest(kernel.operand(loop, 1), begin, s > 0);
+        if (distance && s != 0)
+            counted.high = std::max<Wide>(0, (*distance - 1) / (s > 0 ? s : -s));
+        index.terms[step] = s;
+        index.add(begin, 1);
+        if (s == 1 || s == -1) {
+            Affine trip = end;
+            trip.add(begin, -1);
+            if (s < 0) trip = Affine().add(trip, -1);
+            trip_ = trip;
+        }
+    } else {
+        counted = {};
+    }
+    atoms_[step].range = counted;
+    if (index.coefficient(step) == 0) index.terms.erase(step);
+    forms_[loop] = index;
+}
+
+void AffineForms::collect(Id block, Id parent) {
+    if (atoms_.empty()) atoms_.push_back({false, {}});
+    parent_[block] = parent;
+    for (const Id id : kernel_.blocks[block].nodes) {
+        const Node& n = kernel_.nodes[id];
+        order_[id] = static_cast<std::uint32_t>(body_.size());
+        block_of_[id] = block;
+        body_.push_back(id);
+        if (has_then_block(n.kind)) collect(n.aux, block);
+        if (has_second_block(n)) collect(n.aux2, block);
+    }
+}
+
+bool AffineForms::encloses(Id block, Id inner) const {
+    while (inner != none && inner != block) inner = parent_[inner];
+    return inner == block;
+}
+
+Id AffineForms::only_value(Id read) const {
+    const Node& n = kernel_.nodes[read];
+    if (n.operand_count != 0 || order_[read] == none) return none;
+    const Id write = only_write_[n.aux];
+    if (write == none || order_[write] > order_[read] ||
+        !encloses(block_of_[write], block_of_[read]))
+        return none;
+    return kernel_.operands_of(write).back();
+}
+
+// ------------------------------------------------------------------------------ forms
+
+const Affine& AffineForms::form(Id id) {
+    if (const auto found = forms_.find(id); found != forms_.end()) return found->second;
+    Affine made = compute(id);
+    if (!small(made)) made = opaque(id);
+    return forms_[id] = std::move(made);
+}
+
+Affine AffineForms::compute(Id id) {
+    const Node& n = kernel_.nodes[id];
+    if (!is_integer(n.dtype)) return opaque(id);
+    switch (n.kind) {
+        case NodeKind::constant: {
+            const Scalar c = kernel_.constant(id);
+            Affine form;
+            form.constant = is_unsigned(n.dtype) ? Wide(c.cast(DType::u64).get<std::uint64_t>())
+                                                 : Wide(c.cast(DType::i64).get<std::int64_t>());
+            return form;
+        }
+        case NodeKind::cast:
+            if (!is_integer(kernel_.nodes[kernel_.operand(id, 0)].dtype)) return opaque(id);
+            return unwrapped(id, form(kernel_.operand(id, 0)));
+        case NodeKind::op: return compute_op(id);
+        case NodeKind::read:
+            if (const Id value = only_value(id); value != none) return form(value);
+            return opaque(id);
+        case NodeKind::loop: return order_[id] == none ? opaque(id) : of_loop(id);
+        default: return opaque(id);
+    }
+}
+
+Affine AffineForms::compute_op(Id id) {
+    const Node& n = kernel_.nodes[id];
+    const auto x = kernel_.operands_of(n);
+    const auto constant = [&](std::size_t i) -> std::optional<Wide> {
+        const Affine& f = form(x[i]);
+        if (f.terms.empty()) return f.constant;
+        return std::nullopt;
+    };
+    Affine sum;
+    switch (n.op) {
+        case Op::add: return unwrapped(id, sum.add(form(x[0]), 1).add(form(x[1]), 1));
+        case Op::sub: return unwrapped(id, sum.add(form(x[0]), 1).add(form(x[1]), -1));
+        case Op::neg: return unwrapped(id, sum.add(form(x[0]), -1));
+        case Op::mul:
+            if (const auto c = constant(1)) return unwrapped(id, sum.add(form(x[0]), *c));
+            if (const auto c = constant(0)) return unwrapped(id, sum.add(form(x[1]), *c));
+            return opaque(id);
+        case Op::shl:
+            if (const auto c = constant(1); c && *c >= 0 && *c < 32)
+                return unwrapped(id, sum.add(form(x[0]), Wide(1) << static_cast<int>(*c)));
+            return opaque(id);
+        default: return opaque(id);
+    }
+}
+
+Affine AffineForms::unwrapped(Id id, Affine sum) {
+    const DType t = kernel_.nodes[id].dtype;
+    if (size_of(t) == 8 || t == DType::i32) return sum;
+    const Interval wanted = range_of(t), is = range(sum);
+    return wanted.low <= is.low && is.high <= wanted.high ? sum : opaque(id);
+}
+
+/// begin + step * t of an inner loop, for an atom t that counts its iterations.
+Affine AffineForms::of_loop(Id id) {
+    const Id by = kernel_.operand(id, 2);
+    if (kernel_.nodes[by].kind != NodeKind::constant) return opaque(id);
+    const Wide s = kernel_.constant(by).get<std::int64_t>();
+    if (s == 0) return opaque(id);
+    Affine index = form(kernel_.operand(id, 0));
+    const auto distance = farthest(kernel_.operand(id, 1), index, s > 0);
+    Interval counted{0, Interval::infinite};
+    if (distance) counted.high = std::max<Wide>(0, (*distance - 1) / (s > 0 ? s : -s));
+    return index.add(atom(false, counted), s);
+}
+
+/// The most that |end - begin| can be where the loop runs: of min(x, y) the lesser distance.
+std::optional<Wide> AffineForms::farthest(Id end, const Affine& begin, bool upwards) {
+    const Node& n = kernel_.nodes[end];
+    if (n.kind == NodeKind::cast && n.dtype == DType::i64 &&
+        is_integer(kernel_.nodes[kernel_.operand(end, 0)].dtype))
+        return farthest(kernel_.operand(end, 0), begin, upwards);
+    if (n.kind == NodeKind::op && n.op == (upwards ? Op::minimum : Op::maximum)) {
+        const auto a = farthest(kernel_.operand(end, 0), begin, upwards);
+        const auto b = farthest(kernel_.operand(end, 1), begin, upwards);
+        return a && b ? std::min(*a, *b) : a ? a : b;
+    }
+    Affine distance = form(end);
+    distance.add(begin, -1);
+    const Interval d = range(distance);
+    const Wide most = upwards ? d.high : -d.low;
+    if (most >= Interval::infinite) return std::nullopt;
+    return most;
+}
+
+Affine AffineForms::atom(bool invariant, Interval range, const std::string& key) {
+    Affine form;
+    if (!key.empty())
+        if (const auto found = known_.find(key); found != known_.end()) {
+            form.terms[found->second] = 1;
+            return form;
+        }
+    const auto number = static_cast<std::uint32_t>(atoms_.size());
+    atoms_.push_back({invariant, range});
+    if (!key.empty()) known_[key] = number;
+    form.terms[number] = 1;
+    return form;
+}
+
+Affine AffineForms::opaque(Id id) {
+    if (const auto key = invariant_key(id)) return atom(true, opaque_range(id), *key);
+    return atom(false, opaque_range(id));
+}
+
+Interval AffineForms::opaque_range(Id id) {
+    const Node& n = kernel_.nodes[id];
+    Interval r = range_of(n.dtype);
+    if (n.kind == NodeKind::extent) r.low = 0;
+    if (n.kind == NodeKind::cast) {
+        const Interval from = range_of(kernel_.nodes[kernel_.operand(id, 0)].dtype);
+        if (from.low > r.low && from.high < r.high) r = from;
+    }
+    if (n.kind != NodeKind::op || n.operand_count != 2) return r;
+    const Node& second = kernel_.nodes[kernel_.operand(id, 1)];
+    if (second.kind != NodeKind::constant || !is_integer(second.dtype)) return r;
+    const Wide c = form(kernel_.operand(id, 1)).constant;
+    switch (n.op) {
+        case Op::mod:
+            if (c > 0) r = {0, c - 1};
+            break;
+        case Op::rem:
+            if (c > 0) r = {is_unsigned(n.dtype) ? 0 : 1 - c, c - 1};
+            break;
+        case Op::bit_and:
+            if (c >= 0) r = {0, c};
+            break;
+        default: break;
+    }
+    return r;
+}
+
+// ------------------------------------------------------------------------------ invariance
+
+std::string AffineForms::key(const Affine& form) const {
+    std::string text = std::to_string(static_cast<std::int64_t>(form.constant));
+    for (const auto& [atom, coefficient] : form.terms)
+        text += '+' + std::to_string(static_cast<std::int64_t>(coefficient)) + '*' + 'x' +
+                std::to_string(atom);
+    return text;
+}
+
+/// A text that is the same for nodes that have the same value in all iterations; nothing where the
+/// value may vary.
+std::optional<std::string> AffineForms::invariant_key(Id id) {
+    const Node& n = kernel_.nodes[id];
+    const bool inside = order_[id] != none;
+    if (id == loop_) return std::nullopt;
+    if (is_leaf(n.kind)) return '%' + std::to_string(id);
+    // A variable that the body does not write holds one value, wherever it is read in the body.
+    if (n.kind == NodeKind::read && inside && n.operand_count == 0 && !written_[n.aux])
+        return 's' + std::to_string(n.aux);
+    if (!inside) return '%' + std::to_string(id);
+    const bool same_load = n.kind == NodeKind::load && !stored_[n.aux];
+    if (n.kind != NodeKind::op && n.kind != NodeKind::cast && !same_load) return std::nullopt;
+    std::string text =
+        std::to_string(static_cast<int>(n.kind)) + '.' + std::to_string(static_cast<int>(n.op)) +
+        '.' + std::to_string(static_cast<int>(n.dtype)) + '.' + std::to_string(n.aux) + '(';
+    for (const Id operand : kernel_.operands_of(n)) {
+        const Node& o = kernel_.nodes[operand];
+        if (is_integer(o.dtype)) {
+            const Affine& f = form(operand);
+            if (!std::ranges::all_of(f.terms, [&](const auto& t) { return invariant(t.first); }))
+                return std::nullopt;
+            text += key(f) + ',';
+        } else {
+            const auto part = invariant_key(operand);
+            if (!part) return std::nullopt;
+            text += *part + ',';
+        }
+    }
+    return text + ')';
+}
+
+}  // namespace kiln::codegen

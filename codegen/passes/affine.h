@@ -1,0 +1,97 @@
+// Integers of a loop's body as sums: constant + coefficient * atom + ...
+#pragma once
+#include "dsl/ir/ir.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kiln::codegen {
+
+__extension__ using Wide = __int128;
+
+/// Bounds of an integer; beyond `infinite` nothing is known.
+struct Interval {
+    static constexpr Wide infinite = Wide(1) << 100;
+    Wide low = -infinite, high = infinite;
+
+    Interval operator+(const Interval& o) const {
+        return Interval{low + o.low, high + o.high}.clamped();
+    }
+    Interval scaled(Wide factor) const;
+    Interval clamped() const;
+    bool contains(Wide x) const { return low <= x && x <= high; }
+};
+
+struct Affine {
+    std::map<std::uint32_t, Wide> terms;  ///< atom -> coefficient, never 0
+    Wide constant = 0;
+
+    Affine& add(const Affine& other, Wide factor);
+    Wide coefficient(std::uint32_t atom) const {
+        const auto found = terms.find(atom);
+        return found == terms.end() ? 0 : found->second;
+    }
+};
+
+/// The integers that the body of one loop computes, as sums of atoms. Atom `step` counts the loop's
+/// iterations: it differs from iteration to iteration. Other atoms are either the same in all of
+/// them (invariant: two of one structure are one atom) or vary.
+class AffineForms {
+  public:
+    static constexpr std::uint32_t step = 0;
+
+    AffineForms(const ir::Kernel& kernel, ir::Id loop);
+
+    /// What the integer node computes. Arithmetic in 64 bits, and in i32, is taken not to wrap:
+    /// such a sum is a subscript, and would have been outside of its array before.
+    const Affine& form(ir::Id id);
+    bool invariant(std::uint32_t atom) const { return atoms_[atom].invariant; }
+    const Interval& range(std::uint32_t atom) const { return atoms_[atom].range; }
+    Interval range(const Affine& form) const;
+    /// end - begin of the loop, where its step is 1 or -1: no fewer than its iterations.
+    const std::optional<Affine>& trip() const { return trip_; }
+    /// Whether nodes with effects on this array parameter (or slot) are in the body.
+    bool stores_to(std::uint32_t param) const { return stored_[param]; }
+    bool writes(std::uint32_t slot) const { return written_[slot]; }
+    /// The node that a read of a slot gives, where only one write of this iteration can be meant.
+    ir::Id only_value(ir::Id read) const;
+    /// The nodes of the body in the order of the text, structure included.
+    const std::vector<ir::Id>& body() const { return body_; }
+
+  private:
+    struct Atom {
+        bool invariant;
+        Interval range;
+    };
+
+    void collect(ir::Id block, ir::Id parent);
+    bool encloses(ir::Id block, ir::Id inner) const;
+    Affine compute(ir::Id id);
+    Affine compute_op(ir::Id id);
+    Affine of_loop(ir::Id id);
+    Affine opaque(ir::Id id);
+    Affine atom(bool invariant, Interval range, const std::string& key = {});
+    Interval opaque_range(ir::Id id);
+    /// Keeps a sum of a dtype only if it cannot have wrapped in it.
+    Affine unwrapped(ir::Id id, Affine sum);
+    std::optional<Wide> farthest(ir::Id end, const Affine& begin, bool upwards);
+    std::optional<std::string> invariant_key(ir::Id id);
+    std::string key(const Affine& form) const;
+
+    const ir::Kernel& kernel_;
+    ir::Id loop_;
+    std::vector<ir::Id> body_;
+    std::vector<std::uint32_t> order_;    // per node: its place in body_, none outside
+    std::vector<ir::Id> block_of_;        // per node of the body
+    std::vector<ir::Id> parent_;          // per block of the body: the block around it
+    std::vector<bool> stored_, written_;  // per parameter, per slot
+    std::vector<ir::Id> only_write_;      // per slot: none if there is not just one
+    std::vector<Atom> atoms_;
+    std::map<std::string, std::uint32_t> known_;  // invariant atoms by structure
+    std::map<ir::Id, Affine> forms_;
+    std::optional<Affine> trip_;
+};
+
+}  // namespace kiln::codegen

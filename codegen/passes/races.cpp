@@ -1,0 +1,210 @@
+// Refuses parallel loops whose iterations may meet in an array. Changes nothing.
+//
+// For every outermost parallel loop and every array that its body stores to:
+//  1. atomic and plain accesses of one array are not mixed;
+//  2. no store touches, in another iteration, an element that any access touches: for each such
+//     pair there is a dimension whose subscripts are never equal in two different iterations.
+//
+// Subscripts are sums of the iteration's number m, of invariants and of inner indices and other
+// values that vary (affine.h). For c * m + r and c' * m' + r', r and r' apart from each other by a
+// sum D whose bounds and divisors are known, the subscripts differ
+//  - if c = c' = 0 and D cannot be 0;
+//  - if c = c' and D is no multiple of c but 0: it lies between -c and c, or leaves a remainder, or
+//    is farther than the loop runs;
+//  - if the whole difference cannot be 0.
+#include "codegen/passes/affine.h"
+#include "codegen/passes/pass.h"
+#include "codegen/passes/subscript_text.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+Wide divisor_of_both(Wide a, Wide b) {
+    while (b != 0) a = std::exchange(b, a % b);
+    return a < 0 ? -a : a;
+}
+
+/// A sum of which only some is known: base + multiples of `divisor`, within `bounds`.
+struct Unknown {
+    Wide base = 0, divisor = 0;
+    Interval bounds{0, 0};
+
+    void add(Wide coefficient, const Interval& range) {
+        divisor = divisor_of_both(divisor, coefficient);
+        bounds = bounds + range.scaled(coefficient);
+    }
+    bool may_be_zero() const {
+        return bounds.contains(0) && (divisor == 0 ? base == 0 : base % divisor == 0);
+    }
+};
+
+class Races {
+  public:
+    Races(const Kernel& kernel, Id loop)
+        : k_(kernel), loop_(loop), forms_(kernel, loop), text_(kernel, loop, forms_) {}
+
+    void check() {
+        for (std::uint32_t p = 0; p < k_.params.size(); ++p)
+            if (forms_.stores_to(p)) check_array(p);
+    }
+
+  private:
+    struct Access {
+        Id node;
+        bool stores, atomic;
+        std::vector<const Affine*> subscripts;
+        bool everything;  // all elements
+    };
+
+    void check_array(std::uint32_t param) {
+        std::vector<Access> accesses;
+        for (const Id id : forms_.body()) {
+            const Node& n = k_.nodes[id];
+            const bool atomic = n.kind == NodeKind::atomic;
+            const bool everything = n.kind == NodeKind::whole || n.kind == NodeKind::assign;
+            const bool stores = n.kind == NodeKind::store || n.kind == NodeKind::assign || atomic;
+            if ((!stores && !everything && n.kind != NodeKind::load) || n.aux != param) continue;
+            Access& a = accesses.emplace_back(Access{id, stores, atomic, {}, everything});
+            for (std::size_t d = 0; !everything && d < k_.params[param].rank; ++d)
+                a.subscripts.push_back(&forms_.form(k_.operand(id, d)));
+        }
+        for (const Access& s : accesses)
+            for (const Access& other : accesses)
+                if (s.atomic && !other.atomic) refuse_mixed(s, other);
+        for (const Access& s : accesses) {
+            if (!s.stores || s.atomic) continue;
+            if (!apart(s, s)) refuse(s, s);
+        }
+        for (const Access& s : accesses) {
+            if (!s.stores || s.atomic) continue;
+            for (const Access& other : accesses)
+                if (!apart(s, other)) refuse(s, other);
+        }
+    }
+
+    /// Whether no two different iterations touch one element by these accesses.
+    bool apart(const Access& a, const Access& b) const {
+        if (a.everything || b.everything) return false;
+        for (std::size_t d = 0; d < a.subscripts.size(); ++d)
+            if (never_equal(*a.subscripts[d], *b.subscripts[d])) return true;
+        return false;
+    }
+
+    /// Whether a in one iteration and b in another one are different numbers.
+    bool never_equal(const Affine& a, const Affine& b) const {
+        const Wide ca = a.coefficient(AffineForms::step), cb = b.coefficient(AffineForms::step);
+        Affine invariant;  // of b - a: what is the same in both iterations
+        Unknown d, varying;
+        invariant.constant = b.constant - a.constant;
+        const auto take = [&](const Affine& form, Wide sign) {
+            for (const auto& [atom, coefficient] : form.terms) {
+                if (atom == AffineForms::step) continue;
+                if (forms_.invariant(atom)) {
+                    Wide& sum = invariant.terms[atom];
+                    sum += sign * coefficient;
+                    if (sum == 0) invariant.terms.erase(atom);
+                } else {
+                    varying.add(sign * coefficient, forms_.range(atom));
+                }
+            }
+        };
+        take(a, -1);
+        take(b, 1);
+        d.base = invariant.constant;
+        d.divisor = varying.divisor;
+        for (const auto& [atom, coefficient] : invariant.terms)
+            d.divisor = divisor_of_both(d.divisor, coefficient);
+        d.bounds = forms_.range(invariant) + varying.bounds;
+        if (ca != cb) {
+            d.add(cb, forms_.range(AffineForms::step));
+            d.add(-ca, forms_.range(AffineForms::step));
+            return !d.may_be_zero();
+        }
+        if (ca == 0) return !d.may_be_zero();
+        const Wide c = ca > 0 ? ca : -ca;
+        if (-c < d.bounds.low && d.bounds.high < c) return true;
+        if (d.base % divisor_of_both(d.divisor, c) != 0) return true;
+        return is_beyond(invariant, varying, c);
+    }
+
+    /// Whether |D| is at least c * trip, while c * (m - m') is less.
+    bool is_beyond(const Affine& invariant, const Unknown& varying, Wide c) const {
+        if (!forms_.trip()) return false;
+        for (const Wide sign : {1, -1}) {
+            Affine rest;
+            rest.add(invariant, sign).add(*forms_.trip(), -c);
+            if ((forms_.range(rest) + varying.bounds.scaled(sign)).low >= 0) return true;
+        }
+        return false;
+    }
+
+    std::string line_of(Id at, Id other) const {
+        const Location here = k_.location(k_.nodes[at].loc),
+                       there = k_.location(k_.nodes[other].loc);
+        if (at != loop_ && here.file == there.file && here.line == there.line) return "here";
+        if (here.file == there.file || there.line == 0)
+            return fmt::format("at line {}", there.line);
+        return fmt::format("at {}:{}", there.file, there.line);
+    }
+
+    [[noreturn]] void refuse(const Access& store, const Access& other) const {
+        const std::string& name = k_.params[k_.nodes[store.node].aux].name;
+        std::string what = fmt::format(
+            "iterations of the prange {} may touch the same element of {}: {} is written here",
+            line_of(loop_, loop_), name, text_.element(store.node));
+        if (other.node != store.node)
+            what += fmt::format(" and {} is {} {}", text_.element(other.node),
+                                other.stores ? "written" : "read", line_of(store.node, other.node));
+        throw Error(ErrorKind::usage, std::move(what), k_.location(k_.nodes[store.node].loc),
+                    "use atomic_add(...), a reduction, or range; or set .unsafe_races = true "
+                    "where you know that they do not");
+    }
+
+    [[noreturn]] void refuse_mixed(const Access& atomic, const Access& other) const {
+        throw Error(ErrorKind::usage,
+                    fmt::format("iterations of the prange {} access {} atomically and not: {} is "
+                                "{} here, and {} {} by an atomic operation",
+                                line_of(loop_, loop_), k_.params[k_.nodes[atomic.node].aux].name,
+                                text_.element(other.node), other.stores ? "written" : "read",
+                                text_.element(atomic.node), line_of(other.node, atomic.node)),
+                    k_.location(k_.nodes[other.node].loc),
+                    "make all accesses of the loop atomic (they give the value before), or set "
+                    ".unsafe_races = true");
+    }
+
+    const Kernel& k_;
+    Id loop_;
+    mutable AffineForms forms_;
+    SubscriptText text_;
+};
+
+void check_loops(const Kernel& kernel, Id block) {
+    for (const Id id : kernel.blocks[block].nodes) {
+        const Node& n = kernel.nodes[id];
+        if (const ParallelLoop* p = n.kind == NodeKind::loop ? kernel.parallel(n) : nullptr) {
+            if (!p->unsafe_races) Races(kernel, id).check();
+            continue;
+        }
+        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+            n.kind == NodeKind::loop_while)
+            check_loops(kernel, n.aux);
+        if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
+            check_loops(kernel, n.aux2);
+    }
+}
+
+}  // namespace
+
+ir::Kernel run_races(const ir::Kernel& kernel, PassContext&) {
+    for (const Stage& stage : kernel.stages) check_loops(kernel, stage.body);
+    return kernel;
+}
+
+}  // namespace kiln::codegen

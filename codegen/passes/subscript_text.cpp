@@ -1,0 +1,146 @@
+#include "codegen/passes/subscript_text.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln::codegen {
+
+using namespace ir;
+
+namespace {
+
+/// How tightly an operator binds its operands; 0 for those that are written as functions.
+int precedence(Op op) {
+    switch (op) {
+        case Op::mul:
+        case Op::div:
+        case Op::rem: return 4;
+        case Op::add:
+        case Op::sub: return 3;
+        case Op::shl:
+        case Op::shr: return 2;
+        case Op::bit_and:
+        case Op::bit_or:
+        case Op::bit_xor: return 1;
+        default: return 0;
+    }
+}
+
+std::string_view symbol(Op op) {
+    switch (op) {
+        case Op::mul: return "*";
+        case Op::div: return "/";
+        case Op::rem: return "%";
+        case Op::add: return "+";
+        case Op::sub: return "-";
+        case Op::shl: return "<<";
+        case Op::shr: return ">>";
+        case Op::bit_and: return "&";
+        case Op::bit_or: return "|";
+        case Op::bit_xor: return "^";
+        default: return {};
+    }
+}
+
+constexpr int deepest = 6;
+
+}  // namespace
+
+SubscriptText::SubscriptText(const Kernel& kernel, Id loop, const AffineForms& forms)
+    : kernel_(kernel), forms_(forms) {
+    for (const char letter : std::string_view("ijklmnopqrstuvw")) {
+        const std::string name(1, letter);
+        if (std::ranges::none_of(kernel.params, [&](const Param& p) { return p.name == name; }))
+            letters_.push_back(name);
+    }
+    loops_[loop] = letters_[0];
+    name_loops(kernel.nodes[loop].aux, 1);
+}
+
+void SubscriptText::name_loops(Id block, std::size_t level) {
+    for (const Id id : kernel_.blocks[block].nodes) {
+        const Node& n = kernel_.nodes[id];
+        if (n.kind == NodeKind::loop) {
+            loops_[id] = letters_[std::min(level, letters_.size() - 1)];
+            name_loops(n.aux, level + 1);
+        } else if (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) {
+            name_loops(n.aux, level);
+            if (n.aux2 != none) name_loops(n.aux2, level);
+        }
+    }
+}
+
+std::string SubscriptText::element(Id access) const {
+    const Node& n = kernel_.nodes[access];
+    std::string text = kernel_.params[n.aux].name;
+    if (n.kind == NodeKind::whole || n.kind == NodeKind::assign) return text;
+    text += '(';
+    for (std::size_t d = 0; d < kernel_.params[n.aux].rank; ++d)
+        text += (d == 0 ? "" : ", ") + value(kernel_.operand(access, d), 0, 0);
+    return text + ')';
+}
+
+std::string SubscriptText::constant(Id id) const {
+    const Scalar c = kernel_.constant(id);
+    if (is_bool(c.dtype)) return c.get<bool>() ? "true" : "false";
+    if (is_unsigned(c.dtype)) return std::to_string(c.cast(DType::u64).get<std::uint64_t>());
+    if (is_integer(c.dtype)) return std::to_string(c.cast(DType::i64).get<std::int64_t>());
+    return fmt::format("{}", c.cast(DType::f64).get<double>());
+}
+
+/// `binding`: of the operator around it; looser ones get parentheses.
+std::string SubscriptText::value(Id id, int binding, int depth) const {
+    if (depth > deepest) return "...";
+    const Node& n = kernel_.nodes[id];
+    switch (n.kind) {
+        case NodeKind::constant: return constant(id);
+        case NodeKind::param: return kernel_.params[n.aux].name;
+        case NodeKind::extent:
+            return fmt::format("{}.extent({})", kernel_.params[n.aux].name, n.aux2);
+        case NodeKind::op: return operation(id, binding, depth);
+        case NodeKind::cast: {
+            const Id from = kernel_.operand(id, 0);
+            if (is_integer(n.dtype) && is_integer(kernel_.nodes[from].dtype))
+                return value(from, binding, depth);
+            return fmt::format("cast({}, {})", name(n.dtype), value(from, 0, depth + 1));
+        }
+        case NodeKind::read: {
+            if (const Id only = forms_.only_value(id); only != none)
+                return value(only, binding, depth + 1);
+            return kernel_.slots[n.aux].name;
+        }
+        case NodeKind::loop: {
+            const auto found = loops_.find(id);
+            return found != loops_.end() ? found->second : "an outer index";
+        }
+        case NodeKind::load: {
+            std::string text = kernel_.params[n.aux].name + '(';
+            for (std::size_t d = 0; d < n.operand_count; ++d)
+                text += (d == 0 ? "" : ", ") + value(kernel_.operand(id, d), 0, depth + 1);
+            return text + ')';
+        }
+        default: return "...";
+    }
+}
+
+std::string SubscriptText::operation(Id id, int binding, int depth) const {
+    const Node& n = kernel_.nodes[id];
+    const auto x = kernel_.operands_of(n);
+    if (n.op == Op::neg) return '-' + value(x[0], 5, depth + 1);
+    if (const int own = precedence(n.op); own > 0) {
+        // To the right of - / % << >> what binds as tightly needs parentheses too.
+        const std::string text = value(x[0], own, depth + 1) + std::string(symbol(n.op)) +
+                                 value(x[1], own + 1, depth + 1);
+        return own < binding ? '(' + text + ')' : text;
+    }
+    std::string text(info(n.op).name);
+    if (n.op == Op::minimum) text = "min";
+    if (n.op == Op::maximum) text = "max";
+    text += '(';
+    for (std::size_t i = 0; i < x.size(); ++i)
+        text += (i == 0 ? "" : ", ") + value(x[i], 0, depth + 1);
+    return text + ')';
+}
+
+}  // namespace kiln::codegen
