@@ -130,7 +130,7 @@ class Compiler {
                   "simple-loop-unswitch<nontrivial>),simplifycfg,"
                   "instcombine<max-iterations=1;no-verify-fixpoint>,loop-simplify,lcssa,"
                   "loop(indvars,loop-deletion,loop-unroll-full),sroa,early-cse<memssa>,"
-                  "loop-vectorize,slp-vectorizer,early-cse,"
+                  "loop-vectorize,loop-load-elim,slp-vectorizer,early-cse,"
                   "instcombine<max-iterations=1;no-verify-fixpoint>,"
                   "loop-unroll<O2;no-runtime>,instcombine<max-iterations=1;no-verify-fixpoint>,"
                   "loop-simplify,lcssa,loop-mssa(licm<allowspeculation>),simplifycfg"));

@@ -66,9 +66,10 @@ std::string JitState::param_name(std::size_t i) const {
     return options_.params.empty() ? fmt::format("p{}", i) : options_.params[i];
 }
 
-codegen::PassContext JitState::pass_context() const {
+codegen::PassContext JitState::pass_context(bool overlap) const {
     codegen::PassContext context;
     context.options.checked = options_.checked;
+    context.options.noalias = !overlap;
 #ifndef NDEBUG
     context.options.verify = true;
 #endif
@@ -132,7 +133,7 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     Stats stats;
     stats.misses = 1;
     stats.trace_ms = traced.trace_ms;
-    codegen::PassContext context = pass_context();
+    codegen::PassContext context = pass_context(overlap);
     auto start = std::chrono::steady_clock::now();
     ir::Kernel kernel = codegen::run_passes(traced.kernel, context);
     stats.passes_ms = ms_since(start);
@@ -269,7 +270,7 @@ std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types,
         case Artifact::ir: return ir::print(trace(key, where).kernel);
         case Artifact::passes: {
             std::string text;
-            codegen::PassContext context = pass_context();
+            codegen::PassContext context = pass_context(false);
             context.observer = [&](std::string_view pass, const ir::Kernel& after) {
                 text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
             };

@@ -91,7 +91,7 @@ class JitState {
                                                     engine::BackendId id);
     void run(const engine::ProgramVariant& variant, std::span<const engine::OperandView> views,
              std::vector<JitValue>* results, Location where) const;
-    codegen::PassContext pass_context() const;
+    codegen::PassContext pass_context(bool overlap) const;
     std::string param_name(std::size_t i) const;
     void check_argument(std::size_t i, const engine::OperandView& view, Location where) const;
 

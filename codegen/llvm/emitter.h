@@ -146,6 +146,9 @@ class Emitter {
     llvm::Value* real_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
     llvm::Value* integer_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
     llvm::Value* integer_division(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
+    std::pair<llvm::Value*, llvm::Value*> divide_lanes(DType t, llvm::Value* a, llvm::Value* b);
+    std::pair<llvm::Value*, llvm::Value*> divide_wide_lanes(DType t, llvm::Value* a,
+                                                            llvm::Value* b);
     llvm::Value* integer_power(DType t, llvm::Value* a, llvm::Value* b);
     llvm::Value* shift(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
     llvm::Value* compare(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);

@@ -173,35 +173,6 @@ Value* Emitter::shift(Op op, DType t, Value* a, Value* b) {
     return b_.CreateSelect(inside, shifted, zero);
 }
 
-/// Division by 0 gives 0 and MIN / -1 gives MIN: both divide by 1 instead, so nothing traps.
-Value* Emitter::integer_division(Op op, DType t, Value* a, Value* b) {
-    auto* type = a->getType();
-    Value* zero = llvm::Constant::getNullValue(type);
-    Value* one = llvm::ConstantInt::get(type, 1);
-    Value* by_zero = b_.CreateICmpEQ(b, zero);
-    Value* unsafe = by_zero;
-    if (is_signed(t)) {
-        const auto bits = static_cast<unsigned>(8 * size_of(t));
-        Value* lowest = llvm::ConstantInt::get(type, llvm::APInt::getSignedMinValue(bits));
-        Value* minus_one = llvm::Constant::getAllOnesValue(type);
-        unsafe = b_.CreateOr(
-            by_zero, b_.CreateAnd(b_.CreateICmpEQ(a, lowest), b_.CreateICmpEQ(b, minus_one)));
-    }
-    Value* divisor = b_.CreateSelect(unsafe, one, b);
-    const bool with_sign = is_signed(t);
-    if (op == Op::rem || op == Op::fmod)
-        return with_sign ? b_.CreateSRem(a, divisor) : b_.CreateURem(a, divisor);
-    Value* quotient = with_sign ? b_.CreateSDiv(a, divisor) : b_.CreateUDiv(a, divisor);
-    if (op == Op::div || (op == Op::floor_divide && !with_sign))
-        return b_.CreateSelect(by_zero, zero, quotient);
-    Value* remainder = b_.CreateSub(a, b_.CreateMul(quotient, divisor));
-    if (!with_sign) return remainder;
-    Value* opposite = b_.CreateICmpSLT(b_.CreateXor(remainder, divisor), zero);
-    Value* adjust = b_.CreateAnd(b_.CreateICmpNE(remainder, zero), opposite);
-    if (op == Op::mod) return b_.CreateAdd(remainder, b_.CreateSelect(adjust, divisor, zero));
-    return b_.CreateSelect(by_zero, zero, b_.CreateSub(quotient, b_.CreateZExt(adjust, type)));
-}
-
 /// a ** b by repeated squaring until no lane has exponent bits left; 0 for b < 0.
 //
 //   for (result = 1, left = b; any(left != 0); left >>= 1, a *= a) if (left & 1) result *= a;

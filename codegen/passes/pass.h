@@ -10,6 +10,7 @@ namespace kiln::codegen {
 
 struct PassOptions {
     bool checked = false;
+    bool noalias = false;  ///< programs: no array that is written overlaps another one
     bool verify = false;  ///< verify after every pass; a failure throws Error internal
 };
 
