@@ -16,6 +16,7 @@ import latency
 import peers
 import report
 import workloads
+from npbench import harness as npbench
 from limits import Limits
 from variants import Compiled, check, measure
 
@@ -57,15 +58,19 @@ def run_case(case, compiled, limits, rounds, sample_ns, quiet=False):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, required=True, help="the folder of the built variants")
-    parser.add_argument("--only", help="comma-separated workloads; `latency` is one")
+    parser.add_argument("--only", help="comma-separated workloads; `latency` and `npbench` are some, "
+                                       "`npbench.adi` is one kernel of the latter")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--kiln", action="store_true", help="npbench without numba, whose compiler takes minutes")
     parser.add_argument("--json", type=Path, help="write all rows")
     parser.add_argument("--plot", type=Path, help="write a PNG of times relative to kiln's")
     parser.add_argument("--crossover", action="store_true", help="kiln parallel / serial by size, nothing else")
     options = parser.parse_args()
-    known = [*workloads.PLAN, "latency"]
+    known = [*workloads.PLAN, "latency", "npbench"]
     only = options.only.split(",") if options.only else known
-    unknown = set(only) - set(known)
+    kernels = [name.removeprefix("npbench.") for name in only if name.startswith("npbench.")]
+    only = [name for name in only if not name.startswith("npbench.")] + (["npbench"] if kernels else [])
+    unknown = (set(only) | set(kernels)) - set(known) - set(npbench.CASES)
     if unknown:
         parser.error(f"unknown workload {', '.join(sorted(unknown))}; known: {', '.join(known)}")
 
@@ -81,7 +86,7 @@ def main():
         return crossover.run(compiled, rounds, sample_ns)
     limits = Limits(compiled, processors, rounds)
     rows, failures = [], []
-    if set(only) - {"latency"}:
+    if set(only) - {"latency", "npbench"}:
         print("limits\n" + "\n".join(limits.describe() or ["  not measured: clang++-19 is absent"]), flush=True)
         rows += limits.rows()
     for workload in only:
@@ -89,6 +94,12 @@ def main():
             found = latency.run(options.build, 1 if options.quick else 5)
             report.print_latencies(found)
             rows += found
+            continue
+        if workload == "npbench":
+            found, trouble = npbench.run(options.build, kernels, ["S"] if options.quick else ["S", "M"],
+                                         options.quick, options.kiln)
+            rows += found
+            failures += trouble
             continue
         dtypes, sizes = workloads.PLAN[workload]
         for dtype in dtypes:
