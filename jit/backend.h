@@ -47,7 +47,8 @@ using PieceFunction = void (*)(const ProgramFrame* frame, const void* context, s
 struct ProgramRuntime {
     /// Runs all of [0, trip) by calls of `piece`, on this thread and others, and returns when all
     /// is done. unit > 0: each call covers one unit, [u * unit, min(trip, (u + 1) * unit)). The
-    /// schedule is that of ir::Schedule in the low 8 bits, the chunk above them.
+    /// schedule is that of ir::Schedule in the low 7 bits; the next one tells that iterations have
+    /// no loops of their own; the chunk stands above them.
     void (*parallel)(const ProgramFrame* frame, PieceFunction piece, const void* context,
                      std::int64_t trip, std::int64_t unit, std::int64_t schedule);
     /// Records a failed check: Check in the low 8 bits of `code`, the location above them. The

@@ -146,6 +146,7 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     made->serial = overlap;
     for (const ir::Param& p : kernel.params) {
         made->offsets.push_back(static_cast<std::uint32_t>(made->frame_words));
+        made->makes_arrays = made->makes_arrays || ir::is_made_by_kernel(p.access);
         made->frame_words += p.access == ir::Access::value ? 2 : 1 + 2U * p.rank;
     }
     const auto found = engine::ProgramCache::instance().get(

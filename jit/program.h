@@ -6,6 +6,8 @@
 
 #include <kiln/jit.h>
 
+#include <array>
+#include <atomic>
 #include <mutex>
 #include <optional>
 
@@ -60,6 +62,26 @@ struct TracedProgram {
     double trace_ms = 0;
 };
 
+/// What an iteration (or unit) of a parallel loop took when it last ran, in nanoseconds. Only how
+/// loops are cut depends on it, so threads may race for it.
+class LoopCost {
+  public:
+    double ns() const { return static_cast<double>(ns_.load(std::memory_order_relaxed)); }
+    void set(double ns) { ns_.store(static_cast<float>(ns), std::memory_order_relaxed); }
+    /// Whether `piece` is this loop, which it becomes if it was none.
+    bool is(PieceFunction piece) {
+        PieceFunction mine = piece_.load(std::memory_order_relaxed);
+        if (mine == nullptr &&
+            piece_.compare_exchange_strong(mine, piece, std::memory_order_relaxed))
+            return true;
+        return mine == piece;
+    }
+
+  private:
+    std::atomic<PieceFunction> piece_{nullptr};
+    std::atomic<float> ns_{0};  // 0: not known
+};
+
 struct ProgramVariant {
     std::shared_ptr<const CompiledKernel> program;
     ProgramFunction entry = nullptr;
@@ -67,6 +89,8 @@ struct ProgramVariant {
     std::vector<std::uint32_t> offsets;  ///< per parameter: its first word in the frame
     std::size_t frame_words = 0;
     bool serial = false;  ///< arrays overlap: iterations run in order
+    bool makes_arrays = false;
+    mutable std::array<LoopCost, 16> costs{};  ///< of the first parallel loops that ran
 };
 
 }  // namespace kiln::engine

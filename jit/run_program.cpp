@@ -22,7 +22,7 @@ class Run {
           kernel_(variant.program->kernel),
           parallel_(parallel && !variant.serial && num_threads() > 1),
           where_(where),
-          made_(kernel_.params.size()) {}
+          made_(variant.makes_arrays ? kernel_.params.size() : 0) {}
 
     static const ProgramRuntime runtime;
     static Run& of(const ProgramFrame* frame) { return *static_cast<Run*>(frame->host); }
@@ -65,11 +65,12 @@ const ProgramRuntime Run::runtime{
     },
 };
 
-/// Work that is done before another thread is asked to help, and what a piece should take.
-constexpr std::int64_t serial_ns = 10'000, piece_ns = 20'000, probe_ns = 2'000;
+/// Work that is not worth a fork, what a piece should take, what is measured reliably.
+constexpr double serial_ns = 10'000, piece_ns = 20'000, probe_ns = 2'000;
 
-// Loops whose iterations are short stay on this thread. What an iteration takes is measured on the
-// first ones, in growing steps, until the rest is known to be worth a fork.
+// Loops whose iterations are short stay on this thread. What an iteration takes is remembered from
+// the last run, and measured on the first ones, in growing steps where nothing was known, until
+// the rest is known to be worth a fork.
 void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const void* context,
                         std::int64_t trip, std::int64_t unit, std::int64_t schedule) {
     const std::int64_t size = std::max<std::int64_t>(1, unit);
@@ -86,7 +87,8 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
         if (count > 0) run(0, count);
         return;
     }
-    const auto kind = static_cast<ir::Schedule>(schedule & 0xff);
+    const auto kind = static_cast<ir::Schedule>(schedule & 0x7f);
+    const bool flat = (schedule & 0x80) != 0;
     const std::int64_t chunk = (schedule >> 8) / size;
     const auto fork = [&](std::int64_t first, std::int64_t grain) {
         parallel_for(
@@ -98,27 +100,38 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
         fork(0, chunk > 0 ? chunk : kind == ir::Schedule::static_ ? share : share / 16);
         return;
     }
-    std::int64_t done = 0;
-    for (std::int64_t step = 1; done < count; step *= 2) {
+    LoopCost* cost = nullptr;
+    for (LoopCost& c : variant_.costs)
+        if (c.is(piece)) {
+            cost = &c;
+            break;
+        }
+    const double known = cost != nullptr ? cost->ns() : 0;
+    const auto iterations = [&](double ns, double each) {
+        return static_cast<std::int64_t>(std::min(ns / each, static_cast<double>(count)));
+    };
+    std::int64_t step = known > 0 ? iterations(1.5 * probe_ns, known) : flat ? 256 : 1;
+    // An inner loop may be longer than it was.
+    if (!flat) step = std::min(step, count / 8);
+    for (std::int64_t done = 0; done < count; step *= 2) {
+        step = std::max<std::int64_t>(1, step);
         const std::int64_t last = std::min(count, done + step);
         const auto before = Clock::now();
         run(done, last);
-        const std::int64_t took = std::max<std::int64_t>(
-            1, std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - before).count());
-        const std::int64_t ran = last - done;
+        const auto took = static_cast<double>(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - before).count());
+        const double each = std::max(took, 1.0) / static_cast<double>(last - done);
         done = last;
-        if (done == count) return;
-        if (took < probe_ns) continue;
-        const double each = static_cast<double>(took) / static_cast<double>(ran);
+        const bool as_known = known > 0 && each < 4 * known && known < 4 * each;
+        if (took < probe_ns && !as_known && done < count) continue;
+        if (cost != nullptr) cost->set(each);
         const double rest = each * static_cast<double>(count - done);
         if (rest < serial_ns) {
-            run(done, count);
+            if (done < count) run(done, count);
             return;
         }
-        const auto grain = static_cast<std::int64_t>(piece_ns / each);
         // Of very many iterations, pieces are larger, but enough to balance unequal ones.
-        const std::int64_t few = (count - done) / (32 * num_threads());
-        fork(done, std::max(grain, few));
+        fork(done, std::max(iterations(piece_ns, each), (count - done) / (32 * num_threads())));
         return;
     }
 }
@@ -208,8 +221,10 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
         words = many.data();
     }
     auto* frame = new (words) ProgramFrame{&Run::runtime, &run};
-    std::vector<Scalar> scalars;
-    scalars.reserve(variant.results.size());
+    std::array<Scalar, 4> few;
+    std::vector<Scalar> more(variant.results.size() > few.size() ? variant.results.size() : 0);
+    Scalar* const scalars = more.empty() ? few.data() : more.data();
+    std::size_t scalar_count = 0;
     for (std::size_t p = 0; p < kernel.params.size(); ++p) {
         const ir::Param& param = kernel.params[p];
         std::int64_t* at = words + 2 + variant.offsets[p];
@@ -223,7 +238,7 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
             std::copy_n(v.extents, param.rank, at + 1);
             std::copy_n(v.strides, param.rank, at + 1 + param.rank);
         } else if (!ir::is_made_by_kernel(param.access)) {
-            Scalar& s = scalars.emplace_back();
+            Scalar& s = scalars[scalar_count++];
             s.dtype = param.dtype;
             const std::byte* data = s.bytes.data();
             std::memcpy(at, &data, sizeof data);

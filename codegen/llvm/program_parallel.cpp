@@ -140,7 +140,13 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     llvm::Function* piece = emit_piece(n, id, captured, reductions);
     auto* type = llvm::FunctionType::get(
         b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
-    const std::int64_t schedule = static_cast<std::int64_t>(loop.schedule) |
+    // Iterations without loops of their own take about the same time, each and always.
+    bool flat = true;
+    walk(n.aux, [&](Id inner) {
+        const NodeKind kind = kernel_.nodes[inner].kind;
+        flat = flat && kind != NodeKind::loop && kind != NodeKind::loop_while;
+    });
+    const std::int64_t schedule = static_cast<std::int64_t>(loop.schedule) | (flat ? 128 : 0) |
                                   std::min<std::int64_t>(loop.chunk, 1LL << 54) << 8;
     auto* call = b_.CreateCall(type, runtime_function(0),
                                {scope_->frame, piece, context, trip, unit,
