@@ -5,6 +5,10 @@
 
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/CodeGen/MachineModuleInfo.h>
+#include <llvm/CodeGen/Passes.h>
+#include <llvm/CodeGen/RegAllocRegistry.h>
+#include <llvm/CodeGen/TargetPassConfig.h>
 #include <llvm/ExecutionEngine/Orc/Core.h>
 #include <llvm/ExecutionEngine/Orc/ExecutorProcessControl.h>
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
@@ -161,13 +165,50 @@ class Compiler {
         llvm::SmallVector<char, 0> bytes;
         llvm::raw_svector_ostream out(bytes);
         llvm::legacy::PassManager passes;
-        if (machine_->addPassesToEmitFile(passes, out, nullptr, type))
+        if (!add_passes(passes, out, module, type))
             throw kiln::Error(ErrorKind::internal, "LLVM cannot emit code for this target");
         passes.run(module);
         return bytes;
     }
 
   private:
+    /// What LLVMTargetMachine::addPassesToEmitFile adds, but for long bodies. More constants than
+    /// registers are best left in memory, as operands, instead of being moved out of the loop; and
+    /// in one loop without calls, the basic register allocator does as well as the greedy one in a
+    /// fifth of its time.
+    bool add_passes(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
+                    const llvm::Module& module, llvm::CodeGenFileType type) {
+        auto& machine = static_cast<llvm::LLVMTargetMachine&>(*machine_);
+        bool is_long = false, calls = false;
+        for (const llvm::Function& f : module) {
+            is_long = is_long || f.hasFnAttribute(codegen::long_body);
+            calls = calls || (f.isDeclaration() && !f.isIntrinsic());
+        }
+        auto* const information = new llvm::MachineModuleInfoWrapperPass(&machine);
+        llvm::TargetPassConfig* const config = machine.createPassConfig(passes);
+        config->setDisableVerify(true);
+        if (is_long) config->disablePass(&llvm::EarlyMachineLICMID);
+        passes.add(config);
+        passes.add(information);
+        if (config->addISelPasses()) return false;
+        {
+            // Which allocator is added is the process's state. Until LLVM has chosen its default,
+            // which it does when passes are first added, there is nothing to go back to.
+            static std::mutex choice;
+            const std::lock_guard lock(choice);
+            const auto usual = llvm::RegisterRegAlloc::getDefault();
+            const bool basic = is_long && !calls && usual != nullptr;
+            if (basic) llvm::RegisterRegAlloc::setDefault(llvm::createBasicRegisterAllocator);
+            config->addMachinePasses();
+            if (basic) llvm::RegisterRegAlloc::setDefault(usual);
+        }
+        config->setInitialized();
+        if (machine.addAsmPrinter(passes, out, nullptr, type, information->getMMI().getContext()))
+            return false;
+        passes.add(llvm::createFreeMachineFunctionPass());
+        return true;
+    }
+
     std::unique_ptr<llvm::TargetMachine> machine_;
     llvm::PassBuilder builder_;
     llvm::LoopAnalysisManager loops_;

@@ -100,6 +100,9 @@ void Emitter::run() {
     // caller happens to be.
     function_->addFnAttr("frame-pointer", "all");
     function_->addParamAttr(0, llvm::Attribute::NoAlias);
+    constexpr unsigned many_functions = 4;
+    if (options_.isa == VectorIsa::avx512 && facts_.inlined >= many_functions && !facts_.has_loops)
+        function_->addFnAttr(long_body);
     frame_ = function_->getArg(0);
     entry_ = BasicBlock::Create(context_, "entry", function_);
     b_.SetInsertPoint(entry_);

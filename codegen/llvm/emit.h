@@ -23,6 +23,10 @@ constexpr unsigned vector_bytes(VectorIsa isa) {
     return isa == VectorIsa::sse2 ? 16 : isa == VectorIsa::avx2 ? 32 : 64;
 }
 
+/// The attribute of a function whose loop holds many elementary functions and no other loop, on a
+/// machine with 32 vector registers.
+inline constexpr const char* long_body = "kiln-long-body";
+
 struct EmitOptions {
     VectorIsa isa = VectorIsa::sse2;
     std::string entry = "kiln_map";  ///< the function's symbol
