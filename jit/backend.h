@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -77,6 +78,8 @@ struct CompileOptions {
     bool noalias = false;
     /// Of programs: accesses outside of an array are faults.
     bool checked = false;
+    /// The kernel is one of a scan; codegen/llvm/emit.h tells its form.
+    std::optional<ir::Reduction> scan = {};
 };
 
 /// Milliseconds a compile took, by phase.

@@ -25,6 +25,7 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
     key += options.streaming ? "\nstreaming" : "\n";
     key += options.noalias ? " noalias" : "";
     key += options.checked ? " checked\n" : "\n";
+    if (options.scan) key += "scan " + std::string(ir::info(*options.scan).name) + '\n';
     if (has_checks) {
         for (const std::string& file : kernel.files) key += file + '\n';
     }

@@ -125,4 +125,47 @@ void for_chunks(bool parallel, std::int64_t n, std::int64_t bytes,
     }
 }
 
+ReduceProblem chunk_problem(const ReduceProblem& whole, const Box& kept, const Box& reduced,
+                            void* out, DType out_dtype) {
+    ReduceProblem p;
+    p.sources = 1;
+    p.data[0] = whole.data[0] + kept.offset + reduced.offset;
+    p.dtypes[0] = whole.dtypes[0];
+    p.out = static_cast<std::byte*>(out);
+    p.out_dtype = out_dtype;
+    p.kept = kept.axes;
+    p.kept_count = kept.axis_count;
+    p.reduced = reduced.axes;
+    p.reduced_count = reduced.axis_count;
+    auto stride = static_cast<std::int64_t>(size_of(out_dtype));
+    for (std::size_t a = p.kept_count; a-- > 0;) {
+        p.kept[a].out_stride = stride;
+        stride *= p.kept[a].extent;
+    }
+    return p;
+}
+
+void add_kept_source(ReduceProblem& p, void* data, DType dtype) {
+    const std::size_t k = p.sources++;
+    p.data[k] = static_cast<std::byte*>(data);
+    p.dtypes[k] = dtype;
+    auto stride = static_cast<std::int64_t>(size_of(dtype));
+    for (std::size_t a = p.kept_count; a-- > 0;) {
+        p.kept[a].strides[k] = stride;
+        stride *= p.kept[a].extent;
+    }
+    for (std::size_t a = 0; a < p.reduced_count; ++a) p.reduced[a].strides[k] = 0;
+}
+
+static CallKey key_of(const ReduceProblem& p, std::optional<DType> dtype) {
+    CallKey key(p.sources, Casting::same_kind, dtype);
+    for (std::size_t k = 0; k < p.sources; ++k)
+        key.set_input(k, p.dtypes[k], false, ir::Layout::strided);
+    return key;
+}
+
+void run_chunk(Reducer& reducer, ReduceProblem& p, std::optional<DType> dtype, Location where) {
+    run_reduction(reducer, key_of(p, dtype), p, false, {}, where);
+}
+
 }  // namespace kiln::engine

@@ -54,6 +54,14 @@ ReduceProblem problem_of(const Array& x, unsigned bits, const Array& out, bool k
 /// Cuts a problem of one source.
 Chunks cut(ReduceProblem& problem);
 
+/// The problem of one chunk: source 0 is the array's, the result goes to consecutive elements.
+ReduceProblem chunk_problem(const ReduceProblem& whole, const Box& kept, const Box& reduced,
+                            void* out, DType out_dtype);
+/// Adds a source that has one consecutive element for each kept cell.
+void add_kept_source(ReduceProblem& p, void* data, DType dtype);
+/// Runs a chunk on this thread, accumulating in `dtype` if it is given.
+void run_chunk(Reducer& reducer, ReduceProblem& p, std::optional<DType> dtype, Location where);
+
 /// Calls work(i) for 0 <= i < n, over threads if there is work for them: `bytes` in all.
 void for_chunks(bool parallel, std::int64_t n, std::int64_t bytes,
                 const std::function<void(std::int64_t)>& work);

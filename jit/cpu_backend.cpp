@@ -348,6 +348,7 @@ class CpuBackend final : public Backend {
         emit.streaming = options.streaming;
         emit.noalias = options.noalias;
         emit.checked = options.checked;
+        emit.scan = options.scan;
         emit.entry = "kiln_map_" + std::to_string(serial_.fetch_add(1));
         auto program = std::make_unique<CpuProgram>(*this, kernel, std::move(emit));
         program->compile();

@@ -214,7 +214,12 @@ class CudaBackend final : public Backend {
         const Nvrtc& api = nvrtc();
         return fmt::format("{}/nvrtc-{}.{}", architecture(), api.major, api.minor);
     }
-    std::unique_ptr<Program> compile(const ir::Kernel& kernel, const CompileOptions&) override {
+    std::unique_ptr<Program> compile(const ir::Kernel& kernel,
+                                     const CompileOptions& options) override {
+        if (options.scan) {
+            throw Error(ErrorKind::unsupported, "this backend compiles no scans", {},
+                        "scans run on the CPU");
+        }
         return std::make_unique<CudaProgram>(kernel);
     }
 };

@@ -247,48 +247,47 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     return target;
 }
 
-Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location where) {
-    OperandView view;
-    CallAccess::Row row;
-    CallAccess::view(x, view, row);
+ReduceState* UfuncState::reduction(DType x, Location where) {
     if (source_.options.target != BackendTarget::cpu) {
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} was compiled for another machine than this", source_.name),
                     where, "reductions run on the CPU");
     }
-    std::optional<ir::Reduction> reduction;
-    if (source_.arity == 2) {
-        engine::CallKey types(2, Casting::same_kind, std::nullopt);
-        for (std::size_t k = 0; k < 2; ++k)
-            types.set_input(k, view.dtype, false, ir::Layout::strided);
-        const engine::Loop& traced = loop(types, where);
-        if (traced.memory.size() == 1) reduction = engine::reduction_of(traced.kernel);
+    if (source_.arity != 2) return nullptr;
+    engine::CallKey types(2, Casting::same_kind, std::nullopt);
+    for (std::size_t k = 0; k < 2; ++k) types.set_input(k, x, false, ir::Layout::strided);
+    const engine::Loop& traced = loop(types, where);
+    if (traced.memory.size() != 1) return nullptr;
+    const std::optional<ir::Reduction> reduction = engine::reduction_of(traced.kernel);
+    if (!reduction) return nullptr;
+    const std::lock_guard lock(mutex_);
+    auto& place = reducers_[static_cast<std::size_t>(*reduction)];
+    if (place == nullptr) {
+        UfuncOptions copied;
+        copied.fastmath = source_.options.fastmath;
+        copied.parallel = source_.options.parallel;
+        const auto same = [](std::span<const Value> values, std::vector<Value>& out) {
+            out.push_back(values[0]);
+        };
+        place = std::make_unique<ReduceState>(engine::UfuncSource{source_.name + ".reduce", 1, same,
+                                                                  std::move(copied), source_.where},
+                                              *reduction);
     }
-    if (!reduction) {
+    return place.get();
+}
+
+Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location where) {
+    OperandView view;
+    CallAccess::Row row;
+    CallAccess::view(x, view, row);
+    ReduceState* const state = reduction(view.dtype, where);
+    if (state == nullptr) {
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} has no reduction: its kernel is not one operation of add, mul, "
                                 "minimum, maximum, bit_and, bit_or, bit_xor, logical_and, "
                                 "logical_or on its two arguments",
                                 source_.name),
                     where, "write it with map_reduce");
-    }
-    ReduceState* state = nullptr;
-    {
-        const std::lock_guard lock(mutex_);
-        auto& place = reducers_[static_cast<std::size_t>(*reduction)];
-        if (place == nullptr) {
-            UfuncOptions copied;
-            copied.fastmath = source_.options.fastmath;
-            copied.parallel = source_.options.parallel;
-            const auto same = [](std::span<const Value> values, std::vector<Value>& out) {
-                out.push_back(values[0]);
-            };
-            place =
-                std::make_unique<ReduceState>(engine::UfuncSource{source_.name + ".reduce", 1, same,
-                                                                  std::move(copied), source_.where},
-                                              *reduction);
-        }
-        state = place.get();
     }
     return state->call({&x}, options, Axes(0), where);
 }
@@ -362,14 +361,6 @@ Array amin(const Array& x, const ReduceOptions& options, std::source_location wh
 }
 Array amax(const Array& x, const ReduceOptions& options, std::source_location where) {
     static const MapReduce& f = *new MapReduce(of_values("amax", Reduce::max));
-    return f(x, options, where);
-}
-Array any(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("any", Reduce::any));
-    return f(x, options, where);
-}
-Array all(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("all", Reduce::all));
     return f(x, options, where);
 }
 Array dot(const Array& x, const Array& y, const ReduceOptions& options,

@@ -15,8 +15,10 @@ namespace kiln::engine {
 ///
 ///     first, first_one     out = tree(f(rows))               of group_rows() rows, or of one
 ///     next, next_one       out = running op tree(f(rows))
-enum class ReduceForm : std::uint8_t { row, first, next, first_one, next_one };
-inline constexpr std::size_t reduce_form_count = 5;
+///
+/// `scan` gives a row of running results: out[c] = carry op f(row[0]) op ... op f(row[c]).
+enum class ReduceForm : std::uint8_t { row, first, next, first_one, next_one, scan };
+inline constexpr std::size_t reduce_form_count = 6;
 constexpr bool has_running(ReduceForm form) {
     return form == ReduceForm::next || form == ReduceForm::next_one;
 }

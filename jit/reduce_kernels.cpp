@@ -112,6 +112,24 @@ class ReduceTracer {
         return finish(rows);
     }
 
+    /// The kernel that scans a row.
+    ReduceLoop scan() {
+        ir::Builder& b = begin();
+        declare_sources("");
+        begin_map();
+        const ir::Id value = tree(0, 1);
+        b.add_param({.name = "carry",
+                     .dtype = types_.accumulate,
+                     .rank = 1,
+                     .access = ir::Access::in,
+                     .layout = ir::Layout::uniform});
+        const std::uint32_t out = b.add_param(
+            {.name = "out", .dtype = types_.accumulate, .rank = 1, .access = ir::Access::out});
+        b.store(out, {b.index(0)}, value);
+        b.end();
+        return finish(1);
+    }
+
   private:
     ir::Op operation() const { return ir::info(reduction_).op; }
 
@@ -225,6 +243,7 @@ std::string_view Reducer::operation() const { return ir::info(ir::info(reduction
 std::unique_ptr<ReduceLoop> Reducer::trace(ReduceForm form, const CallKey& types, Location where) {
     ReduceTracer tracer(source_, reduction_, types, where);
     if (form == ReduceForm::row) return std::make_unique<ReduceLoop>(tracer.row());
+    if (form == ReduceForm::scan) return std::make_unique<ReduceLoop>(tracer.scan());
     const bool one = form == ReduceForm::first_one || form == ReduceForm::next_one;
     const int rows = one ? 1 : loop(ReduceForm::row, types, where).rows;
     return std::make_unique<ReduceLoop>(tracer.rows(rows, has_running(form)));
@@ -247,14 +266,17 @@ const Variant& Reducer::variant(ReduceForm form, const CallKey& key, Location wh
     const std::size_t rows = static_cast<std::size_t>(made.rows);
     for (std::size_t p = 0; p < kernel.params.size(); ++p) {
         ir::Layout& layout = kernel.params[p].layout;
-        if (form == ReduceForm::row && p == sources) continue;  // of rank 0
+        if (form == ReduceForm::row && p == sources) continue;   // of rank 0
+        if (form == ReduceForm::scan && p == sources) continue;  // the carry
         const std::size_t k = p % sources;
         layout = p >= (form == ReduceForm::row ? sources : rows * sources) ? key.output_layout(0)
                  : k < key.inputs()                                        ? key.input_layout(k)
                                                                            : key.where_layout();
     }
+    CompileOptions options{.streaming = key.is_streaming()};
+    if (form == ReduceForm::scan) options.scan = reduction_;
     Specialised compiled =
-        specialise(source_, made.loop, std::move(kernel), CompileOptions(), BackendTarget::cpu);
+        specialise(source_, made.loop, std::move(kernel), options, BackendTarget::cpu);
     return *table.insert(key, std::make_unique<Variant>(std::move(compiled.variant)));
 }
 

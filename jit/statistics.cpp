@@ -12,7 +12,6 @@
 namespace kiln {
 
 using engine::Box;
-using engine::CallKey;
 using engine::Chunks;
 using engine::ReduceProblem;
 using engine::Reducer;
@@ -25,51 +24,6 @@ using Function = kiln::detail::ElementFunction;
 Reducer& make_reducer(std::string name, std::size_t arity, Function function,
                       ir::Reduction reduction) {
     return *new Reducer({std::move(name), arity, std::move(function), {}, {}}, reduction);
-}
-
-/// The problem of one chunk: source 0 is the array's, the result goes to consecutive elements.
-ReduceProblem chunk_problem(const ReduceProblem& whole, const Box& kept, const Box& reduced,
-                            void* out, DType out_dtype) {
-    ReduceProblem p;
-    p.sources = 1;
-    p.data[0] = whole.data[0] + kept.offset + reduced.offset;
-    p.dtypes[0] = whole.dtypes[0];
-    p.out = static_cast<std::byte*>(out);
-    p.out_dtype = out_dtype;
-    p.kept = kept.axes;
-    p.kept_count = kept.axis_count;
-    p.reduced = reduced.axes;
-    p.reduced_count = reduced.axis_count;
-    auto stride = static_cast<std::int64_t>(size_of(out_dtype));
-    for (std::size_t a = p.kept_count; a-- > 0;) {
-        p.kept[a].out_stride = stride;
-        stride *= p.kept[a].extent;
-    }
-    return p;
-}
-
-/// Adds a source that has one consecutive element for each kept cell.
-void add_kept_source(ReduceProblem& p, void* data, DType dtype) {
-    const std::size_t k = p.sources++;
-    p.data[k] = static_cast<std::byte*>(data);
-    p.dtypes[k] = dtype;
-    auto stride = static_cast<std::int64_t>(size_of(dtype));
-    for (std::size_t a = p.kept_count; a-- > 0;) {
-        p.kept[a].strides[k] = stride;
-        stride *= p.kept[a].extent;
-    }
-    for (std::size_t a = 0; a < p.reduced_count; ++a) p.reduced[a].strides[k] = 0;
-}
-
-CallKey key_of(const ReduceProblem& p, std::optional<DType> dtype) {
-    CallKey key(p.sources, Casting::same_kind, dtype);
-    for (std::size_t k = 0; k < p.sources; ++k)
-        key.set_input(k, p.dtypes[k], false, ir::Layout::strided);
-    return key;
-}
-
-void run_chunk(Reducer& reducer, ReduceProblem& p, std::optional<DType> dtype, Location where) {
-    engine::run_reduction(reducer, key_of(p, dtype), p, false, {}, where);
 }
 
 std::int64_t reduced_count(const Shape& shape, unsigned bits) {
@@ -198,8 +152,8 @@ template <class C> class Variance {
         const DType wide = complex ? DType::c128 : DType::f64;
         const auto n = static_cast<double>(reduced.cells);
         std::vector<C> sums(static_cast<std::size_t>(kept.cells));
-        ReduceProblem p = chunk_problem(problem_, kept, reduced, sums.data(), wide);
-        run_chunk(sum_reducer(), p, wide, where_);
+        ReduceProblem p = engine::chunk_problem(problem_, kept, reduced, sums.data(), wide);
+        engine::run_chunk(sum_reducer(), p, wide, where_);
         for (C& sum : sums) sum /= n;
         if (size_of(compute_) == sizeof(C)) {
             deviations<C, double>(kept, reduced, sums, parts(i));
@@ -237,9 +191,10 @@ template <class C> class Variance {
         std::vector<T> centres(means.size());
         for (std::size_t c = 0; c < means.size(); ++c) centres[c] = static_cast<T>(means[c]);
         std::vector<R> squares(means.size());
-        ReduceProblem p = chunk_problem(problem_, kept, reduced, squares.data(), dtype_of<R>);
-        add_kept_source(p, centres.data(), dtype_of<T>);
-        run_chunk(squares_reducer(), p, dtype_of<R>, where_);
+        ReduceProblem p =
+            engine::chunk_problem(problem_, kept, reduced, squares.data(), dtype_of<R>);
+        engine::add_kept_source(p, centres.data(), dtype_of<T>);
+        engine::run_chunk(squares_reducer(), p, dtype_of<R>, where_);
         for (std::size_t c = 0; c < means.size(); ++c)
             parts[c] = {means[c], static_cast<double>(squares[c])};
     }
@@ -343,9 +298,10 @@ template <class T> class Positions {
                   reduced = chunks_.reduced.at(i % chunks_.reduced.count());
         const std::int64_t first = i * chunks_.kept.cells();
         ReduceProblem p =
-            chunk_problem(problem_, kept, reduced, values_.data() + first, dtype_of<T>);
-        run_chunk(engine::partial_reducer(largest_ ? ir::Reduction::max : ir::Reduction::min), p,
-                  std::nullopt, where_);
+            engine::chunk_problem(problem_, kept, reduced, values_.data() + first, dtype_of<T>);
+        engine::run_chunk(
+            engine::partial_reducer(largest_ ? ir::Reduction::max : ir::Reduction::min), p,
+            std::nullopt, where_);
         if (!late_) search(kept, reduced, values_.data() + first, positions_.data() + first);
     }
 
@@ -383,15 +339,15 @@ template <class T> class Positions {
     }
 
     void search(const Box& kept, const Box& reduced, T* values, std::int32_t* found) {
-        ReduceProblem p = chunk_problem(problem_, kept, reduced, found, DType::i32);
-        add_kept_source(p, values, dtype_of<T>);
+        ReduceProblem p = engine::chunk_problem(problem_, kept, reduced, found, DType::i32);
+        engine::add_kept_source(p, values, dtype_of<T>);
         const std::size_t k = p.sources++;
         p.data[k] = reinterpret_cast<std::byte*>(positions());
         p.dtypes[k] = DType::i32;
         for (std::size_t a = 0; a < p.kept_count; ++a) p.kept[a].strides[k] = 0;
         for (std::size_t a = 0; a < p.reduced_count; ++a)
             p.reduced[a].strides[k] = sizeof(std::int32_t);  // there is one reduced axis at most
-        run_chunk(position_reducer(), p, std::nullopt, where_);
+        engine::run_chunk(position_reducer(), p, std::nullopt, where_);
     }
 
     const ReduceProblem& problem_;

@@ -120,6 +120,8 @@ class UfuncState {
     std::vector<Array> call_general(Call& call, Location where);
 
     Array reduce(const Arg& x, const ReduceOptions& options, Location where);
+    /// The reduction by this operation of values of dtype `x`; null where the kernel is none.
+    ReduceState* reduction(DType x, Location where);
 
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
     std::vector<Remark> remarks() const;

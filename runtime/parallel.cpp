@@ -1,5 +1,7 @@
 #include <kiln/parallel.h>
 
+#include "runtime/pool.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <tbb/blocked_range.h>
@@ -164,6 +166,7 @@ void run_pieces(Pieces& work, std::int64_t pieces, int threads) {
     }
     take();
 }
+bool run_alone(FunctionRef<void()>, int) { return false; }
 #else
 void run_pieces(Pieces& work, std::int64_t pieces, int threads) {
     const auto loop = [&] {
@@ -179,6 +182,15 @@ void run_pieces(Pieces& work, std::int64_t pieces, int threads) {
     // Isolated, so that a thread that waits for an inner loop does not start a piece of an outer
     // one below it on its stack.
     Arenas::instance().of(threads).execute([&] { tbb::this_task_arena::isolate(loop); });
+}
+bool run_alone(FunctionRef<void()> body, int threads) {
+    Arenas::instance().of(threads).execute([&] {
+        tbb::this_task_arena::isolate([&] {
+            const MaskScope scope(threads);
+            body();
+        });
+    });
+    return true;
 }
 #endif
 
@@ -219,6 +231,12 @@ void parallel_for(std::int64_t n, std::int64_t grain,
     Pieces work(n, pieces == 1 ? n : grains_per_piece * grain, body);
     run_pieces(work, pieces, threads);
     work.rethrow();
+}
+
+bool detail::run_in_pool(FunctionRef<void()> body) {
+    const int threads = num_threads();
+    if (threads == 1 || pool_lost.load(std::memory_order_relaxed)) return false;
+    return run_alone(body, threads);
 }
 
 }  // namespace kiln

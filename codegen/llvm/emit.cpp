@@ -149,6 +149,7 @@ void Emitter::emit_rows() {
         p.row = addresses.back();
     }
     emit_uniform_nodes();
+    if (options_.scan) begin_scan();
     if (accumulators_.empty()) {
         emit_columns();
     } else {

@@ -135,6 +135,10 @@ class Emitter {
     LaneValue combine(const Accumulator& a, const LaneValue& x, const LaneValue& y);
     llvm::Constant* identity(ir::Op op, DType t, bool imaginary);
 
+    // --- scan.cpp: rows of running results ---
+    void begin_scan();
+    LaneValue running(const LaneValue& v);
+
     // --- ops.cpp: pure operations ---
     virtual LaneValue value(ir::Id id);
     llvm::Value* as_varying(const LaneValue& v, llvm::Value* part);
@@ -194,6 +198,7 @@ class Emitter {
     ir::Id body_ = ir::none;  // block of the stage whose iterations are the lanes
     const ir::Stage *before_ = nullptr, *after_ = nullptr;  // of a reduction: its rank-0 stages
     std::vector<Accumulator> accumulators_;
+    Accumulator scan_{};  // of a scan: `tail` is what came before, in all lanes of a register
 
     // The body being emitted.
     unsigned lanes_ = 1;

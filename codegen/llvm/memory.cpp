@@ -190,7 +190,8 @@ void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Va
 
 void Emitter::emit_store(const Node& n, Id id) {
     if (kernel_.params[n.aux].rank != 0) check_subscripts(n, n.operand_count - 1U);
-    store_value(n, value(kernel_.operands_of(id).back()));
+    const LaneValue v = value(kernel_.operands_of(id).back());
+    store_value(n, options_.scan ? running(v) : v);
 }
 
 void Emitter::store_value(const Node& n, const LaneValue& v) {

@@ -19,7 +19,7 @@ SOURCES = {".h", ".cpp", ".def", ".inc"}
 ROOMS = [
     (r"clang(-c)?/", r"dsl/text/.*\.cpp"),
     (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu_backend\w*\.(cpp|h)"),
-    (r"(tbb|oneapi)/", r"runtime/parallel\.cpp"),
+    (r"(tbb|oneapi)/", r"runtime/(parallel|sort)\.cpp"),
     (r"(cuda\w*|nvrtc|cudaTypedefs)\.h$|cuda/", r"runtime/cuda_driver\.cpp|jit/cuda_backend\w*\.cpp"),
     (r"sleef\w*\.h$", r"codegen/llvm/.*\.cpp|jit/cpu_backend\w*\.cpp"),
     (r"fmt/", r"(runtime|dsl|codegen|jit)/.*\.cpp"),
@@ -142,6 +142,7 @@ GOOD = [
     ("runtime/array.cpp", "#include <kiln/array.h>"),
     ("runtime/array.cpp", "#include <vector>"),
     ("runtime/parallel.cpp", "#include <tbb/task_arena.h>"),
+    ("runtime/sort.cpp", "#include <tbb/parallel_sort.h>"),
     ("runtime/parallel.cpp", "#include <oneapi/tbb/task_arena.h>"),
     ("runtime/io.cpp", "#include <sys/mman.h>"),
     ("dsl/ir/ir.cpp", "#include <fmt/format.h>"),

@@ -11,6 +11,8 @@
 #include <kiln/parallel.h>
 #include <kiln/random.h>
 #include <kiln/reduce.h>
+#include <kiln/scan.h>
+#include <kiln/sort.h>
 #include <kiln/statistics.h>
 #include <kiln/stencil.h>
 #include <kiln/vectorize.h>

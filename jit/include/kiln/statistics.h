@@ -1,4 +1,4 @@
-// Statistics of arrays: means, variances, positions of extremes.
+// Statistics of arrays: means, variances, positions of extremes, quantiles, histograms.
 //
 // All of them take vectors and spans without a copy, work along any axes, and give the same bits
 // for any number of threads. Errors carry the line of the call: bounds (no such axis), usage (an
@@ -52,5 +52,62 @@ Array argmin(const Array& x, const PositionOptions& options = {},
 /// The position of the largest element, with the same rules; a NaN counts as larger.
 Array argmax(const Array& x, const PositionOptions& options = {},
              std::source_location where = std::source_location::current());
+
+/// The options of median, quantile and percentile, for designated initialisers.
+struct QuantileOptions {
+    Axes axis = {};         ///< all by default
+    bool keepdims = false;  ///< reduced axes stay, with extent 1
+    OutArg out = {};        ///< of exactly the result's shape; may overlap the array
+    bool parallel = true;   ///< large calls are split over threads
+};
+
+/// The middle of the sorted elements, the mean of the two in the middle if their number is even;
+/// f64 of integers and bool, else the dtype of the array. NaN where there are no elements, or where
+/// one is NaN. Errors: type (complex numbers).
+Array median(const Array& x, const QuantileOptions& options = {},
+             std::source_location where = std::source_location::current());
+/// The element at position q * (n - 1) of the n sorted elements, linearly interpolated between its
+/// neighbours; other rules as of median. Several q give an axis of them before the others. Errors:
+/// usage (q outside of [0, 1]), type (complex numbers).
+Array quantile(const Array& x, double q, const QuantileOptions& options = {},
+               std::source_location where = std::source_location::current());
+Array quantile(const Array& x, const std::vector<double>& q, const QuantileOptions& options = {},
+               std::source_location where = std::source_location::current());
+/// quantile with q in percent, in [0, 100].
+Array percentile(const Array& x, double q, const QuantileOptions& options = {},
+                 std::source_location where = std::source_location::current());
+Array percentile(const Array& x, const std::vector<double>& q, const QuantileOptions& options = {},
+                 std::source_location where = std::source_location::current());
+
+/// The options of histogram, for designated initialisers.
+struct HistogramOptions {
+    /// The lowest and the highest edge; elements outside are not counted. None: the smallest and
+    /// the largest element, half a unit further apart each where the two are equal.
+    std::optional<std::pair<double, double>> range = {};
+    /// What each element counts: of the shape of the array. Counts are then f64.
+    std::optional<Array> weights = {};
+    /// Counts are divided by their sum and by the widths of the bins, and are f64.
+    bool density = false;
+    bool parallel = true;  ///< large calls are split over threads
+};
+
+/// How many elements lie in each bin, and the edges of the bins: bin i has the elements x with
+/// edges[i] <= x < edges[i + 1], the last one also those equal to its right edge. NaN are not
+/// counted. Counts are i64, or f64 (see the options); edges are f64; of bins of equal width over
+/// f32, f16 or bf16 they are f32.
+struct Histogram {
+    Array counts, edges;
+};
+
+/// A histogram of `bins` bins of equal width. Errors: usage (fewer than one bin; a range that is
+/// not finite, also of elements that are not, or whose ends are swapped), type (complex numbers),
+/// shape (weights of another shape).
+Histogram histogram(const Array& x, int bins = 10, const HistogramOptions& options = {},
+                    std::source_location where = std::source_location::current());
+/// A histogram of bins between the given edges, which ascend (`range` is not used). Errors: usage
+/// (fewer than two edges, or some that do not ascend), type, shape.
+Histogram histogram(const Array& x, const std::vector<double>& edges,
+                    const HistogramOptions& options = {},
+                    std::source_location where = std::source_location::current());
 
 }  // namespace kiln

@@ -179,6 +179,13 @@ struct ReduceOptions {
     OutArg out = {};
 };
 
+/// The options of Ufunc::accumulate, for designated initialisers.
+struct AccumulateOptions {
+    int axis = 0;                     ///< negative ones count from the last axis
+    std::optional<DType> dtype = {};  ///< that is accumulated in, and of the result
+    OutArg out = {};                  ///< of the array's shape; may be or overlap it
+};
+
 /// The options of a ufunc, for designated initialisers: {.fastmath = true, .parallel = true}.
 struct UfuncOptions {
     Fastmath fastmath = {};
@@ -519,6 +526,14 @@ class Ufunc {
     /// unsupported (any other kernel, which has no reduction; the cuda target).
     Array reduce(const Arg& x, const ReduceOptions& options = {},
                  Where where = Where::current()) const;
+
+    /// The running results of this operation, NumPy's add.accumulate: element 0 along the axis is
+    /// x[0], element i is f(result[i - 1], x[i]). Kernels that reduce() takes are scans
+    /// (kiln/scan.h tells in which order they combine, and other errors); any other kernel of two
+    /// arguments and one result is applied to one element after the other along the axis. Errors:
+    /// usage (a kernel of another form), bounds (no such axis).
+    Array accumulate(const Arg& x, const AccumulateOptions& options = {},
+                     Where where = Where::current()) const;
 
     /// A typed handle: add.bind<void(std::span<const float>, std::span<const float>,
     /// std::span<float>)>(). Compiles. Errors: type (the number of parameters; an output that is

@@ -1,0 +1,160 @@
+// sort, argsort, median, quantile, percentile: NumPy's rules along any axis.
+#include "tests/jit/support.h"
+#include "tests/runtime/check_error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+using namespace kiln;
+using test::check_values;
+
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+const double not_a_number = std::nan("");
+
+Array numbers(const Shape& shape, DType dtype = f64) {
+    std::mt19937 random(3);
+    std::vector<double> values;
+    for (std::int64_t i = 0; i < element_count(shape); ++i)
+        values.push_back(static_cast<double>(random() % 1000));
+    return Array(std::move(values)).reshape(shape).astype(dtype);
+}
+
+/// The elements along the last axis of x, for each index of the others.
+std::vector<std::vector<double>> rows(const Array& x) {
+    const std::vector<double> all = test::values(x);
+    const auto n = static_cast<std::size_t>(x.extent(x.rank() - 1));
+    std::vector<std::vector<double>> result;
+    for (std::size_t i = 0; i < all.size(); i += n)
+        result.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(i),
+                            all.begin() + static_cast<std::ptrdiff_t>(i + n));
+    return result;
+}
+
+struct Threads {
+    explicit Threads(int n) : before(num_threads()) { set_num_threads(n); }
+    ~Threads() { set_num_threads(before); }
+    int before;
+};
+
+}  // namespace
+
+TEST_CASE("sort and argsort", "[jit][sort]") {
+    const Array m = Array::of({{3, 1, 2}, {6, 5, 4}});
+    check_values(sort(m), {1, 2, 3, 4, 5, 6});
+    CHECK(sort(m).shape() == Shape{2, 3});
+    check_values(sort(m, {.axis = 0}), {3, 1, 2, 6, 5, 4});
+    check_values(sort(m.flip(0), {.axis = 0}), {3, 1, 2, 6, 5, 4});
+    check_values(sort(m, {.axis = std::nullopt}), {1, 2, 3, 4, 5, 6});
+    CHECK(sort(m, {.axis = std::nullopt}).shape() == Shape(6));
+    check_values(m, {3, 1, 2, 6, 5, 4});
+    check_values(argsort(m), {1, 2, 0, 2, 1, 0});
+    CHECK(argsort(m).dtype() == i64);
+    check_values(argsort(Array::of({2, 1, 2, 1})), {1, 3, 0, 2});
+    check_values(argsort(m, {.axis = 0}), {0, 0, 0, 1, 1, 1});
+    check_values(sort(Array::of({true, false, true})), {0, 1, 1});
+    const Array x = sort(Array::of({1.0, not_a_number, -inf, inf}));
+    check_values(x(Slice{0, 3, 1}), {-inf, 1, inf});
+    CHECK(std::isnan(x.at<double>({3})));
+    CHECK(sort(zeros({0})).shape() == Shape(0));
+    CHECK(sort(zeros({3, 0}), {.axis = 0}).shape() == Shape{3, 0});
+
+    const Array in_place = Array::of({3, 1, 2});
+    sort(in_place, {.out = in_place});
+    check_values(in_place, {1, 2, 3});
+    sort(in_place, {.out = in_place.flip()});
+    check_values(in_place, {3, 2, 1});
+
+    const Array cube = numbers({5, 6, 7}), middle = sort(cube.transpose({2, 1, 0}), {.axis = 1}),
+                order = argsort(cube, {.axis = 1});
+    const auto before = rows(cube.transpose({2, 0, 1})), after = rows(middle.transpose({0, 2, 1}));
+    REQUIRE(before.size() == after.size());
+    for (std::size_t r = 0; r < before.size(); ++r) {
+        std::vector<double> sorted = before[r];
+        std::sort(sorted.begin(), sorted.end());
+        CHECK(after[r] == sorted);
+        const auto by = rows(order.transpose({2, 0, 1}))[r];
+        for (std::size_t i = 0; i < by.size(); ++i)
+            CHECK(before[r][static_cast<std::size_t>(by[i])] == sorted[i]);
+    }
+}
+
+TEST_CASE("sort: the same for any number of threads", "[jit][sort]") {
+    for (const Array& x : {numbers({200'000}, f32), numbers({300, 500}, i32)}) {
+        std::vector<double> first, order;
+        for (const int threads : {1, 2, 3, 8}) {
+            const Threads scope(threads);
+            const Array sorted = sort(x), by = argsort(x);
+            if (first.empty()) {
+                first = test::values(sorted);
+                order = test::values(by);
+            }
+            CHECK(test::values(sorted) == first);
+            CHECK(test::values(by) == order);
+            CHECK(test::values(argsort(x, {.parallel = false})) == order);
+        }
+    }
+}
+
+TEST_CASE("median", "[jit][sort]") {
+    const Array m = Array::of({{10, 7, 4}, {3, 2, 1}});
+    check_values(median(m), {3.5});
+    check_values(median(m, {.axis = 0}), {6.5, 4.5, 2.5});
+    check_values(median(m, {.axis = 1}), {7, 2});
+    CHECK(median(m, {.axis = 1, .keepdims = true}).shape() == Shape{2, 1});
+    CHECK(median(m).dtype() == f64);
+    CHECK(median(m.astype(f32)).dtype() == f32);
+    CHECK(median(m.astype(f16)).dtype() == f16);
+    check_values(median(Array::of({inf, inf})), {inf});
+    check_values(median(Array::of({-inf, 5.0, inf})), {5});
+    CHECK(std::isnan(median(Array::of({1.0, not_a_number})).item<double>()));
+    CHECK(std::isnan(median(zeros({0})).item<double>()));
+    CHECK(median(zeros({0, 3}), {.axis = 1}).shape() == Shape(0));
+    check_values(m, {10, 7, 4, 3, 2, 1});
+    const Array x = numbers({9, 8, 101});
+    const auto all = rows(x.transpose({1, 0, 2}).copy().reshape({8, 909}));
+    const std::vector<double> medians = test::values(median(x, {.axis = {0, 2}}));
+    for (std::size_t r = 0; r < 8; ++r) {
+        std::vector<double> sorted = all[r];
+        std::sort(sorted.begin(), sorted.end());
+        CHECK(medians[r] == sorted[454]);
+    }
+}
+
+TEST_CASE("quantile and percentile", "[jit][sort]") {
+    const Array m = Array::of({{10, 7, 4}, {3, 2, 1}});
+    check_values(percentile(m, 50), {3.5});
+    check_values(percentile(m, 50, {.axis = 0}), {6.5, 4.5, 2.5});
+    check_values(quantile(m, {0.0, 0.5, 1.0}, {.axis = 1}), {4, 1, 7, 2, 10, 3});
+    CHECK(quantile(m, {0.0, 0.5, 1.0}, {.axis = 1}).shape() == Shape{3, 2});
+    CHECK(quantile(m, std::vector<double>{0.25}, {.axis = 1, .keepdims = true}).shape() ==
+          Shape{1, 2, 1});
+    check_values(quantile(Array::of({0.0, 10.0}), 0.1), {1});
+    check_values(quantile(Array::of({0.0, 1.0, 4.0, 9.0}), 0.75), {5.25});
+    check_values(quantile(Array::of({5}), 0.3), {5});
+    CHECK(std::isnan(quantile(Array::of({5.0, not_a_number}), 0.0).item<double>()));
+    const Array out = zeros({2}, f32);
+    percentile(m, 100, {.axis = 1, .out = out});
+    check_values(out, {10, 3});
+    KILN_CHECK_ERROR(quantile(m, 1.5), usage, "quantile 1.5 is not in [0, 1]");
+    KILN_CHECK_ERROR(percentile(m, {50.0, -1.0}), usage, "percentile -1 is not in [0, 100]");
+    KILN_CHECK_ERROR(quantile(m, not_a_number), usage, "quantile nan is not in [0, 1]");
+}
+
+TEST_CASE("sort and quantiles: errors", "[jit][sort]") {
+    const Array m = ones({2, 3});
+    KILN_CHECK_ERROR(sort(m, {.axis = 2}), bounds,
+                     "axis 2 of sort is out of bounds for an array of rank 2");
+    KILN_CHECK_ERROR(argsort(m, {.axis = -3}), bounds,
+                     "axis -3 of argsort is out of bounds for an array of rank 2");
+    KILN_CHECK_ERROR(sort(m, {.out = zeros({3, 2})}), shape,
+                     "the output of sort has shape (3,2), its result (2,3)");
+    KILN_CHECK_ERROR(argsort(m, {.out = zeros({2, 3}, u8)}), type,
+                     "cannot cast output of argsort from i64 to u8 under same_kind");
+    KILN_CHECK_ERROR(median(m, {.axis = 5}), bounds,
+                     "axis 5 of median is out of bounds for an array of rank 2");
+    KILN_CHECK_ERROR(median(m.astype(c64)), type, "median of c64: complex numbers have no order");
+}
