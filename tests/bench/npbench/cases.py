@@ -377,7 +377,7 @@ class seidel_2d:
                                + a[i, j + 1] + a[i + 1, j - 1] + a[i + 1, j] + a[i + 1, j + 1]) / 9.0
 
 
-@case({"S": (60, 60, 40), "M": (112, 112, 80)}, (0,), changes=True, rounded=1)
+@case({"S": (60, 60, 40), "M": (112, 112, 80)}, (0,), changes=True, rounded=1, fastmath=False)
 class vadv:
     def make(i, j, k):
         stage, u, wcon, position, tendency = random((i, j, k), (i, j, k), (i + 1, j, k), (i, j, k), (i, j, k))

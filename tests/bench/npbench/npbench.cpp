@@ -127,7 +127,7 @@ const std::map<std::string, Maker> makers{
      }},
     {"vadv",
      [](bool p) {
-         return [k = npbench::vadv(fast(p))](Bound& b) {
+         return [k = npbench::vadv({.parallel = p})](Bound& b) {
              k(b.a[0], b.a[1], b.a[2], b.a[3], b.a[4], b.s[0]);
          };
      }},

@@ -149,19 +149,30 @@ inline auto deriche(const JitOptions& options) {
 inline auto fdtd_2d(const JitOptions& options) {
     return jit(
         "fdtd_2d",
-        [](InOut ex, InOut ey, InOut hz, In fict) {
+        [parallel = options.parallel](InOut ex, InOut ey, InOut hz, In fict) {
             const Value nx = ex.extent(0), ny = ex.extent(1);
+            const auto electric = [&](const Value& i) {
+                for (Index j : range(ny)) ey(i, j) -= 0.5 * (hz(i, j) - hz(i - 1, j));
+                for (Index j : range(1, ny)) ex(i, j) -= 0.5 * (hz(i, j) - hz(i, j - 1));
+            };
+            const auto magnetic = [&](const Value& i) {
+                for (Index j : range(ny - 1))
+                    hz(i, j) -= 0.7 * (ex(i, j + 1) - ex(i, j) + ey(i + 1, j) - ey(i, j));
+            };
             for (Index t : range(fict.extent(0))) {
                 const Value border = fict(t);
                 for (Index j : range(ny)) ey(0, j) = border;
                 for (Index j : range(1, ny)) ex(0, j) -= 0.5 * (hz(0, j) - hz(0, j - 1));
-                for (Index i : prange(1, nx)) {
-                    for (Index j : range(ny)) ey(i, j) -= 0.5 * (hz(i, j) - hz(i - 1, j));
-                    for (Index j : range(1, ny)) ex(i, j) -= 0.5 * (hz(i, j) - hz(i, j - 1));
+                if (parallel) {
+                    for (Index i : prange(1, nx)) electric(i);
+                    for (Index i : prange(nx - 1)) magnetic(i);
+                } else {
+                    // One pass: a row of hz is due as soon as the row below it has been.
+                    for (Index i : range(1, nx)) {
+                        electric(i);
+                        magnetic(i - 1);
+                    }
                 }
-                for (Index i : prange(nx - 1))
-                    for (Index j : range(ny - 1))
-                        hz(i, j) -= 0.7 * (ex(i, j + 1) - ex(i, j) + ey(i + 1, j) - ey(i, j));
             }
         },
         options);
