@@ -1,6 +1,7 @@
 // Arrays and parallel loops of loop kernels.
 #include <kiln/kernel.h>
 
+#include "dsl/ir/positions.h"
 #include "dsl/trace.h"
 
 #include <fmt/format.h>
@@ -165,6 +166,58 @@ KILN_DSL_ATOMIC(atomic_and, all_bits)
 KILN_DSL_ATOMIC(atomic_or, any_bit)
 KILN_DSL_ATOMIC(atomic_xor, parity)
 #undef KILN_DSL_ATOMIC
+
+// ------------------------------------------------------------------------------------ reductions
+
+void reduce(Var& v, Reduce op, Operand e) {
+    Trace& trace = dsl::trace_at(e);
+    ir::Builder& b = trace.builder();
+    const std::uint32_t slot = trace.slot(v, e.where());
+    const auto reduction = static_cast<ir::Reduction>(op);
+    const ir::Id value = trace.use(e);
+    const DType t = v.dtype();
+    const bool logical = op == Reduce::all || op == Reduce::any;
+    if (logical && !is_bool(t))
+        throw Error(ErrorKind::type,
+                    fmt::format("{} reduces into a bool Var, not one of type {}",
+                                info(reduction).name, name(t)),
+                    e.where());
+    const ir::Id operand = trace.fitting(slot, logical ? b.truth(value) : value, e.where());
+    b.write(slot, b.apply(info(reduction).op, {b.read(slot), operand}));
+}
+
+namespace {
+
+void reduce_position(ir::Reduction reduction, Var& extreme, Var& at, const Operand& value,
+                     const Operand& position) {
+    Trace& trace = dsl::trace_at(value);
+    ir::Builder& b = trace.builder();
+    const std::uint32_t extreme_slot = trace.slot(extreme, value.where()),
+                        at_slot = trace.slot(at, value.where());
+    if (!is_integer(at.dtype()))
+        throw Error(ErrorKind::type,
+                    fmt::format("a position is kept in a Var of type {}, not of an integer type",
+                                name(at.dtype())),
+                    value.where(), "write Var at(DType::i64, -1)");
+    ir::PositionStep step{};
+    step.value = trace.fitting(extreme_slot, trace.use(value), value.where());
+    step.position = trace.fitting(at_slot, trace.use(position), value.where());
+    step.extreme = b.read(extreme_slot);
+    step.at = b.read(at_slot);
+    b.begin_branch(ir::takes_place(b, reduction, step));
+    b.write(extreme_slot, step.value);
+    b.write(at_slot, step.position);
+    b.end();
+}
+
+}  // namespace
+
+void reduce_argmin(Var& least, Var& at, Operand value, Operand position) {
+    reduce_position(ir::Reduction::min, least, at, value, position);
+}
+void reduce_argmax(Var& greatest, Var& at, Operand value, Operand position) {
+    reduce_position(ir::Reduction::max, greatest, at, value, position);
+}
 
 // ------------------------------------------------------------------------------------ arrays
 

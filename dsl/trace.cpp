@@ -43,10 +43,14 @@ class AbandonOnError {
     int exceptions_;
 };
 
-/// Stores into a Var. The value may widen to the Var's dtype; a weak one only changes within its
-/// kind.
 void store(Trace& trace, std::uint32_t slot, ir::Id value, const Location& where) {
-    ir::Builder& b = trace.builder();
+    trace.builder().write(slot, trace.fitting(slot, value, where));
+}
+
+}  // namespace
+
+ir::Id Trace::fitting(std::uint32_t slot, ir::Id value, const Location& where) {
+    ir::Builder& b = builder_;
     const DType to = b.kernel().slots[slot].dtype, from = b.dtype(value);
     const DType common = b.node(value).weak ? promote_weak(to, from) : promote(to, from);
     if (common != to)
@@ -54,10 +58,15 @@ void store(Trace& trace, std::uint32_t slot, ir::Id value, const Location& where
                     fmt::format("cannot store {} into a Var of type {} without narrowing",
                                 name(from), name(to)),
                     where, fmt::format("write cast<{}>(...)", cpp_name(to)));
-    b.write(slot, b.coerce(value, to));
+    return b.coerce(value, to);
 }
 
-}  // namespace
+std::uint32_t Trace::slot(const Var& variable, const Location& where) const {
+    if (variable.serial_ != serial_)
+        throw Error(ErrorKind::usage, "a Value or Var of another kernel is used here", where,
+                    "pass it as a parameter");
+    return variable.slot_;
+}
 
 Trace::Trace(std::string name)
     : builder_(std::move(name)), outer_(innermost), serial_(next_serial++) {

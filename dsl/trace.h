@@ -28,6 +28,12 @@ class Trace {
     /// The node of an operand. Errors: usage (of another trace, or of a block that is closed).
     ir::Id use(const Operand& operand) const;
 
+    /// The slot of a Var of this trace. Errors: usage.
+    std::uint32_t slot(const Var& variable, const Location& where) const;
+    /// The value as what a slot holds: it may widen to the slot's dtype; a weak one only changes
+    /// within its kind. Errors: type.
+    ir::Id fitting(std::uint32_t slot, ir::Id value, const Location& where);
+
     /// The array parameter `param` as the kernel's code sees it.
     KernelArray array(std::uint32_t param) const {
         KernelArray made;

@@ -169,7 +169,46 @@ Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value
                     {b_.CreateExtractValue(b, i), nullptr, false});
         result = b_.CreateInsertValue(result, combined.value, i);
     }
+    for (unsigned i = 0; i < reductions.list.size(); ++i) {
+        const std::uint32_t extreme = reductions.list[i].position_of;
+        if (extreme == ir::none) continue;
+        unsigned e = 0;
+        while (reductions.list[e].target != extreme) ++e;
+        Value* position =
+            combine_positions(reductions.list[e], kernel_.slots[reductions.list[i].target].dtype,
+                              {b_.CreateExtractValue(a, e), b_.CreateExtractValue(a, i)},
+                              {b_.CreateExtractValue(b, e), b_.CreateExtractValue(b, i)});
+        result = b_.CreateInsertValue(result, position, i);
+    }
     return result;
+}
+
+/// Of two extremes and their positions, the position of the one that is the result: a NaN before
+/// numbers, and of equal values or two NaN the one with the lesser position.
+Value* ProgramEmitter::combine_positions(const ir::StageReduction& extreme, DType position,
+                                         std::pair<Value*, Value*> a, std::pair<Value*, Value*> b) {
+    const DType t = kernel_.slots[extreme.target].dtype;
+    const bool least = extreme.reduction == ir::Reduction::min;
+    Value *better = nullptr, *equal = nullptr;
+    if (is_real(t)) {
+        const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
+        b_.clearFastMathFlags();
+        Value *a_nan = b_.CreateFCmpUNO(a.first, a.first),
+              *b_nan = b_.CreateFCmpUNO(b.first, b.first);
+        better = b_.CreateOr(
+            least ? b_.CreateFCmpOLT(b.first, a.first) : b_.CreateFCmpOGT(b.first, a.first),
+            b_.CreateAnd(b_nan, b_.CreateNot(a_nan)));
+        equal = b_.CreateOr(b_.CreateFCmpOEQ(a.first, b.first), b_.CreateAnd(a_nan, b_nan));
+    } else {
+        const bool is_signed = is_integer(t) && !is_unsigned(t);
+        const auto below = is_signed ? llvm::CmpInst::ICMP_SLT : llvm::CmpInst::ICMP_ULT;
+        better =
+            least ? b_.CreateICmp(below, b.first, a.first) : b_.CreateICmp(below, a.first, b.first);
+        equal = b_.CreateICmpEQ(a.first, b.first);
+    }
+    Value* earlier = is_unsigned(position) ? b_.CreateICmpULT(b.second, a.second)
+                                           : b_.CreateICmpSLT(b.second, a.second);
+    return b_.CreateSelect(b_.CreateOr(better, b_.CreateAnd(equal, earlier)), b.second, a.second);
 }
 
 /// slot = slot op tree(partials), if there are any:
@@ -210,17 +249,14 @@ void ProgramEmitter::combine_partials(const Reductions& reductions, Value* parti
     b_.CreateBr(head);
     b_.SetInsertPoint(last);
     Value* total = b_.CreateLoad(partial, at(b_.getInt64(0)));
-    for (unsigned i = 0; i < reductions.list.size(); ++i) {
-        const ir::StageReduction& r = reductions.list[i];
-        const Accumulator accumulator{
-            info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
-        Value* place = scope_->slots[r.target].value;
-        Value* initial = b_.CreateLoad(compute_type(kernel_.slots[r.target].dtype), place);
-        b_.CreateStore(combine(accumulator, {initial, nullptr, false},
-                               {b_.CreateExtractValue(total, i), nullptr, false})
-                           .value,
-                       place);
-    }
+    Value* result = llvm::PoisonValue::get(partial);
+    const auto place = [&](unsigned i) { return scope_->slots[reductions.list[i].target].value; };
+    for (unsigned i = 0; i < reductions.list.size(); ++i)
+        result =
+            b_.CreateInsertValue(result, b_.CreateLoad(partial->getElementType(i), place(i)), i);
+    result = combine_all(reductions, result, total);
+    for (unsigned i = 0; i < reductions.list.size(); ++i)
+        b_.CreateStore(b_.CreateExtractValue(result, i), place(i));
     b_.CreateBr(done);
     b_.SetInsertPoint(done);
 }

@@ -119,7 +119,10 @@ class Dce : public Rewriter {
     }
 
     void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
-        if (slots_[r.target] != none) into.push_back({r.reduction, slots_[r.target]});
+        // An extreme and its position decide each other: both are live, or neither is.
+        if (slots_[r.target] == none) return;
+        into.push_back(
+            {r.reduction, slots_[r.target], r.position_of == none ? none : slots_[r.position_of]});
     }
 
     Id rewrite(Id old) override {

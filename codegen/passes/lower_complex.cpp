@@ -51,8 +51,9 @@ class LowerComplex : public Rewriter {
     /// Of complex values only sums are inferred as reductions: they are those of the parts.
     void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
         const SlotPair slot = slots_[r.target];
-        into.push_back({r.reduction, slot.re});
-        if (slot.split) into.push_back({r.reduction, slot.im});
+        into.push_back(
+            {r.reduction, slot.re, r.position_of == none ? none : slots_[r.position_of].re});
+        if (slot.split) into.push_back({r.reduction, slot.im, none});
     }
 
     /// Whether `slot` stays as it is: a reduction's target, or before one, whose number must stay.

@@ -12,14 +12,19 @@
 //  2. every write stores v + e, v - e (sum), v * e, v / e (product; not of integers), v & e, v | e,
 //     v ^ e, v && e, v || e, min(v, e) or max(v, e), where v is a read of the slot, and all of them
 //     belong to one reduction;
-//  3. nothing else uses such a read.
+//  3. nothing else uses such a read;
+//  4. it is no f16 or bf16, which would round after every step.
+// Two slots are a minimum or maximum and its position, (min -> v0, min -> v1 of v0), where all
+// writes of both are steps of takes_place (dsl/ir/positions.h).
 // Slots that are written inside and fit neither this nor the loop's own variables are errors, since
 // what they would hold depends on the order of the iterations. Operations that accumulate floats
 // may be reassociated: a reduction's order is that of a tree, not of the iterations.
 //
-// Only outermost parallel loops are: within them, others run serially.
+// Only outermost parallel loops have reductions: within them others become serial loops, with a
+// remark.
 #include "codegen/passes/pass.h"
 #include "codegen/passes/updates.h"
+#include "dsl/ir/positions.h"
 
 #include <algorithm>
 #include <optional>
@@ -31,10 +36,12 @@ using namespace ir;
 
 class Reductions {
   public:
-    explicit Reductions(const Kernel& kernel) : in_(kernel), out_(kernel) {}
+    Reductions(const Kernel& kernel, PassContext& context)
+        : in_(kernel), out_(kernel), context_(context) {}
 
     Kernel run() {
         for (const Stage& stage : in_.stages) find_loops(stage.body);
+        drop_unused();
         return std::move(out_);
     }
 
@@ -43,7 +50,7 @@ class Reductions {
         for (const Id id : in_.blocks[block].nodes) {
             const Node& n = in_.nodes[id];
             if (n.kind == NodeKind::loop && n.aux2 != none) {
-                reduce(n);
+                reduce(id);
                 continue;
             }
             if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
@@ -66,31 +73,46 @@ class Reductions {
         }
     }
 
-    void reduce(const Node& loop) {
+    void reduce(Id id) {
+        const Node& loop = in_.nodes[id];
         std::vector<Id> body;
         collect(loop.aux, body);
+        for (const Id inner : body)
+            if (in_.nodes[inner].kind == NodeKind::loop && in_.nodes[inner].aux2 != none)
+                make_serial(inner, id);
         std::vector<std::size_t> inside(in_.slots.size(), 0), everywhere(in_.slots.size(), 0);
         std::vector<bool> written(in_.slots.size(), false);
         for (const Node& n : in_.nodes)
             if (n.kind == NodeKind::read || n.kind == NodeKind::write) ++everywhere[n.aux];
-        for (const Id id : body) {
-            const Node& n = in_.nodes[id];
+        for (const Id inner : body) {
+            const Node& n = in_.nodes[inner];
             if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
             ++inside[n.aux];
             if (n.kind == NodeKind::write) written[n.aux] = true;
         }
+        shared_.assign(in_.slots.size(), false);
         for (std::uint32_t s = 0; s < in_.slots.size(); ++s)
-            if (written[s] && inside[s] != everywhere[s]) reduce_slot(loop, s, body);
+            shared_[s] = written[s] && inside[s] != everywhere[s];
+        for (std::uint32_t s = 0; s < in_.slots.size(); ++s)
+            if (shared_[s]) reduce_slot(loop, s, body);
     }
+
+    [[noreturn]] void refuse(Id at, std::string text, std::string hint) const {
+        throw Error(ErrorKind::usage, std::move(text), in_.location(in_.nodes[at].loc),
+                    std::move(hint));
+    }
+
+    /// What the writes of one slot in a loop's body accumulate.
+    struct Found {
+        Reduction reduction;
+        std::vector<Id> ops, reads;
+        std::uint32_t position = none;  ///< slot of the position of a minimum or maximum
+        bool is_position = false;
+    };
 
     void reduce_slot(const Node& loop, std::uint32_t slot, const std::vector<Id>& body) {
         const bool answered_for = in_.parallel(loop)->unsafe_races;
-        const auto refuse = [&](Id at, std::string text, std::string hint) {
-            throw Error(ErrorKind::usage, std::move(text), in_.location(in_.nodes[at].loc),
-                        std::move(hint));
-        };
-        std::optional<Reduction> reduction;
-        std::vector<Id> updates, reads;
+        std::optional<Found> found;
         for (const Id id : body) {
             const Node& n = in_.nodes[id];
             if (n.kind != NodeKind::write || n.aux != slot) continue;
@@ -99,46 +121,150 @@ class Reductions {
                 refuse(id, "iterations of a prange share a Local that they write",
                        "declare it inside the loop");
             }
-            const auto update = update_of(in_, id);
-            if (!update) {
+            if (!add_update(id, slot, body, found)) {
                 if (answered_for) return;
                 refuse(id, "iterations of a prange write a Var that is declared outside of it",
                        "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, "
-                       "v = min(v, e), v = max(v, e)");
+                       "v = min(v, e), v = max(v, e), reduce, reduce_argmin, reduce_argmax");
             }
-            if (reduction && *reduction != update->reduction)
-                refuse(id,
-                       std::string("iterations of a prange accumulate into one Var by ") +
-                           std::string(info(*reduction).name) + " and by " +
-                           std::string(info(update->reduction).name),
-                       "a Var has one reduction in a loop");
-            reduction = update->reduction;
-            updates.push_back(update->op);
-            reads.push_back(update->read);
         }
         for (const Id id : body) {
             const Node& n = in_.nodes[id];
-            const bool reads_it = n.kind == NodeKind::read && n.aux == slot;
-            if (!reads_it) continue;
+            if (n.kind != NodeKind::read || n.aux != slot) continue;
+            const bool of_update = std::ranges::count(found->reads, id) == 1;
             const bool used_once = std::ranges::count(in_.operands, id) == 1;
-            if (std::ranges::count(reads, id) == 1 && used_once) continue;
+            if (of_update && (used_once || found->ops.empty())) continue;
             if (answered_for) return;
             refuse(id, "an iteration of a prange reads a Var that others accumulate into",
                    "its value is known after the loop only");
         }
-        if (is_real(in_.slots[slot].dtype) || is_complex(in_.slots[slot].dtype))
-            for (const Id id : updates) out_.nodes[id].fast |= fast::reassoc;
-        out_.parallel_loops[loop.aux2].reductions.push_back({*reduction, slot});
+        const DType t = in_.slots[slot].dtype;
+        if (t == DType::f16 || t == DType::bf16)
+            refuse(first_write(slot, body),
+                   std::string("a reduction into a Var of type ") + std::string(name(t)) +
+                       " would round after every step",
+                   "accumulate in f32: Var v(DType::f32, ...)");
+        if (is_real(t) || is_complex(t))
+            for (const Id id : found->ops) out_.nodes[id].fast |= fast::reassoc;
+        if (found->position != none && !shared_[found->position])
+            refuse(first_write(slot, body),
+                   "the position of a reduction is declared inside of the prange",
+                   "declare it before the loop");
+        if (found->is_position) return;  // it goes with its extreme
+        auto& reductions = out_.parallel_loops[loop.aux2].reductions;
+        reductions.push_back({found->reduction, slot, none});
+        if (found->position != none) reductions.push_back({Reduction::min, found->position, slot});
+    }
+
+    Id first_write(std::uint32_t slot, const std::vector<Id>& body) const {
+        return *std::ranges::find_if(body, [&](Id id) {
+            return in_.nodes[id].kind == NodeKind::write && in_.nodes[id].aux == slot;
+        });
+    }
+
+    /// Takes a write up as part of the slot's reduction; false if it is none.
+    bool add_update(Id write, std::uint32_t slot, const std::vector<Id>& body,
+                    std::optional<Found>& found) const {
+        Found one{};
+        if (const auto update = update_of(in_, write)) {
+            one.reduction = update->reduction;
+            one.ops = {update->op};
+            one.reads = {update->read};
+        } else if (const auto step = position_update(write, body)) {
+            one.reduction = step->reduction;
+            one.is_position = slot == step->at;
+            one.position = one.is_position ? none : step->at;
+            one.reads = {one.is_position ? step->read_at : step->read_extreme};
+        } else {
+            return false;
+        }
+        if (!found) {
+            found = std::move(one);
+            return true;
+        }
+        const auto kind = [](const Found& f) {
+            const bool arg = f.is_position || f.position != none;
+            return (arg ? "arg" : "") + std::string(info(f.reduction).name);
+        };
+        if (kind(*found) != kind(one))
+            refuse(write,
+                   "iterations of a prange accumulate into one Var by " + kind(*found) +
+                       " and by " + kind(one),
+                   "a Var has one reduction in a loop");
+        if (found->position != one.position || found->is_position != one.is_position)
+            refuse(write, "iterations of a prange keep several positions of one Var",
+                   "a minimum or maximum has one position");
+        found->ops.insert(found->ops.end(), one.ops.begin(), one.ops.end());
+        found->reads.insert(found->reads.end(), one.reads.begin(), one.reads.end());
+        return true;
+    }
+
+    struct PositionUpdate {
+        Reduction reduction;
+        std::uint32_t at;
+        Id read_extreme, read_at;
+    };
+
+    /// if (takes_place(value, position, extreme, at)) { extreme = value; at = position; }
+    std::optional<PositionUpdate> position_update(Id write, const std::vector<Id>& body) const {
+        for (const Id id : body) {
+            const Node& n = in_.nodes[id];
+            if (n.kind != NodeKind::branch || n.aux2 != none) continue;
+            const std::vector<Id>& nodes = in_.blocks[n.aux].nodes;
+            if (nodes.size() != 2 || std::ranges::count(nodes, write) == 0) continue;
+            const Node &first = in_.nodes[nodes[0]], &second = in_.nodes[nodes[1]];
+            if (first.kind != NodeKind::write || second.kind != NodeKind::write ||
+                first.operand_count != 1 || second.operand_count != 1 || first.aux == second.aux)
+                continue;
+            const Id value = in_.operand(nodes[0], 0), position = in_.operand(nodes[1], 0);
+            for (const Id extreme : body)
+                for (const Id at : body) {
+                    if (!is_read(extreme, first.aux) || !is_read(at, second.aux)) continue;
+                    for (const Reduction r : {Reduction::min, Reduction::max})
+                        if (is_takes_place(in_, in_.operand(id, 0), r,
+                                           {value, position, extreme, at}))
+                            return PositionUpdate{r, second.aux, extreme, at};
+                }
+        }
+        return std::nullopt;
+    }
+
+    bool is_read(Id id, std::uint32_t slot) const {
+        return in_.nodes[id].kind == NodeKind::read && in_.nodes[id].aux == slot;
+    }
+
+    /// A prange within another one is a serial loop.
+    void make_serial(Id loop, Id outer) {
+        out_.nodes[loop].aux2 = none;
+        const Location at = in_.location(in_.nodes[loop].loc);
+        const Remark remark{std::string(at.file), at.line,
+                            "this prange runs serially: it is inside of the one at line " +
+                                std::to_string(in_.location(in_.nodes[outer].loc).line)};
+        if (std::ranges::find(context_.remarks, remark) == context_.remarks.end())
+            context_.remarks.push_back(remark);
+    }
+
+    /// Drops the entries of loops that are serial now.
+    void drop_unused() {
+        std::vector<ParallelLoop> kept;
+        for (Node& n : out_.nodes)
+            if (n.kind == NodeKind::loop && n.aux2 != none) {
+                kept.push_back(std::move(out_.parallel_loops[n.aux2]));
+                n.aux2 = static_cast<std::uint32_t>(kept.size() - 1);
+            }
+        out_.parallel_loops = std::move(kept);
     }
 
     const Kernel& in_;
     Kernel out_;
+    PassContext& context_;
+    std::vector<bool> shared_;  // per slot: written in the loop, and accessed outside of it
 };
 
 }  // namespace
 
-ir::Kernel run_reductions(const ir::Kernel& kernel, PassContext&) {
-    return Reductions(kernel).run();
+ir::Kernel run_reductions(const ir::Kernel& kernel, PassContext& context) {
+    return Reductions(kernel, context).run();
 }
 
 }  // namespace kiln::codegen

@@ -5,7 +5,8 @@
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
 //   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
 //   loop    := "for" "%" number "=" value "to" value "step" value
-//              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot),* ")"]] block
+//              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot ["of" slot]),* ")"]]
+//              block
 //   block   := "{" statement* "}"
 //   value   := "%" number | "i" number | "extent(" param "," number ")" | param | "weak"? dtype "("
 //   literal ")"
@@ -510,6 +511,7 @@ class Parser {
                 expect('-');
                 expect('>');
                 r.target = slot();
+                if (accept_word("of")) r.position_of = slot();
                 p.reductions.push_back(r);
             } while (accept(','));
             expect(')');

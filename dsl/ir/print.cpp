@@ -328,7 +328,7 @@ class Printer {
         put('\n');
     }
 
-    /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, max -> v1)]`
+    /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, max -> v1, min -> v2 of v1)]`
     void put_parallel(const ParallelLoop& p) {
         put(" parallel ");
         put(text::schedule_names[static_cast<std::size_t>(p.schedule)]);
@@ -342,6 +342,9 @@ class Printer {
             put(info(p.reductions[i].reduction).name);
             put(" -> ");
             put(slot_words_[p.reductions[i].target]);
+            if (p.reductions[i].position_of == none) continue;
+            put(" of ");
+            put(slot_words_[p.reductions[i].position_of]);
         }
         put(')');
     }

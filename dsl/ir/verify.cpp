@@ -223,11 +223,28 @@ class Verifier {
                 return fmt::format("{} {}: {} does not reduce {}", owner, number,
                                    info(r.reduction).name, name(k_.slots[r.target].dtype));
             });
+            if (r.position_of != none) check_position(reductions, owner, number, i);
             for (std::size_t j = 0; j < i; ++j)
                 require(reductions[j].target != r.target, [&] {
                     return fmt::format("{} {}: two reductions into one slot", owner, number);
                 });
         }
+    }
+
+    void check_position(const std::vector<StageReduction>& reductions, std::string_view owner,
+                        std::size_t number, std::size_t i) const {
+        const StageReduction& r = reductions[i];
+        const bool extreme = std::any_of(
+            reductions.begin(), reductions.begin() + static_cast<std::ptrdiff_t>(i),
+            [&](const StageReduction& other) {
+                return other.target == r.position_of && other.position_of == none &&
+                       (other.reduction == Reduction::min || other.reduction == Reduction::max);
+            });
+        const bool position = r.reduction == Reduction::min && is_integer(k_.slots[r.target].dtype);
+        require(extreme && position, [&] {
+            return fmt::format("{} {}: reduction {} is not the position of an earlier min or max",
+                               owner, number, i);
+        });
     }
 
     static bool reduces(Reduction r, DType t) {

@@ -145,13 +145,36 @@ struct PrangeOptions {
 };
 
 /// A loop whose iterations may run at the same time, on several threads where the kernel is
-/// parallel. A Var from outside that the body only updates by one of += -= *= /= &= |= ^=, or by
-/// v = min(v, e) or max(v, e), is a reduction: its result is the same for any number of threads.
+/// parallel. A Var from outside that the body only updates by one of += -= *= /= &= |= ^=, by
+/// v = min(v, e) or max(v, e), or by reduce, reduce_argmin or reduce_argmax, is a reduction: its
+/// result is the same for any number of threads. A reduction is no f16 or bf16.
 /// Anything else that iterations share and one of them writes is Error usage. A prange inside a
 /// prange is a serial loop. Neither break_ nor return_ may leave it.
 Range prange(Operand end, PrangeOptions options = {});
 Range prange(Operand begin, Operand end, PrangeOptions options = {});
 Range prange(Operand begin, Operand end, Operand step, PrangeOptions options = {});
+
+/// How values combine; the rows of reductions.def. In calls of ufuncs and map-reduces, `sum` and
+/// `product` of bool and small integers accumulate in i64 or u64, those of f16 and bf16 in f32 (and
+/// `min` and `max` too); `all` and `any` give bool; the rest keeps its dtype.
+enum class Reduce : std::uint8_t {
+#define KILN_REDUCTION(id, op, identity, reorderable, doc) id,
+#include <kiln/reductions.def>
+#undef KILN_REDUCTION
+};
+
+/// v = v op e, as v += e is for Reduce::sum: in a prange the declaration of a reduction, elsewhere
+/// the same step. `all` and `any` need a bool Var. Errors: type (e is wider than the Var).
+void reduce(Var& v, Reduce op, Operand e);
+
+/// Where `value` is less than `least` is, least = value and at = position. NaN is less than any
+/// number, and of equal values (of any NaN) that of the least position counts. So after a prange
+/// `at` is where the minimum is first found, whatever the order of the iterations. Before the loop
+/// the Vars hold a value and its position to start from: infinity and -1, or the first element and
+/// 0. Errors: type (value is wider than its Var; `at` is not an integer).
+void reduce_argmin(Var& least, Var& at, Operand value, Operand position);
+/// The same with the greatest value; NaN is greater than any number.
+void reduce_argmax(Var& greatest, Var& at, Operand value, Operand position);
 
 /// a(i) = a(i) + v and so on as one indivisible step, so that iterations of a prange may share
 /// elements; gives the value before. Sums of floats then depend on the order of the iterations.

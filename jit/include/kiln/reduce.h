@@ -1,17 +1,9 @@
 // Reductions: sums, products, extremes of arrays and of element-wise functions of them.
 #pragma once
+#include <kiln/kernel.h>
 #include <kiln/vectorize.h>
 
 namespace kiln {
-
-/// How values combine; the rows of reductions.def. `sum` and `product` of bool and small integers
-/// accumulate in i64 or u64, those of f16 and bf16 in f32 (and `min` and `max` too); `all` and
-/// `any` give bool; the rest keeps its dtype.
-enum class Reduce : std::uint8_t {
-#define KILN_REDUCTION(id, op, identity, reorderable, doc) id,
-#include <kiln/reductions.def>
-#undef KILN_REDUCTION
-};
 
 namespace detail {
 class ReduceState;
