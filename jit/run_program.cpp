@@ -1,6 +1,8 @@
 // The runtime of compiled programs: frames, parallel loops, arrays of the kernel, faults.
 #include "jit/run_program.h"
 
+#include "jit/schedule.h"
+
 #include <kiln/parallel.h>
 
 #include <algorithm>
@@ -37,7 +39,7 @@ class Run {
 
   private:
     struct Fault {
-        std::int64_t code = -1, iteration = 0, param = -1;
+        std::int64_t code = -1, part = 0, iteration = 0, param = -1;
         std::array<std::int64_t, max_rank> subscripts{};
     };
 
@@ -46,6 +48,9 @@ class Run {
     bool parallel_;
     Location where_;
     std::vector<Array> made_;  // per parameter
+    // The part of the program that runs: odd in the parallel loops, in the order in which they
+    // come.
+    std::int64_t part_ = 0;
     std::mutex mutex_;
     Fault fault_;
     std::exception_ptr error_;
@@ -54,7 +59,10 @@ class Run {
 const ProgramRuntime Run::runtime{
     [](const ProgramFrame* frame, PieceFunction piece, const void* context, std::int64_t trip,
        std::int64_t unit, std::int64_t schedule) {
-        of(frame).parallel_loop(frame, piece, context, trip, unit, schedule);
+        Run& run = of(frame);
+        ++run.part_;
+        run.parallel_loop(frame, piece, context, trip, unit, schedule);
+        ++run.part_;
     },
     [](const ProgramFrame* frame, std::int64_t code, std::int64_t iteration, std::int64_t param,
        const std::int64_t* subscripts) {
@@ -89,15 +97,16 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
     }
     const auto kind = static_cast<ir::Schedule>(schedule & 0x7f);
     const bool flat = (schedule & 0x80) != 0;
-    const std::int64_t chunk = (schedule >> 8) / size;
+    // Reductions go by units.
+    const std::int64_t wanted = schedule >> 8;
+    const std::int64_t chunk = wanted == 0 ? 0 : std::max<std::int64_t>(1, wanted / size);
     const auto fork = [&](std::int64_t first, std::int64_t grain) {
         parallel_for(
             count - first, std::max<std::int64_t>(1, grain),
             [&](std::int64_t begin, std::int64_t end) { run(first + begin, first + end); });
     };
     if (kind != ir::Schedule::automatic) {
-        const std::int64_t share = (count + num_threads() - 1) / num_threads();
-        fork(0, chunk > 0 ? chunk : kind == ir::Schedule::static_ ? share : share / 16);
+        deal_out(kind, count, chunk, run);
         return;
     }
     LoopCost* cost = nullptr;
@@ -139,8 +148,10 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
 void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
                        const std::int64_t* subscripts) {
     const std::lock_guard lock(mutex_);
-    if (fault_.code >= 0 && fault_.iteration <= iteration) return;
+    const auto place = std::pair(part_, iteration);
+    if (fault_.code >= 0 && std::pair(fault_.part, fault_.iteration) <= place) return;
     fault_.code = code;
+    fault_.part = part_;
     fault_.iteration = iteration;
     fault_.param = param;
     if (param >= 0)
@@ -179,16 +190,14 @@ void Run::finish(const std::int64_t* params) const {
     if (fault_.code < 0) return;
     Location at = kernel_.location(static_cast<std::uint32_t>(fault_.code >> 8));
     if (at.line == 0) at = where_;
+    const std::string in =
+        fault_.part % 2 == 0 ? "" : fmt::format(" in iteration {}", fault_.iteration);
     switch (static_cast<ir::Check>(fault_.code & 0xff)) {
         case ir::Check::division_by_zero:
-            throw Error(ErrorKind::usage,
-                        fmt::format("integer division by zero in iteration {}", fault_.iteration),
-                        at);
+            throw Error(ErrorKind::usage, "integer division by zero" + in, at);
         case ir::Check::negative_power:
-            throw Error(ErrorKind::usage,
-                        fmt::format("integer to a negative integer power in iteration {}",
-                                    fault_.iteration),
-                        at, "convert the base to a floating-point type");
+            throw Error(ErrorKind::usage, "integer to a negative integer power" + in, at,
+                        "convert the base to a floating-point type");
         case ir::Check::out_of_bounds: {
             const auto p = static_cast<std::size_t>(fault_.param);
             const ir::Param& param = kernel_.params[p];
@@ -197,9 +206,8 @@ void Run::finish(const std::int64_t* params) const {
             const std::int64_t* words = params + variant_.offsets[p] + 1;
             for (int d = 0; d < param.rank; ++d) shape[d] = words[d];
             throw Error(ErrorKind::bounds,
-                        fmt::format("index {} is outside of {} of shape {}, in iteration {}",
-                                    to_string(Shape(subscripts)), param.name, to_string(shape),
-                                    fault_.iteration),
+                        fmt::format("index {} is outside of {} of shape {}{}",
+                                    to_string(Shape(subscripts)), param.name, to_string(shape), in),
                         at);
         }
     }
