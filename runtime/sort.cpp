@@ -77,7 +77,7 @@ template <class T> void sort_typed(T* data, std::int64_t n, bool parallel) {
         for (std::int64_t i = 0; i < n; ++i)
             data[i] = std::bit_cast<T>(swap_order(keys[static_cast<std::size_t>(i)]));
     } else if constexpr (IsComplex<T>::value) {
-        std::stable_sort(data, data + n, complex_less<typename T::value_type>);
+        std::sort(data, data + n, complex_less<typename T::value_type>);
     } else {
         sort_range(data, n, parallel, std::less<>());
     }
@@ -108,8 +108,9 @@ template <class T>
 void positions_typed(const T* data, std::int64_t n, std::int64_t* positions, bool parallel) {
     if constexpr (IsComplex<T>::value) {
         for (std::int64_t i = 0; i < n; ++i) positions[i] = i;
-        std::stable_sort(positions, positions + n, [&](std::int64_t a, std::int64_t b) {
-            return complex_less(data[a], data[b]);
+        std::sort(positions, positions + n, [&](std::int64_t a, std::int64_t b) {
+            if (complex_less(data[a], data[b])) return true;
+            return a < b && !complex_less(data[b], data[a]);
         });
     } else {
         using Entry = Placed<decltype(position_key(*data))>;

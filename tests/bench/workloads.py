@@ -22,6 +22,7 @@ PLAN = {
     "dot": (BOTH, (100_000, 10_000_000)),
     "sum_axis0": (BOTH, (4096,)),
     "sum_axis1": (BOTH, (4096,)),
+    "cumsum": (BOTH, (10_000_000,)),
     "fn_exp": (BOTH, (2_000,)),
     "fn_log": (BOTH, (2_000,)),
     "fn_sincos": (BOTH, (2_000,)),
@@ -191,6 +192,11 @@ def make(workload, dtype, n):
         x = uniform(0, 1, (n, n))
         return case([x], np.sum(x, axis=int(workload[-1]), dtype=np.float64), 1e-4 if dtype == "f32" else 1e-12,
                     elements=n * n, moves=(1, 0, n * n * item), operations={"add": 1})
+    if workload == "cumsum":
+        x = uniform(0, 1)
+        # One after the other, as some peers add, f32 loses a hundred times more than in blocks.
+        return case([x], np.cumsum(exact(x)), 1e-2 if dtype == "f32" else 1e-12, moves=(1, 1, n * item),
+                    operations={"add": 1})
     if workload in FUNCTIONS:
         (lo, hi), f, operations = FUNCTIONS[workload]
         x = uniform(lo, hi)

@@ -19,6 +19,7 @@ def variants(case):
         "outer": lambda: np.multiply.outer(x, y, out=r), "dot": lambda: np.dot(x, y),
         "sqrt_sum": lambda: np.sum(np.sqrt(x)),
         "sum_axis0": lambda: np.sum(x, axis=0, out=r), "sum_axis1": lambda: np.sum(x, axis=1, out=r),
+        "cumsum": lambda: np.cumsum(x, out=r),
         "fn_exp": one(np.exp), "fn_log": one(np.log), "fn_sincos": lambda: np.add(np.sin(x), np.cos(x), out=r)}
     call = calls.get(case.workload)
     if case.workload == "saxpy":
