@@ -15,8 +15,8 @@ namespace {
 /// caches, so this is 7 to 14 us of real time. It is 133,000 iterations of the cheapest loop.
 constexpr double least_parallel_ns = 20'000;
 /// Work of one piece: long against the claiming of a piece (tens of ns), short enough that threads
-/// that come late still find some. It is 33,000 iterations of the cheapest loop.
-constexpr double piece_ns = 5'000;
+/// that come late still find some. It is 17,000 iterations of the cheapest loop.
+constexpr double piece_ns = 2'500;
 /// What the cheapest loop needs for one element: a load and a store in the second cache.
 constexpr double least_cost_ns = 0.15;
 /// Pieces begin at multiples of this many columns, so that vectors and their remainders fall the
@@ -98,22 +98,24 @@ CallFault run_plan(const Plan& plan, MapFunction entry, double cost) {
     if (plan.columns < 2 * piece) {
         // Whole rows to a piece.
         const std::int64_t rows = std::max<std::int64_t>(1, piece / plan.columns);
-        parallel_for(plan.total_rows, rows, [&](std::int64_t begin, std::int64_t end) {
-            run({begin, end, 0, plan.columns});
-        });
+        parallel_for(
+            plan.total_rows, rows,
+            [&](std::int64_t begin, std::int64_t end) { run({begin, end, 0, plan.columns}); },
+            true);
         return fault;
     }
     // Rows that are cut: piece b of a row is its columns [b * width, (b + 1) * width).
     const std::int64_t width = ceil_div(piece, column_unit) * column_unit;
     const std::int64_t blocks = ceil_div(plan.columns, width);
-    parallel_for(plan.total_rows * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    const auto cut_rows = [&](std::int64_t begin, std::int64_t end) {
         while (begin < end) {
             const std::int64_t row = begin / blocks, block = begin % blocks;
             const std::int64_t last = std::min(end - begin + block, blocks);
             run({row, row + 1, block * width, std::min(last * width, plan.columns)});
             begin += last - block;
         }
-    });
+    };
+    parallel_for(plan.total_rows * blocks, 1, cut_rows, true);
     return fault;
 }
 

@@ -101,7 +101,8 @@ template <class F> void split(const Run& run, double cost, std::int64_t n, std::
         return;
     }
     const double pieces = piece_ns / (cost * static_cast<double>(std::max<std::int64_t>(size, 1)));
-    parallel_for(n, std::max<std::int64_t>(1, static_cast<std::int64_t>(pieces)), work);
+    parallel_for(n, std::max<std::int64_t>(1, static_cast<std::int64_t>(pieces)), work,
+                 pieces >= 1);
 }
 
 /// Memory for partial results: a few on the stack of the caller, more on the heap.

@@ -1,13 +1,11 @@
 #include <kiln/parallel.h>
 
 #include "runtime/pool.h"
+#include "runtime/workers.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <tbb/blocked_range.h>
 #include <tbb/global_control.h>
-#include <tbb/parallel_for.h>
-#include <tbb/partitioner.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
@@ -35,9 +33,10 @@ namespace {
 
 /// Pieces per thread, so that unequal work evens out.
 constexpr std::int64_t pieces_per_thread = 16;
+/// As many brief grains are a brief piece.
+constexpr std::int64_t few_grains = 4;
 
-// Set before the pool's first use and read after fork(): TBB's workers do not exist in a child,
-// so there everything is serial.
+// Set before TBB's first use and read after fork(): its workers do not exist in a child.
 std::atomic<bool> pool_used{false};
 std::atomic<bool> pool_lost{false};
 
@@ -150,39 +149,11 @@ class Pieces {
     std::exception_ptr exception_;
 };
 
-/// Runs every piece once, on up to `threads` threads, this one among them.
+/// Runs `body` in the arena of so many threads; whether it did.
 #if defined(__SANITIZE_THREAD__) || KILN_HAS_FEATURE(thread_sanitizer)
-// ThreadSanitizer does not see how oneTBB, built without it, orders its tasks. It judges kiln's own
-// code on plain threads.
-void run_pieces(Pieces& work, std::int64_t pieces, int threads) {
-    std::atomic<std::int64_t> next{0};
-    const auto take = [&] {
-        const MaskScope scope(threads);
-        for (std::int64_t piece = next++; piece < pieces; piece = next++) work.run(piece);
-    };
-    std::vector<std::jthread> others;
-    for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, pieces); ++i) {
-        others.emplace_back(take);
-    }
-    take();
-}
+// ThreadSanitizer does not see how oneTBB, built without it, orders its tasks.
 bool run_alone(FunctionRef<void()>, int) { return false; }
 #else
-void run_pieces(Pieces& work, std::int64_t pieces, int threads) {
-    const auto loop = [&] {
-        tbb::parallel_for(
-            tbb::blocked_range<std::int64_t>(0, pieces),
-            [&](const tbb::blocked_range<std::int64_t>& range) {
-                const MaskScope scope(threads);
-                for (std::int64_t piece = range.begin(); piece < range.end(); ++piece)
-                    work.run(piece);
-            },
-            tbb::auto_partitioner());
-    };
-    // Isolated, so that a thread that waits for an inner loop does not start a piece of an outer
-    // one below it on its stack.
-    Arenas::instance().of(threads).execute([&] { tbb::this_task_arena::isolate(loop); });
-}
 bool run_alone(FunctionRef<void()> body, int threads) {
     Arenas::instance().of(threads).execute([&] {
         tbb::this_task_arena::isolate([&] {
@@ -215,11 +186,11 @@ void set_num_threads(int n, Location where) {
 }
 
 void parallel_for(std::int64_t n, std::int64_t grain,
-                  FunctionRef<void(std::int64_t begin, std::int64_t end)> body) {
+                  FunctionRef<void(std::int64_t begin, std::int64_t end)> body, bool brief) {
     if (n <= 0) return;
     grain = std::max<std::int64_t>(grain, 1);
     const int threads = num_threads();
-    if (n <= grain || threads == 1 || pool_lost.load(std::memory_order_relaxed)) {
+    if (n <= grain || threads == 1) {
         body(0, n);
         return;
     }
@@ -229,7 +200,11 @@ void parallel_for(std::int64_t n, std::int64_t grain,
     const std::int64_t pieces = (grains - 1) / grains_per_piece + 1;
     // The last piece may be shorter, so only a single one can be longer than n.
     Pieces work(n, pieces == 1 ? n : grains_per_piece * grain, body);
-    run_pieces(work, pieces, threads);
+    detail::run_pieces(pieces, threads, brief && grains_per_piece <= few_grains,
+                       [&](std::int64_t piece) {
+                           const MaskScope scope(threads);
+                           work.run(piece);
+                       });
     work.rethrow();
 }
 

@@ -82,11 +82,13 @@ TEST_CASE("statistics count whole blocks", "[runtime][memory]") {
 }
 
 TEST_CASE("trim_memory gives the cache back", "[runtime][memory]") {
+    trim_memory();
+    const std::size_t elsewhere = memory_stats().bytes_cached;  // kept by the pool's threads
     deallocate(allocate(4'000'000), 4'000'000);
     deallocate(allocate(100), 100);
-    CHECK(memory_stats().bytes_cached > 4'000'000);
+    CHECK(memory_stats().bytes_cached > elsewhere + 4'000'000);
     trim_memory();
-    CHECK(memory_stats().bytes_cached == 0);
+    CHECK(memory_stats().bytes_cached == elsewhere);
     void* const block = allocate(100);  // and goes on working
     std::memset(block, 1, 100);
     deallocate(block, 100);
@@ -120,11 +122,12 @@ TEST_CASE("the memory limit refuses what would exceed it", "[runtime][memory]") 
 
 TEST_CASE("the cache is given back before an allocation fails", "[runtime][memory]") {
     trim_memory();
+    const std::size_t elsewhere = memory_stats().bytes_cached;  // kept by the pool's threads
     deallocate(allocate(6'000'000), 6'000'000);
-    CHECK(memory_stats().bytes_cached >= 6'000'000);
+    CHECK(memory_stats().bytes_cached >= elsewhere + 6'000'000);
     const LimitScope scope(memory_stats().bytes_in_use + 10'000'000);
     const Array a = zeros({9'000'000}, u8);  // does not fit beside the cached block
-    CHECK(memory_stats().bytes_cached == 0);
+    CHECK(memory_stats().bytes_cached == elsewhere);
 }
 
 TEST_CASE("more than the machine has is an error with the size", "[runtime][memory]") {

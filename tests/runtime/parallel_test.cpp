@@ -136,6 +136,53 @@ TEST_CASE("Threads: concurrent callers are safe", "[runtime][parallel]") {
     CHECK(wrong == 0);
 }
 
+TEST_CASE("Threads: more loops at once than the pool has places for", "[runtime][parallel]") {
+    const ThreadsScope scope(2);
+    std::atomic<int> inside{0}, wrong{0};
+    std::vector<std::thread> callers;
+    for (int t = 0; t < 80; ++t) {
+        callers.emplace_back([&] {
+            set_num_threads(2);
+            // Every loop is open before the first may end.
+            ++inside;
+            parallel_for(2, 1, [&](std::int64_t begin, std::int64_t) {
+                while (begin == 0 && inside < 80) std::this_thread::yield();
+            });
+            if (sum_below(5000, 16) != 12'497'500) ++wrong;
+        });
+    }
+    for (std::thread& caller : callers) caller.join();
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("a loop that follows a pause uses its threads again", "[runtime][parallel]") {
+    const ThreadsScope scope(2);
+    for (int round = 0; round < 5; ++round) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // workers park
+        // Ends only when two threads are in it.
+        std::atomic<int> arrived{0};
+        parallel_for(2, 1, [&](std::int64_t, std::int64_t) {
+            ++arrived;
+            while (arrived < 2) std::this_thread::yield();
+        });
+        CHECK(arrived == 2);
+    }
+}
+
+TEST_CASE("a loop of brief grains wakes threads once it has run for long", "[runtime][parallel]") {
+    const ThreadsScope scope(2);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // workers park
+    const auto caller = std::this_thread::get_id();
+    std::atomic<bool> joined{false};
+    const auto body = [&](std::int64_t begin, std::int64_t) {
+        std::this_thread::sleep_for(std::chrono::microseconds(10));
+        if (std::this_thread::get_id() != caller) joined = true;
+        while (begin >= 8 && !joined) std::this_thread::yield();
+    };
+    parallel_for(32, 1, body, true);
+    CHECK(joined);
+}
+
 TEST_CASE("Threads: `set_num_threads(n)` masks per calling thread", "[runtime][parallel]") {
     const ThreadsScope scope(3);
     CHECK(num_threads() == 3);
@@ -224,23 +271,58 @@ TEST_CASE("Threads: a forked child works", "[runtime][parallel]") {
     CHECK(sum_below(100000, 10) == std::int64_t(100000) * 99999 / 2);
 }
 
+namespace {
+
+/// The exit status of a fresh process that runs the hidden test `name`.
+int run_alone(const char* name, const char* threads) {
+    char path[4096];
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    REQUIRE(length > 0);
+    path[length] = '\0';
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        if (threads != nullptr) setenv("KILN_NUM_THREADS", threads, 1);
+        alarm(60);
+        execl(path, path, name, "-o", "/dev/null", static_cast<char*>(nullptr));
+        _exit(126);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("a program may end from within a loop", "[runtime][parallel]") {
+    CHECK(run_alone("end in a piece of the caller", nullptr) == 7);
+    CHECK(run_alone("end in a piece of a worker", nullptr) == 8);
+}
+
+// Run by the test above in processes of their own.
+TEST_CASE("end in a piece of the caller", "[.]") {
+    set_num_threads(2);
+    sum_below(1000, 10);
+    const auto caller = std::this_thread::get_id();
+    parallel_for(2, 1, [&](std::int64_t, std::int64_t) {
+        if (std::this_thread::get_id() == caller) std::exit(7);
+    });
+}
+TEST_CASE("end in a piece of a worker", "[.]") {
+    set_num_threads(2);
+    const auto caller = std::this_thread::get_id();
+    std::atomic<int> arrived{0};
+    parallel_for(2, 1, [&](std::int64_t, std::int64_t) {
+        ++arrived;
+        while (arrived < 2) std::this_thread::yield();
+        if (std::this_thread::get_id() != caller) std::exit(8);
+        for (;;) pause();
+    });
+}
+
 TEST_CASE("KILN_NUM_THREADS sets max_threads in a fresh process", "[runtime][parallel]") {
     const auto run_with = [](const char* value) {
-        char path[4096];
-        const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-        REQUIRE(length > 0);
-        path[length] = '\0';
-        const pid_t child = fork();
-        REQUIRE(child >= 0);
-        if (child == 0) {
-            setenv("KILN_NUM_THREADS", value, 1);
-            execl(path, path, "print max_threads as exit status", "-o", "/dev/null",
-                  static_cast<char*>(nullptr));
-            _exit(126);
-        }
-        int status = 0;
-        REQUIRE(waitpid(child, &status, 0) == child);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        return run_alone("print max_threads as exit status", value);
     };
     CHECK(run_with("7") == 7);
     CHECK(run_with("1") == 1);

@@ -38,12 +38,15 @@ template <class R, class... Args> class FunctionRef<R(Args...)> {
 /// counts as 1. The caller works too. Serial (one call, in the caller) where n <= grain or
 /// num_threads() is 1; n <= 0 calls nothing.
 ///
+/// Threads that sleep are woken at once, which takes the caller some 10 us; `brief` says that a
+/// grain takes some us at most, so that they need be woken only once the loop has run for some us.
+///
 /// Nested calls and concurrent callers are safe. When pieces throw, the exception of the piece with
 /// the lowest begin is rethrown to the caller, once no piece is running any more; pieces after it
 /// may not have run. A child process of fork() works as well, serially if the parent had used the
 /// pool.
 void parallel_for(std::int64_t n, std::int64_t grain,
-                  FunctionRef<void(std::int64_t begin, std::int64_t end)> body);
+                  FunctionRef<void(std::int64_t begin, std::int64_t end)> body, bool brief = false);
 
 /// The greatest value that set_num_threads takes.
 inline constexpr int thread_count_limit = 256;
