@@ -1,5 +1,6 @@
 // Pure operations on lane values.
 #include "codegen/llvm/emitter.h"
+#include "codegen/llvm/roots.h"
 
 #include <array>
 #include <limits>
@@ -100,6 +101,21 @@ void Emitter::set_fast(const Node& n, Id id) {
 
 // ------------------------------------------------------------------------------ operations
 
+/// x of 1 / sqrt(x), where both operations may be approximate; none: it is something else.
+static Id reciprocal_of_root(const ir::Kernel& kernel, const Node& n) {
+    constexpr std::uint8_t loose = ir::fast::afn | ir::fast::arcp;
+    if ((n.op != Op::div && n.op != Op::true_divide) || (n.fast & loose) != loose ||
+        (n.dtype != DType::f32 && n.dtype != DType::f64))
+        return ir::none;
+    const auto operands = kernel.operands_of(n);
+    const Node &one = kernel.nodes[operands[0]], &root = kernel.nodes[operands[1]];
+    if (one.kind != NodeKind::constant ||
+        kernel.constant(operands[0]).cast(DType::f64).get<double>() != 1 ||
+        root.kind != NodeKind::op || root.op != Op::sqrt || (root.fast & ir::fast::afn) == 0)
+        return ir::none;
+    return kernel.operand(operands[1], 0);
+}
+
 LaneValue Emitter::emit_op(Id id) {
     const Node& n = kernel_.nodes[id];
     const auto operands = kernel_.operands_of(n);
@@ -133,6 +149,12 @@ LaneValue Emitter::emit_op(Id id) {
     if (n.op == Op::select) {
         b_.clearFastMathFlags();  // nnan would make a NaN that is not chosen poison too
         result = b_.CreateSelect(a[0], a[1], a[2]);
+    } else if (const Id root = reciprocal_of_root(kernel_, n); root != ir::none &&
+                                                               options_.isa == VectorIsa::avx512 &&
+                                                               roots_are_the_limit(kernel_, t)) {
+        const LaneValue of = value(root);
+        b_.clearFastMathFlags();
+        return {estimated_root(b_, of.value, true, n.fast), nullptr, of.varying};
     } else if (is_real(t)) {
         result = real_op(n.op, t, args, n);
     } else {
@@ -362,7 +384,13 @@ Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n
         case Op::ceil: return unary(Intrinsic::ceil);
         case Op::trunc: return unary(Intrinsic::trunc);
         case Op::rint: return unary(Intrinsic::roundeven);
-        case Op::sqrt: return unary(Intrinsic::sqrt);
+        case Op::sqrt:
+            if (options_.isa == VectorIsa::avx512 && (n.fast & ir::fast::afn) != 0 &&
+                roots_are_the_limit(kernel_, t)) {
+                b_.clearFastMathFlags();  // the steps are exact about what they compensate
+                return estimated_root(b_, a[0], false, n.fast);
+            }
+            return unary(Intrinsic::sqrt);
         case Op::copysign: return binary(Intrinsic::copysign);
         case Op::signbit:
         case Op::isnan:
