@@ -475,7 +475,9 @@ void while_(detail::Condition condition, detail::Body body, std::source_location
     const Operand value = condition(where);
     b.set_location(where);
     b.begin_while_body(b.truth(trace.use(value)));
+    trace.open_loop();
     body();
+    trace.close_loop();
     b.end();
 }
 
@@ -493,7 +495,9 @@ void while_(Operand condition, detail::Body body) {
                     "make what changes a Var, or write the condition as a lambda");
     b.set_location(condition.where());
     b.begin_while_body(b.truth(again));
+    trace.open_loop();
     body();
+    trace.close_loop();
     b.end();
 }
 
@@ -537,6 +541,7 @@ Range::Iterator Range::begin() {
             begin_, end_, step_, {{}, static_cast<ir::Schedule>(schedule_), chunk_, unsafe_races_});
     else
         index_ = trace_->builder().begin_loop(begin_, end_, step_);
+    trace_->open_loop();
     state_ = State::open;
     return Iterator(this);
 }
@@ -546,6 +551,7 @@ Index Range::Iterator::operator*() const {
 }
 
 Range::Iterator& Range::Iterator::operator++() {
+    range_->trace_->close_loop();
     range_->trace_->builder().end();
     range_->state_ = State::closed;
     return *this;
@@ -556,9 +562,13 @@ bool Range::Iterator::operator!=(const Iterator&) const { return range_->state_ 
 namespace {
 
 void jump(ir::NodeKind kind, std::string_view word, const Location& where) {
-    ir::Builder& b = Trace::current(where).builder();
-    if (kind != ir::NodeKind::return_ && !b.in_loop())
+    Trace& trace = Trace::current(where);
+    ir::Builder& b = trace.builder();
+    if (kind != ir::NodeKind::return_ && !trace.in_loop())
         throw Error(ErrorKind::usage, fmt::format("{}() outside of a loop", word), where);
+    if (kind == ir::NodeKind::return_ && trace.in_callee())
+        throw Error(ErrorKind::usage, "return_() in a kernel that another kernel calls", where,
+                    "its body becomes a part of the caller: use if_(...).else_(...)");
     const bool leaves_prange = kind == ir::NodeKind::return_  ? b.in_parallel_loop()
                                : kind == ir::NodeKind::break_ ? b.innermost_loop_is_parallel()
                                                               : false;

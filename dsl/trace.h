@@ -61,13 +61,45 @@ class Trace {
     void abandon() { abandoned_ = true; }
     bool abandoned() const { return abandoned_; }
 
+    /// The traced loops that are open in the kernel, or in one that it calls: what break_ leaves.
+    void open_loop() { ++loops_; }
+    void close_loop() { --loops_; }
+    bool in_loop() const { return loops_ > callee_loops_; }
+    /// Whether a kernel that this one calls is being traced.
+    bool in_callee() const { return callees_ > 0; }
+    /// Runs what traces the body of a kernel that this one calls, with the callee's fast flags.
+    template <class F> auto call(std::uint8_t fast, F&& body) {
+        const Callee scope(*this, fast);
+        return std::forward<F>(body)();
+    }
+
     /// A node that the user's code names: it was used through a variable of type Value. The
     /// condition of while_ is evaluated anew down to such nodes.
     void mark_named(ir::Id id);
     bool named(ir::Id id) const { return id < named_.size() && named_[id]; }
 
   private:
+    struct Callee {
+        Trace& trace;
+        std::size_t loops;
+        std::uint8_t fast;
+        Callee(Trace& t, std::uint8_t flags)
+            : trace(t), loops(t.callee_loops_), fast(t.builder_.fast_flags()) {
+            trace.callee_loops_ = trace.loops_;
+            ++trace.callees_;
+            trace.builder_.set_fast(flags);
+        }
+        ~Callee() {
+            trace.callee_loops_ = loops;
+            --trace.callees_;
+            trace.builder_.set_fast(fast);
+        }
+        Callee(const Callee&) = delete;
+        Callee& operator=(const Callee&) = delete;
+    };
+
     ir::Builder builder_;
+    std::size_t loops_ = 0, callee_loops_ = 0, callees_ = 0;
     Trace* outer_;
     std::uint32_t serial_;
     bool abandoned_ = false;

@@ -100,7 +100,7 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
             items.emplace_back(trace.value(b.param(param)));
     }
     b.begin_stage({}, false);
-    const std::vector<KernelItem> results = function_(items);
+    const std::vector<KernelItem> results = traced_body(items);
     engine::TracedProgram traced;
     std::vector<std::uint32_t> arrays;
     for (const KernelItem& item : results) {
@@ -126,6 +126,54 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     traced.kernel = trace.finish();
     traced.trace_ms = ms_since(start);
     return traced;
+}
+
+std::vector<KernelItem> JitState::traced_body(std::span<const KernelItem> items) {
+    struct Scope {
+        int& count;
+        explicit Scope(int& n) : count(n) { ++count; }
+        ~Scope() { --count; }
+    } const scope(being_traced_);
+    return function_(items);
+}
+
+std::vector<KernelItem> JitState::inline_call(std::span<const KernelItem> args, Location where) {
+    const std::lock_guard tracing(tracing_);
+    dsl::Trace& trace = dsl::Trace::current(where);
+    if (being_traced_ > 0)
+        throw Error(ErrorKind::usage, fmt::format("kernel {} calls itself", name_), where,
+                    "kernels that are called become part of their caller: write a loop");
+    if (args.size() != params_.size())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),
+                                params_.size() == 1 ? "" : "s", args.size()),
+                    where);
+    ir::Builder& b = trace.builder();
+    b.set_location(where);
+    std::vector<KernelItem> items;
+    for (std::size_t i = 0; i < args.size(); ++i) {
+        const auto* array = std::get_if<KernelArray>(&args[i]);
+        if ((array != nullptr) != (params_[i] != KernelParam::value))
+            throw Error(ErrorKind::usage,
+                        fmt::format("argument {} of {} is {}, but {} is {}", i + 1, name_,
+                                    array != nullptr ? "an array" : "a scalar", param_name(i),
+                                    array != nullptr ? "a scalar" : "an array"),
+                        where);
+        if (array == nullptr) {
+            const ir::Id id = trace.id(std::get<Value>(args[i]));
+            items.emplace_back(trace.value(b.cast(id, b.dtype(id))));
+            continue;
+        }
+        const ir::Param& p = b.kernel().params[trace.param(*array, where)];
+        if (writes(params_[i]) && p.access == ir::Access::in)
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("argument {} of {} is {}, which is only read, but {} is written", i + 1,
+                            name_, p.name, param_name(i)),
+                where, "declare it as InOut");
+        items.emplace_back(*array);
+    }
+    return trace.call(options_.fastmath.bits, [&] { return traced_body(items); });
 }
 
 std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced,
@@ -325,6 +373,11 @@ std::vector<detail::JitValue> JitKernel::call(std::span<const JitArg* const> arg
     std::vector<detail::JitValue> results;
     state_->call(args, &results, where);
     return results;
+}
+
+std::vector<detail::KernelItem> JitKernel::inline_call(std::span<const detail::KernelItem> args,
+                                                       std::source_location where) const {
+    return state_->inline_call(args, where);
 }
 
 void JitKernel::call_in_place(std::span<const JitArg* const> args,

@@ -104,12 +104,15 @@ class JitState {
 
     const std::string& name() const { return name_; }
     void call(std::span<const JitArg* const> args, std::vector<JitValue>* results, Location where);
+    /// Traces the body as a part of the kernel that is being traced on this thread.
+    std::vector<KernelItem> inline_call(std::span<const KernelItem> args, Location where);
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
   private:
     const engine::ProgramVariant& variant(const engine::ProgramKey& key, Location where);
+    std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
     std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced, bool overlap,
                                                     engine::BackendId id);
@@ -126,8 +129,10 @@ class JitState {
     const Location where_;
     engine::HotTable<engine::ProgramVariant, engine::ProgramKey> variants_;
     SpreadCounter hits_;
-    std::recursive_mutex tracing_;  // a kernel may call itself for other types while it is traced
-    mutable std::mutex mutex_;      // of what follows
+    // One for all kernels, since they call each other while they are traced.
+    static inline std::recursive_mutex tracing_;
+    int being_traced_ = 0;      // under tracing_
+    mutable std::mutex mutex_;  // of what follows
     Stats made_;
     std::vector<Remark> remarks_;
 };

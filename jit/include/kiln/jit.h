@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -53,6 +54,37 @@ class JitArg {
         Arg arg_;
     };
     bool none_;
+};
+
+/// An argument of a call inside of another kernel: an array of that kernel, a Value, Var, Index or
+/// element, and (as TracedNumber) a C++ value, which counts with its type.
+class TracedArg {
+  public:
+    using Where = std::source_location;
+    TracedArg(const KernelArray& array, Where where = Where::current())
+        : item_(array), where_(where) {}
+    template <class T>
+        requires(std::is_base_of_v<Operand, T>)
+    TracedArg(const T& value, Where where = Where::current())
+        : item_(Value(Operand(value, where))), where_(where) {}
+    const std::variant<KernelArray, Value>& item() const { return *item_; }
+    bool is_none() const { return !item_; }
+    Where where() const { return where_; }
+
+  protected:
+    TracedArg() = default;
+    std::optional<std::variant<KernelArray, Value>> item_;
+    Where where_;
+};
+class TracedNumber : public TracedArg {
+  public:
+    using TracedArg::TracedArg;
+    TracedNumber() = default;
+    TracedNumber(const TracedArg& arg) : TracedArg(arg) {}
+    template <Element T> TracedNumber(T value, Where where = Where::current()) {
+        item_.emplace(Value(Operand(value, where)));
+        where_ = where;
+    }
 };
 
 namespace detail {
@@ -99,6 +131,20 @@ template <class... R> struct JitResult<std::tuple<R...>> {
 };
 template <class A, class B> struct JitResult<std::pair<A, B>> {
     using type = std::tuple<typename JitResult<A>::type, typename JitResult<B>::type>;
+};
+
+/// What a call inside of another kernel gives for what calls from outside give.
+template <class R> struct TracedResult {
+    using type = R;
+};
+template <> struct TracedResult<Scalar> {
+    using type = Value;
+};
+template <> struct TracedResult<Array> {
+    using type = InOut;
+};
+template <class... R> struct TracedResult<std::tuple<R...>> {
+    using type = std::tuple<typename TracedResult<R>::type...>;
 };
 
 template <class R> void add_kernel_result(const R& result, std::vector<KernelItem>& into) {
@@ -162,6 +208,8 @@ class JitKernel {
     std::vector<detail::JitValue> call(std::span<const JitArg* const> args,
                                        std::source_location where) const;
     void call_in_place(std::span<const JitArg* const> args, std::source_location where) const;
+    std::vector<detail::KernelItem> inline_call(std::span<const detail::KernelItem> args,
+                                                std::source_location where) const;
 
   private:
     std::shared_ptr<detail::JitState> state_;
@@ -193,7 +241,55 @@ template <class R> class Jit : public JitKernel {
         }
     }
 
+    /// The call inside of another kernel: the body becomes a part of that kernel, with the fastmath
+    /// flags of its own, checked where the caller is. Scalar results are Values, arrays InOut.
+    /// Errors: usage (outside of a kernel; the number and kinds of arguments; an array that the
+    /// caller only reads, for one that is written; a kernel that calls itself; return_ in the
+    /// body).
+    using Traced = typename detail::TracedResult<R>::type;
+    Traced operator()(TracedArg a0, TracedNumber a1 = {}, TracedNumber a2 = {},
+                      TracedNumber a3 = {}, TracedNumber a4 = {}, TracedNumber a5 = {},
+                      TracedNumber a6 = {}, TracedNumber a7 = {}, TracedNumber a8 = {},
+                      TracedNumber a9 = {}, TracedNumber a10 = {}, TracedNumber a11 = {},
+                      TracedNumber a12 = {}, TracedNumber a13 = {}, TracedNumber a14 = {},
+                      TracedNumber a15 = {}) const {
+        return traced(
+            {&a0, &a1, &a2, &a3, &a4, &a5, &a6, &a7, &a8, &a9, &a10, &a11, &a12, &a13, &a14, &a15});
+    }
+    /// The same with a C++ value first.
+    template <Element T>
+    Traced operator()(T a0, TracedArg a1, TracedNumber a2 = {}, TracedNumber a3 = {},
+                      TracedNumber a4 = {}, TracedNumber a5 = {}, TracedNumber a6 = {},
+                      TracedNumber a7 = {}) const {
+        const TracedNumber first(a0, a1.where());
+        return traced({&first, &a1, &a2, &a3, &a4, &a5, &a6, &a7});
+    }
+
   private:
+    Traced traced(std::initializer_list<const TracedArg*> args) const {
+        std::vector<detail::KernelItem> items;
+        for (const TracedArg* arg : args) {
+            if (arg->is_none()) break;
+            items.push_back(arg->item());
+        }
+        auto results = inline_call(items, (*args.begin())->where());
+        if constexpr (!std::is_void_v<R>) {
+            std::size_t next = 0;
+            return take_traced<Traced>(results, next);
+        }
+    }
+    template <class T>
+    static T take_traced(const std::vector<detail::KernelItem>& results, std::size_t& next) {
+        if constexpr (detail::SeveralValues<T>)
+            return [&]<std::size_t... I>(std::index_sequence<I...>) {
+                return T{take_traced<std::tuple_element_t<I, T>>(results, next)...};
+            }(std::make_index_sequence<std::tuple_size_v<T>>());
+        else if constexpr (std::is_same_v<T, Value>)
+            return std::get<Value>(results[next++]);
+        else
+            return T(std::get<KernelArray>(results[next++]));
+    }
+
     template <class F> friend auto make_jit(std::string, F, JitOptions, std::source_location);
     using JitKernel::JitKernel;
 
