@@ -18,7 +18,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <thread>
+#include <vector>
 
 namespace kiln::engine {
 
@@ -172,6 +175,23 @@ class Carries {
     std::unique_ptr<std::atomic<bool>[]> ready_;
 };
 
+/// The elements of a row in the opposite order; at any alignment.
+template <std::size_t Size>
+void copy_backwards(const std::byte* from, std::byte* to, std::int64_t count) {
+    constexpr auto size = static_cast<std::int64_t>(Size);
+    for (std::int64_t i = 0; i < count; ++i)
+        std::memcpy(to + i * size, from + (count - 1 - i) * size, Size);
+}
+void copy_backwards(const std::byte* from, std::byte* to, std::int64_t count, std::size_t size) {
+    switch (size) {
+        case 1: return copy_backwards<1>(from, to, count);
+        case 2: return copy_backwards<2>(from, to, count);
+        case 4: return copy_backwards<4>(from, to, count);
+        case 8: return copy_backwards<8>(from, to, count);
+        default: return copy_backwards<16>(from, to, count);
+    }
+}
+
 class RowScan {
   public:
     RowScan(Reducer& reducer, CallKey key, const ScanProblem& problem, Location where)
@@ -180,7 +200,9 @@ class RowScan {
         blocks_ = ceil_div(p_.along.extent, scan_columns);
         groups_ = ceil_div(blocks_, group_);
         const std::int64_t inner = p_.along.strides[0];
-        key.set_input(0, p_.source_dtype, false, layout_of(inner, p_.source_dtype));
+        backwards_ = inner == -source_item() && p_.along.out_stride == -p_.item();
+        key.set_input(0, p_.source_dtype, false,
+                      backwards_ ? ir::Layout::unit : layout_of(inner, p_.source_dtype));
         if (blocks_ > 1) {
             key.set_output(0, p_.dtype, ir::Layout::unit, false);
             totals_ = reducer.variant(ReduceForm::row, key, where).entry;
@@ -192,7 +214,9 @@ class RowScan {
                            .variant(ReduceForm::scan, partial, where)
                            .entry;
         }
-        key.set_output(0, p_.dtype, layout_of(p_.along.out_stride, p_.dtype), false);
+        key.set_output(0, p_.dtype,
+                       backwards_ ? ir::Layout::unit : layout_of(p_.along.out_stride, p_.dtype),
+                       false);
         if (streams()) key.set_streaming();
         scan_ = reducer.variant(ReduceForm::scan, key, where).entry;
     }
@@ -213,10 +237,8 @@ class RowScan {
     }
 
   private:
-    std::int64_t bytes() const {
-        return p_.rows() * p_.along.extent *
-               (p_.item() + static_cast<std::int64_t>(size_of(p_.source_dtype)));
-    }
+    std::int64_t source_item() const { return static_cast<std::int64_t>(size_of(p_.source_dtype)); }
+    std::int64_t bytes() const { return p_.rows() * p_.along.extent * (p_.item() + source_item()); }
     /// Stores past the caches: every row must begin at a register's alignment, so that vectors
     /// fall the same as with ordinary stores.
     bool streams() const {
@@ -277,7 +299,9 @@ class RowScan {
         const std::int64_t needed = goes_on ? count : count - 1;
         Frame frame;
         if (needed > 0) {
-            frame.operands[0] = {source, p_.along.strides[0], step};
+            // Backwards, a block begins at its last element: a total does not depend on the order.
+            const std::int64_t low = backwards_ ? (scan_columns - 1) * p_.along.strides[0] : 0;
+            frame.operands[0] = {source + low, p_.along.strides[0], step};
             frame.operands[1] = {totals, 0, size};
             frame.run(totals_, scan_columns, needed);
         }
@@ -300,6 +324,24 @@ class RowScan {
     void scan(std::byte* source, std::int64_t step, std::byte* carry, std::int64_t carry_step,
               std::byte* out, std::int64_t out_step, std::int64_t columns, std::int64_t rows) {
         Frame frame;
+        if (backwards_) {
+            // By way of buffers in the first-level cache, since gathering and scattering elements
+            // takes several times as long.
+            const auto memory = std::make_unique_for_overwrite<std::byte[]>(
+                static_cast<std::size_t>(columns * (source_item() + p_.item())));
+            std::byte *const in = memory.get(), *const results = in + columns * source_item();
+            for (std::int64_t r = 0; r < rows; ++r) {
+                copy_backwards(source + r * step - (columns - 1) * source_item(), in, columns,
+                               size_of(p_.source_dtype));
+                frame.operands[0] = {in, source_item(), 0};
+                frame.operands[1] = {carry + r * carry_step, 0, 0};
+                frame.operands[2] = {results, p_.item(), 0};
+                frame.run(scan_, columns, 1);
+                copy_backwards(results, out + r * out_step - (columns - 1) * p_.item(), columns,
+                               size_of(p_.dtype));
+            }
+            return;
+        }
         frame.operands[0] = {source, p_.along.strides[0], step};
         frame.operands[1] = {carry, 0, carry_step};
         frame.operands[2] = {out, p_.along.out_stride, out_step};
@@ -308,6 +350,7 @@ class RowScan {
 
     const ScanProblem& p_;
     Scalar nothing_;
+    bool backwards_ = false;  ///< contiguous, from the last element to the first
     std::int64_t group_ = 1, blocks_ = 1, groups_ = 1;  ///< blocks of a group and a row; groups
     MapFunction totals_ = nullptr, carries_ = nullptr, scan_ = nullptr;
 };
