@@ -18,6 +18,7 @@
 #include <llvm/IR/PassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/SmallVectorMemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
@@ -106,6 +107,14 @@ struct Target {
         return t;
     }
 };
+
+/// Of the iterations that are left over by a vectorised loop, those that fill a narrower vector run
+/// in one. LLVM does so by itself only where the wider one has 16 lanes.
+void vectorize_remainders() {
+    auto& options = llvm::cl::getRegisteredOptions();
+    const auto at = options.find("epilogue-vectorization-minimum-VF");
+    if (at != options.end()) static_cast<llvm::cl::opt<unsigned>*>(at->second)->setValue(4);
+}
 
 /// What one thread needs to compile; reused, since making it costs a third of a millisecond.
 class Compiler {
@@ -337,7 +346,9 @@ class CpuBackend final : public Backend {
   public:
     CpuBackend()
         : target_((llvm::InitializeNativeTarget(), llvm::InitializeNativeTargetAsmPrinter(),
-                   Target::host())) {}
+                   Target::host())) {
+        vectorize_remainders();
+    }
 
     std::string target_id() const override { return target_.id; }
 

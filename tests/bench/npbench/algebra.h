@@ -2,43 +2,28 @@
 #pragma once
 #include <kiln/kiln.h>
 
-#include <vector>
-
 namespace npbench {
 using namespace kiln;
 
 /// A valid convolution of pictures (N, H, W, C_in) with K x K weights, and a bias. The number of
-/// output channels is a constant of the kernel: its sums stay in registers.
+/// output channels is a constant of the kernel.
 inline auto conv2d_bias(std::int64_t channels, const JitOptions& options) {
     return jit(
         "conv2d_bias",
         [channels](In input, In weights, In bias, Out out) {
             const Value k = weights.extent(0);
-            const auto pixels = [&](const Value& n, const Value& i, const Value& first, int count) {
-                std::vector<Local> sums;
-                for (int p = 0; p < count; ++p) {
-                    sums.emplace_back(DType::f32, channels);
-                    for (Index c : range(channels)) sums.back()(c) = bias(c);
-                }
-                for (Index y : range(k))
-                    for (Index x : range(k))
-                        for (Index from : range(input.extent(3)))
-                            for (int p = 0; p < count; ++p) {
-                                const Value value = input(n, i + y, first + p + x, from);
-                                for (Index c : range(channels))
-                                    sums[static_cast<std::size_t>(p)](c) +=
-                                        value * weights(y, x, from, c);
-                            }
-                for (int p = 0; p < count; ++p)
-                    for (Index c : range(channels))
-                        out(n, i, first + p, c) = sums[static_cast<std::size_t>(p)](c);
-            };
             for (Index n : prange(out.extent(0)))
-                for (Index i : range(out.extent(1))) {
-                    const Value width = out.extent(2), whole = width / 4 * 4;
-                    for (Index j : range(0, whole, 4)) pixels(n, i, j, 4);
-                    for (Index j : range(whole, width)) pixels(n, i, j, 1);
-                }
+                for (Index i : range(out.extent(1)))
+                    for (Index j : range(out.extent(2))) {
+                        for (Index c : range(channels)) out(n, i, j, c) = bias(c);
+                        for (Index y : range(k))
+                            for (Index x : range(k))
+                                for (Index from : range(input.extent(3))) {
+                                    const Value value = input(n, i + y, j + x, from);
+                                    for (Index c : range(channels))
+                                        out(n, i, j, c) += value * weights(y, x, from, c);
+                                }
+                    }
         },
         options);
 }

@@ -2,8 +2,6 @@
 #pragma once
 #include <kiln/kiln.h>
 
-#include <algorithm>
-
 namespace npbench {
 using namespace kiln;
 
@@ -84,7 +82,7 @@ inline auto floyd_warshall(const JitOptions& options) {
 inline auto azimint_hist(const JitOptions& options) {
     return jit(
         "azimint_hist",
-        [](In data, In radius, Out out) {
+        [chunks = std::int64_t(options.parallel ? 16 : 1)](In data, In radius, Out out) {
             const Value n = radius.extent(0), bins = out.extent(0);
             Var least(DType::f64, radius(0)), most(DType::f64, radius(0));
             for (Index e : prange(n)) {
@@ -96,7 +94,6 @@ inline auto azimint_hist(const JitOptions& options) {
             Scratch edges(DType::f64, {bins + 1});
             for (Index b : range(bins)) edges(b) = low + cast<double>(b) * step;
             edges(bins) = high;
-            const std::int64_t chunks = 16;
             Scratch sums(DType::f64, {chunks, bins}), counts(DType::f64, {chunks, bins});
             for (Index c : prange(chunks)) {
                 for (Index b : range(bins)) {
@@ -136,11 +133,11 @@ inline auto azimint_naive(const JitOptions& options) {
             for (Index e : prange(n)) most = max(most, radius(e));
             const Value high = most;
             for (Index b : prange(bins)) {
-                const Value r1 = high * cast<double>(b) / cast<double>(bins);
-                const Value r2 = high * cast<double>(b + 1) / cast<double>(bins);
+                const Value low = high * cast<double>(b) / cast<double>(bins);
+                const Value up = high * cast<double>(b + 1) / cast<double>(bins);
                 Var sum(DType::f64, 0.0), count(DType::f64, 0.0);
                 for (Index e : range(n)) {
-                    const Value inside = r1 <= radius(e) && radius(e) < r2;
+                    const Value inside = low <= radius(e) && radius(e) < up;
                     sum += select(inside, data(e), 0.0);
                     count += select(inside, 1.0, 0.0);
                 }
