@@ -337,7 +337,8 @@ bool run_mapped(Size size) {
                        static_cast<std::streamsize>(8 * piece.size()));
     }
     const std::size_t before = memory_limit();
-    set_memory_limit(memory_stats().bytes_in_use + static_cast<std::size_t>(4 * n));  // half of the array
+    set_memory_limit(memory_stats().bytes_in_use +
+                     static_cast<std::size_t>(4 * n));  // half of the array
     double sum = 0;
     bool refused = false;
     const auto run = [&] {
