@@ -318,7 +318,9 @@ class Extraction {
     }
 
     void emit(std::uint32_t totals) {
-        for (std::uint32_t s = 0; s < k_.slots.size(); ++s) slots_[s] = b_.add_slot(k_.slots[s]);
+        // Local arrays are of other loops: collect refuses them here.
+        for (std::uint32_t s = 0; s < k_.slots.size(); ++s)
+            if (k_.slots[s].length == 1) slots_[s] = b_.add_slot(k_.slots[s]);
         b_.begin_prologue();
         const Id size = b_.extent(0, 0);
         b_.end();

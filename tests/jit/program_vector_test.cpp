@@ -222,4 +222,21 @@ TEST_CASE("vector loops: reductions of parallel loops", "[jit][program][vector]"
         }
 }
 
+TEST_CASE("vector loops: a Local of another loop does not matter", "[jit][program][vector]") {
+    const auto f = jit([](In x, Out y) -> Value {
+        for (Index i : prange(x.extent(0))) {
+            Local l(DType::f64, 2);
+            l(i % 2) = x(i);
+            y(i) = l(0) - l(1);
+        }
+        Var sum(DType::f64, 0.0);
+        for (Index i : prange(x.extent(0))) sum += sqrt(x(i) * x(i));
+        return sum;
+    });
+    std::vector<double> x(100), y(100);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i);
+    CHECK(f(x, y).get<double>() == 99 * 50);
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(y[i] == (i % 2 == 0 ? x[i] : -x[i]));
+}
+
 }  // namespace
