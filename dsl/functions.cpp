@@ -50,7 +50,7 @@ Id weak(ir::Builder& b, double value) { return b.constant(Scalar::of(value, true
 Value scaled(const Operand& a, double factor, std::string_view function) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    const Id x = trace.use(a);
+    const Id x = trace.use_any(a);
     if (is_complex(b.dtype(x)))
         throw Error(ErrorKind::type,
                     fmt::format("{} takes a real operand, not ({})", function, name(b.dtype(x))),
@@ -174,7 +174,7 @@ Value round(Operand a) { return apply(Op::rint, {&a}); }
 Value clip(Operand a, Operand low, Operand high) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    const Id x = trace.use(a), l = trace.use(low), h = trace.use(high);
+    const Id x = trace.use_any(a), l = trace.use_any(low), h = trace.use_any(high);
     return trace.value(b.apply(Op::minimum, {b.apply(Op::maximum, {x, l}), h}));
 }
 
@@ -185,7 +185,7 @@ std::pair<Value, Value> divmod(Operand a, Operand b) {
 Value square(Operand a) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    Id x = trace.use(a);
+    Id x = trace.use_any(a);
     if (is_bool(b.dtype(x))) x = b.convert(x, DType::i8, b.node(x).weak);
     return trace.value(b.apply(Op::mul, {x, x}));
 }
@@ -193,7 +193,7 @@ Value square(Operand a) {
 Value reciprocal(Operand a) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    Id x = trace.use(a);
+    Id x = trace.use_any(a);
     if (is_bool(b.dtype(x))) x = b.convert(x, DType::i8, b.node(x).weak);
     return trace.value(b.apply(Op::div, {b.constant(Scalar::of(1, true)), x}));
 }
@@ -201,7 +201,7 @@ Value reciprocal(Operand a) {
 Value rsqrt(Operand a) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    const Id x = trace.use(a);
+    const Id x = trace.use_any(a);
     Wide wide(b, {x});
     return trace.value(wide.finish(b.apply(Op::div, {weak(b, 1), b.apply(Op::sqrt, {wide(x)})})));
 }
@@ -209,7 +209,7 @@ Value rsqrt(Operand a) {
 Value logaddexp(Operand a, Operand b) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& builder = trace.builder();
-    const Id x = trace.use(a), y = trace.use(b);
+    const Id x = trace.use_any(a), y = trace.use_any(b);
     Wide wide(builder, {x, y});
     if (is_complex(wide.type.dtype)) refuse(builder, "logaddexp", "real operands", x, y);
     const Id p = wide(x), q = wide(y);
@@ -226,7 +226,7 @@ Value logaddexp(Operand a, Operand b) {
 Value heaviside(Operand a, Operand at_zero) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    const Id x = trace.use(a), h = trace.use(at_zero);
+    const Id x = trace.use_any(a), h = trace.use_any(at_zero);
     auto type = b.promote_operands(std::initializer_list<Id>{x, h});
     if (is_complex(type.dtype)) refuse(b, "heaviside", "real operands", x, h);
     type.dtype = function_type(type.dtype);
@@ -260,7 +260,7 @@ Value rad2deg(Operand radians) { return scaled(radians, 180 / std::numbers::pi, 
 Value norm(Operand a) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    const Id z = trace.use(a);
+    const Id z = trace.use_any(a);
     if (!is_complex(b.dtype(z))) return square(a);
     const Id x = b.apply(Op::real, {z}), y = b.apply(Op::imag, {z});
     return trace.value(b.apply(Op::add, {b.apply(Op::mul, {x, x}), b.apply(Op::mul, {y, y})}));
@@ -269,13 +269,13 @@ Value norm(Operand a) {
 Value arg(Operand a) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
-    const Id z = trace.use(a);
+    const Id z = trace.use_any(a);
     return trace.value(b.apply(Op::atan2, {b.apply(Op::imag, {z}), b.apply(Op::real, {z})}));
 }
 
 Value cast(DType to, Operand value) {
     Trace& trace = dsl::trace_at(value);
-    return trace.value(trace.builder().cast(trace.use(value), to));
+    return trace.value(trace.builder().cast(trace.use_any(value), to));
 }
 
 }  // namespace kiln

@@ -108,6 +108,14 @@ Value Trace::value(ir::Id id) const {
 }
 
 ir::Id Trace::use(const Operand& operand) const {
+    const ir::Id id = use_any(operand);
+    if (builder_.node(id).rank != 0)
+        throw Error(ErrorKind::shape, "an array is used where one element is needed",
+                    operand.where_, "give it subscripts, or reduce it: sum(a)");
+    return id;
+}
+
+ir::Id Trace::use_any(const Operand& operand) const {
     if (operand.serial_ != serial_)
         throw Error(ErrorKind::usage, "a Value or Var of another kernel is used here",
                     operand.where_, "pass it as a parameter");
@@ -133,11 +141,20 @@ Value apply(ir::Op op, std::initializer_list<const Operand*> operands) {
     ir::Builder& b = trace.builder();
     ir::Id ids[3];
     std::size_t count = 0;
-    for (const Operand* operand : operands) ids[count++] = trace.use(*operand);
+    for (const Operand* operand : operands) ids[count++] = trace.use_any(*operand);
     const std::span<const ir::Id> used(ids, count);
     if (op == ir::Op::pow) {
         const DType t = b.promote_operands(used).dtype;
-        if (is_integer(t) || is_bool(t)) return trace.value(integer_power(b, ids[0], ids[1]));
+        if (is_integer(t) || is_bool(t)) {
+            const bool known = b.node(ids[1]).kind == ir::NodeKind::constant;
+            if (!known &&
+                std::ranges::any_of(used, [&](ir::Id id) { return b.node(id).rank != 0; }))
+                throw Error(ErrorKind::unsupported,
+                            "powers of integer arrays are only computed for constant exponents",
+                            b.kernel().location(b.location_index()),
+                            "convert to a floating-point type");
+            return trace.value(integer_power(b, ids[0], ids[1]));
+        }
     }
     return trace.value(b.apply(op, used));
 }
@@ -422,6 +439,7 @@ class Retrace {
             case ir::NodeKind::return_:
             case ir::NodeKind::whole:
             case ir::NodeKind::fold:
+            case ir::NodeKind::permute:
             case ir::NodeKind::assign:
             case ir::NodeKind::allocate: return id;
         }

@@ -25,8 +25,14 @@ class Trace {
     /// Node and Value of this trace. A Value of another trace is Error usage.
     Value value(ir::Id id) const;
     ir::Id id(const Value& value) const { return use(value); }
-    /// The node of an operand. Errors: usage (of another trace, or of a block that is closed).
+    /// The node of an operand. Errors: usage (of another trace, or of a block that is closed),
+    /// shape (an array).
     ir::Id use(const Operand& operand) const;
+    /// The same for operations that take arrays as a whole.
+    ir::Id use_any(const Operand& operand) const;
+    /// Assigns to an array, or to a part of it. Errors: usage (read-only), type, shape.
+    void assign(std::uint32_t param, std::span<const ir::Id> slice, std::uint64_t dropped,
+                ir::Id value, const Location& where);
 
     /// The slot of a Var of this trace. Errors: usage.
     std::uint32_t slot(const Var& variable, const Location& where) const;

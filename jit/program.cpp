@@ -41,6 +41,19 @@ ir::Layout layout_of(const OperandView& v) {
     return ir::Layout::strided;
 }
 
+std::uint8_t units_of(const OperandView& v) {
+    unsigned mask = 0;
+    for (int d = 0; d < v.rank; ++d)
+        if (v.extents[d] == 1) mask |= 1U << d;
+    return static_cast<std::uint8_t>(mask);
+}
+
+bool takes_whole_arrays(const ir::Kernel& kernel) {
+    return std::ranges::any_of(kernel.nodes, [](const ir::Node& n) {
+        return n.kind == ir::NodeKind::whole || n.kind == ir::NodeKind::assign;
+    });
+}
+
 }  // namespace
 
 JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
@@ -66,10 +79,12 @@ std::string JitState::param_name(std::size_t i) const {
     return options_.params.empty() ? fmt::format("p{}", i) : options_.params[i];
 }
 
-codegen::PassContext JitState::pass_context(bool overlap) const {
+codegen::PassContext JitState::pass_context(const ProgramKey& key) const {
     codegen::PassContext context;
     context.options.checked = options_.checked;
-    context.options.noalias = !overlap;
+    context.options.noalias = !key.overlap();
+    for (std::size_t i = 0; i < key.size(); ++i)
+        context.options.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
 #ifndef NDEBUG
     context.options.verify = true;
 #endif
@@ -177,11 +192,13 @@ std::vector<KernelItem> JitState::inline_call(std::span<const KernelItem> args, 
 }
 
 std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced,
-                                                          bool overlap, engine::BackendId id) {
+                                                          const ProgramKey& key,
+                                                          engine::BackendId id) {
+    const bool overlap = key.overlap();
     Stats stats;
     stats.misses = 1;
     stats.trace_ms = traced.trace_ms;
-    codegen::PassContext context = pass_context(overlap);
+    codegen::PassContext context = pass_context(key);
     auto start = std::chrono::steady_clock::now();
     ir::Kernel kernel = codegen::run_passes(traced.kernel, context);
     stats.passes_ms = ms_since(start);
@@ -235,8 +252,14 @@ const engine::ProgramVariant& JitState::variant(const ProgramKey& key, Location 
         hits_.increment();
         return *found;
     }
-    auto made = compile(trace(key, where), key.overlap(), engine::BackendId::cpu);
-    return *variants_.insert(key, std::move(made));
+    engine::TracedProgram traced = trace(key, where);
+    ProgramKey used = key;
+    if (!takes_whole_arrays(traced.kernel)) {
+        units_matter_ = false;
+        used.clear_units();
+    }
+    auto made = compile(std::move(traced), used, engine::BackendId::cpu);
+    return *variants_.insert(used, std::move(made));
 }
 
 // ------------------------------------------------------------------------------ calls
@@ -279,13 +302,15 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
     std::array<CallAccess::Row, engine::max_program_args> rows;
     ProgramKey key;
     bool any_written = false;
+    const bool units_matter = units_matter_;
     for (std::size_t i = 0; i < args.size(); ++i) {
         CallAccess::view(args[i]->arg(), views[i], rows[i]);
         check_argument(i, views[i], where);
         if (params_[i] == KernelParam::value)
             key.add_scalar(views[i].dtype);
         else
-            key.add_array(views[i].dtype, views[i].rank, layout_of(views[i]));
+            key.add_array(views[i].dtype, views[i].rank, layout_of(views[i]),
+                          units_matter ? units_of(views[i]) : std::uint8_t(0));
         any_written = any_written || writes(params_[i]);
     }
     const auto overlaps = [&] {
@@ -313,13 +338,13 @@ std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types,
         if (params_[i] == KernelParam::value)
             key.add_scalar(types[i].dtype);
         else
-            key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit);
+            key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit, 0);
     }
     switch (artifact) {
         case Artifact::ir: return ir::print(trace(key, where).kernel);
         case Artifact::passes: {
             std::string text;
-            codegen::PassContext context = pass_context(false);
+            codegen::PassContext context = pass_context(key);
             context.observer = [&](std::string_view pass, const ir::Kernel& after) {
                 text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
             };
@@ -331,7 +356,7 @@ std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types,
         case Artifact::assembly: return variant(key, where).program->program->text(artifact);
         case Artifact::cuda:
         case Artifact::ptx:
-            return compile(trace(key, where), false, engine::BackendId::cuda)
+            return compile(trace(key, where), key, engine::BackendId::cuda)
                 ->program->program->text(artifact);
     }
     __builtin_unreachable();

@@ -15,14 +15,15 @@ namespace kiln::engine {
 
 inline constexpr std::size_t max_program_args = 16;
 
-/// The types of a call: for each argument its dtype, rank, layout, and whether it is a scalar; and
-/// whether arrays that are written overlap others.
+/// The types of a call: for each argument its dtype, rank, layout, extents of 1 (for kernels that
+/// take arrays as a whole), and whether it is a scalar; and whether arrays that are written overlap others.
 class ProgramKey {
   public:
     void add_scalar(DType dtype) { put(place(dtype)); }
-    void add_array(DType dtype, int rank, ir::Layout layout) {
+    /// `units`: a mask of the dimensions whose extent is 1, where that matters.
+    void add_array(DType dtype, int rank, ir::Layout layout, std::uint8_t units) {
         put(place(dtype) | array_bit | static_cast<std::uint64_t>(rank) << 6 |
-            static_cast<std::uint64_t>(layout) << 10);
+            static_cast<std::uint64_t>(layout) << 10 | static_cast<std::uint64_t>(units) << 12);
     }
     void set_overlap() { words_[count_word] |= overlap_bit; }
 
@@ -32,6 +33,11 @@ class ProgramKey {
     DType dtype(std::size_t i) const { return static_cast<DType>((get(i) & 31u) - 1); }
     int rank(std::size_t i) const { return static_cast<int>(get(i) >> 6 & 15u); }
     ir::Layout layout(std::size_t i) const { return static_cast<ir::Layout>(get(i) >> 10 & 3u); }
+    std::uint8_t units(std::size_t i) const { return static_cast<std::uint8_t>(get(i) >> 12); }
+    void clear_units() {
+        for (std::size_t i = 0; i < size(); ++i)
+            words_[i / per_word] &= ~(std::uint64_t(0xff) << 12 << i % per_word * bits);
+    }
 
     bool operator==(const ProgramKey&) const = default;
     std::uint64_t hash() const {
@@ -41,7 +47,7 @@ class ProgramKey {
     }
 
   private:
-    static constexpr std::size_t per_word = 5, bits = 12, count_word = 4;
+    static constexpr std::size_t per_word = 3, bits = 20, count_word = 6;
     static constexpr std::uint64_t array_bit = 1u << 5, overlap_bit = 1u << 8;
     static_assert(per_word * count_word >= max_program_args && dtype_count < 31);
     static std::uint64_t place(DType dtype) { return static_cast<std::uint64_t>(dtype) + 1; }
@@ -114,11 +120,12 @@ class JitState {
     const engine::ProgramVariant& variant(const engine::ProgramKey& key, Location where);
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
-    std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced, bool overlap,
+    std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced,
+                                                    const engine::ProgramKey& key,
                                                     engine::BackendId id);
     void run(const engine::ProgramVariant& variant, std::span<const engine::OperandView> views,
              std::vector<JitValue>* results, Location where) const;
-    codegen::PassContext pass_context(bool overlap) const;
+    codegen::PassContext pass_context(const engine::ProgramKey& key) const;
     std::string param_name(std::size_t i) const;
     void check_argument(std::size_t i, const engine::OperandView& view, Location where) const;
 
@@ -129,6 +136,7 @@ class JitState {
     const Location where_;
     engine::HotTable<engine::ProgramVariant, engine::ProgramKey> variants_;
     SpreadCounter hits_;
+    std::atomic<bool> units_matter_{true};  // false once a trace has no whole-array statements
     // One for all kernels, since they call each other while they are traced.
     static inline std::recursive_mutex tracing_;
     int being_traced_ = 0;      // under tracing_

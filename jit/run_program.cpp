@@ -40,7 +40,7 @@ class Run {
   private:
     struct Fault {
         std::int64_t code = -1, part = 0, iteration = 0, param = -1;
-        std::array<std::int64_t, max_rank> subscripts{};
+        std::array<std::int64_t, 2 * max_rank> subscripts{};  // or two shapes
     };
 
     const ProgramVariant& variant_;
@@ -157,6 +157,9 @@ void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t p
     if (param >= 0)
         std::copy_n(subscripts, kernel_.params[static_cast<std::size_t>(param)].rank,
                     fault_.subscripts.begin());
+    if (param < -1)
+        std::copy_n(subscripts, ((-2 - param) & 15) + ((-2 - param) >> 4),
+                    fault_.subscripts.begin());
 }
 
 bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
@@ -198,6 +201,19 @@ void Run::finish(const std::int64_t* params) const {
         case ir::Check::negative_power:
             throw Error(ErrorKind::usage, "integer to a negative integer power" + in, at,
                         "convert the base to a floating-point type");
+        case ir::Check::shapes: {
+            const auto ranks = static_cast<std::size_t>(-2 - fault_.param);
+            const std::span first(fault_.subscripts.data(), ranks & 15);
+            const std::span second(first.data() + first.size(), ranks >> 4);
+            throw Error(ErrorKind::shape,
+                        fmt::format("cannot broadcast {} with {}", to_string(Shape(first)),
+                                    to_string(Shape(second))),
+                        at,
+                        "extents must be equal, or one of them 1 in an argument or by a constant");
+        }
+        case ir::Check::empty:
+            throw Error(ErrorKind::shape,
+                        "zero-size array to a reduction which has no identity (min or max)", at);
         case ir::Check::out_of_bounds: {
             const auto p = static_cast<std::size_t>(fault_.param);
             const ir::Param& param = kernel_.params[p];

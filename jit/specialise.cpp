@@ -349,6 +349,7 @@ double node_cost(const ir::Kernel& kernel, const ir::Node& node) {
         case ir::NodeKind::return_:
         case ir::NodeKind::whole:
         case ir::NodeKind::fold:
+        case ir::NodeKind::permute:
         case ir::NodeKind::assign:
         case ir::NodeKind::allocate: return 0;
     }

@@ -176,6 +176,10 @@ void UfuncState::throw_fault(const engine::Variant& variant, const engine::CallF
             raise(ErrorKind::usage, "integer to a negative integer power",
                   "convert the base to a floating-point type");
             break;
+        case ir::Check::shapes:
+        case ir::Check::empty:
+            raise(ErrorKind::internal, "a whole-array statement failed", "");
+            break;
         case ir::Check::out_of_bounds:
             raise(ErrorKind::bounds, "subscript out of bounds", "");
             break;

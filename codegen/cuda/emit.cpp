@@ -375,6 +375,7 @@ class Emitter {
             case NodeKind::contribute: unsupported("reductions", kernel_.location(n.loc));
             case NodeKind::whole:
             case NodeKind::fold:
+            case NodeKind::permute:
             case NodeKind::assign:
             case NodeKind::allocate: unsupported("whole-array statements", kernel_.location(n.loc));
         }

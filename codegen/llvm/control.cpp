@@ -45,6 +45,7 @@ void Emitter::emit_node(Id id) {
         case NodeKind::atomic:
         case NodeKind::whole:
         case NodeKind::fold:
+        case NodeKind::permute:
         case NodeKind::assign:
         case NodeKind::allocate:
             refuse("atomics and whole-array statements are not element-wise", n.loc);

@@ -34,10 +34,21 @@ void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
     b_.CreateCondBr(value(kernel_.operand(id, 0)).value, next, failed,
                     llvm::MDBuilder(context_).createBranchWeights(1000000, 1));
     b_.SetInsertPoint(failed);
-    report(static_cast<std::int64_t>(n.aux | static_cast<std::uint64_t>(n.loc) << 8),
-           llvm::ConstantInt::getSigned(b_.getInt64Ty(), -1),
-           llvm::ConstantPointerNull::get(b_.getPtrTy()));
-    b_.CreateBr(next);
+    const auto code = static_cast<std::int64_t>(n.aux | static_cast<std::uint64_t>(n.loc) << 8);
+    auto* i64 = b_.getInt64Ty();
+    // Extents that do not meet: -2 - the ranks of both shapes in place of a parameter.
+    const auto extents = kernel_.operands_of(n).subspan(1);
+    Value* list = llvm::ConstantPointerNull::get(b_.getPtrTy());
+    if (!extents.empty()) {
+        list = alloca_at_entry(llvm::ArrayType::get(i64, extents.size()), "extents");
+        for (std::size_t d = 0; d < extents.size(); ++d)
+            b_.CreateStore(value(extents[d]).value, b_.CreateConstInBoundsGEP1_64(i64, list, d));
+    }
+    const auto ranks = static_cast<std::int64_t>(n.imm | (extents.size() - n.imm) << 4);
+    report(code, llvm::ConstantInt::getSigned(i64, extents.empty() ? -1 : -2 - ranks), list);
+    const auto check = static_cast<ir::Check>(n.aux);
+    const bool ends = check == ir::Check::shapes || check == ir::Check::empty;
+    b_.CreateBr(ends ? scope_->exit : next);
     b_.SetInsertPoint(next);
 }
 

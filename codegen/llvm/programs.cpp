@@ -206,6 +206,7 @@ bool ProgramEmitter::emit_program_node(Id id) {
         case NodeKind::contribute:
         case NodeKind::whole:
         case NodeKind::fold:
+        case NodeKind::permute:
         case NodeKind::assign:
             throw Error(ErrorKind::internal, "a whole-array statement reached code generation",
                         kernel_.location(n.loc));

@@ -21,14 +21,14 @@ ir::Kernel step(std::string_view name, Pass pass, ir::Kernel before, PassContext
 
 }  // namespace
 
-ir::Kernel run_passes(const ir::Kernel& kernel, PassContext& context) {
+ir::Kernel run_passes(const ir::Kernel& original, PassContext& context) {
     const PassOptions& options = context.options;
-    ir::Kernel result = kernel;
+    ir::Kernel kernel = original;
 #define KILN_PASS(id, when, doc) \
-    if (when) result = step(#id, run_##id, std::move(result), context);
+    if (when) kernel = step(#id, run_##id, std::move(kernel), context);
 #include "codegen/passes.def"
 #undef KILN_PASS
-    return result;
+    return kernel;
 }
 
 }  // namespace kiln::codegen

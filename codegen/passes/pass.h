@@ -12,6 +12,8 @@ struct PassOptions {
     bool checked = false;
     bool noalias = false;  ///< programs: no array that is written overlaps another one
     bool verify = false;  ///< verify after every pass; a failure throws Error internal
+    /// Per array argument, as a mask: dimensions whose extent is 1.
+    std::vector<std::uint8_t> unit_extents = {};
 };
 
 struct PassContext {

@@ -244,11 +244,15 @@ void Builder::contribute(std::uint32_t reduction, Id value) {
     append(n, std::span(&value, 1));
 }
 
-void Builder::check(Check check, Id ok) {
+void Builder::check(Check check, Id ok, std::span<const Id> first, std::span<const Id> second) {
     Node n;
     n.kind = NodeKind::check;
     n.aux = static_cast<std::uint32_t>(check);
-    append(n, std::span(&ok, 1));
+    n.imm = first.size();
+    std::vector<Id> operands{ok};
+    operands.insert(operands.end(), first.begin(), first.end());
+    operands.insert(operands.end(), second.begin(), second.end());
+    append(n, operands);
 }
 
 void Builder::jump(NodeKind kind) {
@@ -258,13 +262,23 @@ void Builder::jump(NodeKind kind) {
     append(n, {});
 }
 
-Id Builder::whole(std::uint32_t param) {
+Id Builder::whole(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped) {
     Node n;
     n.kind = NodeKind::whole;
     n.dtype = kernel_.params[param].dtype;
-    n.rank = kernel_.params[param].rank;
+    n.rank = static_cast<std::uint8_t>(kernel_.params[param].rank - std::popcount(dropped));
     n.aux = param;
-    return append(n, {});  // ordered: its elements may be stored to later
+    n.imm = dropped;
+    return append(n, slice);  // ordered: its elements may be stored to later
+}
+
+Id Builder::permute(Id array, std::span<const std::uint64_t> axes) {
+    Node n;
+    n.kind = NodeKind::permute;
+    n.dtype = dtype(array);
+    n.rank = static_cast<std::uint8_t>(axes.size());
+    for (std::size_t i = 0; i < axes.size(); ++i) n.imm |= axes[i] << (4 * i);
+    return intern(n, std::span(&array, 1));
 }
 
 Id Builder::fold(Reduction reduction, Id array, std::uint64_t axes) {
@@ -277,12 +291,16 @@ Id Builder::fold(Reduction reduction, Id array, std::uint64_t axes) {
     return append(n, std::span(&array, 1));
 }
 
-void Builder::assign(std::uint32_t param, Id value) {
+void Builder::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped,
+                     Id value) {
     assert(dtype(value) == kernel_.params[param].dtype);
     Node n;
     n.kind = NodeKind::assign;
     n.aux = param;
-    append(n, std::span(&value, 1));
+    n.imm = dropped;
+    std::vector<Id> operands(slice.begin(), slice.end());
+    operands.push_back(value);
+    append(n, operands);
 }
 
 void Builder::allocate(std::uint32_t param, std::span<const Id> extents) {

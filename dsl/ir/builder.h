@@ -78,11 +78,17 @@ class Builder {
     void write(std::uint32_t slot, Id value, Id position = none);
     Id atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts, Id value);
     void contribute(std::uint32_t reduction, Id value);
-    void check(Check check, Id ok);
+    void check(Check check, Id ok) { this->check(check, ok, {}, {}); }
+    /// A check of shapes: what it reports if it fails.
+    void check(Check check, Id ok, std::span<const Id> first, std::span<const Id> second);
     void jump(NodeKind kind);  ///< break_, continue_ or return_
-    Id whole(std::uint32_t param);
+    Id whole(std::uint32_t param) { return whole(param, {}, 0); }
+    Id whole(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped);
     Id fold(Reduction reduction, Id array, std::uint64_t axes);
-    void assign(std::uint32_t param, Id value);
+    /// The array with other axes: the operand's, or new_axis, outermost first.
+    Id permute(Id array, std::span<const std::uint64_t> axes);
+    void assign(std::uint32_t param, Id value) { assign(param, {}, 0, value); }
+    void assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped, Id value);
     void allocate(std::uint32_t param, std::span<const Id> extents);
 
     // --- structure: each begin_ opens a block that end() closes ---

@@ -20,7 +20,10 @@
 //    the loop is combined in once.
 //  - A step of 0 makes a loop of no iterations.
 //  - A `check` that fails records itself; the lowest iteration that failed is reported. The
-//    iteration goes on, and every other element is computed.
+//    iteration goes on, and every other element is computed; but a check of shapes ends the run.
+//  - `whole` is the array as it is where the node stands: later stores do not change the value. An
+//    `assign` evaluates its value for all elements before it stores the first one. Extents meet as
+//    NumPy's do: those of 1 repeat.
 #pragma once
 #include <kiln/dtype.h>
 #include <kiln/error.h>
@@ -145,18 +148,31 @@ enum class NodeKind : std::uint8_t {
     continue_,   ///< next iteration of the innermost loop
     return_,     ///< ends the iteration of the stage
     // Whole arrays: nodes of rank > 0, element-wise in `op` and `cast`, broadcast NumPy's way.
-    whole,  ///< the array parameter aux as a value
+    whole,  ///< the array parameter aux as a value; operands = () or a slice, see below
     fold,   ///< aux = Reduction, imm = bit mask of the axes that are reduced; operand = array value
-    assign,  ///< aux = array parameter; operand = array value (or a scalar for every element)
+    permute,  ///< imm = the axes of the result, outermost first, 4 bits each: an axis of the
+              ///< operand, or new_axis for an extent of 1; operand = array value
+    assign,  ///< aux = array parameter; operands = () or a slice, then the array value (or a scalar
+             ///< for every element)
     // Memory.
-    allocate,  ///< aux = parameter with access `local`; operands = extents; contents undefined
+    allocate,  ///< aux = parameter with access `local`; operands = extents, or one array value
+               ///< whose shape it takes; contents undefined
 };
+
+// A slice: start, step and extent (i64) for each dimension of the parameter, step and extent of
+// dimensions in the mask `imm` being 1: those are left out of the value.
+
+/// The entry of a `permute` that makes an axis of extent 1.
+inline constexpr std::uint64_t new_axis = 15;
 
 /// What a `check` node reports when it fails.
 enum class Check : std::uint8_t {
     division_by_zero,  ///< integer division in checked mode
     negative_power,    ///< integer ** negative integer
     out_of_bounds,     ///< subscript in checked mode
+    shapes,  ///< extents of operands of whole-array statements; further operands: those of the first
+             ///< shape (imm of them), then those of the second
+    empty,   ///< a reduction without identity of no elements
 };
 
 /// One node: a 32-byte record. Operands are a range of Kernel::operands.
@@ -179,7 +195,8 @@ static_assert(sizeof(Node) == 32);
 
 constexpr bool is_leaf(NodeKind k) { return k <= NodeKind::index; }
 constexpr bool is_pure(NodeKind k) {
-    return k <= NodeKind::cast || k == NodeKind::whole || k == NodeKind::fold;
+    return k <= NodeKind::cast || k == NodeKind::whole || k == NodeKind::fold ||
+           k == NodeKind::permute;
 }
 constexpr bool has_effect(NodeKind k) {
     return k >= NodeKind::store && k <= NodeKind::return_
@@ -234,6 +251,15 @@ struct StageReduction {
     bool operator==(const StageReduction&) const = default;
 };
 
+/// A reduction of a parallel loop into the elements of an array that the kernel made: they are set
+/// to the value that changes no other (min, max: the greatest, least value of the dtype) where the
+/// loop begins, and iterations accumulate by loads and stores of one element.
+struct ArrayReduction {
+    Reduction reduction = Reduction::sum;
+    std::uint32_t target = 0;  ///< parameter
+    bool operator==(const ArrayReduction&) const = default;
+};
+
 /// How the iterations of a parallel loop are dealt out to threads.
 enum class Schedule : std::uint8_t {
     automatic,  ///< pieces by the measured time of an iteration
@@ -248,6 +274,7 @@ struct ParallelLoop {
     Schedule schedule = Schedule::automatic;
     std::int64_t chunk = 0;     ///< iterations; 0: chosen at run time
     bool unsafe_races = false;  ///< the user answers for accesses that cannot be proven disjoint
+    std::vector<ArrayReduction> arrays = {};
     bool operator==(const ParallelLoop&) const = default;
 };
 

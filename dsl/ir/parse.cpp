@@ -516,6 +516,18 @@ class Parser {
             } while (accept(','));
             expect(')');
         }
+        if (accept_word("arrays")) {
+            expect('(');
+            do {
+                ArrayReduction r;
+                r.reduction = reduction();
+                expect('-');
+                expect('>');
+                r.target = param();
+                p.arrays.push_back(r);
+            } while (accept(','));
+            expect(')');
+        }
         return p;
     }
 
@@ -577,6 +589,20 @@ class Parser {
             n.kind = NodeKind::whole;
             set_type();
             n.aux = param();
+            subscripts(operands);
+            if (accept_word("drop")) n.imm = mask();
+        } else if (accept_word("permute")) {
+            n.kind = NodeKind::permute;
+            set_type();
+            operands.push_back(value());
+            expect_word("axes");
+            expect('(');
+            for (unsigned d = 0; !accept(')'); ++d) {
+                if (d != 0) expect(',');
+                const std::uint32_t axis = this->number("an axis");
+                if (axis > new_axis || d > 7) fail("at most 8 axes below 16");
+                n.imm |= std::uint64_t(axis) << (4 * d);
+            }
         } else if (accept_word("atomic")) {
             n.kind = NodeKind::atomic;
             n.aux2 = static_cast<std::uint32_t>(reduction());
@@ -603,8 +629,11 @@ class Parser {
     }
 
     std::uint64_t axes() {
-        std::uint64_t mask = 0;
         expect_word("axes");
+        return mask();
+    }
+    std::uint64_t mask() {
+        std::uint64_t mask = 0;
         expect('(');
         while (!accept(')')) {
             if (mask != 0) expect(',');
@@ -646,9 +675,15 @@ class Parser {
             n.kind = NodeKind::check;
             n.aux =
                 static_cast<std::uint32_t>(expect_name(text::check_names, "the name of a check"));
+            if (!at(',')) n.imm = number("a number of extents");
+            expect(',');
+            values(operands);
+            has_value = false;
         } else if (accept_word("assign")) {
             n.kind = NodeKind::assign;
             n.aux = param();
+            subscripts(operands);
+            if (accept_word("drop")) n.imm = mask();
         } else if (accept_word("allocate")) {
             n.kind = NodeKind::allocate;
             n.aux = param();

@@ -328,23 +328,34 @@ class Printer {
         put('\n');
     }
 
-    /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, max -> v1, min -> v2 of v1)]`
+    /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, max -> v1, min -> v2 of v1)]
+    /// [arrays (sum -> t)]`
     void put_parallel(const ParallelLoop& p) {
         put(" parallel ");
         put(text::schedule_names[static_cast<std::size_t>(p.schedule)]);
         put(' ');
         put_number(p.chunk);
         if (p.unsafe_races) put(" unsafe");
-        if (p.reductions.empty()) return;
-        put(" (");
-        for (std::size_t i = 0; i < p.reductions.size(); ++i) {
+        if (!p.reductions.empty()) {
+            put(" (");
+            for (std::size_t i = 0; i < p.reductions.size(); ++i) {
+                if (i != 0) put(", ");
+                put(info(p.reductions[i].reduction).name);
+                put(" -> ");
+                put(slot_words_[p.reductions[i].target]);
+                if (p.reductions[i].position_of == none) continue;
+                put(" of ");
+                put(slot_words_[p.reductions[i].position_of]);
+            }
+            put(')');
+        }
+        if (p.arrays.empty()) return;
+        put(" arrays (");
+        for (std::size_t i = 0; i < p.arrays.size(); ++i) {
             if (i != 0) put(", ");
-            put(info(p.reductions[i].reduction).name);
+            put(info(p.arrays[i].reduction).name);
             put(" -> ");
-            put(slot_words_[p.reductions[i].target]);
-            if (p.reductions[i].position_of == none) continue;
-            put(" of ");
-            put(slot_words_[p.reductions[i].position_of]);
+            put(param_words_[p.arrays[i].target]);
         }
         put(')');
     }
@@ -390,7 +401,20 @@ class Printer {
                 begin_value(id, "whole");
                 put_type(n.dtype, n.rank);
                 put(' ');
-                put(param_words_[n.aux]);
+                put_element(param_words_[n.aux], x);
+                if (n.imm != 0) put_axes(n.imm, " drop(");
+                break;
+            case NodeKind::permute:
+                begin_value(id, "permute");
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_values(x);
+                put(" axes(");
+                for (unsigned d = 0; d < n.rank; ++d) {
+                    if (d != 0) put(", ");
+                    put_number(n.imm >> (4 * d) & 15);
+                }
+                put(')');
                 break;
             default:
                 begin_value(id, "fold");
@@ -399,12 +423,12 @@ class Printer {
                 put_type(n.dtype, n.rank);
                 put(' ');
                 put_values(x);
-                put_axes(n.imm);
+                put_axes(n.imm, " axes(");
         }
     }
 
-    void put_axes(std::uint64_t axes) {
-        put(" axes(");
+    void put_axes(std::uint64_t axes, std::string_view word) {
+        put(word);
         for (bool first = true; axes != 0; axes &= axes - 1, first = false) {
             if (!first) put(", ");
             put_number(std::countr_zero(axes));
@@ -430,10 +454,16 @@ class Printer {
             case NodeKind::check:
                 put("check ");
                 put(text::check_names[n.aux]);
-                break;
+                if (x.size() > 1) {
+                    put(' ');
+                    put_number(n.imm);
+                }
+                put(", ");
+                return put_values(x);
             case NodeKind::assign:
                 put("assign ");
-                put(param_words_[n.aux]);
+                put_element(param_words_[n.aux], x.first(x.size() - 1));
+                if (n.imm != 0) put_axes(n.imm, " drop(");
                 break;
             case NodeKind::allocate: put("allocate "); return put_element(param_words_[n.aux], x);
             case NodeKind::break_: return put("break");

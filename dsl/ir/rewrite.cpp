@@ -75,7 +75,11 @@ Id Rewriter::clone(Id old) {
         case NodeKind::atomic:
             return out_.atomic(Reduction(n.aux2), n.aux, subscripts(), operands.back());
         case NodeKind::contribute: out_.contribute(n.aux, operands[0]); return none;
-        case NodeKind::check: out_.check(Check(n.aux), operands[0]); return none;
+        case NodeKind::check: {
+            const std::span<const Id> shapes(operands.data() + 1, operands.size() - 1);
+            out_.check(Check(n.aux), operands[0], shapes.first(n.imm), shapes.subspan(n.imm));
+            return none;
+        }
         case NodeKind::branch:
             out_.begin_branch(operands[0]);
             clone_block(n.aux);
@@ -87,7 +91,7 @@ Id Rewriter::clone(Id old) {
             return none;
         case NodeKind::loop:
             if (const ParallelLoop* p = in_.parallel(n)) {
-                ParallelLoop copy{{}, p->schedule, p->chunk, p->unsafe_races};
+                ParallelLoop copy{{}, p->schedule, p->chunk, p->unsafe_races, p->arrays};
                 for (const StageReduction& r : p->reductions) map_reduction(r, copy.reductions);
                 map_[old] = out_.begin_parallel_loop(operands[0], operands[1], operands[2],
                                                      std::move(copy));
@@ -107,9 +111,16 @@ Id Rewriter::clone(Id old) {
         case NodeKind::break_:
         case NodeKind::continue_:
         case NodeKind::return_: out_.jump(n.kind); return none;
-        case NodeKind::whole: return out_.whole(n.aux);
+        case NodeKind::whole: return out_.whole(n.aux, operands, n.imm);
         case NodeKind::fold: return out_.fold(Reduction(n.aux), operands[0], n.imm);
-        case NodeKind::assign: out_.assign(n.aux, operands[0]); return none;
+        case NodeKind::permute: {
+            std::vector<std::uint64_t> axes;
+            for (unsigned d = 0; d < n.rank; ++d) axes.push_back(n.imm >> (4 * d) & 15);
+            return out_.permute(operands[0], axes);
+        }
+        case NodeKind::assign:
+            out_.assign(n.aux, subscripts(), n.imm, operands.back());
+            return none;
         case NodeKind::allocate: out_.allocate(n.aux, operands); return none;
     }
     __builtin_unreachable();

@@ -34,6 +34,7 @@ std::string_view kind_name(const Node& n) {
         case NodeKind::return_: return "return";
         case NodeKind::whole: return "whole";
         case NodeKind::fold: return "fold";
+        case NodeKind::permute: return "permute";
         case NodeKind::assign: return "assign";
         case NodeKind::allocate: return "allocate";
     }
@@ -180,6 +181,14 @@ class Verifier {
             require(loops[i] == 1,
                     [&] { return fmt::format("parallel loop {} has {} owners", i, loops[i]); });
             check_reductions(k_.parallel_loops[i].reductions, "parallel loop", i);
+            for (const ArrayReduction& r : k_.parallel_loops[i].arrays)
+                require(r.target < k_.params.size() &&
+                            is_made_by_kernel(k_.params[r.target].access) &&
+                            reduces(r.reduction, k_.params[r.target].dtype),
+                        [&] {
+                            return fmt::format("parallel loop {}: a reduction into array {}", i,
+                                               r.target);
+                        });
         }
         std::vector<bool> listed(k_.nodes.size(), false);
         for (std::size_t i = 0; i < k_.blocks.size(); ++i)
@@ -374,6 +383,10 @@ class Verifier {
                          stage_ == nullptr ? 0 : stage_->reductions.size());
                 return expect_scalar(id, 0, k_.slots[stage_->reductions[n.aux].target].dtype);
             case NodeKind::check:
+                if (n.operand_count < 1 || n.imm > n.operand_count - 1U)
+                    fail(id, "{} operands and {} extents", n.operand_count, n.imm);
+                for (std::size_t i = 1; i < n.operand_count; ++i) expect_scalar(id, i, DType::i64);
+                return expect_scalar(id, 0, DType::bool_);
             case NodeKind::branch: expect_count(id, 1); return expect_scalar(id, 0, DType::bool_);
             case NodeKind::loop:
                 expect_count(id, 3);
@@ -386,10 +399,18 @@ class Verifier {
             case NodeKind::return_: return expect_count(id, 0);
             case NodeKind::whole:
             case NodeKind::fold:
+            case NodeKind::permute:
             case NodeKind::assign: return check_array(id, n);
             case NodeKind::allocate:
                 if (!is_made_by_kernel(k_.params[n.aux].access))
                     fail(id, "parameter {} is an argument", k_.params[n.aux].name);
+                if (n.operand_count == 1 && k_.node(k_.operand(id, 0)).rank > 0) {
+                    if (k_.node(k_.operand(id, 0)).rank != k_.params[n.aux].rank)
+                        fail(id, "a value of rank {} for parameter {} of rank {}",
+                             k_.node(k_.operand(id, 0)).rank, k_.params[n.aux].name,
+                             k_.params[n.aux].rank);
+                    return;
+                }
                 expect_count(id, k_.params[n.aux].rank);
                 for (std::size_t i = 0; i < n.operand_count; ++i) expect_scalar(id, i, DType::i64);
                 return;
@@ -443,21 +464,46 @@ class Verifier {
             expect_result(id, s.dtype, 0);
     }
 
+    /// The rank of the slice in the first `count` operands.
+    unsigned slice_rank(Id id, const Node& n, std::size_t count) const {
+        const Param& p = k_.params[n.aux];
+        if (count != 0 && count != 3U * p.rank)
+            fail(id, "a slice of {} operands of parameter {}", count, p.name);
+        if (n.imm >> p.rank != 0 || (count == 0 && n.imm != 0))
+            fail(id, "leaves out dimensions {:#x} of parameter {}", n.imm, p.name);
+        for (std::size_t i = 0; i < count; ++i) expect_scalar(id, i, DType::i64);
+        return p.rank - static_cast<unsigned>(std::popcount(n.imm));
+    }
+
     void check_array(Id id, const Node& n) const {
         if (n.kind == NodeKind::whole) {
             expect_array_param(id, n, false);
-            expect_count(id, 0);
-            return expect_result(id, k_.params[n.aux].dtype, k_.params[n.aux].rank);
+            return expect_result(id, k_.params[n.aux].dtype, slice_rank(id, n, n.operand_count));
+        }
+        if (n.kind == NodeKind::assign) {
+            expect_array_param(id, n, true);
+            if (n.operand_count == 0) fail(id, "has no value");
+            const std::size_t slice = n.operand_count - 1U;
+            expect_dtype(id, slice, k_.params[n.aux].dtype);
+            const unsigned rank = slice_rank(id, n, slice);
+            if (k_.node(k_.operand(id, slice)).rank > rank)
+                fail(id, "a value of rank {} for parameter {} of rank {}",
+                     k_.node(k_.operand(id, slice)).rank, k_.params[n.aux].name, rank);
+            return;
         }
         expect_count(id, 1);
         const Node& operand = k_.node(k_.operand(id, 0));
-        if (n.kind == NodeKind::assign) {
-            expect_array_param(id, n, true);
-            expect_dtype(id, 0, k_.params[n.aux].dtype);
-            if (operand.rank > k_.params[n.aux].rank)
-                fail(id, "a value of rank {} for parameter {} of rank {}", operand.rank,
-                     k_.params[n.aux].name, k_.params[n.aux].rank);
-            return;
+        if (n.kind == NodeKind::permute) {
+            unsigned kept = 0;
+            for (unsigned d = 0; d < n.rank; ++d) {
+                const std::uint64_t axis = n.imm >> (4 * d) & 15;
+                if (axis == new_axis) continue;
+                if (axis >= operand.rank || (kept >> axis & 1) != 0)
+                    fail(id, "axis {} of a value of rank {}", axis, operand.rank);
+                kept |= 1U << axis;
+            }
+            if (kept + 1U != 1U << operand.rank) fail(id, "leaves out an axis");
+            return expect_result(id, operand.dtype, n.rank);
         }
         if (n.imm == 0 || n.imm >> operand.rank != 0)
             fail(id, "axes {:#x} of a value of rank {}", n.imm, operand.rank);

@@ -204,6 +204,10 @@ class Interpreter {
                 break;
             }
             case NodeKind::check:
+                if (!truth(x[0]) && static_cast<ir::Check>(n.aux) == ir::Check::shapes)
+                    refuse(ErrorKind::shape, "array values do not broadcast");
+                if (!truth(x[0]) && static_cast<ir::Check>(n.aux) == ir::Check::empty)
+                    refuse(ErrorKind::shape, "zero-size array to a reduction without identity");
                 if (!truth(x[0]) && !fault_)
                     fault_ =
                         Fault{static_cast<ir::Check>(n.aux), stage_, index_, k_.location(n.loc)};
@@ -216,9 +220,10 @@ class Interpreter {
             case NodeKind::break_: return Flow::break_;
             case NodeKind::continue_: return Flow::continue_;
             case NodeKind::return_: return Flow::return_;
-            case NodeKind::whole: whole(id, n); break;
+            case NodeKind::whole: whole(id, n, x); break;
+            case NodeKind::permute: permute(id, n, x[0]); break;
             case NodeKind::fold: fold(id, n, x[0]); break;
-            case NodeKind::assign: assign(n, x[0]); break;
+            case NodeKind::assign: assign(n, x.first(x.size() - 1), x.back()); break;
             case NodeKind::allocate: allocate(n, x); break;
         }
         return Flow::normal;
@@ -226,6 +231,8 @@ class Interpreter {
 
     Flow run_loop(Id id, const Node& n, std::span<const Id> x) {
         const __int128 end = integer(x[1]), step = integer(x[2]);
+        if (const ir::ParallelLoop* p = k_.parallel(n))
+            for (const ir::ArrayReduction& r : p->arrays) set_to_start(r);
         if (step == 0) return Flow::normal;
         for (__int128 i = integer(x[0]); step > 0 ? i < end : i > end; i += step) {
             values_[id] = Scalar::of(static_cast<std::int64_t>(i));
@@ -234,6 +241,16 @@ class Interpreter {
             if (flow == Flow::break_) break;
         }
         return Flow::normal;
+    }
+
+    void set_to_start(const ir::ArrayReduction& r) const {
+        const DType t = k_.params[r.target].dtype;
+        const Extents& shape = buffer(r.target).shape;
+        if (count_of(shape) == 0) return;
+        Extents index(shape.size(), 0);
+        const auto exact = ir::identity(r.reduction, t);
+        do store(r.target, index, exact ? *exact : ir::neutral(r.reduction, t));
+        while (advance(index, shape));
     }
 
     Flow run_while(const Node& n, std::span<const Id> x) {
@@ -275,22 +292,66 @@ class Interpreter {
         } while (advance(index, shape));
     }
 
-    void whole(Id id, const Node& n) {
-        const Extents shape = buffer(n.aux).shape;
-        if (shape.empty()) {
-            values_[id] = load(n.aux, {});
+    /// Element i of dimension d of a slice is element start + i * step of the array.
+    struct Slice {
+        Extents starts, steps, shape;
+        std::vector<bool> dropped;
+
+        Extents element(const Extents& index) const {
+            Extents at;
+            for (std::size_t d = 0, i = 0; d < starts.size(); ++d)
+                at.push_back(dropped[d] ? starts[d] : starts[d] + index[i++] * steps[d]);
+            return at;
+        }
+    };
+    Slice slice(const Node& n, std::span<const Id> x) const {
+        const Extents& shape = buffer(n.aux).shape;
+        Slice s;
+        for (std::size_t d = 0; d < shape.size(); ++d) {
+            s.dropped.push_back((n.imm >> d & 1) != 0);
+            s.starts.push_back(x.empty() ? 0 : integer(x[3 * d]));
+            s.steps.push_back(x.empty() ? 1 : integer(x[3 * d + 1]));
+            if (!s.dropped.back()) s.shape.push_back(x.empty() ? shape[d] : integer(x[3 * d + 2]));
+        }
+        return s;
+    }
+
+    void whole(Id id, const Node& n, std::span<const Id> x) {
+        const Slice s = slice(n, x);
+        if (s.shape.empty()) {
+            values_[id] = load(n.aux, s.element({}));
             return;
         }
-        arrays_[id] = {shape, {}};
-        if (count_of(shape) == 0) return;
-        Extents index(shape.size(), 0);
-        do arrays_[id].elements.push_back(load(n.aux, index));
-        while (advance(index, shape));
+        arrays_[id] = {s.shape, {}};
+        if (count_of(s.shape) == 0) return;
+        Extents index(s.shape.size(), 0);
+        do arrays_[id].elements.push_back(load(n.aux, s.element(index)));
+        while (advance(index, s.shape));
+    }
+
+    void permute(Id id, const Node& n, Id operand) {
+        const ArrayValue source = array_value(operand);
+        ArrayValue result;
+        for (unsigned d = 0; d < n.rank; ++d) {
+            const std::uint64_t axis = n.imm >> (4 * d) & 15;
+            result.shape.push_back(axis == ir::new_axis ? 1 : source.shape[axis]);
+        }
+        Extents index(n.rank, 0), from(source.shape.size(), 0);
+        if (count_of(result.shape) > 0) {
+            do {
+                for (unsigned d = 0; d < n.rank; ++d)
+                    if (const std::uint64_t axis = n.imm >> (4 * d) & 15; axis != ir::new_axis)
+                        from[axis] = index[d];
+                result.elements.push_back(source.at(from));
+            } while (advance(index, result.shape));
+        }
+        arrays_[id] = std::move(result);
     }
 
     /// A zeroed array of C order, which replaces the parameter's buffer.
     void allocate(const Node& n, std::span<const Id> x) {
-        const Extents shape = subscripts(x);
+        const Extents shape =
+            x.size() == 1 && k_.node(x[0]).rank > 0 ? arrays_[x[0]].shape : subscripts(x);
         if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }))
             refuse(ErrorKind::shape, "negative extent");
         const DType t = k_.params[n.aux].dtype;
@@ -329,16 +390,17 @@ class Interpreter {
             arrays_[id] = std::move(result);
     }
 
-    void assign(const Node& n, Id operand) {
+    void assign(const Node& n, std::span<const Id> x, Id operand) {
         const ArrayValue source = array_value(operand);
-        const Extents shape = buffer(n.aux).shape;
+        const Slice target = slice(n, x);
+        const Extents& shape = target.shape;
         Extents common = shape;
         broadcast_into(common, source.shape);
         if (common != shape)
             refuse(ErrorKind::shape, "value does not broadcast to " + k_.params[n.aux].name);
         if (count_of(shape) == 0) return;
         Extents index(shape.size(), 0);
-        do store(n.aux, index, source.at(index));
+        do store(n.aux, target.element(index), source.at(index));
         while (advance(index, shape));
     }
 

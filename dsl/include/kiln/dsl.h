@@ -18,6 +18,8 @@ class Value;
 class Var;
 class Index;
 class ElementRef;
+class KernelArray;
+class ArraySlice;
 struct PrangeOptions;
 
 namespace dsl {
@@ -55,6 +57,8 @@ class Operand {
     Operand(const Var& variable, Where where = Where::current());
     Operand(const Index& index, Where where = Where::current());
     Operand(const ElementRef& element, Where where = Where::current());
+    Operand(const KernelArray& array, Where where = Where::current());
+    Operand(const ArraySlice& slice, Where where = Where::current());
     Operand(const Scalar& constant, Where where = Where::current());
     template <Element T>
     Operand(T constant, Where where = Where::current())
@@ -157,6 +161,8 @@ class Value : public Operand {
     Value(const Var& variable, Where where = Where::current());
     Value(const Index& index, Where where = Where::current());
     Value(const ElementRef& element, Where where = Where::current());
+    Value(const KernelArray& array, Where where = Where::current());
+    Value(const ArraySlice& slice, Where where = Where::current());
     Value(const Scalar& constant, Where where = Where::current()) : Operand(constant, where) {}
     template <Element T> Value(T constant, Where where = Where::current())
         : Operand(constant, where) {}

@@ -4,6 +4,7 @@
 // integers of any dtype; they do not wrap. Outside of an array nothing is defined, except in
 // checked mode, where it is Error bounds with the array, the index, its shape and the line.
 #pragma once
+#include <kiln/array_value.h>
 #include <kiln/dsl.h>
 
 #include <cstdint>
@@ -58,8 +59,9 @@ class ElementRef : public Operand {
         return make({i, j, k, l, m, n}, i.where());                                             \
     }
 
-/// An array of the kernel: what In, Out, InOut and Scratch have in common.
-class KernelArray {
+/// An array of the kernel: what In, Out, InOut and Scratch have in common. As an operand it is the
+/// array as a whole (kiln/array_value.h).
+class KernelArray : public Operand {
   public:
     using Where = std::source_location;
     /// The extent of a dimension, an i64; negative ones count from the last. Errors: shape.
@@ -68,17 +70,54 @@ class KernelArray {
     Value size(Where where = Where::current()) const;
     int rank() const { return rank_; }
     DType dtype() const { return dtype_; }
+    /// A part of the array, one argument for each dimension; all of those that are not given:
+    /// a.slice({1, -1}, {}, 0). Errors: shape (too many arguments), usage (a step of 0).
+    ArraySlice slice(SliceArg s0, SliceArg s1 = {}, SliceArg s2 = {}, SliceArg s3 = {},
+                     SliceArg s4 = {}, SliceArg s5 = {}, SliceArg s6 = {}, SliceArg s7 = {},
+                     Where where = Where::current()) const;
+    /// As the functions of these names do.
+    Value sum(const FoldOptions& options = {}, Where where = Where::current()) const;
+    Value min(const FoldOptions& options = {}, Where where = Where::current()) const;
+    Value max(const FoldOptions& options = {}, Where where = Where::current()) const;
+    Value mean(const FoldOptions& options = {}, Where where = Where::current()) const;
 
   protected:
+    friend class Operand;
     friend class dsl::Trace;
-    KernelArray() = default;
+    KernelArray() : Operand(Handle{~0U, 0}, Where()) {}
+    void assign(const Operand& value) const;
     ElementRef element(std::initializer_list<Operand> subscripts, Where where) const;
     Value load(std::initializer_list<Operand> subscripts, Where where) const;
 
-    std::uint32_t serial_ = 0, param_ = 0;
+    std::uint32_t param_ = 0;
     int rank_ = 0;
     DType dtype_ = DType::f64;
 };
+
+/// Assignment of every element. Copies name the same array.
+#define KILN_DSL_ASSIGNABLE(self)                                       \
+    self(const self&) = default;                                        \
+    self& operator=(const self&)&& = delete;                            \
+    const self& operator=(Operand value) const {                        \
+        assign(value);                                                  \
+        return *this;                                                   \
+    }                                                                   \
+    const self& operator+=(Operand value) const {                       \
+        assign({Operand(*this, value.where()) + value, value.where()}); \
+        return *this;                                                   \
+    }                                                                   \
+    const self& operator-=(Operand value) const {                       \
+        assign({Operand(*this, value.where()) - value, value.where()}); \
+        return *this;                                                   \
+    }                                                                   \
+    const self& operator*=(Operand value) const {                       \
+        assign({Operand(*this, value.where()) * value, value.where()}); \
+        return *this;                                                   \
+    }                                                                   \
+    const self& operator/=(Operand value) const {                       \
+        assign({Operand(*this, value.where()) / value, value.where()}); \
+        return *this;                                                   \
+    }
 
 /// An array that the kernel reads.
 class In : public KernelArray {
@@ -91,6 +130,7 @@ class In : public KernelArray {
 class Out : public KernelArray {
   public:
     explicit Out(const KernelArray& array) : KernelArray(array) {}
+    KILN_DSL_ASSIGNABLE(Out)
     KILN_DSL_SUBSCRIPTS(ElementRef, element)
 };
 
@@ -98,6 +138,7 @@ class Out : public KernelArray {
 class InOut : public KernelArray {
   public:
     explicit InOut(const KernelArray& array) : KernelArray(array) {}
+    KILN_DSL_ASSIGNABLE(InOut)
     KILN_DSL_SUBSCRIPTS(ElementRef, element)
 };
 
@@ -107,6 +148,11 @@ class InOut : public KernelArray {
 class Scratch : public KernelArray {
   public:
     Scratch(DType dtype, std::initializer_list<Operand> extents, Where where = Where::current());
+    /// A new array of the shape, dtype and elements of an array value.
+    Scratch(const Value& value, Where where = Where::current());
+    Scratch(const ArraySlice& value, Where where = Where::current())
+        : Scratch(Value(value, where), where) {}
+    KILN_DSL_ASSIGNABLE(Scratch)
     KILN_DSL_SUBSCRIPTS(ElementRef, element)
 };
 
@@ -128,6 +174,7 @@ class Local {
     DType dtype_;
 };
 #undef KILN_DSL_SUBSCRIPTS
+#undef KILN_DSL_ASSIGNABLE
 
 /// How the iterations of a prange are dealt out to threads. Results do not depend on it.
 enum class Schedule : std::uint8_t {

@@ -1,0 +1,123 @@
+#include "codegen/passes/array_plan.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+
+using namespace ir;
+
+ArrayPlan::ArrayPlan(const Kernel& kernel, bool overlap)
+    : k_(kernel),
+      overlap_(overlap),
+      place_(kernel.nodes.size(), 0),
+      loop_(kernel.nodes.size(), no_loop),
+      in_parallel_(kernel.nodes.size(), false),
+      stored_(kernel.nodes.size(), false),
+      reached_by_(kernel.nodes.size()) {
+    has_arrays_ = std::ranges::any_of(kernel.nodes, [&](const Node& n) {
+        return n.kind == NodeKind::assign || n.kind == NodeKind::whole;
+    });
+    if (!has_arrays_) return;
+    for (const Stage& stage : kernel.stages) number(stage.body, no_loop, false);
+    for (std::uint32_t s = 0; s < statements_.size(); ++s)
+        reach(k_.operands_of(statements_[s]).back(), s);
+    find_shared();
+    for (const Id statement : statements_) {
+        std::set<Id> seen;
+        find_stale(k_.operands_of(statement).back(), statement, seen);
+    }
+    for (Id id = 0; id < k_.nodes.size(); ++id)
+        if (stored_[id] && k_.nodes[id].kind == NodeKind::op) {
+            std::set<Id> seen;
+            for (const Id operand : k_.operands_of(id)) find_stale(operand, id, seen);
+        }
+}
+
+void ArrayPlan::number(Id block, std::uint32_t loop, bool parallel) {
+    for (const Id id : k_.blocks[block].nodes) {
+        const Node& n = k_.nodes[id];
+        place_[id] = next_place_++;
+        loop_[id] = loop;
+        in_parallel_[id] = parallel;
+        if (n.kind == NodeKind::store || n.kind == NodeKind::atomic || n.kind == NodeKind::assign)
+            writes_.push_back({place_[id], n.aux});
+        if (n.kind == NodeKind::assign || n.kind == NodeKind::fold) statements_.push_back(id);
+        const bool repeats = n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
+        if (!repeats && n.kind != NodeKind::branch) continue;
+        std::uint32_t inner = loop;
+        if (repeats) {
+            inner = static_cast<std::uint32_t>(loops_.size());
+            loops_.push_back({loop, place_[id], 0});
+        }
+        const bool runs_parallel = parallel || (n.kind == NodeKind::loop && n.aux2 != none);
+        number(n.aux, inner, runs_parallel);
+        if (n.kind != NodeKind::loop && n.aux2 != none) number(n.aux2, inner, runs_parallel);
+        if (repeats) loops_[inner].last = next_place_;
+    }
+}
+
+/// Whether the value is computed by its consumers.
+bool ArrayPlan::deferred(Id id) const {
+    const Node& n = k_.nodes[id];
+    if (n.rank == 0) return false;
+    return n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::permute ||
+           (n.kind == NodeKind::fold && in_parallel_[id]);
+}
+
+void ArrayPlan::reach(Id value, std::uint32_t statement) {
+    if (!deferred(value) || !reached_by_[value].insert(statement).second) return;
+    for (const Id operand : k_.operands_of(value)) reach(operand, statement);
+}
+
+bool ArrayPlan::costly(Id id, std::set<Id>& seen) const {
+    const Node& n = k_.nodes[id];
+    if (!deferred(id) || stored_[id] || !seen.insert(id).second) return false;
+    const bool slow = n.kind == NodeKind::op &&
+                      (is_elementary(n.op) || n.op == Op::div || n.op == Op::true_divide ||
+                       n.op == Op::sqrt || n.op == Op::mod || n.op == Op::floor_divide);
+    if (slow) return true;
+    const auto operands = k_.operands_of(id);
+    return std::ranges::any_of(operands, [&](Id x) { return costly(x, seen); });
+}
+
+/// The outermost values that several statements reach by different ways.
+void ArrayPlan::find_shared() {
+    std::vector<bool> inner(k_.nodes.size(), false);  // a user of the same statements has it
+    for (Id id = 0; id < k_.nodes.size(); ++id) {
+        if (!deferred(id)) continue;
+        for (const Id operand : k_.operands_of(id))
+            if (reached_by_[operand] == reached_by_[id]) inner[operand] = true;
+    }
+    for (Id id = 0; id < k_.nodes.size(); ++id) {
+        if (k_.nodes[id].kind != NodeKind::op || in_parallel_[id] || inner[id] ||
+            reached_by_[id].size() < 2)
+            continue;
+        std::set<Id> seen;
+        stored_[id] = costly(id, seen);
+    }
+}
+
+void ArrayPlan::find_stale(Id value, Id consumer, std::set<Id>& seen) {
+    const Node& n = k_.nodes[value];
+    if (n.rank == 0 || stored_[value] || !seen.insert(value).second) return;
+    if (n.kind == NodeKind::whole) {
+        if (stale(value, consumer)) stored_[value] = true;
+    } else if (deferred(value)) {
+        for (const Id operand : k_.operands_of(value)) find_stale(operand, consumer, seen);
+    }
+}
+
+bool ArrayPlan::stale(Id whole, Id consumer) const {
+    const std::uint32_t from = place_[whole];
+    std::uint32_t to = place_[consumer];
+    for (std::uint32_t l = loop_[consumer]; l != no_loop; l = loops_[l].parent)
+        if (from < loops_[l].first) to = std::max(to, loops_[l].last);
+    const auto argument = [&](std::uint32_t p) { return !is_made_by_kernel(k_.params[p].access); };
+    const std::uint32_t param = k_.nodes[whole].aux;
+    return std::ranges::any_of(writes_, [&](const Write& w) {
+        return from < w.place && w.place < to &&
+               (w.param == param || (overlap_ && argument(w.param) && argument(param)));
+    });
+}
+
+}  // namespace kiln::codegen

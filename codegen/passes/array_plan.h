@@ -1,0 +1,52 @@
+// What whole-array nodes of a kernel need before they are lowered. Internal to the arrays pass.
+#pragma once
+#include "dsl/ir/ir.h"
+
+#include <set>
+#include <vector>
+
+namespace kiln::codegen {
+
+/// Array values are computed where statements (assign, fold) consume them. That is not where they
+/// stand in the text, so that
+///  - `whole(a)` is copied where `a` may be stored to before a consumer runs;
+///  - a costly value that several statements consume is computed once, into a temporary.
+class ArrayPlan {
+  public:
+    /// `overlap`: array arguments may share memory.
+    ArrayPlan(const ir::Kernel& kernel, bool overlap);
+    bool has_arrays() const { return has_arrays_; }
+    /// Whether the value is to be stored to a temporary where it stands.
+    bool stored(ir::Id id) const { return stored_[id]; }
+    /// Whether the node is in the body of a parallel loop.
+    bool in_parallel(ir::Id id) const { return in_parallel_[id]; }
+
+  private:
+    static constexpr std::uint32_t no_loop = ~0U;
+    struct Loop {
+        std::uint32_t parent, first, last;  // places in the text
+    };
+    struct Write {
+        std::uint32_t place, param;
+    };
+
+    void number(ir::Id block, std::uint32_t loop, bool parallel);
+    bool deferred(ir::Id id) const;
+    void reach(ir::Id value, std::uint32_t statement);
+    void find_shared();
+    bool costly(ir::Id id, std::set<ir::Id>& seen) const;
+    void find_stale(ir::Id value, ir::Id consumer, std::set<ir::Id>& seen);
+    bool stale(ir::Id whole, ir::Id consumer) const;
+
+    const ir::Kernel& k_;
+    bool overlap_, has_arrays_ = false;
+    std::uint32_t next_place_ = 0;
+    std::vector<std::uint32_t> place_, loop_;  // per node
+    std::vector<bool> in_parallel_, stored_;
+    std::vector<Loop> loops_;
+    std::vector<Write> writes_;
+    std::vector<ir::Id> statements_;
+    std::vector<std::set<std::uint32_t>> reached_by_;  // per node: statements
+};
+
+}  // namespace kiln::codegen
