@@ -83,6 +83,7 @@ codegen::PassContext JitState::pass_context(const ProgramKey& key) const {
     codegen::PassContext context;
     context.options.checked = options_.checked;
     context.options.noalias = !key.overlap();
+    context.options.fuse = options_.fuse;
     for (std::size_t i = 0; i < key.size(); ++i)
         context.options.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
 #ifndef NDEBUG
@@ -242,6 +243,7 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     made_.optimize_ms += stats.optimize_ms;
     made_.codegen_ms += stats.codegen_ms;
     made_.link_ms += stats.link_ms;
+    diagnostics_ = {true, context.loops_found, context.loops_left, context.remarks};
     for (const Remark& remark : context.remarks)
         if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
     return made;
@@ -367,6 +369,42 @@ std::vector<Remark> JitState::remarks() const {
     return remarks_;
 }
 
+std::string JitState::parallel_diagnostics(int level, DiagnosticsFormat format) const {
+    const std::lock_guard lock(mutex_);
+    if (!diagnostics_.made) return {};
+    const auto file = [](const Remark& r) {
+        return std::string_view(r.file).substr(r.file.rfind('/') + 1);
+    };
+    std::string text;
+    if (format == DiagnosticsFormat::text) {
+        text = fmt::format("{}: {} parallel loops found, {} left\n", name_, diagnostics_.found,
+                           diagnostics_.left);
+        if (level > 0)
+            for (const Remark& r : diagnostics_.remarks)
+                text += fmt::format("  {}:{}: {}\n", file(r), r.line, r.text);
+        return text;
+    }
+    const auto quoted = [](std::string_view s) {
+        std::string out = "\"";
+        for (const char c : s) {
+            if (c == '"' || c == '\\') out += '\\';
+            if (static_cast<unsigned char>(c) < 0x20)
+                out += fmt::format("\\u{:04x}", static_cast<int>(c));
+            else
+                out += c;
+        }
+        return out + '"';
+    };
+    text = fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": [",
+                       quoted(name_), diagnostics_.found, diagnostics_.left);
+    for (std::size_t i = 0; level > 0 && i < diagnostics_.remarks.size(); ++i) {
+        const Remark& r = diagnostics_.remarks[i];
+        text += fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}", i == 0 ? "" : ", ",
+                            quoted(r.file), r.line, quoted(r.text));
+    }
+    return text + "]}";
+}
+
 Stats JitState::stats() const {
     const std::lock_guard lock(mutex_);
     Stats sum = made_;
@@ -385,6 +423,9 @@ JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
                                                 std::move(function), std::move(options), where)) {}
 
 const std::string& JitKernel::name() const { return state_->name(); }
+std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format) const {
+    return state_->parallel_diagnostics(level, format);
+}
 std::vector<Remark> JitKernel::remarks() const { return state_->remarks(); }
 Stats JitKernel::stats() const { return state_->stats(); }
 

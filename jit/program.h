@@ -115,6 +115,7 @@ class JitState {
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
     std::vector<Remark> remarks() const;
     Stats stats() const;
+    std::string parallel_diagnostics(int level, DiagnosticsFormat format) const;
 
   private:
     const engine::ProgramVariant& variant(const engine::ProgramKey& key, Location where);
@@ -143,6 +144,11 @@ class JitState {
     mutable std::mutex mutex_;  // of what follows
     Stats made_;
     std::vector<Remark> remarks_;
+    struct Diagnostics {
+        bool made = false;
+        unsigned found = 0, left = 0;
+        std::vector<Remark> remarks;
+    } diagnostics_;
 };
 
 }  // namespace kiln::detail

@@ -12,6 +12,7 @@ struct PassOptions {
     bool checked = false;
     bool noalias = false;  ///< programs: no array that is written overlaps another one
     bool verify = false;  ///< verify after every pass; a failure throws Error internal
+    bool fuse = false;     ///< programs: parallel loops are fused where that is legal
     /// Per array argument, as a mask: dimensions whose extent is 1.
     std::vector<std::uint8_t> unit_extents = {};
 };
@@ -19,6 +20,7 @@ struct PassOptions {
 struct PassContext {
     PassOptions options;
     std::vector<Remark> remarks;
+    unsigned loops_found = 0, loops_left = 0;  ///< parallel loops before and after fusion
     /// Called after each pass that changed the kernel, with its name and the new kernel.
     std::function<void(std::string_view, const ir::Kernel&)> observer;
 };

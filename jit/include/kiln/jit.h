@@ -30,6 +30,9 @@ struct JitOptions {
     /// Accesses outside of an array, and integer divisions by zero, are errors that name the line
     /// and the index. Iterations go on: of many the lowest is reported, once all are done.
     bool checked = false;
+    /// Parallel loops next to each other, of statements on whole arrays and prange, become one
+    /// where results do not change. Not in checked mode, and not in calls whose arrays overlap.
+    bool fuse = true;
     /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
 };
@@ -191,6 +194,8 @@ template <class R, class... P> struct KernelTraits<R (*)(P...)> : KernelTraits<R
 using JitValue = std::variant<Scalar, Array>;
 }  // namespace detail
 
+enum class DiagnosticsFormat : std::uint8_t { text, json };
+
 /// What Jit kernels have in common. Copies share their state, which is thread-safe.
 class JitKernel {
   public:
@@ -201,6 +206,11 @@ class JitKernel {
                         std::source_location where = std::source_location::current()) const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
+    /// What became of the parallel loops of the variant that was compiled last: how many there
+    /// were and are, those that were fused, those that were not and why, temporary arrays that
+    /// went. Level 0: the numbers alone. Empty before the first call.
+    std::string parallel_diagnostics(int level = 1,
+                                     DiagnosticsFormat format = DiagnosticsFormat::text) const;
 
   protected:
     JitKernel(std::string name, std::vector<detail::KernelParam> params,

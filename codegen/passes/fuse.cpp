@@ -1,0 +1,496 @@
+// Parallel loops of one block over one domain become one loop:
+//
+//     for %i = 0 to n parallel { store t[%i], a }       for %i = 0 to n parallel {
+//     for %j = 0 to n parallel { store c[%j], t[%j] }     write r, a
+//                                                   ->    store c[%i], r
+//                                                       }
+//
+// Legal where, tested in this order,
+//  1. the domains are equal: begin, end and step are the same values, or made equal by checks of
+//     shapes;
+//  2. the schedules are equal;
+//  3. no iteration of the first ends early (continue_), and neither loop returns;
+//  4. the second reads nothing that the first reduces, and what stands between the loops can go
+//     before the first, or after the second where it depends on the first;
+//  5. no flow, anti or output dependence crosses iterations: for each two accesses of one array,
+//     one of each loop and one of them a store, a subscript is the same sum in both, and differs
+//     from iteration to iteration;
+//  6. the fast-math flags of their operations are equal;
+//  7. order stays that of the unfused form: sums and products of floats in the one and stores in
+//     the other would change how lanes accumulate, and so would sums into an array beside others.
+// Views that may overlap have no place here: such calls run another variant, which is not fused.
+// Masks stay those of each body. Loops inside of fused ones are fused by the same rules.
+//
+// Temporaries that only one loop touches, at one element, become variables of their dtype, so that
+// what they hold stays rounded to it.
+#include "codegen/passes/affine.h"
+#include "codegen/passes/pass.h"
+#include "codegen/passes/subscript_text.h"
+#include "dsl/ir/rewrite.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+/// What a node and the blocks inside of it touch.
+struct Touched {
+    std::set<std::uint32_t> loads, stores, reads, writes;  // arrays; slots
+    std::set<Id> uses, nodes;
+    bool leaves = false;  // returns, or goes on with or out of a loop around the node
+
+    static bool meet(const std::set<std::uint32_t>& a, const std::set<std::uint32_t>& b) {
+        return std::ranges::any_of(a, [&](std::uint32_t x) { return b.contains(x); });
+    }
+    bool slots_conflict(const Touched& o) const {
+        return meet(writes, o.writes) || meet(writes, o.reads) || meet(reads, o.writes);
+    }
+    bool conflicts(const Touched& o) const {
+        return slots_conflict(o) || meet(stores, o.stores) || meet(stores, o.loads) ||
+               meet(loads, o.stores) ||
+               std::ranges::any_of(o.uses, [&](Id x) { return nodes.contains(x); });
+    }
+};
+
+class Clone final : public Rewriter {
+  public:
+    using Rewriter::Rewriter;
+};
+
+class Fuse {
+  public:
+    Fuse(Kernel kernel, PassContext& context) : k_(std::move(kernel)), context_(context) {}
+
+    Kernel run() {
+        context_.loops_found = count(k_.stages[0].body);
+        visit(k_.stages[0].body);
+        context_.loops_left = count(k_.stages[0].body);
+        for (std::uint32_t p = 0; p < k_.params.size(); ++p)
+            if (k_.params[p].access == Access::local) scalarize(p);
+        return changed_ ? Clone(k_).run() : std::move(k_);
+    }
+
+  private:
+    static bool has_first(const Node& n) {
+        return n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+               n.kind == NodeKind::loop_while;
+    }
+    static bool has_second(const Node& n) {
+        return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
+    }
+
+    /// The outermost parallel loops of the block.
+    unsigned count(Id block) const {
+        unsigned loops = 0;
+        for (const Id id : k_.blocks[block].nodes) {
+            const Node& n = k_.nodes[id];
+            if (n.kind == NodeKind::loop && n.aux2 != none) {
+                ++loops;
+                continue;
+            }
+            if (has_first(n)) loops += count(n.aux);
+            if (has_second(n)) loops += count(n.aux2);
+        }
+        return loops;
+    }
+
+    void visit(Id block) {
+        fuse_block(block, true);
+        for (const Id id : std::vector(k_.blocks[block].nodes)) {
+            const Node n = k_.nodes[id];
+            if (n.kind == NodeKind::loop && n.aux2 != none) continue;
+            if (has_first(n)) visit(n.aux);
+            if (has_second(n)) visit(n.aux2);
+        }
+    }
+
+    void touch(Id id, Touched& t, unsigned loops) const {
+        const Node& n = k_.nodes[id];
+        t.nodes.insert(id);
+        for (const Id x : k_.operands_of(n)) t.uses.insert(x);
+        switch (n.kind) {
+            case NodeKind::load: t.loads.insert(n.aux); break;
+            case NodeKind::store:
+            case NodeKind::allocate: t.stores.insert(n.aux); break;
+            case NodeKind::atomic:
+                t.loads.insert(n.aux);
+                t.stores.insert(n.aux);
+                break;
+            case NodeKind::read: t.reads.insert(n.aux); break;
+            case NodeKind::write: t.writes.insert(n.aux); break;
+            case NodeKind::return_: t.leaves = true; break;
+            case NodeKind::break_:
+            case NodeKind::continue_: t.leaves = t.leaves || loops <= 1; break;
+            default: break;
+        }
+        if (const ParallelLoop* p = n.kind == NodeKind::loop ? k_.parallel(n) : nullptr) {
+            for (const StageReduction& r : p->reductions) {
+                t.reads.insert(r.target);
+                t.writes.insert(r.target);
+            }
+            for (const ArrayReduction& r : p->arrays) t.stores.insert(r.target);
+        }
+        const unsigned inside =
+            loops + (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while);
+        if (has_first(n))
+            for (const Id x : k_.blocks[n.aux].nodes) touch(x, t, inside);
+        if (has_second(n))
+            for (const Id x : k_.blocks[n.aux2].nodes) touch(x, t, inside);
+    }
+    Touched touched(Id id) const {
+        Touched t;
+        touch(id, t, 0);
+        return t;
+    }
+
+    bool is_candidate(Id id, bool parallel) const {
+        const Node& n = k_.nodes[id];
+        return n.kind == NodeKind::loop && (n.aux2 != none) == parallel;
+    }
+
+    /// What a check of shapes makes equal.
+    void learn(Id condition) {
+        const Node& n = k_.nodes[condition];
+        if (n.kind != NodeKind::op) return;
+        if (n.op == Op::eq) equal_.emplace_back(k_.operand(condition, 0), k_.operand(condition, 1));
+        if (n.op == Op::logical_and)
+            for (const Id x : k_.operands_of(condition)) learn(x);
+    }
+    bool equal(Id x, Id y) const {
+        std::set<Id> known{x};
+        for (std::size_t size = 0; size != known.size();) {
+            size = known.size();
+            for (const auto& [p, q] : equal_)
+                if (known.contains(p) || known.contains(q)) known.insert({p, q});
+        }
+        return known.contains(y);
+    }
+
+    void fuse_block(Id block, bool parallel) {
+        const std::size_t outer = equal_.size();
+        for (std::size_t second = 0; second < k_.blocks[block].nodes.size(); ++second) {
+            const Node& n = k_.nodes[k_.blocks[block].nodes[second]];
+            if (n.kind == NodeKind::check && static_cast<Check>(n.aux) == Check::shapes)
+                learn(k_.operands_of(n)[0]);
+            if (!is_candidate(k_.blocks[block].nodes[second], parallel)) continue;
+            std::optional<std::string> refusal;
+            for (std::size_t first = second; first-- > 0;) {
+                if (!is_candidate(k_.blocks[block].nodes[first], parallel)) continue;
+                const Id a = k_.blocks[block].nodes[first], b = k_.blocks[block].nodes[second];
+                const auto reason = try_fuse(block, first, second);
+                if (!reason) {
+                    if (parallel)
+                        remark(b,
+                               fmt::format("fused: loop {} into the loop {}", place(b), place(a)));
+                    changed_ = true;
+                    fuse_block(k_.nodes[a].aux, false);
+                    refusal.reset();
+                    second = first;
+                    break;
+                }
+                if (!refusal) refusal = reason;
+            }
+            if (refusal && parallel)
+                remark(k_.blocks[block].nodes[second], "not fused: " + *refusal);
+        }
+        equal_.resize(outer);
+    }
+
+    std::string place(Id node) const {
+        const Location l = k_.location(k_.nodes[node].loc);
+        if (l.line == 0) return "of the kernel";
+        const std::string_view file = l.file.substr(l.file.rfind('/') + 1);
+        return fmt::format("at {}:{}", file, l.line);
+    }
+    void remark(Id node, std::string text) {
+        const Location l = k_.location(k_.nodes[node].loc);
+        Remark r{std::string(l.file), l.line, std::move(text)};
+        if (std::ranges::find(context_.remarks, r) == context_.remarks.end())
+            context_.remarks.push_back(std::move(r));
+    }
+
+    static bool is_float(DType t) { return is_real(t) || is_complex(t); }
+    bool sums_floats(const Touched& t, Id loop) const {
+        if (const ParallelLoop* p = k_.parallel(k_.nodes[loop]))
+            return std::ranges::any_of(p->reductions, [&](const StageReduction& r) {
+                return is_float(k_.slots[r.target].dtype) && r.reduction != Reduction::min &&
+                       r.reduction != Reduction::max;
+            });
+        return std::ranges::any_of(t.writes, [&](std::uint32_t s) {
+            return t.reads.contains(s) && is_float(k_.slots[s].dtype);
+        });
+    }
+    /// All flags of operations on floats, but for those by which a loop accumulates.
+    std::set<std::uint8_t> flags(const Touched& t) const {
+        std::set<std::uint8_t> all;
+        for (const Id id : t.nodes) {
+            const Node& n = k_.nodes[id];
+            if (n.kind == NodeKind::op && is_float(n.dtype) && (n.fast & fast::reassoc) == 0)
+                all.insert(n.fast);
+        }
+        return all;
+    }
+
+    /// Fuses two loops of a block, or says why not.
+    std::optional<std::string> try_fuse(Id block, std::size_t first, std::size_t second) {
+        const Id a = k_.blocks[block].nodes[first], b = k_.blocks[block].nodes[second];
+        const Node &na = k_.nodes[a], &nb = k_.nodes[b];
+        const ParallelLoop *pa = k_.parallel(na), *pb = k_.parallel(nb);
+        for (std::size_t i = 0; i < 3; ++i)
+            if (!equal(k_.operand(a, i), k_.operand(b, i)))
+                return fmt::format("loop {} and the loop {} run over different extents", place(b),
+                                   place(a));
+        if (pa != nullptr && (pa->schedule != pb->schedule || pa->chunk != pb->chunk))
+            return fmt::format("loop {} and the loop {} have different schedules", place(b),
+                               place(a));
+        const Touched ta = touched(a), tb = touched(b);
+        if (ta.leaves || tb.leaves)
+            return fmt::format("an iteration of the loop {} ends early", place(ta.leaves ? a : b));
+        if (pa != nullptr)
+            for (const StageReduction& r : pa->reductions)
+                if (tb.reads.contains(r.target) || tb.writes.contains(r.target))
+                    return fmt::format("loop {} reads the {} that the loop {} computes", place(b),
+                                       info(r.reduction).name, place(a));
+        if (ta.slots_conflict(tb))
+            return fmt::format("loop {} uses a variable that the loop {} writes", place(b),
+                               place(a));
+        // What stands between them.
+        std::vector<Id> early, late;
+        std::vector<Touched> late_touched;
+        const auto& nodes = k_.blocks[block].nodes;
+        for (std::size_t i = first + 1; i < second; ++i) {
+            const Touched t = touched(nodes[i]);
+            const bool stays = ta.conflicts(t) || t.conflicts(ta) || t.leaves ||
+                               std::ranges::any_of(late_touched, [&](const Touched& l) {
+                                   return l.conflicts(t) || t.conflicts(l);
+                               });
+            if (!stays) {
+                early.push_back(nodes[i]);
+                continue;
+            }
+            // Its equality is needed before the fused loop.
+            if (k_.nodes[nodes[i]].kind == NodeKind::check)
+                return dependence(a, b, ta, tb, nodes[i]);
+            if (t.leaves) return fmt::format("the kernel may end before the loop {}", place(b));
+            if (t.conflicts(tb) || tb.conflicts(t)) return dependence(a, b, ta, tb, nodes[i]);
+            late.push_back(nodes[i]);
+            late_touched.push_back(t);
+        }
+        if (pa != nullptr)
+            for (const auto* reductions : {&pa->arrays, &pb->arrays})
+                for (const ArrayReduction& r : *reductions) {
+                    const Touched& other = reductions == &pa->arrays ? tb : ta;
+                    if (other.loads.contains(r.target) || other.stores.contains(r.target))
+                        return fmt::format("loop {} reads the {} that the loop {} computes",
+                                           place(b), info(r.reduction).name, place(a));
+                }
+        Kernel merged = merge(block, first, second, early, late);
+        if (auto text = crossing(merged, a, b, ta, tb)) return text;
+        if (const auto fa = flags(ta), fb = flags(tb); !fa.empty() && !fb.empty() && fa != fb)
+            return fmt::format("loop {} and the loop {} have different fast-math flags", place(b),
+                               place(a));
+        if ((sums_floats(ta, a) && !tb.stores.empty()) ||
+            (sums_floats(tb, b) && !ta.stores.empty()))
+            return fmt::format("the order in which the loop {} sums would change",
+                               place(sums_floats(ta, a) ? a : b));
+        if (pa != nullptr && (!pa->arrays.empty() || !pb->arrays.empty()) &&
+            (!pa->reductions.empty() || !pb->reductions.empty()))
+            return fmt::format("one of the loops {} and {} sums into an array, the other does not",
+                               place(b), place(a));
+        k_ = std::move(merged);
+        return std::nullopt;
+    }
+
+    /// Why the second loop depends on the first through node `between`.
+    std::string dependence(Id a, Id b, const Touched& ta, const Touched& tb, Id between) const {
+        if (const ParallelLoop* p = k_.parallel(k_.nodes[a]))
+            for (const StageReduction& r : p->reductions)
+                if (k_.nodes[between].kind == NodeKind::read && k_.nodes[between].aux == r.target)
+                    return fmt::format("loop {} reads the {} that the loop {} computes", place(b),
+                                       info(r.reduction).name, place(a));
+        for (const std::uint32_t p : ta.stores)
+            if (tb.loads.contains(p))
+                return fmt::format("loop {} reads {}, which {} writes, after {}", place(b),
+                                   k_.params[p].name, place(a).substr(3), place(between).substr(3));
+        return fmt::format("loop {} depends on the loop {} through {}", place(b), place(a),
+                           place(between).substr(3));
+    }
+
+    Kernel merge(Id block, std::size_t first, std::size_t second, const std::vector<Id>& early,
+                 const std::vector<Id>& late) const {
+        Kernel m = k_;
+        const auto& nodes = k_.blocks[block].nodes;
+        const Id a = nodes[first], b = nodes[second];
+        std::vector<Id> list(nodes.begin(), nodes.begin() + static_cast<std::ptrdiff_t>(first));
+        list.insert(list.end(), early.begin(), early.end());
+        list.push_back(a);
+        list.insert(list.end(), late.begin(), late.end());
+        list.insert(list.end(), nodes.begin() + static_cast<std::ptrdiff_t>(second) + 1,
+                    nodes.end());
+        m.blocks[block].nodes = std::move(list);
+        auto& body = m.blocks[m.nodes[a].aux].nodes;
+        const auto& other = k_.blocks[k_.nodes[b].aux].nodes;
+        body.insert(body.end(), other.begin(), other.end());
+        m.blocks[m.nodes[b].aux].nodes.clear();
+        for (Id& x : m.operands)
+            if (x == b) x = a;
+        if (m.nodes[a].aux2 != none) {
+            ParallelLoop& pa = m.parallel_loops[m.nodes[a].aux2];
+            const ParallelLoop& pb = m.parallel_loops[m.nodes[b].aux2];
+            pa.reductions.insert(pa.reductions.end(), pb.reductions.begin(), pb.reductions.end());
+            pa.arrays.insert(pa.arrays.end(), pb.arrays.begin(), pb.arrays.end());
+            pa.unsafe_races = pa.unsafe_races || pb.unsafe_races;
+        }
+        return m;
+    }
+
+    /// The first two accesses that may touch one element in different iterations.
+    std::optional<std::string> crossing(const Kernel& merged, Id loop, Id second, const Touched& ta,
+                                        const Touched& tb) const {
+        AffineForms forms(merged, loop);
+        const auto accesses = [&](const Touched& t) {
+            std::vector<Id> list;
+            for (const Id id : forms.body()) {
+                const NodeKind kind = merged.nodes[id].kind;
+                if (t.nodes.contains(id) &&
+                    (kind == NodeKind::load || kind == NodeKind::store || kind == NodeKind::atomic))
+                    list.push_back(id);
+            }
+            return list;
+        };
+        const auto left = accesses(ta), right = accesses(tb);
+        for (const Id x : left)
+            for (const Id y : right) {
+                const Node &nx = merged.nodes[x], &ny = merged.nodes[y];
+                const bool stores = nx.kind != NodeKind::load || ny.kind != NodeKind::load;
+                if (nx.aux != ny.aux || !stores || aligned(merged, forms, x, y)) continue;
+                const SubscriptText text(merged, loop, forms);
+                const auto line = [&](Id id) {
+                    const Location l = merged.location(merged.nodes[id].loc);
+                    return fmt::format("{}:{}", l.file.substr(l.file.rfind('/') + 1), l.line);
+                };
+                const bool reads = ny.kind == NodeKind::load;
+                return fmt::format(
+                    "loop {} {} {}, which {} {}{}", place(second), reads ? "reads" : "writes",
+                    text.element(y), line(x), nx.kind == NodeKind::load ? "reads" : "writes",
+                    text.element(x) == text.element(y) ? std::string() : " as " + text.element(x));
+            }
+        return std::nullopt;
+    }
+
+    static bool aligned(const Kernel& k, AffineForms& forms, Id x, Id y) {
+        for (std::size_t d = 0; d < k.params[k.nodes[x].aux].rank; ++d) {
+            const Affine a = forms.form(k.operand(x, d)), b = forms.form(k.operand(y, d));
+            Affine difference = a;
+            difference.add(b, -1);
+            const bool invariant = std::ranges::all_of(a.terms, [&](const auto& term) {
+                return term.first == AffineForms::step || forms.invariant(term.first);
+            });
+            const bool same = difference.terms.empty() && difference.constant == 0;
+            if (same && invariant && a.coefficient(AffineForms::step) != 0) return true;
+            // Elements that are never the same in any two iterations.
+            const bool fixed = invariant && a.coefficient(AffineForms::step) == 0;
+            if (fixed && difference.terms.empty() && difference.constant != 0) return true;
+        }
+        return false;
+    }
+
+    // --- temporaries ---
+
+    void parents(Id block, std::vector<Id>& parent, std::vector<Id>& block_of,
+                 std::vector<Id>& order) const {
+        for (const Id id : k_.blocks[block].nodes) {
+            block_of[id] = block;
+            order.push_back(id);
+            const Node& n = k_.nodes[id];
+            if (has_first(n)) {
+                parent[n.aux] = block;
+                parents(n.aux, parent, block_of, order);
+            }
+            if (has_second(n)) {
+                parent[n.aux2] = block;
+                parents(n.aux2, parent, block_of, order);
+            }
+        }
+    }
+
+    void scalarize(std::uint32_t p) {
+        std::vector<Id> parent(k_.blocks.size(), none), block_of(k_.nodes.size(), none), order;
+        parents(k_.stages[0].body, parent, block_of, order);
+        Id allocation = none;
+        std::vector<Id> accesses;
+        for (const Id id : order) {
+            const Node& n = k_.nodes[id];
+            const bool is_access =
+                n.kind == NodeKind::load || n.kind == NodeKind::store || n.kind == NodeKind::atomic;
+            if (n.kind == NodeKind::allocate && n.aux == p) {
+                if (allocation != none) return;
+                allocation = id;
+            }
+            if (is_access && n.aux == p) {
+                if (n.kind == NodeKind::atomic) return;
+                accesses.push_back(id);
+            }
+            for (const Id x : k_.operands_of(n))
+                if (k_.nodes[x].kind == NodeKind::extent && k_.nodes[x].aux == p) return;
+        }
+        if (allocation == none || accesses.empty()) return;
+        for (const ParallelLoop& loop : k_.parallel_loops)
+            for (const ArrayReduction& r : loop.arrays)
+                if (r.target == p) return;
+        const unsigned rank = k_.params[p].rank;
+        const Id first = accesses[0];
+        if (rank == 0 || k_.nodes[first].kind != NodeKind::store) return;
+        const auto place_of = [&](Id id) { return k_.operands_of(id).first(rank); };
+        bool in_loop = false;
+        for (const Id x : place_of(first)) {
+            const Node& n = k_.nodes[x];
+            if (n.kind == NodeKind::loop)
+                in_loop = in_loop || n.aux2 != none;
+            else if (n.kind != NodeKind::constant)
+                return;
+        }
+        if (!in_loop) return;
+        for (const Id id : accesses) {
+            if (!std::ranges::equal(place_of(id), place_of(first))) return;
+            Id b = block_of[id];
+            while (b != none && b != block_of[first]) b = parent[b];
+            if (b == none) return;
+        }
+        // Every iteration has its own element, which it stores to first.
+        const auto slot = static_cast<std::uint32_t>(k_.slots.size());
+        k_.slots.push_back({k_.params[p].name, k_.params[p].dtype, 1});
+        for (const Id id : accesses) {
+            Node& n = k_.nodes[id];
+            const bool load = n.kind == NodeKind::load;
+            n.kind = load ? NodeKind::read : NodeKind::write;
+            n.aux = slot;
+            n.weak = false;
+            n.first_operand = load ? 0 : n.first_operand + rank;
+            n.operand_count = load ? 0 : 1;
+        }
+        auto& list = k_.blocks[block_of[allocation]].nodes;
+        list.erase(std::ranges::find(list, allocation));
+        remark(allocation, fmt::format("removed: the temporary array {}", place(allocation)));
+        changed_ = true;
+    }
+
+    Kernel k_;
+    PassContext& context_;
+    bool changed_ = false;
+    std::vector<std::pair<Id, Id>> equal_;  // by checks before what is looked at
+};
+
+}  // namespace
+
+ir::Kernel run_fuse(const ir::Kernel& kernel, PassContext& context) {
+    return kernel.is_program() ? Fuse(kernel, context).run() : kernel;
+}
+
+}  // namespace kiln::codegen
