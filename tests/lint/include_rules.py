@@ -26,7 +26,7 @@ ROOMS = [
     (r"png\.h$", r"(?!)"),
 ]
 # Headers of the operating system and the compiler: not in public headers.
-SYSTEM = r"(sys|linux|bits|sanitizer|immintrin|x86intrin|dlfcn|unistd|fcntl|pthread|sched|elf|link|cpuid|cxxabi)\b"
+SYSTEM = r"(sys|linux|bits|sanitizer|immintrin|x86intrin|dlfcn|unistd|fcntl|pthread|sched|signal|elf|link|cpuid|cxxabi)\b"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 STD = re.compile(r"^[a-z_0-9]+$")  # <vector>, <cstdint>: no slash, no .h
