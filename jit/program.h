@@ -16,7 +16,8 @@ namespace kiln::engine {
 inline constexpr std::size_t max_program_args = 16;
 
 /// The types of a call: for each argument its dtype, rank, layout, extents of 1 (for kernels that
-/// take arrays as a whole), and whether it is a scalar; and whether arrays that are written overlap others.
+/// take arrays as a whole), and whether it is a scalar; and whether arrays that are written overlap
+/// others.
 class ProgramKey {
   public:
     void add_scalar(DType dtype) { put(place(dtype)); }

@@ -177,8 +177,8 @@ class Value : public Operand {
     Value(Handle handle, Where where) : Operand(handle, where) {}
 };
 
-/// The index of a traced loop, an i64.
-class Index : public Operand {
+/// The index of a traced loop, an i64. Loops that only repeat need not use theirs.
+class [[maybe_unused]] Index : public Operand {
   public:
     Index(const Index& other) : Operand(static_cast<const Operand&>(other)) {}
     KILN_DSL_IMMUTABLE(Index)

@@ -67,7 +67,7 @@ class TracedArg {
     TracedArg(const KernelArray& array, Where where = Where::current())
         : item_(array), where_(where) {}
     template <class T>
-        requires(std::is_base_of_v<Operand, T>)
+        requires(std::is_base_of_v<Operand, T> && !std::is_base_of_v<KernelArray, T>)
     TracedArg(const T& value, Where where = Where::current())
         : item_(Value(Operand(value, where))), where_(where) {}
     const std::variant<KernelArray, Value>& item() const { return *item_; }
