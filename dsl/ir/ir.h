@@ -172,7 +172,7 @@ enum class Check : std::uint8_t {
     out_of_bounds,     ///< subscript in checked mode
     shapes,  ///< extents of operands of whole-array statements; further operands: those of the
              ///< first shape (imm of them), then those of the second
-    empty,  ///< a reduction without identity of no elements
+    empty,   ///< a reduction without identity of no elements
 };
 
 /// One node: a 32-byte record. Operands are a range of Kernel::operands.
