@@ -180,8 +180,10 @@ class Interchange : public Rewriter {
         }
         std::vector<std::size_t> order(nest.loops.size());
         for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-        std::ranges::stable_sort(
-            order, [&](std::size_t x, std::size_t y) { return distance[x] > distance[y]; });
+        // Loops that are as far stay as they are.
+        std::ranges::sort(order, [&](std::size_t x, std::size_t y) {
+            return distance[x] != distance[y] ? distance[x] > distance[y] : x < y;
+        });
         if (std::ranges::is_sorted(order)) return std::nullopt;
         std::vector<Id> loops;
         for (const std::size_t i : order) loops.push_back(nest.loops[i]);

@@ -16,8 +16,6 @@ using namespace kiln;
 
 namespace {
 
-constexpr double pi = 3.14159265358979323846;
-
 /// Numbers of [0, 1), the same in every run.
 Array random_array(const Shape& shape, unsigned seed) {
     std::mt19937_64 engine(seed);
