@@ -234,15 +234,7 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     made->program = found.program;
     made->entry = found.program->program->program_entry();
     const std::lock_guard lock(mutex_);
-    made_.misses += stats.misses;
-    made_.compiles += stats.compiles;
-    made_.trace_ms += stats.trace_ms;
-    made_.passes_ms += stats.passes_ms;
-    made_.load_ms += stats.load_ms;
-    made_.emit_ms += stats.emit_ms;
-    made_.optimize_ms += stats.optimize_ms;
-    made_.codegen_ms += stats.codegen_ms;
-    made_.link_ms += stats.link_ms;
+    engine::add(made_, stats);
     diagnostics_ = {true, context.loops_found, context.loops_left, context.remarks};
     for (const Remark& remark : context.remarks)
         if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);

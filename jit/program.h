@@ -1,5 +1,6 @@
 // The state behind a loop kernel: its traces, its machine code, its calls.
 #pragma once
+#include "jit/counters.h"
 #include "jit/hot_table.h"
 #include "jit/specialise.h"
 #include "jit/ufunc.h"
@@ -150,6 +151,7 @@ class JitState {
         unsigned found = 0, left = 0;
         std::vector<Remark> remarks;
     } diagnostics_;
+    const engine::Counted counted_{[this] { return stats(); }};
 };
 
 }  // namespace kiln::detail

@@ -1,5 +1,6 @@
 // The state behind a Ufunc handle, and the carrying out of its calls.
 #pragma once
+#include "jit/counters.h"
 #include "jit/hot_table.h"
 #include "jit/reduce.h"
 #include "jit/signature.h"
@@ -152,6 +153,7 @@ class UfuncState {
     std::vector<Remark> remarks_;
     // Made by the first call of reduce() for the types that have the operation.
     std::array<std::unique_ptr<ReduceState>, std::size(ir::reduction_table)> reducers_;
+    const engine::Counted counted_{[this] { return stats(); }};
 };
 
 }  // namespace kiln::detail

@@ -3,50 +3,10 @@
 #include "jit/ufunc.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
 namespace kiln {
-
-namespace {
-
-void add(Stats& sum, const Stats& more) {
-    sum.compiles += more.compiles;
-    sum.hits += more.hits;
-    sum.misses += more.misses;
-    sum.trace_ms += more.trace_ms;
-    sum.passes_ms += more.passes_ms;
-    sum.load_ms += more.load_ms;
-    sum.emit_ms += more.emit_ms;
-    sum.optimize_ms += more.optimize_ms;
-    sum.codegen_ms += more.codegen_ms;
-    sum.link_ms += more.link_ms;
-}
-
-/// All ufuncs of the process, for the sum of their counters.
-struct Registry {
-    std::mutex mutex;
-    std::set<const detail::UfuncState*> alive;
-    Stats retired;
-
-    static Registry& instance() {
-        // Never destroyed: ufuncs may be static objects.
-        static auto& registry = *new Registry();
-        return registry;
-    }
-};
-
-}  // namespace
-
-Stats stats() {
-    Registry& registry = Registry::instance();
-    const std::lock_guard lock(registry.mutex);
-    Stats sum = registry.retired;
-    for (const detail::UfuncState* ufunc : registry.alive) add(sum, ufunc->stats());
-    return sum;
-}
-
 namespace detail {
 
 UfuncState::UfuncState(engine::UfuncSource source) : source_(std::move(source)) {
@@ -57,17 +17,9 @@ UfuncState::UfuncState(engine::UfuncSource source) : source_(std::move(source)) 
                                 source_.arity, engine::to_string(signature), signature.inputs),
                     source_.where);
     }
-    Registry& registry = Registry::instance();
-    const std::lock_guard lock(registry.mutex);
-    registry.alive.insert(this);
 }
 
-UfuncState::~UfuncState() {
-    Registry& registry = Registry::instance();
-    const std::lock_guard lock(registry.mutex);
-    registry.alive.erase(this);
-    add(registry.retired, stats());
-}
+UfuncState::~UfuncState() = default;
 
 engine::Loop& UfuncState::loop(const engine::CallKey& types, Location where) {
     if (engine::Loop* found = loops_.find(types)) return *found;
@@ -94,7 +46,7 @@ engine::Variant& UfuncState::variant(const engine::CallKey& key, const engine::L
 
 void UfuncState::record(const engine::Specialised& made) {
     const std::lock_guard lock(mutex_);
-    add(made_, made.stats);
+    engine::add(made_, made.stats);
     // Threads that wait for one compile, and variants of one loop, have the same to say.
     for (const Remark& remark : made.remarks) {
         if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);

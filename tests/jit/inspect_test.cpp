@@ -80,6 +80,36 @@ TEST_CASE("equal ufuncs share code", "[jit][stats]") {
     CHECK(second.stats().misses == 1);
 }
 
+TEST_CASE("the counters of the process have loop kernels in them, also those that are gone",
+          "[jit][stats]") {
+    const Stats before = stats();
+    const std::vector<double> x{1, 2, 3};
+    {
+        const auto scale = jit([](In a, Out b, Value c) {
+            for (Index i : range(a.extent(0))) b(i) = a(i) * c + 0.21875;
+        });
+        std::vector<double> y(3);
+        for (int call = 0; call < 3; ++call) scale(x, y, 2.0);
+        CHECK(y[2] == 6.21875);
+        const Stats now = stats(), own = scale.stats();
+        CHECK(own.compiles == 1);
+        CHECK(own.misses == 1);
+        CHECK(own.hits == 2);
+        CHECK(now.compiles - before.compiles == 1);
+        CHECK(now.misses - before.misses == 1);
+        CHECK(now.hits - before.hits == 2);
+        CHECK(now.trace_ms > before.trace_ms);
+        const auto copy = scale;
+        CHECK(stats().hits - before.hits == 2);
+    }
+    CHECK(stats().compiles - before.compiles == 1);
+    CHECK(stats().hits - before.hits == 2);
+
+    const auto shift = stencil([](Neighbors a) -> Value { return a(1) - 0.40625 * a(-1); });
+    shift(Array::of({1.0, 2.0, 3.0}));
+    CHECK(stats().compiles - before.compiles == 2);
+}
+
 TEST_CASE("captured values and options keep ufuncs apart", "[jit][stats]") {
     const auto make = [](double c, UfuncOptions options) {
         return vectorize("scaled", [=](Value a) { return a * c; }, std::move(options));

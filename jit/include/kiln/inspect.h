@@ -20,7 +20,7 @@ enum class Artifact : std::uint8_t {
     ptx,       ///< PTX, compiled by NVRTC (no GPU needed)
 };
 
-/// Counters of one ufunc, or of the process (`kiln::stats()`).
+/// Counters of one kernel, or of the process (`kiln::stats()`).
 struct Stats {
     std::uint64_t compiles = 0;  ///< kernels compiled
     std::uint64_t hits = 0;      ///< calls that found their code
@@ -37,8 +37,9 @@ struct Stats {
     }
 };
 
-/// The counters of all ufuncs of this process so far. `compiles` counts machine code that was made:
-/// ufuncs that come to equal code share one compile. Calls through `bind` handles are not counted.
+/// The counters of all ufuncs, loop kernels and stencils of this process so far. `compiles` counts
+/// machine code that was made: kernels that come to equal code share one compile. Calls through
+/// `bind` handles are not counted.
 Stats stats();
 
 }  // namespace kiln
