@@ -1,4 +1,5 @@
 // Whole arrays as values: slices, assignments, reductions over axes, products.
+#include "dsl/ir/describe.h"
 #include "dsl/trace.h"
 
 #include <kiln/array_value.h>
@@ -24,15 +25,16 @@ void Trace::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t
                     "declare it as InOut");
     const bool weak_fits = builder_.node(value).weak && promote_weak(p.dtype, from) == p.dtype;
     if (!weak_fits && !can_cast(from, p.dtype, Casting::same_kind))
-        throw Error(
-            ErrorKind::type,
-            fmt::format("cannot store {} into {} of type {}", name(from), p.name, name(p.dtype)),
-            where, "convert with cast<T>(...)");
+        throw Error(ErrorKind::type,
+                    fmt::format("cannot store {} into {} of type {}", name(from),
+                                ir::describe_array(builder_.kernel(), param, where), name(p.dtype)),
+                    where, "convert with cast<T>(...)");
     const int rank = p.rank - std::popcount(dropped);
     if (builder_.node(value).rank > rank)
         throw Error(ErrorKind::shape,
                     fmt::format("a value of {} dimensions is assigned to {} of {}",
-                                builder_.node(value).rank, p.name, rank),
+                                builder_.node(value).rank,
+                                ir::describe_array(builder_.kernel(), param, where), rank),
                     where);
     builder_.assign(param, slice, dropped, builder_.coerce(value, p.dtype));
 }
@@ -275,11 +277,11 @@ ArraySlice KernelArray::slice(SliceArg s0, SliceArg s1, SliceArg s2, SliceArg s3
         const SliceArg& arg = *args[d];
         if (d >= rank_) {
             if (arg.index_ || arg.start_ || arg.stop_ || arg.step_ != 1)
-                throw Error(
-                    ErrorKind::shape,
-                    fmt::format("{} has {} dimension{}, but its slice has more",
-                                b.kernel().params[made.param_].name, rank_, rank_ == 1 ? "" : "s"),
-                    where);
+                throw Error(ErrorKind::shape,
+                            fmt::format("{} has {} dimension{}, but its slice has more",
+                                        ir::describe_array(b.kernel(), made.param_, where), rank_,
+                                        rank_ == 1 ? "" : "s"),
+                            where);
             continue;
         }
         const Id extent = b.extent(made.param_, static_cast<std::uint32_t>(d));

@@ -1,6 +1,7 @@
 // Arrays and parallel loops of loop kernels.
 #include <kiln/kernel.h>
 
+#include "dsl/ir/describe.h"
 #include "dsl/ir/positions.h"
 #include "dsl/trace.h"
 
@@ -12,9 +13,11 @@ namespace kiln {
 namespace dsl {
 namespace {
 
-/// What errors call a parameter or slot.
-std::string_view target_name(const ir::Kernel& kernel, bool is_local, std::uint32_t target) {
-    return is_local ? kernel.slots[target].name : kernel.params[target].name;
+/// What an error at `where` calls a parameter or slot.
+std::string target_name(const ir::Kernel& kernel, bool is_local, std::uint32_t target,
+                        const Location& where) {
+    return is_local ? ir::describe_slot(kernel, target, where, false)
+                    : ir::describe_array(kernel, target, where);
 }
 
 }  // namespace
@@ -40,11 +43,12 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
     const ir::Kernel& kernel = builder_.kernel();
     const std::size_t rank = is_local ? 1U : kernel.params[target].rank;
     if (subscripts.size() != rank)
-        throw Error(ErrorKind::shape,
-                    fmt::format("{} has {} dimension{}, but {} subscript{} given",
-                                target_name(kernel, is_local, target), rank, rank == 1 ? "" : "s",
-                                subscripts.size(), subscripts.size() == 1 ? " is" : "s are"),
-                    where);
+        throw Error(
+            ErrorKind::shape,
+            fmt::format("{} has {} dimension{}, but {} subscript{} given",
+                        target_name(kernel, is_local, target, where), rank, rank == 1 ? "" : "s",
+                        subscripts.size(), subscripts.size() == 1 ? " is" : "s are"),
+            where);
     ElementRef e(where);
     e.serial_ = serial_;
     e.is_local_ = is_local;
@@ -71,19 +75,20 @@ void Trace::write(const ElementRef& e, ir::Id value) {
     const ir::Kernel& kernel = builder_.kernel();
     const DType to = e.is_local_ ? kernel.slots[e.target_].dtype : kernel.params[e.target_].dtype;
     const DType from = builder_.dtype(value);
+    const Location where = kernel.location(builder_.location_index());
     const bool weak_fits = builder_.node(value).weak && promote_weak(to, from) == to;
     if (!weak_fits && !can_cast(from, to, Casting::same_kind))
         throw Error(ErrorKind::type,
                     fmt::format("cannot store {} into {} of type {}", name(from),
-                                target_name(kernel, e.is_local_, e.target_), name(to)),
-                    kernel.location(builder_.location_index()), "convert with cast<T>(...)");
+                                target_name(kernel, e.is_local_, e.target_, where), name(to)),
+                    where, "convert with cast<T>(...)");
     const ir::Id converted = builder_.coerce(value, to);
     const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
     if (!e.is_local_) {
         if (kernel.params[e.target_].access == ir::Access::in)
             throw Error(ErrorKind::usage,
-                        fmt::format("{} is only read", kernel.params[e.target_].name),
-                        kernel.location(builder_.location_index()), "declare it as InOut");
+                        fmt::format("{} is only read", kernel.params[e.target_].name), where,
+                        "declare it as InOut");
         builder_.store(e.target_, subscripts, converted);
     } else {
         builder_.write(e.target_, converted,
@@ -106,7 +111,7 @@ ir::Id Trace::atomic(ir::Reduction reduction, const ElementRef& e, ir::Id value)
         !can_cast(from, to, Casting::same_kind))
         throw Error(ErrorKind::type,
                     fmt::format("cannot store {} into {} of type {}", name(from),
-                                kernel.params[e.target_].name, name(to)),
+                                ir::describe_array(kernel, e.target_, where), name(to)),
                     where, "convert with cast<T>(...)");
     return builder_.atomic(
         reduction, e.target_,
@@ -179,8 +184,8 @@ void reduce(Var& v, Reduce op, Operand e) {
     const bool logical = op == Reduce::all || op == Reduce::any;
     if (logical && !is_bool(t))
         throw Error(ErrorKind::type,
-                    fmt::format("{} reduces into a bool Var, not one of type {}",
-                                info(reduction).name, name(t)),
+                    fmt::format("{} reduces into a bool Var, not into {}", info(reduction).name,
+                                trace.describe(slot, e.where())),
                     e.where());
     const ir::Id operand = trace.fitting(slot, logical ? b.truth(value) : value, e.where());
     b.write(slot, b.apply(info(reduction).op, {b.read(slot), operand}));
@@ -196,8 +201,8 @@ void reduce_position(ir::Reduction reduction, Var& extreme, Var& at, const Opera
                         at_slot = trace.slot(at, value.where());
     if (!is_integer(at.dtype()))
         throw Error(ErrorKind::type,
-                    fmt::format("a position is kept in a Var of type {}, not of an integer type",
-                                name(at.dtype())),
+                    fmt::format("a position is kept in a Var of an integer type, not in {}",
+                                trace.describe(at_slot, value.where())),
                     value.where(), "write Var at(DType::i64, -1)");
     ir::PositionStep step{};
     step.value = trace.fitting(extreme_slot, trace.use(value), value.where());
@@ -228,7 +233,7 @@ Value KernelArray::extent(int dimension, Where where) const {
     if (d < 0 || d >= rank_)
         throw Error(ErrorKind::shape,
                     fmt::format("{} has {} dimension{}, but its extent {} is asked for",
-                                trace.builder().kernel().params[param].name, rank_,
+                                ir::describe_array(trace.builder().kernel(), param, where), rank_,
                                 rank_ == 1 ? "" : "s", dimension),
                     where);
     return trace.value(trace.builder().extent(param, static_cast<std::uint32_t>(d)));

@@ -1,5 +1,7 @@
 #include "dsl/trace.h"
 
+#include "dsl/ir/describe.h"
+
 #include <kiln/kernel.h>
 
 #include <fmt/format.h>
@@ -55,10 +57,19 @@ ir::Id Trace::fitting(std::uint32_t slot, ir::Id value, const Location& where) {
     const DType common = b.node(value).weak ? promote_weak(to, from) : promote(to, from);
     if (common != to)
         throw Error(ErrorKind::type,
-                    fmt::format("cannot store {} into a Var of type {} without narrowing",
-                                name(from), name(to)),
+                    fmt::format("cannot store {} into {} without narrowing", name(from),
+                                describe(slot, where)),
                     where, fmt::format("write cast<{}>(...)", cpp_name(to)));
     return b.coerce(value, to);
+}
+
+std::string Trace::describe(std::uint32_t slot, const Location& where) const {
+    const ir::Kernel& kernel = builder_.kernel();
+    const bool declared = std::ranges::any_of(kernel.nodes, [&](const ir::Node& n) {
+        return n.kind == ir::NodeKind::write && n.aux == slot;
+    });
+    if (!declared) return fmt::format("a Var of type {}", name(kernel.slots[slot].dtype));
+    return ir::describe_slot(kernel, slot, where);
 }
 
 std::uint32_t Trace::slot(const Var& variable, const Location& where) const {

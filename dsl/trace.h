@@ -39,6 +39,8 @@ class Trace {
     /// The value as what a slot holds: it may widen to the slot's dtype; a weak one only changes
     /// within its kind. Errors: type.
     ir::Id fitting(std::uint32_t slot, ir::Id value, const Location& where);
+    /// What an error at `where` calls the Var of this slot.
+    std::string describe(std::uint32_t slot, const Location& where) const;
 
     /// The array parameter `param` as the kernel's code sees it.
     KernelArray array(std::uint32_t param) const {

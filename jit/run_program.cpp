@@ -1,6 +1,7 @@
 // The runtime of compiled programs: frames, parallel loops, arrays of the kernel, faults.
 #include "jit/run_program.h"
 
+#include "dsl/ir/describe.h"
 #include "jit/schedule.h"
 
 #include <kiln/parallel.h>
@@ -221,10 +222,12 @@ void Run::finish(const std::int64_t* params) const {
             Shape shape = Shape::filled(param.rank, 0);
             const std::int64_t* words = params + variant_.offsets[p] + 1;
             for (int d = 0; d < param.rank; ++d) shape[d] = words[d];
-            throw Error(ErrorKind::bounds,
-                        fmt::format("index {} is outside of {} of shape {}{}",
-                                    to_string(Shape(subscripts)), param.name, to_string(shape), in),
-                        at);
+            throw Error(
+                ErrorKind::bounds,
+                fmt::format("index {} is outside of {} of shape {}{}", to_string(Shape(subscripts)),
+                            ir::describe_array(kernel_, static_cast<std::uint32_t>(p), at),
+                            to_string(shape), in),
+                at);
         }
     }
 }

@@ -26,6 +26,7 @@
 #include "codegen/passes/affine.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/subscript_text.h"
+#include "dsl/ir/describe.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
@@ -208,6 +209,9 @@ class Fuse {
         const std::string_view file = l.file.substr(l.file.rfind('/') + 1);
         return fmt::format("at {}:{}", file, l.line);
     }
+    std::string variable(std::uint32_t slot, Id at) const {
+        return describe_slot(k_, slot, k_.location(k_.nodes[at].loc));
+    }
     void remark(Id node, std::string text) {
         const Location l = k_.location(k_.nodes[node].loc);
         Remark r{std::string(l.file), l.line, std::move(text)};
@@ -257,9 +261,14 @@ class Fuse {
                 if (tb.reads.contains(r.target) || tb.writes.contains(r.target))
                     return fmt::format("loop {} reads the {} that the loop {} computes", place(b),
                                        info(r.reduction).name, place(a));
-        if (ta.slots_conflict(tb))
-            return fmt::format("loop {} uses a variable that the loop {} writes", place(b),
-                               place(a));
+        for (const std::uint32_t slot : ta.writes)
+            if (tb.reads.contains(slot) || tb.writes.contains(slot))
+                return fmt::format("loop {} uses {}, which the loop {} writes", place(b),
+                                   variable(slot, b), place(a));
+        for (const std::uint32_t slot : ta.reads)
+            if (tb.writes.contains(slot))
+                return fmt::format("loop {} writes {}, which the loop {} uses", place(b),
+                                   variable(slot, b), place(a));
         // What stands between them.
         std::vector<Id> early, late;
         std::vector<Touched> late_touched;
@@ -317,7 +326,8 @@ class Fuse {
         for (const std::uint32_t p : ta.stores)
             if (tb.loads.contains(p))
                 return fmt::format("loop {} reads {}, which {} writes, after {}", place(b),
-                                   k_.params[p].name, place(a).substr(3), place(between).substr(3));
+                                   describe_array(k_, p, k_.location(k_.nodes[b].loc)),
+                                   place(a).substr(3), place(between).substr(3));
         return fmt::format("loop {} depends on the loop {} through {}", place(b), place(a),
                            place(between).substr(3));
     }

@@ -15,6 +15,7 @@
 #include "codegen/passes/affine.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/subscript_text.h"
+#include "dsl/ir/describe.h"
 
 #include <algorithm>
 #include <utility>
@@ -154,8 +155,14 @@ class Races {
         return fmt::format("at {}:{}", there.file, there.line);
     }
 
+    /// What an error at the access calls its array.
+    std::string array(const Access& access) const {
+        const Node& n = k_.nodes[access.node];
+        return describe_array(k_, n.aux, k_.location(n.loc));
+    }
+
     [[noreturn]] void refuse(const Access& store, const Access& other) const {
-        const std::string& name = k_.params[k_.nodes[store.node].aux].name;
+        const std::string name = array(store);
         std::string what = fmt::format(
             "iterations of the prange {} may touch the same element of {}: {} is written here",
             line_of(loop_, loop_), name, text_.element(store.node));
@@ -171,9 +178,9 @@ class Races {
         throw Error(ErrorKind::usage,
                     fmt::format("iterations of the prange {} access {} atomically and not: {} is "
                                 "{} here, and {} {} by an atomic operation",
-                                line_of(loop_, loop_), k_.params[k_.nodes[atomic.node].aux].name,
-                                text_.element(other.node), other.stores ? "written" : "read",
-                                text_.element(atomic.node), line_of(other.node, atomic.node)),
+                                line_of(loop_, loop_), array(other), text_.element(other.node),
+                                other.stores ? "written" : "read", text_.element(atomic.node),
+                                line_of(other.node, atomic.node)),
                     k_.location(k_.nodes[other.node].loc),
                     "make all accesses of the loop atomic (they give the value before), or set "
                     ".unsafe_races = true");

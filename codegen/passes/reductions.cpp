@@ -24,6 +24,7 @@
 // remark.
 #include "codegen/passes/pass.h"
 #include "codegen/passes/updates.h"
+#include "dsl/ir/describe.h"
 #include "dsl/ir/positions.h"
 
 #include <algorithm>
@@ -102,6 +103,11 @@ class Reductions {
                     std::move(hint));
     }
 
+    /// What an error at node `at` calls a slot.
+    std::string variable(std::uint32_t slot, Id at) const {
+        return describe_slot(in_, slot, in_.location(in_.nodes[at].loc));
+    }
+
     /// What the writes of one slot in a loop's body accumulate.
     struct Found {
         Reduction reduction;
@@ -118,12 +124,15 @@ class Reductions {
             if (n.kind != NodeKind::write || n.aux != slot) continue;
             if (in_.slots[slot].length > 1) {
                 if (answered_for) return;
-                refuse(id, "iterations of a prange share a Local that they write",
+                refuse(id,
+                       "iterations of a prange share " + variable(slot, id) + ", which they write",
                        "declare it inside the loop");
             }
             if (!add_update(id, slot, body, found)) {
                 if (answered_for) return;
-                refuse(id, "iterations of a prange write a Var that is declared outside of it",
+                refuse(id,
+                       "iterations of a prange write " + variable(slot, id) +
+                           ", which is declared outside of it",
                        "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, "
                        "v = min(v, e), v = max(v, e), reduce, reduce_argmin, reduce_argmax");
             }
@@ -135,20 +144,23 @@ class Reductions {
             const bool used_once = std::ranges::count(in_.operands, id) == 1;
             if (of_update && (used_once || found->ops.empty())) continue;
             if (answered_for) return;
-            refuse(id, "an iteration of a prange reads a Var that others accumulate into",
+            refuse(id,
+                   "an iteration of a prange reads " + variable(slot, id) +
+                       ", which others accumulate into",
                    "its value is known after the loop only");
         }
         const DType t = in_.slots[slot].dtype;
         if (t == DType::f16 || t == DType::bf16)
             refuse(first_write(slot, body),
-                   std::string("a reduction into a Var of type ") + std::string(name(t)) +
+                   "a reduction into " + variable(slot, first_write(slot, body)) +
                        " would round after every step",
                    "accumulate in f32: Var v(DType::f32, ...)");
         if (is_real(t) || is_complex(t))
             for (const Id id : found->ops) out_.nodes[id].fast |= fast::reassoc;
         if (found->position != none && !shared_[found->position])
             refuse(first_write(slot, body),
-                   "the position of a reduction is declared inside of the prange",
+                   variable(found->position, first_write(slot, body)) +
+                       ", the position of a reduction, is declared inside of the prange",
                    "declare it before the loop");
         if (found->is_position) return;  // it goes with its extreme
         auto& reductions = out_.parallel_loops[loop.aux2].reductions;
@@ -188,11 +200,12 @@ class Reductions {
         };
         if (kind(*found) != kind(one))
             refuse(write,
-                   "iterations of a prange accumulate into one Var by " + kind(*found) +
-                       " and by " + kind(one),
+                   "iterations of a prange accumulate into " + variable(slot, write) + " by " +
+                       kind(*found) + " and by " + kind(one),
                    "a Var has one reduction in a loop");
         if (found->position != one.position || found->is_position != one.is_position)
-            refuse(write, "iterations of a prange keep several positions of one Var",
+            refuse(write,
+                   "iterations of a prange keep several positions of " + variable(slot, write),
                    "a minimum or maximum has one position");
         found->ops.insert(found->ops.end(), one.ops.begin(), one.ops.end());
         found->reads.insert(found->reads.end(), one.reads.begin(), one.reads.end());

@@ -1,5 +1,7 @@
 #include "codegen/passes/subscript_text.h"
 
+#include "dsl/ir/describe.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -73,12 +75,22 @@ void SubscriptText::name_loops(Id block, std::size_t level) {
 
 std::string SubscriptText::element(Id access) const {
     const Node& n = kernel_.nodes[access];
-    std::string text = kernel_.params[n.aux].name;
-    if (n.kind == NodeKind::whole || n.kind == NodeKind::assign) return text;
-    text += '(';
-    for (std::size_t d = 0; d < kernel_.params[n.aux].rank; ++d)
-        text += (d == 0 ? "" : ", ") + value(kernel_.operand(access, d), 0, 0);
-    return text + ')';
+    if (n.kind == NodeKind::whole || n.kind == NodeKind::assign) return array(n);
+    return element_of(n, 0);
+}
+
+/// `x(i, j)`, or `element (i, j) of the array made at line 5`.
+std::string SubscriptText::element_of(const Node& access, int depth) const {
+    std::string text = "(";
+    for (std::size_t d = 0; d < kernel_.params[access.aux].rank; ++d)
+        text += (d == 0 ? "" : ", ") + value(kernel_.operands_of(access)[d], 0, depth);
+    text += ')';
+    return has_name(kernel_.params[access.aux]) ? array(access) + text
+                                                : "element " + text + " of " + array(access);
+}
+
+std::string SubscriptText::array(const Node& at) const {
+    return describe_array(kernel_, at.aux, kernel_.location(at.loc));
 }
 
 std::string SubscriptText::constant(Id id) const {
@@ -97,7 +109,9 @@ std::string SubscriptText::value(Id id, int binding, int depth) const {
         case NodeKind::constant: return constant(id);
         case NodeKind::param: return kernel_.params[n.aux].name;
         case NodeKind::extent:
-            return fmt::format("{}.extent({})", kernel_.params[n.aux].name, n.aux2);
+            if (has_name(kernel_.params[n.aux]))
+                return fmt::format("{}.extent({})", array(n), n.aux2);
+            return fmt::format("(extent {} of {})", n.aux2, array(n));
         case NodeKind::op: return operation(id, binding, depth);
         case NodeKind::cast: {
             const Id from = kernel_.operand(id, 0);
@@ -108,17 +122,16 @@ std::string SubscriptText::value(Id id, int binding, int depth) const {
         case NodeKind::read: {
             if (const Id only = forms_.only_value(id); only != none)
                 return value(only, binding, depth + 1);
-            return kernel_.slots[n.aux].name;
+            const std::string text = describe_slot(kernel_, n.aux, kernel_.location(n.loc), false);
+            return binding == 0 ? text : '(' + text + ')';
         }
         case NodeKind::loop: {
             const auto found = loops_.find(id);
             return found != loops_.end() ? found->second : "an outer index";
         }
         case NodeKind::load: {
-            std::string text = kernel_.params[n.aux].name + '(';
-            for (std::size_t d = 0; d < n.operand_count; ++d)
-                text += (d == 0 ? "" : ", ") + value(kernel_.operand(id, d), 0, depth + 1);
-            return text + ')';
+            const std::string text = element_of(n, depth + 1);
+            return has_name(kernel_.params[n.aux]) || binding == 0 ? text : '(' + text + ')';
         }
         default: return "...";
     }

@@ -5,7 +5,8 @@
 namespace kiln::codegen {
 
 /// Spells what the body of a loop computes: its index is i, indices of loops inside are j, k, l ...
-/// by their depth. Letters that parameters have are skipped.
+/// by their depth. Letters that parameters have are skipped. Variables are called by the line that
+/// declares them.
 class SubscriptText {
   public:
     SubscriptText(const ir::Kernel& kernel, ir::Id loop, const AffineForms& forms);
@@ -13,6 +14,8 @@ class SubscriptText {
     std::string element(ir::Id access) const;
 
   private:
+    std::string element_of(const ir::Node& access, int depth) const;
+    std::string array(const ir::Node& at) const;
     std::string value(ir::Id id, int binding, int depth) const;
     std::string operation(ir::Id id, int binding, int depth) const;
     std::string constant(ir::Id id) const;

@@ -252,7 +252,11 @@ TEST_CASE("storing into a Var never narrows", "[dsl][var][errors]") {
         v = x[0];
     });
     CHECK(e.kind() == ErrorKind::type);
-    CHECK(e.message() == "cannot store f64 into a Var of type f32 without narrowing");
+    const auto stored = [&](const std::string& from, const std::string& to) {
+        return "cannot store " + from + " into the Var of line " + std::to_string(line - 2) + " (" +
+               to + ") without narrowing";
+    };
+    CHECK(e.message() == stored("f64", "f32"));
     CHECK(e.hint() == "write cast<float>(...)");
     CHECK(e.line() == line);
 
@@ -270,7 +274,7 @@ TEST_CASE("storing into a Var never narrows", "[dsl][var][errors]") {
         line = __LINE__ + 1;
         v += x[0];
     });
-    CHECK(compound.message() == "cannot store f64 into a Var of type i32 without narrowing");
+    CHECK(compound.message() == stored("f64", "i32"));
     CHECK(compound.hint() == "write cast<std::int32_t>(...)");
     CHECK(compound.line() == line);
     const Error step = error_of({}, [&](const Values&) {
@@ -278,7 +282,7 @@ TEST_CASE("storing into a Var never narrows", "[dsl][var][errors]") {
         line = __LINE__ + 1;
         ++v;
     });
-    CHECK(step.message() == "cannot store i64 into a Var of type bool without narrowing");
+    CHECK(step.message() == stored("i64", "bool"));
     CHECK(step.line() == line);
 }
 

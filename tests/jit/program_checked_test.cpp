@@ -133,6 +133,7 @@ TEST_CASE("checked: of several loops the first one with a fault counts",
 
 TEST_CASE("checked: arrays that a failed call has made are freed, and the next call works",
           "[jit][program][checked]") {
+    const std::string made = std::to_string(__LINE__ + 3);
     const auto f = jit(
         [](In x, Value shift) {
             Scratch s(DType::f64, {x.extent(0)}), kept(DType::f64, {x.extent(0)});
@@ -143,7 +144,8 @@ TEST_CASE("checked: arrays that a failed call has made are freed, and the next c
         {.parallel = true, .checked = true, .params = {"x", "shift"}});
     const std::vector<double> x{1, 2, 3};
     const Error error = error_of([&] { f(x, std::int64_t(1)); });
-    CHECK(error.message() == "index (3,) is outside of s2 of shape (3,) in iteration 2");
+    CHECK(error.message() == "index (3,) is outside of the array made at line " + made +
+                                 " of shape (3,) in iteration 2");
     test::check_values(f(x, std::int64_t(0)), {2, 4, 6});
 }
 

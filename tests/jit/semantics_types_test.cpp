@@ -301,7 +301,8 @@ TEST_CASE(
     CHECK(narrow(zeros({2}, DType::i16)).dtype() == DType::f32);
     const Error error = error_of([&] { narrow(zeros({2})); });
     CHECK(error.kind() == ErrorKind::type);
-    CHECK(error.message() == "cannot store f64 into a Var of type f32 without narrowing");
+    CHECK(error.message() == "cannot store f64 into the Var of line " + std::to_string(line - 2) +
+                                 " (f32) without narrowing");
     CHECK(error.hint() == "write cast<float>(...)");
     CHECK(error.line() == line);
     const auto written = vectorize([](Value a) {

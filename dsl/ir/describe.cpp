@@ -1,0 +1,45 @@
+#include "dsl/ir/describe.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln::ir {
+namespace {
+
+/// "line 12", or "wave.cpp:12".
+std::string line_text(const Location& line, const Location& at) {
+    if (line.file == at.file || at.line == 0) return fmt::format("line {}", line.line);
+    return fmt::format("{}:{}", line.file.substr(line.file.rfind('/') + 1), line.line);
+}
+
+/// The line of the first node of this kind on parameter or slot `target`: the one that declares it.
+Location first(const Kernel& kernel, NodeKind kind, std::uint32_t target) {
+    const auto node = std::ranges::find_if(
+        kernel.nodes, [&](const Node& n) { return n.kind == kind && n.aux == target; });
+    return node == kernel.nodes.end() ? Location{} : kernel.location(node->loc);
+}
+
+}  // namespace
+
+std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Location& at,
+                          bool typed) {
+    const Slot& s = kernel.slots[slot];
+    const Location line = first(kernel, NodeKind::write, slot);
+    std::string text = s.name;
+    if (line.line != 0)
+        text = fmt::format("the {} of {}", s.length == 1 ? "Var" : "Local", line_text(line, at));
+    if (!typed) return text;
+    if (s.length > 1) return text + fmt::format(" ({}[{}])", name(s.dtype), s.length);
+    return text + fmt::format(" ({})", name(s.dtype));
+}
+
+bool has_name(const Param& param) { return !is_made_by_kernel(param.access); }
+
+std::string describe_array(const Kernel& kernel, std::uint32_t param, const Location& at) {
+    const Param& p = kernel.params[param];
+    const Location line = has_name(p) ? Location{} : first(kernel, NodeKind::allocate, param);
+    return line.line == 0 ? p.name : "the array made at " + line_text(line, at);
+}
+
+}  // namespace kiln::ir
