@@ -4,6 +4,7 @@
 #include "dsl/ir/text.h"
 #include "dsl/trace.h"
 #include "jit/run_program.h"
+#include "jit/verify.h"
 
 #include <algorithm>
 #include <chrono>
@@ -54,6 +55,10 @@ bool takes_whole_arrays(const ir::Kernel& kernel) {
     });
 }
 
+void make_strict(ir::Kernel& kernel) {
+    for (ir::Node& n : kernel.nodes) n.fast = 0;
+}
+
 }  // namespace
 
 JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
@@ -79,11 +84,11 @@ std::string JitState::param_name(std::size_t i) const {
     return options_.params.empty() ? fmt::format("p{}", i) : options_.params[i];
 }
 
-codegen::PassContext JitState::pass_context(const ProgramKey& key) const {
+codegen::PassContext JitState::pass_context(const ProgramKey& key, Form form) const {
     codegen::PassContext context;
     context.options.checked = options_.checked;
-    context.options.noalias = !key.overlap();
-    context.options.fuse = options_.fuse;
+    context.options.noalias = !key.overlap() && form == Form::optimised;
+    context.options.fuse = options_.fuse && form == Form::optimised;
     for (std::size_t i = 0; i < key.size(); ++i)
         context.options.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
 #ifndef NDEBUG
@@ -194,22 +199,24 @@ std::vector<KernelItem> JitState::inline_call(std::span<const KernelItem> args, 
 
 std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced,
                                                           const ProgramKey& key,
-                                                          engine::BackendId id) {
-    const bool overlap = key.overlap();
+                                                          engine::BackendId id, Form form) {
+    const bool plain = form == Form::plain, noalias = !key.overlap() && !plain;
     Stats stats;
-    stats.misses = 1;
+    stats.misses = plain ? 0 : 1;
     stats.trace_ms = traced.trace_ms;
-    codegen::PassContext context = pass_context(key);
+    codegen::PassContext context = pass_context(key, form);
     auto start = std::chrono::steady_clock::now();
+    if (plain) make_strict(traced.kernel);
     ir::Kernel kernel = codegen::run_passes(traced.kernel, context);
+    if (plain) make_strict(kernel);  // what accumulates was made free to be reordered
     stats.passes_ms = ms_since(start);
     start = std::chrono::steady_clock::now();
     engine::Backend& compiler = engine::backend(id);
     stats.load_ms = ms_since(start);
-    const engine::CompileOptions options{.noalias = !overlap, .checked = options_.checked};
+    const engine::CompileOptions options{.noalias = noalias, .checked = options_.checked};
     auto made = std::make_unique<engine::ProgramVariant>();
     made->results = std::move(traced.results);
-    made->serial = overlap;
+    made->serial = key.overlap() || plain;
     for (const ir::Param& p : kernel.params) {
         made->offsets.push_back(static_cast<std::uint32_t>(made->frame_words));
         made->makes_arrays = made->makes_arrays || ir::is_made_by_kernel(p.access);
@@ -235,15 +242,17 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     made->entry = found.program->program->program_entry();
     const std::lock_guard lock(mutex_);
     engine::add(made_, stats);
+    if (plain) return made;
     diagnostics_ = {true, context.loops_found, context.loops_left, context.remarks};
     for (const Remark& remark : context.remarks)
         if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
     return made;
 }
 
-const engine::ProgramVariant& JitState::variant(const ProgramKey& key, Location where) {
-    if (const engine::ProgramVariant* found = variants_.find(key)) {
-        hits_.increment();
+const engine::ProgramVariant& JitState::variant(const ProgramKey& key, Form form, Location where) {
+    auto& variants = form == Form::optimised ? variants_ : plain_;
+    if (const engine::ProgramVariant* found = variants.find(key)) {
+        if (form == Form::optimised) hits_.increment();
         return *found;
     }
     engine::TracedProgram traced = trace(key, where);
@@ -252,8 +261,8 @@ const engine::ProgramVariant& JitState::variant(const ProgramKey& key, Location 
         units_matter_ = false;
         used.clear_units();
     }
-    auto made = compile(std::move(traced), used, engine::BackendId::cpu);
-    return *variants_.insert(used, std::move(made));
+    auto made = compile(std::move(traced), used, engine::BackendId::cpu, form);
+    return *variants.insert(used, std::move(made));
 }
 
 // ------------------------------------------------------------------------------ calls
@@ -294,12 +303,24 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
                     where);
     std::array<OperandView, engine::max_program_args> views;
     std::array<CallAccess::Row, engine::max_program_args> rows;
-    ProgramKey key;
-    bool any_written = false;
-    const bool units_matter = units_matter_;
     for (std::size_t i = 0; i < args.size(); ++i) {
         CallAccess::view(args[i]->arg(), views[i], rows[i]);
         check_argument(i, views[i], where);
+    }
+    const std::span used(views.data(), args.size());
+    if (options_.verify) {
+        call_verified(used, results, where);
+        return;
+    }
+    const engine::ProgramVariant& code = variant(key_of(used), Form::optimised, where);
+    engine::run_program(code, used, options_.parallel, results, where);
+}
+
+ProgramKey JitState::key_of(std::span<const OperandView> views) const {
+    ProgramKey key;
+    bool any_written = false;
+    const bool units_matter = units_matter_;
+    for (std::size_t i = 0; i < views.size(); ++i) {
         if (params_[i] == KernelParam::value)
             key.add_scalar(views[i].dtype);
         else
@@ -308,17 +329,65 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
         any_written = any_written || writes(params_[i]);
     }
     const auto overlaps = [&] {
-        for (std::size_t i = 0; i < args.size(); ++i)
-            for (std::size_t j = 0; writes(params_[i]) && j < args.size(); ++j)
+        for (std::size_t i = 0; i < views.size(); ++i)
+            for (std::size_t j = 0; writes(params_[i]) && j < views.size(); ++j)
                 if (i != j && params_[j] != KernelParam::value &&
                     engine::may_overlap(views[i], views[j]))
                     return true;
         return false;
     };
     if (any_written && overlaps()) key.set_overlap();
-    const engine::ProgramVariant& code = variant(key, where);
-    engine::run_program(code, std::span(views.data(), args.size()), options_.parallel, results,
-                        where);
+    return key;
+}
+
+void JitState::call_verified(std::span<const OperandView> views, std::vector<JitValue>* results,
+                             Location where) {
+    std::vector<OperandView> copies(views.begin(), views.end());
+    std::vector<bool> written;
+    for (const KernelParam p : params_) written.push_back(writes(p));
+    const engine::CopiedArguments owner(copies, written, where);
+    std::vector<JitValue> own_results, expected_results;
+    const engine::ProgramVariant& code = variant(key_of(views), Form::optimised, where);
+    engine::run_program(code, views, options_.parallel, &own_results, where);
+    const engine::ProgramVariant& plain = variant(key_of(copies), Form::plain, where);
+    engine::run_program(plain, copies, false, &expected_results, where);
+    compare(views, copies, own_results, expected_results, where);
+    if (results != nullptr) *results = std::move(own_results);
+}
+
+void JitState::compare(std::span<const OperandView> views,
+                       std::span<const OperandView> expected_views,
+                       const std::vector<JitValue>& results, const std::vector<JitValue>& expected,
+                       Location where) {
+    std::vector<Difference> found;
+    const auto add = [&](std::optional<Difference> difference) {
+        if (difference) found.push_back(std::move(*difference));
+    };
+    for (std::size_t i = 0; i < views.size(); ++i)
+        if (writes(params_[i])) add(engine::compare(param_name(i), views[i], expected_views[i]));
+    for (std::size_t i = 0; i < results.size(); ++i)
+        add(engine::compare(results.size() == 1 ? "result" : fmt::format("result {}", i),
+                            results[i], expected[i]));
+    const auto beyond = std::ranges::find_if(found, [&](const Difference& d) {
+        return options_.verify_ulps && d.most_ulps > *options_.verify_ulps;
+    });
+    const std::string text = beyond == found.end() ? std::string() : beyond->text();
+    {
+        const std::lock_guard lock(mutex_);
+        differences_ = std::move(found);
+    }
+    if (!text.empty())
+        throw Error(
+            ErrorKind::usage, fmt::format("{} is not what its plain form gives: {}", name_, text),
+            where,
+            fmt::format("unfused, serial and strict it gives what is expected; .verify_ulps "
+                        "allows {}",
+                        *options_.verify_ulps));
+}
+
+std::vector<Difference> JitState::differences() const {
+    const std::lock_guard lock(mutex_);
+    return differences_;
 }
 
 std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
@@ -338,7 +407,7 @@ std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types,
         case Artifact::ir: return ir::print(trace(key, where).kernel);
         case Artifact::passes: {
             std::string text;
-            codegen::PassContext context = pass_context(key);
+            codegen::PassContext context = pass_context(key, Form::optimised);
             context.observer = [&](std::string_view pass, const ir::Kernel& after) {
                 text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
             };
@@ -347,10 +416,11 @@ std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types,
         }
         case Artifact::llvm:
         case Artifact::llvm_opt:
-        case Artifact::assembly: return variant(key, where).program->program->text(artifact);
+        case Artifact::assembly:
+            return variant(key, Form::optimised, where).program->program->text(artifact);
         case Artifact::cuda:
         case Artifact::ptx:
-            return compile(trace(key, where), key, engine::BackendId::cuda)
+            return compile(trace(key, where), key, engine::BackendId::cuda, Form::optimised)
                 ->program->program->text(artifact);
     }
     __builtin_unreachable();
@@ -420,6 +490,7 @@ std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format)
 }
 std::vector<Remark> JitKernel::remarks() const { return state_->remarks(); }
 Stats JitKernel::stats() const { return state_->stats(); }
+std::vector<Difference> JitKernel::differences() const { return state_->differences(); }
 
 std::string JitKernel::inspect(Artifact artifact, std::initializer_list<ArgType> types,
                                std::source_location where) const {

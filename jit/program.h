@@ -118,17 +118,25 @@ class JitState {
     std::vector<Remark> remarks() const;
     Stats stats() const;
     std::string parallel_diagnostics(int level, DiagnosticsFormat format) const;
+    std::vector<Difference> differences() const;
 
   private:
-    const engine::ProgramVariant& variant(const engine::ProgramKey& key, Location where);
+    /// The code of a kernel as its options say, or what that is verified against.
+    enum class Form : std::uint8_t { optimised, plain };
+    engine::ProgramKey key_of(std::span<const engine::OperandView> views) const;
+    const engine::ProgramVariant& variant(const engine::ProgramKey& key, Form form, Location where);
+    void call_verified(std::span<const engine::OperandView> views, std::vector<JitValue>* results,
+                       Location where);
+    void compare(std::span<const engine::OperandView> views,
+                 std::span<const engine::OperandView> expected_views,
+                 const std::vector<JitValue>& results, const std::vector<JitValue>& expected,
+                 Location where);
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
     std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced,
                                                     const engine::ProgramKey& key,
-                                                    engine::BackendId id);
-    void run(const engine::ProgramVariant& variant, std::span<const engine::OperandView> views,
-             std::vector<JitValue>* results, Location where) const;
-    codegen::PassContext pass_context(const engine::ProgramKey& key) const;
+                                                    engine::BackendId id, Form form);
+    codegen::PassContext pass_context(const engine::ProgramKey& key, Form form) const;
     std::string param_name(std::size_t i) const;
     void check_argument(std::size_t i, const engine::OperandView& view, Location where) const;
 
@@ -137,7 +145,7 @@ class JitState {
     const KernelFunction function_;
     const JitOptions options_;
     const Location where_;
-    engine::HotTable<engine::ProgramVariant, engine::ProgramKey> variants_;
+    engine::HotTable<engine::ProgramVariant, engine::ProgramKey> variants_, plain_;
     SpreadCounter hits_;
     std::atomic<bool> units_matter_{true};  // false once a trace has no whole-array statements
     // One for all kernels, since they call each other while they are traced.
@@ -151,6 +159,7 @@ class JitState {
         unsigned found = 0, left = 0;
         std::vector<Remark> remarks;
     } diagnostics_;
+    std::vector<Difference> differences_;
     const engine::Counted counted_{[this] { return stats(); }};
 };
 

@@ -10,6 +10,7 @@
 #include <kiln/kernel.h>
 #include <kiln/vectorize.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,8 +34,36 @@ struct JitOptions {
     /// Parallel loops next to each other, of statements on whole arrays and prange, become one
     /// where results do not change. Not in checked mode, and not in calls whose arrays overlap.
     bool fuse = true;
+    /// After a call, the kernel runs once more, unfused, serial and strict (without any fastmath
+    /// flag, also of fast(...)), on copies of the arrays that it writes as they were before; where
+    /// the outcomes differ is what JitKernel::differences() tells then. So each call takes several
+    /// times as long, and host functions are called twice. The arrays and results of the call are
+    /// those of the optimised form.
+    bool verify = false;
+    /// With verify: a difference of more ULPs is Error usage, once all is written. Not given: no
+    /// difference is an error. 0 suits kernels without fastmath and without sums of floats in a
+    /// prange, whose order differs between the two forms.
+    std::optional<std::uint64_t> verify_ulps = {};
     /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
+};
+
+/// Where the optimised form of a kernel and the unfused, serial, strict one differ: in one array or
+/// result.
+struct Difference {
+    std::string what;  ///< "y"; "result", of several "result 0"; "the shape of ..." if that differs
+    Shape index;       ///< the first one that differs, in C order; none for a scalar
+    Scalar value;      ///< what the call gave there
+    Scalar expected;   ///< what the unfused, serial, strict form gives
+    /// How many values of the type lie from the one to the other: the difference of integers, the
+    /// larger one of the parts of complex numbers; 2^64 - 1 where one is a NaN and the other is
+    /// not. -0 and 0 do not differ, nor do two NaN.
+    std::uint64_t ulps = 0;
+    std::uint64_t count = 0;      ///< of the elements that differ
+    std::uint64_t most_ulps = 0;  ///< of all of them
+    /// "y(3, 4) is 1.5, expected 1.4999999999999998 (1 ULP); 17 elements differ, the farthest by 3
+    /// ULPs"
+    std::string text() const;
 };
 
 /// An argument of a loop kernel: an Array, a span or vector (rank 1, not copied), a C++ value or a
@@ -206,6 +235,9 @@ class JitKernel {
                         std::source_location where = std::source_location::current()) const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
+    /// With .verify: what the call that ended last found, an entry for each array that the kernel
+    /// writes and each result that differs, in their order. Empty where none does.
+    std::vector<Difference> differences() const;
     /// What became of the parallel loops of the variant that was compiled last: how many there
     /// were and are, those that were fused, those that were not and why, temporary arrays that
     /// went. Level 0: the numbers alone. Empty before the first call.
@@ -233,7 +265,8 @@ template <class R> class Jit : public JitKernel {
 
     /// Runs the kernel; the first call with given dtypes, ranks and layouts compiles it. Arrays
     /// that the kernel writes must be writeable. Errors: usage (the number of arguments, a scalar
-    /// for an array, a read-only array), those of tracing, and what checked mode finds.
+    /// for an array, a read-only array; differences beyond .verify_ulps), those of tracing, and
+    /// what checked mode finds.
     R operator()(JitArg a0 = {}, JitArg a1 = {}, JitArg a2 = {}, JitArg a3 = {}, JitArg a4 = {},
                  JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {}, JitArg a8 = {}, JitArg a9 = {},
                  JitArg a10 = {}, JitArg a11 = {}, JitArg a12 = {}, JitArg a13 = {},
