@@ -428,11 +428,19 @@ class Retrace {
         switch (n.kind) {
             case ir::NodeKind::op:
             case ir::NodeKind::cast:
+            case ir::NodeKind::call_pure:
             case ir::NodeKind::load:
             case ir::NodeKind::read:
                 for (std::size_t i = 0; i < n.operand_count; ++i)
                     operands.push_back((*this)(b_.kernel().operand(id, i)));
                 break;
+            case ir::NodeKind::call:
+                throw Error(ErrorKind::usage,
+                            fmt::format("the condition of while_ calls {}, a function that is not "
+                                        "pure",
+                                        b_.kernel().functions[n.aux].name),
+                            where_,
+                            "write the condition as a lambda: while_([&] { return ...; }, ...)");
             case ir::NodeKind::constant:
             case ir::NodeKind::param:
             case ir::NodeKind::extent:
@@ -457,6 +465,7 @@ class Retrace {
         b_.set_location_index(n.loc);
         if (n.kind == ir::NodeKind::op) return b_.op(n.op, n.dtype, operands, n.fast, n.weak);
         if (n.kind == ir::NodeKind::cast) return b_.convert(operands[0], n.dtype, n.weak);
+        if (n.kind == ir::NodeKind::call_pure) return b_.call(n.aux, operands);
         changes_ = true;
         if (n.kind == ir::NodeKind::load) return b_.load(n.aux, operands);
         return b_.read(n.aux, operands.empty() ? ir::none : operands[0]);
@@ -468,7 +477,7 @@ class Retrace {
         const ir::Node& n = b_.node(id);
         if (n.kind == ir::NodeKind::read && n.loc == here_) return true;
         if (n.kind != ir::NodeKind::op && n.kind != ir::NodeKind::cast &&
-            n.kind != ir::NodeKind::load)
+            n.kind != ir::NodeKind::call_pure && n.kind != ir::NodeKind::load)
             return false;
         const auto operands = b_.kernel().operands_of(id);
         return std::ranges::any_of(operands,

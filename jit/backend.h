@@ -3,6 +3,7 @@
 #include "codegen/passes/pass.h"
 #include "dsl/ir/ir.h"
 
+#include <kiln/host_function.h>
 #include <kiln/inspect.h>
 
 #include <cstddef>
@@ -62,11 +63,23 @@ struct ProgramRuntime {
     bool (*allocate)(const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents);
 };
 
+/// A function of the host program as compiled programs call it:
+///     result thunk(target, frame, iteration, arguments ...)
+/// Nothing leaves it by an exception: it records one with the frame's host, for the iteration (of
+/// the outermost parallel loop; 0 outside), and returns 0.
+struct HostCall {
+    kiln::detail::AnyFunction thunk, target;
+};
+/// What programs know of ProgramFrame::host.
+struct ProgramHost {
+    const HostCall* functions = nullptr;  ///< one for each of Kernel::functions
+};
+
 /// The argument of a compiled program, followed in memory by its parameters: a scalar takes 16
 /// bytes, an array of rank r 1 + 2r words: data, extents, byte strides.
 struct ProgramFrame {
     const ProgramRuntime* runtime;
-    void* host;  ///< of the runtime
+    ProgramHost* host;  ///< of the runtime
 };
 using ProgramFunction = void (*)(const ProgramFrame*);
 

@@ -6,6 +6,8 @@
 #include "jit/run_program.h"
 #include "jit/verify.h"
 
+#include <kiln/host_function.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -239,6 +241,11 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
         stats.link_ms = times.link;
     }
     made->program = found.program;
+    // The code's own list: equal code may come from a kernel with a call that was dropped.
+    for (const ir::HostFunction& f : found.program->kernel.functions) {
+        const HostFunctionInfo& host = *find_host_function(f.name);  // never removed
+        made->functions.push_back({host.thunk, host.target});
+    }
     made->entry = found.program->program->program_entry();
     const std::lock_guard lock(mutex_);
     engine::add(made_, stats);

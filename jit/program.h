@@ -95,6 +95,7 @@ struct ProgramVariant {
     ProgramFunction entry = nullptr;
     std::vector<std::uint32_t> results;
     std::vector<std::uint32_t> offsets;  ///< per parameter: its first word in the frame
+    std::vector<HostCall> functions;     ///< one for each of the kernel's
     std::size_t frame_words = 0;
     bool serial = false;  ///< arrays overlap: iterations run in order
     bool makes_arrays = false;

@@ -18,17 +18,21 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// One run of a program: what ProgramFrame::host points at.
-class Run {
+class Run : public ProgramHost {
   public:
     Run(const ProgramVariant& variant, bool parallel, Location where)
         : variant_(variant),
           kernel_(variant.program->kernel),
           parallel_(parallel && !variant.serial && num_threads() > 1),
           where_(where),
-          made_(variant.makes_arrays ? kernel_.params.size() : 0) {}
+          made_(variant.makes_arrays ? kernel_.params.size() : 0) {
+        functions = variant.functions.data();
+    }
 
     static const ProgramRuntime runtime;
     static Run& of(const ProgramFrame* frame) { return *static_cast<Run*>(frame->host); }
+    /// Notes the exception that is being handled.
+    void record_exception(std::int64_t iteration);
 
     void parallel_loop(const ProgramFrame* frame, PieceFunction piece, const void* context,
                        std::int64_t trip, std::int64_t unit, std::int64_t schedule);
@@ -42,7 +46,14 @@ class Run {
     struct Fault {
         std::int64_t code = -1, part = 0, iteration = 0, param = -1;
         std::array<std::int64_t, 2 * max_rank> subscripts{};  // or two shapes
+        std::exception_ptr thrown = nullptr;                  // by a function of the host
+        bool any() const { return code >= 0 || thrown != nullptr; }
     };
+    /// Whether a fault here comes before that which is known.
+    bool is_first(std::int64_t iteration) const {
+        return !fault_.any() ||
+               std::pair(part_, iteration) < std::pair(fault_.part, fault_.iteration);
+    }
 
     const ProgramVariant& variant_;
     const ir::Kernel& kernel_;
@@ -149,8 +160,8 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
 void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
                        const std::int64_t* subscripts) {
     const std::lock_guard lock(mutex_);
-    const auto place = std::pair(part_, iteration);
-    if (fault_.code >= 0 && std::pair(fault_.part, fault_.iteration) <= place) return;
+    if (!is_first(iteration)) return;
+    fault_ = {};
     fault_.code = code;
     fault_.part = part_;
     fault_.iteration = iteration;
@@ -161,6 +172,15 @@ void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t p
     if (param < -1)
         std::copy_n(subscripts, ((-2 - param) & 15) + ((-2 - param) >> 4),
                     fault_.subscripts.begin());
+}
+
+void Run::record_exception(std::int64_t iteration) {
+    const std::lock_guard lock(mutex_);
+    if (!is_first(iteration)) return;
+    fault_ = {};
+    fault_.part = part_;
+    fault_.iteration = iteration;
+    fault_.thrown = std::current_exception();
 }
 
 bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
@@ -191,6 +211,7 @@ bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int6
 /// Throws what the run found. `params`: the words of the frame.
 void Run::finish(const std::int64_t* params) const {
     if (error_ != nullptr) std::rethrow_exception(error_);
+    if (fault_.thrown != nullptr) std::rethrow_exception(fault_.thrown);
     if (fault_.code < 0) return;
     Location at = kernel_.location(static_cast<std::uint32_t>(fault_.code >> 8));
     if (at.line == 0) at = where_;
@@ -233,6 +254,10 @@ void Run::finish(const std::int64_t* params) const {
 }
 
 }  // namespace
+
+void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
+    Run::of(frame).record_exception(iteration);
+}
 
 void run_program(const ProgramVariant& variant, std::span<const OperandView> views, bool parallel,
                  std::vector<kiln::detail::JitValue>* results, Location where) {
@@ -284,3 +309,7 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
 }
 
 }  // namespace kiln::engine
+
+void kiln::detail::record_exception(const void* frame, std::int64_t iteration) noexcept {
+    engine::record_exception(static_cast<const engine::ProgramFrame*>(frame), iteration);
+}

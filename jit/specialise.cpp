@@ -335,6 +335,8 @@ double node_cost(const ir::Kernel& kernel, const ir::Node& node) {
         case ir::NodeKind::cast:
         case ir::NodeKind::read:
         case ir::NodeKind::write: return 0.05;
+        case ir::NodeKind::call_pure:
+        case ir::NodeKind::call: return 5;
         case ir::NodeKind::constant:
         case ir::NodeKind::param:
         case ir::NodeKind::extent:

@@ -372,6 +372,11 @@ class Emitter {
             case NodeKind::continue_: return line("continue;");
             case NodeKind::return_: return line("{}", loops_ == 0 ? "continue;" : "goto next;");
             case NodeKind::atomic: unsupported("atomic updates", kernel_.location(n.loc));
+            case NodeKind::call_pure:
+            case NodeKind::call:
+                unsupported(fmt::format("calls of functions of the host program ({})",
+                                        kernel_.functions[n.aux].name),
+                            kernel_.location(n.loc));
             case NodeKind::contribute: unsupported("reductions", kernel_.location(n.loc));
             case NodeKind::whole:
             case NodeKind::fold:

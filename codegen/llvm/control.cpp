@@ -42,6 +42,13 @@ void Emitter::emit_node(Id id) {
         case NodeKind::continue_:
         case NodeKind::return_: emit_jump(n.kind); return;
         case NodeKind::contribute: emit_contribute(n, id); return;
+        case NodeKind::call_pure:
+        case NodeKind::call:
+            throw Error(ErrorKind::unsupported,
+                        kernel_.functions[n.aux].name +
+                            " is a function of the host program, which an element-wise kernel "
+                            "cannot call",
+                        kernel_.location(n.loc), "call it in a loop kernel, made by jit");
         case NodeKind::atomic:
         case NodeKind::whole:
         case NodeKind::fold:

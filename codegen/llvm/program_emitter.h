@@ -85,6 +85,7 @@ class ProgramEmitter final : public Emitter {
     void emit_if(const ir::Node& n, ir::Id id);
     void emit_for(const ir::Node& n, ir::Id id);
     void emit_while_loop(const ir::Node& n, ir::Id id);
+    LaneValue emit_call(const ir::Node& n);
     void emit_allocate(const ir::Node& n, ir::Id id);
     void emit_failed_check(const ir::Node& n, ir::Id id);
     llvm::Value* trip_count(llvm::Value* begin, llvm::Value* end, llvm::Value* step);

@@ -144,7 +144,8 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     bool flat = true;
     walk(n.aux, [&](Id inner) {
         const NodeKind kind = kernel_.nodes[inner].kind;
-        flat = flat && kind != NodeKind::loop && kind != NodeKind::loop_while;
+        flat = flat && kind != NodeKind::loop && kind != NodeKind::loop_while &&
+               kind != NodeKind::call && kind != NodeKind::call_pure;
     });
     const std::int64_t schedule = static_cast<std::int64_t>(loop.schedule) | (flat ? 128 : 0) |
                                   std::min<std::int64_t>(loop.chunk, 1LL << 54) << 8;

@@ -190,6 +190,8 @@ bool ProgramEmitter::emit_program_node(Id id) {
         case NodeKind::store: store_element(n); return true;
         case NodeKind::write: write_local(n, id); return true;
         case NodeKind::atomic: values[id] = emit_atomic(n); return true;
+        case NodeKind::call_pure:
+        case NodeKind::call: values[id] = emit_call(n); return true;
         case NodeKind::check: emit_failed_check(n, id); return true;
         case NodeKind::branch: emit_if(n, id); return true;
         case NodeKind::loop:
@@ -347,6 +349,40 @@ void ProgramEmitter::emit_allocate(const Node& n, Id id) {
         stride = b_.CreateMul(stride, v.extents[d]);
     }
     scope_->views[n.aux] = std::move(v);
+}
+
+// The frame's host begins with a pointer to a table, two words for each function: its thunk and
+// what that calls (jit/backend.h).
+LaneValue ProgramEmitter::emit_call(const Node& n) {
+    const ir::HostFunction& f = kernel_.functions[n.aux];
+    auto* pointer = b_.getPtrTy();
+    auto* i64 = b_.getInt64Ty();
+    Value* table =
+        b_.CreateAlignedLoad(pointer, frame_word(8, pointer, "host"), llvm::Align(8), "functions");
+    const auto word = [&](unsigned i) {
+        return b_.CreateAlignedLoad(
+            pointer, b_.CreateConstInBoundsGEP1_64(pointer, table, 2 * std::uint64_t(n.aux) + i),
+            llvm::Align(8), f.name);
+    };
+    Value* iteration = scope_->iteration != nullptr ? scope_->iteration : b_.getInt64(0);
+    std::vector<llvm::Type*> types{pointer, pointer, i64};
+    std::vector<Value*> arguments{word(1), scope_->frame, iteration};
+    for (const Id id : kernel_.operands_of(n)) {
+        arguments.push_back(to_memory(value(id).value, kernel_.nodes[id].dtype));
+        types.push_back(arguments.back()->getType());
+    }
+    auto* result = f.result ? memory_type(*f.result) : b_.getVoidTy();
+    auto* call = b_.CreateCall(llvm::FunctionType::get(result, types, false), word(0), arguments);
+    call->addFnAttr(llvm::Attribute::NoUnwind);
+    // C passes and returns narrow integers extended to the size of an int.
+    const auto extension = [&](DType t) {
+        return is_bool(t) || is_unsigned(t) ? llvm::Attribute::ZExt : llvm::Attribute::SExt;
+    };
+    for (unsigned i = 0; i < f.params.size(); ++i)
+        if (size_of(f.params[i]) < 4) call->addParamAttr(3 + i, extension(f.params[i]));
+    if (!f.result) return {};
+    if (size_of(*f.result) < 4) call->addRetAttr(extension(*f.result));
+    return {from_memory(call, *f.result), nullptr, false};
 }
 
 void emit_program(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,

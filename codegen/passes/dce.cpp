@@ -1,9 +1,10 @@
 // Drops what nothing depends on: pure nodes, loads and reads without a use; writes to slots that
 // nothing reads; branches and counted loops without effects; slots that are then unused.
 //
-// Live are: stores, atomics, contributions, checks, assigns and `return_`; a while loop, since it
-// may never end; what a live node depends on; the structure around it; the jumps of a live loop;
-// and, when a read of a slot is live, all writes to it. Parameters stay, used or not.
+// Live are: stores, atomics, calls of functions that are not pure, contributions, checks, assigns
+// and `return_`; a while loop, since it may never end; what a live node depends on; the structure
+// around it; the jumps of a live loop; and, when a read of a slot is live, all writes to it.
+// Parameters stay, used or not.
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
 
@@ -52,6 +53,7 @@ class Liveness {
             switch (n.kind) {
                 case NodeKind::store:
                 case NodeKind::atomic:
+                case NodeKind::call:
                 case NodeKind::contribute:
                 case NodeKind::check:
                 case NodeKind::return_:

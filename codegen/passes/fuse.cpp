@@ -9,7 +9,8 @@
 //  1. the domains are equal: begin, end and step are the same values, or made equal by checks of
 //     shapes;
 //  2. the schedules are equal;
-//  3. no iteration of the first ends early (continue_), and neither loop returns;
+//  3. no iteration of the first ends early (continue_), and neither loop returns; no function of
+//     the host that is not pure is called in them or between them;
 //  4. the second reads nothing that the first reduces, and what stands between the loops can go
 //     before the first, or after the second where it depends on the first;
 //  5. no flow, anti or output dependence crosses iterations: for each two accesses of one array,
@@ -45,6 +46,7 @@ struct Touched {
     std::set<std::uint32_t> loads, stores, reads, writes;  // arrays; slots
     std::set<Id> uses, nodes;
     bool leaves = false;  // returns, or goes on with or out of a loop around the node
+    Id call = none;       // of a function of the host that is not pure
 
     static bool meet(const std::set<std::uint32_t>& a, const std::set<std::uint32_t>& b) {
         return std::ranges::any_of(a, [&](std::uint32_t x) { return b.contains(x); });
@@ -125,6 +127,7 @@ class Fuse {
                 break;
             case NodeKind::read: t.reads.insert(n.aux); break;
             case NodeKind::write: t.writes.insert(n.aux); break;
+            case NodeKind::call: t.call = id; break;
             case NodeKind::return_: t.leaves = true; break;
             case NodeKind::break_:
             case NodeKind::continue_: t.leaves = t.leaves || loops <= 1; break;
@@ -256,6 +259,8 @@ class Fuse {
         const Touched ta = touched(a), tb = touched(b);
         if (ta.leaves || tb.leaves)
             return fmt::format("an iteration of the loop {} ends early", place(ta.leaves ? a : b));
+        for (const Touched* t : {&ta, &tb})
+            if (t->call != none) return calls(t == &ta ? a : b, t->call);
         if (pa != nullptr)
             for (const StageReduction& r : pa->reductions)
                 if (tb.reads.contains(r.target) || tb.writes.contains(r.target))
@@ -275,6 +280,11 @@ class Fuse {
         const auto& nodes = k_.blocks[block].nodes;
         for (std::size_t i = first + 1; i < second; ++i) {
             const Touched t = touched(nodes[i]);
+            if (t.call != none)
+                return fmt::format(
+                    "between the loop {} and the loop {}, {} is called {}, which is "
+                    "not pure",
+                    place(a), place(b), function(t.call), place(t.call));
             const bool stays = ta.conflicts(t) || t.conflicts(ta) || t.leaves ||
                                std::ranges::any_of(late_touched, [&](const Touched& l) {
                                    return l.conflicts(t) || t.conflicts(l);
@@ -314,6 +324,12 @@ class Fuse {
                                place(b), place(a));
         k_ = std::move(merged);
         return std::nullopt;
+    }
+
+    std::string_view function(Id call) const { return k_.functions[k_.nodes[call].aux].name; }
+    std::string calls(Id loop, Id call) const {
+        return fmt::format("loop {} calls {} {}, which is not pure", place(loop), function(call),
+                           place(call));
     }
 
     /// Why the second loop depends on the first through node `between`.

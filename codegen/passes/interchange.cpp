@@ -114,6 +114,7 @@ class Interchange : public Rewriter {
             switch (n.kind) {
                 case NodeKind::op:
                 case NodeKind::cast:
+                case NodeKind::call_pure:
                 case NodeKind::read:
                 case NodeKind::write: break;
                 case NodeKind::load: a.all.push_back(id); break;

@@ -237,6 +237,23 @@ Id Builder::atomic(Reduction reduction, std::uint32_t param, std::span<const Id>
     return append(n, operands);
 }
 
+std::uint32_t Builder::add_function(const HostFunction& function) {
+    const auto found = std::ranges::find(kernel_.functions, function);
+    const auto number = static_cast<std::uint32_t>(found - kernel_.functions.begin());
+    if (found == kernel_.functions.end()) kernel_.functions.push_back(function);
+    return number;
+}
+
+Id Builder::call(std::uint32_t function, std::span<const Id> arguments) {
+    const HostFunction& f = kernel_.functions[function];
+    assert(std::ranges::equal(arguments, f.params, {}, [this](Id id) { return dtype(id); }));
+    Node n;
+    n.kind = f.pure ? NodeKind::call_pure : NodeKind::call;
+    n.dtype = f.result.value_or(DType::bool_);
+    n.aux = function;
+    return f.pure ? intern(n, arguments) : append(n, arguments);
+}
+
 void Builder::contribute(std::uint32_t reduction, Id value) {
     Node n;
     n.kind = NodeKind::contribute;

@@ -77,6 +77,10 @@ class Builder {
     }
     void write(std::uint32_t slot, Id value, Id position = none);
     Id atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts, Id value);
+    /// The number of a function of the host; one of that name and equal types may be there already.
+    std::uint32_t add_function(const HostFunction& function);
+    /// Calls it with arguments of exactly its types.
+    Id call(std::uint32_t function, std::span<const Id> arguments);
     void contribute(std::uint32_t reduction, Id value);
     void check(Check check, Id ok) { this->check(check, ok, {}, {}); }
     /// A check of shapes: what it reports if it fails.

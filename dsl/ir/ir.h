@@ -19,6 +19,9 @@
 //    reduction of a parallel loop starts from the identity in each block; what its slot held before
 //    the loop is combined in once.
 //  - A step of 0 makes a loop of no iterations.
+//  - A `call` runs once wherever the kernel's text makes it, in the order of the iteration's other
+//    effects. It touches no memory of the kernel. What it throws is recorded as a failed check is,
+//    and its value is then 0.
 //  - A `check` that fails records itself; the lowest iteration that failed is reported. The
 //    iteration goes on, and every other element is computed; but a check of shapes ends the run.
 //  - `whole` is the array as it is where the node stands: later stores do not change the value. An
@@ -29,6 +32,7 @@
 #include <kiln/error.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -127,8 +131,9 @@ enum class NodeKind : std::uint8_t {
     extent,    ///< i64; aux = array parameter, aux2 = dimension
     index,     ///< i64; the iteration index of dimension aux of the enclosing stage
     // Pure computations.
-    op,    ///< op(operands)
-    cast,  ///< operand converted to dtype
+    op,         ///< op(operands)
+    cast,       ///< operand converted to dtype
+    call_pure,  ///< aux = a function of the host that is pure; operands = its arguments
     // Reads, ordered with respect to effects.
     load,  ///< aux = array parameter; operands = subscripts (i64)
     read,  ///< aux = slot; operands = () or (position) of a slot with several elements
@@ -137,6 +142,7 @@ enum class NodeKind : std::uint8_t {
     write,       ///< aux = slot; operands = (value) or (position, value)
     atomic,      ///< aux = array parameter, aux2 = Reduction; operands = subscripts, value; the old
                  ///< value
+    call,        ///< aux = a function of the host; operands = its arguments; its result, if any
     contribute,  ///< aux = index into the stage's reductions; operand = value
     check,       ///< aux = Check; operand = bool that must hold
     // Structure.
@@ -195,7 +201,7 @@ static_assert(sizeof(Node) == 32);
 
 constexpr bool is_leaf(NodeKind k) { return k <= NodeKind::index; }
 constexpr bool is_pure(NodeKind k) {
-    return k <= NodeKind::cast || k == NodeKind::whole || k == NodeKind::fold ||
+    return k <= NodeKind::call_pure || k == NodeKind::whole || k == NodeKind::fold ||
            k == NodeKind::permute;
 }
 constexpr bool has_effect(NodeKind k) {
@@ -232,6 +238,17 @@ struct Slot {
     DType dtype = DType::f64;
     std::uint32_t length = 1;
     bool operator==(const Slot&) const = default;
+};
+
+/// A function of the host program, which kernels call by its name. The values it takes and gives
+/// are bool, integers, f32 and f64. A pure one depends on its arguments alone and does nothing
+/// else: calls may be merged and dropped, but none is made where the kernel makes none.
+struct HostFunction {
+    std::string name;
+    std::optional<DType> result = {};  ///< nothing: void
+    std::vector<DType> params = {};
+    bool pure = false;
+    bool operator==(const HostFunction&) const = default;
 };
 
 struct Block {
@@ -298,6 +315,7 @@ struct Kernel {
     std::string name;
     std::vector<Param> params;
     std::vector<Slot> slots;
+    std::vector<HostFunction> functions;
     Id prologue = none;  ///< block of pure nodes, evaluated on the host: extents of the stages
     std::vector<Stage> stages;
     std::vector<ParallelLoop> parallel_loops;

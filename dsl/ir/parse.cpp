@@ -15,6 +15,7 @@
 #include "dsl/ir/text.h"
 #include "dsl/ir/text_tables.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <map>
@@ -611,6 +612,10 @@ class Parser {
             subscripts(operands);
             expect(',');
             operands.push_back(value());
+        } else if (accept_word("call")) {
+            n.kind = accept_word("pure") ? NodeKind::call_pure : NodeKind::call;
+            set_type();
+            parse_call(n, operands, n.dtype);
         } else if (accept_word("fold")) {
             n.kind = NodeKind::fold;
             n.aux = static_cast<std::uint32_t>(reduction());
@@ -626,6 +631,20 @@ class Parser {
         parse_flags(n);
         n.loc = location();
         define(number, start, list_node(block, n, operands));
+    }
+
+    /// `"name"(%1, %2)`: the types of the function are those of its first call.
+    void parse_call(Node& n, std::vector<Id>& operands, std::optional<DType> result) {
+        HostFunction f{quoted(), result, {}, n.kind == NodeKind::call_pure};
+        expect('(');
+        if (!at(')')) values(operands);
+        expect(')');
+        for (const Id id : operands) f.params.push_back(k_.nodes[id].dtype);
+        const auto known = std::ranges::find(k_.functions, f.name, &HostFunction::name);
+        if (known != k_.functions.end() && *known != f)
+            fail("a call of " + f.name + " with the types of its first one");
+        n.aux = static_cast<std::uint32_t>(known - k_.functions.begin());
+        if (known == k_.functions.end()) k_.functions.push_back(std::move(f));
     }
 
     std::uint64_t axes() {
@@ -668,6 +687,10 @@ class Parser {
             n.kind = NodeKind::write;
             n.aux = slot();
             subscripts(operands);
+        } else if (accept_word("call")) {
+            n.kind = NodeKind::call;
+            parse_call(n, operands, std::nullopt);
+            has_value = false;
         } else if (accept_word("contribute")) {
             n.kind = NodeKind::contribute;
             n.aux = number("the number of a reduction");

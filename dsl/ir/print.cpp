@@ -288,7 +288,9 @@ class Printer {
             case NodeKind::loop_while: print_structure(id, n, columns); return;
             default: break;
         }
-        if (has_effect(n.kind) && n.kind != NodeKind::atomic)
+        const bool has_value =
+            n.kind == NodeKind::atomic || (n.kind == NodeKind::call && k_.functions[n.aux].result);
+        if (has_effect(n.kind) && !has_value)
             print_effect(n);
         else
             print_value(id, n);
@@ -387,6 +389,13 @@ class Printer {
                 put(' ');
                 put_element(slot_words_[n.aux], x);
                 break;
+            case NodeKind::call_pure:
+            case NodeKind::call:
+                begin_value(id, n.kind == NodeKind::call ? "call" : "call pure");
+                put_type(n.dtype, n.rank);
+                put(' ');
+                put_call(n);
+                break;
             case NodeKind::atomic:
                 begin_value(id, "atomic");
                 put(info(static_cast<Reduction>(n.aux2)).name);
@@ -427,6 +436,13 @@ class Printer {
         }
     }
 
+    void put_call(const Node& n) {
+        put_quoted(k_.functions[n.aux].name);
+        put('(');
+        put_values(k_.operands_of(n));
+        put(')');
+    }
+
     void put_axes(std::uint64_t axes, std::string_view word) {
         put(word);
         for (bool first = true; axes != 0; axes &= axes - 1, first = false) {
@@ -447,6 +463,7 @@ class Printer {
                 put("write ");
                 put_element(slot_words_[n.aux], x.first(x.size() - 1));
                 break;
+            case NodeKind::call: put("call "); return put_call(n);
             case NodeKind::contribute:
                 put("contribute ");
                 put_number(n.aux);

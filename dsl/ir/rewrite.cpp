@@ -12,6 +12,7 @@ void Rewriter::declare() {
 Kernel Rewriter::run() {
     map_.assign(in_.nodes.size(), none);
     out_.copy_location_tables(in_);
+    for (const HostFunction& f : in_.functions) out_.add_function(f);
     declare();
     if (in_.prologue != none) {
         out_.begin_prologue();
@@ -74,6 +75,8 @@ Id Rewriter::clone(Id old) {
             return none;
         case NodeKind::atomic:
             return out_.atomic(Reduction(n.aux2), n.aux, subscripts(), operands.back());
+        case NodeKind::call_pure:
+        case NodeKind::call: return out_.call(n.aux, operands);
         case NodeKind::contribute: out_.contribute(n.aux, operands[0]); return none;
         case NodeKind::check: {
             const std::span<const Id> shapes(operands.data() + 1, operands.size() - 1);

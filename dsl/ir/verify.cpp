@@ -24,6 +24,8 @@ std::string_view kind_name(const Node& n) {
         case NodeKind::store: return "store";
         case NodeKind::write: return "write";
         case NodeKind::atomic: return "atomic";
+        case NodeKind::call_pure:
+        case NodeKind::call: return "call";
         case NodeKind::contribute: return "contribute";
         case NodeKind::check: return "check";
         case NodeKind::branch: return "if";
@@ -106,7 +108,24 @@ class Verifier {
         }
         for (const Slot& s : k_.slots)
             require(s.length > 0, [&] { return fmt::format("slot {} has no element", s.name); });
+        for (const HostFunction& f : k_.functions) check_function(f);
         for (Id id = 0; id < k_.nodes.size(); ++id) check_ranges(id);
+    }
+
+    void check_function(const HostFunction& f) const {
+        require(std::ranges::count(k_.functions, f.name, &HostFunction::name) == 1,
+                [&] { return fmt::format("function {} is there twice", f.name); });
+        require(!f.pure || f.result,
+                [&] { return fmt::format("function {} is pure and gives nothing", f.name); });
+        const auto plain = [](DType t) {
+            return is_bool(t) || is_integer(t) || t == DType::f32 || t == DType::f64;
+        };
+        require(std::ranges::all_of(f.params, plain) && (!f.result || plain(*f.result)), [&] {
+            return fmt::format(
+                "function {} takes or gives what is neither bool, an integer, f32 "
+                "nor f64",
+                f.name);
+        });
     }
 
     void check_ranges(Id id) const {
@@ -134,6 +153,11 @@ class Verifier {
             case NodeKind::read:
             case NodeKind::write:
                 if (n.aux >= k_.slots.size()) fail(id, "slot {} of {}", n.aux, k_.slots.size());
+                break;
+            case NodeKind::call_pure:
+            case NodeKind::call:
+                if (n.aux >= k_.functions.size())
+                    fail(id, "function {} of {}", n.aux, k_.functions.size());
                 break;
             case NodeKind::loop:
                 if (n.aux2 != none && n.aux2 >= k_.parallel_loops.size())
@@ -318,6 +342,7 @@ class Verifier {
             fail(user, "operand {} is defined in a block that is closed", operand);
         const bool has_value = is_pure(n.kind) || n.kind == NodeKind::load ||
                                n.kind == NodeKind::read || n.kind == NodeKind::atomic ||
+                               (n.kind == NodeKind::call && k_.functions[n.aux].result) ||
                                n.kind == NodeKind::loop;
         if (!has_value) fail(user, "operand {} has no value", operand);
     }
@@ -376,6 +401,15 @@ class Verifier {
             case NodeKind::atomic: return check_element(id, n);
             case NodeKind::read:
             case NodeKind::write: return check_slot(id, n);
+            case NodeKind::call_pure:
+            case NodeKind::call: {
+                const HostFunction& f = k_.functions[n.aux];
+                if (f.pure != (n.kind == NodeKind::call_pure))
+                    fail(id, "function {} is {}pure", f.name, f.pure ? "" : "not ");
+                expect_count(id, f.params.size());
+                for (std::size_t i = 0; i < f.params.size(); ++i) expect_scalar(id, i, f.params[i]);
+                return expect_result(id, f.result.value_or(DType::bool_), 0);
+            }
             case NodeKind::contribute:
                 expect_count(id, 1);
                 if (stage_ == nullptr || n.aux >= stage_->reductions.size())

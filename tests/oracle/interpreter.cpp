@@ -2,6 +2,8 @@
 
 #include "dsl/ir/evaluate.h"
 
+#include <kiln/host_function.h>
+
 #include <algorithm>
 
 namespace kiln::oracle {
@@ -196,6 +198,18 @@ class Interpreter {
                 store(
                     n.aux, at,
                     ir::combine(static_cast<ir::Reduction>(n.aux2), values_[id], value(x.back())));
+                break;
+            }
+            case NodeKind::call_pure:
+            case NodeKind::call: {
+                const ir::HostFunction& f = k_.functions[n.aux];
+                const kiln::detail::HostFunctionInfo* host =
+                    kiln::detail::find_host_function(f.name);
+                if (host == nullptr)
+                    refuse(ErrorKind::usage, "host function " + f.name + " is not registered");
+                std::vector<Scalar> arguments;
+                for (const Id argument : x) arguments.push_back(value(argument));
+                values_[id] = host->call(host->target, arguments.data());
                 break;
             }
             case NodeKind::contribute: {

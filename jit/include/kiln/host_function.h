@@ -1,0 +1,155 @@
+// Functions of the host program that loop kernels call.
+//
+//     double spot(double strike, std::int32_t day);
+//     const auto spot_at = host_function("spot", &spot);
+//     auto payoff = jit([=](In strikes, Out y, Value day) {
+//         for (Index i : prange(y.extent(0))) y(i) = max(spot_at(strikes(i), day) - strikes(i),
+//         0.0);
+//     });
+#pragma once
+#include <kiln/dsl.h>
+
+#include <cstdint>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace kiln {
+
+struct HostFunctionOptions {
+    /// The result follows from the arguments alone, and nothing else happens: calls may then be
+    /// merged and left out. Others take place exactly where the kernel makes them, in the order of
+    /// the iteration; their loops are neither fused nor interchanged nor run as lanes.
+    bool pure = false;
+};
+
+namespace detail {
+using AnyFunction = void (*)();
+
+struct HostFunctionInfo {
+    std::string name;
+    std::optional<DType> result;  ///< nothing: void
+    std::vector<DType> params;
+    bool pure = false;
+    AnyFunction target = nullptr;
+    /// What generated code calls: result thunk(target, frame, iteration, arguments ...).
+    AnyFunction thunk = nullptr;
+    /// The same for values of any type; exceptions leave it.
+    Scalar (*call)(AnyFunction target, const Scalar* arguments) = nullptr;
+};
+
+/// Puts a function into the table of the process; it stays there. Errors: usage (no name; another
+/// function, or another kind of it, of that name; a pure function without a result).
+const HostFunctionInfo& register_host_function(HostFunctionInfo function, const Location& where);
+/// Null where there is none of that name.
+const HostFunctionInfo* find_host_function(std::string_view name);
+/// A call in the kernel that is being traced. Errors: usage, type.
+std::optional<Value> trace_host_call(const HostFunctionInfo& function,
+                                     std::span<const Operand> arguments, const Location& where);
+/// Records the exception that is being handled for an iteration of a running kernel.
+void record_exception(const void* frame, std::int64_t iteration) noexcept;
+
+template <class T>
+concept HostValue = std::is_integral_v<T> || std::is_same_v<T, float> || std::is_same_v<T, double>;
+
+template <class R, class... A> struct HostThunk {
+    static_assert((std::is_void_v<R> || HostValue<R>) && (HostValue<A> && ...),
+                  "kiln: functions of the host take and give bool, integers, float and double, by "
+                  "value");
+
+    static R thunk(AnyFunction target, const void* frame, std::int64_t iteration,
+                   A... arguments) noexcept {
+        try {
+            return reinterpret_cast<R (*)(A...)>(target)(arguments...);
+        } catch (...) {
+            record_exception(frame, iteration);
+        }
+        return R();
+    }
+
+    static Scalar call(AnyFunction target, const Scalar* arguments) {
+        const auto function = reinterpret_cast<R (*)(A...)>(target);
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            if constexpr (std::is_void_v<R>) {
+                function(arguments[I].template get<A>()...);
+                return Scalar::of(false);
+            } else {
+                return Scalar::of(function(arguments[I].template get<A>()...));
+            }
+        }(std::index_sequence_for<A...>());
+    }
+
+    static HostFunctionInfo describe(std::string name, R (*function)(A...),
+                                     const HostFunctionOptions& options) {
+        HostFunctionInfo info;
+        info.name = std::move(name);
+        if constexpr (!std::is_void_v<R>) info.result = dtype_of<R>;
+        info.params = {dtype_of<A>...};
+        info.pure = options.pure;
+        info.target = reinterpret_cast<AnyFunction>(function);
+        info.thunk = reinterpret_cast<AnyFunction>(&thunk);
+        info.call = &call;
+        return info;
+    }
+};
+
+template <class> using AsOperand = Operand;
+}  // namespace detail
+
+template <class Signature> class HostFunction;
+
+/// A function that kernels made by jit call as `Value v = f(x, y)`; made by host_function. It must
+/// not touch the arrays of the call, and where the kernel is parallel, threads call it at the same
+/// time. What it throws does not leave the loop: the call gives 0 there, the other iterations run,
+/// and at the end the kernel throws the exception of the lowest iteration.
+template <class R, class... A> class HostFunction<R(A...)> {
+  public:
+    using Where = std::source_location;
+    const std::string& name() const { return info_->name; }
+    /// The call, in a kernel. Arguments convert where that keeps their value (C++ ones within their
+    /// kind). Errors: usage (outside of a kernel), type (an argument that does not fit).
+    std::conditional_t<std::is_void_v<R>, void, Value> operator()(
+        detail::AsOperand<A>... arguments, Where where = Where::current()) const {
+        const Operand items[] = {arguments..., Operand(false)};
+        const std::span<const Operand> list(items, sizeof...(A));
+        const Location at = list.empty() ? where : list[0].where();
+        if constexpr (std::is_void_v<R>)
+            detail::trace_host_call(*info_, list, at);
+        else
+            return *detail::trace_host_call(*info_, list, at);
+    }
+
+  private:
+    template <class Signature>
+    friend HostFunction<Signature> host_function(std::string, std::type_identity_t<Signature>*,
+                                                 HostFunctionOptions, std::source_location);
+    explicit HostFunction(const detail::HostFunctionInfo& info) : info_(&info) {}
+    static HostFunction make(std::string name, R (*function)(A...),
+                             const HostFunctionOptions& options, const Location& where) {
+        return HostFunction(detail::register_host_function(
+            detail::HostThunk<R, A...>::describe(std::move(name), function, options), where));
+    }
+    const detail::HostFunctionInfo* info_;
+};
+
+/// Makes a function known by a name, by which kernels and what is cached of them refer to it: give
+/// a new name to what is a new function. `host_function<double(double)>("f", ...)` also takes
+/// lambdas without captures and chooses among overloads. Making the same function known twice is
+/// harmless. Errors: usage (another function of that name; a pure function without a result).
+template <class Signature>
+HostFunction<Signature> host_function(
+    std::string name, std::type_identity_t<Signature>* function, HostFunctionOptions options = {},
+    std::source_location where = std::source_location::current()) {
+    return HostFunction<Signature>::make(std::move(name), function, options, where);
+}
+template <class R, class... A>
+HostFunction<R(A...)> host_function(std::string name, R (*function)(A...),
+                                    HostFunctionOptions options = {},
+                                    std::source_location where = std::source_location::current()) {
+    return host_function<R(A...)>(std::move(name), function, options, where);
+}
+
+}  // namespace kiln
