@@ -101,6 +101,9 @@ AffineForms::AffineForms(const Kernel& kernel, Id loop)
         const auto distance = farthest(kernel.operand(loop, 1), begin, s > 0);
         if (distance && s != 0)
             counted.high = std::max<Wide>(0, (*distance - 1) / (s > 0 ? s : -s));
+        Affine counter;
+        counter.terms[step] = 1;
+        if (s != 0) set_last(counter, loop, begin, s);
         index.terms[step] = s;
         index.add(begin, 1);
         if (s == 1 || s == -1) {
@@ -193,6 +196,7 @@ Affine AffineForms::compute_op(Id id) {
         case Op::mul:
             if (const auto c = constant(1)) return unwrapped(id, sum.add(form(x[0]), *c));
             if (const auto c = constant(0)) return unwrapped(id, sum.add(form(x[1]), *c));
+            if (const auto made = product(form(x[0]), form(x[1]))) return unwrapped(id, *made);
             return opaque(id);
         case Op::shl:
             if (const auto c = constant(1); c && *c >= 0 && *c < 32)
@@ -209,6 +213,170 @@ Affine AffineForms::unwrapped(Id id, Affine sum) {
     return wanted.low <= is.low && is.high <= wanted.high ? sum : opaque(id);
 }
 
+// ------------------------------------------------------------------------------ products
+
+bool AffineForms::invariant(const Affine& form) const {
+    return std::ranges::all_of(form.terms, [&](const auto& t) { return invariant(t.first); });
+}
+
+std::vector<std::uint32_t> AffineForms::factors_of(std::uint32_t atom) const {
+    return atoms_[atom].factors.empty() ? std::vector{atom} : atoms_[atom].factors;
+}
+
+/// Of factors that are not negative; of others nothing is known.
+Interval AffineForms::range_of_product(const std::vector<std::uint32_t>& factors,
+                                       const Least* least) const {
+    Interval all{1, 1};
+    for (const std::uint32_t f : factors) {
+        Interval one = atoms_[f].range;
+        if (least != nullptr)
+            if (const auto known = least->find(f); known != least->end())
+                one.low = std::max(one.low, known->second);
+        if (one.low < 0) return {};
+        // Beyond 2^40 a bound is as good as none, and products stay exact.
+        constexpr Wide large = Wide(1) << 40;
+        if (all.low > large || one.low > large) return {0, Interval::infinite};
+        all.low *= one.low;
+        all.high = all.high > large || one.high > large ? Interval::infinite : all.high * one.high;
+    }
+    return all;
+}
+
+/// The atom that is the product of atoms of which one at most varies; none of them is a product.
+std::uint32_t AffineForms::product_of(std::vector<std::uint32_t> factors) {
+    if (factors.size() == 1) return factors[0];
+    std::ranges::sort(factors);
+    std::string key = "p";
+    bool invariant = true;
+    for (const std::uint32_t f : factors) {
+        key += '.' + std::to_string(f);
+        invariant = invariant && atoms_[f].invariant;
+    }
+    const std::uint32_t made =
+        atom(invariant, range_of_product(factors, nullptr), key).terms.begin()->first;
+    atoms_[made].factors = std::move(factors);
+    return made;
+}
+
+/// The product of two sums of few terms, one of them invariant.
+std::optional<Affine> AffineForms::product(const Affine& a, const Affine& b) {
+    constexpr std::size_t few = 4, most_factors = 6;
+    if (a.terms.size() > few || b.terms.size() > few || (!invariant(a) && !invariant(b)))
+        return std::nullopt;
+    Affine made;
+    made.add(a, b.constant).add(b, a.constant);
+    made.constant = a.constant * b.constant;
+    for (const auto& [x, cx] : a.terms)
+        for (const auto& [y, cy] : b.terms) {
+            std::vector<std::uint32_t> factors = factors_of(x);
+            for (const std::uint32_t f : factors_of(y)) factors.push_back(f);
+            if (factors.size() > most_factors) return std::nullopt;
+            made.add(Affine::of(product_of(std::move(factors))), cx * cy);
+        }
+    return small(made) ? std::optional(made) : std::nullopt;
+}
+
+std::optional<AffineForms::Stride> AffineForms::stride(const Affine& form) {
+    Stride found;
+    found.rest.constant = form.constant;
+    for (const auto& [atom, coefficient] : form.terms) {
+        std::vector<std::uint32_t> factors = factors_of(atom);
+        const auto steps = std::ranges::count(factors, step);
+        if (steps == 0) {
+            found.rest.add(Affine::of(atom), coefficient);
+            continue;
+        }
+        if (steps != 1) return std::nullopt;
+        std::erase(factors, step);
+        if (factors.empty())
+            found.factor.constant += coefficient;
+        else
+            found.factor.add(Affine::of(product_of(std::move(factors))), coefficient);
+    }
+    return found;
+}
+
+/// coefficient * counter * others at most, for the atom `counter` that counts a loop.
+std::optional<Affine> AffineForms::most_of(std::uint32_t counter, Wide coefficient,
+                                           const std::vector<std::uint32_t>& others, Least& least,
+                                           int depth) {
+    const Atom a = atoms_[counter];  // a copy: more atoms may be made
+    if (!a.last) {
+        const Interval r = a.range.scaled(coefficient);
+        if (!others.empty() || r.high >= Interval::infinite) return std::nullopt;
+        Affine fixed;
+        fixed.constant = r.high;
+        return fixed;
+    }
+    const auto last = most(*a.last, least, depth + 1);
+    if (!last) return std::nullopt;
+    // The loop runs, so that is not negative: n - 1 >= 0 tells that n >= 1.
+    if (last->terms.size() == 1 && last->terms.begin()->second == 1) {
+        const auto [known, added] = least.try_emplace(last->terms.begin()->first, -last->constant);
+        known->second = std::max(known->second, -last->constant);
+    }
+    if (range_of_product(others, &least).low < 0) return std::nullopt;
+    if (coefficient < 0) return Affine{};  // the counter is not negative
+    const Wide factor = coefficient % a.by == 0 ? coefficient / a.by : coefficient;
+    if (others.empty()) return Affine().add(*last, factor);
+    Affine bound = Affine().add(Affine::of(product_of(others)), last->constant * factor);
+    for (const auto& [x, c] : last->terms) {
+        std::vector<std::uint32_t> factors = factors_of(x);
+        factors.insert(factors.end(), others.begin(), others.end());
+        bound.add(Affine::of(product_of(std::move(factors))), c * factor);
+    }
+    return bound;
+}
+
+// Plain counters come first: what is known of their loops bounds the factors of the others.
+std::optional<Affine> AffineForms::most(const Affine& form, Least& least, int depth) {
+    constexpr int deepest = 4;
+    if (depth > deepest) return std::nullopt;
+    Affine bound;
+    bound.constant = form.constant;
+    for (const bool products : {false, true})
+        for (const auto& [atom, coefficient] : form.terms) {
+            std::vector<std::uint32_t> factors = factors_of(atom);
+            if ((factors.size() > 1) != products) continue;
+            if (atoms_[atom].invariant) {
+                bound.add(Affine::of(atom), coefficient);
+                continue;
+            }
+            const auto counter = std::ranges::find_if(
+                factors, [&](std::uint32_t f) { return !atoms_[f].invariant; });
+            const std::uint32_t counts = *counter;
+            factors.erase(counter);
+            const auto part = most_of(counts, coefficient, factors, least, depth);
+            if (!part) return std::nullopt;
+            bound.add(*part, 1);
+        }
+    return small(bound) ? std::optional(bound) : std::nullopt;
+}
+
+Interval AffineForms::range(const Affine& invariant, const Least& least) const {
+    Interval sum{invariant.constant, invariant.constant};
+    for (const auto& [atom, coefficient] : invariant.terms) {
+        Interval one = range_of_product(factors_of(atom), &least);
+        const Interval& plain = atoms_[atom].range;
+        one = {std::max(one.low, plain.low), std::min(one.high, plain.high)};
+        sum = sum + one.scaled(coefficient);
+    }
+    return sum;
+}
+
+/// Notes where the loop that an atom counts ends: by * atom <= |end - begin| - 1 where it runs.
+void AffineForms::set_last(const Affine& counter, Id loop, const Affine& begin, Wide by) {
+    Affine last;
+    const Affine end = form(kernel_.operand(loop, 1));
+    last.add(end, by > 0 ? 1 : -1).add(begin, by > 0 ? -1 : 1);
+    last.constant -= 1;
+    Atom& a = atoms_[counter.terms.begin()->first];
+    a.by = by > 0 ? by : -by;
+    a.last = std::move(last);
+}
+
+// ------------------------------------------------------------------------------ loops
+
 /// begin + step * t of an inner loop, for an atom t that counts its iterations.
 Affine AffineForms::of_loop(Id id) {
     const Id by = kernel_.operand(id, 2);
@@ -219,7 +387,9 @@ Affine AffineForms::of_loop(Id id) {
     const auto distance = farthest(kernel_.operand(id, 1), index, s > 0);
     Interval counted{0, Interval::infinite};
     if (distance) counted.high = std::max<Wide>(0, (*distance - 1) / (s > 0 ? s : -s));
-    return index.add(atom(false, counted), s);
+    const Affine counter = atom(false, counted);
+    set_last(counter, id, index, s);
+    return index.add(counter, s);
 }
 
 /// The most that |end - begin| can be where the loop runs: of min(x, y) the lesser distance.

@@ -28,6 +28,12 @@ struct Affine {
     std::map<std::uint32_t, Wide> terms;  ///< atom -> coefficient, never 0
     Wide constant = 0;
 
+    static Affine of(std::uint32_t atom) {
+        Affine form;
+        form.terms[atom] = 1;
+        return form;
+    }
+    bool operator==(const Affine&) const = default;
     Affine& add(const Affine& other, Wide factor);
     Wide coefficient(std::uint32_t atom) const {
         const auto found = terms.find(atom);
@@ -37,7 +43,8 @@ struct Affine {
 
 /// The integers that the body of one loop computes, as sums of atoms. Atom `step` counts the loop's
 /// iterations: it differs from iteration to iteration. Other atoms are either the same in all of
-/// them (invariant: two of one structure are one atom) or vary.
+/// them (invariant: two of one structure are one atom) or vary. A product of an atom and invariant
+/// ones is an atom too: row * n + column is 1 * (row * n) + 1 * column.
 class AffineForms {
   public:
     static constexpr std::uint32_t step = 0;
@@ -50,6 +57,19 @@ class AffineForms {
     bool invariant(std::uint32_t atom) const { return atoms_[atom].invariant; }
     const Interval& range(std::uint32_t atom) const { return atoms_[atom].range; }
     Interval range(const Affine& form) const;
+
+    /// A form as step * `factor` + `rest`, both without the step; `factor` is invariant.
+    struct Stride {
+        Affine factor, rest;
+    };
+    std::optional<Stride> stride(const Affine& form);
+    /// What is known of invariant atoms where some code runs: atom -> its least value.
+    using Least = std::map<std::uint32_t, Wide>;
+    /// An invariant sum that the form is never more than, where it is computed; atoms of loops that
+    /// run then are put into `least`. Nothing where none is known.
+    std::optional<Affine> most(const Affine& form, Least& least, int depth = 0);
+    Interval range(const Affine& invariant, const Least& least) const;
+
     /// end - begin of the loop, where its step is 1 or -1: no fewer than its iterations.
     const std::optional<Affine>& trip() const { return trip_; }
     /// Whether nodes with effects on this array parameter (or slot) are in the body.
@@ -64,12 +84,27 @@ class AffineForms {
     struct Atom {
         bool invariant;
         Interval range;
+        /// Of a product: what is multiplied, in order; no products.
+        std::vector<std::uint32_t> factors = {};
+        /// Of what counts the iterations of a loop with this step: by * atom <= last where the
+        /// loop runs, and atom >= 0.
+        Wide by = 1;
+        std::optional<Affine> last = {};
     };
 
     void collect(ir::Id block, ir::Id parent);
     bool encloses(ir::Id block, ir::Id inner) const;
     Affine compute(ir::Id id);
     Affine compute_op(ir::Id id);
+    std::optional<Affine> product(const Affine& a, const Affine& b);
+    std::uint32_t product_of(std::vector<std::uint32_t> factors);
+    std::optional<Affine> most_of(std::uint32_t counter, Wide coefficient,
+                                  const std::vector<std::uint32_t>& others, Least& least,
+                                  int depth);
+    std::vector<std::uint32_t> factors_of(std::uint32_t atom) const;
+    Interval range_of_product(const std::vector<std::uint32_t>& factors, const Least* least) const;
+    bool invariant(const Affine& form) const;
+    void set_last(const Affine& counter, ir::Id loop, const Affine& begin, Wide by);
     Affine of_loop(ir::Id id);
     Affine opaque(ir::Id id);
     Affine atom(bool invariant, Interval range, const std::string& key = {});

@@ -12,6 +12,8 @@
 //  - if c = c' and D is no multiple of c but 0: it lies between -c and c, or leaves a remainder, or
 //    is farther than the loop runs;
 //  - if the whole difference cannot be 0.
+// For m * n + r and m' * n + r', n an invariant sum, they differ if -n < D < n, where D is bounded
+// by invariants too: row * n + column with column in range(n).
 #include "codegen/passes/affine.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/subscript_text.h"
@@ -100,6 +102,7 @@ class Races {
 
     /// Whether a in one iteration and b in another one are different numbers.
     bool never_equal(const Affine& a, const Affine& b) const {
+        if (within_stride(a, b)) return true;
         const Wide ca = a.coefficient(AffineForms::step), cb = b.coefficient(AffineForms::step);
         Affine invariant;  // of b - a: what is the same in both iterations
         Unknown d, varying;
@@ -133,6 +136,27 @@ class Races {
         if (-c < d.bounds.low && d.bounds.high < c) return true;
         if (d.base % divisor_of_both(d.divisor, c) != 0) return true;
         return is_beyond(invariant, varying, c);
+    }
+
+    /// Whether -n < D < n for subscripts m * n + r and m' * n + r', or m * -n + r and so on.
+    bool within_stride(const Affine& a, const Affine& b) const {
+        const auto sa = forms_.stride(a), sb = forms_.stride(b);
+        if (!sa || !sb || sa->factor != sb->factor) return false;
+        AffineForms::Least least;
+        std::vector<Affine> most;  // D and -D at most
+        for (const auto& [from, to] :
+             {std::pair(sa->rest, sb->rest), std::pair(sb->rest, sa->rest)}) {
+            auto up = forms_.most(to, least);
+            const auto down = forms_.most(Affine().add(from, -1), least);
+            if (!up || !down) return false;
+            most.push_back(up->add(*down, 1));
+        }
+        for (const Wide sign : {1, -1})
+            if (std::ranges::all_of(most, [&](Affine d) {
+                    return forms_.range(d.add(sa->factor, -sign), least).high < 0;
+                }))
+                return true;
+        return false;
     }
 
     /// Whether |D| is at least c * trip, while c * (m - m') is less.

@@ -177,8 +177,7 @@ TEST_CASE("host functions: the exception of the lowest iteration is thrown, all 
             kernel(x, y);
             FAIL("no exception");
         } catch (const OwnException& e) {
-            CHECK(std::string(e.what()) ==
-                  "negative: " + std::to_string(-400.0));
+            CHECK(std::string(e.what()) == "negative: " + std::to_string(-400.0));
         }
         for (int i : {0, 399, 402, 999}) CHECK(at(y, i) == 2 * i + 1);
         CHECK(at(y, 400) == 1);  // what throws gives 0

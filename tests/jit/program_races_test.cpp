@@ -1,6 +1,9 @@
 // Parallel loops whose iterations may meet are refused; those that provably do not are accepted.
 #include "tests/jit/support.h"
 
+#include <map>
+#include <random>
+
 using namespace kiln;
 using kiln::test::error_of;
 
@@ -109,6 +112,169 @@ TEST_CASE("races: what is refused, with both accesses and their lines", "[jit][p
         CHECK_REFUSED("a: a(cast(i64, cast(f64, i))) is written here",
                       a(cast<std::int64_t>(cast<double>(i))) = 1.0);
     }
+}
+
+TEST_CASE("races: rows of a flat array", "[jit][program][races]") {
+    SECTION("accepted: the rest of the subscript lies within one stride") {
+        CHECK_ACCEPTED(for (Index j : range(n)) a(i * n + j) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(n * i + j) += 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(j + (i + 3) * n) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(i * n + (n - 1 - j)) = a(i * n + j));
+        CHECK_ACCEPTED(for (Index j : range(n - 1, -1, -1)) a(i * n + j) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(1, n)) a(i * n + j) = a(i * n + j - 1));
+        CHECK_ACCEPTED(for (Index j : range(0, n, 2)) a(i * n + j) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(i + 1)) a(i * n + j) = 1.0);
+        // j from 1 to n: other elements, but of one row as far apart as before.
+        CHECK_ACCEPTED(for (Index j : range(1, n + 1)) a(i * n + j) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(i * (n + 1) + j) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(i * n + j + i) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(j - i * n) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(i * (2 * n) + 2 * j) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) a(2 * i * n + n + j) = a(2 * i * n + j));
+        CHECK_ACCEPTED(const Value w = m.extent(1);
+                       for (Index j : range(w)) a(i * w + j) = m(i, j));
+        CHECK_ACCEPTED(const Value w = index(2); for (Index j : range(w)) a(i * w + j) = 1.0);
+        CHECK_ACCEPTED(const Value w = m.extent(1);
+                       for (Index j : range(n)) for (Index k : range(w)) a((i * n + j) * w + k) =
+                           1.0);
+        CHECK_ACCEPTED(const Value w = m.extent(1);
+                       for (Index j : range(n)) for (Index k : range(w))
+                           a(i * (n * w) + j * w + k) = 1.0);
+        CHECK_ACCEPTED(for (Index j : range(n)) m(0, i * n + j) = 1.0);
+    }
+    SECTION("refused: an index that leaves its row") {
+        CHECK_REFUSED("a: a(i*n+j) is written here",
+                      for (Index j : range(n + 1)) a(i * n + j) = 1.0);
+        CHECK_REFUSED("a: a(i*n+j) is written here",
+                      for (Index j : range(-1, n)) a(i * n + j) = 1.0);
+        CHECK_REFUSED("a: a(i*n+2*j) is written here",
+                      for (Index j : range(n)) a(i * n + 2 * j) = 1.0);
+        CHECK_REFUSED("a: a(i*n+j) is written here",
+                      for (Index j : range(2 * n)) a(i * n + j) = 1.0);
+        CHECK_REFUSED("a: a(i*n+j) is written here and a(i*n+j+1) is read here",
+                      for (Index j : range(n)) a(i * n + j) = a(i * n + j + 1));
+        CHECK_REFUSED("a: a(i*n+j) is written here and a(i*n+j-1) is read here",
+                      for (Index j : range(n)) a(i * n + j) = a(i * n + j - 1));
+        CHECK_REFUSED("a: a(i*n+j) is written here and a(i*n+n+j) is read here",
+                      for (Index j : range(n)) a(i * n + j) = a(i * n + n + j));
+        CHECK_REFUSED("a: a(i*n+j) is written here",
+                      for (Index j : range(cast<std::int64_t>(index(i)))) a(i * n + j) = 1.0);
+    }
+    SECTION("refused: another stride") {
+        CHECK_REFUSED("a: a(i*m.extent(1)+j) is written here",
+                      for (Index j : range(n)) a(i * m.extent(1) + j) = 1.0);
+        CHECK_REFUSED("a: a(i*(n-1)+j) is written here",
+                      for (Index j : range(n)) a(i * (n - 1) + j) = 1.0);
+        CHECK_REFUSED("a: a(i*8+j) is written here", for (Index j : range(n)) a(i * 8 + j) = 1.0);
+        CHECK_REFUSED("a: a(i*n) is written here", a(i * n) = 1.0);
+        CHECK_REFUSED("a: a(i*n+j-i) is written here",
+                      for (Index j : range(n)) a(i * n + j - i) = 1.0);
+        CHECK_REFUSED("a: a(i*i+j) is written here", for (Index j : range(i)) a(i * i + j) = 1.0);
+        CHECK_REFUSED("a: a(i*n+j) is written here and a(i*m.extent(1)+j) is read here",
+                      for (Index j : range(n)) a(i * n + j) = a(i * m.extent(1) + j));
+        CHECK_REFUSED("a: a((i*n+j)*m.extent(1)+k) is written here",
+                      for (Index j : range(n)) for (Index k : range(n))
+                          a((i * n + j) * m.extent(1) + k) = 1.0);
+    }
+    SECTION("refused: a stride that changes") {
+        CHECK_REFUSED("a: a(i*(the Var of line {})+j) is written here", Var w = n;
+                      if_(i > 3, [&] { w += 1; }); for (Index j : range(w)) a(i * w + j) = 1.0);
+        CHECK_REFUSED("a: a(i*index(i)+j) is written here",
+                      for (Index j : range(cast<std::int64_t>(index(i))))
+                          a(i * cast<std::int64_t>(index(i)) + j) = 1.0);
+    }
+}
+
+/// p * i * n + q * j + r * i + t * n + u
+struct FlatSubscript {
+    std::int64_t p, q, r, t, u;
+    template <class T> T of(const T& i, const T& j, const T& n) const {
+        return i * p * n + j * q + i * r + n * t + u;
+    }
+};
+/// j from a + b * n to c + d * n + e * i
+struct FlatRange {
+    std::int64_t a, b, c, d, e, step;
+};
+
+/// Whether two iterations below n touch one element that one of them writes.
+bool meet(const FlatSubscript& write, const FlatSubscript& read, const FlatRange& r,
+          std::int64_t n) {
+    std::map<std::int64_t, std::int64_t> writer;
+    const auto each = [&](auto visit) {
+        for (std::int64_t i = 0; i < n; ++i) {
+            const std::int64_t end = r.c + r.d * n + r.e * i;
+            for (std::int64_t j = r.a + r.b * n; r.step > 0 ? j < end : j > end; j += r.step)
+                if (visit(i, j)) return true;
+        }
+        return false;
+    };
+    return each([&](std::int64_t i, std::int64_t j) {
+               return writer.try_emplace(write.of(i, j, n), i).first->second != i;
+           }) ||
+           each([&](std::int64_t i, std::int64_t j) {
+               const auto found = writer.find(read.of(i, j, n));
+               return found != writer.end() && found->second != i;
+           });
+}
+
+TEST_CASE("races: of random flat subscripts, those that are accepted never meet",
+          "[jit][program][races]") {
+    std::mt19937 random(20261128);
+    const auto pick = [&](std::initializer_list<std::int64_t> of) {
+        return of.begin()[random() % of.size()];
+    };
+    int accepted = 0;
+    for (int round = 0; round < 3000; ++round) {
+        const FlatSubscript write{pick({1, 1, 1, -1, 2}), pick({1, 1, 1, -1, 2}),
+                                  pick({0, 0, 0, 1, -1}), pick({0, 0, 1}), pick({0, 0, 1, -1})};
+        FlatSubscript read = write;
+        if (random() % 2 == 0) read.u += pick({-1, 0, 1});
+        if (random() % 4 == 0) read.t += pick({-1, 1});
+        if (random() % 4 == 0) read.q = -read.q;
+        const bool down = random() % 4 == 0;
+        const FlatRange r = down ? FlatRange{pick({-1, -1, 0}), 1, pick({-1, -1, 0, -2}), 0, 0, -1}
+                                 : FlatRange{pick({0, 0, 0, 1, -1}), 0,
+                                             pick({0, 0, 0, 1, -1}), pick({0, 1, 1, 1, 2}),
+                                             pick({0, 0, 0, 1}),     pick({1, 1, 1, 2})};
+        const auto kernel = jit([&](InOut a, Value n) {
+            for (Index i : prange(n))
+                for (Index j : range(r.a + r.b * n, r.c + r.d * n + r.e * i, r.step))
+                    a(write.of<Value>(i, j, n)) = a(read.of<Value>(i, j, n));
+        });
+        try {
+            kernel.inspect(Artifact::passes, {f64[1], i64});
+        } catch (const Error& error) {
+            REQUIRE(error.message().find("may touch the same element") != std::string::npos);
+            continue;
+        }
+        ++accepted;
+        INFO("round " << round);
+        for (std::int64_t n = -1; n < 7; ++n) CHECK_FALSE(meet(write, read, r, n));
+    }
+    CHECK(accepted > 300);
+}
+
+TEST_CASE("races: flat rows run on several threads", "[jit][program][races]") {
+    const auto product = jit(
+        [](In a, In b, Out c, Value n, Value m) {
+            for (Index i : prange(n))
+                for (Index j : range(m)) {
+                    Var sum(DType::i64, 0);
+                    for (Index k : range(n)) sum += a(i * n + k) * b(k * m + j);
+                    c(i * m + j) = sum;
+                }
+        },
+        {.parallel = true, .verify = true, .verify_ulps = 0});
+    constexpr std::int64_t n = 37, m = 41;
+    std::vector<std::int64_t> a(n * n), b(n * m), c(n * m), expected(n * m);
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<std::int64_t>(i * i % 17);
+    for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<std::int64_t>(i * i % 13);
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t j = 0; j < m; ++j)
+            for (std::size_t k = 0; k < n; ++k) expected[i * m + j] += a[i * n + k] * b[k * m + j];
+    product(a, b, c, n, m);
+    CHECK(c == expected);
 }
 
 TEST_CASE("races: the error of a store names the other line", "[jit][program][races]") {
