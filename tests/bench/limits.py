@@ -40,6 +40,8 @@ class Limits:
 
     def memory_variants(self, case):
         """The same traffic as the case's, without its arithmetic."""
+        if not case.moves:
+            return []
         reads, writes, count = case.moves
         args = workloads.Args()
         arrays = [x for x in case.inputs if x.nbytes >= count][:reads]
@@ -47,7 +49,7 @@ class Limits:
             args.p[i] = x.ctypes.data
         args.p[3] = case.output.ctypes.data
         args.n[0] = count
-        return [self.compiled.variant(label, threads, address, args, case.elements)
+        return [self.compiled.variant(label, threads, address, args, case.elements // case.passes)
                 for label, threads, address in self.moves.get((reads, writes), [])]
 
     def operations(self, case, threads):

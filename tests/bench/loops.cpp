@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <vector>
 
 namespace {
 
@@ -178,6 +179,158 @@ template <class T> struct SumAxis1 : Elementwise<T> {
     }
 };
 
+/// n[2] steps of gradient descent on the logistic loss, from weights of 0: n[0] rows of n[1]
+/// features. Pieces of rows have a gradient each.
+template <class T, bool Parallel> void logistic(const Args* a) {
+    const T* __restrict x = input<T>(*a, 0);
+    const T* __restrict y = input<T>(*a, 1);
+    T* __restrict w = output<T>(*a, 2);
+    const std::size_t rows = size(*a), d = size(*a, 1), pieces = Parallel ? 16 : 1;
+    std::vector<T> gradients(pieces * d);
+    const auto add = [=](T* __restrict g, std::size_t from, std::size_t to) {
+        for (std::size_t i = from; i < to; ++i) {
+            T z = 0;
+            for (std::size_t j = 0; j < d; ++j) z += x[i * d + j] * w[j];
+            const T e = (T(1) / (T(1) + std::exp(-y[i] * z)) - T(1)) * y[i];
+            for (std::size_t j = 0; j < d; ++j) g[j] += e * x[i * d + j];
+        }
+    };
+    std::fill(w, w + d, T(0));
+    for (std::int64_t step = 0; step < a->n[2]; ++step) {
+        std::fill(gradients.begin(), gradients.end(), T(0));
+        const auto piece = [&](std::size_t p) {
+            add(&gradients[p * d], rows * p / pieces, rows * (p + 1) / pieces);
+        };
+        if (Parallel)
+            tbb::parallel_for(std::size_t(0), pieces, piece);
+        else
+            piece(0);
+        for (std::size_t p = 0; p < pieces; ++p)
+            for (std::size_t j = 0; j < d; ++j) w[j] -= gradients[p * d + j];
+    }
+}
+
+/// n[1] sweeps between p[1] and p[0], n x n each, whose borders stay.
+template <class T, bool Parallel> void jacobi(const Args* a) {
+    const std::size_t n = size(*a);
+    for (std::int64_t s = 0; s < a->n[1]; ++s) {
+        const T* __restrict x = input<T>(*a, s % 2 == 0 ? 1 : 0);
+        T* __restrict z = output<T>(*a, s % 2 == 0 ? 0 : 1);
+        const auto rows = [=](std::size_t from, std::size_t to) {
+            for (std::size_t i = from; i < to; ++i)
+                for (std::size_t j = 1; j + 1 < n; ++j)
+                    z[i * n + j] = T(0.25) * (x[(i - 1) * n + j] + x[(i + 1) * n + j] +
+                                              x[i * n + j - 1] + x[i * n + j + 1]);
+        };
+        if (Parallel)
+            tbb::parallel_for(Range(1, n - 1, 32),
+                              [&](const Range& r) { rows(r.begin(), r.end()); });
+        else
+            rows(1, n - 1);
+    }
+}
+
+/// Which numbers up to n are primes: all divisors up to the root are tried.
+struct Primes {
+    using T = double;
+    static constexpr const char* name = "primes";
+    static std::size_t extent(const Args& a) { return size(a) + 1; }
+    static std::size_t grain(const Args&) { return 512; }
+    static void range(const Args& a, std::size_t from, std::size_t to) {
+        auto* __restrict flags = output<std::uint8_t>(a, 0);
+        for (auto v = static_cast<std::int64_t>(from); v < static_cast<std::int64_t>(to); ++v) {
+            bool flag = v >= 2;
+            const auto last = static_cast<std::int64_t>(std::sqrt(static_cast<double>(v)));
+            for (std::int64_t i = 2; i <= last; ++i)
+                if (v % i == 0) flag = false;
+            flags[v] = flag;
+        }
+    }
+};
+
+std::uint32_t mix(std::uint32_t h) {
+    h ^= h >> 16;
+    h *= 0x7feb352dU;
+    h ^= h >> 15;
+    h *= 0x846ca68bU;
+    return h ^ h >> 16;
+}
+constexpr std::uint32_t seed = 12345;
+
+/// pi from n points whose coordinates are hashes of their number.
+struct Pi : Elementwise<float> {
+    static constexpr const char* name = "pi";
+    static void run(const Args& a, std::int64_t hits) {
+        *output<float>(a, 0) = static_cast<float>(4.0 * double(hits) / double(a.n[0]));
+    }
+    static std::int64_t range(std::size_t from, std::size_t to) {
+        std::int64_t hits = 0;
+        for (std::size_t i = from; i < to; ++i) {
+            const std::uint32_t at = 2 * static_cast<std::uint32_t>(i) + seed;
+            const float x = static_cast<float>(std::int32_t(mix(at) >> 8)) * 0x1p-24f;
+            const float y = static_cast<float>(std::int32_t(mix(at + 1) >> 8)) * 0x1p-24f;
+            hits += x * x + y * y < 1.0f;
+        }
+        return hits;
+    }
+};
+
+/// The same with points from Philox4x32-10: f32 two of each draw, f64 one.
+template <class E> struct PiPhilox : Pi {
+    using T = E;
+    static constexpr const char* name = "pi_philox";
+    static constexpr std::size_t points = sizeof(T) == 4 ? 2 : 1;
+    static void run(const Args& a, std::int64_t hits) {
+        *output<T>(a, 0) = static_cast<T>(4.0 * double(hits) / double(a.n[0]));
+    }
+    static std::int64_t range(std::size_t from, std::size_t to) {
+        std::int64_t hits = 0;
+        for (std::size_t i = from; i < to; i += points) {
+            const std::size_t draw = i / points;
+            auto c0 = static_cast<std::uint32_t>(draw), c1 = static_cast<std::uint32_t>(draw >> 32);
+            std::uint32_t c2 = 0, c3 = 0, k0 = seed, k1 = 0;
+            for (int round = 0; round < 10; ++round) {
+                const std::uint64_t p = 0xD2511F53ull * c0, q = 0xCD9E8D57ull * c2;
+                c0 = static_cast<std::uint32_t>(q >> 32) ^ c1 ^ k0;
+                c1 = static_cast<std::uint32_t>(q);
+                c2 = static_cast<std::uint32_t>(p >> 32) ^ c3 ^ k1;
+                c3 = static_cast<std::uint32_t>(p);
+                k0 += 0x9E3779B9u;
+                k1 += 0xBB67AE85u;
+            }
+            if constexpr (points == 2) {
+                const auto inside = [](std::uint32_t u, std::uint32_t v) {
+                    const float x = static_cast<float>(std::int32_t(u >> 8)) * 0x1p-24f;
+                    const float y = static_cast<float>(std::int32_t(v >> 8)) * 0x1p-24f;
+                    return x * x + y * y < 1.0f;
+                };
+                hits += inside(c0, c1) + inside(c2, c3);
+            } else {
+                const auto number = [](std::uint32_t u, std::uint32_t v) {
+                    return std::int32_t(u >> 5) * 0x1p-27 + std::int32_t(v >> 6) * 0x1p-53;
+                };
+                const double x = number(c0, c1), y = number(c2, c3);
+                hits += x * x + y * y < 1.0;
+            }
+        }
+        return hits;
+    }
+};
+template <class W, bool Parallel> void points(const Args* a) {
+    const std::size_t pairs = size(*a) / 2;
+    std::int64_t hits = 0;
+    if (Parallel)
+        hits = tbb::parallel_reduce(
+            Range(0, pairs, 16384), std::int64_t(0),
+            [](const Range& r, std::int64_t sum) {
+                return sum + W::range(2 * r.begin(), 2 * r.end());
+            },
+            [](std::int64_t x, std::int64_t y) { return x + y; });
+    else
+        hits = W::range(0, 2 * pairs);
+    W::run(*a, hits);
+}
+
 // One elementary function over an array that fits the first cache.
 struct Exp {
     static constexpr const char* name = "fn_exp";
@@ -206,6 +359,12 @@ template <class T, class F> struct Function : Elementwise<T> {
 
 #define BOTH(...) serial_row<__VA_ARGS__>(""), tbb_row<__VA_ARGS__>("tbb")
 #define FOUR(W) BOTH(W<float>), BOTH(W<double>)
+#define BOTH_OF(name, f, T) \
+    {name, dtype_name<T>, 1, "", f<T, false>}, { name, dtype_name<T>, 0, "tbb", f<T, true> }
+#define POINTS(W)                                            \
+    {W::name, dtype_name<W::T>, 1, "", points<W, false>}, {  \
+        W::name, dtype_name<W::T>, 0, "tbb", points<W, true> \
+    }
 #define FUNCTION(F) serial_row<Function<float, F>>(""), serial_row<Function<double, F>>("")
 constexpr Entry rows[] = {FOUR(Saxpy),
                           {"fresh", "f64", 1, "malloc", fresh<false>},
@@ -220,6 +379,14 @@ constexpr Entry rows[] = {FOUR(Saxpy),
                           FOUR(Dot),
                           FOUR(SumAxis0),
                           FOUR(SumAxis1),
+                          BOTH_OF("logistic", logistic, float),
+                          BOTH_OF("logistic", logistic, double),
+                          BOTH_OF("jacobi", jacobi, float),
+                          BOTH_OF("jacobi", jacobi, double),
+                          BOTH(Primes),
+                          POINTS(Pi),
+                          POINTS(PiPhilox<float>),
+                          POINTS(PiPhilox<double>),
                           FUNCTION(Exp),
                           FUNCTION(Log),
                           FUNCTION(SinCos),

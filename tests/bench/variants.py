@@ -11,6 +11,7 @@ import workloads
 LIBRARIES = [  # label, library
     ("kiln", "kiln_maps"), ("kiln", "kiln_reduce"), ("kiln", "kiln_loops"), ("kiln", "kiln_scan"),
     ("hand", "hand_memory"), ("hand", "hand_scan"), ("hand", "hand_functions"),
+    ("hand", "hand_programs"),
     ("g++ -O3", "gcc_strict"), ("g++ fast-math", "gcc_fast"), ("clang -O3", "clang_strict"),
     ("clang fast-math", "clang_fast"), ("clang fast-math libmvec", "clang_mvec"), ("limit", "limits")]
 SLOW_NS = 50e6  # calls longer than this are measured in fewer rounds,

@@ -23,12 +23,20 @@ PLAN = {
     "sum_axis0": (BOTH, (4096,)),
     "sum_axis1": (BOTH, (4096,)),
     "cumsum": (BOTH, (10_000_000,)),
+    "logistic": (BOTH, (100_000,)),
+    "jacobi": (BOTH, (2048,)),
+    "primes": (F64, (100_000,)),
+    "pi": (("f32",), (10_000_000,)),
+    "pi_philox": (BOTH, (10_000_000,)),
     "fn_exp": (BOTH, (2_000,)),
     "fn_log": (BOTH, (2_000,)),
     "fn_sincos": (BOTH, (2_000,)),
     "fn_cdf": (BOTH, (2_000,)),
 }
 MANDELBROT_LIMIT = 256
+FEATURES, ITERATIONS = 32, 10  # of the logistic regression
+SWEEPS = 20                    # of the Jacobi iteration
+SEED = 12345
 
 # What the shortest evaluation we know (hand/vmath.h) needs: multiplications with or without addition,
 # and additions or comparisons; f32 and f64.
@@ -58,20 +66,25 @@ class Case:
     tolerance: float         # largest accepted error
     scalars: tuple = ()
     moves: tuple = ()        # arrays read and written once by the least traffic possible, bytes of each
+    passes: int = 1          # so many times
     operations: dict = None  # per element: "fma" (or a multiplication), "add" (or a comparison), "sqrt", "div"
     scale: float = 0.0       # errors are relative to this where given (sums: of the absolute terms)
-    limit: int = 0           # n[1] of Args
+    sizes: tuple = ()        # n[1]... of Args
+    restore: tuple = ()      # (array that the variants change, its contents before)
 
     def __post_init__(self):
         self.args = Args()
         for i, x in enumerate(self.inputs + [self.output]):
             self.args.p[i] = x.ctypes.data
-        self.args.n[0], self.args.n[1] = self.n, self.limit
+        for i, v in enumerate((self.n, *self.sizes)):
+            self.args.n[i] = v
         for i, v in enumerate(self.scalars):
             self.args.s[i] = v
 
     def clear(self):
-        self.output.fill(np.nan if self.output.dtype.kind == "f" else -1)
+        self.output.fill(np.nan if self.output.dtype.kind == "f" else np.iinfo(self.output.dtype).max)
+        for array, contents in self.restore:
+            array[...] = contents
 
     def error(self, result):
         """mandelbrot: the share of pixels that differ. Else the largest difference relative to the
@@ -124,6 +137,55 @@ def mandelbrot_counts(xs, ys, limit):
     return counts
 
 
+def descend(x, y, w):
+    """A step of gradient descent on the logistic loss."""
+    w -= np.dot((1.0 / (1.0 + np.exp(-y * np.dot(x, w))) - 1.0) * y, x)
+
+
+def sweep(a, b):
+    b[1:-1, 1:-1] = 0.25 * (a[:-2, 1:-1] + a[2:, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:])
+
+
+def mix(h):
+    """An avalanche of 32-bit integers."""
+    h = h ^ (h >> 16)
+    h = h * np.uint32(0x7FEB352D)
+    h = h ^ (h >> 15)
+    h = h * np.uint32(0x846CA68B)
+    return h ^ (h >> 16)
+
+
+def hashed(n):
+    """n points of the unit square: coordinate k is the upper 24 bits of mix(SEED + k)."""
+    k = np.uint32(SEED) + np.arange(2 * n, dtype=np.uint32)
+    c = (mix(k) >> 8).astype(np.float32) * np.float32(2 ** -24)
+    return c[0::2], c[1::2]
+
+
+def philox(index):
+    """The four words of Philox4x32-10 with seed SEED."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    zero = np.zeros_like(index)
+    c0, c1, c2, c3 = index & low, index >> half, zero, zero
+    k0, k1 = SEED, 0
+    for _ in range(10):
+        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ np.uint64(k0), p1 & low, (p0 >> half) ^ c3 ^ np.uint64(k1), p0 & low
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return c0, c1, c2, c3
+
+
+def philox_points(n, t):
+    """n points: f32 two of each four words, f64 one."""
+    if t is np.float32:
+        x0, y0, x1, y1 = ((w >> np.uint64(8)).astype(t) * t(2 ** -24)
+                          for w in philox(np.arange(n // 2, dtype=np.uint64)))
+        return np.concatenate([x0, x1]), np.concatenate([y0, y1])
+    w = philox(np.arange(n, dtype=np.uint64))
+    joined = lambda high, low: (high >> np.uint64(5)) * 2.0 ** -27 + (low >> np.uint64(6)) * 2.0 ** -53
+    return joined(w[0], w[1]), joined(w[2], w[3])
+
+
 FUNCTIONS = {  # name: range of arguments, value, operations
     "fn_exp": ((-20, 20), np.exp, EXP), "fn_log": ((1e-3, 1e3), np.log, LOG),
     "fn_sincos": ((-30, 30), lambda x: np.sin(x) + np.cos(x), SINCOS),
@@ -169,7 +231,7 @@ def make(workload, dtype, n):
         want = mandelbrot_counts(xs, ys, MANDELBROT_LIMIT)
         steps = float(np.mean(want))
         return case([xs, ys], want, 0.02, output=empty(n * n, np.int32), elements=n * n, moves=(0, 1, n * n * 4),
-                    operations={"fma": 3 * steps, "add": 5 * steps}, limit=MANDELBROT_LIMIT)
+                    operations={"fma": 3 * steps, "add": 5 * steps}, sizes=(MANDELBROT_LIMIT,))
     if workload in ("add2_3d", "add2_3d_bad"):
         x = uniform(0, 1, (n, n, n))
         return case([x], exact(x) + 2, 2 * eps, elements=n ** 3, moves=(1, 1, n ** 3 * item),
@@ -197,6 +259,39 @@ def make(workload, dtype, n):
         # One after the other, as some peers add, f32 loses a hundred times more than in blocks.
         return case([x], np.cumsum(exact(x)), 1e-2 if dtype == "f32" else 1e-12, moves=(1, 1, n * item),
                     operations={"add": 1})
+    if workload == "logistic":
+        x = filled(rng.standard_normal((n, FEATURES)) * 0.01, t)
+        y = filled(np.sign(rng.standard_normal(n)), t)
+        w = np.zeros(FEATURES)
+        for _ in range(ITERATIONS):
+            descend(exact(x), exact(y), w)
+        return case([x, y], w, 1e-3 if dtype == "f32" else 1e-11, elements=n * FEATURES * ITERATIONS,
+                    sizes=(FEATURES, ITERATIONS), moves=(1, 0, n * FEATURES * item), passes=ITERATIONS,
+                    operations={"fma": 2 + EXP[wide][0] / FEATURES, "add": EXP[wide][1] / FEATURES,
+                                "div": 1 / FEATURES})
+    if workload == "jacobi":
+        start = rng.uniform(0, 1, (n, n)).astype(t)
+        b, a = filled(start, t), filled(start, t)
+        even, odd = exact(a), exact(b)
+        for _ in range(SWEEPS // 2):
+            sweep(even, odd)
+            sweep(odd, even)
+        return case([b], even, 20 * eps, output=a, elements=n * n * SWEEPS, sizes=(SWEEPS,),
+                    moves=(1, 1, n * n * item), passes=SWEEPS, operations={"fma": 1, "add": 3},
+                    restore=((a, start), (b, start)))
+    if workload == "primes":
+        want = np.ones(n + 1, np.uint8)
+        want[:2] = 0
+        for i in range(2, math.isqrt(n) + 1):
+            want[i * i::i] = 0
+        tried = float(np.sum(np.sqrt(np.arange(n + 1)))) / n
+        # A product with 1 / divisor, rounded, the remainder, a comparison: in f32, so twice as many
+        # at the rates of f64.
+        return case([], want, 0, output=empty(n + 1, np.uint8), moves=(0, 1, n),
+                    operations={"fma": tried, "add": tried})
+    if workload in ("pi", "pi_philox"):
+        x, y = hashed(n) if workload == "pi" else philox_points(n, t)
+        return case([], np.array([4 * np.count_nonzero(x * x + y * y < 1) / n]), 2e-6)
     if workload in FUNCTIONS:
         (lo, hi), f, operations = FUNCTIONS[workload]
         x = uniform(lo, hi)

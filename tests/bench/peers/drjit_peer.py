@@ -45,7 +45,7 @@ def variants(case):
     Float = backend.Float if case.dtype == "f32" else backend.Float64
     arrays = [Float(x) for x in case.inputs]
     if case.workload == "mandelbrot":
-        make = lambda: mandelbrot(Float, *arrays, case.n, case.limit)
+        make = lambda: mandelbrot(Float, *arrays, case.n, case.sizes[0])
     else:
         scalars = [Float(v) for v in case.scalars]
         dr.eval(scalars)

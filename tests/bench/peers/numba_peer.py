@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from workloads import DTYPES
+from workloads import DTYPES, ITERATIONS, SEED, SWEEPS
 
 NOTES = []
 try:
@@ -165,7 +165,73 @@ def loop_cumsum(x, r):
         r[i] = total
 
 
+def loop_jacobi(b, a, sweeps):
+    quarter = a.dtype.type(0.25)
+    for _ in range(sweeps // 2):
+        for i in prange(1, a.shape[0] - 1):
+            for j in range(1, a.shape[1] - 1):
+                b[i, j] = quarter * (a[i - 1, j] + a[i + 1, j] + a[i, j - 1] + a[i, j + 1])
+        for i in prange(1, a.shape[0] - 1):
+            for j in range(1, a.shape[1] - 1):
+                a[i, j] = quarter * (b[i - 1, j] + b[i + 1, j] + b[i, j - 1] + b[i, j + 1])
+
+
+def loop_logistic(x, y, w, iterations):
+    """In blocks of rows: numba has no reduction into an array."""
+    rows, one, blocks = x.shape[0], w.dtype.type(1), 16
+    w[:] = 0
+    for _ in range(iterations):
+        parts = np.zeros((blocks, w.size), w.dtype)
+        for p in prange(blocks):
+            for i in range(rows * p // blocks, rows * (p + 1) // blocks):
+                z = w.dtype.type(0)
+                for d in range(w.size):
+                    z += x[i, d] * w[d]
+                g = (one / (one + math.exp(-y[i] * z)) - one) * y[i]
+                for d in range(w.size):
+                    parts[p, d] += g * x[i, d]
+        for p in range(blocks):
+            for d in range(w.size):
+                w[d] -= parts[p, d]
+
+
+def array_logistic(x, y, w, iterations):
+    one = w.dtype.type(1)
+    w[:] = 0
+    for _ in range(iterations):
+        w -= np.dot((one / (one + np.exp(-y * np.dot(x, w))) - one) * y, x)
+
+
+def loop_primes(flags):
+    for v in prange(flags.size):
+        flag = v >= 2
+        for i in range(2, int(math.sqrt(v)) + 1):
+            if v % i == 0:
+                flag = False
+        flags[v] = flag
+
+
+def mix(h):
+    a = np.uint32(h)
+    b = np.uint32(np.uint32(a ^ (a >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    c = np.uint32(np.uint32(b ^ (b >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(c ^ (c >> np.uint32(16)))
+
+
+def loop_pi(n, seed, r):
+    hits = 0
+    scale = np.float32(2.0 ** -24)
+    for i in prange(n):
+        at = np.uint32(2 * i) + np.uint32(seed)
+        x = np.float32(np.int32(mix(at) >> np.uint32(8))) * scale
+        y = np.float32(np.int32(mix(at + np.uint32(1)) >> np.uint32(8))) * scale
+        hits += x * x + y * y < np.float32(1)
+    r[0] = 4.0 * hits / n
+
+
 LOOPS = {name[5:]: f for name, f in list(globals().items()) if name.startswith("loop_")}
+if VERSION:
+    mix = numba.njit(inline="always")(mix)
 _compiled = {}
 
 
@@ -204,13 +270,21 @@ def variants(case):
     t = DTYPES[case.dtype]
     scalars = [t(v) for v in case.scalars]
     if case.workload == "mandelbrot":
-        scalars = [np.int32(case.limit)]
+        scalars = [np.int32(case.sizes[0])]
     if case.workload in formulas(t):
         yield from ufunc_variants(case, scalars)
+    # Arguments besides the arrays, which come before or after the output.
+    before = {"pi": (case.n, SEED)}.get(case.workload, tuple(scalars))
+    after = {"jacobi": (SWEEPS,), "logistic": (ITERATIONS,)}.get(case.workload, ())
+    if case.workload == "logistic":
+        for label, threads, options in [("numba arrays", 1, {}), ("numba arrays parallel", 0, {"parallel": True})]:
+            f = compiled((case.workload, case.dtype, label),
+                         lambda: numba.njit(fastmath=True, **options)(array_logistic))
+            yield label, threads, lambda f=f: f(*case.inputs, case.output, *after)
     if case.workload in LOOPS:
         modes = [("numba njit", 1, {}), ("numba njit parallel", 0, {"parallel": True})]
         # Numba runs a loop that carries a value on serially, whatever is asked for.
         for label, threads, options in modes[:1] if case.workload == "cumsum" else modes:
             f = compiled((case.workload, case.dtype, label),
                          lambda: numba.njit(fastmath=True, **options)(LOOPS[case.workload]))
-            yield label, threads, lambda f=f: f(*scalars, *case.inputs, case.output)
+            yield label, threads, lambda f=f: f(*before, *case.inputs, case.output, *after)

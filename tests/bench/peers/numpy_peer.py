@@ -1,6 +1,6 @@
 import numpy as np
 
-from workloads import DTYPES
+from workloads import DTYPES, ITERATIONS, SWEEPS, descend, hashed, sweep
 
 try:
     from scipy.special import erf, ndtr
@@ -9,9 +9,26 @@ except ImportError:
 VERSION = f"numpy {np.__version__}"
 
 
+def logistic(x, y, w):
+    w[...] = 0
+    for _ in range(ITERATIONS):
+        descend(x, y, w)
+
+
+def jacobi(a, b):
+    for _ in range(SWEEPS // 2):
+        sweep(a, b)
+        sweep(b, a)
+
+
+def pi(n):
+    x, y = hashed(n)
+    return 4 * np.count_nonzero(x * x + y * y < 1) / n
+
+
 def variants(case):
     t, r = DTYPES[case.dtype], case.output
-    x = case.inputs[0]
+    x = case.inputs[0] if case.inputs else None
     y = case.inputs[1] if len(case.inputs) > 1 else None
     one = lambda f: (lambda: f(x, out=r))
     calls = {
@@ -22,7 +39,13 @@ def variants(case):
         "cumsum": lambda: np.cumsum(x, out=r),
         "fn_exp": one(np.exp), "fn_log": one(np.log), "fn_sincos": lambda: np.add(np.sin(x), np.cos(x), out=r)}
     call = calls.get(case.workload)
-    if case.workload == "saxpy":
+    if case.workload == "logistic":
+        call = lambda: logistic(x, y, r)
+    elif case.workload == "jacobi":
+        call = lambda: jacobi(r, x)
+    elif case.workload == "pi":
+        call = lambda: pi(case.n)
+    elif case.workload == "saxpy":
         k = t(case.scalars[0])
         call = lambda: np.add(np.multiply(x, k, out=r), y, out=r)
     elif case.workload == "fresh":
