@@ -39,8 +39,9 @@ Id integer(Trace& trace, const Operand& operand, std::string_view what) {
     return b.cast(id, DType::u64);
 }
 
-/// Words as u64 below 2^32. In 64-bit lanes a product of two of them is one instruction
-/// (vpmuludq), and needs no shuffle before or after.
+/// Words as u64. In 64-bit lanes a product of two of them is one instruction (vpmuludq), needs no
+/// shuffle before or after, and takes the lower halves of its operands by itself: so that upper
+/// halves hold anything between the rounds.
 Words philox(Builder& b, Words c, std::array<Id, 2> key) {
     const Id m0 = constant(b, multiplier_0), m1 = constant(b, multiplier_1);
     std::array<Id, 2> k{b.cast(key[0], DType::u32), b.cast(key[1], DType::u32)};
@@ -48,12 +49,13 @@ Words philox(Builder& b, Words c, std::array<Id, 2> key) {
         return b.apply(Op::bit_xor, {b.apply(Op::bit_xor, {x, y}), b.cast(z, DType::u64)});
     };
     for (int round = 0; round < rounds; ++round) {
-        const Id p0 = b.apply(Op::mul, {c[0], m0}), p1 = b.apply(Op::mul, {c[2], m1});
-        c = {mix(upper(b, p1), c[1], k[0]), lower(b, p1), mix(upper(b, p0), c[3], k[1]),
-             lower(b, p0)};
+        const Id p0 = b.apply(Op::mul, {lower(b, c[0]), m0}),
+                 p1 = b.apply(Op::mul, {lower(b, c[2]), m1});
+        c = {mix(upper(b, p1), c[1], k[0]), p1, mix(upper(b, p0), c[3], k[1]), p0};
         k = {b.apply(Op::add, {k[0], constant(b, weyl_0)}),
              b.apply(Op::add, {k[1], constant(b, weyl_1)})};
     }
+    for (Id& word : c) word = lower(b, word);
     return c;
 }
 

@@ -1,5 +1,6 @@
 // The state behind a Ufunc handle, and the carrying out of its calls.
 #pragma once
+#include "codegen/llvm/emit.h"
 #include "jit/counters.h"
 #include "jit/hot_table.h"
 #include "jit/reduce.h"
@@ -97,9 +98,7 @@ struct Call {
     std::span<engine::OperandView> writes() { return {operands.data() + sources(), outputs}; }
 };
 
-/// Bytes of all operands from which outputs bypass the caches. Up to half of that non-temporal
-/// stores lose (up to 1.5x), since results are still in the cache when they are next read.
-inline constexpr std::int64_t streaming_bytes = 24'000'000;
+using codegen::streaming_bytes;
 
 class UfuncState {
   public:

@@ -18,6 +18,9 @@ class Analysis {
         facts_.slots = analyse_slots(kernel);
         facts_.varying = facts_.slots.varying;
         facts_.strict_nan.assign(kernel.nodes.size(), false);
+        facts_.only_tested.assign(kernel.nodes.size(), false);
+        depth_.assign(kernel.nodes.size(), 0);
+        if (fma) find_tested();
     }
 
     KernelFacts run() {
@@ -35,11 +38,29 @@ class Analysis {
     }
 
   private:
+    void find_tested() {
+        std::vector<unsigned> uses(kernel_.nodes.size(), 0), tests(kernel_.nodes.size(), 0);
+        for (Id id = 0; id < kernel_.nodes.size(); ++id) {
+            for (const Id operand : kernel_.operands_of(id)) ++uses[operand];
+            if (const Id rest = tested_remainder(kernel_, facts_.slots, id); rest != ir::none)
+                ++tests[rest];
+        }
+        for (Id id = 0; id < kernel_.nodes.size(); ++id)
+            facts_.only_tested[id] = tests[id] != 0 && tests[id] == uses[id];
+    }
+
     void walk(Id block, bool in_loop) {
         for (const Id id : kernel_.blocks[block].nodes) {
             const Node& n = kernel_.nodes[id];
             order_.push_back(id);
             const bool varying = facts_.varying[id];
+            if (n.kind == NodeKind::op && varying) {
+                for (const Id operand : kernel_.operands_of(n))
+                    depth_[id] = std::max(depth_[id], depth_[operand]);
+                facts_.depth = std::max(facts_.depth, ++depth_[id]);
+            } else if (n.kind == NodeKind::cast) {
+                depth_[id] = depth_[kernel_.operand(id, 0)];
+            }
             switch (n.kind) {
                 case NodeKind::load:
                     facts_.streams += varying ? 1 : 0;
@@ -56,7 +77,8 @@ class Analysis {
             }
             if (n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::load ||
                 n.kind == NodeKind::read)
-                if (varying) measure(n.dtype, in_loop);
+                // Remainders that are only tested are computed in f32, most of the time.
+                if (varying) measure(facts_.only_tested[id] ? DType::f32 : n.dtype, in_loop);
             if (n.kind == NodeKind::branch) {
                 walk(n.aux, in_loop);
                 if (n.aux2 != ir::none) walk(n.aux2, in_loop);
@@ -106,6 +128,7 @@ class Analysis {
 
     const ir::Kernel& kernel_;
     bool fma_;
+    std::vector<unsigned> depth_;  // per node: operations of the longest chain that it ends
     KernelFacts facts_;
     std::vector<Id> order_;
     std::vector<bool> strict_slot_;
@@ -113,6 +136,19 @@ class Analysis {
 };
 
 }  // namespace
+
+Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, Id id) {
+    const Node& n = kernel.nodes[id];
+    if (n.kind != NodeKind::op || (n.op != Op::eq && n.op != Op::ne)) return ir::none;
+    const Id rest = kernel.operand(id, 0);
+    const Node &r = kernel.nodes[rest], &zero = kernel.nodes[kernel.operand(id, 1)];
+    if (r.kind != NodeKind::op || (r.op != Op::rem && r.op != Op::mod)) return ir::none;
+    if (zero.kind != NodeKind::constant || zero.imm != 0 || zero.dtype != r.dtype) return ir::none;
+    if (!is_integer(r.dtype) || size_of(r.dtype) < 4) return ir::none;
+    const Id a = kernel.operand(rest, 0), b = kernel.operand(rest, 1);
+    const bool constant = kernel.nodes[b].kind == NodeKind::constant;
+    return facts.varying[a] && !facts.varying[b] && !constant ? rest : ir::none;
+}
 
 KernelFacts analyse(const ir::Kernel& kernel, bool fma) { return Analysis(kernel, fma).run(); }
 

@@ -26,7 +26,13 @@ void Emitter::emit_node(Id id) {
         case NodeKind::param:
         case NodeKind::extent:
         case NodeKind::index: return;  // leaves are made where they are used
-        case NodeKind::op: values_[id] = emit_op(id); return;
+        case NodeKind::op:
+            if (facts_.only_tested[id]) return;
+            if (const Id rest = tested_remainder(kernel_, facts_.slots, id); rest != ir::none)
+                values_[id] = emit_divisible(n, rest);
+            else
+                values_[id] = emit_op(id);
+            return;
         case NodeKind::cast: values_[id] = emit_cast(id); return;
         case NodeKind::load: values_[id] = emit_load(n); return;
         case NodeKind::read: values_[id] = read_slot(n.aux, facts_.varying[id]); return;
@@ -245,16 +251,49 @@ BasicBlock* Emitter::skip_without_lanes() {
     return behind;
 }
 
+/// The steps from `begin` on that all lanes of the mask make, without masks of the loop; where they
+/// end. Lanes differ in the last ones only, if that.
+Value* Emitter::emit_common_steps(const Node& n, Id id, Value* begin, Value* ends) {
+    auto* i64 = b_.getInt64Ty();
+    Value* most = b_.CreateVectorSplat(lanes_, llvm::ConstantInt::get(i64, INT64_MAX));
+    Value* end =
+        b_.CreateIntMinReduce(mask_ != nullptr ? b_.CreateSelect(mask_, ends, most) : ends, true);
+    if (mask_ != nullptr && mask_ != range_mask_) end = b_.CreateSelect(any(mask_), end, begin);
+    auto* head = BasicBlock::Create(context_, "alike", function_);
+    auto* body = BasicBlock::Create(context_, "alike.body", function_);
+    auto* done = BasicBlock::Create(context_, "alike.end", function_);
+    BasicBlock* before = b_.GetInsertBlock();
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    auto* counter = b_.CreatePHI(i64, 2, "k");
+    counter->addIncoming(begin, before);
+    b_.CreateCondBr(b_.CreateICmpSLT(counter, end), body, done);
+    b_.SetInsertPoint(body);
+    values_[id] = {counter, nullptr, false};
+    emit_block(n.aux);
+    counter->addIncoming(b_.CreateAdd(counter, b_.getInt64(1)), b_.GetInsertBlock());
+    b_.CreateBr(head);
+    b_.SetInsertPoint(done);
+    return counter;
+}
+
 void Emitter::emit_loop(const Node& n, Id id) {
+    // The index is the same in all lanes where begin and step are, wherever each lane ends.
     const bool varying = facts_.varying[id], jumps = has_jump(kernel_, n.aux);
-    const bool diverges = varying || jumps;
+    const bool ends_vary = varying || facts_.varying[kernel_.operand(id, 1)];
+    const bool diverges = ends_vary || jumps;
     Value* outer = mask_;
     BasicBlock* behind = diverges ? nullptr : skip_without_lanes();
-    const auto bound = [&](std::size_t i) {
-        return varying ? varying_value(kernel_.operand(id, i))
+    const auto bound = [&](std::size_t i, bool by_lane) {
+        return by_lane ? varying_value(kernel_.operand(id, i))
                        : value(kernel_.operand(id, i)).value;
     };
-    Value *begin = bound(0), *end = bound(1), *step = bound(2);
+    Value *begin = bound(0, varying), *end = bound(1, ends_vary), *step = bound(2, varying);
+    constexpr unsigned few_nodes = 24;  // so that a second copy of the body is cheap
+    auto* constant_step = llvm::dyn_cast<llvm::ConstantInt>(step);
+    if (unsigned nodes = 0; ends_vary && !varying && !jumps && constant_step != nullptr &&
+                            constant_step->isOne() && is_light(n.aux, nodes) && nodes <= few_nodes)
+        begin = emit_common_steps(n, id, begin, end);
     Value* upwards = b_.CreateICmpSGT(step, llvm::Constant::getNullValue(step->getType()));
     Loop loop;
     if (diverges) {
@@ -271,9 +310,10 @@ void Emitter::emit_loop(const Node& n, Id id) {
     b_.SetInsertPoint(head);
     auto* counter = b_.CreatePHI(begin->getType(), 2, "k");
     counter->addIncoming(begin, before);
+    Value* reached = ends_vary && !varying ? b_.CreateVectorSplat(lanes_, counter) : counter;
     Value* more =
-        b_.CreateSelect(upwards, b_.CreateICmpSLT(counter, end), b_.CreateICmpSGT(counter, end));
-    if (varying) {
+        b_.CreateSelect(upwards, b_.CreateICmpSLT(reached, end), b_.CreateICmpSGT(reached, end));
+    if (ends_vary) {
         keep_where(more, loop.live);
         mask_ = kept(loop.live);
         more = any(mask_);
@@ -300,29 +340,31 @@ void Emitter::emit_loop(const Node& n, Id id) {
     }
 }
 
+/// Whether the block computes and writes slots under masks, and that is all; counts its nodes.
+bool Emitter::is_light(Id block, unsigned& nodes) const {
+    return std::ranges::all_of(kernel_.blocks[block].nodes, [&](Id id) {
+        const Node& x = kernel_.nodes[id];
+        ++nodes;
+        switch (x.kind) {
+            case NodeKind::op: return !ir::is_elementary(x.op);
+            case NodeKind::cast:
+            case NodeKind::read:
+            case NodeKind::write:
+            case NodeKind::break_: return true;
+            case NodeKind::branch:
+                return !is_heavy(x.aux) && is_light(x.aux, nodes) &&
+                       (x.aux2 == ir::none || (!is_heavy(x.aux2) && is_light(x.aux2, nodes)));
+            default: return false;
+        }
+    });
+}
+
 /// How many steps of a loop run between two tests whether any lane is left. Steps of no lane must
-/// do nothing and cost little: they compute, and write slots under masks.
+/// do nothing and cost little.
 unsigned Emitter::steps_a_test(const Node& n) const {
-    unsigned operations = 0;
-    const auto light = [&](const auto& self, Id block) -> bool {
-        return std::ranges::all_of(kernel_.blocks[block].nodes, [&](Id id) {
-            const Node& x = kernel_.nodes[id];
-            ++operations;
-            switch (x.kind) {
-                case NodeKind::op: return !ir::is_elementary(x.op);
-                case NodeKind::cast:
-                case NodeKind::read:
-                case NodeKind::write:
-                case NodeKind::break_: return true;
-                case NodeKind::branch:
-                    return !is_heavy(x.aux) && self(self, x.aux) &&
-                           (x.aux2 == ir::none || (!is_heavy(x.aux2) && self(self, x.aux2)));
-                default: return false;
-            }
-        });
-    };
-    if (!light(light, n.aux) || !light(light, n.aux2)) return 1;
-    return operations <= 24 ? 4 : operations <= 48 ? 2 : 1;
+    unsigned nodes = 0;
+    if (!is_light(n.aux, nodes) || !is_light(n.aux2, nodes)) return 1;
+    return nodes <= 24 ? 4 : nodes <= 48 ? 2 : 1;
 }
 
 /// The conjuncts of a condition: those that are the same in all lanes, and the others.

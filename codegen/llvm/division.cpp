@@ -65,6 +65,87 @@ std::pair<Value*, Value*> Emitter::divide_lanes(DType t, Value* a, Value* b) {
     return {quotient, b_.CreateSub(a, b_.CreateMul(quotient, b))};
 }
 
+/// Whether lanes of `a` are multiples of the number b, not 0, both integers that their type holds
+/// exactly: q = a * (1 / b), rounded to an integer, is the quotient of a multiple as long as that
+/// is below 2^(fraction bits - 2), for it is off by less than 2^-(fraction bits) of itself twice;
+/// and the rest a - q b, which fma rounds once, is 0 for multiples only.
+Value* Emitter::divisible(Value* a, Value* b) {
+    Value* reciprocal = b_.CreateFDiv(llvm::ConstantFP::get(b->getType(), 1), b);
+    Value* q = b_.CreateUnaryIntrinsic(Intrinsic::rint,
+                                       b_.CreateFMul(a, b_.CreateVectorSplat(lanes_, reciprocal)));
+    Value* rest = b_.CreateIntrinsic(Intrinsic::fma, {a->getType()},
+                                     {q, b_.CreateVectorSplat(lanes_, b_.CreateFNeg(b)), a});
+    return b_.CreateFCmpOEQ(rest, llvm::Constant::getNullValue(a->getType()));
+}
+
+/// Whether the number is exact in f32, with two bits to spare.
+Value* Emitter::is_small(Value* x, bool with_sign) {
+    constexpr std::uint64_t limit = std::uint64_t(1) << 21;
+    auto* type = x->getType();
+    Value* distance = with_sign ? b_.CreateAdd(x, llvm::ConstantInt::get(type, limit)) : x;
+    return b_.CreateICmpULT(distance, llvm::ConstantInt::get(type, 2 * limit));
+}
+
+/// Made where `a` is, once: divisors are mostly tried in a loop.
+Emitter::Dividend Emitter::dividend(Value* a, DType t) {
+    if (const auto known = dividends_.find(a); known != dividends_.end()) return known->second;
+    const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+    auto* made = llvm::dyn_cast<llvm::Instruction>(a);
+    // (There is no such point where `a` is what was emitted last.)
+    if (const auto after = made != nullptr ? made->getInsertionPointAfterDef() : std::nullopt)
+        b_.SetInsertPoint(made->getParent(), *after);
+    const bool with_sign = is_signed(t);
+    Dividend d{b_.CreateAndReduce(is_small(a, with_sign)), nullptr, nullptr};
+    // Small ones fit i32, which every vector unit converts.
+    Value* in_i32 = b_.CreateTrunc(a, like(b_.getInt32Ty(), a));
+    d.narrow = b_.CreateSIToFP(in_i32, like(b_.getFloatTy(), a));
+    auto* f64 = like(b_.getDoubleTy(), a);
+    if (size_of(t) == 4) d.wide = with_sign ? b_.CreateSIToFP(a, f64) : b_.CreateUIToFP(a, f64);
+    if (made != nullptr) dividends_[a] = d;
+    return d;
+}
+
+/// a % b == 0, or != 0, where b is the same in all lanes: in f32 where all numbers are small, else
+/// in f64 or by division. (x % 0 is 0.)
+LaneValue Emitter::emit_divisible(const ir::Node& comparison, ir::Id rest) {
+    const DType t = kernel_.nodes[rest].dtype;
+    const bool with_sign = is_signed(t);
+    Value* a = varying_value(kernel_.operand(rest, 0));
+    Value* b = value(kernel_.operand(rest, 1)).value;
+    auto* one = b->getType();
+    b_.clearFastMathFlags();
+    const Dividend d = dividend(a, t);
+    b = b_.CreateSelect(b_.CreateICmpEQ(b, llvm::Constant::getNullValue(one)),
+                        llvm::ConstantInt::get(one, 1), b);
+    auto* fast = BasicBlock::Create(context_, "divisible", function_);
+    auto* slow = BasicBlock::Create(context_, "divisible.wide", function_);
+    auto* done = BasicBlock::Create(context_, "divisible.end", function_);
+    b_.CreateCondBr(b_.CreateAnd(d.small, is_small(b, with_sign)), fast, slow,
+                    llvm::MDBuilder(context_).createBranchWeights(1000, 1));
+    b_.SetInsertPoint(fast);
+    Value* narrow = b_.CreateTrunc(b, b_.getInt32Ty());
+    Value* in_f32 = divisible(d.narrow, b_.CreateSIToFP(narrow, b_.getFloatTy()));
+    b_.CreateBr(done);
+    b_.SetInsertPoint(slow);
+    Value* otherwise = nullptr;
+    if (d.wide != nullptr) {
+        auto* f64 = b_.getDoubleTy();
+        otherwise =
+            divisible(d.wide, with_sign ? b_.CreateSIToFP(b, f64) : b_.CreateUIToFP(b, f64));
+    } else {
+        Value* left = integer_division(Op::rem, t, a, b_.CreateVectorSplat(lanes_, b));
+        otherwise = b_.CreateICmpEQ(left, llvm::Constant::getNullValue(left->getType()));
+    }
+    BasicBlock* slow_end = b_.GetInsertBlock();
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
+    auto* multiple = b_.CreatePHI(in_f32->getType(), 2);
+    multiple->addIncoming(in_f32, fast);
+    multiple->addIncoming(otherwise, slow_end);
+    return {comparison.op == Op::eq ? static_cast<Value*>(multiple) : b_.CreateNot(multiple),
+            nullptr, true};
+}
+
 /// The same of 64 bits: by f64 where all lanes are below 2^51, else one after the other.
 std::pair<Value*, Value*> Emitter::divide_wide_lanes(DType t, Value* a, Value* b) {
     const bool with_sign = is_signed(t);

@@ -24,6 +24,10 @@ constexpr unsigned vector_bytes(VectorIsa isa) {
     return isa == VectorIsa::sse2 ? 16 : isa == VectorIsa::avx2 ? 32 : 64;
 }
 
+/// Bytes of all operands from which outputs bypass the caches. Up to half of that non-temporal
+/// stores lose (up to 1.5x), since results are still in the cache when they are next read.
+inline constexpr std::int64_t streaming_bytes = 24'000'000;
+
 /// The attribute of a function whose loop holds many elementary functions and no other loop, on a
 /// machine with 32 vector registers.
 inline constexpr const char* long_body = "kiln-long-body";
@@ -32,6 +36,7 @@ struct EmitOptions {
     VectorIsa isa = VectorIsa::sse2;
     std::string entry = "kiln_map";  ///< the function's symbol
     bool streaming = false;          ///< non-temporal stores to the first output of layout `unit`
+    bool fence = true;               ///< a fence after streaming stores
     bool noalias = false;            ///< programs: no array that is written overlaps another one
     bool checked = false;            ///< programs: accesses outside of an array are faults
     std::optional<ir::Reduction> scan = {};  ///< the kernel is one of a scan

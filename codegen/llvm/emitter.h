@@ -6,6 +6,7 @@
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>
 
+#include <map>
 #include <vector>
 
 namespace kiln::codegen {
@@ -20,17 +21,23 @@ struct LaneValue {
 
 /// Facts about a kernel that shape its code, found before emission.
 struct KernelFacts {
-    std::vector<bool> varying;     ///< per node: differs from lane to lane
-    SlotFacts slots;               ///< its `varying` is the one above
+    std::vector<bool> varying;      ///< per node: differs from lane to lane
+    SlotFacts slots;                ///< its `varying` is the one above
+    std::vector<bool> only_tested;  ///< per node: a remainder that serves tested_remainder alone
     std::vector<bool> strict_nan;  ///< per node: feeds isnan & co, so flags must not make it poison
     bool has_loops = false;
     unsigned widest = 1;      ///< bytes of the widest element computed with (in loops, if any)
     unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
     unsigned operations = 0;
+    unsigned depth = 0;    ///< of the longest chain of operations, each an operand of the next
     unsigned streams = 0;  ///< loads that differ from lane to lane
     unsigned inlined = 0;  ///< elementary functions that are made in place
     unsigned calls = 0;    ///< elementary functions of the library
 };
+/// The remainder that comparison `id` compares with 0, of 32 or 64 bits and by a divisor that all
+/// lanes share; none for anything else. Whether a number is divisible takes no division then.
+ir::Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, ir::Id id);
+
 /// `fma`: the target has it, so that elementary functions can be made in place.
 KernelFacts analyse(const ir::Kernel& kernel, bool fma);
 
@@ -79,6 +86,9 @@ class Emitter {
     void emit_while_steps(const ir::Node& n, ir::Id id, const Loop& loop, llvm::BasicBlock* done);
     void emit_loop_body(ir::Id block, const Loop& loop);
     llvm::BasicBlock* skip_without_lanes();
+    llvm::Value* emit_common_steps(const ir::Node& n, ir::Id id, llvm::Value* begin,
+                                   llvm::Value* ends);
+    bool is_light(ir::Id block, unsigned& nodes) const;
     unsigned steps_a_test(const ir::Node& n) const;
     void split_condition(ir::Id condition, std::vector<llvm::Value*>& one,
                          std::vector<llvm::Value*>& by_lane);
@@ -119,15 +129,19 @@ class Emitter {
         ir::Op op;
         DType dtype;
         LaneValue step, group, block, tail;  // allocas
+        llvm::Value* count = nullptr;        // alloca, of integer sums: lanes that add 1
     };
     void choose_form();
     LaneValue accumulator_place(DType t, unsigned lanes, const char* name);
     void clear(const Accumulator& a, const LaneValue& place);
     void emit_reduced_columns();
     void emit_steps(llvm::Value* whole);
-    void emit_tail(llvm::Value* whole);
+    void emit_tail(llvm::Value* begin);
+    llvm::Value* emit_registers(llvm::Value* begin);
     void emit_results();
     void emit_contribute(const ir::Node& n, ir::Id id);
+    ir::Id counted(ir::Id contributed) const;
+    void emit_count(const Accumulator& a, ir::Id condition);
     void merge(const Accumulator& a, const LaneValue& into, const LaneValue& from);
     LaneValue get(const LaneValue& place);
     void put(const LaneValue& place, const LaneValue& v);
@@ -151,6 +165,15 @@ class Emitter {
     llvm::Value* integer_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
     llvm::Value* integer_division(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
     std::pair<llvm::Value*, llvm::Value*> divide_lanes(DType t, llvm::Value* a, llvm::Value* b);
+    /// A number that is tested for divisors: whether it is small in all lanes, and as a real one.
+    struct Dividend {
+        llvm::Value *small, *narrow, *wide;
+    };
+    LaneValue emit_divisible(const ir::Node& comparison, ir::Id rest);
+    Dividend dividend(llvm::Value* a, DType t);
+    llvm::Value* is_small(llvm::Value* x, bool with_sign);
+    llvm::Value* divisible(llvm::Value* a, llvm::Value* b);
+    llvm::Value* saturated(llvm::Value* v, llvm::Type* type);
     std::pair<llvm::Value*, llvm::Value*> divide_wide_lanes(DType t, llvm::Value* a,
                                                             llvm::Value* b);
     llvm::Value* integer_power(DType t, llvm::Value* a, llvm::Value* b);
@@ -194,6 +217,7 @@ class Emitter {
     std::vector<LaneValue> uniform_;     // per node: made once a row
     std::vector<LaneValue> values_;      // per node: of the body being emitted
     std::vector<SlotPlace> slots_;       // per slot, of the body being emitted
+    std::map<llvm::Value*, Dividend> dividends_;
 
     ir::Id body_ = ir::none;  // block of the stage whose iterations are the lanes
     const ir::Stage *before_ = nullptr, *after_ = nullptr;  // of a reduction: its rank-0 stages

@@ -3,6 +3,7 @@
 #include "codegen/llvm/roots.h"
 
 #include <array>
+#include <cmath>
 #include <limits>
 
 namespace kiln::codegen {
@@ -426,6 +427,26 @@ LaneValue Emitter::emit_cast(Id id) {
     return {convert(v.value, real_type(from), to), nullptr, v.varying};
 }
 
+/// Real numbers as signed integers, the nearest of these where there is no such one, 0 for NaN.
+/// LLVM takes lanes apart for it.
+Value* Emitter::saturated(Value* v, llvm::Type* type) {
+    auto* real = v->getType();
+    const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
+    b_.clearFastMathFlags();
+    const unsigned bits = type->getScalarSizeInBits();
+    Value* low = llvm::ConstantFP::get(real, -std::ldexp(1.0, static_cast<int>(bits) - 1));
+    Value* beyond = llvm::ConstantFP::get(real, std::ldexp(1.0, static_cast<int>(bits) - 1));
+    Value *zero = llvm::Constant::getNullValue(real),
+          *most = llvm::ConstantInt::get(type, llvm::APInt::getSignedMaxValue(bits));
+    Value* large = b_.CreateFCmpOGE(v, beyond);
+    // What is left is inside of the range: (x >= low) is false for NaN too.
+    Value* inside = b_.CreateAnd(b_.CreateFCmpOGE(v, low), b_.CreateNot(large));
+    Value* small = b_.CreateFCmpOLT(v, low);
+    Value* number = b_.CreateFPToSI(b_.CreateSelect(inside, v, zero), type);
+    Value* least = llvm::ConstantInt::get(type, llvm::APInt::getSignedMinValue(bits));
+    return b_.CreateSelect(large, most, b_.CreateSelect(small, least, number));
+}
+
 Value* Emitter::convert(Value* v, DType from, DType to) {
     if (from == to) return v;
     auto* type = like(compute_type(to), v);
@@ -456,6 +477,9 @@ Value* Emitter::convert(Value* v, DType from, DType to) {
         if (is_real(from)) return b_.CreateFPCast(v, type);
         return is_signed(from) ? b_.CreateSIToFP(v, type) : b_.CreateUIToFP(v, type);
     }
+    if (is_real(from) && is_signed(to) && size_of(to) >= 4 && type->isVectorTy() &&
+        options_.isa == VectorIsa::avx512)
+        return saturated(v, type);
     if (is_real(from))
         return b_.CreateIntrinsic(is_signed(to) ? Intrinsic::fptosi_sat : Intrinsic::fptoui_sat,
                                   {type, v->getType()}, {v});

@@ -155,9 +155,38 @@ LaneValue Emitter::fold_lanes(const Accumulator& a, LaneValue v, unsigned from, 
     return v;
 }
 
+/// The condition by which a contribution is 1 or 0; none for others.
+Id Emitter::counted(Id contributed) const {
+    const Node& n = kernel_.nodes[contributed];
+    const auto is = [&](std::size_t i, std::uint64_t x) {
+        const Node& c = kernel_.nodes[kernel_.operand(contributed, i)];
+        return c.kind == NodeKind::constant && is_integer(c.dtype) && c.imm == x;
+    };
+    if (n.kind == NodeKind::op && n.op == Op::select)
+        return is(1, 1) && is(2, 0) ? kernel_.operand(contributed, 0) : ir::none;
+    if (n.kind != NodeKind::cast || !is_integer(n.dtype)) return ir::none;
+    const Id from = kernel_.operand(contributed, 0);
+    const DType t = kernel_.nodes[from].dtype;
+    return is_bool(t) ? from : is_integer(t) ? counted(from) : ir::none;
+}
+
+/// Adds the number of lanes for which the condition holds.
+void Emitter::emit_count(const Accumulator& a, Id condition) {
+    Value* lanes = varying_value(condition);
+    if (mask_ != nullptr) lanes = b_.CreateAnd(lanes, mask_);
+    Value* bits = b_.CreateBitCast(lanes, b_.getIntNTy(lanes_));
+    Value* count = b_.CreateUnaryIntrinsic(llvm::Intrinsic::ctpop, bits);
+    auto* type = compute_type(a.dtype);
+    b_.CreateStore(b_.CreateAdd(b_.CreateLoad(type, a.count), b_.CreateZExtOrTrunc(count, type)),
+                   a.count);
+}
+
 void Emitter::emit_contribute(const Node& n, Id id) {
     if (n.aux >= accumulators_.size()) refuse("a contribution outside of a reduction", n.loc);
     const Accumulator& a = accumulators_[n.aux];
+    if (a.count != nullptr && lanes_ > 1)
+        if (const Id condition = counted(kernel_.operand(id, 0)); condition != ir::none)
+            return emit_count(a, condition);
     const LaneValue& place = main_loop_ ? a.step : a.tail;
     const Id contributed = kernel_.operand(id, 0);
     const LaneValue v = value(contributed);
@@ -188,6 +217,9 @@ void Emitter::emit_reduced_columns() {
         a.group = accumulator_place(a.dtype, block_lanes_, "group");
         a.block = accumulator_place(a.dtype, block_lanes_, "block");
         a.tail = accumulator_place(a.dtype, tail_lanes_, "tail");
+        if (a.op != Op::add || !is_integer(a.dtype) || options_.isa == VectorIsa::sse2) continue;
+        a.count = alloca_at_entry(compute_type(a.dtype), "count");
+        b_.CreateStore(llvm::ConstantInt::get(compute_type(a.dtype), 0), a.count);
     }
     Value* whole = b_.CreateAnd(columns_, b_.getInt64(~std::uint64_t(block_lanes_ - 1)), "whole");
     emit_steps(whole);
@@ -255,8 +287,11 @@ void Emitter::emit_steps(Value* whole) {
     b_.SetInsertPoint(done);
 }
 
-/// The columns from `whole` on, into `tail`.
-void Emitter::emit_tail(Value* whole) {
+/// The columns from `begin` on, into `tail`: where bodies are simple, whole registers without masks
+/// first, since rows may be short.
+void Emitter::emit_tail(Value* begin) {
+    const bool simple = facts_.inlined == 0 && facts_.calls == 0 && !facts_.has_loops;
+    if (simple && tail_lanes_ > 1) begin = emit_registers(begin);
     auto* head = BasicBlock::Create(context_, "tail", function_);
     auto* body = BasicBlock::Create(context_, "tail.body", function_);
     auto* done = BasicBlock::Create(context_, "row.end", function_);
@@ -264,7 +299,7 @@ void Emitter::emit_tail(Value* whole) {
     b_.CreateBr(head);
     b_.SetInsertPoint(head);
     auto* i = b_.CreatePHI(b_.getInt64Ty(), 2, "j");
-    i->addIncoming(whole, before);
+    i->addIncoming(begin, before);
     b_.CreateCondBr(b_.CreateICmpSLT(i, columns_), body, done);
     b_.SetInsertPoint(body);
     Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateSub(columns_, i),
@@ -275,11 +310,37 @@ void Emitter::emit_tail(Value* whole) {
     b_.SetInsertPoint(done);
 }
 
+/// Whole registers of the columns from `begin` on; where they end.
+Value* Emitter::emit_registers(Value* begin) {
+    auto* head = BasicBlock::Create(context_, "register", function_);
+    auto* body = BasicBlock::Create(context_, "register.body", function_);
+    auto* done = BasicBlock::Create(context_, "register.end", function_);
+    BasicBlock* before = b_.GetInsertBlock();
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    auto* i = b_.CreatePHI(b_.getInt64Ty(), 2, "j");
+    i->addIncoming(begin, before);
+    Value* next = b_.CreateNUWAdd(i, b_.getInt64(tail_lanes_));
+    b_.CreateCondBr(b_.CreateICmpSLE(next, columns_), body, done);
+    b_.SetInsertPoint(body);
+    emit_body(tail_lanes_, i, nullptr, false);
+    i->addIncoming(next, b_.GetInsertBlock());
+    b_.CreateBr(head);
+    b_.SetInsertPoint(done);
+    return i;
+}
+
 /// The stages around the row's: what the slots hold before, the totals, the stores.
 void Emitter::emit_results() {
     std::vector<LaneValue> totals;
     for (const Accumulator& a : accumulators_)
         totals.push_back(fold_lanes(a, get(a.tail), tail_lanes_, 1));
+    for (std::size_t r = 0; r < accumulators_.size(); ++r) {
+        const Accumulator& a = accumulators_[r];
+        if (a.count == nullptr) continue;
+        Value* count = b_.CreateLoad(compute_type(a.dtype), a.count);
+        totals[r].value = b_.CreateAdd(totals[r].value, b_.CreateVectorSplat(1, count));
+    }
     lanes_ = 1;
     index_ = b_.getInt64(0);
     range_mask_ = mask_ = nullptr;

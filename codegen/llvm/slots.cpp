@@ -55,6 +55,11 @@ bool has_continue(const ir::Kernel& kernel, Id block) {
     return found;
 }
 
+bool any_operand_varies(const ir::Kernel& kernel, const SlotFacts& facts, const Node& n) {
+    return std::ranges::any_of(kernel.operands_of(n),
+                               [&](Id operand) { return facts.varying[operand]; });
+}
+
 /// Forwards: which slots' scalars are not right.
 class Uniformity {
   public:
@@ -85,8 +90,7 @@ class Uniformity {
     }
 
     bool any_operand_varies(const Node& n) const {
-        return std::ranges::any_of(kernel_.operands_of(n),
-                                   [&](Id operand) { return facts_.varying[operand]; });
+        return codegen::any_operand_varies(kernel_, facts_, n);
     }
 
     void walk(Id block) {
@@ -103,8 +107,10 @@ class Uniformity {
                     break;
                 case NodeKind::branch: walk_branch(id); break;
                 case NodeKind::loop:
-                    mark(id, any_operand_varies(n));
-                    walk_loop(ir::none, n.aux, facts_.varying[id]);
+                    // Lanes that are still in it have made as many steps.
+                    mark(id, facts_.varying[kernel_.operand(id, 0)] ||
+                                 facts_.varying[kernel_.operand(id, 2)]);
+                    walk_loop(ir::none, n.aux, any_operand_varies(n));
                     break;
                 case NodeKind::loop_while: walk_loop(n.aux, n.aux2, false, id); break;
                 default: mark(id, any_operand_varies(n)); break;
@@ -252,7 +258,8 @@ class Liveness {
                 if (n.aux2 != ir::none) mark(n.aux2, with(around.after, facts_.varying[id]));
             } else if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while) {
                 const Id body = n.kind == NodeKind::loop ? n.aux : n.aux2;
-                Set inside = with(around.after, facts_.varying[id] || has_jump(kernel_, body));
+                const bool leave = any_operand_varies(kernel_, facts_, n);
+                Set inside = with(around.after, leave || has_jump(kernel_, body));
                 if (has_continue(kernel_, body)) add(inside, around.waiting);
                 if (n.kind == NodeKind::loop_while) mark(n.aux, inside);
                 mark(body, inside);

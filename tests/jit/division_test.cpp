@@ -61,6 +61,72 @@ template <class T> void check_all() {
     }
 }
 
+/// Whether numbers are divisible by one that they share.
+template <class T> void check_divisible() {
+    const auto divides = vectorize([](Value a, Value b) { return a % b == 0; });
+    const auto leaves = vectorize([](Value a, Value b) { return mod(a, b) != 0; });
+    const auto both = vectorize([](Value a, Value b) { return select(a % b == 0, a % b, a); });
+    std::vector<T> a = numbers<T>(3);
+    const std::vector<T> divisors = numbers<T>(4);
+    for (std::size_t k = 0; k < 60; ++k) {
+        const T b = k < 5 ? divisors[k] : k < 20 ? static_cast<T>(k - 3) : divisors[k];
+        for (std::size_t i = 5; i < a.size(); i += 3) {
+            const auto product = static_cast<std::uint64_t>(a[i]) * static_cast<std::uint64_t>(b);
+            a[i] = static_cast<T>(product + i % 2);
+        }
+        // All small, as most are, and of all magnitudes.
+        for (const bool small : {true, false}) {
+            std::vector<T> x = a;
+            if (small)
+                for (T& v : x) v = static_cast<T>(v % T(2'000'000));
+            const Array in = Array::over(x.data(), {static_cast<std::int64_t>(x.size())});
+            const Array yes = divides(in, b), no = leaves(in, b), kept = both(in, b);
+            std::size_t wrong = 0;
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                const bool multiple = rest(x[i], b) == 0;
+                const auto at = static_cast<std::int64_t>(i);
+                wrong += yes.at<bool>({at}) != multiple || no.at<bool>({at}) == multiple ||
+                         kept.at<T>({at}) != (multiple ? T(0) : x[i]);
+            }
+            INFO("divisor " << +b << (small ? ", small" : ""));
+            CHECK(wrong == 0);
+        }
+    }
+}
+
+TEST_CASE("division: whether numbers are divisible by a common one", "[jit][division]") {
+    check_divisible<std::int32_t>();
+    check_divisible<std::uint32_t>();
+    check_divisible<std::int64_t>();
+    check_divisible<std::uint64_t>();
+    check_divisible<std::int16_t>();
+}
+
+TEST_CASE("division: loops whose lanes end at different steps", "[jit][division]") {
+    const auto divisors = [](Out count, Value shift) {
+        for (Index i : prange(count.extent(0))) {
+            const Value n = i + shift;
+            Var found(i64, 0), last(i64, 0);
+            for (Index d : range(1, 1 + i % 97)) {
+                if_(n % d == 0, [&] { found += d; });
+                last = d;
+            }
+            count(i) = found * 1000 + last;
+        }
+    };
+    const auto fast = jit("fast", divisors), checked = jit("checked", divisors, {.checked = true});
+    for (const std::int64_t shift : {0LL, -50LL, 4'194'200LL, (1LL << 51) - 100, 1LL << 61}) {
+        const Array a = zeros({1000}, i64), b = zeros({1000}, i64);
+        fast(a, shift);
+        checked(b, shift);
+        std::size_t wrong = 0;
+        for (std::int64_t i = 0; i < 1000; ++i)
+            wrong += a.at<std::int64_t>({i}) != b.at<std::int64_t>({i});
+        INFO(shift);
+        CHECK(wrong == 0);
+    }
+}
+
 TEST_CASE("division: 8 and 16 bits", "[jit][division]") {
     check_all<std::int8_t>();
     check_all<std::uint8_t>();
