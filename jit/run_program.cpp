@@ -85,12 +85,15 @@ const ProgramRuntime Run::runtime{
     },
 };
 
-/// Work that is not worth a fork, what a piece should take, what is measured reliably.
-constexpr double serial_ns = 10'000, piece_ns = 20'000, probe_ns = 2'000;
+/// Work that is not worth a fork, what a piece should take, what is measured reliably. Pieces of
+/// even work may be brief, so that little of it is shared by few threads.
+constexpr double serial_ns = 10'000, brief_serial_ns = 5'000, piece_ns = 20'000,
+                 brief_piece_ns = 2'500, probe_ns = 2'000;
 
 // Loops whose iterations are short stay on this thread. What an iteration takes is remembered from
-// the last run, and measured on the first ones, in growing steps where nothing was known, until
-// the rest is known to be worth a fork.
+// the last run: iterations that take about the same each and always are dealt out by that. Others
+// are measured on the first ones, in growing steps where nothing was known, until the rest is known
+// to be worth a fork.
 void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const void* context,
                         std::int64_t trip, std::int64_t unit, std::int64_t schedule) {
     const std::int64_t size = std::max<std::int64_t>(1, unit);
@@ -112,10 +115,12 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
     // Reductions go by units.
     const std::int64_t wanted = schedule >> 8;
     const std::int64_t chunk = wanted == 0 ? 0 : std::max<std::int64_t>(1, wanted / size);
-    const auto fork = [&](std::int64_t first, std::int64_t grain) {
-        parallel_for(
-            count - first, std::max<std::int64_t>(1, grain),
-            [&](std::int64_t begin, std::int64_t end) { run(first + begin, first + end); });
+    const auto timed = [&](std::int64_t first, std::int64_t last) {
+        const auto before = Clock::now();
+        run(first, last);
+        const auto took = static_cast<double>(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - before).count());
+        return std::max(took, 1.0);
     };
     if (kind != ir::Schedule::automatic) {
         deal_out(kind, count, chunk, run);
@@ -131,17 +136,24 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
     const auto iterations = [&](double ns, double each) {
         return static_cast<std::int64_t>(std::min(ns / each, static_cast<double>(count)));
     };
+    if (flat && known * static_cast<double>(count) >= brief_serial_ns) {
+        const std::int64_t grain = iterations(brief_piece_ns, known);
+        parallel_for(
+            count, std::max<std::int64_t>(1, grain),
+            [&](std::int64_t begin, std::int64_t end) {
+                if (begin != 0) return run(begin, end);
+                cost->set(timed(begin, end) / static_cast<double>(end - begin));
+            },
+            grain >= 1);
+        return;
+    }
     std::int64_t step = known > 0 ? iterations(1.5 * probe_ns, known) : flat ? 256 : 1;
     // An inner loop may be longer than it was.
     if (!flat) step = std::min(step, count / 8);
     for (std::int64_t done = 0; done < count; step *= 2) {
         step = std::max<std::int64_t>(1, step);
         const std::int64_t last = std::min(count, done + step);
-        const auto before = Clock::now();
-        run(done, last);
-        const auto took = static_cast<double>(
-            std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - before).count());
-        const double each = std::max(took, 1.0) / static_cast<double>(last - done);
+        const double took = timed(done, last), each = took / static_cast<double>(last - done);
         done = last;
         const bool as_known = known > 0 && each < 4 * known && known < 4 * each;
         if (took < probe_ns && !as_known && done < count) continue;
@@ -152,7 +164,10 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
             return;
         }
         // Of very many iterations, pieces are larger, but enough to balance unequal ones.
-        fork(done, std::max(iterations(piece_ns, each), (count - done) / (32 * num_threads())));
+        const std::int64_t grain =
+            std::max(iterations(piece_ns, each), (count - done) / (32 * num_threads()));
+        parallel_for(count - done, std::max<std::int64_t>(1, grain),
+                     [&](std::int64_t begin, std::int64_t end) { run(done + begin, done + end); });
         return;
     }
 }
