@@ -50,6 +50,7 @@ class ProgramEmitter final : public Emitter {
         llvm::Value* frame;
         llvm::Value* iteration;  // of the outermost parallel loop, or null
         bool parallel;
+        bool streams = false;  // has stores past the caches, so a fence at its end
         std::vector<LaneValue> values, slots;
         std::map<std::uint32_t, View> views;
         std::vector<Jump> jumps;
@@ -132,7 +133,11 @@ class ProgramEmitter final : public Emitter {
     // --- vector loops ---
     const VectorLoop* vector_loop(ir::Id loop);
     void emit_vector_loop(ir::Id id, const VectorLoop& loop, llvm::Value* first, llvm::Value* count,
-                          llvm::Value* step);
+                          llvm::Value* step, bool streaming = false);
+    void emit_streamed(ir::Id id, llvm::Value* first, llvm::Value* count, llvm::Value* step,
+                       llvm::function_ref<void()> otherwise);
+    llvm::Value* are_large(const std::vector<std::uint32_t>& arrays);
+    void end_of_function();
     llvm::Value* at_first(ir::Id id, ir::Id loop);
     llvm::Value* spill(const LaneValue& v, DType t);
 
@@ -140,6 +145,8 @@ class ProgramEmitter final : public Emitter {
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter
     unsigned pieces_ = 0, vector_functions_ = 0;
     std::map<ir::Id, std::optional<VectorLoop>> vector_loops_;
+    std::vector<StreamedLoop> streamed_loops_;
+    std::vector<llvm::CallInst*> in_place_;  // of vector loops that their callers take in
 };
 
 }  // namespace kiln::codegen

@@ -309,11 +309,16 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
             emit_vector_loop(id, *vector, index, b_.CreateSub(last, first), step);
             return;
         }
-        count_up(first, last, [&](Value* k) {
-            scope.iteration = k;
-            scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr, false};
-            emit_program_block(n.aux);
-        });
+        const auto usual = [&] {
+            count_up(first, last, [&](Value* k) {
+                scope.iteration = k;
+                scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr,
+                                    false};
+                emit_program_block(n.aux);
+            });
+        };
+        Value* index = b_.CreateAdd(begin, b_.CreateMul(first, step));
+        emit_streamed(id, index, b_.CreateSub(last, first), step, usual);
     };
     if (reductions.list.empty())
         iterations(function->getArg(2), function->getArg(3));
@@ -324,7 +329,7 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     b_.SetInsertPoint(scope.entry);
     b_.CreateBr(body);
     b_.SetInsertPoint(scope.exit);
-    b_.CreateRetVoid();
+    end_of_function();
     scope_ = outer;
     function_ = outer_function;
     entry_ = outer_entry;

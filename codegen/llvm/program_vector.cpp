@@ -1,6 +1,10 @@
 // Programs of loops: loops whose iterations run as lanes, by the emitter of element-wise kernels.
 #include "codegen/llvm/program_emitter.h"
 
+#include <llvm/IR/IntrinsicsX86.h>
+
+#include <algorithm>
+
 namespace kiln::codegen {
 
 using ir::Id;
@@ -54,13 +58,16 @@ Value* ProgramEmitter::spill(const LaneValue& v, DType t) {
 //
 //     if (count > 0) { fill the frame; call the loop's function; slots op= totals }
 void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* first, Value* count,
-                                      Value* step) {
+                                      Value* step, bool streaming) {
     auto* i64 = b_.getInt64Ty();
     const std::string name = options_.entry + "_v" + std::to_string(vector_functions_++);
     {
         const llvm::IRBuilder<>::InsertPointGuard guard(b_);
         EmitOptions options = options_;
         options.entry = name;
+        options.streaming = streaming;
+        options.scan = loop.scan;
+        options.fence = false;  // end_of_function has one for all
         Emitter(loop.kernel, context_, module_, options).run();
     }
     llvm::Function* function = module_.getFunction(name);
@@ -86,6 +93,16 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
         switch (operand.kind) {
             case VectorOperand::Kind::element: {
                 const Node& n = kernel_.nodes[operand.node];
+                if (n.kind == NodeKind::read || n.kind == NodeKind::write) {
+                    const auto size = size_of(kernel_.slots[n.aux].dtype);
+                    Value* bytes = b_.CreateMul(at_first(kernel_.operand(operand.node, 0), id),
+                                                b_.getInt64(size));
+                    data = b_.CreateInBoundsGEP(b_.getInt8Ty(), scope_->slots[n.aux].value, bytes);
+                    inner = b_.CreateMul(
+                        step, llvm::ConstantInt::getSigned(
+                                  i64, operand.coefficients[0] * static_cast<std::int64_t>(size)));
+                    break;
+                }
                 const View& v = view(n.aux);
                 data = v.data;
                 for (std::size_t d = 0; d < operand.coefficients.size(); ++d) {
@@ -125,6 +142,7 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     }
     auto* call = b_.CreateCall(function, {frame});
     call->addFnAttr(llvm::Attribute::NoUnwind);
+    if (loop.in_place) in_place_.push_back(call);
     for (std::size_t p = 0; p < loop.operands.size(); ++p) {
         if (totals[p] == nullptr) continue;
         const VectorOperand& operand = loop.operands[p];
@@ -137,9 +155,67 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
                            .value,
                        place);
     }
+    if (loop.scan) {  // what is stored last is what the variable has then
+        const VectorOperand& carry = loop.operands[loop.operands.size() - 2];
+        const DType t = kernel_.slots[carry.slot].dtype;
+        const std::size_t at = 3 + 3 * (loop.operands.size() - 1);
+        const auto word = [&](std::size_t w, llvm::Type* type) {
+            return b_.CreateLoad(type, b_.CreateConstInBoundsGEP1_64(i64, frame, w));
+        };
+        Value* bytes = b_.CreateMul(b_.CreateSub(count, b_.getInt64(1)), word(at + 1, i64));
+        Value* last = b_.CreateInBoundsGEP(b_.getInt8Ty(), word(at, b_.getPtrTy()), bytes);
+        Value* total = b_.CreateAlignedLoad(memory_type(t), last, llvm::Align(1));
+        b_.CreateStore(from_memory(total, t), scope_->slots[carry.slot].value);
+    }
     b_.CreateBr(done);
     b_.SetInsertPoint(done);
     scope_->values[id] = {};
+}
+
+// ------------------------------------------------------------------------------ streaming stores
+
+/// Whether the arrays take so many bytes together that stores past the caches pay: what they store
+/// is gone from the caches before it could be read again.
+Value* ProgramEmitter::are_large(const std::vector<std::uint32_t>& arrays) {
+    const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+    for (const std::uint32_t p : arrays) view(p);
+    if (scope_->parallel) b_.SetInsertPoint(scope_->entry);
+    Value* bytes = b_.getInt64(0);
+    for (const std::uint32_t p : arrays) {
+        Value* size = b_.getInt64(size_of(kernel_.params[p].dtype));
+        for (Value* extent : view(p).extents) size = b_.CreateMul(size, extent);
+        bytes = b_.CreateAdd(bytes, size);
+    }
+    return b_.CreateICmpSGE(bytes, b_.getInt64(streaming_bytes));
+}
+
+/// The iterations with the indices first, first + step ..., `count` of them: with streaming stores
+/// where that is legal and the arrays are large; `otherwise` emits the usual code.
+void ProgramEmitter::emit_streamed(Id id, Value* first, Value* count, Value* step,
+                                   llvm::function_ref<void()> otherwise) {
+    const auto streamed = std::ranges::find(streamed_loops_, id, &StreamedLoop::loop);
+    const auto loop = streamed != streamed_loops_.end() && options_.noalias && !options_.checked
+                          ? extract_vector_loop(kernel_, id, true)
+                          : std::nullopt;
+    if (!loop) return otherwise();
+    scope_->streams = true;
+    auto* large = BasicBlock::Create(context_, "streamed", scope_->function);
+    auto* usual = BasicBlock::Create(context_, "usual", scope_->function);
+    auto* done = BasicBlock::Create(context_, "stored", scope_->function);
+    Value* stream = are_large(streamed->arrays);
+    b_.CreateCondBr(stream, large, usual);
+    b_.SetInsertPoint(large);
+    emit_vector_loop(id, *loop, first, count, step, true);
+    b_.CreateBr(done);
+    b_.SetInsertPoint(usual);
+    otherwise();
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
+}
+
+void ProgramEmitter::end_of_function() {
+    if (scope_->streams) b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
+    b_.CreateRetVoid();
 }
 
 }  // namespace kiln::codegen

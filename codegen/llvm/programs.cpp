@@ -2,6 +2,7 @@
 #include "codegen/llvm/program_emitter.h"
 
 #include <llvm/IR/MDBuilder.h>
+#include <llvm/Transforms/Utils/Cloning.h>
 
 #include <algorithm>
 
@@ -46,6 +47,7 @@ ProgramEmitter::Scope ProgramEmitter::begin_function(llvm::Function* function, b
 
 void ProgramEmitter::run() {
     make_alias_scopes();
+    streamed_loops_ = find_streamed_loops(kernel_);
     lanes_ = 1;
     auto* function = make_function(options_.entry, {b_.getPtrTy()});
     function->addParamAttr(0, llvm::Attribute::NoAlias);
@@ -60,7 +62,13 @@ void ProgramEmitter::run() {
     b_.SetInsertPoint(scope.entry);
     b_.CreateBr(body);
     b_.SetInsertPoint(scope.exit);
-    b_.CreateRetVoid();
+    end_of_function();
+    for (llvm::CallInst* call : in_place_) {
+        llvm::Function* callee = call->getCalledFunction();
+        llvm::InlineFunctionInfo information;
+        llvm::InlineFunction(*call, information);
+        callee->eraseFromParent();
+    }
 }
 
 LaneValue ProgramEmitter::value(Id id) {
@@ -300,7 +308,8 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
     };
     if (auto* constant = llvm::dyn_cast<llvm::ConstantInt>(step);
         constant != nullptr && constant->isOne()) {
-        count_up(begin, end, body);
+        emit_streamed(id, begin, trip_count(begin, end, step), step,
+                      [&] { count_up(begin, end, body); });
         return;
     }
     count_up(b_.getInt64(0), trip_count(begin, end, step),

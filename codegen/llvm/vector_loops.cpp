@@ -18,9 +18,10 @@ struct NotVectorised {};
 
 class Extraction {
   public:
-    Extraction(const Kernel& kernel, Id loop)
+    Extraction(const Kernel& kernel, Id loop, bool always)
         : k_(kernel),
           loop_(loop),
+          always_(always),
           body_(kernel.nodes[loop].aux),
           inside_(kernel.nodes.size(), false),
           map_(kernel.nodes.size(), none),
@@ -30,7 +31,7 @@ class Extraction {
         collect(body_, true, false);
         check_trip();
         check_slots();
-        if (!worth_it_ && reductions_.empty()) throw NotVectorised{};
+        if (!worth_it_ && !always_ && reductions_.empty()) throw NotVectorised{};
         if (k_.parallel(k_.nodes[loop_]) == nullptr) check_independence();
         b_.copy_location_tables(k_);
         declare_values();
@@ -40,6 +41,7 @@ class Extraction {
         made_.kernel = b_.finish();
         PassContext context;
         made_.kernel = run_dce(made_.kernel, context);
+        made_.in_place = !worth_it_ && !reductions_.empty() && !k_.parallel(k_.nodes[loop_]);
         return std::move(made_);
     }
 
@@ -52,7 +54,17 @@ class Extraction {
 
     std::span<const Id> subscripts(const Node& n) const {
         const auto operands = k_.operands_of(n);
-        return n.kind == NodeKind::load ? operands : operands.first(operands.size() - 1);
+        return stores(n) ? operands.first(operands.size() - 1) : operands;
+    }
+    static bool stores(const Node& n) {
+        return n.kind == NodeKind::store || n.kind == NodeKind::write;
+    }
+    /// Whether both touch one array, of the arguments or of the variables.
+    bool same_array(const Node& a, const Node& b) const {
+        const auto of_variables = [](const Node& n) {
+            return n.kind == NodeKind::read || n.kind == NodeKind::write;
+        };
+        return a.aux == b.aux && of_variables(a) == of_variables(b);
     }
 
     // --- what the body has ---
@@ -93,12 +105,20 @@ class Extraction {
                 case NodeKind::continue_: worth_it_ = worth_it_ || top; break;
                 case NodeKind::read:
                 case NodeKind::write:
-                    if (k_.slots[n.aux].length != 1) throw NotVectorised{};
+                    if (k_.slots[n.aux].length != 1) collect_local(id, guarded);
                     break;
                 case NodeKind::cast: break;
                 default: throw NotVectorised{};
             }
         }
+    }
+
+    /// Elements of local arrays, whose cells are those of arrays of the same dtype.
+    void collect_local(Id id, bool guarded) {
+        const Node& n = k_.nodes[id];
+        const DType t = k_.slots[n.aux].dtype;
+        if (guarded || is_complex(t) || t == DType::f16 || t == DType::bf16) throw NotVectorised{};
+        touches_.push_back({id, {}, none});
     }
 
     /// Few iterations are better unrolled.
@@ -124,6 +144,7 @@ class Extraction {
         for (const Id id : nodes_) {
             const Node& n = k_.nodes[id];
             if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
+            if (k_.slots[n.aux].length != 1) continue;
             ++here[n.aux];
             if (n.kind == NodeKind::write) written[n.aux] = true;
         }
@@ -133,14 +154,55 @@ class Extraction {
             if (here[s] == 0 || here[s] == all[s]) continue;
             if (!written[s]) {
                 kind_[s] = SlotKind::fixed;
+            } else if (find_scan(s)) {
+                kind_[s] = SlotKind::running;
             } else {
                 kind_[s] = SlotKind::total;
                 reductions_.push_back({reduction_of(s), s});
             }
         }
+        if (scan_ && !reductions_.empty()) throw NotVectorised{};
         if (reductions_.empty()) return;
         for (const Touch& a : touches_)
-            if (k_.nodes[a.node].kind == NodeKind::store) throw NotVectorised{};
+            if (stores(k_.nodes[a.node])) throw NotVectorised{};
+    }
+
+    /// Whether the loop stores what the variable has accumulated so far in each iteration, and
+    /// nothing else: running results.
+    bool find_scan(std::uint32_t slot) {
+        const DType t = k_.slots[slot].dtype;
+        if (scan_ || is_complex(t) || t == DType::f16 || t == DType::bf16 || is_bool(t) ||
+            k_.parallel(k_.nodes[loop_]) != nullptr)
+            return false;
+        Scan scan{none, none, {}};
+        for (const Id id : k_.blocks[body_].nodes) {
+            const Node& n = k_.nodes[id];
+            if (n.kind == NodeKind::write && n.aux == slot) scan.write = id;
+            if (n.kind == NodeKind::store) scan.store = id;
+        }
+        const auto count = [&](NodeKind kind, bool of_slot) {
+            return std::ranges::count_if(nodes_, [&](Id id) {
+                return k_.nodes[id].kind == kind && (!of_slot || k_.nodes[id].aux == slot);
+            });
+        };
+        if (scan.write == none || scan.store == none || count(NodeKind::write, true) != 1 ||
+            count(NodeKind::read, true) != 1 || count(NodeKind::store, false) != 1)
+            return false;
+        const auto update = update_of(k_, scan.write);
+        if (!update || !info(update->reduction).reorderable) return false;
+        const bool exact = !is_real(t) || update->reduction == Reduction::min ||
+                           update->reduction == Reduction::max;
+        if ((!exact && (k_.nodes[update->op].fast & fast::reassoc) == 0) ||
+            (update->inverse && update->reduction != Reduction::sum) ||
+            k_.operands_of(scan.store).back() != update->op ||
+            k_.params[k_.nodes[scan.store].aux].dtype != t ||
+            std::ranges::count(k_.operands, update->op) != 2 ||
+            std::ranges::count(k_.operands, update->read) != 1)
+            return false;
+        scan.update = *update;
+        scan_ = scan;
+        worth_it_ = true;
+        return true;
     }
 
     Reduction reduction_of(std::uint32_t slot) {
@@ -149,7 +211,7 @@ class Extraction {
             const Node& n = k_.nodes[id];
             if (n.aux != slot) continue;
             if (n.kind == NodeKind::write) {
-                const auto update = update_of(k_, id);
+                const auto update = update_of(k_, id, written_before(id));
                 const bool strict = update && is_real(k_.slots[slot].dtype) &&
                                     (k_.nodes[update->op].fast & fast::reassoc) == 0 &&
                                     update->reduction != Reduction::min &&
@@ -168,7 +230,41 @@ class Extraction {
                 std::ranges::any_of(updates_, [&](const Update& u) { return u.read == id; });
             if (!of_update || std::ranges::count(k_.operands, id) != 1) throw NotVectorised{};
         }
+        // What the variable is in between serves nothing else.
+        for (const Update& u : updates_) {
+            const bool again = std::ranges::any_of(
+                updates_, [&](const Update& other) { return other.read == u.op; });
+            if (std::ranges::count(k_.operands, u.op) != (again ? 2 : 1)) throw NotVectorised{};
+        }
         return *reduction;
+    }
+
+    /// The value that the write before this one, in the same block, has left in the slot; none
+    /// where there is no such write, or where a block between them has another.
+    Id written_before(Id write) const {
+        const std::uint32_t slot = k_.nodes[write].aux;
+        const auto writes = [&](const auto& self, Id block) -> bool {
+            return std::ranges::any_of(k_.blocks[block].nodes, [&](Id id) {
+                const Node& n = k_.nodes[id];
+                if (n.kind == NodeKind::write) return n.aux == slot;
+                const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
+                return ((two || n.kind == NodeKind::loop) && self(self, n.aux)) ||
+                       (two && n.aux2 != none && self(self, n.aux2));
+            });
+        };
+        for (const Block& block : k_.blocks) {
+            const auto at = std::ranges::find(block.nodes, write);
+            if (at == block.nodes.end()) continue;
+            for (auto before = at; before != block.nodes.begin();) {
+                const Node& n = k_.nodes[*--before];
+                if (n.kind == NodeKind::write && n.aux == slot) return k_.operands_of(n).back();
+                const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
+                if (((two || n.kind == NodeKind::loop) && writes(writes, n.aux)) ||
+                    (two && n.aux2 != none && writes(writes, n.aux2)))
+                    return none;
+            }
+        }
+        return none;
     }
 
     // --- subscripts ---
@@ -219,10 +315,10 @@ class Extraction {
             for (const Id s : subscripts(k_.nodes[a.node]))
                 a.coefficients.push_back(coefficient(s));
         for (const Touch& store : touches_) {
-            if (k_.nodes[store.node].kind != NodeKind::store) continue;
+            if (!stores(k_.nodes[store.node])) continue;
             const auto at = subscripts(k_.nodes[store.node]);
             for (const Touch& other : touches_) {
-                if (k_.nodes[other.node].aux != k_.nodes[store.node].aux) continue;
+                if (!same_array(k_.nodes[other.node], k_.nodes[store.node])) continue;
                 const auto there = subscripts(k_.nodes[other.node]);
                 bool apart = false;
                 for (std::size_t d = 0; d < at.size(); ++d)
@@ -268,11 +364,24 @@ class Extraction {
     }
 
     void declare_elements() {
+        if (scan_) {  // the output comes last, behind what it begins with
+            const auto output = std::ranges::find(touches_, scan_->store, &Touch::node);
+            std::rotate(output, output + 1, touches_.end());
+        }
         const bool unit_step = step_ == none;
         for (Touch& a : touches_) {
+            if (scan_ && a.node == scan_->store) {
+                const std::uint32_t slot = k_.nodes[scan_->write].aux;
+                load_of({VectorOperand::Kind::slot, none, slot, {}, {}}, k_.slots[slot].dtype,
+                        "carry");
+                made_.scan = scan_->update.reduction;
+            }
             const Node& n = k_.nodes[a.node];
-            const ir::Param& p = k_.params[n.aux];
-            const bool stores = n.kind == NodeKind::store;
+            const bool local = n.kind == NodeKind::read || n.kind == NodeKind::write;
+            const std::string& name = local ? k_.slots[n.aux].name : k_.params[n.aux].name;
+            const DType dtype = local ? k_.slots[n.aux].dtype : k_.params[n.aux].dtype;
+            const Layout layout = local ? Layout::unit : k_.params[n.aux].layout;
+            const bool written = stores(n);
             if (a.coefficients.empty())
                 for (const Id s : subscripts(n)) a.coefficients.push_back(coefficient(s));
             // Loads of the same elements are one.
@@ -291,12 +400,12 @@ class Extraction {
                 varies = true;
                 only_last = only_last && d + 1 == a.coefficients.size() && a.coefficients[d] == 1;
             }
-            const bool unit = varies && only_last && unit_step && p.layout == Layout::unit;
-            if (stores && !varies) throw NotVectorised{};
-            a.param = b_.add_param({.name = p.name,
-                                    .dtype = p.dtype,
+            const bool unit = varies && only_last && unit_step && layout == Layout::unit;
+            if (written && !varies) throw NotVectorised{};
+            a.param = b_.add_param({.name = name,
+                                    .dtype = dtype,
                                     .rank = 1,
-                                    .access = stores ? ir::Access::out : ir::Access::in,
+                                    .access = written ? ir::Access::out : ir::Access::in,
                                     .layout = unit     ? Layout::unit
                                               : varies ? Layout::strided
                                                        : Layout::uniform});
@@ -318,7 +427,7 @@ class Extraction {
     }
 
     void emit(std::uint32_t totals) {
-        // Local arrays are of other loops: collect refuses them here.
+        // Local arrays are parameters.
         for (std::uint32_t s = 0; s < k_.slots.size(); ++s)
             if (k_.slots[s].length == 1) slots_[s] = b_.add_slot(k_.slots[s]);
         b_.begin_prologue();
@@ -385,11 +494,18 @@ class Extraction {
             }
             case NodeKind::cast: map_[id] = b_.convert(operand(0), n.dtype, n.weak); return;
             case NodeKind::load: map_[id] = b_.load(touch(id).param, {b_.index(0)}); return;
-            case NodeKind::store:
-                b_.store(touch(id).param, {b_.index(0)}, mapped(k_.operands_of(id).back()));
+            case NodeKind::store: {
+                const bool running = scan_ && scan_->store == id;
+                Id value = mapped(running ? scan_->update.value : k_.operands_of(id).back());
+                if (running && scan_->update.inverse)
+                    value = b_.op(Op::neg, b_.dtype(value), {value});
+                b_.store(touch(id).param, {b_.index(0)}, value);
                 return;
+            }
             case NodeKind::read:
-                if (kind_[n.aux] == SlotKind::own)
+                if (k_.slots[n.aux].length != 1)
+                    map_[id] = b_.load(touch(id).param, {b_.index(0)});
+                else if (kind_[n.aux] == SlotKind::own)
                     map_[id] = b_.read(slots_[n.aux]);
                 else if (kind_[n.aux] == SlotKind::fixed)
                     map_[id] = std::ranges::find_if(values_, [&](const Outer& v) {
@@ -397,9 +513,11 @@ class Extraction {
                                })->value;
                 return;
             case NodeKind::write:
-                if (kind_[n.aux] == SlotKind::own)
+                if (k_.slots[n.aux].length != 1)
+                    b_.store(touch(id).param, {b_.index(0)}, operand(1));
+                else if (kind_[n.aux] == SlotKind::own)
                     b_.write(slots_[n.aux], operand(0));
-                else
+                else if (kind_[n.aux] == SlotKind::total)
                     contribute(id);
                 return;
             case NodeKind::branch:
@@ -435,7 +553,7 @@ class Extraction {
         const Node& n = k_.nodes[write];
         const auto reduction = std::ranges::find_if(
             reductions_, [&](const StageReduction& r) { return r.target == n.aux; });
-        const auto update = update_of(k_, write);
+        const auto update = update_of(k_, write, written_before(write));
         Id value = mapped(update->value);
         if (update->inverse) value = b_.op(Op::neg, k_.slots[n.aux].dtype, {value});
         b_.contribute(static_cast<std::uint32_t>(reduction - reductions_.begin()), value);
@@ -445,7 +563,11 @@ class Extraction {
         return *std::ranges::find_if(touches_, [&](const Touch& a) { return a.node == node; });
     }
 
-    enum class SlotKind : std::uint8_t { own, fixed, total };
+    enum class SlotKind : std::uint8_t { own, fixed, total, running };
+    struct Scan {
+        Id write, store;
+        Update update;
+    };
     struct Outer {
         Id node;
         std::uint32_t slot;
@@ -454,7 +576,9 @@ class Extraction {
     };
 
     const Kernel& k_;
-    Id loop_, body_;
+    Id loop_;
+    bool always_;
+    Id body_;
     std::vector<bool> inside_;
     std::vector<Id> nodes_;  // of the body, in the order in which they run
     std::vector<Touch> touches_;
@@ -462,6 +586,7 @@ class Extraction {
     std::vector<std::uint32_t> slots_;  // of the new kernel
     std::vector<StageReduction> reductions_;
     std::vector<Update> updates_;
+    std::optional<Scan> scan_;
     std::vector<Outer> values_;
     std::uint32_t first_ = none, step_ = none;
     bool worth_it_ = false;
@@ -472,9 +597,9 @@ class Extraction {
 
 }  // namespace
 
-std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop) {
+std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop, bool always) {
     try {
-        return Extraction(kernel, loop).run();
+        return Extraction(kernel, loop, always).run();
     } catch (const NotVectorised&) {
         return std::nullopt;
     }

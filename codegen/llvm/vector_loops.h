@@ -16,10 +16,11 @@
 //  2. subscripts are affine in the loop's index, with constant coefficients and parts that the loop
 //     does not change;
 //  3. variables that outlive the loop are only read, or only accumulated into by operations that
-//     may be reassociated;
+//     may be reassociated; of one such variable, the value so far may be what each iteration
+//     stores;
 //  4. nothing leaves the loop or fails, and nothing in it is atomic or allocates.
 // Worth it where LLVM's vectoriser has no answer: elementary functions, loops and jumps in the
-// body, and reductions of parallel loops, whose error a tree over lanes bounds.
+// body, running results, and reductions of parallel loops, whose error a tree over lanes bounds.
 #pragma once
 #include "dsl/ir/ir.h"
 
@@ -47,10 +48,22 @@ struct VectorOperand {
 
 struct VectorLoop {
     ir::Kernel kernel;
-    std::vector<VectorOperand> operands;  ///< one a parameter
+    std::vector<VectorOperand> operands;     ///< one a parameter
+    std::optional<ir::Reduction> scan = {};  ///< the last operand gets running results, which begin
+                                             ///< with the one before it: the value of its slot
+    bool in_place = false;  ///< a simple sum within a row, which may be short: worth no call
 };
 
-/// The loop as a kernel, if that is legal and worth it.
-std::optional<VectorLoop> extract_vector_loop(const ir::Kernel& kernel, ir::Id loop);
+/// The loop as a kernel, if that is legal and (unless `always`) worth it.
+std::optional<VectorLoop> extract_vector_loop(const ir::Kernel& kernel, ir::Id loop,
+                                              bool always = false);
+
+/// A loop whose stores may go past the caches: it fills the rows of arrays that nothing else in
+/// the program touches, each element once.
+struct StreamedLoop {
+    ir::Id loop;                        ///< the innermost one, whose iterations become lanes
+    std::vector<std::uint32_t> arrays;  ///< that the nest around it touches
+};
+std::vector<StreamedLoop> find_streamed_loops(const ir::Kernel& kernel);
 
 }  // namespace kiln::codegen

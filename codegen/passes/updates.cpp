@@ -4,14 +4,15 @@ namespace kiln::codegen {
 
 using namespace ir;
 
-std::optional<Update> update_of(const Kernel& kernel, Id write) {
+std::optional<Update> update_of(const Kernel& kernel, Id write, Id written) {
     const std::uint32_t slot = kernel.nodes[write].aux;
     const Id id = kernel.operands_of(write).back();
     const Node& n = kernel.nodes[id];
     if (n.kind != NodeKind::op || n.operand_count != 2 || n.dtype != kernel.slots[slot].dtype)
         return std::nullopt;
     const auto is_read = [&](Id x) {
-        return kernel.nodes[x].kind == NodeKind::read && kernel.nodes[x].aux == slot;
+        return x == written ||
+               (kernel.nodes[x].kind == NodeKind::read && kernel.nodes[x].aux == slot);
     };
     const Id a = kernel.operand(id, 0), b = kernel.operand(id, 1);
     const bool first = is_read(a), second = is_read(b);

@@ -1,0 +1,304 @@
+// Loops over rows whose elementary functions stand between inner loops are cut in three, block by
+// block, so that the functions run as lanes:
+//
+//     for %i = a to b {                        for %k = a to b step size {
+//       write r, 0                               for %i = %k to min(b, %k + size) {
+//       for %j ... { r += x[%i, %j] * w[%j] }      write r, 0; for %j ... { ... }
+//       %1 = read r                                write t[%i - %k], (read r)
+//       %2 = exp %1                      ->      }
+//       for %j ... { g[%j] += %2 * x[%i, %j] }   for %i ... { write u[%i - %k], exp(t[%i - %k]) }
+//     }                                          for %i ... {
+//                                                  for %j ... { g[%j] += u[%i - %k] * x[%i, %j] }
+//                                                }
+//                                              }
+//
+// The parts of a body: what comes before the operations around the first elementary function, up
+// to the last statement that has a loop or an effect; the operations, loads and reads from there
+// to the next such statement; the rest. Blocks are so small that the rows which the first part
+// loads are in the first or second cache when the last one does.
+//
+// Legal where
+//  1. the loop is serial, of step 1, and nothing leaves it, fails, is atomic or allocates;
+//  2. all elementary functions outside of its inner loops stand in the middle part;
+//  3. no array that one part stores to is touched by another;
+//  4. no variable that the last part writes is used by the others, and those of the first part that
+//     others read are single elements of real or integer type;
+//  5. arrays that are written overlap no others (PassOptions::noalias).
+// Values that cross parts are computed again where that takes no elementary function and gives the
+// same, and else go through local arrays of a block.
+#include "codegen/passes/pass.h"
+#include "dsl/ir/rewrite.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+/// Iterations of a block: so many elements of rows, within these bounds.
+constexpr std::int64_t block_elements = 4096, least_block = 16, most_block = 64;
+
+struct Touched {
+    std::set<std::uint32_t> loads, stores, reads, writes;
+};
+bool meet(const std::set<std::uint32_t>& a, const std::set<std::uint32_t>& b) {
+    return std::ranges::any_of(a, [&](std::uint32_t x) { return b.contains(x); });
+}
+
+/// A loop that can be cut.
+struct Parts {
+    std::vector<Id> nodes[3];
+    Touched touched[3];
+    Id row = none;  // an inner loop, whose length decides on the size of blocks
+};
+
+class Distribute final : public Rewriter {
+  public:
+    using Rewriter::Rewriter;
+
+  private:
+    Id rewrite(Id old) override {
+        const Node& n = in().node(old);
+        if (n.kind == NodeKind::read)
+            if (const auto at = of_slot_.find(n.aux); at != of_slot_.end())
+                return out().read(at->second.buffer, at->second.position);
+        if (n.kind != NodeKind::loop || n.aux2 != none) return clone(old);
+        const auto parts = cut(old);
+        if (!parts) return clone(old);
+        emit(old, *parts);
+        return none;
+    }
+
+    // --- analysis ---
+
+    static bool is_straight(NodeKind k) {
+        return k == NodeKind::op || k == NodeKind::cast || k == NodeKind::load ||
+               k == NodeKind::read;
+    }
+
+    /// Condition 1; `depth`: loops around the node within the body.
+    bool touch(Id id, Touched& t, unsigned depth) const {
+        const Node& n = in().node(id);
+        const auto block = [&](Id b, unsigned d) {
+            return std::ranges::all_of(in().blocks[b].nodes, [&](Id x) { return touch(x, t, d); });
+        };
+        switch (n.kind) {
+            case NodeKind::op:
+            case NodeKind::cast: return true;
+            case NodeKind::load: t.loads.insert(n.aux); return true;
+            case NodeKind::store: t.stores.insert(n.aux); return true;
+            case NodeKind::read: t.reads.insert(n.aux); return true;
+            case NodeKind::write: t.writes.insert(n.aux); return true;
+            case NodeKind::branch:
+                return block(n.aux, depth) && (n.aux2 == none || block(n.aux2, depth));
+            case NodeKind::loop: return n.aux2 == none && block(n.aux, depth + 1);
+            case NodeKind::loop_while: return block(n.aux, depth + 1) && block(n.aux2, depth + 1);
+            case NodeKind::break_:
+            case NodeKind::continue_: return depth > 0;
+            default: return false;
+        }
+    }
+
+    bool is_one(Id id) const {
+        return in().node(id).kind == NodeKind::constant && in().node(id).imm == 1;
+    }
+
+    std::optional<Parts> cut(Id loop) const {
+        if (!is_one(in().operand(loop, 2))) return std::nullopt;
+        const auto& body = in().blocks[in().node(loop).aux].nodes;
+        const auto elementary = [&](Id id) {
+            return in().node(id).kind == NodeKind::op && is_elementary(in().node(id).op);
+        };
+        const auto straight = [&](Id id) { return is_straight(in().node(id).kind); };
+        auto first = std::ranges::find_if(body, elementary);
+        if (first == body.end()) return std::nullopt;
+        auto last = std::ranges::find_if_not(first, body.end(), straight);
+        while (first != body.begin() && straight(*(first - 1))) --first;
+        if (std::find_if(last, body.end(), elementary) != body.end()) return std::nullopt;
+        if (last == body.end()) return std::nullopt;
+        Parts parts;
+        parts.nodes[0].assign(body.begin(), first);
+        parts.nodes[1].assign(first, last);
+        parts.nodes[2].assign(last, body.end());
+        for (std::size_t p = 0; p < 3; ++p)
+            for (const Id id : parts.nodes[p]) {
+                if (!touch(id, parts.touched[p], 0)) return std::nullopt;
+                if (in().node(id).kind == NodeKind::loop && parts.row == none) parts.row = id;
+            }
+        // Without inner loops over elements the loop is vector code as it is.
+        if (parts.row == none || !separate(parts)) return std::nullopt;
+        return parts;
+    }
+
+    static bool is_plain(DType t) { return !is_complex(t) && t != DType::f16 && t != DType::bf16; }
+
+    /// Conditions 3 and 4.
+    bool separate(const Parts& p) const {
+        const auto& [a, b, c] = p.touched;
+        if (meet(a.stores, b.loads) || meet(a.stores, c.loads) || meet(a.stores, c.stores) ||
+            meet(c.stores, a.loads) || meet(c.stores, b.loads))
+            return false;
+        if (meet(c.writes, a.reads) || meet(c.writes, a.writes) || meet(c.writes, b.reads))
+            return false;
+        for (const std::uint32_t s : a.writes)
+            if ((b.reads.contains(s) || c.reads.contains(s)) &&
+                (in().slots[s].length != 1 || !is_plain(in().slots[s].dtype)))
+                return false;
+        // Values that cross.
+        return std::ranges::all_of(p.nodes[0],
+                                   [&](Id id) { return is_plain(in().node(id).dtype); }) &&
+               std::ranges::all_of(p.nodes[1],
+                                   [&](Id id) { return is_plain(in().node(id).dtype); });
+    }
+
+    // --- the new loops ---
+
+    struct Crossing {
+        std::set<Id> again, buffered;  // nodes of earlier parts that a part needs
+    };
+
+    /// Whether a later part may compute the node itself: it gives the same there.
+    bool repeatable(Id id, const Parts& p) const {
+        const Node& n = in().node(id);
+        const auto stored = [&](std::uint32_t a) {
+            return p.touched[0].stores.contains(a) || p.touched[2].stores.contains(a);
+        };
+        const auto written = [&](std::uint32_t s) {
+            return p.touched[0].writes.contains(s) || p.touched[2].writes.contains(s);
+        };
+        switch (n.kind) {
+            case NodeKind::op:
+                if (is_elementary(n.op)) return false;
+                break;
+            case NodeKind::cast: break;
+            case NodeKind::load:
+                if (stored(n.aux)) return false;
+                break;
+            case NodeKind::read:
+                if (written(n.aux)) return false;
+                break;
+            default: return false;
+        }
+        return std::ranges::all_of(in().operands_of(n), [&](Id x) {
+            const bool inside = std::ranges::find(p.nodes[0], x) != p.nodes[0].end() ||
+                                std::ranges::find(p.nodes[1], x) != p.nodes[1].end();
+            return !inside || repeatable(x, p);
+        });
+    }
+
+    /// What part `p` needs of the nodes before it.
+    Crossing crossing(const Parts& parts, std::size_t p) const {
+        Crossing c;
+        const std::function<void(Id)> need = [&](Id id) {
+            bool earlier = false;
+            for (std::size_t q = 0; q < p; ++q)
+                earlier = earlier || std::ranges::find(parts.nodes[q], id) != parts.nodes[q].end();
+            if (!earlier) return;
+            if (!repeatable(id, parts)) {
+                c.buffered.insert(id);
+            } else if (c.again.insert(id).second) {
+                for (const Id x : in().operands_of(id)) need(x);
+            }
+        };
+        const std::function<void(Id)> visit = [&](Id id) {
+            const Node& n = in().node(id);
+            for (const Id x : in().operands_of(n)) need(x);
+            const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
+            if (two || n.kind == NodeKind::loop)
+                for (const Id x : in().blocks[n.aux].nodes) visit(x);
+            if (two && n.aux2 != none)
+                for (const Id x : in().blocks[n.aux2].nodes) visit(x);
+        };
+        for (const Id id : parts.nodes[p]) visit(id);
+        return c;
+    }
+
+    Id op(Op o, Id a, Id b) {
+        const Id operands[] = {a, b};
+        return out().op(o, DType::i64, operands, 0);
+    }
+
+    /// Iterations of a block: a constant, or by the length of rows where that is known here.
+    Id block_size(Id loop, Id row) {
+        const auto& body = in().blocks[in().node(loop).aux].nodes;
+        const Id begin = in().operand(row, 0), end = in().operand(row, 1);
+        const auto inside = [&](Id x) {
+            return x == loop || std::ranges::find(body, x) != body.end();
+        };
+        const auto i64 = [&](std::int64_t x) { return out().constant_i64(x); };
+        if (inside(begin) || inside(end)) return i64(least_block);
+        const Id length = op(Op::maximum, op(Op::sub, mapped(end), mapped(begin)), i64(1));
+        const Id rows = op(Op::div, i64(block_elements), length);
+        return op(Op::minimum, op(Op::maximum, rows, i64(least_block)), i64(most_block));
+    }
+
+    std::uint32_t buffer(DType t) {
+        return out().add_slot({fmt::format("block{}", out().kernel().slots.size()), t, most_block});
+    }
+
+    void emit(Id loop, const Parts& parts) {
+        const Crossing needs[3] = {{}, crossing(parts, 1), crossing(parts, 2)};
+        std::map<Id, std::uint32_t> values;            // node -> buffer
+        std::map<std::uint32_t, std::uint32_t> slots;  // slot -> buffer
+        for (const std::size_t p : {1U, 2U}) {
+            for (const Id id : needs[p].buffered)
+                if (!values.contains(id)) values[id] = buffer(in().node(id).dtype);
+            for (const std::uint32_t s : parts.touched[p].reads)
+                if (parts.touched[0].writes.contains(s) && !slots.contains(s))
+                    slots[s] = buffer(in().slots[s].dtype);
+        }
+        const Id begin = mapped(in().operand(loop, 0)), end = mapped(in().operand(loop, 1));
+        const Id size = block_size(loop, parts.row), one = out().constant_i64(1);
+        const Id block = out().begin_loop(begin, end, size);
+        const Id stop = op(Op::add, block, op(Op::minimum, size, op(Op::sub, end, block)));
+        for (std::size_t p = 0; p < 3; ++p) {
+            if (parts.nodes[p].empty()) continue;
+            set_mapped(loop, out().begin_loop(block, stop, one));
+            const Id position = op(Op::sub, mapped(loop), block);
+            const auto around = of_slot_;
+            if (p > 0)
+                for (const auto& [slot, from] : slots) of_slot_[slot] = {from, position};
+            for (std::size_t q = 0; q < p; ++q)
+                for (const Id id : parts.nodes[q]) {
+                    out().set_location_index(in().node(id).loc);
+                    if (needs[p].buffered.contains(id))
+                        set_mapped(id, out().read(values.at(id), position));
+                    else if (needs[p].again.contains(id))
+                        set_mapped(id, clone(id));
+                }
+            for (const Id id : parts.nodes[p]) {
+                out().set_location_index(in().node(id).loc);
+                set_mapped(id, rewrite(id));
+                if (const auto v = values.find(id); v != values.end())
+                    out().write(v->second, mapped(id), position);
+            }
+            if (p == 0)
+                for (const auto& [slot, to] : slots) out().write(to, out().read(slot), position);
+            out().end();
+            of_slot_ = around;
+        }
+        out().end();
+    }
+
+    struct Element {
+        std::uint32_t buffer;
+        Id position;
+    };
+    std::map<std::uint32_t, Element>
+        of_slot_;  // where reads of variables find what the first part left
+};
+
+}  // namespace
+
+ir::Kernel run_distribute(const ir::Kernel& kernel, PassContext&) {
+    return Distribute(kernel).run();
+}
+
+}  // namespace kiln::codegen
