@@ -234,6 +234,8 @@ constexpr Entry rows[] = {
     ROWS("sqrt_sum", sqrt_sum),
     STRICT("sqrt_sum", float, sqrt_sum),
     STRICT("sqrt_sum", double, sqrt_sum),
+    {"cumsum", "f32", 1, "jit", cumsum<float, Mode::fast_serial>},
+    {"cumsum", "f64", 1, "jit", cumsum<double, Mode::fast_serial>},
     ROWS("logistic", logistic_arrays),
     {"logistic", "f32", 1, "jit loops", logistic_loops<float, Mode::fast_serial>},
     {"logistic", "f32", 0, "jit loops", logistic_loops<float, Mode::fast_parallel>},
