@@ -91,6 +91,7 @@ codegen::PassContext JitState::pass_context(const ProgramKey& key, Form form) co
     context.options.checked = options_.checked;
     context.options.noalias = !key.overlap() && form == Form::optimised;
     context.options.fuse = options_.fuse && form == Form::optimised;
+    context.options.reassociate = options_.fastmath.has(Fastmath::reassoc);
     for (std::size_t i = 0; i < key.size(); ++i)
         context.options.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
 #ifndef NDEBUG

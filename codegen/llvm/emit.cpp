@@ -45,30 +45,13 @@ void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
 
 // ------------------------------------------------------------------------------ the function
 
-/// How many lanes the main loop's body has. A register of the widest type sets the unit; simple
-/// bodies take four such registers to cover the latency of their operations, loops two (their
-/// recurrences are the latency) and polynomials two, and bodies with library calls one. So do
-/// bodies that read many arrays, unless their lanes are accumulators: their loads are independent
-/// enough, and come to each array in the order of its addresses, as prefetchers like it. Where long
-/// bodies are few chains of operations that wait for each other, as those of random numbers are,
-/// four registers fill the gaps; their values fit 32 registers.
-static unsigned choose_lanes(const KernelFacts& facts, unsigned unit, bool reduces, VectorIsa isa) {
-    constexpr unsigned many_streams = 8, few_chains = 3, few_operations = 24, most_operations = 256;
-    const bool streams = facts.streams >= many_streams && !reduces;
-    const bool waits = isa == VectorIsa::avx512 && facts.operations <= most_operations &&
-                       facts.operations <= few_chains * facts.depth;
-    const unsigned registers = facts.calls != 0 || streams                   ? 1
-                               : facts.has_loops || facts.inlined != 0       ? 2
-                               : facts.operations <= few_operations || waits ? 4
-                                                                             : 2;
-    return std::max(unit, std::min(unit * registers, 128U));
-}
-
 void Emitter::run() {
     choose_form();
     const unsigned unit = unit_lanes_ =
         std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
-    block_lanes_ = choose_lanes(facts_, unit, !accumulators_.empty(), options_.isa);
+    const unsigned registers = choose_registers(facts_, !accumulators_.empty(),
+                                                options_.isa == VectorIsa::avx512);
+    block_lanes_ = std::max(unit, std::min(unit * registers, 128U));
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
     const bool masks = options_.isa == VectorIsa::avx512 ||
                        (options_.isa == VectorIsa::avx2 && facts_.narrowest >= 4);

@@ -1,7 +1,7 @@
 // Internal to codegen/llvm: the emitter's state. The only header of ours that includes LLVM's.
 #pragma once
+#include "codegen/lanes/facts.h"
 #include "codegen/llvm/emit.h"
-#include "codegen/llvm/slots.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>
@@ -18,28 +18,6 @@ struct LaneValue {
     llvm::Value* imag = nullptr;
     bool varying = false;
 };
-
-/// Facts about a kernel that shape its code, found before emission.
-struct KernelFacts {
-    std::vector<bool> varying;      ///< per node: differs from lane to lane
-    SlotFacts slots;                ///< its `varying` is the one above
-    std::vector<bool> only_tested;  ///< per node: a remainder that serves tested_remainder alone
-    std::vector<bool> strict_nan;  ///< per node: feeds isnan & co, so flags must not make it poison
-    bool has_loops = false;
-    unsigned widest = 1;      ///< bytes of the widest element computed with (in loops, if any)
-    unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
-    unsigned operations = 0;
-    unsigned depth = 0;    ///< of the longest chain of operations, each an operand of the next
-    unsigned streams = 0;  ///< loads that differ from lane to lane
-    unsigned inlined = 0;  ///< elementary functions that are made in place
-    unsigned calls = 0;    ///< elementary functions of the library
-};
-/// The remainder that comparison `id` compares with 0, of 32 or 64 bits and by a divisor that all
-/// lanes share; none for anything else. Whether a number is divisible takes no division then.
-ir::Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, ir::Id id);
-
-/// `fma`: the target has it, so that elementary functions can be made in place.
-KernelFacts analyse(const ir::Kernel& kernel, bool fma);
 
 /// Emits one kernel. The body is emitted for a block of registers, where it is simple for single
 /// ones, and for a masked (or, where masks are slow, single-lane) remainder; all run the same

@@ -15,8 +15,8 @@
 // tree when the loop is done. Units and blocks follow from the trip count alone, and so do the
 // bits of the result.
 #pragma once
+#include "codegen/lanes/vector_loops.h"
 #include "codegen/llvm/emitter.h"
-#include "codegen/llvm/vector_loops.h"
 
 #include <map>
 

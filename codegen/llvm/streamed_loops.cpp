@@ -1,5 +1,5 @@
 // Which loops of a program may store past the caches.
-#include "codegen/llvm/vector_loops.h"
+#include "codegen/lanes/vector_loops.h"
 
 #include <algorithm>
 

@@ -81,7 +81,11 @@ class LowerArrays final : public Rewriter {
                 }
                 return clone(old);
             case NodeKind::permute: return none;
-            case NodeKind::cast: return n.rank == 0 ? clone(old) : none;
+            case NodeKind::cast:
+                if (n.rank != 0) return none;
+                if (out().dtype(mapped(in().operand(old, 0))) == DType::i64)
+                    return out().convert(same(mapped(in().operand(old, 0))), n.dtype, n.weak);
+                return clone(old);
             case NodeKind::fold:
                 begin_statement();
                 if (n.rank == 0) return fold_to_scalar(old);

@@ -17,13 +17,17 @@
 //     one of each loop and one of them a store, a subscript is the same sum in both, and differs
 //     from iteration to iteration;
 //  6. the fast-math flags of their operations are equal;
-//  7. order stays that of the unfused form: sums and products of floats in the one and stores in
-//     the other would change how lanes accumulate, and so would sums into an array beside others.
+//  7. order stays that of the unfused form: a loop that sums or multiplies floats accumulates in as
+//     many lanes as before (LaneForm), unless the kernel may reassociate, and none sums into an
+//     array beside one that does not.
 // Views that may overlap have no place here: such calls run another variant, which is not fused.
 // Masks stay those of each body. Loops inside of fused ones are fused by the same rules.
 //
 // Temporaries that only one loop touches, at one element, become variables of their dtype, so that
 // what they hold stays rounded to it.
+//
+// Loops are tried until none is fused any more: what one fusion leaves may make another one legal.
+#include "codegen/lanes/vector_loops.h"
 #include "codegen/passes/affine.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/subscript_text.h"
@@ -31,6 +35,7 @@
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -66,6 +71,100 @@ class Clone final : public Rewriter {
     using Rewriter::Rewriter;
 };
 
+bool has_first(const Node& n) {
+    return n.kind == NodeKind::branch || n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
+}
+bool has_second(const Node& n) {
+    return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
+}
+
+/// Makes variables of temporary arrays.
+class Temporaries {
+  public:
+    explicit Temporaries(Kernel& kernel) : k_(kernel) {}
+
+    /// Gives the allocation that went; none where the temporary stays.
+    Id scalarize(std::uint32_t p) {
+        std::vector<Id> parent(k_.blocks.size(), none), block_of(k_.nodes.size(), none), order;
+        parents(k_.stages[0].body, parent, block_of, order);
+        Id allocation = none;
+        std::vector<Id> accesses;
+        for (const Id id : order) {
+            const Node& n = k_.nodes[id];
+            const bool is_access =
+                n.kind == NodeKind::load || n.kind == NodeKind::store || n.kind == NodeKind::atomic;
+            if (n.kind == NodeKind::allocate && n.aux == p) {
+                if (allocation != none) return none;
+                allocation = id;
+            }
+            if (is_access && n.aux == p) {
+                if (n.kind == NodeKind::atomic) return none;
+                accesses.push_back(id);
+            }
+            for (const Id x : k_.operands_of(n))
+                if (k_.nodes[x].kind == NodeKind::extent && k_.nodes[x].aux == p) return none;
+        }
+        if (allocation == none || accesses.empty()) return none;
+        for (const ParallelLoop& loop : k_.parallel_loops)
+            for (const ArrayReduction& r : loop.arrays)
+                if (r.target == p) return none;
+        const unsigned rank = k_.params[p].rank;
+        const Id first = accesses[0];
+        if (rank == 0 || k_.nodes[first].kind != NodeKind::store) return none;
+        const auto place_of = [&](Id id) { return k_.operands_of(id).first(rank); };
+        bool in_loop = false;
+        for (const Id x : place_of(first)) {
+            const Node& n = k_.nodes[x];
+            if (n.kind == NodeKind::loop)
+                in_loop = in_loop || n.aux2 != none;
+            else if (n.kind != NodeKind::constant)
+                return none;
+        }
+        if (!in_loop) return none;
+        for (const Id id : accesses) {
+            if (!std::ranges::equal(place_of(id), place_of(first))) return none;
+            Id b = block_of[id];
+            while (b != none && b != block_of[first]) b = parent[b];
+            if (b == none) return none;
+        }
+        // Every iteration has its own element, which it stores to first.
+        const auto slot = static_cast<std::uint32_t>(k_.slots.size());
+        k_.slots.push_back({k_.params[p].name, k_.params[p].dtype, 1});
+        for (const Id id : accesses) {
+            Node& n = k_.nodes[id];
+            const bool load = n.kind == NodeKind::load;
+            n.kind = load ? NodeKind::read : NodeKind::write;
+            n.aux = slot;
+            n.weak = false;
+            n.first_operand = load ? 0 : n.first_operand + rank;
+            n.operand_count = load ? 0 : 1;
+        }
+        auto& list = k_.blocks[block_of[allocation]].nodes;
+        list.erase(std::ranges::find(list, allocation));
+        return allocation;
+    }
+
+  private:
+    void parents(Id block, std::vector<Id>& parent, std::vector<Id>& block_of,
+                 std::vector<Id>& order) const {
+        for (const Id id : k_.blocks[block].nodes) {
+            block_of[id] = block;
+            order.push_back(id);
+            const Node& n = k_.nodes[id];
+            if (has_first(n)) {
+                parent[n.aux] = block;
+                parents(n.aux, parent, block_of, order);
+            }
+            if (has_second(n)) {
+                parent[n.aux2] = block;
+                parents(n.aux2, parent, block_of, order);
+            }
+        }
+    }
+
+    Kernel& k_;
+};
+
 class Fuse {
   public:
     Fuse(Kernel kernel, PassContext& context) : k_(std::move(kernel)), context_(context) {}
@@ -74,27 +173,32 @@ class Fuse {
         context_.loops_found = count(k_.stages[0].body);
         visit(k_.stages[0].body);
         context_.loops_left = count(k_.stages[0].body);
-        for (std::uint32_t p = 0; p < k_.params.size(); ++p)
-            if (k_.params[p].access == Access::local) scalarize(p);
+        for (std::uint32_t p = 0; p < k_.params.size(); ++p) {
+            if (k_.params[p].access != Access::local) continue;
+            const Id gone = Temporaries(k_).scalarize(p);
+            if (gone == none) continue;
+            remark(gone, fmt::format("removed: the temporary array {}", place(gone)));
+            changed_ = true;
+        }
         return changed_ ? Clone(k_).run() : std::move(k_);
     }
 
-  private:
-    static bool has_first(const Node& n) {
-        return n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-               n.kind == NodeKind::loop_while;
-    }
-    static bool has_second(const Node& n) {
-        return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
+    /// Counts the loops, and says why none is fused if there is a reason to tell.
+    void refuse_all(const char* reason) {
+        context_.loops_found = context_.loops_left = count(k_.stages[0].body);
+        if (context_.loops_found > 1 && *reason != 0)
+            remark(last_loop_, std::string("not fused: ") + reason);
     }
 
+  private:
     /// The outermost parallel loops of the block.
-    unsigned count(Id block) const {
+    unsigned count(Id block) {
         unsigned loops = 0;
         for (const Id id : k_.blocks[block].nodes) {
             const Node& n = k_.nodes[id];
             if (n.kind == NodeKind::loop && n.aux2 != none) {
                 ++loops;
+                last_loop_ = id;
                 continue;
             }
             if (has_first(n)) loops += count(n.aux);
@@ -177,7 +281,16 @@ class Fuse {
     }
 
     void fuse_block(Id block, bool parallel) {
+        std::vector<std::pair<Id, std::string>> refusals;
+        while (fuse_once(block, parallel, refusals)) refusals.clear();
+        if (parallel)
+            for (const auto& [loop, reason] : refusals) remark(loop, "not fused: " + reason);
+    }
+
+    /// One walk over the block; whether loops were fused. `refusals`: loops that were not, and why.
+    bool fuse_once(Id block, bool parallel, std::vector<std::pair<Id, std::string>>& refusals) {
         const std::size_t outer = equal_.size();
+        bool any = false;
         for (std::size_t second = 0; second < k_.blocks[block].nodes.size(); ++second) {
             const Node& n = k_.nodes[k_.blocks[block].nodes[second]];
             if (n.kind == NodeKind::check && static_cast<Check>(n.aux) == Check::shapes)
@@ -192,7 +305,7 @@ class Fuse {
                     if (parallel)
                         remark(b,
                                fmt::format("fused: loop {} into the loop {}", place(b), place(a)));
-                    changed_ = true;
+                    any = changed_ = true;
                     fuse_block(k_.nodes[a].aux, false);
                     refusal.reset();
                     second = first;
@@ -200,10 +313,10 @@ class Fuse {
                 }
                 if (!refusal) refusal = reason;
             }
-            if (refusal && parallel)
-                remark(k_.blocks[block].nodes[second], "not fused: " + *refusal);
+            if (refusal) refusals.emplace_back(k_.blocks[block].nodes[second], *refusal);
         }
         equal_.resize(outer);
+        return any;
     }
 
     std::string place(Id node) const {
@@ -223,15 +336,55 @@ class Fuse {
     }
 
     static bool is_float(DType t) { return is_real(t) || is_complex(t); }
-    bool sums_floats(const Touched& t, Id loop) const {
-        if (const ParallelLoop* p = k_.parallel(k_.nodes[loop]))
-            return std::ranges::any_of(p->reductions, [&](const StageReduction& r) {
-                return is_float(k_.slots[r.target].dtype) && r.reduction != Reduction::min &&
-                       r.reduction != Reduction::max;
-            });
-        return std::ranges::any_of(t.writes, [&](std::uint32_t s) {
-            return t.reads.contains(s) && is_float(k_.slots[s].dtype);
-        });
+    /// How a loop sums (or multiplies) floats in an order that is left to the code made of it.
+    enum class Sums : std::uint8_t { none, in_inner_loops, directly };
+    Sums sums_floats(Id loop) const {
+        Sums found = Sums::none;
+        find_sums(k_.nodes[loop].aux, k_.parallel(k_.nodes[loop]), false, found);
+        return found;
+    }
+    void find_sums(Id block, const ParallelLoop* parallel, bool inner, Sums& found) const {
+        for (const Id id : k_.blocks[block].nodes) {
+            const Node& n = k_.nodes[id];
+            const bool write = n.kind == NodeKind::write;
+            const bool to_array =
+                n.kind == NodeKind::store && parallel != nullptr &&
+                std::ranges::any_of(parallel->arrays,
+                                    [&](const ArrayReduction& r) { return r.target == n.aux; });
+            // A store of an inner loop goes to another element in each of its iterations.
+            if (write ? reassociates(k_.operands_of(n)[0]) : to_array && !inner) {
+                if (!inner) found = Sums::directly;
+                if (found == Sums::none) found = Sums::in_inner_loops;
+            }
+            const bool loops = n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
+            if (has_first(n)) find_sums(n.aux, parallel, inner || loops, found);
+            if (has_second(n)) find_sums(n.aux2, parallel, inner || loops, found);
+        }
+    }
+    bool reassociates(Id value) const {
+        const Node& n = k_.nodes[value];
+        return n.kind == NodeKind::op && is_float(n.dtype) && (n.fast & fast::reassoc) != 0 &&
+               n.op != Op::minimum && n.op != Op::maximum;
+    }
+    /// Whether the sums of loops `a` and `b` keep their order in loop `a` of `merged`. Those of
+    /// inner loops have that of these, which stay as they are.
+    bool keeps_order(const Kernel& merged, Id a, Id b) {
+        const Sums sums[] = {sums_floats(a), sums_floats(b)};
+        if (context_.options.reassociate || (sums[0] == Sums::none && sums[1] == Sums::none))
+            return true;
+        Kernel trial = merged;
+        for (std::uint32_t p = 0; p < trial.params.size(); ++p)
+            if (trial.params[p].access == Access::local) Temporaries(trial).scalarize(p);
+        const auto form = lane_form(trial, a);
+        for (const std::size_t i : {0, 1}) {
+            const Id loop = i == 0 ? a : b;
+            if (sums[i] == Sums::none) continue;
+            if (!form && sums[i] == Sums::directly) return false;
+            const auto known = forms_.find(loop);
+            if ((known != forms_.end() ? known->second : lane_form(k_, loop)) != form) return false;
+        }
+        forms_[a] = form;
+        return true;
     }
     /// All flags of operations on floats, but for those by which a loop accumulates.
     std::set<std::uint8_t> flags(const Touched& t) const {
@@ -314,14 +467,13 @@ class Fuse {
         if (const auto fa = flags(ta), fb = flags(tb); !fa.empty() && !fb.empty() && fa != fb)
             return fmt::format("loop {} and the loop {} have different fast-math flags", place(b),
                                place(a));
-        if ((sums_floats(ta, a) && !tb.stores.empty()) ||
-            (sums_floats(tb, b) && !ta.stores.empty()))
-            return fmt::format("the order in which the loop {} sums would change",
-                               place(sums_floats(ta, a) ? a : b));
         if (pa != nullptr && (!pa->arrays.empty() || !pb->arrays.empty()) &&
             (!pa->reductions.empty() || !pb->reductions.empty()))
             return fmt::format("one of the loops {} and {} sums into an array, the other does not",
                                place(b), place(a));
+        if (!keeps_order(merged, a, b))
+            return fmt::format("the order in which the loop {} sums would change",
+                               place(sums_floats(a) != Sums::none ? a : b));
         k_ = std::move(merged);
         return std::nullopt;
     }
@@ -427,96 +579,25 @@ class Fuse {
         return false;
     }
 
-    // --- temporaries ---
-
-    void parents(Id block, std::vector<Id>& parent, std::vector<Id>& block_of,
-                 std::vector<Id>& order) const {
-        for (const Id id : k_.blocks[block].nodes) {
-            block_of[id] = block;
-            order.push_back(id);
-            const Node& n = k_.nodes[id];
-            if (has_first(n)) {
-                parent[n.aux] = block;
-                parents(n.aux, parent, block_of, order);
-            }
-            if (has_second(n)) {
-                parent[n.aux2] = block;
-                parents(n.aux2, parent, block_of, order);
-            }
-        }
-    }
-
-    void scalarize(std::uint32_t p) {
-        std::vector<Id> parent(k_.blocks.size(), none), block_of(k_.nodes.size(), none), order;
-        parents(k_.stages[0].body, parent, block_of, order);
-        Id allocation = none;
-        std::vector<Id> accesses;
-        for (const Id id : order) {
-            const Node& n = k_.nodes[id];
-            const bool is_access =
-                n.kind == NodeKind::load || n.kind == NodeKind::store || n.kind == NodeKind::atomic;
-            if (n.kind == NodeKind::allocate && n.aux == p) {
-                if (allocation != none) return;
-                allocation = id;
-            }
-            if (is_access && n.aux == p) {
-                if (n.kind == NodeKind::atomic) return;
-                accesses.push_back(id);
-            }
-            for (const Id x : k_.operands_of(n))
-                if (k_.nodes[x].kind == NodeKind::extent && k_.nodes[x].aux == p) return;
-        }
-        if (allocation == none || accesses.empty()) return;
-        for (const ParallelLoop& loop : k_.parallel_loops)
-            for (const ArrayReduction& r : loop.arrays)
-                if (r.target == p) return;
-        const unsigned rank = k_.params[p].rank;
-        const Id first = accesses[0];
-        if (rank == 0 || k_.nodes[first].kind != NodeKind::store) return;
-        const auto place_of = [&](Id id) { return k_.operands_of(id).first(rank); };
-        bool in_loop = false;
-        for (const Id x : place_of(first)) {
-            const Node& n = k_.nodes[x];
-            if (n.kind == NodeKind::loop)
-                in_loop = in_loop || n.aux2 != none;
-            else if (n.kind != NodeKind::constant)
-                return;
-        }
-        if (!in_loop) return;
-        for (const Id id : accesses) {
-            if (!std::ranges::equal(place_of(id), place_of(first))) return;
-            Id b = block_of[id];
-            while (b != none && b != block_of[first]) b = parent[b];
-            if (b == none) return;
-        }
-        // Every iteration has its own element, which it stores to first.
-        const auto slot = static_cast<std::uint32_t>(k_.slots.size());
-        k_.slots.push_back({k_.params[p].name, k_.params[p].dtype, 1});
-        for (const Id id : accesses) {
-            Node& n = k_.nodes[id];
-            const bool load = n.kind == NodeKind::load;
-            n.kind = load ? NodeKind::read : NodeKind::write;
-            n.aux = slot;
-            n.weak = false;
-            n.first_operand = load ? 0 : n.first_operand + rank;
-            n.operand_count = load ? 0 : 1;
-        }
-        auto& list = k_.blocks[block_of[allocation]].nodes;
-        list.erase(std::ranges::find(list, allocation));
-        remark(allocation, fmt::format("removed: the temporary array {}", place(allocation)));
-        changed_ = true;
-    }
-
     Kernel k_;
     PassContext& context_;
     bool changed_ = false;
+    Id last_loop_ = none;                   // that was counted
     std::vector<std::pair<Id, Id>> equal_;  // by checks before what is looked at
+    // Of loops that were fused, and sum floats: temporaries may be in the way of finding it anew.
+    std::map<Id, std::optional<LaneForm>> forms_;
 };
 
 }  // namespace
 
 ir::Kernel run_fuse(const ir::Kernel& kernel, PassContext& context) {
-    return kernel.is_program() ? Fuse(kernel, context).run() : kernel;
+    const PassOptions& o = context.options;
+    Fuse fuse(kernel, context);
+    if (o.fuse && o.noalias && !o.checked) return fuse.run();
+    fuse.refuse_all(!o.fuse     ? ""
+                    : o.checked ? "loops of checked kernels stay apart"
+                                : "array arguments of the call overlap");
+    return kernel;
 }
 
 }  // namespace kiln::codegen

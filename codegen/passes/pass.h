@@ -10,9 +10,10 @@ namespace kiln::codegen {
 
 struct PassOptions {
     bool checked = false;
-    bool noalias = false;  ///< programs: no array that is written overlaps another one
-    bool verify = false;   ///< verify after every pass; a failure throws Error internal
-    bool fuse = false;     ///< programs: parallel loops are fused where that is legal
+    bool noalias = false;      ///< programs: no array that is written overlaps another one
+    bool verify = false;       ///< verify after every pass; a failure throws Error internal
+    bool fuse = false;         ///< programs: parallel loops are fused where that is legal
+    bool reassociate = false;  ///< programs: fused loops may sum floats in another order
     /// Per array argument, as a mask: dimensions whose extent is 1.
     std::vector<std::uint8_t> unit_extents = {};
 };

@@ -32,7 +32,8 @@ struct JitOptions {
     /// and the index. Iterations go on: of many the lowest is reported, once all are done.
     bool checked = false;
     /// Parallel loops next to each other, of statements on whole arrays and prange, become one
-    /// where results do not change. Not in checked mode, and not in calls whose arrays overlap.
+    /// where results do not change, to the bit; with Fastmath::reassoc also where only the order of
+    /// sums does. Not in checked mode, and not in calls whose arrays overlap.
     bool fuse = true;
     /// After a call, the kernel runs once more, unfused, serial and strict (without any fastmath
     /// flag, also of fast(...)), on copies of the arrays that it writes as they were before; where

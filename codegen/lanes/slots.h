@@ -1,6 +1,6 @@
 // What is known of a kernel's slots where its iterations run as lanes: which reads give the same
 // value in all lanes, and which writes no lane outside of the mask can tell from masked ones.
-// Internal to codegen/llvm.
+// Internal to codegen.
 #pragma once
 #include "dsl/ir/ir.h"
 

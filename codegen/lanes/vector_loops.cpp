@@ -1,6 +1,6 @@
-#include "codegen/llvm/vector_loops.h"
+#include "codegen/lanes/vector_loops.h"
 
-#include "codegen/llvm/slots.h"
+#include "codegen/lanes/facts.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/updates.h"
 #include "dsl/ir/builder.h"
@@ -603,6 +603,28 @@ std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop, boo
     } catch (const NotVectorised&) {
         return std::nullopt;
     }
+}
+
+std::optional<LaneForm> lane_form(const Kernel& kernel, Id loop) {
+    const auto extracted = extract_vector_loop(kernel, loop);
+    if (!extracted) return std::nullopt;
+    const Kernel& k = extracted->kernel;
+    LaneForm form;
+    for (const bool fma : {false, true}) {
+        const KernelFacts facts = analyse(k, fma);
+        // Later passes make operations fewer, and so more registers of a large body.
+        const bool simple = facts.calls == 0 && facts.inlined == 0 && !facts.has_loops;
+        if (simple && facts.operations > few_operations) return std::nullopt;
+        form.widest[fma ? 1 : 0] = facts.widest;
+        form.registers[fma ? 1 : 0] = choose_registers(facts, true, false);
+    }
+    for (const Node& n : k.nodes) {
+        if (is_complex(n.dtype)) return std::nullopt;
+        // They compute in f32.
+        if (n.dtype == DType::f16 || n.dtype == DType::bf16)
+            for (unsigned& bytes : form.widest) bytes = std::max<unsigned>(bytes, sizeof(float));
+    }
+    return form;
 }
 
 }  // namespace kiln::codegen

@@ -1,5 +1,4 @@
-#include "codegen/llvm/emitter.h"
-#include "codegen/llvm/vector_math.h"
+#include "codegen/lanes/facts.h"
 
 #include <algorithm>
 
@@ -11,6 +10,17 @@ using ir::NodeKind;
 using ir::Op;
 
 namespace {
+
+/// Whether the elementary function has a definition of its own, where there is FMA.
+bool has_definition(Op op) {
+    switch (op) {
+#define KILN_MATH(id) case Op::id:
+#include "codegen/llvm/vector_math.def"
+#undef KILN_MATH
+        return true;
+        default: return false;
+    }
+}
 
 class Analysis {
   public:
@@ -71,7 +81,7 @@ class Analysis {
                     ++facts_.operations;
                     if (!ir::is_elementary(n.op)) break;
                     // Without FMA everything elementary is a call (see Emitter::elementary).
-                    ++(fma_ && math_definition(n.op) != nullptr ? facts_.inlined : facts_.calls);
+                    ++(fma_ && has_definition(n.op) ? facts_.inlined : facts_.calls);
                     break;
                 default: break;
             }
@@ -151,5 +161,14 @@ Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, Id id) {
 }
 
 KernelFacts analyse(const ir::Kernel& kernel, bool fma) { return Analysis(kernel, fma).run(); }
+
+unsigned choose_registers(const KernelFacts& facts, bool reduces, bool many_registers) {
+    constexpr unsigned many_streams = 8, few_chains = 3, most_operations = 256;
+    if (facts.calls != 0 || (facts.streams >= many_streams && !reduces)) return 1;
+    if (facts.has_loops || facts.inlined != 0) return 2;
+    const bool waits = many_registers && facts.operations <= most_operations &&
+                       facts.operations <= few_chains * facts.depth;
+    return facts.operations <= few_operations || waits ? 4 : 2;
+}
 
 }  // namespace kiln::codegen

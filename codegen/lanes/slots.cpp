@@ -3,7 +3,7 @@
 // vector is always right; the scalar is right for the lanes that execute a read unless control
 // flow has brought together lanes whose last writes differ. So a counter of a loop that lanes leave
 // one after the other is a scalar within the loop, and what each lane last had after it.
-#include "codegen/llvm/slots.h"
+#include "codegen/lanes/slots.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// Loops of a program whose iterations can run as lanes. Internal to codegen/llvm.
+// Loops of a program whose iterations can run as lanes. Internal to codegen.
 //
 // A loop becomes a kernel of its own, element-wise or a reduction, which the emitter of those turns
 // into vector code:
@@ -65,5 +65,17 @@ struct StreamedLoop {
     std::vector<std::uint32_t> arrays;  ///< that the nest around it touches
 };
 std::vector<StreamedLoop> find_streamed_loops(const ir::Kernel& kernel);
+
+/// What decides, on any machine, in how many lanes a loop accumulates: the bytes of the widest
+/// element, and the registers of the body with and without FMA. Sums in loops of one form have one
+/// order.
+struct LaneForm {
+    unsigned widest[2] = {}, registers[2] = {};
+    bool operator==(const LaneForm&) const = default;
+};
+
+/// The form that the loop will have. None where it stays scalar, so that its order is LLVM's
+/// choice, or where later passes may change what decides.
+std::optional<LaneForm> lane_form(const ir::Kernel& kernel, ir::Id loop);
 
 }  // namespace kiln::codegen
