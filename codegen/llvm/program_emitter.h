@@ -138,6 +138,8 @@ class ProgramEmitter final : public Emitter {
                        llvm::function_ref<void()> otherwise);
     llvm::Value* are_large(const std::vector<std::uint32_t>& arrays);
     void end_of_function();
+    void emit_vector_pieces(ir::Id id, const VectorLoop& loop, llvm::Value* first,
+                            llvm::Value* count, llvm::Value* step);
     llvm::Value* at_first(ir::Id id, ir::Id loop);
     llvm::Value* spill(const LaneValue& v, DType t);
 

@@ -299,7 +299,7 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
     Value* end = value(kernel_.operand(id, 1)).value;
     Value* step = value(kernel_.operand(id, 2)).value;
     if (const VectorLoop* vector = vector_loop(id)) {
-        emit_vector_loop(id, *vector, begin, trip_count(begin, end, step), step);
+        emit_vector_pieces(id, *vector, begin, trip_count(begin, end, step), step);
         return;
     }
     const auto body = [&](Value* index) {

@@ -1,16 +1,23 @@
 // Parallel loops that accumulate into arrays get one row of partial results per block of
 // iterations:
 //
-//     for %i = 0 to n step 1 parallel           allocate p[blocks, extent(t, 0)]
+//     for %i = 0 to n step 1 parallel           allocate p[2 blocks, extent(t, 0)]
 //         arrays (sum -> t) {                   for %b = 0 to blocks step 1 parallel {
-//       for %j = 0 to m step 1 {                  for %j ... { store p[%b, %j], 0 }
-//         store t[%j], t[%j] + x[%i, %j]   ->     for %i = 1024 * %b to min(n, 1024 * %b + 1024) {
-//       }                                           for %j ... { p[%b, %j] += x[%i, %j] }
-//     }                                           }
+//       for %j = 0 to m step 1 {                  p[2 %b, ...] = 0
+//         store t[%j], t[%j] + x[%i, %j]   ->     for %g = first of block to its end step 32 {
+//       }                                           p[2 %b + 1, ...] = 0
+//     }                                             for %i = %g to the end of the group {
+//                                                     for %j ... { p[2 %b + 1, %j] += x[%i, %j] }
+//                                                   }
+//                                                   p[2 %b, ...] += p[2 %b + 1, ...]
+//                                                 }
 //                                               }
-//                                               t[...] = 0; for %b ... { t[...] += p[%b, ...] }
+//                                               rows 0, 2, 4 ... become one, pair by pair
+//                                               t[...] = 0 + p[0, ...]
 //
-// Blocks follow from the number of iterations alone, and so does the result.
+// Blocks and groups follow from the number of iterations alone, and so does the result. Of n
+// numbers each goes through 64 + log2(n / 1024) additions at most, so that errors stay below those
+// of a pairwise sum that begins with 128 at a time.
 #include "codegen/passes/pass.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
@@ -28,8 +35,8 @@ namespace {
 using namespace ir;
 using Ids = std::vector<Id>;
 
-/// Iterations that accumulate into one row.
-constexpr std::int64_t block_rows = 1024;
+/// Iterations of one block, and of the groups in it.
+constexpr std::int64_t block_rows = 1024, group_rows = 32;
 
 class ArrayReductions final : public Rewriter {
   public:
@@ -48,7 +55,7 @@ class ArrayReductions final : public Rewriter {
         if (row == rows_.end()) return clone(old);
         Ids operands;
         for (const Id x : in().operands_of(old)) operands.push_back(mapped(x));
-        operands.insert(operands.begin(), block_);
+        operands.insert(operands.begin(), row_of(block_, out().constant_i64(1)));
         if (!store) return out().load(row->second, operands);
         const Id value = operands.back();
         operands.pop_back();
@@ -82,6 +89,23 @@ class ArrayReductions final : public Rewriter {
         return out().constant(exact ? *exact : neutral(r.reduction, t));
     }
 
+    /// A block has two rows.
+    Id row_of(Id block, Id level) { return op(Op::add, op(Op::add, block, block), level); }
+    Ids place(Id block, Id level, const Ids& at) {
+        Ids result{row_of(block, level)};
+        result.insert(result.end(), at.begin(), at.end());
+        return result;
+    }
+    void clear(const ArrayReduction& r, Id level) {
+        Ids at;
+        each(r.target, at,
+             [&] { out().store(rows_[r.target], place(block_, level, at), start(r)); });
+    }
+    /// a op b, of elements of one array.
+    Id combined(const ArrayReduction& r, std::uint32_t param, const Ids& a, const Ids& b) {
+        return op(info(r.reduction).op, out().load(param, a), out().load(param, b));
+    }
+
     void split(Id old, const Node& n) {
         const ParallelLoop& loop = *in().parallel(n);
         const Id count = mapped(in().operand(old, 1));
@@ -91,7 +115,7 @@ class ArrayReductions final : public Rewriter {
         const Id blocks = op(Op::div, op(Op::add, count, out().constant_i64(block_rows - 1)), size);
         for (const ArrayReduction& r : loop.arrays) {
             const Param& target = in().params[r.target];
-            Ids extents{blocks};
+            Ids extents{op(Op::add, blocks, blocks)};
             for (std::uint32_t d = 0; d < target.rank; ++d)
                 extents.push_back(out().extent(r.target, d));
             const std::uint32_t part =
@@ -105,18 +129,24 @@ class ArrayReductions final : public Rewriter {
         }
         block_ = out().begin_parallel_loop(
             zero, blocks, one, {loop.reductions, loop.schedule, loop.chunk, loop.unsafe_races});
+        for (const ArrayReduction& r : loop.arrays) clear(r, zero);
+        const Id first = op(Op::mul, block_, size);
+        const Id last = op(Op::minimum, count, op(Op::add, first, size));
+        const Id group_size = out().constant_i64(group_rows);
+        const Id group = out().begin_loop(first, last, group_size);
+        for (const ArrayReduction& r : loop.arrays) clear(r, one);
+        set_mapped(old, out().begin_loop(
+                            group, op(Op::minimum, last, op(Op::add, group, group_size)), one));
+        clone_block(n.aux);
+        out().end();
         for (const ArrayReduction& r : loop.arrays) {
             Ids at;
             each(r.target, at, [&] {
-                Ids place{block_};
-                place.insert(place.end(), at.begin(), at.end());
-                out().store(rows_[r.target], place, start(r));
+                const Ids whole = place(block_, zero, at);
+                out().store(rows_[r.target], whole,
+                            combined(r, rows_[r.target], whole, place(block_, one, at)));
             });
         }
-        const Id first = op(Op::mul, block_, size);
-        const Id last = op(Op::minimum, count, op(Op::add, first, size));
-        set_mapped(old, out().begin_loop(first, last, one));
-        clone_block(n.aux);
         out().end();
         out().end();
         const auto rows = std::exchange(rows_, {});
@@ -124,15 +154,31 @@ class ArrayReductions final : public Rewriter {
         for (const ArrayReduction& r : loop.arrays) combine(r, rows.at(r.target), blocks);
     }
 
+    /// while (stride < blocks) { rows 0, 2 stride ... += rows stride, 3 stride ...; stride *= 2 }
     void combine(const ArrayReduction& r, std::uint32_t rows, Id blocks) {
+        const Id zero = out().constant_i64(0), one = out().constant_i64(1);
+        const std::uint32_t slot =
+            out().add_slot({fmt::format("r{}", out().kernel().slots.size()), DType::i64, 1});
+        out().write(slot, one);
+        out().begin_while_condition();
+        const Id more[] = {out().read(slot), blocks};
+        out().begin_while_body(out().op(Op::lt, DType::bool_, more, 0));
+        const Id stride = out().read(slot), twice = op(Op::add, stride, stride);
+        const Id b = out().begin_loop(zero, op(Op::sub, blocks, stride), twice);
+        const Id other = op(Op::add, b, stride);
         Ids at;
-        each(r.target, at, [&] { out().store(r.target, at, start(r)); });
-        const Id b = out().begin_loop(out().constant_i64(0), blocks, out().constant_i64(1));
         each(r.target, at, [&] {
-            Ids place{b};
-            place.insert(place.end(), at.begin(), at.end());
-            const Id sum =
-                op(info(r.reduction).op, out().load(r.target, at), out().load(rows, place));
+            const Ids into = place(b, zero, at);
+            out().store(rows, into, combined(r, rows, into, place(other, zero, at)));
+        });
+        out().end();
+        out().write(slot, twice);
+        out().end();
+        each(r.target, at, [&] { out().store(r.target, at, start(r)); });
+        const Id any = out().begin_loop(zero, op(Op::minimum, blocks, one), one);
+        each(r.target, at, [&] {
+            const Id sum = op(info(r.reduction).op, out().load(r.target, at),
+                              out().load(rows, place(any, zero, at)));
             out().store(r.target, at, sum);
         });
         out().end();

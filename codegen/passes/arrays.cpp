@@ -514,6 +514,83 @@ class LowerArrays final : public Rewriter {
         return accumulate(f, at, splits(f));
     }
 
+    /// Whether the order of the steps matters.
+    static bool rounds(const Fold& f) {
+        return (is_real(f.dtype) || is_complex(f.dtype)) &&
+               (f.reduction == Reduction::sum || f.reduction == Reduction::product);
+    }
+
+    /// Reduces axis `outer` and those after it, some of which are kept, into rows of `result`:
+    //
+    //     result[...] = 0
+    //     for each axis, ... { result[...] += x[...] }
+    //
+    /// `rows`: two arrays of the result's shape. Sums of more than 64 go through them, so that each
+    /// of n numbers is in 64 + 64 + n / 4096 additions at most:
+    //
+    //     for b = 0 to n step 4096 {
+    //       rows[1][...] = 0
+    //       for g = b to the end of b step 64 {
+    //         rows[0][...] = 0; for i = g to the end of g, ... { rows[0][...] += x[i, ...] }
+    //         rows[1][...] += rows[0][...]
+    //       }
+    //       result[...] += rows[1][...]
+    //     }
+    void fold_rows(const Fold& f, std::span<const std::uint32_t> rows, Ids& at,
+                   std::uint32_t result, std::span<const std::size_t> all, std::size_t outer) {
+        const std::vector<std::size_t> inner(f.kept.begin() + static_cast<std::ptrdiff_t>(outer),
+                                             f.kept.end());
+        const auto place = [&] {
+            Ids p;
+            for (const std::size_t d : f.kept) p.push_back(at[d]);
+            return p;
+        };
+        const auto each = [&](const Body& body) { nest(inner, f.extents, at, none, false, body); };
+        const auto clear = [&](std::uint32_t into) {
+            each([&] { out().store(into, place(), start(f)); });
+        };
+        const auto add_row = [&](std::uint32_t into, std::uint32_t row) {
+            each([&] {
+                const Ids p = place();
+                out().store(into, p, combined(f, out().load(into, p), out().load(row, p)));
+            });
+        };
+        const auto add_elements = [&](std::uint32_t into, std::span<const std::size_t> axes) {
+            nest(axes, f.extents, at, f.operand, false, [&] {
+                const Id value = element(f.operand, at);
+                out().set_location_index(f.loc);
+                const Id sum = combined(f, out().load(into, place()), value);
+                out().store(into, place(), sum);
+            });
+        };
+        clear(result);
+        const std::size_t axis = all[outer];
+        const Id n = f.extents[axis];
+        if (rows.empty() || is_one(n)) return add_elements(result, all.subspan(outer));
+        const Id group = out().constant_i64(64), block = out().constant_i64(64 * 64);
+        const auto end_of = [&](Id begin, Id size, Id limit) {
+            const Id next = out().op(Op::add, DType::i64, std::initializer_list<Id>{begin, size});
+            return out().op(Op::minimum, DType::i64, std::initializer_list<Id>{next, limit});
+        };
+        out().begin_branch(out().op(Op::le, DType::bool_, std::initializer_list<Id>{n, group}));
+        add_elements(result, all.subspan(outer));
+        out().begin_else();
+        const Id b = out().begin_loop(zero_, n, block);
+        clear(rows[1]);
+        const Id block_end = end_of(b, block, n);
+        const Id g = out().begin_loop(b, block_end, group);
+        clear(rows[0]);
+        at[axis] = out().begin_loop(g, end_of(g, group, block_end), one_);
+        add_elements(rows[0], all.subspan(outer + 1));
+        out().end();
+        at[axis] = none;
+        add_row(rows[1], rows[0]);
+        out().end();
+        add_row(result, rows[1]);
+        out().end();
+        out().end();
+    }
+
     Id fold_element(Id old, const Node&, const Ids& result_at) {
         const Fold f = describe(old);
         check_not_empty(f);
@@ -561,17 +638,17 @@ class LowerArrays final : public Rewriter {
             nest(std::span(first + 1, rest.end()), f.extents, at, f.operand, false, update);
             out().end();
         } else {
+            std::vector<std::uint32_t> rows;
+            if (outer != f.kept.size() && rounds(f))
+                for (int level = 0; level < 2; ++level)
+                    rows.push_back(make_array(f.dtype, extents, f.loc));
             nest(std::span(all).first(outer), f.extents, at, f.operand, true, [&] {
                 if (outer == f.kept.size()) {
                     const Id result = accumulate(f, at, false);
                     out().store(param, place(), result);
                     return;
                 }
-                const std::vector<std::size_t> inner(
-                    f.kept.begin() + static_cast<std::ptrdiff_t>(outer), f.kept.end());
-                nest(inner, f.extents, at, none, false,
-                     [&] { out().store(param, place(), start(f)); });
-                nest(rest, f.extents, at, f.operand, false, update);
+                fold_rows(f, rows, at, param, all, outer);
             });
         }
         temporaries_[old] = {param, extents};

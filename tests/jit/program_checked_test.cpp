@@ -117,16 +117,19 @@ TEST_CASE("checked: of several loops the first one with a fault counts",
     const auto run = [&](std::int64_t a, std::int64_t b, std::int64_t c) {
         return error_of([&] { f(x, y, a, b, c); });
     };
-    // Iteration 6 of the first loop comes before iteration 0 of the last one.
-    const Error first = run(4, 0, 10);
-    CHECK(first.line() == line);
-    CHECK(first.message() == "index (10,) is outside of x of shape (10,) in iteration 6");
-    const Error serial = run(0, 3, 10);
-    CHECK(serial.line() == line + 1);
-    CHECK(serial.message() == "index (10,) is outside of x of shape (10,)");
-    const Error second = run(0, 0, 10);
-    CHECK(second.line() == line + 2);
-    CHECK(second.message() == "index (10,) is outside of x of shape (10,) in iteration 0");
+    for (const int threads : {1, 2, 8}) {
+        const Threads scope(threads);
+        // Iteration 6 of the first loop comes before iteration 0 of the last one.
+        const Error first = run(4, 0, 10);
+        CHECK(first.line() == line);
+        CHECK(first.message() == "index (10,) is outside of x of shape (10,) in iteration 6");
+        const Error serial = run(0, 3, 10);
+        CHECK(serial.line() == line + 1);
+        CHECK(serial.message() == "index (10,) is outside of x of shape (10,)");
+        const Error second = run(0, 0, 10);
+        CHECK(second.line() == line + 2);
+        CHECK(second.message() == "index (10,) is outside of x of shape (10,) in iteration 0");
+    }
     CHECK_NOTHROW(f(x, y, 0, 0, 0));
     CHECK(y == std::vector<double>(10, 3.0));
 }

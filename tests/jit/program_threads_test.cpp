@@ -14,15 +14,6 @@ using namespace kiln;
 
 namespace {
 
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define KILN_TEST_TSAN
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-#define KILN_TEST_TSAN
-#endif
-
 struct Threads {
     int before = num_threads();
     explicit Threads(int n) { set_num_threads(n); }
@@ -142,7 +133,6 @@ TEST_CASE("threads: calls from pieces of a parallel loop", "[jit][program][threa
     CHECK(right == 12 * 4);
 }
 
-#ifndef KILN_TEST_TSAN  // it does not support threads in forked children
 TEST_CASE("threads: a forked child calls kernels that were compiled, and compiles others",
           "[jit][program][threads]") {
     const Threads scope(3);
@@ -170,6 +160,5 @@ TEST_CASE("threads: a forked child calls kernels that were compiled, and compile
     CHECK(WEXITSTATUS(status) == 0);
     CHECK(works(kernel, 30000, &sum));
 }
-#endif
 
 }  // namespace

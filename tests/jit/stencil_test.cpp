@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 
 using namespace kiln;
 
@@ -65,6 +66,52 @@ TEST_CASE("stencil: the border of a one-sided kernel is cval", "[jit][stencil]")
         CHECK(q(0, j) == -4);
         CHECK(q(1, j) == -4);
         CHECK(q(2, j) == 7);
+    }
+}
+
+TEST_CASE("stencil: cval may be NaN or infinite", "[jit][stencil]") {
+    for (const double cval : {std::nan(""), std::numeric_limits<double>::infinity(),
+                              -std::numeric_limits<double>::infinity()})
+        for (const DType dtype : {f64, f32}) {
+            const auto f =
+                stencil([](Neighbors a) { return a(-1) + a(1); }, {.cval = Scalar::of(cval, true)});
+            const Array y = f(arange(5, dtype));
+            CHECK(y.dtype() == dtype);
+            for (const std::int64_t border : {0, 4}) {
+                const double v = y.scalar_at({border}).cast(f64).get<double>();
+                CHECK((std::isnan(cval) ? std::isnan(v) : v == cval));
+            }
+            for (const std::int64_t i : {1, 2, 3})
+                CHECK(y.scalar_at({i}).cast(f64).get<double>() == 2.0 * static_cast<double>(i));
+        }
+}
+
+TEST_CASE("stencil: interior and border are separate loops", "[jit][stencil]") {
+    for (const Boundary boundary : {Boundary::constant, Boundary::nearest, Boundary::wrap,
+                                    Boundary::reflect, Boundary::mirror}) {
+        const auto f = stencil([](Neighbors a) { return a(-1) + a(2); }, {.boundary = boundary});
+        const std::string all = f.inspect(Artifact::passes, {f64[1]});
+        const std::string text = all.substr(all.rfind("; after "));
+        std::vector<std::string> loops;  // texts from one `for` to the next
+        for (std::size_t at = text.find("for %"); at != std::string::npos;) {
+            const std::size_t next = text.find("for %", at + 1);
+            loops.push_back(text.substr(at, next - at));
+            at = next;
+        }
+        REQUIRE(loops.size() == 3);
+        // The interior reads its neighbours where they are; the others fold indices, or read none.
+        const auto folds = [](const std::string& loop) {
+            for (const char* op : {" mod ", " minimum ", " maximum ", " select "})
+                if (loop.find(op) != std::string::npos) return true;
+            return false;
+        };
+        CHECK_FALSE(folds(loops[0]));
+        CHECK(loops[0].find("load") != std::string::npos);
+        for (const std::size_t border : {1U, 2U}) {
+            const bool loads = loops[border].find("load") != std::string::npos;
+            CHECK(loads == (boundary != Boundary::constant));
+            CHECK(folds(loops[border]) == (boundary != Boundary::constant));
+        }
     }
 }
 
