@@ -1,5 +1,6 @@
 // The CPU backend: LLVM from module to machine code, one process-wide JIT session.
 #include "codegen/llvm/emit.h"
+#include "codegen/llvm/shared_loads.h"
 #include "codegen/math/careful.h"
 #include "jit/backend.h"
 
@@ -108,12 +109,18 @@ struct Target {
     }
 };
 
+/// An option of LLVM's that has no other interface; null where this LLVM does not have it.
+template <class T> llvm::cl::opt<T>* llvm_option(const char* name) {
+    auto& options = llvm::cl::getRegisteredOptions();
+    const auto at = options.find(name);
+    return at == options.end() ? nullptr : static_cast<llvm::cl::opt<T>*>(at->second);
+}
+
 /// Of the iterations that are left over by a vectorised loop, those that fill a narrower vector run
 /// in one. LLVM does so by itself only where the wider one has 16 lanes.
 void vectorize_remainders() {
-    auto& options = llvm::cl::getRegisteredOptions();
-    const auto at = options.find("epilogue-vectorization-minimum-VF");
-    if (at != options.end()) static_cast<llvm::cl::opt<unsigned>*>(at->second)->setValue(4);
+    if (auto* const lanes = llvm_option<unsigned>("epilogue-vectorization-minimum-VF"))
+        lanes->setValue(4);
 }
 
 /// What one thread needs to compile; reused, since making it costs a third of a millisecond.
@@ -122,7 +129,8 @@ class Compiler {
     explicit Compiler(const Target& target)
         : machine_(check("no target machine",
                          llvm::orc::JITTargetMachineBuilder(target.builder).createTargetMachine())),
-          builder_(machine_.get()) {
+          builder_(machine_.get()),
+          has_long_vectors_(target.isa == codegen::VectorIsa::avx512) {
         builder_.registerModuleAnalyses(modules_);
         builder_.registerCGSCCAnalyses(call_graphs_);
         builder_.registerFunctionAnalyses(functions_);
@@ -134,19 +142,10 @@ class Compiler {
         branching_.addPass(llvm::EarlyCSEPass());
         branching_.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setMaxIterations(1)));
         branching_.addPass(llvm::SimplifyCFGPass());
-        check("the pipeline for loops",
-              builder_.parsePassPipeline(
-                  looping_,
-                  "sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1;no-verify-"
-                  "fixpoint>,"
-                  "loop-simplify,lcssa,loop-mssa(loop-rotate,licm<allowspeculation>,"
-                  "simple-loop-unswitch<nontrivial>),simplifycfg,"
-                  "instcombine<max-iterations=1;no-verify-fixpoint>,loop-simplify,lcssa,"
-                  "loop(indvars,loop-deletion,loop-unroll-full),sroa,early-cse<memssa>,"
-                  "loop-vectorize,loop-load-elim,slp-vectorizer,early-cse,"
-                  "instcombine<max-iterations=1;no-verify-fixpoint>,"
-                  "loop-unroll<O2;no-runtime>,instcombine<max-iterations=1;no-verify-fixpoint>,"
-                  "loop-simplify,lcssa,loop-mssa(licm<allowspeculation>),simplifycfg"));
+        parse(looping_, {});
+        // Where branches store, values that may come from a store or from memory become phis, which
+        // the vectoriser turns into selects.
+        parse(storing_, "gvn,");
     }
 
     llvm::TargetMachine& machine() { return *machine_; }
@@ -162,9 +161,16 @@ class Compiler {
         llvm::FunctionPassManager& passes = shape == Shape::straight    ? straight_
                                             : shape == Shape::branching ? branching_
                                                                         : looping_;
-        for (llvm::Function& f : module)
-            if (!f.isDeclaration())
-                (f.hasFnAttribute("kiln-vector") ? branching_ : passes).run(f, functions_);
+        if (shape == Shape::looping) avoid_gathers(module);
+        for (llvm::Function& f : module) {
+            if (f.isDeclaration()) continue;
+            const bool vector = f.hasFnAttribute("kiln-vector");
+            if (f.hasFnAttribute(codegen::conditional_stores))
+                storing_.run(f, functions_);
+            else
+                (vector ? branching_ : passes).run(f, functions_);
+            if (shape == Shape::looping && !vector && has_long_vectors_) codegen::share_loads(f);
+        }
         loops_.clear();
         functions_.clear();
         modules_.clear();
@@ -181,10 +187,40 @@ class Compiler {
     }
 
   private:
-    /// What LLVMTargetMachine::addPassesToEmitFile adds, but for long bodies. More constants than
-    /// registers are best left in memory, as operands, instead of being moved out of the loop; and
-    /// in one loop without calls, the basic register allocator does as well as the greedy one in a
-    /// fifth of its time.
+    /// The pipeline for scalar loops, with `more` before they become vector code.
+    void parse(llvm::FunctionPassManager& into, const std::string& more) {
+        check("the pipeline for loops",
+              builder_.parsePassPipeline(
+                  into,
+                  "sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1;no-verify-"
+                  "fixpoint>,"
+                  "loop-simplify,lcssa,loop-mssa(loop-rotate,licm<allowspeculation>,"
+                  "simple-loop-unswitch<nontrivial>),"
+                  "simplifycfg<hoist-common-insts;sink-common-insts>," +
+                      more +
+                      "instcombine<max-iterations=1;no-verify-fixpoint>,loop-simplify,lcssa,"
+                      "loop(indvars,loop-deletion,loop-unroll-full),sroa,early-cse<memssa>,"
+                      "loop-vectorize,loop-load-elim,slp-vectorizer,early-cse,"
+                      "instcombine<max-iterations=1;no-verify-fixpoint>,"
+                      "loop-unroll<O2;no-runtime>,instcombine<max-iterations=1;no-verify-fixpoint>,"
+                      "loop-simplify,lcssa,loop-mssa(licm<allowspeculation>),simplifycfg"));
+    }
+
+    /// LLVM takes gathers and scatters for cheap where the CPU has AVX-512. They take as long as
+    /// loads one by one at best, and its vectorisers would put chains of scalar operations into
+    /// lanes for them.
+    void avoid_gathers(llvm::Module& module) {
+        for (llvm::Function& f : module)
+            if (f.hasFnAttribute(codegen::no_gathers))
+                f.addFnAttr("target-features", machine_->getTargetFeatureString().str() +
+                                                   ",+prefer-no-gather,+prefer-no-scatter");
+    }
+
+    /// What LLVMTargetMachine::addPassesToEmitFile adds, without the reduction of the strength of
+    /// subscripts, which takes half of the time for stencils and makes their code no faster; and
+    /// but for long bodies. More constants than registers are best left in memory, as operands,
+    /// instead of being moved out of the loop; and in one loop without calls, the basic register
+    /// allocator does as well as the greedy one in a fifth of its time.
     bool add_passes(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
                     const llvm::Module& module, llvm::CodeGenFileType type) {
         auto& machine = static_cast<llvm::LLVMTargetMachine&>(*machine_);
@@ -199,12 +235,18 @@ class Compiler {
         if (is_long) config->disablePass(&llvm::EarlyMachineLICMID);
         passes.add(config);
         passes.add(information);
-        if (config->addISelPasses()) return false;
         {
-            // Which allocator is added is the process's state. Until LLVM has chosen its default,
-            // which it does when passes are first added, there is nothing to go back to.
+            // What is added is the process's state.
             static std::mutex choice;
             const std::lock_guard lock(choice);
+            static auto* const disable = llvm_option<bool>("disable-lsr");
+            const bool before = disable != nullptr && *disable;
+            if (disable != nullptr) disable->setValue(true);
+            const bool failed = config->addISelPasses();
+            if (disable != nullptr) disable->setValue(before);
+            if (failed) return false;
+            // Until LLVM has chosen its default allocator, which it does when passes are first
+            // added, there is nothing to go back to.
             const auto usual = llvm::RegisterRegAlloc::getDefault();
             const bool basic = is_long && !calls && usual != nullptr;
             if (basic) llvm::RegisterRegAlloc::setDefault(llvm::createBasicRegisterAllocator);
@@ -224,7 +266,8 @@ class Compiler {
     llvm::FunctionAnalysisManager functions_;
     llvm::CGSCCAnalysisManager call_graphs_;
     llvm::ModuleAnalysisManager modules_;
-    llvm::FunctionPassManager straight_, branching_, looping_;
+    llvm::FunctionPassManager straight_, branching_, looping_, storing_;
+    bool has_long_vectors_;
 };
 
 /// Code in memory: links objects, resolves what they call.

@@ -92,6 +92,7 @@ codegen::PassContext JitState::pass_context(const ProgramKey& key, Form form) co
     context.options.noalias = !key.overlap() && form == Form::optimised;
     context.options.fuse = options_.fuse && form == Form::optimised;
     context.options.reassociate = options_.fastmath.has(Fastmath::reassoc);
+    context.options.threads = options_.parallel;
     for (std::size_t i = 0; i < key.size(); ++i)
         context.options.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
 #ifndef NDEBUG

@@ -162,9 +162,11 @@ Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, Id id) {
 
 KernelFacts analyse(const ir::Kernel& kernel, bool fma) { return Analysis(kernel, fma).run(); }
 
-unsigned choose_registers(const KernelFacts& facts, bool reduces, bool many_registers) {
+unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bool many_registers) {
     constexpr unsigned many_streams = 8, few_chains = 3, most_operations = 256;
-    if (facts.calls != 0 || (facts.streams >= many_streams && !reduces)) return 1;
+    constexpr std::size_t few_accumulators = 6;
+    if (facts.calls != 0 || (facts.streams >= many_streams && accumulators == 0)) return 1;
+    if (accumulators > few_accumulators) return 1;
     if (facts.has_loops || facts.inlined != 0) return 2;
     const bool waits = many_registers && facts.operations <= most_operations &&
                        facts.operations <= few_chains * facts.depth;

@@ -35,7 +35,8 @@ constexpr unsigned few_operations = 24;
 /// their lanes are accumulators: their loads are independent enough, and come to each array in the
 /// order of its addresses, as prefetchers like it. Where long bodies are few chains of operations
 /// that wait for each other, as those of random numbers are, four registers fill the gaps; their
-/// values fit the 32 registers of a machine with `many_registers`.
-unsigned choose_registers(const KernelFacts& facts, bool reduces, bool many_registers);
+/// values fit the 32 registers of a machine with `many_registers`. Many accumulators cover their
+/// latencies together, and have to stay in registers: one each.
+unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bool many_registers);
 
 }  // namespace kiln::codegen

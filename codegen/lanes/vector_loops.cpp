@@ -610,13 +610,15 @@ std::optional<LaneForm> lane_form(const Kernel& kernel, Id loop) {
     if (!extracted) return std::nullopt;
     const Kernel& k = extracted->kernel;
     LaneForm form;
+    std::size_t accumulators = 0;
+    for (const Stage& stage : k.stages) accumulators += stage.reductions.size();
     for (const bool fma : {false, true}) {
         const KernelFacts facts = analyse(k, fma);
         // Later passes make operations fewer, and so more registers of a large body.
         const bool simple = facts.calls == 0 && facts.inlined == 0 && !facts.has_loops;
         if (simple && facts.operations > few_operations) return std::nullopt;
         form.widest[fma ? 1 : 0] = facts.widest;
-        form.registers[fma ? 1 : 0] = choose_registers(facts, true, false);
+        form.registers[fma ? 1 : 0] = choose_registers(facts, accumulators, false);
     }
     for (const Node& n : k.nodes) {
         if (is_complex(n.dtype)) return std::nullopt;

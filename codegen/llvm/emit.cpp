@@ -50,7 +50,7 @@ void Emitter::run() {
     const unsigned unit = unit_lanes_ =
         std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
     const unsigned registers =
-        choose_registers(facts_, !accumulators_.empty(), options_.isa == VectorIsa::avx512);
+        choose_registers(facts_, accumulators_.size(), options_.isa == VectorIsa::avx512);
     block_lanes_ = std::max(unit, std::min(unit * registers, 128U));
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
     const bool masks = options_.isa == VectorIsa::avx512 ||

@@ -31,6 +31,11 @@ inline constexpr std::int64_t streaming_bytes = 24'000'000;
 /// The attribute of a function whose loop holds many elementary functions and no other loop, on a
 /// machine with 32 vector registers.
 inline constexpr const char* long_body = "kiln-long-body";
+/// The attribute of a function that reads no array at positions that it loads: what is not next to
+/// each other in memory is then read by loads one by one.
+inline constexpr const char* no_gathers = "kiln-no-gathers";
+/// The attribute of a function of scalar loops in which branches store.
+inline constexpr const char* conditional_stores = "kiln-conditional-stores";
 
 struct EmitOptions {
     VectorIsa isa = VectorIsa::sse2;

@@ -146,6 +146,7 @@ class ProgramEmitter final : public Emitter {
     Scope* scope_ = nullptr;
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter
     unsigned pieces_ = 0, vector_functions_ = 0;
+    bool loads_subscripts_ = false;
     std::map<ir::Id, std::optional<VectorLoop>> vector_loops_;
     std::vector<StreamedLoop> streamed_loops_;
     std::vector<llvm::CallInst*> in_place_;  // of vector loops that their callers take in

@@ -26,7 +26,21 @@ llvm::Function* ProgramEmitter::make_function(const std::string& name,
     function->addFnAttr("prefer-vector-width", bits);
     function->addFnAttr("min-legal-vector-width", bits);
     function->addFnAttr("frame-pointer", "all");
+    if (!loads_subscripts_) function->addFnAttr(no_gathers);
     return function;
+}
+
+/// Whether a subscript of the kernel depends on an element of an array.
+static bool loads_subscripts(const ir::Kernel& kernel) {
+    std::vector<bool> loaded(kernel.nodes.size(), false);
+    for (Id id = 0; id < kernel.nodes.size(); ++id) {
+        const Node& n = kernel.nodes[id];
+        const auto operands = kernel.operands_of(id);
+        const auto depends = [&](Id x) { return x < id && loaded[x]; };
+        if (n.kind == NodeKind::load && std::ranges::any_of(operands, depends)) return true;
+        loaded[id] = n.kind == NodeKind::load || std::ranges::any_of(operands, depends);
+    }
+    return false;
 }
 
 /// Makes `function` the one being emitted; the result is for end_function.
@@ -49,6 +63,7 @@ void ProgramEmitter::run() {
     make_alias_scopes();
     streamed_loops_ = find_streamed_loops(kernel_);
     lanes_ = 1;
+    loads_subscripts_ = loads_subscripts(kernel_);
     auto* function = make_function(options_.entry, {b_.getPtrTy()});
     function->addParamAttr(0, llvm::Attribute::NoAlias);
     Scope scope = begin_function(function, false);
@@ -225,6 +240,12 @@ bool ProgramEmitter::emit_program_node(Id id) {
 }
 
 void ProgramEmitter::emit_if(const Node& n, Id id) {
+    const auto mark_stores = [&](Id inner) {
+        if (kernel_.nodes[inner].kind == NodeKind::store)
+            scope_->function->addFnAttr(conditional_stores);
+    };
+    walk(n.aux, mark_stores);
+    if (n.aux2 != ir::none) walk(n.aux2, mark_stores);
     auto* then_block = BasicBlock::Create(context_, "if", scope_->function);
     auto* join = BasicBlock::Create(context_, "if.end", scope_->function);
     auto* else_block =

@@ -14,6 +14,8 @@
 //  - if the whole difference cannot be 0.
 // For m * n + r and m' * n + r', n an invariant sum, they differ if -n < D < n, where D is bounded
 // by invariants too: row * n + column with column in range(n).
+#include "codegen/passes/races.h"
+
 #include "codegen/passes/affine.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/subscript_text.h"
@@ -58,6 +60,18 @@ class Races {
             if (forms_.stores_to(p)) check_array(p);
     }
 
+    /// Whether check would refuse nothing, and nothing is atomic.
+    bool all_apart() {
+        for (std::uint32_t p = 0; p < k_.params.size(); ++p) {
+            if (!forms_.stores_to(p)) continue;
+            const std::vector<Access> accesses = accesses_of(p);
+            for (const Access& s : accesses)
+                for (const Access& other : accesses)
+                    if (s.atomic || (s.stores && !apart(s, other))) return false;
+        }
+        return true;
+    }
+
   private:
     struct Access {
         Id node;
@@ -66,7 +80,7 @@ class Races {
         bool everything;  // all elements
     };
 
-    void check_array(std::uint32_t param) {
+    std::vector<Access> accesses_of(std::uint32_t param) {
         std::vector<Access> accesses;
         for (const Id id : forms_.body()) {
             const Node& n = k_.nodes[id];
@@ -78,6 +92,11 @@ class Races {
             for (std::size_t d = 0; !everything && d < k_.params[param].rank; ++d)
                 a.subscripts.push_back(&forms_.form(k_.operand(id, d)));
         }
+        return accesses;
+    }
+
+    void check_array(std::uint32_t param) {
+        const std::vector<Access> accesses = accesses_of(param);
         for (const Access& s : accesses)
             for (const Access& other : accesses)
                 if (s.atomic && !other.atomic) refuse_mixed(s, other);
@@ -232,6 +251,8 @@ void check_loops(const Kernel& kernel, Id block) {
 }
 
 }  // namespace
+
+bool iterations_are_apart(const Kernel& kernel, Id loop) { return Races(kernel, loop).all_apart(); }
 
 ir::Kernel run_races(const ir::Kernel& kernel, PassContext&) {
     for (const Stage& stage : kernel.stages) check_loops(kernel, stage.body);

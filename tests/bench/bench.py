@@ -5,6 +5,7 @@ rounds, `spread` the distance between the quartiles relative to it. Every result
 tests/bench/README.md says what the rows mean.
 """
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -55,21 +56,33 @@ def run_case(case, compiled, limits, rounds, sample_ns, quiet=False):
     return rows, trouble
 
 
+def run_tsvc(build, loops):
+    """TSVC's loops beside clang's, which compiles the library that has both."""
+    if not (build / "tsvc.so").exists():
+        print("tsvc: absent, clang++-19 is not installed")
+        return
+    names = (ctypes.c_char_p * len(loops))(*(name.encode() for name in loops))
+    sys.stdout.flush()
+    ctypes.CDLL(str(build / "tsvc.so")).tsvc_run(names, len(loops))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, required=True, help="the folder of the built variants")
-    parser.add_argument("--only", help="comma-separated workloads; `latency` and `npbench` are some, "
-                                       "`npbench.adi` is one kernel of the latter")
+    parser.add_argument("--only", help="comma-separated workloads; `latency`, `npbench` and `tsvc` are some, "
+                                       "`npbench.adi` and `tsvc.s278` are one of the latter two")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--kiln", action="store_true", help="npbench without numba, whose compiler takes minutes")
     parser.add_argument("--json", type=Path, help="write all rows")
     parser.add_argument("--plot", type=Path, help="write a PNG of times relative to kiln's")
     parser.add_argument("--crossover", action="store_true", help="kiln parallel / serial by size, nothing else")
     options = parser.parse_args()
-    known = [*workloads.PLAN, "latency", "npbench"]
+    known = [*workloads.PLAN, "latency", "npbench", "tsvc"]
     only = options.only.split(",") if options.only else known
     kernels = [name.removeprefix("npbench.") for name in only if name.startswith("npbench.")]
-    only = [name for name in only if not name.startswith("npbench.")] + (["npbench"] if kernels else [])
+    loops = [name.removeprefix("tsvc.") for name in only if name.startswith("tsvc.")]
+    only = [name for name in only if not name.startswith(("npbench.", "tsvc."))]
+    only += (["npbench"] if kernels else []) + (["tsvc"] if loops else [])
     unknown = (set(only) | set(kernels)) - set(known) - set(npbench.CASES)
     if unknown:
         parser.error(f"unknown workload {', '.join(sorted(unknown))}; known: {', '.join(known)}")
@@ -86,7 +99,7 @@ def main():
         return crossover.run(compiled, rounds, sample_ns)
     limits = Limits(compiled, processors, rounds)
     rows, failures = [], []
-    if set(only) - {"latency", "npbench"}:
+    if set(only) - {"latency", "npbench", "tsvc"}:
         print("limits\n" + "\n".join(limits.describe() or ["  not measured: clang++-19 is absent"]), flush=True)
         rows += limits.rows()
     for workload in only:
@@ -100,6 +113,9 @@ def main():
                                          options.quick, options.kiln)
             rows += found
             failures += trouble
+            continue
+        if workload == "tsvc":
+            run_tsvc(options.build, loops)
             continue
         dtypes, sizes = workloads.PLAN[workload]
         for dtype in dtypes:

@@ -147,20 +147,20 @@ inline auto nbody(const JitOptions& options) {
                 kinetic(step) = 0.5 * moving;
                 potential(step) = -gravity * bound;
             };
-            split();
-            accelerate();
-            energy(Value(std::int64_t(0)));
-            for (Index step : range(1, kinetic.extent(0))) {
-                for (Index i : range(n))
-                    for (int axis = 0; axis < 3; ++axis) {
-                        vel(i, axis) += acceleration(i, axis) * dt / 2.0;
-                        pos(i, axis) += vel(i, axis) * dt;
-                    }
-                split();
-                accelerate();
+            const auto kick = [&] {
                 for (Index i : range(n))
                     for (int axis = 0; axis < 3; ++axis)
                         vel(i, axis) += acceleration(i, axis) * dt / 2.0;
+            };
+            for (Index step : range(kinetic.extent(0))) {
+                if_(step > 0, [&] {
+                    kick();
+                    for (Index i : range(n))
+                        for (int axis = 0; axis < 3; ++axis) pos(i, axis) += vel(i, axis) * dt;
+                });
+                split();
+                accelerate();
+                if_(step > 0, kick);
                 energy(step);
             }
         },

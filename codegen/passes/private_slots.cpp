@@ -1,0 +1,62 @@
+#include "codegen/passes/private_slots.h"
+
+#include <algorithm>
+#include <set>
+
+namespace kiln::codegen {
+
+using namespace ir;
+
+namespace {
+
+void collect(const Kernel& kernel, Id block, std::set<Id>& nodes) {
+    for (const Id id : kernel.blocks[block].nodes) {
+        const Node& n = kernel.nodes[id];
+        nodes.insert(id);
+        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+            n.kind == NodeKind::loop_while)
+            collect(kernel, n.aux, nodes);
+        if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
+            collect(kernel, n.aux2, nodes);
+    }
+}
+
+}  // namespace
+
+std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel, Id loop) {
+    const Id body = kernel.nodes[loop].aux;
+    std::set<Id> inside;
+    collect(kernel, body, inside);
+    std::set<std::uint32_t> written, outside;
+    for (Id id = 0; id < kernel.nodes.size(); ++id) {
+        const Node& n = kernel.nodes[id];
+        if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
+        if (!inside.contains(id))
+            outside.insert(n.aux);
+        else if (n.kind == NodeKind::write)
+            written.insert(n.aux);
+    }
+    for (const ParallelLoop& p : kernel.parallel_loops)
+        for (const StageReduction& r : p.reductions) outside.insert(r.target);
+    for (const std::uint32_t slot : written) {
+        if (outside.contains(slot) || kernel.slots[slot].length != 1) return std::nullopt;
+        const auto touches = [&](Id id) {
+            std::set<Id> nodes{id};
+            const Node& n = kernel.nodes[id];
+            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+                n.kind == NodeKind::loop_while)
+                collect(kernel, n.aux, nodes);
+            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
+                collect(kernel, n.aux2, nodes);
+            return std::ranges::any_of(nodes, [&](Id x) {
+                const Node& m = kernel.nodes[x];
+                return (m.kind == NodeKind::read || m.kind == NodeKind::write) && m.aux == slot;
+            });
+        };
+        const auto first = std::ranges::find_if(kernel.blocks[body].nodes, touches);
+        if (kernel.nodes[*first].kind != NodeKind::write) return std::nullopt;
+    }
+    return std::vector(written.begin(), written.end());
+}
+
+}  // namespace kiln::codegen

@@ -1,0 +1,267 @@
+// Four iterations at once: for which loops, for which not, and that results stay.
+#include "tests/catch.h"
+
+#include <kiln/kiln.h>
+
+#include <cmath>
+#include <vector>
+
+using namespace kiln;
+
+namespace {
+
+/// Whether the pass changed the kernel for these types.
+template <class K> bool is_unrolled(const K& kernel, std::initializer_list<ArgType> types) {
+    return kernel.inspect(Artifact::passes, types).find("; after unroll_jam\n") !=
+           std::string::npos;
+}
+
+Array numbers(const Shape& shape, DType dtype = DType::f64) {
+    const Array a = empty(shape, DType::f64);
+    std::uint32_t state = 7;
+    for (double& x : a.span<double>()) {
+        state = state * 1664525U + 1013904223U;
+        x = static_cast<double>(state >> 8) / 16777216.0 - 0.25;
+    }
+    return a.astype(dtype);
+}
+
+/// A filter whose every element waits for the one before it; rows do not wait for each other.
+template <class Rows> auto filter(Rows rows) {
+    return [rows](In x, Out y) {
+        for (Index i : rows(x.extent(0))) {
+            Var last(DType::f64, 0.0);
+            for (Index j : range(x.extent(1))) {
+                last = 0.5 * last + x(i, j);
+                y(i, j) = last;
+            }
+        }
+    };
+}
+Range parallel_rows(const Value& n) { return prange(n); }
+Range serial_rows(const Value& n) { return range(n); }
+
+template <class K> void check_filter(const K& kernel) {
+    for (const std::int64_t n : {0, 1, 3, 4, 5, 8, 11, 130, 203})
+        for (const std::int64_t m : {0, 1, 7, 40}) {
+            const Array x = numbers({n, m}), y = full({n, m}, -1.0);
+            kernel(x, y);
+            const auto in = x.view<double, 2>(), out = y.view<double, 2>();
+            bool same = true;
+            for (std::int64_t i = 0; i < n; ++i) {
+                double last = 0;
+                for (std::int64_t j = 0; j < m; ++j) {
+                    last = 0.5 * last + in(i, j);
+                    same = same && out(i, j) == last;
+                }
+            }
+            CHECK(same);
+        }
+}
+
+TEST_CASE("unroll_jam: chains of several rows run at once", "[codegen][unroll_jam]") {
+    const std::initializer_list<ArgType> types{f64[2], f64[2]};
+    for (const bool parallel : {false, true}) {
+        const JitOptions options{.parallel = parallel};
+        const auto rows = jit("rows", filter(serial_rows), options);
+        CHECK(is_unrolled(rows, types));
+        check_filter(rows);
+        const auto shared = jit("shared", filter(parallel_rows), options);
+        CHECK(is_unrolled(shared, types));
+        check_filter(shared);
+    }
+    const auto checked = jit("checked", filter(serial_rows), {.checked = true});
+    CHECK(!is_unrolled(checked, types));
+    check_filter(checked);
+}
+
+TEST_CASE("unroll_jam: what is the same for several rows is loaded once", "[codegen][unroll_jam]") {
+    const auto count = [](In x, In edges, Out sums, Out counts) {
+        for (Index b : prange(sums.extent(0))) {
+            Var sum(DType::f64, 0.0);
+            Var found(DType::i64, 0);
+            for (Index e : range(x.extent(0))) {
+                const Value inside = edges(b) <= x(e) && x(e) < edges(b + 1);
+                sum += select(inside, x(e), 0.0);
+                found += select(inside, 1, 0);
+            }
+            sums(b) = sum;
+            counts(b) = found;
+        }
+    };
+    const auto kernel = jit("histogram", count, {.fastmath = true});
+    CHECK(is_unrolled(kernel, {f64[1], f64[1], f64[1], i64[1]}));
+    for (const std::int64_t n : {0, 1, 5, 100, 1000})
+        for (const std::int64_t bins : {1, 3, 4, 6, 21}) {
+            const Array x = numbers({n});
+            const Array edges = linspace(-0.25, 0.75, bins + 1);
+            const Array sums = full({bins}, -1.0), counts = full({bins}, std::int64_t(-1));
+            kernel(x, edges, sums, counts);
+            for (std::int64_t b = 0; b < bins; ++b) {
+                double sum = 0;
+                std::int64_t found = 0;
+                for (const double v : x.span<double>())
+                    if (edges.at<double>({b}) <= v && v < edges.at<double>({b + 1})) {
+                        sum += v;
+                        ++found;
+                    }
+                CHECK(counts.at<std::int64_t>({b}) == found);
+                CHECK(std::abs(sums.at<double>({b}) - sum) <= 1e-12);
+            }
+        }
+}
+
+TEST_CASE("unroll_jam: branches, several chains, loops that do not wait", "[codegen][unroll_jam]") {
+    // The first inner loop runs row by row, the second in step.
+    const auto f = jit("mixed", [](In x, Out y, Out z) {
+        for (Index i : range(x.extent(0))) {
+            for (Index j : range(x.extent(1))) y(i, j) = 2.0 * x(i, j);
+            Var last(DType::f64, 1.0), steps(DType::i64, 0);
+            if_(x(i, 0) > 0.25, [&] { last = x(i, 0); });
+            for (Index j : range(x.extent(1))) {
+                last = y(i, j) - last * 0.25;
+                steps += 2;
+            }
+            z(i) = last + cast<double>(steps);
+        }
+    });
+    CHECK(is_unrolled(f, {f64[2], f64[2], f64[1]}));
+    for (const std::int64_t n : {1, 4, 9}) {
+        const std::int64_t m = 13;
+        const Array x = numbers({n, m}), y = zeros({n, m}), z = zeros({n});
+        f(x, y, z);
+        for (std::int64_t i = 0; i < n; ++i) {
+            double last = x.at<double>({i, 0}) > 0.25 ? x.at<double>({i, 0}) : 1.0;
+            for (std::int64_t j = 0; j < m; ++j) last = 2 * x.at<double>({i, j}) - last * 0.25;
+            CHECK(z.at<double>({i}) == last + 2.0 * static_cast<double>(m));
+        }
+    }
+}
+
+TEST_CASE("unroll_jam: where iterations may meet, or wait for each other, it stays one",
+          "[codegen][unroll_jam]") {
+    const auto refused = [](auto body, std::initializer_list<ArgType> types) {
+        const auto kernel = jit("refused", body);
+        return !is_unrolled(kernel, types);
+    };
+    const std::initializer_list<ArgType> two{f64[2], f64[2]};
+    // Another row of what is written is read.
+    CHECK(refused(
+        [](In x, Out y) {
+            for (Index i : range(1, x.extent(0))) {
+                Var last(DType::f64, 0.0);
+                for (Index j : range(x.extent(1))) {
+                    last = 0.5 * last + y(i - 1, j);
+                    y(i, j) = last;
+                }
+            }
+        },
+        two));
+    // The chain goes on from row to row.
+    CHECK(refused(
+        [](In x, Out y) {
+            Var last(DType::f64, 0.0);
+            for (Index i : range(x.extent(0)))
+                for (Index j : range(x.extent(1))) {
+                    last = 0.5 * last + x(i, j);
+                    y(i, j) = last;
+                }
+        },
+        two));
+    // A variable that keeps what another row left in it.
+    CHECK(refused(
+        [](In x, Out y) {
+            Var kept(DType::f64, 0.0);
+            for (Index i : range(x.extent(0))) {
+                Var last(DType::f64, 0.0);
+                for (Index j : range(x.extent(1))) {
+                    last = 0.5 * last + x(i, j);
+                    y(i, j) = last + kept;
+                }
+                kept = last;
+            }
+        },
+        two));
+    // Inner loops of other lengths.
+    CHECK(refused(
+        [](In x, Out y) {
+            for (Index i : range(x.extent(0))) {
+                Var last(DType::f64, 0.0);
+                for (Index j : range(i)) {
+                    last = 0.5 * last + x(i, j);
+                    y(i, j) = last;
+                }
+            }
+        },
+        two));
+    // A jump.
+    CHECK(refused(
+        [](In x, Out y) {
+            for (Index i : range(x.extent(0))) {
+                Var last(DType::f64, 0.0);
+                for (Index j : range(x.extent(1))) {
+                    last = 0.5 * last + x(i, j);
+                    if_(last > 100.0, [&] { break_(); });
+                    y(i, j) = last;
+                }
+            }
+        },
+        two));
+    // Another step; a schedule that counts iterations.
+    CHECK(refused(
+        [](In x, Out y) {
+            for (Index i : range(0, x.extent(0), 2)) {
+                Var last(DType::f64, 0.0);
+                for (Index j : range(x.extent(1))) {
+                    last = 0.5 * last + x(i, j);
+                    y(i, j) = last;
+                }
+            }
+        },
+        two));
+    CHECK(refused(
+        [](In x, Out y) {
+            for (Index i : prange(x.extent(0), {.schedule = Schedule::dynamic, .chunk = 1})) {
+                Var last(DType::f64, 0.0);
+                for (Index j : range(x.extent(1))) {
+                    last = 0.5 * last + x(i, j);
+                    y(i, j) = last;
+                }
+            }
+        },
+        two));
+    // Nothing to gain: rows are vector code, or their sums may be taken in any order.
+    CHECK(refused(
+        [](In x, Out y) {
+            for (Index i : range(x.extent(0)))
+                for (Index j : range(x.extent(1))) y(i, j) = 2.0 * x(i, j);
+        },
+        two));
+    const auto sums = jit("sums",
+                          [](In x, Out y) {
+                              for (Index i : range(x.extent(0))) {
+                                  Var sum(DType::f64, 0.0);
+                                  for (Index j : range(x.extent(1))) sum += x(i, j);
+                                  y(i) = sum;
+                              }
+                          },
+                          {.fastmath = true});
+    CHECK(!is_unrolled(sums, {f64[2], f64[1]}));
+    // Arrays that overlap: in order.
+    const auto shifted = jit("shifted", filter(serial_rows));
+    const Array base = numbers({9, 5}), want = base.copy();
+    shifted(base(Slice{.stop = 8}), base(Slice{.start = 1}));
+    const auto w = want.view<double, 2>();
+    for (std::int64_t i = 0; i < 8; ++i) {
+        double last = 0;
+        for (std::int64_t j = 0; j < 5; ++j) {
+            last = 0.5 * last + w(i, j);
+            w(i + 1, j) = last;
+        }
+    }
+    for (std::int64_t i = 0; i < 9; ++i)
+        for (std::int64_t j = 0; j < 5; ++j)
+            CHECK(base.at<double>({i, j}) == want.at<double>({i, j}));
+}
+
+}  // namespace
