@@ -28,6 +28,7 @@
 //     for each row; or are only used after the inner loop;
 //  4. arrays that are written overlap no others (PassOptions::noalias).
 // Worth it where the inner loop accumulates, and needs no elementary function.
+#include "codegen/passes/loop_facts.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/updates.h"
 #include "dsl/ir/rewrite.h"
@@ -42,7 +43,7 @@ namespace {
 
 using namespace ir;
 
-constexpr std::int64_t rows_at_once = 4;
+constexpr std::int64_t rows_at_once = ways;
 
 struct Rows {
     std::vector<Id> before, inside, after;

@@ -25,8 +25,8 @@
 //  4. any two accesses of one array, one of them a store, have a dimension in which both
 //     subscripts are the index of their loop plus a constant: then p - q is known;
 //  5. lags are small, and every step stores to the same elements of some array.
+#include "codegen/passes/loop_facts.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/private_slots.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
@@ -63,7 +63,8 @@ class Analysis {
 
     std::optional<Plan> run() {
         const Node& n = k_.nodes[time_];
-        if (k_.parallel(n) != nullptr || !is_one(k_.operand(time_, 2))) return std::nullopt;
+        if (k_.parallel(n) != nullptr || !is_one(k_.operand(time_, 2)) || is_left_over(k_, time_))
+            return std::nullopt;
         inside_.insert(time_);
         for (const Id id : k_.blocks[n.aux].nodes) {
             const NodeKind kind = k_.nodes[id].kind;

@@ -27,8 +27,8 @@
 //  4. the bounds of loops that run in step are the same in all iterations;
 //  5. no two iterations touch one element of an array, one of them storing.
 // Where there are threads, a parallel loop of few iterations keeps them, so that all find some.
+#include "codegen/passes/loop_facts.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/private_slots.h"
 #include "codegen/passes/races.h"
 #include "codegen/passes/updates.h"
 #include "dsl/ir/rewrite.h"
@@ -44,7 +44,7 @@ namespace {
 
 using namespace ir;
 
-constexpr std::size_t ways = 4;
+constexpr auto copies = static_cast<std::size_t>(ways);
 /// Four times as much code as this is too much to compile.
 constexpr std::size_t most_nodes = 160;
 /// Fewer iterations of a parallel loop than this are dealt out to threads one by one.
@@ -65,7 +65,8 @@ class Analysis {
     std::optional<Plan> run() {
         const Node& n = k_.nodes[loop_];
         const Node& step = k_.nodes[k_.operand(loop_, 2)];
-        if (step.kind != NodeKind::constant || step.imm != 1 || is_left_over()) return std::nullopt;
+        if (step.kind != NodeKind::constant || step.imm != 1 || is_left_over(k_, loop_))
+            return std::nullopt;
         if (const ParallelLoop* p = k_.parallel(n);
             p != nullptr &&
             (p->schedule != Schedule::automatic || !p->reductions.empty() || !p->arrays.empty()))
@@ -84,24 +85,6 @@ class Analysis {
     }
 
   private:
-    /// Whether the loop runs what another one left over that takes four iterations at once: from
-    /// begin + (trip & -4) on.
-    bool is_left_over() const {
-        const auto is = [&](Id id, Op op) {
-            return k_.nodes[id].kind == NodeKind::op && k_.nodes[id].op == op;
-        };
-        const Id begin = k_.operand(loop_, 0);
-        if (!is(begin, Op::add)) return false;
-        return std::ranges::any_of(k_.operands_of(begin), [&](Id whole) {
-            if (!is(whole, Op::bit_and)) return false;
-            return std::ranges::any_of(k_.operands_of(whole), [&](Id mask) {
-                const Node& n = k_.nodes[mask];
-                return n.kind == NodeKind::constant &&
-                       static_cast<std::int64_t>(n.imm) == -static_cast<std::int64_t>(ways);
-            });
-        });
-    }
-
     /// Condition 2.
     bool collect(Id block) {
         for (const Id id : k_.blocks[block].nodes) {
@@ -239,12 +222,12 @@ class UnrollJam : public Rewriter {
                 // Those of the iterations that are left stay apart too: what belongs to one
                 // parallel loop alone is private to its threads.
                 auto& mine = copies_of_[s];
-                for (std::size_t c = 0; c < ways; ++c) {
+                for (std::size_t c = 0; c < copies; ++c) {
                     Slot slot = in().slots[s];
                     slot.name += "_" + std::to_string(c + 1);
                     mine[c] = out().add_slot(std::move(slot));
                 }
-                mine[ways] = s;
+                mine[copies] = s;
             }
     }
 
@@ -283,7 +266,7 @@ class UnrollJam : public Rewriter {
                        : out().begin_parallel_loop(from, to, constant(step), *parallel);
         };
         const Id trip = op(Op::maximum, op(Op::sub, end, begin), constant(0));
-        Id whole = op(Op::bit_and, trip, constant(-static_cast<std::int64_t>(ways)));
+        Id whole = op(Op::bit_and, trip, constant(-ways));
         if (parallel != nullptr && threads_) {
             const Id enough = out().op(Op::ge, DType::bool_, {trip, constant(enough_for_threads)});
             whole = out().op(Op::select, DType::i64, {enough, whole, constant(0)});
@@ -293,12 +276,12 @@ class UnrollJam : public Rewriter {
         values_.clear();
         const Id first = open(begin, split, ways);
         auto& indices = values_[loop];
-        for (std::size_t c = 0; c < ways; ++c)
+        for (std::size_t c = 0; c < copies; ++c)
             indices[c] =
                 c == 0 ? first : op(Op::add, first, constant(static_cast<std::int64_t>(c)));
         in_step(in().node(loop).aux, plan);
         out().end();
-        copy_ = ways;
+        copy_ = copies;
 
         const Id rest = open(split, end, 1);
         set_mapped(loop, rest);
@@ -324,7 +307,7 @@ class UnrollJam : public Rewriter {
             }
             const bool has_blocks = n.kind == NodeKind::branch || n.kind == NodeKind::loop;
             auto& values = values_[id];
-            for (std::size_t c = 0; c < ways; ++c) {
+            for (std::size_t c = 0; c < copies; ++c) {
                 copy_ = c;
                 if (has_blocks)
                     use_copy(c);
@@ -345,9 +328,9 @@ class UnrollJam : public Rewriter {
 
     bool threads_;
     std::map<Id, Plan> plans_;
-    std::map<std::uint32_t, std::array<std::uint32_t, ways + 1>> copies_of_;  // of slots
-    std::map<Id, std::array<Id, ways>> values_;  // of the loop that is unrolled
-    std::size_t copy_ = ways;  // `ways`: the iterations that are left, and all else
+    std::map<std::uint32_t, std::array<std::uint32_t, copies + 1>> copies_of_;  // of slots
+    std::map<Id, std::array<Id, copies>> values_;  // of the loop that is unrolled
+    std::size_t copy_ = copies;  // `copies`: the iterations that are left, and all else
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "codegen/passes/private_slots.h"
+#include "codegen/passes/loop_facts.h"
 
 #include <algorithm>
 #include <set>
@@ -57,6 +57,21 @@ std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel, Id
         if (kernel.nodes[*first].kind != NodeKind::write) return std::nullopt;
     }
     return std::vector(written.begin(), written.end());
+}
+
+bool is_left_over(const Kernel& kernel, Id loop) {
+    const auto is = [&](Id id, Op op) {
+        return kernel.nodes[id].kind == NodeKind::op && kernel.nodes[id].op == op;
+    };
+    const Id begin = kernel.operand(loop, 0);
+    if (!is(begin, Op::add)) return false;
+    return std::ranges::any_of(kernel.operands_of(begin), [&](Id whole) {
+        if (!is(whole, Op::bit_and)) return false;
+        return std::ranges::any_of(kernel.operands_of(whole), [&](Id mask) {
+            const Node& n = kernel.nodes[mask];
+            return n.kind == NodeKind::constant && static_cast<std::int64_t>(n.imm) == -ways;
+        });
+    });
 }
 
 }  // namespace kiln::codegen

@@ -1,4 +1,4 @@
-// Variables that belong to one iteration of a loop.
+// What passes that reorder the iterations of loops ask about them.
 #pragma once
 #include "dsl/ir/ir.h"
 
@@ -11,5 +11,11 @@ namespace kiln::codegen {
 /// nothing outside of the loop uses, and that each iteration writes, unconditionally, before
 /// anything else touches them. Otherwise nothing.
 std::optional<std::vector<std::uint32_t>> private_slots(const ir::Kernel& kernel, ir::Id loop);
+
+/// Iterations that passes take at once.
+inline constexpr std::int64_t ways = 4;
+/// Whether the loop runs what another one left over that takes `ways` iterations at once: from
+/// begin + (trip & -ways) on.
+bool is_left_over(const ir::Kernel& kernel, ir::Id loop);
 
 }  // namespace kiln::codegen
