@@ -252,7 +252,8 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     const std::lock_guard lock(mutex_);
     engine::add(made_, stats);
     if (plain) return made;
-    diagnostics_ = {true, context.loops_found, context.loops_left, context.remarks};
+    diagnostics_ = {true, context.loops_found, context.loops_left, context.remarks,
+                    context.hoisted};
     for (const Remark& remark : context.remarks)
         if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
     return made;
@@ -453,6 +454,9 @@ std::string JitState::parallel_diagnostics(int level, DiagnosticsFormat format) 
         if (level > 0)
             for (const Remark& r : diagnostics_.remarks)
                 text += fmt::format("  {}:{}: {}\n", file(r), r.line, r.text);
+        if (level > 1)
+            for (const Remark& r : diagnostics_.hoisted)
+                text += fmt::format("  {}:{}: {}\n", file(r), r.line, r.text);
         return text;
     }
     const auto quoted = [](std::string_view s) {
@@ -466,14 +470,20 @@ std::string JitState::parallel_diagnostics(int level, DiagnosticsFormat format) 
         }
         return out + '"';
     };
-    text = fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": [",
-                       quoted(name_), diagnostics_.found, diagnostics_.left);
-    for (std::size_t i = 0; level > 0 && i < diagnostics_.remarks.size(); ++i) {
-        const Remark& r = diagnostics_.remarks[i];
-        text += fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}", i == 0 ? "" : ", ",
-                            quoted(r.file), r.line, quoted(r.text));
-    }
-    return text + "]}";
+    const auto list = [&](const std::vector<Remark>& remarks, bool wanted) {
+        std::string all = "[";
+        for (std::size_t i = 0; wanted && i < remarks.size(); ++i) {
+            const Remark& r = remarks[i];
+            all += fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}", i == 0 ? "" : ", ",
+                               quoted(r.file), r.line, quoted(r.text));
+        }
+        return all + ']';
+    };
+    text =
+        fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": {}", quoted(name_),
+                    diagnostics_.found, diagnostics_.left, list(diagnostics_.remarks, level > 0));
+    if (level > 1) text += ", \"hoisted\": " + list(diagnostics_.hoisted, true);
+    return text + '}';
 }
 
 Stats JitState::stats() const {

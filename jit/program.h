@@ -158,7 +158,7 @@ class JitState {
     struct Diagnostics {
         bool made = false;
         unsigned found = 0, left = 0;
-        std::vector<Remark> remarks;
+        std::vector<Remark> remarks, hoisted;
     } diagnostics_;
     std::vector<Difference> differences_;
     const engine::Counted counted_{[this] { return stats(); }};

@@ -22,6 +22,7 @@ struct PassOptions {
 struct PassContext {
     PassOptions options;
     std::vector<Remark> remarks;
+    std::vector<Remark> hoisted;               ///< what moved out of loops, by its line
     unsigned loops_found = 0, loops_left = 0;  ///< parallel loops before and after fusion
     /// Called after each pass that changed the kernel, with its name and the new kernel.
     std::function<void(std::string_view, const ir::Kernel&)> observer;

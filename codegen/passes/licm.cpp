@@ -1,0 +1,129 @@
+// Computations that a loop repeats with the same operands move before it:
+//
+//     for %2 = 0 to n parallel {                  %3 = exp %0
+//       %3 = exp %0                               for %2 = 0 to n parallel {
+//       %4 = load x[%2]                  ->         %4 = load x[%2]
+//       %5 = mul %4, %3                             %5 = mul %4, %3
+//       store y[%2], %5                             store y[%2], %5
+//     }                                           }
+//
+// Legal where
+//  1. the node is an operation or a cast of scalars: pure, and nothing traps, so that it may run
+//     where the loop has no iteration;
+//  2. its operands are defined outside of the loop;
+//  3. it stands in the body itself, or in the condition of a while loop, and not in an arm of a
+//     branch: what only some iterations compute is not computed for the others;
+//  4. the mode is not the checked one, in which a division that runs may be a fault.
+// Loads and reads stay, since what they give depends on what is written before them, and so do
+// calls of functions of the host. Inner loops come first, so that a node may move through several.
+// The pass comes before fusion, which foresees how the lanes of a loop sum from what the loop has
+// in it.
+#include "codegen/passes/pass.h"
+#include "dsl/ir/rewrite.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+class Clone final : public Rewriter {
+  public:
+    using Rewriter::Rewriter;
+};
+
+class Licm {
+  public:
+    Licm(Kernel kernel, PassContext& context)
+        : k_(std::move(kernel)), context_(context), inside_(k_.nodes.size(), none) {}
+
+    Kernel run() {
+        for (const Stage& stage : k_.stages) visit(stage.body);
+        if (moved_.empty()) return std::move(k_);
+        for (const auto& [node, loop] : moved_) remark(node, loop);
+        return Clone(k_).run();
+    }
+
+  private:
+    void visit(Id block) {
+        std::vector<Id> kept;
+        for (const Id id : std::vector(k_.blocks[block].nodes)) {
+            const Node n = k_.nodes[id];
+            if (n.kind == NodeKind::branch) {
+                visit(n.aux);
+                if (n.aux2 != none) visit(n.aux2);
+            } else if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while) {
+                const bool counted = n.kind == NodeKind::loop;
+                visit(n.aux);
+                if (!counted) visit(n.aux2);
+                inside_[id] = id;  // its own index
+                mark(n.aux, id);
+                if (!counted) mark(n.aux2, id);
+                hoist(n.aux, id, kept);
+                if (!counted) hoist(n.aux2, id, kept);
+            }
+            kept.push_back(id);
+        }
+        k_.blocks[block].nodes = std::move(kept);
+    }
+
+    /// Notes what is defined in a loop.
+    void mark(Id block, Id loop) {
+        for (const Id id : k_.blocks[block].nodes) {
+            inside_[id] = loop;
+            const Node& n = k_.nodes[id];
+            const bool has_body = n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+                                  n.kind == NodeKind::loop_while;
+            if (has_body) mark(n.aux, loop);
+            if (has_body && n.kind != NodeKind::loop && n.aux2 != none) mark(n.aux2, loop);
+        }
+    }
+
+    void hoist(Id block, Id loop, std::vector<Id>& before) {
+        std::vector<Id> kept;
+        for (const Id id : k_.blocks[block].nodes) {
+            const Node& n = k_.nodes[id];
+            const bool pure = (n.kind == NodeKind::op || n.kind == NodeKind::cast) && n.rank == 0;
+            const bool fixed =
+                std::ranges::all_of(k_.operands_of(n), [&](Id x) { return inside_[x] != loop; });
+            if (!pure || !fixed) {
+                kept.push_back(id);
+                continue;
+            }
+            inside_[id] = none;
+            before.push_back(id);
+            moved_[id] = loop;
+        }
+        k_.blocks[block].nodes = std::move(kept);
+    }
+
+    void remark(Id node, Id loop) {
+        const Node& n = k_.nodes[node];
+        const Location at = k_.location(n.loc), outer = k_.location(k_.nodes[loop].loc);
+        if (at.line == 0 || n.kind == NodeKind::cast) return;
+        const bool parallel = k_.nodes[loop].kind == NodeKind::loop && k_.nodes[loop].aux2 != none;
+        Remark r{std::string(at.file), at.line,
+                 fmt::format("hoisted: {} out of the {}loop at {}:{}", info(n.op).name,
+                             parallel ? "parallel " : "",
+                             outer.file.substr(outer.file.rfind('/') + 1), outer.line)};
+        if (std::ranges::find(context_.hoisted, r) == context_.hoisted.end())
+            context_.hoisted.push_back(std::move(r));
+    }
+
+    Kernel k_;
+    PassContext& context_;
+    std::vector<Id> inside_;  // per node: the loop being looked at that it is defined in
+    std::map<Id, Id> moved_;  // node -> the outermost loop that it left
+};
+
+}  // namespace
+
+ir::Kernel run_licm(const ir::Kernel& kernel, PassContext& context) {
+    return Licm(kernel, context).run();
+}
+
+}  // namespace kiln::codegen
