@@ -92,11 +92,11 @@ TEST_CASE("stencil: interior and border are separate loops", "[jit][stencil]") {
         const auto f = stencil([](Neighbors a) { return a(-1) + a(2); }, {.boundary = boundary});
         const std::string all = f.inspect(Artifact::passes, {f64[1]});
         const std::string text = all.substr(all.rfind("; after "));
-        std::vector<std::string> loops;  // texts from one `for` to the next
-        for (std::size_t at = text.find("for %"); at != std::string::npos;) {
-            const std::size_t next = text.find("for %", at + 1);
-            loops.push_back(text.substr(at, next - at));
-            at = next;
+        std::vector<std::string> loops;  // texts, to the ends of their bodies
+        for (std::size_t at = text.find("\n    for %"); at != std::string::npos;) {
+            const std::size_t end = text.find("\n    }\n", at);
+            loops.push_back(text.substr(at, end - at));
+            at = text.find("\n    for %", end);
         }
         REQUIRE(loops.size() == 3);
         // The interior reads its neighbours where they are; the others fold indices, or read none.
