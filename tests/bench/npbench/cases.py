@@ -59,7 +59,7 @@ def case(sizes, out, **options):
 
 # ----------------------------------------------------------------------------------- grids
 
-@case({"S": (5, 100), "M": (20, 200)}, (0,), changes=True)
+@case({"S": (5, 100), "M": (20, 200)}, (0,), changes=True, rounded=0)
 class adi:
     def make(steps, n):
         return [grid(lambda i, j: (i + n - j) / n, n, n)], [steps]
