@@ -379,6 +379,15 @@ TEST_CASE("sums of f32 are as accurate as pairwise ones, along any axis", "[jit]
             },
             {.parallel = true});
         CHECK(std::abs(loop(x).get<float>() - exact) < 10.6);
+        const auto rows = jit(
+            [](In a) -> Value {
+                Var total(f32, 0.0F);
+                for (Index i : prange(a.extent(0)))
+                    for (Index j : range(a.extent(1))) total += a(i, j);
+                return total;
+            },
+            {.parallel = true});
+        CHECK(std::abs(rows(x.reshape({1, n})).get<float>() - exact) < 10.6);
         const auto scalar = jit(
             [](In a) -> Value {
                 Var total(f32, 0.0F);
@@ -393,6 +402,7 @@ TEST_CASE("sums of f32 are as accurate as pairwise ones, along any axis", "[jit]
         CHECK(off(x.reshape({1, n}), along(1), n) < pairwise);
         CHECK(off(x.reshape({n / 4, 4}), along(0), n / 4) < pairwise);
         CHECK(off(x.reshape({4, n / 4}), along(1), n / 4) < pairwise);
+        CHECK(off(x.reshape({2, n / 2}), along(1), n / 2) < pairwise);
         CHECK(off(x.reshape({2, n / 4, 2}), along(1), n / 4) < pairwise);
         CHECK(off(x.reshape({2, n / 4, 2}).transpose({1, 0, 2}), along(0), n / 4) < pairwise);
         CHECK(off(x.reshape({n / 100, 100}), along(0), n / 100) < pairwise);
