@@ -31,10 +31,12 @@
 
 #include <dlfcn.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <set>
 
 /// Any of SLEEF's functions: by its address the library is found, whose others are looked up by
@@ -142,10 +144,6 @@ class Compiler {
         branching_.addPass(llvm::EarlyCSEPass());
         branching_.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setMaxIterations(1)));
         branching_.addPass(llvm::SimplifyCFGPass());
-        parse(looping_, {});
-        // Where branches store, values that may come from a store or from memory become phis, which
-        // the vectoriser turns into selects.
-        parse(storing_, "gvn,");
     }
 
     llvm::TargetMachine& machine() { return *machine_; }
@@ -158,18 +156,18 @@ class Compiler {
     };
 
     void optimize(llvm::Module& module, Shape shape) {
-        llvm::FunctionPassManager& passes = shape == Shape::straight    ? straight_
-                                            : shape == Shape::branching ? branching_
-                                                                        : looping_;
+        llvm::FunctionPassManager& passes = shape == Shape::straight ? straight_ : branching_;
         if (shape == Shape::looping) avoid_gathers(module);
         for (llvm::Function& f : module) {
             if (f.isDeclaration()) continue;
-            const bool vector = f.hasFnAttribute("kiln-vector");
-            if (f.hasFnAttribute(codegen::conditional_stores))
-                storing_.run(f, functions_);
-            else
-                (vector ? branching_ : passes).run(f, functions_);
-            if (shape == Shape::looping && !vector && has_long_vectors_) codegen::share_loads(f);
+            if (shape != Shape::looping) {
+                passes.run(f, functions_);
+            } else if (f.hasFnAttribute("kiln-vector")) {
+                branching_.run(f, functions_);
+            } else {
+                looping(f).run(f, functions_);
+                if (has_long_vectors_) codegen::share_loads(f);
+            }
         }
         loops_.clear();
         functions_.clear();
@@ -187,23 +185,33 @@ class Compiler {
     }
 
   private:
-    /// The pipeline for scalar loops, with `more` before they become vector code.
-    void parse(llvm::FunctionPassManager& into, const std::string& more) {
+    /// The pipeline for a function of scalar loops. Passes that few functions profit from run where
+    /// the emitter found a reason: most of their time is spent on functions that they don't change.
+    llvm::FunctionPassManager& looping(const llvm::Function& f) {
+        const bool unswitch = f.hasFnAttribute(codegen::invariant_branches),
+                   stores = f.hasFnAttribute(codegen::conditional_stores),
+                   carries = f.hasFnAttribute(codegen::carried_values);
+        auto& pipeline = looping_[(unswitch ? 1U : 0U) | (stores ? 2U : 0U) | (carries ? 4U : 0U)];
+        if (pipeline) return *pipeline;
+        const std::string combine = "instcombine<max-iterations=1;no-verify-fixpoint>,";
+        pipeline.emplace();
         check("the pipeline for loops",
               builder_.parsePassPipeline(
-                  into,
-                  "sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1;no-verify-"
-                  "fixpoint>,"
-                  "loop-simplify,lcssa,loop-mssa(loop-rotate,licm<allowspeculation>,"
-                  "simple-loop-unswitch<nontrivial>),"
-                  "simplifycfg<hoist-common-insts;sink-common-insts>," +
-                      more +
-                      "instcombine<max-iterations=1;no-verify-fixpoint>,loop-simplify,lcssa,"
-                      "loop(indvars,loop-deletion,loop-unroll-full),sroa,early-cse<memssa>,"
-                      "loop-vectorize,loop-load-elim,slp-vectorizer,early-cse,"
-                      "instcombine<max-iterations=1;no-verify-fixpoint>,"
-                      "loop-unroll<O2;no-runtime>,instcombine<max-iterations=1;no-verify-fixpoint>,"
+                  *pipeline,
+                  "sroa,early-cse<memssa>,simplifycfg," + combine +
+                      "loop-simplify,lcssa,loop-mssa(loop-rotate,licm<allowspeculation>,"
+                      "simple-loop-unswitch<" +
+                      (unswitch ? "nontrivial" : "no-nontrivial") +
+                      ">),simplifycfg<hoist-common-insts;sink-common-insts>," +
+                      // Where branches store, values that may come from a store or from memory
+                      // become phis, which the vectoriser turns into selects.
+                      (stores ? "gvn," : "") + combine +
+                      "loop-simplify,lcssa,loop(loop-deletion,loop-unroll-full),sroa,"
+                      "early-cse<memssa>,loop-vectorize," +
+                      (carries ? "loop-load-elim," : "") + "slp-vectorizer,early-cse," + combine +
+                      "loop-unroll<O2;no-runtime>," + combine +
                       "loop-simplify,lcssa,loop-mssa(licm<allowspeculation>),simplifycfg"));
+        return *pipeline;
     }
 
     /// LLVM takes gathers and scatters for cheap where the CPU has AVX-512. They take as long as
@@ -266,7 +274,8 @@ class Compiler {
     llvm::FunctionAnalysisManager functions_;
     llvm::CGSCCAnalysisManager call_graphs_;
     llvm::ModuleAnalysisManager modules_;
-    llvm::FunctionPassManager straight_, branching_, looping_, storing_;
+    llvm::FunctionPassManager straight_, branching_;
+    std::array<std::optional<llvm::FunctionPassManager>, 8> looping_;
     bool has_long_vectors_;
 };
 

@@ -427,9 +427,15 @@ class Extraction {
     }
 
     void emit(std::uint32_t totals) {
-        // Local arrays are parameters.
+        // Local arrays are parameters. Names would tell equal loops apart.
+        std::vector<bool> used(k_.slots.size(), false);
+        for (const Id id : nodes_) {
+            const Node& n = k_.nodes[id];
+            if (n.kind == NodeKind::read || n.kind == NodeKind::write) used[n.aux] = true;
+        }
         for (std::uint32_t s = 0; s < k_.slots.size(); ++s)
-            if (k_.slots[s].length == 1) slots_[s] = b_.add_slot(k_.slots[s]);
+            if (used[s] && k_.slots[s].length == 1)
+                slots_[s] = b_.add_slot({.name = {}, .dtype = k_.slots[s].dtype});
         b_.begin_prologue();
         const Id size = b_.extent(0, 0);
         b_.end();

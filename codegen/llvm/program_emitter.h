@@ -17,6 +17,7 @@
 #pragma once
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/llvm/emitter.h"
+#include "codegen/llvm/loop_traits.h"
 
 #include <map>
 
@@ -132,6 +133,7 @@ class ProgramEmitter final : public Emitter {
 
     // --- vector loops ---
     const VectorLoop* vector_loop(ir::Id loop);
+    llvm::Function* vector_function(const VectorLoop& loop, bool streaming, bool in_place);
     void emit_vector_loop(ir::Id id, const VectorLoop& loop, llvm::Value* first, llvm::Value* count,
                           llvm::Value* step, bool streaming = false);
     void emit_streamed(ir::Id id, llvm::Value* first, llvm::Value* count, llvm::Value* step,
@@ -146,9 +148,10 @@ class ProgramEmitter final : public Emitter {
     Scope* scope_ = nullptr;
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter
     unsigned pieces_ = 0, vector_functions_ = 0;
-    bool loads_subscripts_ = false;
+    LoopTraits traits_;
     std::map<ir::Id, std::optional<VectorLoop>> vector_loops_;
     std::vector<StreamedLoop> streamed_loops_;
+    std::map<std::string, llvm::Function*> shared_functions_;  // of vector loops, by what they do
     std::vector<llvm::CallInst*> in_place_;  // of vector loops that their callers take in
 };
 

@@ -311,6 +311,7 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
         }
         const auto usual = [&] {
             count_up(first, last, [&](Value* k) {
+                if (traits_.carries[id]) function->addFnAttr(carried_values);
                 scope.iteration = k;
                 scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr,
                                     false};

@@ -1,5 +1,6 @@
 // Programs of loops: loops whose iterations run as lanes, by the emitter of element-wise kernels.
 #include "codegen/llvm/program_emitter.h"
+#include "dsl/ir/text.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
 
@@ -54,25 +55,40 @@ Value* ProgramEmitter::spill(const LaneValue& v, DType t) {
     return cell;
 }
 
+/// The function that runs a loop's iterations as lanes. Loops that differ in their arrays alone
+/// share one, unless it becomes part of their callers.
+llvm::Function* ProgramEmitter::vector_function(const VectorLoop& loop, bool streaming,
+                                                bool in_place) {
+    std::string key;
+    if (!in_place) {
+        key = ir::print(loop.kernel, {.locations = false}) + (streaming ? " streaming" : "") +
+              std::string(loop.scan ? ir::info(*loop.scan).name : "");
+        if (const auto at = shared_functions_.find(key); at != shared_functions_.end())
+            return at->second;
+    }
+    const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+    EmitOptions options = options_;
+    options.entry = options_.entry + "_v" + std::to_string(vector_functions_++);
+    options.streaming = streaming;
+    options.scan = loop.scan;
+    options.fence = false;  // end_of_function has one for all
+    Emitter(loop.kernel, context_, module_, options).run();
+    llvm::Function* function = module_.getFunction(options.entry);
+    function->setLinkage(llvm::Function::InternalLinkage);
+    function->addFnAttr("kiln-vector");
+    if (!in_place) shared_functions_.emplace(std::move(key), function);
+    return function;
+}
+
 /// Runs the iterations with the indices first, first + step ..., `count` of them.
 //
 //     if (count > 0) { fill the frame; call the loop's function; slots op= totals }
 void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* first, Value* count,
                                       Value* step, bool streaming) {
     auto* i64 = b_.getInt64Ty();
-    const std::string name = options_.entry + "_v" + std::to_string(vector_functions_++);
-    {
-        const llvm::IRBuilder<>::InsertPointGuard guard(b_);
-        EmitOptions options = options_;
-        options.entry = name;
-        options.streaming = streaming;
-        options.scan = loop.scan;
-        options.fence = false;  // end_of_function has one for all
-        Emitter(loop.kernel, context_, module_, options).run();
-    }
-    llvm::Function* function = module_.getFunction(name);
-    function->setLinkage(llvm::Function::InternalLinkage);
-    function->addFnAttr("kiln-vector");
+    // In place it saves a call for each run of the loop around it.
+    const bool in_place = loop.in_place && traits_.loop_of[id] != ir::none;
+    llvm::Function* function = vector_function(loop, streaming, in_place);
 
     auto* some = BasicBlock::Create(context_, "lanes", scope_->function);
     auto* done = BasicBlock::Create(context_, "lanes.end", scope_->function);
@@ -142,7 +158,7 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     }
     auto* call = b_.CreateCall(function, {frame});
     call->addFnAttr(llvm::Attribute::NoUnwind);
-    if (loop.in_place) in_place_.push_back(call);
+    if (in_place) in_place_.push_back(call);
     for (std::size_t p = 0; p < loop.operands.size(); ++p) {
         if (totals[p] == nullptr) continue;
         const VectorOperand& operand = loop.operands[p];

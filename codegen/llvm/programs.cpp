@@ -26,21 +26,8 @@ llvm::Function* ProgramEmitter::make_function(const std::string& name,
     function->addFnAttr("prefer-vector-width", bits);
     function->addFnAttr("min-legal-vector-width", bits);
     function->addFnAttr("frame-pointer", "all");
-    if (!loads_subscripts_) function->addFnAttr(no_gathers);
+    if (!traits_.loads_subscripts) function->addFnAttr(no_gathers);
     return function;
-}
-
-/// Whether a subscript of the kernel depends on an element of an array.
-static bool loads_subscripts(const ir::Kernel& kernel) {
-    std::vector<bool> loaded(kernel.nodes.size(), false);
-    for (Id id = 0; id < kernel.nodes.size(); ++id) {
-        const Node& n = kernel.nodes[id];
-        const auto operands = kernel.operands_of(id);
-        const auto depends = [&](Id x) { return x < id && loaded[x]; };
-        if (n.kind == NodeKind::load && std::ranges::any_of(operands, depends)) return true;
-        loaded[id] = n.kind == NodeKind::load || std::ranges::any_of(operands, depends);
-    }
-    return false;
 }
 
 /// Makes `function` the one being emitted; the result is for end_function.
@@ -63,7 +50,7 @@ void ProgramEmitter::run() {
     make_alias_scopes();
     streamed_loops_ = find_streamed_loops(kernel_);
     lanes_ = 1;
-    loads_subscripts_ = loads_subscripts(kernel_);
+    traits_ = find_loop_traits(kernel_);
     auto* function = make_function(options_.entry, {b_.getPtrTy()});
     function->addParamAttr(0, llvm::Attribute::NoAlias);
     Scope scope = begin_function(function, false);
@@ -210,7 +197,11 @@ bool ProgramEmitter::emit_program_node(Id id) {
         case NodeKind::cast: values[id] = emit_cast(id); return true;
         case NodeKind::load: values[id] = load_element(n); return true;
         case NodeKind::read: values[id] = read_local(n, id); return true;
-        case NodeKind::store: store_element(n); return true;
+        case NodeKind::store:
+            if (traits_.is_repeated_update(kernel_, id))
+                scope_->function->addFnAttr(invariant_branches);
+            store_element(n);
+            return true;
         case NodeKind::write: write_local(n, id); return true;
         case NodeKind::atomic: values[id] = emit_atomic(n); return true;
         case NodeKind::call_pure:
@@ -246,6 +237,7 @@ void ProgramEmitter::emit_if(const Node& n, Id id) {
     };
     walk(n.aux, mark_stores);
     if (n.aux2 != ir::none) walk(n.aux2, mark_stores);
+    if (traits_.is_invariant_branch(kernel_, id)) scope_->function->addFnAttr(invariant_branches);
     auto* then_block = BasicBlock::Create(context_, "if", scope_->function);
     auto* join = BasicBlock::Create(context_, "if.end", scope_->function);
     auto* else_block =
@@ -324,6 +316,7 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
         return;
     }
     const auto body = [&](Value* index) {
+        if (traits_.carries[id]) scope_->function->addFnAttr(carried_values);
         scope_->values[id] = {index, nullptr, false};
         emit_program_block(n.aux);
     };
@@ -338,6 +331,7 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
 }
 
 void ProgramEmitter::emit_while_loop(const Node& n, Id id) {
+    if (traits_.carries[id]) scope_->function->addFnAttr(carried_values);
     auto* head = BasicBlock::Create(context_, "while", scope_->function);
     auto* body = BasicBlock::Create(context_, "while.body", scope_->function);
     auto* end = BasicBlock::Create(context_, "while.end", scope_->function);

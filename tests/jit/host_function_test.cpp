@@ -15,7 +15,12 @@ namespace {
 double hypotenuse(double a, double b) { return a * a + b * b; }
 
 // Narrow integers are extended in registers; all values of the type must arrive and come back.
-template <class T> T next(T x) { return static_cast<T>(x + 1); }
+template <class T> T next(T x) {
+    if constexpr (std::is_floating_point_v<T> || std::is_same_v<T, bool>)
+        return static_cast<T>(x + 1);
+    else
+        return static_cast<T>(static_cast<std::make_unsigned_t<T>>(x) + 1U);  // it wraps
+}
 template <class T> void check_type(const std::string& name) {
     INFO(name);
     const auto f = host_function<T(T)>("next_" + name, &next<T>);

@@ -40,7 +40,8 @@ template <class T> void check_stencil() {
                 want[i] =
                     static_cast<T>(a[i - 3] + a[i - 1] - a[i] + a[i + 1] + a[i + 2] - a[i + 5]);
             f(in, out);
-            CHECK(std::memcmp(out.data(), want.data(), sizeof(T) * want.size()) == 0);
+            CHECK((want.empty() ||
+                   std::memcmp(out.data(), want.data(), sizeof(T) * want.size()) == 0));
         }
 }
 

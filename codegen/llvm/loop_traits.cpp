@@ -1,0 +1,118 @@
+// What of a program decides which of LLVM's passes its functions need.
+#include "codegen/llvm/loop_traits.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace kiln::codegen {
+
+using ir::Id;
+using ir::Node;
+using ir::NodeKind;
+
+namespace {
+
+struct Access {
+    Id node;
+    bool stores;
+};
+
+class Finder {
+  public:
+    explicit Finder(const ir::Kernel& kernel) : kernel_(kernel) {
+        traits_.loop_of.assign(kernel.nodes.size(), ir::none);
+        traits_.carries.assign(kernel.nodes.size(), false);
+    }
+
+    LoopTraits find() {
+        for (const ir::Stage& stage : kernel_.stages) block(stage.body, ir::none);
+        traits_.loads_subscripts = loads_subscripts();
+        return std::move(traits_);
+    }
+
+  private:
+    void block(Id b, Id loop) {
+        for (const Id id : kernel_.blocks[b].nodes) {
+            const Node& n = kernel_.nodes[id];
+            traits_.loop_of[id] = loop;
+            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
+                n.kind == NodeKind::loop_while) {
+                const Id inside = n.kind == NodeKind::branch ? loop : id;
+                block(n.aux, inside);
+                if (n.kind != NodeKind::loop && n.aux2 != ir::none) block(n.aux2, inside);
+            } else if (loop != ir::none) {
+                traits_.carries[loop] = traits_.carries[loop] || meets_another(id, loop);
+            }
+        }
+    }
+
+    /// Whether the loop accesses the array of `id` at other subscripts, and one of the two stores.
+    bool meets_another(Id id, Id loop) {
+        const Node& n = kernel_.nodes[id];
+        const bool local = n.kind == NodeKind::read || n.kind == NodeKind::write;
+        if (local ? kernel_.slots[n.aux].length <= 1
+                  : n.kind != NodeKind::load && n.kind != NodeKind::store)
+            return false;
+        const bool stores = n.kind == NodeKind::store || n.kind == NodeKind::write;
+        const std::size_t subscripts = local ? 1 : kernel_.params[n.aux].rank;
+        const auto at = [&](Id access) { return kernel_.operands_of(access).first(subscripts); };
+        auto& others = accesses_[{loop, local, n.aux}];
+        const bool met = std::ranges::any_of(others, [&](const Access& other) {
+            return (stores || other.stores) && !std::ranges::equal(at(id), at(other.node));
+        });
+        others.push_back({id, stores});
+        return met;
+    }
+
+    bool loads_subscripts() const {
+        std::vector<bool> loaded(kernel_.nodes.size(), false);
+        for (Id id = 0; id < kernel_.nodes.size(); ++id) {
+            const Node& n = kernel_.nodes[id];
+            const auto depends = [&](Id x) { return x < id && loaded[x]; };
+            const bool any = std::ranges::any_of(kernel_.operands_of(id), depends);
+            if (n.kind == NodeKind::load && any) return true;
+            loaded[id] = n.kind == NodeKind::load || any;
+        }
+        return false;
+    }
+
+    const ir::Kernel& kernel_;
+    LoopTraits traits_;
+    /// By loop, and by array: whether it is the program's own, and its number.
+    std::map<std::tuple<Id, bool, std::uint32_t>, std::vector<Access>> accesses_;
+};
+
+}  // namespace
+
+bool LoopTraits::is_invariant_branch(const ir::Kernel& kernel, Id branch) const {
+    const Id loop = loop_of[branch], condition = kernel.operand(branch, 0);
+    return loop != ir::none &&
+           (ir::is_leaf(kernel.nodes[condition].kind) || loop_of[condition] != loop);
+}
+
+static bool depends_on(const ir::Kernel& kernel, Id value, Id loop) {
+    const Node& n = kernel.nodes[value];
+    if (value == loop || n.kind == NodeKind::read || n.kind == NodeKind::load) return true;
+    if (n.kind == NodeKind::loop) return false;
+    return std::ranges::any_of(kernel.operands_of(n),
+                               [&](Id operand) { return depends_on(kernel, operand, loop); });
+}
+
+bool LoopTraits::is_repeated_update(const ir::Kernel& kernel, Id store) const {
+    const Id loop = loop_of[store];
+    if (loop == ir::none || kernel.nodes[loop].kind != NodeKind::loop) return false;
+    const Id outer = loop_of[loop];
+    const auto is_constant = [&](Id id) { return kernel.nodes[id].kind == NodeKind::constant; };
+    if (outer == ir::none || kernel.nodes[outer].kind != NodeKind::loop ||
+        kernel.parallel(kernel.nodes[outer]) != nullptr ||
+        !std::ranges::all_of(kernel.operands_of(loop), is_constant))
+        return false;
+    const Node& n = kernel.nodes[store];
+    const auto subscripts = kernel.operands_of(n).first(kernel.params[n.aux].rank);
+    return std::ranges::none_of(subscripts, [&](Id s) { return depends_on(kernel, s, outer); });
+}
+
+LoopTraits find_loop_traits(const ir::Kernel& kernel) { return Finder(kernel).find(); }
+
+}  // namespace kiln::codegen
