@@ -17,6 +17,9 @@ struct LaneValue {
     llvm::Value* value = nullptr;  ///< the real part of a complex value
     llvm::Value* imag = nullptr;
     bool varying = false;
+    /// Of an integer that differs from lane to lane by constants: that of lane 0, up to the first
+    /// of `steps`, and the constants. Arithmetic on it is left to scalar registers.
+    llvm::Value *base = nullptr, *steps = nullptr;
 };
 
 /// Emits one kernel. The body is emitted for a block of registers, where it is simple for single
@@ -137,6 +140,8 @@ class Emitter {
     llvm::Value* varying_value(ir::Id id);
     LaneValue constant(ir::Id id);
     LaneValue emit_op(ir::Id id);
+    LaneValue stepped(llvm::Value* base, llvm::Value* steps);
+    std::optional<LaneValue> stepped_op(const ir::Node& n, std::span<const LaneValue> in);
     LaneValue emit_cast(ir::Id id);
     llvm::Value* convert(llvm::Value* v, DType from, DType to);
     llvm::Value* real_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);

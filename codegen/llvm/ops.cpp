@@ -68,12 +68,40 @@ LaneValue Emitter::value(Id id) {
     switch (n.kind) {
         case NodeKind::constant: return constant(id);
         case NodeKind::extent: return {columns_, nullptr, false};
-        case NodeKind::index: {
-            Value* base = b_.CreateVectorSplat(lanes_, index_);
-            return {b_.CreateAdd(base, iota(b_.getInt64Ty())), nullptr, true};
-        }
+        case NodeKind::index: return stepped(index_, iota(b_.getInt64Ty()));
         default: return values_[id];
     }
+}
+
+LaneValue Emitter::stepped(Value* base, Value* steps) {
+    return {b_.CreateAdd(b_.CreateVectorSplat(lanes_, base), steps), nullptr, true, base, steps};
+}
+
+/// The sum, difference or product of integers as a base and constant steps, if it has this form.
+std::optional<LaneValue> Emitter::stepped_op(const Node& n, std::span<const LaneValue> in) {
+    if (!is_integer(n.dtype) || std::ranges::none_of(in, &LaneValue::base)) return std::nullopt;
+    const bool sum = n.op == Op::add || n.op == Op::sub;
+    if (!sum && n.op != Op::mul) return std::nullopt;
+    std::array<Value*, 2> bases{}, steps{};
+    for (std::size_t i = 0; i < 2; ++i) {
+        const bool is_constant = llvm::isa<llvm::ConstantInt>(in[i].value);
+        if (in[i].base == nullptr && (in[i].varying || !(sum || is_constant))) return std::nullopt;
+        auto* zero = llvm::Constant::getNullValue(in[i].value->getType()->getScalarType());
+        if (in[i].base != nullptr) {
+            bases[i] = in[i].base;
+            steps[i] = in[i].steps;
+        } else {  // constants of sums go to the steps, so that several values share a base
+            bases[i] = sum && is_constant ? zero : in[i].value;
+            steps[i] = b_.CreateVectorSplat(lanes_, is_constant ? in[i].value : zero);
+        }
+    }
+    if (!sum && in[0].base != nullptr && in[1].base != nullptr) return std::nullopt;
+    const auto apply = [&](const std::array<Value*, 2>& x) {
+        return n.op == Op::add   ? b_.CreateAdd(x[0], x[1])
+               : n.op == Op::sub ? b_.CreateSub(x[0], x[1])
+                                 : b_.CreateMul(x[0], x[1]);
+    };
+    return stepped(apply(bases), apply(steps));
 }
 
 Value* Emitter::as_varying(const LaneValue& v, Value* part) {
@@ -134,6 +162,8 @@ LaneValue Emitter::emit_op(Id id) {
         return {in[0].imag != nullptr ? in[0].imag
                                       : llvm::Constant::getNullValue(in[0].value->getType()),
                 nullptr, varying};
+
+    if (const auto simple = stepped_op(n, std::span(in.data(), operands.size()))) return *simple;
 
     std::array<Value*, 3> a{};
     for (std::size_t i = 0; i < operands.size(); ++i)
@@ -424,6 +454,8 @@ LaneValue Emitter::emit_cast(Id id) {
         return {b_.CreateOr(b_.CreateFCmpUNE(v.value, zero), b_.CreateFCmpUNE(v.imag, zero)),
                 nullptr, v.varying};
     }
+    if (v.base != nullptr && is_integer(to) && size_of(to) <= size_of(from))
+        return stepped(convert(v.base, from, to), convert(v.steps, from, to));
     return {convert(v.value, real_type(from), to), nullptr, v.varying};
 }
 
