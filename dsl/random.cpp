@@ -95,11 +95,14 @@ Id plus(Builder& b, Id x, double more) {
 }
 
 Id uniform_f32(Builder& b, Id word) { return scaled(b, to_real(b, word, 8, DType::f32), 0x1p-24); }
-/// 27 bits of one word over 26 of another: all steps are exact.
+/// 27 bits of one word over 26 of another, as an integer: all steps are exact. The words are in
+/// 64-bit lanes, and stay there.
 Id uniform_f64(Builder& b, Id high, Id low) {
-    const Id upper_bits = scaled(b, to_real(b, high, 5, DType::f64), 0x1p-27);
-    const Id lower_bits = scaled(b, to_real(b, low, 6, DType::f64), 0x1p-53);
-    return b.apply(Op::add, {upper_bits, lower_bits});
+    const auto word = [&](std::uint64_t x) { return constant(b, x); };
+    const Id upper_bits =
+        b.apply(Op::shl, {b.apply(Op::bit_and, {high, word(0xffffffe0)}), word(21)});
+    const Id bits = b.apply(Op::bit_or, {upper_bits, b.apply(Op::shr, {low, word(6)})});
+    return scaled(b, b.cast(bits, DType::f64), 0x1p-53);
 }
 
 /// u in (0, 1] and v in [0, 1) to the two normal numbers of Box and Muller; the second only if

@@ -74,9 +74,11 @@ class Analysis {
             switch (n.kind) {
                 case NodeKind::load:
                     facts_.streams += varying ? 1 : 0;
-                    measure_memory(n.dtype);
+                    measure_memory(n.dtype, varying);
                     break;
-                case NodeKind::store: measure_memory(kernel_.params[n.aux].dtype); break;
+                case NodeKind::store:
+                    measure_memory(kernel_.params[n.aux].dtype, n.operand_count > 1);
+                    break;
                 case NodeKind::op:
                     ++facts_.operations;
                     if (!ir::is_elementary(n.op)) break;
@@ -109,9 +111,12 @@ class Analysis {
         facts_.widest = std::max(facts_.widest, bytes);
         if (in_loop) widest_in_loops_ = std::max(widest_in_loops_, bytes);
     }
-    void measure_memory(DType t) {
+    /// `lanes`: not one element for all.
+    void measure_memory(DType t, bool lanes) {
         measure(t);
-        facts_.narrowest = std::min(facts_.narrowest, static_cast<unsigned>(size_of(real_type(t))));
+        if (lanes)
+            facts_.narrowest =
+                std::min(facts_.narrowest, static_cast<unsigned>(size_of(real_type(t))));
     }
 
     bool mark_strict(Id id) {

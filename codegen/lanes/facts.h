@@ -13,7 +13,7 @@ struct KernelFacts {
     std::vector<bool> strict_nan;  ///< per node: feeds isnan & co, so flags must not make it poison
     bool has_loops = false;
     unsigned widest = 1;      ///< bytes of the widest element computed with (in loops, if any)
-    unsigned narrowest = 16;  ///< bytes of the narrowest element in memory
+    unsigned narrowest = 16;  ///< bytes of the narrowest element that lanes load or store
     unsigned operations = 0;
     unsigned depth = 0;    ///< of the longest chain of operations, each an operand of the next
     unsigned streams = 0;  ///< loads that differ from lane to lane
@@ -27,6 +27,8 @@ ir::Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, ir::Id
 /// `fma`: the target has it, so that elementary functions can be made in place.
 KernelFacts analyse(const ir::Kernel& kernel, bool fma);
 
+/// Bytes of the narrowest element that AVX2 loads and stores under a mask.
+constexpr unsigned least_masked = 4;
 /// Bodies of more operations take fewer registers.
 constexpr unsigned few_operations = 24;
 /// How many registers of the widest type the main loop's body has. Simple bodies take four, to

@@ -624,6 +624,7 @@ std::optional<LaneForm> lane_form(const Kernel& kernel, Id loop) {
         const bool simple = facts.calls == 0 && facts.inlined == 0 && !facts.has_loops;
         if (simple && facts.operations > few_operations) return std::nullopt;
         form.widest[fma ? 1 : 0] = facts.widest;
+        form.narrow = facts.narrowest < least_masked;
         form.registers[fma ? 1 : 0] = choose_registers(facts, accumulators, false);
     }
     for (const Node& n : k.nodes) {

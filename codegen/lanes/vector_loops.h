@@ -67,10 +67,12 @@ struct StreamedLoop {
 std::vector<StreamedLoop> find_streamed_loops(const ir::Kernel& kernel);
 
 /// What decides, on any machine, in how many lanes a loop accumulates: the bytes of the widest
-/// element, and the registers of the body with and without FMA. Sums in loops of one form have one
-/// order.
+/// element, the registers of the body with and without FMA, and whether elements are too narrow for
+/// the masks of AVX2, so that what fills no register is left to single lanes. Sums in loops of one
+/// form have one order.
 struct LaneForm {
     unsigned widest[2] = {}, registers[2] = {};
+    bool narrow = false;
     bool operator==(const LaneForm&) const = default;
 };
 

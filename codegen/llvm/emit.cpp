@@ -54,7 +54,7 @@ void Emitter::run() {
     block_lanes_ = std::max(unit, std::min(unit * registers, 128U));
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
     const bool masks = options_.isa == VectorIsa::avx512 ||
-                       (options_.isa == VectorIsa::avx2 && facts_.narrowest >= 4);
+                       (options_.isa == VectorIsa::avx2 && facts_.narrowest >= least_masked);
     tail_lanes_ = masks ? unit : 1;
     // Where masks cost nothing beside the body, one masked loop halves the code and the compile
     // time.
