@@ -158,7 +158,7 @@ class Extraction {
                 kind_[s] = SlotKind::running;
             } else {
                 kind_[s] = SlotKind::total;
-                reductions_.push_back({reduction_of(s), s});
+                add_reduction(s);
             }
         }
         if (scan_ && !reductions_.empty()) throw NotVectorised{};
@@ -203,6 +203,33 @@ class Extraction {
         scan_ = scan;
         worth_it_ = true;
         return true;
+    }
+
+    /// Of an extreme and its position, both where the extreme is found.
+    void add_reduction(std::uint32_t slot) {
+        if (const ParallelLoop* parallel = k_.parallel(k_.nodes[loop_]))
+            for (const StageReduction& r : parallel->reductions) {
+                if (r.position_of == none || (r.position_of != slot && r.target != slot)) continue;
+                if (r.target == slot) return;
+                const auto extreme =
+                    std::ranges::find(parallel->reductions, slot, &StageReduction::target);
+                reductions_.push_back(*extreme);
+                reductions_.push_back(r);
+                return;
+            }
+        reductions_.push_back({reduction_of(slot), slot});
+    }
+
+    /// if (takes its place) { extreme = value; at = position; }, as a parallel loop declares it.
+    /// The condition is that of positions (dsl/ir/positions.h): the reduction is made of it anew.
+    bool is_position_step(const Node& branch) const {
+        const std::vector<Id>& nodes = k_.blocks[branch.aux].nodes;
+        if (branch.aux2 != none || nodes.size() != 2) return false;
+        const Node &first = k_.nodes[nodes[0]], &second = k_.nodes[nodes[1]];
+        return first.kind == NodeKind::write && second.kind == NodeKind::write &&
+               std::ranges::any_of(reductions_, [&](const StageReduction& r) {
+                   return r.target == second.aux && r.position_of == first.aux;
+               });
     }
 
     Reduction reduction_of(std::uint32_t slot) {
@@ -421,7 +448,12 @@ class Extraction {
                           .dtype = k_.slots[r.target].dtype,
                           .access = ir::Access::out,
                           .layout = Layout::unit});
-            made_.operands.push_back({VectorOperand::Kind::total, none, r.target, r.reduction, {}});
+            made_.operands.push_back({VectorOperand::Kind::total,
+                                      none,
+                                      r.target,
+                                      r.reduction,
+                                      {},
+                                      r.position_of != none});
         }
         return first;
     }
@@ -448,7 +480,8 @@ class Extraction {
         }
         b_.begin_stage(std::span(&size, 1), true);
         for (const StageReduction& r : reductions_)
-            b_.add_reduction({r.reduction, slots_[r.target]});
+            b_.add_reduction({r.reduction, slots_[r.target],
+                              r.position_of == none ? none : slots_[r.position_of]});
         for (Outer& v : values_) {
             const Id value = b_.load(v.param, {b_.index(0)});
             if (v.node != none)
@@ -527,6 +560,12 @@ class Extraction {
                     contribute(id);
                 return;
             case NodeKind::branch:
+                if (is_position_step(n)) {
+                    for (const Id write : k_.blocks[n.aux].nodes)
+                        b_.contribute(reduction_number(k_.nodes[write].aux),
+                                      mapped(k_.operand(write, 0)));
+                    return;
+                }
                 b_.begin_branch(operand(0));
                 clone_block(n.aux, top);
                 if (n.aux2 != none) {
@@ -557,12 +596,14 @@ class Extraction {
 
     void contribute(Id write) {
         const Node& n = k_.nodes[write];
-        const auto reduction = std::ranges::find_if(
-            reductions_, [&](const StageReduction& r) { return r.target == n.aux; });
         const auto update = update_of(k_, write, written_before(write));
         Id value = mapped(update->value);
         if (update->inverse) value = b_.op(Op::neg, k_.slots[n.aux].dtype, {value});
-        b_.contribute(static_cast<std::uint32_t>(reduction - reductions_.begin()), value);
+        b_.contribute(reduction_number(n.aux), value);
+    }
+    std::uint32_t reduction_number(std::uint32_t slot) const {
+        const auto found = std::ranges::find(reductions_, slot, &StageReduction::target);
+        return static_cast<std::uint32_t>(found - reductions_.begin());
     }
 
     const Touch& touch(Id node) const {

@@ -44,6 +44,7 @@ struct VectorOperand {
     std::uint32_t slot = 0;
     ir::Reduction reduction = ir::Reduction::sum;
     std::vector<std::int64_t> coefficients;  ///< of an element: per subscript, of the loop's index
+    bool is_position = false;                ///< the total is the position of the extreme before it
 };
 
 struct VectorLoop {

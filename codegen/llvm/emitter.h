@@ -111,10 +111,21 @@ class Emitter {
         DType dtype;
         LaneValue step, group, block, tail;  // allocas
         llvm::Value* count = nullptr;        // alloca, of integer sums: lanes that add 1
+        /// Of a minimum or maximum: the accumulator of its position; of that: its own number.
+        std::size_t position = no_position;
+        static constexpr std::size_t no_position = ~std::size_t(0);
     };
+    using Place = LaneValue Accumulator::*;
+    /// An extreme and its position.
+    using Found = std::pair<llvm::Value*, llvm::Value*>;
     void choose_form();
     LaneValue accumulator_place(DType t, unsigned lanes, const char* name);
     void clear(const Accumulator& a, const LaneValue& place);
+    Found earlier(ir::Op extreme, DType dtype, DType position, Found a, Found b);
+    void merge_all(Place into, Place from);
+    std::vector<LaneValue> folded(Place from, unsigned lanes, unsigned to);
+    std::vector<LaneValue> combine_each(const std::vector<LaneValue>& a,
+                                        const std::vector<LaneValue>& b);
     void emit_reduced_columns();
     void emit_steps(llvm::Value* whole);
     void emit_tail(llvm::Value* begin);
@@ -123,10 +134,8 @@ class Emitter {
     void emit_contribute(const ir::Node& n, ir::Id id);
     ir::Id counted(ir::Id contributed) const;
     void emit_count(const Accumulator& a, ir::Id condition);
-    void merge(const Accumulator& a, const LaneValue& into, const LaneValue& from);
     LaneValue get(const LaneValue& place);
     void put(const LaneValue& place, const LaneValue& v);
-    LaneValue fold_lanes(const Accumulator& a, LaneValue v, unsigned from, unsigned to);
     LaneValue combine(const Accumulator& a, const LaneValue& x, const LaneValue& y);
     llvm::Constant* identity(ir::Op op, DType t, bool imaginary);
 
@@ -205,7 +214,8 @@ class Emitter {
     ir::Id body_ = ir::none;  // block of the stage whose iterations are the lanes
     const ir::Stage *before_ = nullptr, *after_ = nullptr;  // of a reduction: its rank-0 stages
     std::vector<Accumulator> accumulators_;
-    Accumulator scan_{};  // of a scan: `tail` is what came before, in all lanes of a register
+    LaneValue contributed_;  // to an extreme, until its position is contributed
+    Accumulator scan_{};     // of a scan: `tail` is what came before, in all lanes of a register
 
     // The body being emitted.
     unsigned lanes_ = 1;

@@ -119,9 +119,6 @@ class ProgramEmitter final : public Emitter {
                    llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations);
     void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);
     llvm::Value* combine_all(const Reductions& reductions, llvm::Value* a, llvm::Value* b);
-    llvm::Value* combine_positions(const ir::StageReduction& extreme, DType position,
-                                   std::pair<llvm::Value*, llvm::Value*> a,
-                                   std::pair<llvm::Value*, llvm::Value*> b);
     llvm::Type* cell_type(llvm::Type* type);
     void put_cell(llvm::Value* context, unsigned cell, llvm::Value* v);
     llvm::Value* get_cell(llvm::Value* context, unsigned cell, llvm::Type* type);

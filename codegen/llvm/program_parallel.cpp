@@ -175,41 +175,15 @@ Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value
         if (extreme == ir::none) continue;
         unsigned e = 0;
         while (reductions.list[e].target != extreme) ++e;
-        Value* position =
-            combine_positions(reductions.list[e], kernel_.slots[reductions.list[i].target].dtype,
-                              {b_.CreateExtractValue(a, e), b_.CreateExtractValue(a, i)},
-                              {b_.CreateExtractValue(b, e), b_.CreateExtractValue(b, i)});
-        result = b_.CreateInsertValue(result, position, i);
+        const auto at = [&](Value* x) {
+            return Found{b_.CreateExtractValue(x, e), b_.CreateExtractValue(x, i)};
+        };
+        const Found found =
+            earlier(info(reductions.list[e].reduction).op, kernel_.slots[extreme].dtype,
+                    kernel_.slots[reductions.list[i].target].dtype, at(a), at(b));
+        result = b_.CreateInsertValue(result, found.second, i);
     }
     return result;
-}
-
-/// Of two extremes and their positions, the position of the one that is the result: a NaN before
-/// numbers, and of equal values or two NaN the one with the lesser position.
-Value* ProgramEmitter::combine_positions(const ir::StageReduction& extreme, DType position,
-                                         std::pair<Value*, Value*> a, std::pair<Value*, Value*> b) {
-    const DType t = kernel_.slots[extreme.target].dtype;
-    const bool least = extreme.reduction == ir::Reduction::min;
-    Value *better = nullptr, *equal = nullptr;
-    if (is_real(t)) {
-        const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
-        b_.clearFastMathFlags();
-        Value *a_nan = b_.CreateFCmpUNO(a.first, a.first),
-              *b_nan = b_.CreateFCmpUNO(b.first, b.first);
-        better = b_.CreateOr(
-            least ? b_.CreateFCmpOLT(b.first, a.first) : b_.CreateFCmpOGT(b.first, a.first),
-            b_.CreateAnd(b_nan, b_.CreateNot(a_nan)));
-        equal = b_.CreateOr(b_.CreateFCmpOEQ(a.first, b.first), b_.CreateAnd(a_nan, b_nan));
-    } else {
-        const bool is_signed = is_integer(t) && !is_unsigned(t);
-        const auto below = is_signed ? llvm::CmpInst::ICMP_SLT : llvm::CmpInst::ICMP_ULT;
-        better =
-            least ? b_.CreateICmp(below, b.first, a.first) : b_.CreateICmp(below, a.first, b.first);
-        equal = b_.CreateICmpEQ(a.first, b.first);
-    }
-    Value* earlier = is_unsigned(position) ? b_.CreateICmpULT(b.second, a.second)
-                                           : b_.CreateICmpSLT(b.second, a.second);
-    return b_.CreateSelect(b_.CreateOr(better, b_.CreateAnd(equal, earlier)), b.second, a.second);
 }
 
 /// slot = slot op tree(partials), if there are any:

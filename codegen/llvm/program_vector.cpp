@@ -159,17 +159,29 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     auto* call = b_.CreateCall(function, {frame});
     call->addFnAttr(llvm::Attribute::NoUnwind);
     if (in_place) in_place_.push_back(call);
+    const auto total = [&](std::size_t p) {
+        const DType t = kernel_.slots[loop.operands[p].slot].dtype;
+        return from_memory(b_.CreateLoad(memory_type(t), totals[p]), t);
+    };
+    const auto place = [&](std::size_t p) { return scope_->slots[loop.operands[p].slot].value; };
+    const auto so_far = [&](std::size_t p) {
+        return b_.CreateLoad(compute_type(kernel_.slots[loop.operands[p].slot].dtype), place(p));
+    };
     for (std::size_t p = 0; p < loop.operands.size(); ++p) {
-        if (totals[p] == nullptr) continue;
         const VectorOperand& operand = loop.operands[p];
+        if (totals[p] == nullptr || operand.is_position) continue;
         const DType t = kernel_.slots[operand.slot].dtype;
-        Value* place = scope_->slots[operand.slot].value;
-        Value* total = from_memory(b_.CreateLoad(memory_type(t), totals[p]), t);
-        const Accumulator a{info(operand.reduction).op, t, {}, {}, {}, {}};
-        b_.CreateStore(combine(a, {b_.CreateLoad(compute_type(t), place), nullptr, false},
-                               {total, nullptr, false})
-                           .value,
-                       place);
+        const ir::Op op = info(operand.reduction).op;
+        if (p + 1 < loop.operands.size() && loop.operands[p + 1].is_position) {
+            const Found found = earlier(op, t, kernel_.slots[loop.operands[p + 1].slot].dtype,
+                                        {so_far(p), so_far(p + 1)}, {total(p), total(p + 1)});
+            b_.CreateStore(found.first, place(p));
+            b_.CreateStore(found.second, place(p + 1));
+            continue;
+        }
+        const Accumulator a{op, t, {}, {}, {}, {}};
+        b_.CreateStore(combine(a, {so_far(p), nullptr, false}, {total(p), nullptr, false}).value,
+                       place(p));
     }
     if (loop.scan) {  // what is stored last is what the variable has then
         const VectorOperand& carry = loop.operands[loop.operands.size() - 2];

@@ -19,6 +19,7 @@
 // them through some 8 + 8 + 4 + log2(L) additions.
 #include "codegen/llvm/emitter.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -55,9 +56,17 @@ void Emitter::choose_form() {
     if (!reduces) return;
     before_ = &stages[0];
     after_ = &stages[2];
-    for (const ir::StageReduction& r : map->reductions)
+    for (const ir::StageReduction& r : map->reductions) {
+        const std::size_t number = accumulators_.size();
         accumulators_.push_back(
             {info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}});
+        if (r.position_of == ir::none) continue;
+        const auto extreme =
+            std::ranges::find(map->reductions, r.position_of, &ir::StageReduction::target);
+        accumulators_[static_cast<std::size_t>(extreme - map->reductions.begin())].position =
+            number;
+        accumulators_[number].position = number;
+    }
 }
 
 // ------------------------------------------------------------------------------ accumulators
@@ -135,12 +144,66 @@ LaneValue Emitter::combine(const Accumulator& a, const LaneValue& x, const LaneV
     return {part(x.value, y.value), part(x.imag, y.imag), true};
 }
 
-void Emitter::merge(const Accumulator& a, const LaneValue& into, const LaneValue& from) {
-    put(into, combine(a, get(into), get(from)));
+/// Of two extremes and their positions, the one that is the result: a NaN before numbers, and of
+/// equal values or two NaN the one with the lesser position.
+Emitter::Found Emitter::earlier(Op op, DType t, DType position, Found a, Found b) {
+    const bool least = op == Op::minimum;
+    Value *better = nullptr, *equal = nullptr;
+    if (is_real(t)) {
+        const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
+        b_.clearFastMathFlags();
+        Value *a_nan = b_.CreateFCmpUNO(a.first, a.first),
+              *b_nan = b_.CreateFCmpUNO(b.first, b.first);
+        better = b_.CreateOr(
+            least ? b_.CreateFCmpOLT(b.first, a.first) : b_.CreateFCmpOGT(b.first, a.first),
+            b_.CreateAnd(b_nan, b_.CreateNot(a_nan)));
+        equal = b_.CreateOr(b_.CreateFCmpOEQ(a.first, b.first), b_.CreateAnd(a_nan, b_nan));
+    } else {
+        const bool with_sign = is_integer(t) && !is_unsigned(t);
+        const auto below = with_sign ? llvm::CmpInst::ICMP_SLT : llvm::CmpInst::ICMP_ULT;
+        better =
+            least ? b_.CreateICmp(below, b.first, a.first) : b_.CreateICmp(below, a.first, b.first);
+        equal = b_.CreateICmpEQ(a.first, b.first);
+    }
+    Value* before = is_unsigned(position) ? b_.CreateICmpULT(b.second, a.second)
+                                          : b_.CreateICmpSLT(b.second, a.second);
+    Value* chosen = b_.CreateOr(better, b_.CreateAnd(equal, before));
+    return {b_.CreateSelect(chosen, b.first, a.first), b_.CreateSelect(chosen, b.second, a.second)};
+}
+
+/// What all accumulators hold, combined; a comes first.
+std::vector<LaneValue> Emitter::combine_each(const std::vector<LaneValue>& a,
+                                             const std::vector<LaneValue>& b) {
+    std::vector<LaneValue> result(accumulators_.size());
+    for (std::size_t i = 0; i < accumulators_.size(); ++i) {
+        const Accumulator& x = accumulators_[i];
+        const std::size_t p = x.position;
+        if (p == Accumulator::no_position) {
+            result[i] = combine(x, a[i], b[i]);
+        } else if (p != i) {
+            const Found found = earlier(x.op, x.dtype, accumulators_[p].dtype,
+                                        {a[i].value, a[p].value}, {b[i].value, b[p].value});
+            result[i] = {found.first, nullptr, true};
+            result[p] = {found.second, nullptr, true};
+        }
+    }
+    return result;
+}
+
+void Emitter::merge_all(Place into, Place from) {
+    std::vector<LaneValue> a, b;
+    for (const Accumulator& x : accumulators_) {
+        a.push_back(get(x.*into));
+        b.push_back(get(x.*from));
+    }
+    const auto result = combine_each(a, b);
+    for (std::size_t i = 0; i < accumulators_.size(); ++i) put(accumulators_[i].*into, result[i]);
 }
 
 /// Lower half op upper half, until `to` lanes are left.
-LaneValue Emitter::fold_lanes(const Accumulator& a, LaneValue v, unsigned from, unsigned to) {
+std::vector<LaneValue> Emitter::folded(Place place, unsigned from, unsigned to) {
+    std::vector<LaneValue> v;
+    for (const Accumulator& a : accumulators_) v.push_back(get(a.*place));
     while (from > to) {
         from /= 2;
         const auto half = [&](Value* x, unsigned first) -> Value* {
@@ -149,8 +212,12 @@ LaneValue Emitter::fold_lanes(const Accumulator& a, LaneValue v, unsigned from, 
             for (unsigned l = 0; l < from; ++l) lanes.push_back(static_cast<int>(first + l));
             return b_.CreateShuffleVector(x, lanes);
         };
-        v = combine(a, {half(v.value, 0), half(v.imag, 0), true},
-                    {half(v.value, from), half(v.imag, from), true});
+        std::vector<LaneValue> lower, upper;
+        for (const LaneValue& x : v) {
+            lower.push_back({half(x.value, 0), half(x.imag, 0), true});
+            upper.push_back({half(x.value, from), half(x.imag, from), true});
+        }
+        v = combine_each(lower, upper);
     }
     return v;
 }
@@ -198,6 +265,21 @@ void Emitter::emit_contribute(const Node& n, Id id) {
         return b_.CreateSelect(mask_, full, nothing);
     };
     const LaneValue more{part(v.value, false), part(v.imag, true), true};
+    if (a.position != Accumulator::no_position) {
+        if (a.position != n.aux) {
+            contributed_ = more;
+            return;
+        }
+        const Accumulator& extreme =
+            *std::ranges::find(accumulators_, a.position, [](const auto& x) { return x.position; });
+        const LaneValue& best = main_loop_ ? extreme.step : extreme.tail;
+        const Found found =
+            earlier(extreme.op, extreme.dtype, a.dtype, {get(best).value, get(place).value},
+                    {contributed_.value, more.value});
+        put(best, {found.first, nullptr, true});
+        put(place, {found.second, nullptr, true});
+        return;
+    }
     // A sum of products that may contract adds each with one rounding.
     Node flags = kernel_.nodes[contributed];
     flags.fast &= ir::fast::contract;
@@ -271,18 +353,19 @@ void Emitter::emit_steps(Value* whole) {
     b_.CreateCondBr(b_.CreateICmpSLT(next, group_limit), step, group_end);
 
     b_.SetInsertPoint(group_end);
-    for (const Accumulator& a : accumulators_) merge(a, a.group, a.step);
+    merge_all(&Accumulator::group, &Accumulator::step);
     g->addIncoming(next, group_end);
     b_.CreateCondBr(b_.CreateICmpSLT(next, block_limit), in_group, block_end);
 
     b_.SetInsertPoint(block_end);
-    for (const Accumulator& a : accumulators_) merge(a, a.block, a.group);
+    merge_all(&Accumulator::block, &Accumulator::group);
     b->addIncoming(next, block_end);
     b_.CreateCondBr(b_.CreateICmpSLT(next, whole), in_block, fold);
 
     b_.SetInsertPoint(fold);
-    for (const Accumulator& a : accumulators_)
-        put(a.tail, fold_lanes(a, get(a.block), block_lanes_, tail_lanes_));
+    const auto block_totals = folded(&Accumulator::block, block_lanes_, tail_lanes_);
+    for (std::size_t i = 0; i < accumulators_.size(); ++i)
+        put(accumulators_[i].tail, block_totals[i]);
     b_.CreateBr(done);
     b_.SetInsertPoint(done);
 }
@@ -332,9 +415,7 @@ Value* Emitter::emit_registers(Value* begin) {
 
 /// The stages around the row's: what the slots hold before, the totals, the stores.
 void Emitter::emit_results() {
-    std::vector<LaneValue> totals;
-    for (const Accumulator& a : accumulators_)
-        totals.push_back(fold_lanes(a, get(a.tail), tail_lanes_, 1));
+    std::vector<LaneValue> totals = folded(&Accumulator::tail, tail_lanes_, 1);
     for (std::size_t r = 0; r < accumulators_.size(); ++r) {
         const Accumulator& a = accumulators_[r];
         if (a.count == nullptr) continue;
@@ -352,10 +433,11 @@ void Emitter::emit_results() {
         slots_.push_back({accumulator_place(slot.dtype, 1, "slot"), {}});
     emit_block(before_->body);
     const auto& reductions = kernel_.stages[1].reductions;
-    for (std::size_t r = 0; r < accumulators_.size(); ++r) {
-        const LaneValue& slot = slots_[reductions[r].target].lanes;
-        put(slot, combine(accumulators_[r], get(slot), totals[r]));
-    }
+    std::vector<LaneValue> before;
+    for (const ir::StageReduction& r : reductions) before.push_back(get(slots_[r.target].lanes));
+    const auto results = combine_each(before, totals);
+    for (std::size_t r = 0; r < accumulators_.size(); ++r)
+        put(slots_[reductions[r].target].lanes, results[r]);
     emit_block(after_->body);
 }
 

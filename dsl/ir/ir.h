@@ -261,9 +261,9 @@ struct Block {
 struct StageReduction {
     Reduction reduction = Reduction::sum;
     std::uint32_t target = 0;
-    /// Of parallel loops: the target is the position at which slot `position_of`, which an earlier
-    /// `min` or `max` of the loop reduces into, got its value: of equal values (of any NaN) the
-    /// least position.
+    /// The target is the position at which slot `position_of`, which an earlier `min` or `max` of
+    /// the loop or stage reduces into, got its value; a stage contributes to it right after that:
+    /// of equal values (of any NaN) the least position.
     std::uint32_t position_of = none;
     bool operator==(const StageReduction&) const = default;
 };

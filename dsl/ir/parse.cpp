@@ -265,6 +265,7 @@ class Parser {
             expect('-');
             expect('>');
             r.target = slot();
+            if (accept_word("of")) r.position_of = slot();
             stage.reductions.push_back(r);
         }
         stage.body = parse_block(&stage.loc);

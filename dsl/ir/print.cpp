@@ -148,9 +148,7 @@ class Printer {
         if (stage.parallel) put(" parallel");
         for (std::size_t i = 0; i < stage.reductions.size(); ++i) {
             put(i == 0 ? " " : ", ");
-            put(info(stage.reductions[i].reduction).name);
-            put(" -> ");
-            put(slot_words_[stage.reductions[i].target]);
+            put_reduction(stage.reductions[i]);
         }
         put(" {");
         end_line(stage.loc);
@@ -330,6 +328,15 @@ class Printer {
         put('\n');
     }
 
+    void put_reduction(const StageReduction& r) {
+        put(info(r.reduction).name);
+        put(" -> ");
+        put(slot_words_[r.target]);
+        if (r.position_of == none) return;
+        put(" of ");
+        put(slot_words_[r.position_of]);
+    }
+
     /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, max -> v1, min -> v2 of v1)]
     /// [arrays (sum -> t)]`
     void put_parallel(const ParallelLoop& p) {
@@ -342,12 +349,7 @@ class Printer {
             put(" (");
             for (std::size_t i = 0; i < p.reductions.size(); ++i) {
                 if (i != 0) put(", ");
-                put(info(p.reductions[i].reduction).name);
-                put(" -> ");
-                put(slot_words_[p.reductions[i].target]);
-                if (p.reductions[i].position_of == none) continue;
-                put(" of ");
-                put(slot_words_[p.reductions[i].position_of]);
+                put_reduction(p.reductions[i]);
             }
             put(')');
         }
