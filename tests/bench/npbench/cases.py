@@ -438,3 +438,30 @@ class vadv:
                 for k in range(last - 1, -1, -1):
                     x = d[i, j, k] - c[i, j, k] * x
                     stage[i, j, k] = dtr * (x - position[i, j, k])
+
+    def loops_rows(stage, u, wcon, position, tendency, dtr):
+        last = stage.shape[2] - 1
+        shape = (stage.shape[0], last + 1)
+        flow, known, c, d = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
+        for i in prange(stage.shape[0]):
+            for j in range(stage.shape[1]):
+                for k in range(last + 1):
+                    flow[i, k] = 0.125 * (wcon[i + 1, j, k] + wcon[i, j, k])
+                    known[i, k] = dtr * position[i, j, k] + tendency[i, j, k] + stage[i, j, k]
+                for k in range(1, last):
+                    known[i, k] += (flow[i, k] * (u[i, j, k - 1] - u[i, j, k])
+                                    - flow[i, k + 1] * (u[i, j, k + 1] - u[i, j, k]))
+                known[i, 0] -= flow[i, 1] * (u[i, j, 1] - u[i, j, 0])
+                known[i, last] += flow[i, last] * (u[i, j, last - 1] - u[i, j, last])
+                scale = 1.0 / (dtr - flow[i, 1])
+                c[i, 0], d[i, 0] = flow[i, 1] * scale, known[i, 0] * scale
+                for k in range(1, last):
+                    scale = 1.0 / (dtr + flow[i, k] - flow[i, k + 1] + c[i, k - 1] * flow[i, k])
+                    c[i, k] = flow[i, k + 1] * scale
+                    d[i, k] = (known[i, k] + d[i, k - 1] * flow[i, k]) * scale
+                x = ((known[i, last] + d[i, last - 1] * flow[i, last])
+                     / (dtr + flow[i, last] + c[i, last - 1] * flow[i, last]))
+                stage[i, j, last] = dtr * (x - position[i, j, last])
+                for k in range(last - 1, -1, -1):
+                    x = d[i, k] - c[i, k] * x
+                    stage[i, j, k] = dtr * (x - position[i, j, k])

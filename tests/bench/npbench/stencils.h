@@ -297,41 +297,46 @@ inline auto seidel_2d(const JitOptions& options) {
 }
 
 /// Vertical advection: a tridiagonal system along the last axis, for every point of the first two.
-/// Four points of the second axis at a time, whose coefficients stay in the cache.
+/// Four points of the second axis at a time: what does not depend on the element before it first,
+/// so that it runs in vectors through rows that follow each other in memory.
 inline auto vadv(const JitOptions& options) {
     return jit(
         "vadv",
         [](InOut stage, In u, In wcon, In position, In tendency, Value dtr) {
             const std::int64_t together = 4;
             const Value points = stage.extent(1), last = stage.extent(2) - 1;
-            Scratch upper(DType::f64, {stage.extent(0), together, stage.extent(2)});
-            Scratch right(DType::f64, {stage.extent(0), together, stage.extent(2)});
-            const auto column = [&](const Value& i, const Value& j, const Value& p) {
-                const auto w = [&](const Value& k) {
-                    return 0.125 * (wcon(i + 1, j, k) + wcon(i, j, k));
-                };
-                const auto known = [&](const Value& k) {
+            const auto rows = [&] {
+                return Scratch(DType::f64, {stage.extent(0), together, stage.extent(2)});
+            };
+            Scratch flow = rows(), known = rows(), upper = rows(), right = rows();
+            const auto prepare = [&](const Value& i, const Value& j, const Value& p) {
+                for (Index k : range(last + 1))
+                    flow(i, p, k) = 0.125 * (wcon(i + 1, j, k) + wcon(i, j, k));
+                const auto own = [&](const Value& k) {
                     return dtr * position(i, j, k) + tendency(i, j, k) + stage(i, j, k);
                 };
-                const Value w1 = w(Value(1));
-                const Value first = 1.0 / (dtr - w1);
-                Var c(DType::f64, w1 * first);
-                Var d(DType::f64, (known(Value(0)) - w1 * (u(i, j, 1) - u(i, j, 0))) * first);
+                known(i, p, 0) = own(Value(0)) - flow(i, p, 1) * (u(i, j, 1) - u(i, j, 0));
+                for (Index k : range(1, last))
+                    known(i, p, k) = own(k) + flow(i, p, k) * (u(i, j, k - 1) - u(i, j, k)) -
+                                     flow(i, p, k + 1) * (u(i, j, k + 1) - u(i, j, k));
+                known(i, p, last) =
+                    own(last) + flow(i, p, last) * (u(i, j, last - 1) - u(i, j, last));
+            };
+            const auto column = [&](const Value& i, const Value& j, const Value& p) {
+                const Value above = flow(i, p, 1), first = 1.0 / (dtr - above);
+                Var c(DType::f64, above * first), d(DType::f64, known(i, p, 0) * first);
                 upper(i, p, 0) = c;
                 right(i, p, 0) = d;
                 for (Index k : range(1, last)) {
-                    const Value below = -w(k), above = w(k + 1);
-                    const Value scale = 1.0 / (dtr - below - above - c * below);
-                    const Value rhs = known(k) - below * (u(i, j, k - 1) - u(i, j, k)) -
-                                      above * (u(i, j, k + 1) - u(i, j, k));
-                    d = (rhs - d * below) * scale;
-                    c = above * scale;
+                    const Value w = flow(i, p, k), next = flow(i, p, k + 1);
+                    const Value scale = 1.0 / (dtr + w - next + c * w);
+                    d = (known(i, p, k) + d * w) * scale;
+                    c = next * scale;
                     upper(i, p, k) = c;
                     right(i, p, k) = d;
                 }
-                const Value below = -w(last);
-                const Value rhs = known(last) - below * (u(i, j, last - 1) - u(i, j, last));
-                Var x(DType::f64, (rhs - d * below) / (dtr - below - c * below));
+                const Value w = flow(i, p, last);
+                Var x(DType::f64, (known(i, p, last) + d * w) / (dtr + w + c * w));
                 stage(i, j, last) = dtr * (x - position(i, j, last));
                 for (Index k : range(last - 1, -1, -1)) {
                     x = right(i, p, k) - upper(i, p, k) * x;
@@ -339,8 +344,11 @@ inline auto vadv(const JitOptions& options) {
                 }
             };
             for (Index i : prange(stage.extent(0)))
-                for (Index begin : range(0, points, together))
-                    for (Index p : range(min(points - begin, together))) column(i, begin + p, p);
+                for (Index begin : range(0, points, together)) {
+                    const Value count = min(points - begin, together);
+                    for (Index p : range(count)) prepare(i, begin + p, p);
+                    for (Index p : range(count)) column(i, begin + p, p);
+                }
         },
         options);
 }
