@@ -213,28 +213,28 @@ bool run_pi(Size size) {
 
 /// out = a + (sum of tanh over the diagonal) + its maximum + its median: the element that has as
 /// many below as above it, or the mean of the two in the middle.
-const auto diagonal =
-    jit("diagonal",
-        [](In a, Out out) {
-            const Value n = a.extent(0);
-            Scratch at_rank(f64, {n});
-            Var trace(f64, 0), most(f64, a(0, 0));
-            for (Index i : prange(n)) {
-                trace += tanh(a(i, i));
-                most = max(most, a(i, i));
-            }
-            for (Index i : range(n)) {
-                Var rank(i64, 0);
-                for (Index j : range(n))
-                    rank += select(a(j, j) < a(i, i) || (a(j, j) == a(i, i) && j < i), 1, 0);
-                at_rank(rank) = a(i, i);
-            }
-            const Value median = 0.5 * (at_rank((n - 1) / 2) + at_rank(n / 2));
-            const Value shift = trace + most + median;
-            for (Index i : prange(n))
-                for (Index j : range(a.extent(1))) out(i, j) = a(i, j) + shift;
-        },
-        {.parallel = true});
+const auto diagonal = jit("diagonal",
+                          [](In a, Out out) {
+                              const Value n = a.extent(0);
+                              Scratch d(f64, {n}), at_rank(f64, {n});
+                              for (Index i : prange(n)) d(i) = a(i, i);
+                              Var trace(f64, 0), most(f64, a(0, 0));
+                              for (Index i : prange(n)) {
+                                  trace += tanh(d(i));
+                                  most = max(most, d(i));
+                              }
+                              for (Index i : range(n)) {
+                                  Var rank(i64, 0);
+                                  for (Index j : range(n))
+                                      rank += select(d(j) < d(i) || (d(j) == d(i) && j < i), 1, 0);
+                                  at_rank(rank) = d(i);
+                              }
+                              const Value median = 0.5 * (at_rank((n - 1) / 2) + at_rank(n / 2));
+                              const Value shift = trace + most + median;
+                              for (Index i : prange(n))
+                                  for (Index j : range(a.extent(1))) out(i, j) = a(i, j) + shift;
+                          },
+                          {.parallel = true});
 
 bool run_diagonal(Size size) {
     const std::int64_t n = samples::pick(size, 60, 1000, 10'000);
