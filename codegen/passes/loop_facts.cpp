@@ -74,4 +74,17 @@ bool is_left_over(const Kernel& kernel, Id loop) {
     });
 }
 
+static void visit_loops(const Kernel& k, Id block, const std::function<bool(Id)>& take) {
+    for (const Id id : k.blocks[block].nodes) {
+        const Node& n = k.nodes[id];
+        const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
+        if (n.kind == NodeKind::loop ? !take(id) : two) visit_loops(k, n.aux, take);
+        if (two && n.aux2 != none) visit_loops(k, n.aux2, take);
+    }
+}
+
+void visit_loops(const Kernel& kernel, const std::function<bool(Id)>& take) {
+    for (const Stage& stage : kernel.stages) visit_loops(kernel, stage.body, take);
+}
+
 }  // namespace kiln::codegen

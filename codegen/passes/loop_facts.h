@@ -2,6 +2,7 @@
 #pragma once
 #include "dsl/ir/ir.h"
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -17,5 +18,8 @@ inline constexpr std::int64_t ways = 4;
 /// Whether the loop runs what another one left over that takes `ways` iterations at once: from
 /// begin + (trip & -ways) on.
 bool is_left_over(const ir::Kernel& kernel, ir::Id loop);
+
+/// Calls `take` with each loop, outer ones first, but for those inside of a loop that it took.
+void visit_loops(const ir::Kernel& kernel, const std::function<bool(ir::Id)>& take);
 
 }  // namespace kiln::codegen

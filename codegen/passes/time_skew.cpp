@@ -252,28 +252,15 @@ class Analysis {
 class TimeSkew : public Rewriter {
   public:
     TimeSkew(const Kernel& in, bool threads) : Rewriter(in), threads_(threads) {
-        for (const Stage& stage : in.stages) find(stage.body);
+        visit_loops(in, [&](Id loop) {
+            auto plan = Analysis(in, loop, threads_).run();
+            if (plan) plans_.emplace(loop, std::move(*plan));
+            return plan.has_value();
+        });
     }
     bool changes() const { return !plans_.empty(); }
 
   private:
-    void find(Id block_id) {
-        for (const Id id : in().blocks[block_id].nodes) {
-            const Node& n = in().node(id);
-            if (n.kind == NodeKind::loop) {
-                if (auto plan = Analysis(in(), id, threads_).run()) {
-                    plans_.emplace(id, std::move(*plan));
-                    continue;
-                }
-            }
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while)
-                find(n.aux);
-            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-                find(n.aux2);
-        }
-    }
-
     Id rewrite(Id old) override {
         const auto plan = plans_.find(old);
         return plan == plans_.end() ? clone(old) : skew(old, plan->second);

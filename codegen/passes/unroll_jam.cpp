@@ -193,28 +193,15 @@ class Analysis {
 class UnrollJam : public Rewriter {
   public:
     UnrollJam(const Kernel& in, bool threads) : Rewriter(in), threads_(threads) {
-        for (const Stage& stage : in.stages) find(stage.body);
+        visit_loops(in, [&](Id loop) {
+            auto plan = Analysis(in, loop).run();
+            if (plan) plans_.emplace(loop, std::move(*plan));
+            return plan.has_value();
+        });
     }
     bool changes() const { return !plans_.empty(); }
 
   private:
-    void find(Id block) {
-        for (const Id id : in().blocks[block].nodes) {
-            const Node& n = in().node(id);
-            if (n.kind == NodeKind::loop) {
-                if (auto plan = Analysis(in(), id).run()) {
-                    plans_.emplace(id, std::move(*plan));
-                    continue;
-                }
-            }
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while)
-                find(n.aux);
-            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-                find(n.aux2);
-        }
-    }
-
     void declare() override {
         Rewriter::declare();
         for (auto& [loop, plan] : plans_)
