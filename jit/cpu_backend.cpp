@@ -210,7 +210,8 @@ class Compiler {
                       "early-cse<memssa>,loop-vectorize," +
                       (carries ? "loop-load-elim," : "") + "slp-vectorizer,early-cse," + combine +
                       "loop-unroll<O2;no-runtime>," + combine +
-                      "loop-simplify,lcssa,loop-mssa(licm<allowspeculation>),simplifycfg"));
+                      "loop-simplify,lcssa,loop-mssa(licm<allowspeculation>),early-cse<memssa>,"
+                      "simplifycfg"));
         return *pipeline;
     }
 

@@ -37,8 +37,8 @@ inline constexpr const char* no_gathers = "kiln-no-gathers";
 /// The attribute of a function of scalar loops in which branches store.
 inline constexpr const char* conditional_stores = "kiln-conditional-stores";
 /// The attribute of a function of scalar loops with branches that go the same way in all iterations
-/// and pay when they move out of the loop. Tests whether an inner loop runs at all don't by
-/// themselves, and copying the loops for each takes most of the time of the optimiser.
+/// and pay when they move out of the loop. Tests whether an inner loop runs at all don't, and
+/// copying the loops for each takes most of the time of the optimiser.
 inline constexpr const char* invariant_branches = "kiln-invariant-branches";
 /// The attribute of a function of scalar loops whose iterations read what earlier ones stored.
 inline constexpr const char* carried_values = "kiln-carried-values";

@@ -91,28 +91,6 @@ bool LoopTraits::is_invariant_branch(const ir::Kernel& kernel, Id branch) const 
            (ir::is_leaf(kernel.nodes[condition].kind) || loop_of[condition] != loop);
 }
 
-static bool depends_on(const ir::Kernel& kernel, Id value, Id loop) {
-    const Node& n = kernel.nodes[value];
-    if (value == loop || n.kind == NodeKind::read || n.kind == NodeKind::load) return true;
-    if (n.kind == NodeKind::loop) return false;
-    return std::ranges::any_of(kernel.operands_of(n),
-                               [&](Id operand) { return depends_on(kernel, operand, loop); });
-}
-
-bool LoopTraits::is_repeated_update(const ir::Kernel& kernel, Id store) const {
-    const Id loop = loop_of[store];
-    if (loop == ir::none || kernel.nodes[loop].kind != NodeKind::loop) return false;
-    const Id outer = loop_of[loop];
-    const auto is_constant = [&](Id id) { return kernel.nodes[id].kind == NodeKind::constant; };
-    if (outer == ir::none || kernel.nodes[outer].kind != NodeKind::loop ||
-        kernel.parallel(kernel.nodes[outer]) != nullptr ||
-        !std::ranges::all_of(kernel.operands_of(loop), is_constant))
-        return false;
-    const Node& n = kernel.nodes[store];
-    const auto subscripts = kernel.operands_of(n).first(kernel.params[n.aux].rank);
-    return std::ranges::none_of(subscripts, [&](Id s) { return depends_on(kernel, s, outer); });
-}
-
 LoopTraits find_loop_traits(const ir::Kernel& kernel) { return Finder(kernel).find(); }
 
 }  // namespace kiln::codegen

@@ -17,11 +17,6 @@ struct LoopTraits {
 
     /// Whether a branch's condition is the same in all iterations of the loop around it.
     bool is_invariant_branch(const ir::Kernel& kernel, ir::Id branch) const;
-
-    /// Whether a store is one of the few iterations, whose number is a constant, of a loop that
-    /// updates the same elements in each iteration of the serial loop around it: they can stay in
-    /// registers, if that loop is known to run at all.
-    bool is_repeated_update(const ir::Kernel& kernel, ir::Id store) const;
 };
 
 LoopTraits find_loop_traits(const ir::Kernel& kernel);

@@ -20,6 +20,7 @@
 #include "codegen/llvm/loop_traits.h"
 
 #include <map>
+#include <set>
 
 namespace kiln::codegen {
 
@@ -92,8 +93,9 @@ class ProgramEmitter final : public Emitter {
     void emit_failed_check(const ir::Node& n, ir::Id id);
     llvm::Value* trip_count(llvm::Value* begin, llvm::Value* end, llvm::Value* step);
     void count_up(llvm::Value* first, llvm::Value* last,
-                  llvm::function_ref<void(llvm::Value*)> body, llvm::BasicBlock** next = nullptr,
-                  llvm::BasicBlock** end = nullptr);
+                  llvm::function_ref<void(llvm::Value*)> body, bool runs = false);
+    llvm::BasicBlock* begin_nest(ir::Id outermost);
+    void emit_iterations(const ir::Node& n, ir::Id id);
 
     // --- memory ---
     llvm::Value* address(const ir::Node& n, std::size_t subscripts, unsigned offset);
@@ -146,6 +148,7 @@ class ProgramEmitter final : public Emitter {
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter
     unsigned pieces_ = 0, vector_functions_ = 0;
     LoopTraits traits_;
+    std::set<ir::Id> nonempty_;  // loops that are known to run where they are emitted
     std::map<ir::Id, std::optional<VectorLoop>> vector_loops_;
     std::vector<StreamedLoop> streamed_loops_;
     std::map<std::string, llvm::Function*> shared_functions_;  // of vector loops, by what they do

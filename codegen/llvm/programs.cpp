@@ -5,6 +5,7 @@
 #include <llvm/Transforms/Utils/Cloning.h>
 
 #include <algorithm>
+#include <set>
 
 namespace kiln::codegen {
 
@@ -197,11 +198,7 @@ bool ProgramEmitter::emit_program_node(Id id) {
         case NodeKind::cast: values[id] = emit_cast(id); return true;
         case NodeKind::load: values[id] = load_element(n); return true;
         case NodeKind::read: values[id] = read_local(n, id); return true;
-        case NodeKind::store:
-            if (traits_.is_repeated_update(kernel_, id))
-                scope_->function->addFnAttr(invariant_branches);
-            store_element(n);
-            return true;
+        case NodeKind::store: store_element(n); return true;
         case NodeKind::write: write_local(n, id); return true;
         case NodeKind::atomic: values[id] = emit_atomic(n); return true;
         case NodeKind::call_pure:
@@ -254,30 +251,81 @@ void ProgramEmitter::emit_if(const Node& n, Id id) {
     b_.SetInsertPoint(join);
 }
 
-/// for (k = first; k < last; ++k) body(k), tested before the first iteration.
+/// for (k = first; k < last; ++k) body(k), tested before the first iteration, unless it is known
+/// that there is one.
 void ProgramEmitter::count_up(Value* first, Value* last, llvm::function_ref<void(Value*)> body,
-                              BasicBlock** next_out, BasicBlock** end_out) {
+                              bool runs) {
     auto* head = BasicBlock::Create(context_, "for", scope_->function);
-    auto* inner = BasicBlock::Create(context_, "for.body", scope_->function);
+    auto* inner = runs ? head : BasicBlock::Create(context_, "for.body", scope_->function);
     auto* next = BasicBlock::Create(context_, "for.next", scope_->function);
     auto* end = BasicBlock::Create(context_, "for.end", scope_->function);
-    if (next_out != nullptr) *next_out = next;
-    if (end_out != nullptr) *end_out = end;
     BasicBlock* before = b_.GetInsertBlock();
     b_.CreateBr(head);
     b_.SetInsertPoint(head);
     auto* k = b_.CreatePHI(first->getType(), 2, "k");
     k->addIncoming(first, before);
-    b_.CreateCondBr(b_.CreateICmpSLT(k, last), inner, end);
-    b_.SetInsertPoint(inner);
+    if (!runs) {
+        b_.CreateCondBr(b_.CreateICmpSLT(k, last), inner, end);
+        b_.SetInsertPoint(inner);
+    }
     scope_->jumps.push_back({next, end});
     body(k);
     scope_->jumps.pop_back();
     b_.CreateBr(next);
     b_.SetInsertPoint(next);
-    k->addIncoming(b_.CreateNSWAdd(k, llvm::ConstantInt::get(first->getType(), 1)), next);
-    b_.CreateBr(head);
+    Value* more = b_.CreateNSWAdd(k, llvm::ConstantInt::get(first->getType(), 1));
+    k->addIncoming(more, next);
+    if (runs)
+        b_.CreateCondBr(b_.CreateICmpSLT(more, last), head, end);
+    else
+        b_.CreateBr(head);
     b_.SetInsertPoint(end);
+}
+
+/// Tests once whether all loops of a nest run, where they hold each other and nothing else that has
+/// an effect, and their bounds are known here: otherwise nothing happens. A test before each inner
+/// loop would keep the optimiser from moving its loads and stores out of the loops around it. The
+/// block to go on in after the nest, or null.
+BasicBlock* ProgramEmitter::begin_nest(Id outermost) {
+    if (options_.checked || nonempty_.contains(outermost)) return nullptr;
+    std::set<Id> inside{outermost};
+    walk(kernel_.nodes[outermost].aux, [&](Id id) { inside.insert(id); });
+    std::vector<Id> loops;
+    for (Id loop = outermost; loop != ir::none;) {
+        const auto bounds = kernel_.operands_of(loop);
+        const bool known =
+            std::ranges::none_of(bounds, [&](Id bound) { return inside.contains(bound); });
+        if (!known || kernel_.nodes[bounds[2]].kind != NodeKind::constant) break;
+        loops.push_back(loop);
+        Id next = ir::none;
+        for (const Id id : kernel_.blocks[kernel_.nodes[loop].aux].nodes) {
+            const Node& n = kernel_.nodes[id];
+            const bool serial =
+                n.kind == NodeKind::loop && (n.aux2 == ir::none || scope_->parallel);
+            const bool pure = n.kind == NodeKind::op || n.kind == NodeKind::cast ||
+                              n.kind == NodeKind::load || n.kind == NodeKind::read;
+            if (!pure && (!serial || next != ir::none)) {
+                next = ir::none;
+                break;
+            }
+            if (serial) next = id;
+        }
+        loop = next;
+    }
+    if (loops.size() < 2) return nullptr;
+    Value* all = b_.getTrue();
+    for (const Id loop : loops) {
+        Value* begin = value(kernel_.operand(loop, 0)).value;
+        Value* end = value(kernel_.operand(loop, 1)).value;
+        Value* step = value(kernel_.operand(loop, 2)).value;
+        all = b_.CreateAnd(all, b_.CreateICmpSGT(trip_count(begin, end, step), b_.getInt64(0)));
+    }
+    auto* nest = BasicBlock::Create(context_, "nest", scope_->function);
+    auto* end = BasicBlock::Create(context_, "nest.end", scope_->function);
+    b_.CreateCondBr(all, nest, end);
+    b_.SetInsertPoint(nest);
+    nonempty_.insert(loops.begin(), loops.end());
+    return end;
 }
 
 /// Iterations of begin, begin + step ... up to but without end; none for step 0.
@@ -308,6 +356,17 @@ Value* ProgramEmitter::trip_count(Value* begin, Value* end, Value* step) {
 }
 
 void ProgramEmitter::emit_for(const Node& n, Id id) {
+    BasicBlock* const after = begin_nest(id);
+    emit_iterations(n, id);
+    if (after == nullptr) return;
+    b_.CreateBr(after);
+    b_.SetInsertPoint(after);
+    // The loop may be emitted again, elsewhere.
+    nonempty_.erase(id);
+    walk(n.aux, [&](Id inner) { nonempty_.erase(inner); });
+}
+
+void ProgramEmitter::emit_iterations(const Node& n, Id id) {
     Value* begin = value(kernel_.operand(id, 0)).value;
     Value* end = value(kernel_.operand(id, 1)).value;
     Value* step = value(kernel_.operand(id, 2)).value;
@@ -315,6 +374,7 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
         emit_vector_pieces(id, *vector, begin, trip_count(begin, end, step), step);
         return;
     }
+    const bool runs = nonempty_.contains(id);
     const auto body = [&](Value* index) {
         if (traits_.carries[id]) scope_->function->addFnAttr(carried_values);
         scope_->values[id] = {index, nullptr, false};
@@ -323,11 +383,12 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
     if (auto* constant = llvm::dyn_cast<llvm::ConstantInt>(step);
         constant != nullptr && constant->isOne()) {
         emit_streamed(id, begin, trip_count(begin, end, step), step,
-                      [&] { count_up(begin, end, body); });
+                      [&] { count_up(begin, end, body, runs); });
         return;
     }
-    count_up(b_.getInt64(0), trip_count(begin, end, step),
-             [&](Value* k) { body(b_.CreateAdd(begin, b_.CreateMul(k, step), "i")); });
+    count_up(
+        b_.getInt64(0), trip_count(begin, end, step),
+        [&](Value* k) { body(b_.CreateAdd(begin, b_.CreateMul(k, step), "i")); }, runs);
 }
 
 void ProgramEmitter::emit_while_loop(const Node& n, Id id) {

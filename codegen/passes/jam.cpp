@@ -27,7 +27,8 @@
 //  3. variables that the body writes are set before they are read by each iteration, and get a copy
 //     for each row; or are only used after the inner loop;
 //  4. arrays that are written overlap no others (PassOptions::noalias).
-// Worth it where the inner loop accumulates, and needs no elementary function.
+// Worth it where the inner loop accumulates, and needs no elementary function; rows of few
+// elements, whose number is a constant, stay in registers as they are.
 #include "codegen/passes/loop_facts.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/updates.h"
@@ -221,13 +222,21 @@ class Jam final : public Rewriter {
         return true;
     }
 
+    bool is_short(Id loop) const {
+        constexpr std::int64_t few = 32;
+        const Node &begin = in().node(in().operand(loop, 0)),
+                   &end = in().node(in().operand(loop, 1));
+        return begin.kind == NodeKind::constant && end.kind == NodeKind::constant &&
+               static_cast<std::int64_t>(end.imm - begin.imm) <= few;
+    }
+
     bool accumulates(const Rows& r) const {
         // Lanes sum by the same tree for four rows as for one as long as bodies are simple.
         constexpr std::ptrdiff_t few_operations = 5;
         const auto operations = std::ranges::count_if(
             r.inside, [&](Id id) { return in().node(id).kind == NodeKind::op; });
         if (!r.copied.empty() && operations > few_operations) return false;
-        if (!r.summed.empty()) return true;
+        if (!r.summed.empty()) return !is_short(r.inner);
         return std::ranges::any_of(r.inside, [&](Id id) {
             return in().node(id).kind == NodeKind::write && r.copied.contains(in().node(id).aux) &&
                    update_of(in(), id).has_value();
