@@ -224,4 +224,17 @@ kernel t(x: in f64[2] unit, z: inout f64[1] unit) {
     check_unchanged(codegen::run_jam, add("i64(0)"));
 }
 
+TEST_CASE("jam: rows of few elements, whose number is a constant, stay", "[codegen][jam]") {
+    const auto rows = [](const std::string& last) {
+        return "kernel t(x: in f64[2] unit, g: inout f64[1] unit) {\n  stage [] {\n"
+               "    for %0 = i64(0) to extent(x, 0) step i64(1) {\n"
+               "      for %1 = i64(0) to " +
+               last +
+               " step i64(1) {\n        %2 = load f64 x[%0, %1]\n        %3 = load f64 g[%1]\n"
+               "        %4 = add f64 %2, %3\n        store g[%1], %4\n      }\n    }\n  }\n}\n";
+    };
+    check_unchanged(codegen::run_jam, rows("i64(16)"));
+    CHECK(after(codegen::run_jam, rows("i64(100)")) != ir::print(ir::parse(rows("i64(100)"))));
+}
+
 }  // namespace

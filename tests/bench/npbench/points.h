@@ -103,10 +103,12 @@ inline auto azimint_hist(const JitOptions& options) {
                 for (Index e : range(n * c / chunks, n * (c + 1) / chunks)) {
                     const Value r = radius(e);
                     const Value guess = min(cast<std::int64_t>((r - low) * scale), bins - 1);
-                    // Rounding may put it into the neighbour's bin.
-                    const Value below = guess - select(r < edges(guess), 1, 0);
-                    const Value b =
-                        below + select(r >= edges(below + 1) && below != bins - 1, 1, 0);
+                    // Rounding may put it into the neighbour's bin, seldom: a branch is guessed
+                    // right.
+                    Var b(DType::i64, guess);
+                    if_(r < edges(guess), [&] { b -= 1; })
+                        .else_if([&] { return r >= edges(guess + 1) && guess != bins - 1; },
+                                 [&] { b += 1; });
                     sums(c, b) += data(e);
                     counts(c, b) += 1.0;
                 }
