@@ -35,7 +35,9 @@ TEST_CASE("nests: loops without iterations", "[jit][program]") {
             for (const std::int64_t l : {0, 1, 5})
                 for (const std::int64_t m : {0, 1, 6}) {
                     INFO(i << " " << k << " " << l << " " << m);
-                    const Array x = full({k, l, m}, 2, i64), rows = full({i, 4}, 10, i64);
+                    const Array x = zeros({k, l, m}, i64), rows = zeros({i, 4}, i64);
+                    x.fill(2);
+                    rows.fill(10);
                     std::vector<std::int64_t> visits(3, 0);
                     kernel(x, rows, visits);
                     std::int64_t sum = 0;

@@ -200,6 +200,27 @@ class crc16:
         value = ~np.int64(crc) & 0xFFFF
         out[0] = (value << 8 | value >> 8) & 0xFFFF
 
+    def loops_slices(data, out, polynomial):
+        table = np.empty(1024, np.uint32)
+        for i in range(256):
+            c = np.uint32(i)
+            for _ in range(8):
+                c = (c >> np.uint32(1)) ^ (np.uint32(polynomial) if c & np.uint32(1) else np.uint32(0))
+            table[i] = c
+        for i in range(256, 1024):
+            less = table[i - 256]
+            table[i] = (less >> np.uint32(8)) ^ table[less & np.uint32(0xFF)]
+        crc = np.uint32(0xFFFF)
+        whole = data.shape[0] // 4 * 4
+        for i in range(0, whole, 4):
+            both = crc ^ (np.uint32(data[i]) | np.uint32(data[i + 1]) << np.uint32(8))
+            crc = (table[768 + np.int64(both & np.uint32(0xFF))] ^ table[512 + np.int64(both >> np.uint32(8))]
+                   ^ (table[256 + np.int64(data[i + 2])] ^ table[data[i + 3]]))
+        for i in range(whole, data.shape[0]):
+            crc = (crc >> np.uint32(8)) ^ table[(crc ^ data[i]) & np.uint32(0xFF)]
+        value = ~np.int64(crc) & 0xFFFF
+        out[0] = (value << 8 | value >> 8) & 0xFFFF
+
 
 @case({"S": (2000,), "M": (6000,)}, (1,))
 class go_fast:
