@@ -9,6 +9,7 @@
 #include <kiln/host_function.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -339,12 +340,24 @@ ProgramKey JitState::key_of(std::span<const OperandView> views) const {
         any_written = any_written || writes(params_[i]);
     }
     const auto overlaps = [&] {
-        for (std::size_t i = 0; i < views.size(); ++i)
-            for (std::size_t j = 0; writes(params_[i]) && j < views.size(); ++j)
-                if (i != j && params_[j] != KernelParam::value &&
-                    engine::may_overlap(views[i], views[j]))
-                    return true;
-        return false;
+        struct Bytes {
+            const std::byte *low, *high;
+            bool written;
+        };
+        std::array<Bytes, engine::max_program_args> arrays;
+        std::size_t count = 0;
+        bool any = false;
+        for (std::size_t i = 0; i < views.size(); ++i) {
+            if (params_[i] == KernelParam::value) continue;
+            const auto [low, high] = views[i].byte_extent();
+            const bool written = writes(params_[i]);
+            for (std::size_t j = 0; j < count; ++j) {
+                const Bytes& other = arrays[j];
+                any |= (written | other.written) & (low < other.high) & (other.low < high);
+            }
+            arrays[count++] = {low, high, written};
+        }
+        return any;
     };
     if (any_written && overlaps()) key.set_overlap();
     return key;

@@ -43,13 +43,14 @@ class ProgramKey {
 
     bool operator==(const ProgramKey&) const = default;
     std::uint64_t hash() const {
-        std::uint64_t h = 0x9e3779b97f4a7c15u;
-        for (const std::uint64_t word : words_) h = (h ^ (h >> 32) ^ word) * 0xd6e8feb86659fd93u;
+        std::uint64_t h = words_[count_word];
+        for (std::size_t w = 0; w * per_word < size(); ++w)
+            h = (h ^ (h >> 32) ^ words_[w]) * 0xd6e8feb86659fd93u;
         return h ^ (h >> 32);
     }
 
   private:
-    static constexpr std::size_t per_word = 3, bits = 20, count_word = 6;
+    static constexpr std::size_t per_word = 2, bits = 32, count_word = 8;
     static constexpr std::uint64_t array_bit = 1u << 5, overlap_bit = 1u << 8;
     static_assert(per_word * count_word >= max_program_args && dtype_count < 31);
     static std::uint64_t place(DType dtype) { return static_cast<std::uint64_t>(dtype) + 1; }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -45,8 +46,8 @@ class Run : public ProgramHost {
   private:
     struct Fault {
         std::int64_t code = -1, part = 0, iteration = 0, param = -1;
-        std::array<std::int64_t, 2 * max_rank> subscripts{};  // or two shapes
-        std::exception_ptr thrown = nullptr;                  // by a function of the host
+        std::array<std::int64_t, 2 * max_rank> subscripts;  // or two shapes; of faults alone
+        std::exception_ptr thrown = nullptr;                // by a function of the host
         bool any() const { return code >= 0 || thrown != nullptr; }
     };
     /// Whether a fault here comes before that which is known.
@@ -288,9 +289,16 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
         words = many.data();
     }
     auto* frame = new (words) ProgramFrame{&Run::runtime, &run};
-    std::array<Scalar, 4> few;
-    std::vector<Scalar> more(variant.results.size() > few.size() ? variant.results.size() : 0);
-    Scalar* const scalars = more.empty() ? few.data() : more.data();
+    constexpr std::size_t usual_results = 4;
+    std::optional<std::array<Scalar, usual_results>> few;
+    std::vector<Scalar> more;
+    Scalar* scalars = nullptr;
+    if (variant.results.size() > usual_results) {
+        more.resize(variant.results.size());
+        scalars = more.data();
+    } else if (!variant.results.empty()) {
+        scalars = few.emplace().data();
+    }
     std::size_t scalar_count = 0;
     for (std::size_t p = 0; p < kernel.params.size(); ++p) {
         const ir::Param& param = kernel.params[p];
@@ -302,8 +310,10 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
                 continue;
             }
             std::memcpy(at, &v.data, sizeof v.data);
-            std::copy_n(v.extents, param.rank, at + 1);
-            std::copy_n(v.strides, param.rank, at + 1 + param.rank);
+            for (int d = 0; d < param.rank; ++d) {
+                at[1 + d] = v.extents[d];
+                at[1 + param.rank + d] = v.strides[d];
+            }
         } else if (!ir::is_made_by_kernel(param.access)) {
             Scalar& s = scalars[scalar_count++];
             s.dtype = param.dtype;

@@ -23,11 +23,12 @@ class Finder {
     explicit Finder(const ir::Kernel& kernel) : kernel_(kernel) {
         traits_.loop_of.assign(kernel.nodes.size(), ir::none);
         traits_.carries.assign(kernel.nodes.size(), false);
+        traits_.scatters.assign(kernel.nodes.size(), false);
     }
 
     LoopTraits find() {
         for (const ir::Stage& stage : kernel_.stages) block(stage.body, ir::none);
-        traits_.loads_subscripts = loads_subscripts();
+        find_loaded_subscripts();
         return std::move(traits_);
     }
 
@@ -65,16 +66,33 @@ class Finder {
         return met;
     }
 
-    bool loads_subscripts() const {
-        std::vector<bool> loaded(kernel_.nodes.size(), false);
+    void find_loaded_subscripts() {
+        std::vector<bool> loaded(kernel_.nodes.size(), false), no(kernel_.nodes.size(), false);
         for (Id id = 0; id < kernel_.nodes.size(); ++id) {
             const Node& n = kernel_.nodes[id];
+            const Id loop = traits_.loop_of[id];
+            const auto operands = kernel_.operands_of(id);
             const auto depends = [&](Id x) { return x < id && loaded[x]; };
-            const bool any = std::ranges::any_of(kernel_.operands_of(id), depends);
-            if (n.kind == NodeKind::load && any) return true;
+            const bool any = std::ranges::any_of(operands, depends);
             loaded[id] = n.kind == NodeKind::load || any;
+            traits_.loads_subscripts =
+                traits_.loads_subscripts || (n.kind == NodeKind::load && any);
+            if (loop == ir::none) continue;
+            if (n.kind == NodeKind::store) {
+                const auto subscripts = operands.first(operands.size() - 1);
+                if (std::ranges::any_of(subscripts, depends))
+                    traits_.scatters[loop] = true;
+                else
+                    no[loop] = true;
+            }
+            if (n.kind == NodeKind::op && is_slow(n.op)) no[loop] = true;
         }
-        return false;
+        for (Id loop = 0; loop < no.size(); ++loop)
+            if (no[loop]) traits_.scatters[loop] = false;
+    }
+    static bool is_slow(ir::Op op) {
+        return op == ir::Op::div || op == ir::Op::true_divide || op == ir::Op::sqrt ||
+               ir::is_elementary(op);
     }
 
     const ir::Kernel& kernel_;

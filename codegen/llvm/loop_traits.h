@@ -12,6 +12,9 @@ struct LoopTraits {
     /// Per node that is a loop: its own iterations store elements of an array that they also read
     /// at other positions, so that one may read what an earlier one stored.
     std::vector<bool> carries;
+    /// Per node that is a loop: what its own iterations store goes to positions that they load, and
+    /// takes no slow operation: lanes would be taken apart for it.
+    std::vector<bool> scatters;
     /// A subscript of the program depends on an element of an array.
     bool loads_subscripts = false;
 

@@ -92,8 +92,9 @@ class ProgramEmitter final : public Emitter {
     void emit_allocate(const ir::Node& n, ir::Id id);
     void emit_failed_check(const ir::Node& n, ir::Id id);
     llvm::Value* trip_count(llvm::Value* begin, llvm::Value* end, llvm::Value* step);
-    void count_up(llvm::Value* first, llvm::Value* last,
-                  llvm::function_ref<void(llvm::Value*)> body, bool runs = false);
+    llvm::BranchInst* count_up(llvm::Value* first, llvm::Value* last,
+                               llvm::function_ref<void(llvm::Value*)> body, bool runs = false);
+    void keep_scalar(llvm::BranchInst* back);
     llvm::BasicBlock* begin_nest(ir::Id outermost);
     void emit_iterations(const ir::Node& n, ir::Id id);
 

@@ -284,13 +284,14 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
             return;
         }
         const auto usual = [&] {
-            count_up(first, last, [&](Value* k) {
+            auto* const back = count_up(first, last, [&](Value* k) {
                 if (traits_.carries[id]) function->addFnAttr(carried_values);
                 scope.iteration = k;
                 scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr,
                                     false};
                 emit_program_block(n.aux);
             });
+            if (traits_.scatters[id]) keep_scalar(back);
         };
         Value* index = b_.CreateAdd(begin, b_.CreateMul(first, step));
         emit_streamed(id, index, b_.CreateSub(last, first), step, usual);

@@ -253,8 +253,8 @@ void ProgramEmitter::emit_if(const Node& n, Id id) {
 
 /// for (k = first; k < last; ++k) body(k), tested before the first iteration, unless it is known
 /// that there is one.
-void ProgramEmitter::count_up(Value* first, Value* last, llvm::function_ref<void(Value*)> body,
-                              bool runs) {
+llvm::BranchInst* ProgramEmitter::count_up(Value* first, Value* last,
+                                           llvm::function_ref<void(Value*)> body, bool runs) {
     auto* head = BasicBlock::Create(context_, "for", scope_->function);
     auto* inner = runs ? head : BasicBlock::Create(context_, "for.body", scope_->function);
     auto* next = BasicBlock::Create(context_, "for.next", scope_->function);
@@ -275,11 +275,20 @@ void ProgramEmitter::count_up(Value* first, Value* last, llvm::function_ref<void
     b_.SetInsertPoint(next);
     Value* more = b_.CreateNSWAdd(k, llvm::ConstantInt::get(first->getType(), 1));
     k->addIncoming(more, next);
-    if (runs)
-        b_.CreateCondBr(b_.CreateICmpSLT(more, last), head, end);
-    else
-        b_.CreateBr(head);
+    auto* const back =
+        runs ? b_.CreateCondBr(b_.CreateICmpSLT(more, last), head, end) : b_.CreateBr(head);
     b_.SetInsertPoint(end);
+    return back;
+}
+
+/// Leaves a loop, which jumps back by `back`, as scalar code.
+void ProgramEmitter::keep_scalar(llvm::BranchInst* back) {
+    auto* const off =
+        llvm::MDNode::get(context_, {llvm::MDString::get(context_, "llvm.loop.vectorize.enable"),
+                                     llvm::ConstantAsMetadata::get(b_.getFalse())});
+    auto* const loop = llvm::MDNode::getDistinct(context_, {nullptr, off});
+    loop->replaceOperandWith(0, loop);
+    back->setMetadata(llvm::LLVMContext::MD_loop, loop);
 }
 
 /// Tests once whether all loops of a nest run, where they hold each other and nothing else that has
@@ -382,13 +391,16 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
     };
     if (auto* constant = llvm::dyn_cast<llvm::ConstantInt>(step);
         constant != nullptr && constant->isOne()) {
-        emit_streamed(id, begin, trip_count(begin, end, step), step,
-                      [&] { count_up(begin, end, body, runs); });
+        emit_streamed(id, begin, trip_count(begin, end, step), step, [&] {
+            auto* const back = count_up(begin, end, body, runs);
+            if (traits_.scatters[id]) keep_scalar(back);
+        });
         return;
     }
-    count_up(
+    auto* const back = count_up(
         b_.getInt64(0), trip_count(begin, end, step),
         [&](Value* k) { body(b_.CreateAdd(begin, b_.CreateMul(k, step), "i")); }, runs);
+    if (traits_.scatters[id]) keep_scalar(back);
 }
 
 void ProgramEmitter::emit_while_loop(const Node& n, Id id) {

@@ -84,6 +84,20 @@ TEST_CASE("nests: what functions of loops ask of LLVM", "[jit][program]") {
                        for (Index j : range(x.extent(1))) if_(j > 3, [&] { y(i, j) = x(i, j); });
                }),
                "kiln-invariant-branches"));
+    // Stores go to positions that are loaded.
+    const auto scatters = [](auto body) {
+        return has(jit("asks", body).inspect(Artifact::llvm, {f64[1], i64[1], f64[1]}),
+                   "llvm.loop.vectorize.enable");
+    };
+    CHECK(scatters([](In x, In at, InOut y) {
+        for (Index i : range(x.extent(0))) y(at(i)) = x(i) + 1.0;
+    }));
+    CHECK(!scatters([](In x, In at, InOut y) {
+        for (Index i : range(x.extent(0))) y(at(i)) = sqrt(x(i));
+    }));
+    CHECK(!scatters([](In x, In at, InOut y) {
+        for (Index i : range(x.extent(0))) y(i) = x(at(i)) + 1.0;
+    }));
     // An iteration reads what the one before it stored.
     CHECK(has(text([](In x, InOut y) {
                   for (Index i : range(x.extent(0)))
