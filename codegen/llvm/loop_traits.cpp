@@ -1,5 +1,6 @@
 // What of a program decides which of LLVM's passes its functions need.
 #include "codegen/llvm/loop_traits.h"
+#include "codegen/passes/loop_facts.h"
 
 #include <algorithm>
 #include <map>
@@ -89,10 +90,6 @@ class Finder {
         }
         for (Id loop = 0; loop < no.size(); ++loop)
             if (no[loop]) traits_.scatters[loop] = false;
-    }
-    static bool is_slow(ir::Op op) {
-        return op == ir::Op::div || op == ir::Op::true_divide || op == ir::Op::sqrt ||
-               ir::is_elementary(op);
     }
 
     const ir::Kernel& kernel_;

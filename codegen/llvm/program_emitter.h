@@ -72,7 +72,6 @@ class ProgramEmitter final : public Emitter {
     // --- functions ---
     llvm::Function* make_function(const std::string& name, llvm::ArrayRef<llvm::Type*> params);
     Scope begin_function(llvm::Function* function, bool parallel);
-    void end_function(Scope saved);
     LaneValue value(ir::Id id) override;
 
     // --- parameters ---

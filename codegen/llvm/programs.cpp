@@ -31,7 +31,7 @@ llvm::Function* ProgramEmitter::make_function(const std::string& name,
     return function;
 }
 
-/// Makes `function` the one being emitted; the result is for end_function.
+/// Makes `function` the one being emitted.
 ProgramEmitter::Scope ProgramEmitter::begin_function(llvm::Function* function, bool parallel) {
     Scope scope;
     scope.function = function;

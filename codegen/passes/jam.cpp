@@ -45,6 +45,8 @@ namespace {
 using namespace ir;
 
 constexpr std::int64_t rows_at_once = ways;
+/// Rows of so many elements fit into registers.
+constexpr std::int64_t few_elements = 32;
 
 struct Rows {
     std::vector<Id> before, inside, after;
@@ -222,21 +224,13 @@ class Jam final : public Rewriter {
         return true;
     }
 
-    bool is_short(Id loop) const {
-        constexpr std::int64_t few = 32;
-        const Node &begin = in().node(in().operand(loop, 0)),
-                   &end = in().node(in().operand(loop, 1));
-        return begin.kind == NodeKind::constant && end.kind == NodeKind::constant &&
-               static_cast<std::int64_t>(end.imm - begin.imm) <= few;
-    }
-
     bool accumulates(const Rows& r) const {
         // Lanes sum by the same tree for four rows as for one as long as bodies are simple.
         constexpr std::ptrdiff_t few_operations = 5;
         const auto operations = std::ranges::count_if(
             r.inside, [&](Id id) { return in().node(id).kind == NodeKind::op; });
         if (!r.copied.empty() && operations > few_operations) return false;
-        if (!r.summed.empty()) return !is_short(r.inner);
+        if (!r.summed.empty()) return !is_short(in(), r.inner, few_elements);
         return std::ranges::any_of(r.inside, [&](Id id) {
             return in().node(id).kind == NodeKind::write && r.copied.contains(in().node(id).aux) &&
                    update_of(in(), id).has_value();

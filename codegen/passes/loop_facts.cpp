@@ -74,6 +74,17 @@ bool is_left_over(const Kernel& kernel, Id loop) {
     });
 }
 
+bool is_slow(Op op) {
+    return op == Op::div || op == Op::true_divide || op == Op::sqrt || is_elementary(op);
+}
+
+bool is_short(const Kernel& kernel, Id loop, std::int64_t most) {
+    const Node &begin = kernel.nodes[kernel.operand(loop, 0)],
+               &end = kernel.nodes[kernel.operand(loop, 1)];
+    return begin.kind == NodeKind::constant && end.kind == NodeKind::constant &&
+           static_cast<std::int64_t>(end.imm - begin.imm) <= most;
+}
+
 static void visit_loops(const Kernel& k, Id block, const std::function<bool(Id)>& take) {
     for (const Id id : k.blocks[block].nodes) {
         const Node& n = k.nodes[id];

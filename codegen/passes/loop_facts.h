@@ -19,6 +19,11 @@ inline constexpr std::int64_t ways = 4;
 /// begin + (trip & -ways) on.
 bool is_left_over(const ir::Kernel& kernel, ir::Id loop);
 
+/// Operations that take several times as long as a multiplication.
+bool is_slow(ir::Op op);
+/// Whether the loop, of step 1, has at most `most` iterations, whose number is a constant.
+bool is_short(const ir::Kernel& kernel, ir::Id loop, std::int64_t most);
+
 /// Calls `take` with each loop, outer ones first, but for those inside of a loop that it took.
 void visit_loops(const ir::Kernel& kernel, const std::function<bool(ir::Id)>& take);
 

@@ -112,13 +112,6 @@ class Analysis {
                std::ranges::all_of(k_.operands_of(id), [&](Id x) { return is_fixed(x); });
     }
 
-    /// Of few iterations, whose number is known: best left as they are.
-    bool is_short(Id loop) const {
-        const Node &begin = k_.nodes[k_.operand(loop, 0)], &end = k_.nodes[k_.operand(loop, 1)];
-        return begin.kind == NodeKind::constant && end.kind == NodeKind::constant &&
-               static_cast<std::int64_t>(end.imm - begin.imm) <= block;
-    }
-
     /// Conditions 2 and 3.
     bool is_simple(Id loop) {
         const Node& n = k_.nodes[loop];
@@ -126,7 +119,7 @@ class Analysis {
             p != nullptr && (threads_ || !p->reductions.empty() || !p->arrays.empty()))
             return false;
         if (!is_one(k_.operand(loop, 2)) || !is_fixed(k_.operand(loop, 0)) ||
-            !is_fixed(k_.operand(loop, 1)) || is_short(loop))
+            !is_fixed(k_.operand(loop, 1)) || is_short(k_, loop, block))
             return false;
         const std::size_t index =
             static_cast<std::size_t>(std::ranges::find(plan_.loops, loop) - plan_.loops.begin());

@@ -122,10 +122,6 @@ class Analysis {
         }
     }
 
-    static bool is_slow(Op op) {
-        return op == Op::div || op == Op::true_divide || op == Op::sqrt || is_elementary(op);
-    }
-
     bool worth_it(Id loop) const {
         const auto& body = k_.blocks[k_.nodes[loop].aux].nodes;
         bool chain = false, slow = false, stores = false, accumulates = false;
