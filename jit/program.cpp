@@ -96,9 +96,7 @@ codegen::PassContext JitState::pass_context(const ProgramKey& key, Form form) co
     context.options.threads = options_.parallel;
     for (std::size_t i = 0; i < key.size(); ++i)
         context.options.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
-#ifndef NDEBUG
-    context.options.verify = true;
-#endif
+    context.options.verify = engine::verify_passes;
     return context;
 }
 

@@ -196,9 +196,7 @@ CompileOptions compile_options(const CallKey& key) { return {.streaming = key.is
 codegen::PassContext pass_context(const UfuncSource& source) {
     codegen::PassContext context;
     context.options.checked = source.options.checked;
-#ifndef NDEBUG
-    context.options.verify = true;
-#endif
+    context.options.verify = verify_passes;
     return context;
 }
 
@@ -211,6 +209,12 @@ BackendId backend_of(BackendTarget target) {
 }
 
 }  // namespace
+
+#ifdef NDEBUG
+std::atomic<bool> verify_passes{false};
+#else
+std::atomic<bool> verify_passes{true};
+#endif
 
 std::unique_ptr<Loop> trace_loop(const UfuncSource& source, const CallKey& key, Location where) {
     return LoopTracer(source, key, where).run();

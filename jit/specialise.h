@@ -5,11 +5,16 @@
 
 #include <kiln/vectorize.h>
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace kiln::engine {
+
+/// Whether the verifier looks at every kernel of the process after each pass. Off in release
+/// builds, where the tests switch it on.
+extern std::atomic<bool> verify_passes;
 
 /// A weak C++ integer of a call is converted to `dtype` by the kernel, so its value must fit.
 struct WeakRange {

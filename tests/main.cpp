@@ -2,4 +2,9 @@
 #define CATCH_CONFIG_RUNNER
 #include "tests/catch.h"
 
-int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
+#include "jit/specialise.h"
+
+int main(int argc, char** argv) {
+    kiln::engine::verify_passes = true;
+    return Catch::Session().run(argc, argv);
+}
