@@ -5,14 +5,59 @@
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
+#include <list>
+#include <mutex>
+#include <unordered_map>
 
 namespace kiln::engine {
 
+/// A program, from when its compile begins. Users are counted here instead of in one shared_ptr:
+/// so that a program which nobody has any more can come into use again.
 struct ProgramCache::Slot {
-    std::mutex mutex;
-    std::condition_variable finished;
-    std::shared_ptr<const CompiledKernel> program;
+    std::unique_ptr<const CompiledKernel> program;
     std::exception_ptr error;
+    bool done = false;
+    std::size_t users = 0;
+    const std::string* key = nullptr;  ///< the table's
+    std::list<Slot*> place{this};      ///< its node, unless that is in Table::kept
+    const std::list<Slot*>::iterator node = place.begin();
+};
+
+struct ProgramCache::Table {
+    explicit Table(Limits l) : limits(l) {}
+    const Limits limits;
+    std::mutex mutex;  // of what follows, and of the slots
+    std::condition_variable finished;
+    std::unordered_map<std::string, std::shared_ptr<Slot>> slots;
+    std::list<Slot*> kept;  ///< without users, the last one first
+    std::size_t kept_bytes = 0;
+
+    /// An estimate: kernel, object and code take some ten times what the kernel takes as text.
+    static std::size_t bytes(const Slot& slot) { return 10 * slot.key->size(); }
+    void keep(Slot& slot) noexcept {
+        kept.splice(kept.begin(), slot.place);
+        kept_bytes += bytes(slot);
+    }
+    void begin_use(Slot& slot) noexcept {
+        if (slot.users++ > 0 || !slot.place.empty()) return;
+        slot.place.splice(slot.place.begin(), kept, slot.node);
+        kept_bytes -= bytes(slot);
+    }
+    /// Also destroys what is too much to keep; outside of the lock, since that takes others.
+    void end_use(Slot& slot) noexcept {
+        std::unique_lock lock(mutex);
+        if (--slot.users > 0) return;
+        keep(slot);
+        while (kept.size() > limits.programs || kept_bytes > limits.bytes) {
+            Slot& last = *kept.back();
+            last.place.splice(last.place.begin(), kept, last.node);
+            kept_bytes -= bytes(last);
+            const auto dead = slots.extract(*last.key);
+            lock.unlock();
+            dead.mapped()->program.reset();
+            lock.lock();
+        }
+    }
 };
 
 std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
@@ -32,47 +77,51 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
     return key + ir::print(kernel, {.locations = has_checks});
 }
 
+ProgramCache::ProgramCache(Limits limits) : table_(std::make_shared<Table>(limits)) {}
+
+std::shared_ptr<const CompiledKernel> ProgramCache::use(std::shared_ptr<Table> table,
+                                                        std::shared_ptr<Slot> slot) {
+    const CompiledKernel* const program = slot->program.get();
+    return {program, [table = std::move(table), slot = std::move(slot)](const CompiledKernel*) {
+                table->end_use(*slot);
+            }};
+}
+
 ProgramCache::Found ProgramCache::get(const std::string& key, const Compile& compile) {
-    std::shared_ptr<Slot> slot;
-    bool mine = false;
-    {
-        const std::lock_guard lock(mutex_);
-        std::shared_ptr<Slot>& place = slots_[key];
-        if (place == nullptr) {
-            place = std::make_shared<Slot>();
-            mine = true;
-        }
-        slot = place;
-    }
+    auto slot = std::make_shared<Slot>();
+    std::unique_lock lock(table_->mutex);
+    const auto [at, mine] = table_->slots.try_emplace(key, slot);
     if (!mine) {
-        std::unique_lock lock(slot->mutex);
-        slot->finished.wait(lock,
-                            [&] { return slot->program != nullptr || slot->error != nullptr; });
+        slot = at->second;
+        table_->finished.wait(lock, [&] { return slot->done; });
         if (slot->error != nullptr) std::rethrow_exception(slot->error);
-        return {slot->program, false};
+        table_->begin_use(*slot);
+        lock.unlock();
+        return {use(table_, std::move(slot)), false};
     }
-    std::shared_ptr<const CompiledKernel> program;
-    std::exception_ptr error;
+    slot->key = &at->first;
+    lock.unlock();
     try {
-        program = compile();
+        slot->program = compile();
     } catch (...) {
-        error = std::current_exception();
-        const std::lock_guard lock(mutex_);
-        slots_.erase(key);
+        slot->error = std::current_exception();
     }
-    {
-        const std::lock_guard lock(slot->mutex);
-        slot->program = program;
-        slot->error = error;
+    lock.lock();
+    slot->done = true;
+    if (slot->error != nullptr) {
+        table_->slots.erase(key);
+    } else {
+        table_->begin_use(*slot);
     }
-    slot->finished.notify_all();
-    if (error != nullptr) std::rethrow_exception(error);
-    return {std::move(program), true};
+    lock.unlock();
+    table_->finished.notify_all();
+    if (slot->error != nullptr) std::rethrow_exception(slot->error);
+    return {use(table_, std::move(slot)), true};
 }
 
 std::size_t ProgramCache::size() const {
-    const std::lock_guard lock(mutex_);
-    return slots_.size();
+    const std::lock_guard lock(table_->mutex);
+    return table_->slots.size();
 }
 
 ProgramCache& ProgramCache::instance() {

@@ -4,9 +4,7 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 
 namespace kiln::engine {
 
@@ -23,7 +21,8 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
 
 /// Programs by key. Callers that want one key at a time wait for a single compile of it; compiles
 /// of different keys run in parallel. A compile that throws throws to all that wait for it, and is
-/// forgotten. Programs are kept as long as the cache.
+/// forgotten. A program lives as long as someone has it; those that nobody has any more are kept
+/// for a while, the last ones of them, since programs make the same kernels again.
 class ProgramCache {
   public:
     using Compile = std::function<std::unique_ptr<CompiledKernel>()>;
@@ -31,7 +30,19 @@ class ProgramCache {
         std::shared_ptr<const CompiledKernel> program;
         bool compiled;  ///< by this call
     };
+    /// How much of what nobody has is kept.
+    struct Limits {
+        std::size_t programs = 256;
+        std::size_t bytes = std::size_t(16) << 20;
+    };
+
+    explicit ProgramCache(Limits limits);
+    ProgramCache() : ProgramCache(Limits()) {}
+    ProgramCache(const ProgramCache&) = delete;
+    ProgramCache& operator=(const ProgramCache&) = delete;
+
     Found get(const std::string& key, const Compile& compile);
+    /// Programs that are in use, being compiled, or kept.
     std::size_t size() const;
 
     /// That of the process.
@@ -39,8 +50,11 @@ class ProgramCache {
 
   private:
     struct Slot;
-    mutable std::mutex mutex_;
-    std::unordered_map<std::string, std::shared_ptr<Slot>> slots_;
+    struct Table;
+    static std::shared_ptr<const CompiledKernel> use(std::shared_ptr<Table> table,
+                                                     std::shared_ptr<Slot> slot);
+
+    const std::shared_ptr<Table> table_;  // programs that are in use may outlive the cache
 };
 
 }  // namespace kiln::engine

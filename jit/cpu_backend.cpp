@@ -1,8 +1,8 @@
-// The CPU backend: LLVM from module to machine code, one process-wide JIT session.
+// The CPU backend: LLVM from module to machine code.
 #include "codegen/llvm/emit.h"
 #include "codegen/llvm/shared_loads.h"
-#include "codegen/math/careful.h"
 #include "jit/backend.h"
+#include "jit/cpu_backend_link.h"
 
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
@@ -10,17 +10,14 @@
 #include <llvm/CodeGen/Passes.h>
 #include <llvm/CodeGen/RegAllocRegistry.h>
 #include <llvm/CodeGen/TargetPassConfig.h>
-#include <llvm/ExecutionEngine/Orc/Core.h>
-#include <llvm/ExecutionEngine/Orc/ExecutorProcessControl.h>
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
-#include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/PassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/CommandLine.h>
-#include <llvm/Support/SmallVectorMemoryBuffer.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
@@ -29,19 +26,16 @@
 #include <llvm/Transforms/Scalar/SROA.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 
-#include <dlfcn.h>
+#include <sys/mman.h>
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <set>
-
-/// Any of SLEEF's functions: by its address the library is found, whose others are looked up by
-/// name.
-extern "C" double Sleef_sind1_u10purec(double);
+#include <utility>
 
 namespace kiln::engine {
 namespace {
@@ -177,10 +171,15 @@ class Compiler {
     llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::CodeGenFileType type) {
         llvm::SmallVector<char, 0> bytes;
         llvm::raw_svector_ostream out(bytes);
-        llvm::legacy::PassManager passes;
-        if (!add_passes(passes, out, module, type))
-            throw kiln::Error(ErrorKind::internal, "LLVM cannot emit code for this target");
-        passes.run(module);
+        auto passes = std::make_unique<llvm::legacy::PassManager>();
+        try {
+            if (!add_passes(*passes, out, module, type))
+                throw kiln::Error(ErrorKind::internal, "LLVM cannot emit code for this target");
+            passes->run(module);
+        } catch (const std::bad_alloc&) {
+            static_cast<void>(passes.release());  // stopped in the middle of something
+            throw;
+        }
         return bytes;
     }
 
@@ -280,87 +279,46 @@ class Compiler {
     bool has_long_vectors_;
 };
 
-/// Code in memory: links objects, resolves what they call.
-class Engine {
-  public:
-    Engine()
-        : session_(check("no JIT session", llvm::orc::SelfExecutorProcessControl::Create())),
-          layer_(session_),
-          library_(session_.createBareJITDylib("kiln")) {
-        session_.setErrorReporter(
-            [](llvm::Error e) { llvm::consumeError(std::move(e)); });  // lookups carry it too
-        Dl_info sleef{};
-        if (dladdr(reinterpret_cast<void*>(&Sleef_sind1_u10purec), &sleef) != 0)
-            sleef_ = dlopen(sleef.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    }
-
-    ~Engine() { llvm::consumeError(session_.endSession()); }
-    Engine(const Engine&) = delete;
-    Engine& operator=(const Engine&) = delete;
-
-    /// Makes every function that the module calls known to the linker.
-    void define_externals(const llvm::Module& module) {
-        const std::lock_guard lock(mutex_);
-        llvm::orc::SymbolMap symbols;
-        // Calls that instruction selection makes, where this C library has them.
-        if (defined_.empty())
-            for (const char* name :
-                 {"fmod",         "fmodf",       "memset",     "memcpy", "memmove",
-                  "floor",        "floorf",      "ceil",       "ceilf",  "trunc",
-                  "truncf",       "roundeven",   "roundevenf", "fma",    "fmaf",
-                  "fmin",         "fminf",       "fmax",       "fmaxf",  "__extendhfsf2",
-                  "__truncsfhf2", "__truncdfhf2"})
-                if (void* const address = find(name)) add(symbols, name, address);
-        for (const llvm::Function& f : module) {
-            if (!f.isDeclaration() || f.isIntrinsic() || defined_.contains(f.getName().str()))
-                continue;
-            void* const address = find(f.getName().str());
-            if (address == nullptr)
-                throw kiln::Error(ErrorKind::internal, "generated code calls '" +
-                                                           f.getName().str() +
-                                                           "', which is not in this process");
-            add(symbols, f.getName(), address);
-        }
-        if (symbols.empty()) return;
-        std::vector<std::string> names;
-        for (const auto& [name, definition] : symbols) names.emplace_back((*name).str());
-        check("linking", library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
-        defined_.insert(names.begin(), names.end());
-    }
-
-    llvm::orc::ResourceTrackerSP link(std::unique_ptr<llvm::MemoryBuffer> object,
-                                      const std::string& symbol, void*& address) {
-        auto tracker = library_.createResourceTracker();
-        check("linking", layer_.add(tracker, std::move(object)));
-        auto found = session_.lookup({&library_}, symbol);
-        if (!found) {
-            llvm::consumeError(tracker->remove());
-            fail("linking", found.takeError());
-        }
-        address = found->getAddress().toPtr<void*>();
-        return tracker;
-    }
-
-  private:
-    void* find(const std::string& name) const {
-        if (auto* const careful = codegen::careful_function(name))
-            return reinterpret_cast<void*>(careful);
-        void* const address = sleef_ != nullptr ? dlsym(sleef_, name.c_str()) : nullptr;
-        return address != nullptr ? address : dlsym(RTLD_DEFAULT, name.c_str());
-    }
-    void add(llvm::orc::SymbolMap& symbols, llvm::StringRef name, void* address) {
-        symbols[session_.intern(name)] = {
-            llvm::orc::ExecutorAddr::fromPtr(address),
-            llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
-    }
-
-    llvm::orc::ExecutionSession session_;
-    llvm::orc::ObjectLinkingLayer layer_;
-    llvm::orc::JITDylib& library_;
-    void* sleef_ = nullptr;
-    std::mutex mutex_;
-    std::set<std::string> defined_;  // known to the linker
+/// What one compile works on.
+struct Compilation {
+    std::unique_ptr<Compiler> compiler;
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> module;
 };
+
+// ------------------------------------------------------------------------------ out of memory
+
+/// What compiling a kernel may take, generously.
+constexpr std::size_t base_memory = std::size_t(16) << 20, node_memory = std::size_t(16) << 10;
+
+/// LLVM ends the process where it gets no memory. So that there is some is found out before.
+void require_memory(std::size_t size, const std::string& kernel) {
+    void* const at = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        throw kiln::Error(ErrorKind::usage, "out of memory: compiling " + kernel + " may take " +
+                                                std::to_string(size >> 20) + " MiB");
+    munmap(at, size);
+}
+
+thread_local bool in_compilation = false;
+struct InCompilation {
+    bool before = std::exchange(in_compilation, true);
+    ~InCompilation() { in_compilation = before; }
+};
+
+/// For what other threads have taken since. LLVM has one such function for the process: that of a
+/// program that uses LLVM itself, and has one, stays where it was set later.
+void on_bad_alloc(void* /*user*/, const char* reason, bool /*crash*/) {
+    if (in_compilation) throw std::bad_alloc();
+    // As without this function.
+    const std::string_view text = reason;
+    std::fprintf(stderr, "LLVM ERROR: out of memory\n%.*s\n", static_cast<int>(text.size()),
+                 text.data());
+    std::abort();
+}
+
+// ------------------------------------------------------------------------------ programs
 
 static_assert(sizeof(ProgramFrame) == 16);  // generated code relies on it
 
@@ -370,15 +328,12 @@ class CpuProgram final : public Program {
   public:
     CpuProgram(CpuBackend& backend, ir::Kernel kernel, codegen::EmitOptions options)
         : backend_(backend), kernel_(std::move(kernel)), options_(std::move(options)) {}
-    ~CpuProgram() override {
-        if (tracker_) llvm::consumeError(tracker_->remove());
-    }
 
     MapFunction map_entry() const override {
-        return kernel_.is_program() ? nullptr : reinterpret_cast<MapFunction>(entry_);
+        return kernel_.is_program() ? nullptr : reinterpret_cast<MapFunction>(code_.entry);
     }
     ProgramFunction program_entry() const override {
-        return kernel_.is_program() ? reinterpret_cast<ProgramFunction>(entry_) : nullptr;
+        return kernel_.is_program() ? reinterpret_cast<ProgramFunction>(code_.entry) : nullptr;
     }
     std::string text(Artifact artifact) const override;
     std::vector<std::byte> binary() const override { return object_; }
@@ -389,8 +344,7 @@ class CpuProgram final : public Program {
     CpuBackend& backend_;
     ir::Kernel kernel_;
     codegen::EmitOptions options_;
-    llvm::orc::ResourceTrackerSP tracker_;
-    void* entry_ = nullptr;
+    LinkedCode code_;
     std::vector<std::byte> object_;
     PhaseTimes times_;
 };
@@ -401,6 +355,7 @@ class CpuBackend final : public Backend {
         : target_((llvm::InitializeNativeTarget(), llvm::InitializeNativeTargetAsmPrinter(),
                    Target::host())) {
         vectorize_remainders();
+        llvm::install_bad_alloc_error_handler(&on_bad_alloc);
     }
 
     std::string target_id() const override { return target_.id; }
@@ -413,40 +368,52 @@ class CpuBackend final : public Backend {
         emit.noalias = options.noalias;
         emit.checked = options.checked;
         emit.scan = options.scan;
-        emit.entry = "kiln_map_" + std::to_string(serial_.fetch_add(1));
         auto program = std::make_unique<CpuProgram>(*this, kernel, std::move(emit));
         program->compile();
         return program;
     }
 
-    Engine& engine() { return engine_; }
+    Linker& linker() { return linker_; }
 
-    /// Runs f(compiler) with a compiler that no other thread uses meanwhile.
-    template <class F> auto with_compiler(F&& f) {
-        std::unique_ptr<Compiler> compiler;
+    /// Runs f(compilation) with a compiler that no other thread uses meanwhile. Errors: usage (out
+    /// of memory).
+    template <class F> auto compilation(const ir::Kernel& kernel, F&& f) {
+        require_memory(base_memory + kernel.nodes.size() * node_memory, kernel.name);
+        auto work = std::make_unique<Compilation>();
         {
             const std::lock_guard lock(mutex_);
             if (!idle_.empty()) {
-                compiler = std::move(idle_.back());
+                work->compiler = std::move(idle_.back());
                 idle_.pop_back();
             }
         }
-        if (!compiler) compiler = std::make_unique<Compiler>(target_);
         struct Return {
             CpuBackend& backend;
-            std::unique_ptr<Compiler>& compiler;
+            std::unique_ptr<Compilation>& work;
             ~Return() {
+                if (!work || !work->compiler) return;
+                work->module.reset();
                 const std::lock_guard lock(backend.mutex_);
-                backend.idle_.push_back(std::move(compiler));
+                if (backend.idle_.size() < most_idle)
+                    backend.idle_.push_back(std::move(work->compiler));
             }
-        } give_back{*this, compiler};
-        return f(*compiler);
+        } give_back{*this, work};
+        try {
+            const InCompilation mark;
+            if (!work->compiler) work->compiler = std::make_unique<Compiler>(target_);
+            return f(*work);
+        } catch (const std::bad_alloc&) {
+            // LLVM's frames were left in the middle of something. Nobody touches what they worked
+            // on again, not even to destroy it.
+            static_cast<void>(work.release());
+            throw kiln::Error(ErrorKind::usage, "out of memory while compiling " + kernel.name);
+        }
     }
 
   private:
     Target target_;
-    Engine engine_;
-    std::atomic<std::uint64_t> serial_{0};
+    Linker linker_;
+    static constexpr std::size_t most_idle = 16;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Compiler>> idle_;
 };
@@ -461,23 +428,19 @@ Compiler::Shape shape_of(const ir::Kernel& kernel) {
 }
 
 void CpuProgram::compile() {
-    backend_.with_compiler([&](Compiler& compiler) {
+    backend_.compilation(kernel_, [&](Compilation& work) {
+        Compiler& compiler = *work.compiler;
         auto at = Clock::now();
-        llvm::LLVMContext context;
-        const auto module = codegen::emit_llvm(kernel_, context, compiler.machine(), options_);
+        work.module = codegen::emit_llvm(kernel_, work.context, compiler.machine(), options_);
         times_.emit = lap(at);
-        compiler.optimize(*module, shape_of(kernel_));
+        compiler.optimize(*work.module, shape_of(kernel_));
         times_.optimize = lap(at);
-        backend_.engine().define_externals(*module);
-        auto bytes = compiler.generate(*module, llvm::CodeGenFileType::ObjectFile);
+        const auto bytes = compiler.generate(*work.module, llvm::CodeGenFileType::ObjectFile);
         const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
         object_.assign(first, first + bytes.size());
         times_.codegen = lap(at);
-        void* address = nullptr;
-        tracker_ = backend_.engine().link(std::make_unique<llvm::SmallVectorMemoryBuffer>(
-                                              std::move(bytes), options_.entry, false),
-                                          options_.entry, address);
-        entry_ = address;
+        const llvm::StringRef object(bytes.data(), bytes.size());
+        code_ = backend_.linker().link({object, options_.entry}, options_.entry);
         times_.link = lap(at);
     });
 }
@@ -487,19 +450,19 @@ std::string CpuProgram::text(Artifact artifact) const {
         artifact != Artifact::assembly)
         throw kiln::Error(ErrorKind::unsupported, "the CPU backend has no such text", {},
                           "ask for llvm, llvm_opt or assembly");
-    return backend_.with_compiler([&](Compiler& compiler) {
-        llvm::LLVMContext context;
-        const auto module = codegen::emit_llvm(kernel_, context, compiler.machine(), options_);
+    return backend_.compilation(kernel_, [&](Compilation& work) {
+        Compiler& compiler = *work.compiler;
+        work.module = codegen::emit_llvm(kernel_, work.context, compiler.machine(), options_);
         std::string text;
         llvm::raw_string_ostream out(text);
-        if (llvm::verifyModule(*module, &out))
+        if (llvm::verifyModule(*work.module, &out))
             throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
-        if (artifact != Artifact::llvm) compiler.optimize(*module, shape_of(kernel_));
+        if (artifact != Artifact::llvm) compiler.optimize(*work.module, shape_of(kernel_));
         if (artifact == Artifact::assembly) {
-            const auto bytes = compiler.generate(*module, llvm::CodeGenFileType::AssemblyFile);
+            const auto bytes = compiler.generate(*work.module, llvm::CodeGenFileType::AssemblyFile);
             return std::string(bytes.begin(), bytes.end());
         }
-        module->print(out, nullptr);
+        work.module->print(out, nullptr);
         return text;
     });
 }

@@ -123,7 +123,6 @@ std::string normalised(std::string text) {
     text = std::regex_replace(text, std::regex("target (datalayout|triple) = .*\n"), "");
     text = std::regex_replace(text, std::regex("source_filename = .*\n"), "");
     text = std::regex_replace(text, std::regex("; ModuleID = .*\n\n?"), "");
-    text = std::regex_replace(text, std::regex("kiln_map_[0-9]+"), "kiln_map");
     text = std::regex_replace(text, std::regex(" #[0-9]+"), "");
     text = std::regex_replace(text, std::regex("\nattributes = [^\n]*"), "");
     while (!text.empty() && text.back() == '\n') text.pop_back();

@@ -70,6 +70,94 @@ TEST_CASE("one compile for each key", "[jit][cache][threads]") {
     CHECK(found[0] != found[1]);
 }
 
+TEST_CASE("programs that nobody has are kept, the last ones of them", "[jit][cache]") {
+    ProgramCache cache({.programs = 2, .bytes = 1000});
+    const auto is_new = [&](const std::string& key) { return cache.get(key, nothing).compiled; };
+    CHECK(is_new("a"));
+    CHECK(is_new("b"));
+    CHECK_FALSE(is_new("a"));  // now the later one
+    CHECK(is_new("c"));
+    CHECK(cache.size() == 2);
+    CHECK_FALSE(is_new("a"));
+    CHECK(is_new("b"));
+
+    // What is in use is no matter of limits, and comes back from having been kept.
+    std::vector<std::shared_ptr<const CompiledKernel>> held;
+    for (char key = 'd'; key <= 'z'; ++key)
+        held.push_back(cache.get(std::string(1, key), nothing).program);
+    CHECK(cache.size() == 2 + held.size());
+    for (char key = 'd'; key <= 'z'; ++key) CHECK_FALSE(is_new(std::string(1, key)));
+    const auto again = cache.get("d", nothing);
+    CHECK(again.program == held[0]);
+    held.clear();
+    CHECK(cache.size() == 3);
+    CHECK_FALSE(is_new("d"));
+    CHECK_FALSE(is_new("z"));
+    CHECK(is_new("e"));
+
+    // Long keys are of large kernels.
+    CHECK(is_new(std::string(101, 'k')));
+    CHECK(is_new(std::string(101, 'k')));
+    CHECK(is_new(std::string(60, 'k')));
+    CHECK_FALSE(is_new(std::string(60, 'k')));
+}
+
+TEST_CASE("programs are destroyed outside of the cache's lock, and may outlive it",
+          "[jit][cache]") {
+    struct Noting final : Program {
+        std::function<void()> note;
+        ~Noting() override { note(); }
+        MapFunction map_entry() const override { return nullptr; }
+        std::string text(Artifact) const override { return {}; }
+        std::vector<std::byte> binary() const override { return {}; }
+        PhaseTimes times() const override { return {}; }
+    };
+    int destroyed = 0;
+    std::shared_ptr<const CompiledKernel> last;
+    {
+        ProgramCache cache({.programs = 0, .bytes = 1000});
+        const auto compile = [&](std::function<void()> note) {
+            return [note = std::move(note)] {
+                auto kernel = std::make_unique<CompiledKernel>();
+                auto program = std::make_unique<Noting>();
+                program->note = note;
+                kernel->program = std::move(program);
+                return kernel;
+            };
+        };
+        std::size_t then = 9;
+        cache.get("first", compile([&] { then = cache.size(), ++destroyed; }));
+        CHECK(then == 0);
+        last = cache.get("last", compile([&] { ++destroyed; })).program;
+        CHECK(destroyed == 1);
+    }
+    CHECK(destroyed == 1);
+    last.reset();
+    CHECK(destroyed == 2);
+}
+
+TEST_CASE("one key from many threads that let go at once", "[jit][cache][threads]") {
+    ProgramCache cache({.programs = 1, .bytes = 1000});
+    std::atomic<int> wrong = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 3000; ++i) {
+                const std::string key = (i + t) % 3 == 0 ? "a" : "b";
+                const auto found = cache.get(key, [&] {
+                    auto kernel = nothing();
+                    kernel->kernel.name = key;
+                    return kernel;
+                });
+                wrong += found.program->kernel.name != key;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(wrong == 0);
+    CHECK(cache.size() == 1);
+}
+
 TEST_CASE("compiles of different keys run at the same time", "[jit][cache][threads]") {
     ProgramCache cache;
     std::atomic<int> inside = 0;
@@ -81,7 +169,7 @@ TEST_CASE("compiles of different keys run at the same time", "[jit][cache][threa
     std::thread other([&] { cache.get("a", wait_for_both); });
     cache.get("b", wait_for_both);
     other.join();
-    CHECK(cache.size() == 2);
+    CHECK(inside == 2);
 }
 
 TEST_CASE("a failed compile is told to all that wait, and forgotten", "[jit][cache][threads]") {
