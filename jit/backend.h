@@ -3,6 +3,7 @@
 #include "codegen/passes/pass.h"
 #include "dsl/ir/ir.h"
 
+#include <kiln/environment.h>
 #include <kiln/host_function.h>
 #include <kiln/inspect.h>
 
@@ -73,6 +74,9 @@ struct HostCall {
 /// What programs know of ProgramFrame::host.
 struct ProgramHost {
     const HostCall* functions = nullptr;  ///< one for each of Kernel::functions
+    /// Floating-point environments: what functions of the host see, that of who called the kernel;
+    /// and what the kernel runs under.
+    kiln::detail::FloatWord environment = 0, kernels_environment = 0;
 };
 
 /// The argument of a compiled program, followed in memory by its parameters: a scalar takes 16

@@ -69,6 +69,7 @@ void check_params(const engine::UfuncSource& source, std::span<const BoundParam>
 
 BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
                       bool returns, Location where) {
+    const DefaultEnvironment environment;
     const engine::UfuncSource& source = ufunc->source();
     const std::size_t inputs = source.arity;
     engine::CallKey key(inputs, Casting::same_kind, std::nullopt);
@@ -93,6 +94,7 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
     }
     BoundEntry entry;
     entry.function = reinterpret_cast<BoundFunction>(variant.entry);
+    entry.drops_flags = variant.drops_flags;
     entry.size_limit = std::numeric_limits<std::int64_t>::max();
     if (bytes > 0) entry.size_limit = streaming_bytes / bytes;
     if (source.options.parallel) {
@@ -106,7 +108,10 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
 void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
                 std::initializer_list<std::int64_t> sizes, std::source_location where) {
     UfuncState& ufunc = *state.ufunc;
+    const DefaultEnvironment environment(FloatFlags::raised,
+                                         ufunc.source().options.keep_flush_to_zero);
     Call call;
+    call.environment = environment.word();
     call.inputs = ufunc.source().arity;
     call.outputs = data.size() - call.inputs;
     std::int64_t n = -1;

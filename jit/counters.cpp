@@ -1,5 +1,7 @@
 #include "jit/counters.h"
 
+#include <kiln/environment.h>
+
 #include <mutex>
 #include <set>
 
@@ -22,6 +24,7 @@ struct Registry {
 }  // namespace
 
 void add(Stats& sum, const Stats& more) {
+    const kiln::detail::DefaultEnvironment environment;
     sum.compiles += more.compiles;
     sum.hits += more.hits;
     sum.misses += more.misses;

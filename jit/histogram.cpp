@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <kiln/environment.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -162,6 +164,7 @@ Histogram finish(const Input& input, const Array& edges, bool uniform,
 
 Histogram histogram(const Array& x, int bins, const HistogramOptions& options,
                     std::source_location where) {
+    const detail::DefaultEnvironment environment;
     if (bins < 1) {
         throw Error(ErrorKind::usage, fmt::format("histogram of {} bins", bins), where,
                     "at least one");
@@ -195,6 +198,7 @@ Histogram histogram(const Array& x, int bins, const HistogramOptions& options,
 
 Histogram histogram(const Array& x, const std::vector<double>& edges,
                     const HistogramOptions& options, std::source_location where) {
+    const detail::DefaultEnvironment environment;
     const auto falls = [](double a, double b) { return !(a <= b); };
     if (edges.size() < 2 || std::ranges::adjacent_find(edges, falls) != edges.end()) {
         throw Error(ErrorKind::usage,

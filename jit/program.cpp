@@ -6,6 +6,7 @@
 #include "jit/run_program.h"
 #include "jit/verify.h"
 
+#include <kiln/environment.h>
 #include <kiln/host_function.h>
 
 #include <algorithm>
@@ -103,6 +104,7 @@ codegen::PassContext JitState::pass_context(const ProgramKey& key, Form form) co
 // ------------------------------------------------------------------------------ tracing
 
 engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
+    const DefaultEnvironment environment;
     const auto start = std::chrono::steady_clock::now();
     const std::lock_guard tracing(tracing_);
     dsl::Trace trace(name_);
@@ -203,6 +205,7 @@ std::vector<KernelItem> JitState::inline_call(std::span<const KernelItem> args, 
 std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced,
                                                           const ProgramKey& key,
                                                           engine::BackendId id, Form form) {
+    const DefaultEnvironment environment;
     const bool plain = form == Form::plain, noalias = !key.overlap() && !plain;
     Stats stats;
     stats.misses = plain ? 0 : 1;
@@ -264,6 +267,7 @@ const engine::ProgramVariant& JitState::variant(const ProgramKey& key, Form form
         if (form == Form::optimised) hits_.increment();
         return *found;
     }
+    const DefaultEnvironment environment;
     engine::TracedProgram traced = trace(key, where);
     ProgramKey used = key;
     if (!takes_whole_arrays(traced.kernel)) {
@@ -310,6 +314,8 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
                     fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),
                                 params_.size() == 1 ? "" : "s", args.size()),
                     where);
+    const DefaultEnvironment environment(options_.verify ? FloatFlags::dropped : FloatFlags::raised,
+                                         options_.keep_flush_to_zero);
     std::array<OperandView, engine::max_program_args> views;
     std::array<CallAccess::Row, engine::max_program_args> rows;
     for (std::size_t i = 0; i < args.size(); ++i) {
@@ -318,11 +324,11 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
     }
     const std::span used(views.data(), args.size());
     if (options_.verify) {
-        call_verified(used, results, where);
+        call_verified(used, environment, results, where);
         return;
     }
     const engine::ProgramVariant& code = variant(key_of(used), Form::optimised, where);
-    engine::run_program(code, used, options_.parallel, results, where);
+    engine::run_program(code, used, options_.parallel, environment, results, where);
 }
 
 ProgramKey JitState::key_of(std::span<const OperandView> views) const {
@@ -361,7 +367,8 @@ ProgramKey JitState::key_of(std::span<const OperandView> views) const {
     return key;
 }
 
-void JitState::call_verified(std::span<const OperandView> views, std::vector<JitValue>* results,
+void JitState::call_verified(std::span<const OperandView> views,
+                             const DefaultEnvironment& environment, std::vector<JitValue>* results,
                              Location where) {
     std::vector<OperandView> copies(views.begin(), views.end());
     std::vector<bool> written;
@@ -369,9 +376,9 @@ void JitState::call_verified(std::span<const OperandView> views, std::vector<Jit
     const engine::CopiedArguments owner(copies, written, where);
     std::vector<JitValue> own_results, expected_results;
     const engine::ProgramVariant& code = variant(key_of(views), Form::optimised, where);
-    engine::run_program(code, views, options_.parallel, &own_results, where);
+    engine::run_program(code, views, options_.parallel, environment, &own_results, where);
     const engine::ProgramVariant& plain = variant(key_of(copies), Form::plain, where);
-    engine::run_program(plain, copies, false, &expected_results, where);
+    engine::run_program(plain, copies, false, environment, &expected_results, where);
     compare(views, copies, own_results, expected_results, where);
     if (results != nullptr) *results = std::move(own_results);
 }
@@ -412,6 +419,7 @@ std::vector<Difference> JitState::differences() const {
 }
 
 std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
+    const DefaultEnvironment environment;
     if (types.size() != params_.size())
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes {} argument{}, {} types given", name_, params_.size(),

@@ -71,12 +71,12 @@ struct TracedProgram {
     double trace_ms = 0;
 };
 
-/// What an iteration (or unit) of a parallel loop took when it last ran, in nanoseconds. Only how
+/// What an iteration (or unit) of a parallel loop took when it last ran, in picoseconds. Only how
 /// loops are cut depends on it, so threads may race for it.
 class LoopCost {
   public:
-    double ns() const { return static_cast<double>(ns_.load(std::memory_order_relaxed)); }
-    void set(double ns) { ns_.store(static_cast<float>(ns), std::memory_order_relaxed); }
+    std::int64_t ps() const { return ps_.load(std::memory_order_relaxed); }
+    void set(std::int64_t ps) { ps_.store(ps, std::memory_order_relaxed); }
     /// Whether `piece` is this loop, which it becomes if it was none.
     bool is(PieceFunction piece) {
         PieceFunction mine = piece_.load(std::memory_order_relaxed);
@@ -88,7 +88,7 @@ class LoopCost {
 
   private:
     std::atomic<PieceFunction> piece_{nullptr};
-    std::atomic<float> ns_{0};  // 0: not known
+    std::atomic<std::int64_t> ps_{0};  // 0: not known
 };
 
 struct ProgramVariant {
@@ -100,6 +100,7 @@ struct ProgramVariant {
     std::size_t frame_words = 0;
     bool serial = false;  ///< arrays overlap: iterations run in order
     bool makes_arrays = false;
+    bool drops_flags = true;  ///< exception flags that it raises tell nothing of its data
     mutable std::array<LoopCost, 16> costs{};  ///< of the first parallel loops that ran
 };
 
@@ -127,7 +128,8 @@ class JitState {
     enum class Form : std::uint8_t { optimised, plain };
     engine::ProgramKey key_of(std::span<const engine::OperandView> views) const;
     const engine::ProgramVariant& variant(const engine::ProgramKey& key, Form form, Location where);
-    void call_verified(std::span<const engine::OperandView> views, std::vector<JitValue>* results,
+    void call_verified(std::span<const engine::OperandView> views,
+                       const DefaultEnvironment& environment, std::vector<JitValue>* results,
                        Location where);
     void compare(std::span<const engine::OperandView> views,
                  std::span<const engine::OperandView> expected_views,

@@ -6,6 +6,8 @@
 #include "jit/signature.h"
 #include "jit/ufunc.h"
 
+#include <kiln/environment.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -172,6 +174,7 @@ void make_problem(engine::ReduceProblem& p, const Sources& sources, const Shape&
 Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                         const Axes& by_default, Location where) {
     const engine::UfuncSource& source = reducer_.source();
+    const DefaultEnvironment environment(FloatFlags::dropped, source.options.keep_flush_to_zero);
     const ir::Reduction reduction = reducer_.reduction();
     Sources sources;
     gather(sources, source, args, options, where);
@@ -305,6 +308,7 @@ static UfuncOptions ufunc_options(const MapReduceOptions& options) {
     all.fastmath = options.fastmath;
     all.parallel = options.parallel;
     all.checked = options.checked;
+    all.keep_flush_to_zero = options.keep_flush_to_zero;
     return all;
 }
 

@@ -5,6 +5,8 @@
 #include "jit/reduce.h"
 #include "jit/signature.h"
 
+#include <kiln/environment.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -241,6 +243,7 @@ Reducer::Reducer(UfuncSource source, ir::Reduction reduction)
 std::string_view Reducer::operation() const { return ir::info(ir::info(reduction_).op).name; }
 
 std::unique_ptr<ReduceLoop> Reducer::trace(ReduceForm form, const CallKey& types, Location where) {
+    const kiln::detail::DefaultEnvironment environment;
     ReduceTracer tracer(source_, reduction_, types, where);
     if (form == ReduceForm::row) return std::make_unique<ReduceLoop>(tracer.row());
     if (form == ReduceForm::scan) return std::make_unique<ReduceLoop>(tracer.scan());

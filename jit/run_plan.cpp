@@ -1,6 +1,7 @@
 // Running a plan: the odometer over its slabs, and its distribution over threads.
 #include "jit/plan.h"
 
+#include <kiln/environment.h>
 #include <kiln/parallel.h>
 
 #include <algorithm>
@@ -30,7 +31,8 @@ struct Frame {
 };
 static_assert(offsetof(Frame, operands) == sizeof(MapFrame));
 
-std::int64_t piece_size(double cost) {
+[[gnu::noinline]] std::int64_t piece_size(double cost) {
+    const kiln::detail::DroppedFlags flags;
     const double n = piece_ns / std::max(cost, least_cost_ns);
     return std::max<std::int64_t>(1, static_cast<std::int64_t>(n));
 }
@@ -40,6 +42,7 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 }  // namespace
 
 std::int64_t parallel_threshold(double cost) {
+    const kiln::detail::DroppedFlags flags;
     return static_cast<std::int64_t>(least_parallel_ns / std::max(cost, least_cost_ns)) + 1;
 }
 

@@ -21,13 +21,16 @@ using Clock = std::chrono::steady_clock;
 /// One run of a program: what ProgramFrame::host points at.
 class Run : public ProgramHost {
   public:
-    Run(const ProgramVariant& variant, bool parallel, Location where)
+    Run(const ProgramVariant& variant, bool parallel,
+        const kiln::detail::DefaultEnvironment& default_, Location where)
         : variant_(variant),
           kernel_(variant.program->kernel),
           parallel_(parallel && !variant.serial && num_threads() > 1),
           where_(where),
           made_(variant.makes_arrays ? kernel_.params.size() : 0) {
         functions = variant.functions.data();
+        environment = default_.before();
+        kernels_environment = default_.word();
     }
 
     static const ProgramRuntime runtime;
@@ -88,8 +91,8 @@ const ProgramRuntime Run::runtime{
 
 /// Work that is not worth a fork, what a piece should take, what is measured reliably. Pieces of
 /// even work may be brief, so that little of it is shared by few threads.
-constexpr double serial_ns = 10'000, brief_serial_ns = 5'000, piece_ns = 20'000,
-                 brief_piece_ns = 2'500, probe_ns = 2'000;
+constexpr std::int64_t serial_ps = 10'000'000, brief_serial_ps = 5'000'000, piece_ps = 20'000'000,
+                       brief_piece_ps = 2'500'000, probe_ps = 2'000'000;
 
 // Loops whose iterations are short stay on this thread. What an iteration takes is remembered from
 // the last run: iterations that take about the same each and always are dealt out by that. Others
@@ -113,15 +116,15 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
     }
     const auto kind = static_cast<ir::Schedule>(schedule & 0x7f);
     const bool flat = (schedule & 0x80) != 0;
-    // Reductions go by units.
+    // Reductions go by units. All in integers: floating-point flags are the kernel's.
     const std::int64_t wanted = schedule >> 8;
     const std::int64_t chunk = wanted == 0 ? 0 : std::max<std::int64_t>(1, wanted / size);
     const auto timed = [&](std::int64_t first, std::int64_t last) {
         const auto before = Clock::now();
         run(first, last);
-        const auto took = static_cast<double>(
-            std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - before).count());
-        return std::max(took, 1.0);
+        using Picoseconds = std::chrono::duration<std::int64_t, std::pico>;
+        const auto took = std::chrono::duration_cast<Picoseconds>(Clock::now() - before).count();
+        return std::max<std::int64_t>(took / (last - first), 1);
     };
     if (kind != ir::Schedule::automatic) {
         deal_out(kind, count, chunk, run);
@@ -133,40 +136,40 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
             cost = &c;
             break;
         }
-    const double known = cost != nullptr ? cost->ns() : 0;
-    const auto iterations = [&](double ns, double each) {
-        return static_cast<std::int64_t>(std::min(ns / each, static_cast<double>(count)));
+    const std::int64_t known = cost != nullptr ? cost->ps() : 0;
+    const auto iterations = [&](std::int64_t ps, std::int64_t each) {
+        return std::min(ps / each, count);
     };
-    if (flat && known * static_cast<double>(count) >= brief_serial_ns) {
-        const std::int64_t grain = iterations(brief_piece_ns, known);
+    if (flat && known > 0 && count > (brief_serial_ps - 1) / known) {
+        const std::int64_t grain = iterations(brief_piece_ps, known);
         parallel_for(
             count, std::max<std::int64_t>(1, grain),
             [&](std::int64_t begin, std::int64_t end) {
                 if (begin != 0) return run(begin, end);
-                cost->set(timed(begin, end) / static_cast<double>(end - begin));
+                cost->set(timed(begin, end));
             },
             grain >= 1);
         return;
     }
-    std::int64_t step = known > 0 ? iterations(1.5 * probe_ns, known) : flat ? 256 : 1;
+    std::int64_t step = known > 0 ? iterations(probe_ps * 3 / 2, known) : flat ? 256 : 1;
     // An inner loop may be longer than it was.
     if (!flat) step = std::min(step, count / 8);
     for (std::int64_t done = 0; done < count; step *= 2) {
         step = std::max<std::int64_t>(1, step);
         const std::int64_t last = std::min(count, done + step);
-        const double took = timed(done, last), each = took / static_cast<double>(last - done);
+        const std::int64_t each = timed(done, last);
+        const bool brief = each < probe_ps / (last - done);
         done = last;
-        const bool as_known = known > 0 && each < 4 * known && known < 4 * each;
-        if (took < probe_ns && !as_known && done < count) continue;
+        const bool as_known = known > 0 && each / 4 < known && known / 4 < each;
+        if (brief && !as_known && done < count) continue;
         if (cost != nullptr) cost->set(each);
-        const double rest = each * static_cast<double>(count - done);
-        if (rest < serial_ns) {
+        if (count - done <= (serial_ps - 1) / each) {
             if (done < count) run(done, count);
             return;
         }
         // Of very many iterations, pieces are larger, but enough to balance unequal ones.
         const std::int64_t grain =
-            std::max(iterations(piece_ns, each), (count - done) / (32 * num_threads()));
+            std::max(iterations(piece_ps, each), (count - done) / (32 * num_threads()));
         parallel_for(count - done, std::max<std::int64_t>(1, grain),
                      [&](std::int64_t begin, std::int64_t end) { run(done + begin, done + end); });
         return;
@@ -276,9 +279,10 @@ void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
 }
 
 void run_program(const ProgramVariant& variant, std::span<const OperandView> views, bool parallel,
+                 const kiln::detail::DefaultEnvironment& environment,
                  std::vector<kiln::detail::JitValue>* results, Location where) {
     const ir::Kernel& kernel = variant.program->kernel;
-    Run run(variant, parallel, where);
+    Run run(variant, parallel, environment, where);
     constexpr std::size_t usual_words = 128;
     std::array<std::int64_t, usual_words> usual;
     std::vector<std::int64_t> many;
@@ -322,6 +326,7 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
         }
     }
     variant.entry(frame);
+    if (variant.drops_flags) kiln::detail::write_float_word(environment.word());
     run.finish(words + 2);
     if (results == nullptr) return;
     std::size_t scalar = 0;

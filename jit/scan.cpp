@@ -6,6 +6,8 @@
 #include "jit/signature.h"
 #include "jit/ufunc.h"
 
+#include <kiln/environment.h>
+
 #include <fmt/format.h>
 
 namespace kiln {
@@ -28,6 +30,7 @@ static Scalar beginning(ir::Reduction reduction, DType dtype) {
 
 Array scan(const std::string& name, Reducer& reducer, const Array& x, const ScanOptions& options,
            Location where) {
+    const kiln::detail::DefaultEnvironment environment;
     Array source = x;
     if (!options.axis && x.rank() != 1) source = x.reshape(Shape(x.size()), where);
     const int axis = checked_axis(name, options.axis.value_or(0), source.rank(), where);
@@ -125,6 +128,7 @@ Array cummax(const Array& x, const ScanOptions& options, std::source_location wh
 }
 
 Array Ufunc::accumulate(const Arg& x, const AccumulateOptions& options, Where where) const {
+    const detail::DefaultEnvironment environment;
     const std::string label = name() + ".accumulate";
     const Array source = array_of(x);
     if (arity() != 2) {

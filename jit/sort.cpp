@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include <kiln/environment.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -100,6 +102,7 @@ void store_rows(const SortCall& call, const Array& rows, Location where) {
 }  // namespace
 
 Array sort(const Array& x, const SortOptions& options, std::source_location where) {
+    const detail::DefaultEnvironment environment;
     const SortCall call = sort_call("sort", x, options, {}, where);
     if (call.source.size() == 0) return call.target;
     const Array rows = engine::rows_of(call.source, 1U << call.axis, x.dtype(), where);
@@ -114,6 +117,7 @@ Array sort(const Array& x, const SortOptions& options, std::source_location wher
 }
 
 Array argsort(const Array& x, const SortOptions& options, std::source_location where) {
+    const detail::DefaultEnvironment environment;
     const SortCall call = sort_call("argsort", x, options, DType::i64, where);
     if (call.source.size() == 0) return call.target;
     const Array rows = engine::rows_of(call.source, 1U << call.axis, x.dtype(), where);
@@ -196,6 +200,7 @@ struct QuantileCall {
 
 Array quantiles(const QuantileCall& call, const Array& x, std::span<const double> given,
                 const QuantileOptions& options, Location where) {
+    const detail::DefaultEnvironment environment;
     if (is_complex(x.dtype())) {
         throw Error(
             ErrorKind::type,

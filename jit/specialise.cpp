@@ -5,6 +5,8 @@
 #include "dsl/trace.h"
 #include "jit/signature.h"
 
+#include <kiln/environment.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -217,6 +219,7 @@ std::atomic<bool> verify_passes{true};
 #endif
 
 std::unique_ptr<Loop> trace_loop(const UfuncSource& source, const CallKey& key, Location where) {
+    const kiln::detail::DefaultEnvironment environment;
     return LoopTracer(source, key, where).run();
 }
 
@@ -238,6 +241,7 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKe
 
 Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel kernel,
                        const CompileOptions& options, BackendTarget target) {
+    const kiln::detail::DefaultEnvironment environment;
     Specialised made;
     codegen::PassContext context = pass_context(source);
     const Stopwatch passes;
@@ -273,6 +277,7 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel k
 }
 
 std::string pass_texts(const UfuncSource& source, const ir::Kernel& kernel) {
+    const kiln::detail::DefaultEnvironment environment;
     std::string text;
     codegen::PassContext context = pass_context(source);
     context.observer = [&](std::string_view pass, const ir::Kernel& after) {

@@ -40,6 +40,7 @@ struct Variant {
     MapFunction entry = nullptr;    ///< null where the program can't run here
     double cost = 0;                ///< estimated time of one element in nanoseconds
     std::int64_t threads_from = 0;  ///< elements from which threads pay
+    bool drops_flags = true;        ///< exception flags that it raises tell nothing of its data
 };
 
 /// What a ufunc is made of.

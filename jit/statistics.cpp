@@ -3,6 +3,8 @@
 
 #include <kiln/statistics.h>
 
+#include <kiln/environment.h>
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -90,6 +92,7 @@ Array mean(const Array& x, const MomentOptions& options, std::source_location wh
                                         MapReduceOptions{.parallel = parallel}, {}));
     };
     static const MapReduce &serial = *make(false), &threaded = *make(true);
+    const detail::DefaultEnvironment environment;
     const MomentTypes types = moment_types("mean", x.dtype(), options.dtype, where);
     const unsigned bits = detail::reduced_axes(
         "mean", options.axis.is_default() ? Axes::all() : options.axis, x.rank(), where);
@@ -225,6 +228,7 @@ template <class C> void run_variance(ReduceProblem& p, DType compute, double n, 
 
 Array variance(const char* name, const Array& x, const MomentOptions& options, bool root,
                Location where) {
+    const detail::DefaultEnvironment environment;
     const MomentTypes types = moment_types(name, x.dtype(), options.dtype, where);
     const unsigned bits = detail::reduced_axes(
         name, options.axis.is_default() ? Axes::all() : options.axis, x.rank(), where);
@@ -361,6 +365,7 @@ template <class T> class Positions {
 
 Array position(const char* name, Array x, const PositionOptions& options, bool largest,
                Location where) {
+    const detail::DefaultEnvironment environment;
     if (is_complex(x.dtype())) {
         throw Error(
             ErrorKind::type,

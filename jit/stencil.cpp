@@ -91,7 +91,9 @@ std::vector<KernelParam> StencilState::kernel_params(bool given) const {
 }
 
 JitOptions StencilState::kernel_options() const {
-    return {.fastmath = options_.fastmath, .parallel = options_.parallel};
+    return {.fastmath = options_.fastmath,
+            .parallel = options_.parallel,
+            .keep_flush_to_zero = options_.keep_flush_to_zero};
 }
 
 std::size_t StencilState::first() const {

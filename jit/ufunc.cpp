@@ -175,6 +175,7 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     engine::Fault fault;
     frame.map = {n, 1, &fault};
     code.entry(&frame.map);
+    if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != -1) [[unlikely]] {
         throw_fault(code, {fault.code, fault.row * n + fault.column}, shaped->shape(), where);
     }
@@ -272,8 +273,11 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::Loop& mad
                     fmt::format("{} was compiled for another machine than this", source_.name),
                     where, "call it with .target = BackendTarget::cpu, or inspect() it");
     }
-    const engine::CallFault fault =
-        engine::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+    engine::CallFault fault;
+    {
+        const DroppedFlags flags(code.drops_flags);
+        fault = engine::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+    }
     if (fault.code != -1) throw_fault(code, fault, shape, where);
 }
 

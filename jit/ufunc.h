@@ -92,6 +92,7 @@ struct Call {
     Casting casting = Casting::same_kind;
     std::optional<DType> dtype = {};
     Order order = Order::keep;
+    FloatWord environment = float_default;  ///< when it began
 
     std::size_t sources() const { return inputs + (where ? 1 : 0); }  ///< operands that are read
     std::span<engine::OperandView> reads() { return {operands.data(), sources()}; }

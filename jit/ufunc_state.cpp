@@ -23,6 +23,7 @@ UfuncState::~UfuncState() = default;
 
 engine::Loop& UfuncState::loop(const engine::CallKey& types, Location where) {
     if (engine::Loop* found = loops_.find(types)) return *found;
+    const DefaultEnvironment environment;
     const std::lock_guard tracing(tracing_);
     if (engine::Loop* found = loops_.find(types)) return *found;
     auto made = engine::trace_loop(source_, types, where);
@@ -38,6 +39,7 @@ engine::Variant& UfuncState::variant(const engine::CallKey& key, const engine::L
         hits_.increment();
         return *found;
     }
+    const DefaultEnvironment environment;
     engine::Specialised made = engine::specialise(source_, loop, key, source_.options.target);
     made.stats.misses = 1;
     record(made);
@@ -66,6 +68,7 @@ Stats UfuncState::stats() const {
 }
 
 std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
+    const DefaultEnvironment environment;
     if (types.size() != source_.arity) {
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes {} argument{}, {} types given", source_.name,
@@ -169,7 +172,10 @@ std::string Ufunc::inspect(Artifact artifact, std::initializer_list<ArgType> typ
 
 Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& options,
                   const Where& where) const {
+    const detail::DefaultEnvironment environment(detail::FloatFlags::raised,
+                                                 state_->source().options.keep_flush_to_zero);
     detail::Call call;
+    call.environment = environment.word();
     state_->gather(call, args, options, where);
     if (call.outputs > 0) {
         if (!state_->call_simple(call, nullptr, where)) state_->call_general(call, where);
@@ -187,7 +193,10 @@ Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& opt
 
 std::vector<Array> Ufunc::call_all(std::initializer_list<const Arg*> args,
                                    const CallOptions& options, const Where& where) const {
+    const detail::DefaultEnvironment environment(detail::FloatFlags::raised,
+                                                 state_->source().options.keep_flush_to_zero);
     detail::Call call;
+    call.environment = environment.word();
     state_->gather(call, args, options, where);
     const bool given = call.outputs > 0;
     std::vector<Array> results = state_->call_general(call, where);

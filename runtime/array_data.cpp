@@ -1,5 +1,6 @@
 // Array: making, copying, converting and writing elements.
 #include <kiln/array.h>
+#include <kiln/environment.h>
 #include <kiln/memory.h>
 
 #include "runtime/cast.h"
@@ -40,6 +41,7 @@ void check_no_zero_stride(const Array& array, Location where) {
 
 /// Converts element by element; the shapes are equal and the memory is disjoint.
 void copy_elements(const Array& to, const Array& from) {
+    const detail::DefaultEnvironment environment;
     const detail::CastRow row = detail::cast_row(from.dtype(), to.dtype());
     detail::StridedLoop<2>(to.shape(), {to.data(), from.data()}, {to.strides(), from.strides()})
         .run([&](const auto& at, const auto& strides, std::int64_t n) {
@@ -212,6 +214,7 @@ Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, D
 }
 
 Array arange_real(double start, double stop, double step, DType dtype, Location where) {
+    const DefaultEnvironment environment;
     check_step(step == 0, where);
     const double count = std::ceil((stop - start) / step);
     if (!std::isfinite(start) || std::isnan(stop) || std::isnan(step) || !std::isfinite(count)) {
@@ -234,6 +237,7 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
                     "linspace of " + std::to_string(n) + " values: the number cannot be negative",
                     where);
     }
+    const detail::DefaultEnvironment environment;
     const double intervals = static_cast<double>(endpoint ? n - 1 : n);
     const double distance = stop - start;
     const double step = distance / intervals;

@@ -1,4 +1,5 @@
 #include <kiln/dtype.h>
+#include <kiln/environment.h>
 
 namespace kiln {
 
@@ -44,6 +45,7 @@ bool can_cast(DType from, DType to, Casting casting) {
 }
 
 Scalar Scalar::cast(DType to) const {
+    const detail::DefaultEnvironment environment;
     return visit_dtype(dtype, [&](auto from_type) {
         using From = typename decltype(from_type)::type;
         return visit_dtype(to, [&](auto to_type) {

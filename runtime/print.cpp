@@ -1,5 +1,6 @@
 // Arrays as text, in the layout that NumPy gives them.
 #include <kiln/array.h>
+#include <kiln/environment.h>
 
 #include <algorithm>
 #include <charconv>
@@ -251,6 +252,7 @@ class Layout {
 }  // namespace
 
 std::string to_string(const Array& array) {
+    const detail::DefaultEnvironment environment;
     if (array.size() == 0) return "[]";
     return Layout(array, array.size() > summary_threshold).text();
 }

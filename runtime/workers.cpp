@@ -1,5 +1,7 @@
 #include "runtime/workers.h"
 
+#include <kiln/environment.h>
+
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -91,6 +93,37 @@ class alignas(64) Row {
 
 using Body = FunctionRef<void(std::int64_t piece)>;
 
+/// The floating-point environment of a loop is its caller's: workers adopt it, and the flags that
+/// are raised there reach the caller.
+class SharedEnvironment {
+  public:
+    void publish() {
+        word_ = read_float_word();
+        x87_ = x87_control();
+        raised_.store(0, std::memory_order_relaxed);
+    }
+    /// Of a worker, before its pieces.
+    void adopt() const {
+        if (read_float_word() != word_) write_float_word(word_);
+        if (x87_control() != x87_) set_x87_control(x87_);
+    }
+    /// And after them. Flags that the caller had make no difference.
+    void give_back() {
+        const FloatWord raised = read_float_word() & ~word_ & float_flags;
+        if (raised != 0) raised_.fetch_or(raised, std::memory_order_relaxed);
+    }
+    /// Of the caller, once all have left.
+    void merge() const {
+        const FloatWord raised = raised_.load(std::memory_order_relaxed);
+        if (raised != 0) write_float_word(read_float_word() | raised);
+    }
+
+  private:
+    FloatWord word_ = float_default;
+    std::uint16_t x87_ = 0;
+    std::atomic<FloatWord> raised_{0};
+};
+
 /// Where a loop is found by workers. A worker joins by an atomic step of `doors`, which the caller
 /// closes before it waits for those that joined: so nobody touches a loop that has ended.
 class alignas(64) Place {
@@ -105,6 +138,7 @@ class alignas(64) Place {
         }
         left_.store(0, std::memory_order_relaxed);
         caller_cpu_.store(sched_getcpu(), std::memory_order_relaxed);
+        environment_.publish();
         doors_.store(helpers, std::memory_order_release);
     }
     /// Lets nobody in any more and waits until all have left.
@@ -131,6 +165,7 @@ class alignas(64) Place {
         // The place may be another loop's by now, which does no harm.
         if (caller_parked_.load(std::memory_order_seq_cst) != 0) unpark(left_, 1);
     }
+    SharedEnvironment& environment() { return environment_; }
     int caller_cpu() const { return caller_cpu_.load(std::memory_order_relaxed); }
 
     /// For the caller and who has joined. A piece for thread `me` of the loop, or -1 when all are
@@ -152,6 +187,7 @@ class alignas(64) Place {
     std::atomic<std::uint32_t> left_{0};  // of those that joined
     std::atomic<std::uint32_t> caller_parked_{0};
     std::atomic<int> caller_cpu_{-1};
+    SharedEnvironment environment_;
     const Body* body_ = nullptr;
     std::uint32_t row_count_ = 0;
     std::array<Row, most_rows> rows_{};
@@ -201,6 +237,7 @@ class Pool {
         work(place, helpers, brief);
         active_.fetch_and(~bit, std::memory_order_relaxed);
         place.close();
+        place.environment().merge();
         occupied_.fetch_and(~bit, std::memory_order_release);
     }
     void stop() {
@@ -305,7 +342,9 @@ class Pool {
             Place& place = place_of(left);
             if (!place.join()) continue;
             whereabouts.avoid(place.caller_cpu());
+            place.environment().adopt();
             for (std::int64_t p; (p = place.take(number)) >= 0;) place.run(p);
+            place.environment().give_back();
             place.leave();
             helped = true;
         }

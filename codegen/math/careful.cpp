@@ -2,6 +2,8 @@
 
 #include "dsl/ir/scalar_ops.h"
 
+#include <kiln/environment.h>
+
 namespace kiln::codegen {
 namespace {
 
@@ -10,6 +12,7 @@ namespace scalar = ir::scalar;
 // The folds of ops.def in long double, whose 64 bits leave a result within 0.51 ULP of a double.
 #define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) \
     double careful_##id(double x, double y) {                                 \
+        const detail::DefaultX87 environment;                                 \
         using T = long double;                                                \
         const T a = x;                                                        \
         [[maybe_unused]] const T b = y;                                       \

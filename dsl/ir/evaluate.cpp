@@ -1,5 +1,7 @@
 #include "dsl/ir/evaluate.h"
 
+#include <kiln/environment.h>
+
 #include <limits>
 
 #include "dsl/ir/scalar_ops.h"
@@ -141,6 +143,8 @@ std::optional<Scalar> evaluate(Op op, DType result, std::span<const Scalar> oper
                                                : std::nullopt;
         }
     if (exact_result(row.rule, operand) != result) return std::nullopt;
+    const kiln::detail::DefaultEnvironment environment;
+    const kiln::detail::DefaultX87 long_double;
     return visit_dtype(
         operand, [&](auto tag) { return evaluate_as<typename decltype(tag)::type>(op, operands); });
 }

@@ -8,6 +8,7 @@
 //     });
 #pragma once
 #include <kiln/dsl.h>
+#include <kiln/environment.h>
 
 #include <cstdint>
 #include <optional>
@@ -52,6 +53,15 @@ std::optional<Value> trace_host_call(const HostFunctionInfo& function,
 /// Records the exception that is being handled for an iteration of a running kernel.
 void record_exception(const void* frame, std::int64_t iteration) noexcept;
 
+/// What generated code hands to thunks: ProgramFrame and ProgramHost of jit/backend.h.
+struct HostFrame {
+    const void* runtime;
+    const struct Host {
+        const void* functions;
+        FloatWord environment, kernels_environment;
+    }* host;
+};
+
 template <class T>
 concept HostValue = std::is_integral_v<T> || std::is_same_v<T, float> || std::is_same_v<T, double>;
 
@@ -62,6 +72,8 @@ template <class R, class... A> struct HostThunk {
 
     static R thunk(AnyFunction target, const void* frame, std::int64_t iteration,
                    A... arguments) noexcept {
+        const HostFrame::Host& host = *static_cast<const HostFrame*>(frame)->host;
+        const CallerEnvironment environment(host.environment, host.kernels_environment);
         try {
             return reinterpret_cast<R (*)(A...)>(target)(arguments...);
         } catch (...) {
@@ -103,8 +115,10 @@ template <class Signature> class HostFunction;
 
 /// A function that kernels made by jit call as `Value v = f(x, y)`; made by host_function. It must
 /// not touch the arrays of the call, and where the kernel is parallel, threads call it at the same
-/// time. What it throws does not leave the loop: the call gives 0 there, the other iterations run,
-/// and at the end the kernel throws the exception of the lowest iteration.
+/// time. It sees the floating-point environment of the thread that called the kernel, on all
+/// threads, and what it changes of it is undone when it returns. What it throws does not leave the
+/// loop: the call gives 0 there, the other iterations run, and at the end the kernel throws the
+/// exception of the lowest iteration.
 template <class R, class... A> class HostFunction<R(A...)> {
   public:
     using Where = std::source_location;

@@ -31,6 +31,8 @@ struct JitOptions {
     /// Accesses outside of an array, and integer divisions by zero, are errors that name the line
     /// and the index. Iterations go on: of many the lowest is reported, once all are done.
     bool checked = false;
+    /// As of UfuncOptions.
+    bool keep_flush_to_zero = false;
     /// Parallel loops next to each other, of statements on whole arrays and prange, become one
     /// where results do not change, to the bit; with Fastmath::reassoc also where only the order of
     /// sums does. Not in checked mode, and not in calls whose arrays overlap.

@@ -16,6 +16,8 @@ struct MapReduceOptions {
     bool parallel = false;
     /// Integer division by zero is an error that names the line and the index of the element.
     bool checked = false;
+    /// As of UfuncOptions.
+    bool keep_flush_to_zero = false;
 };
 
 /// A reduction of an element-wise function of one or more arrays, without a temporary:

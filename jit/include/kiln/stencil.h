@@ -39,6 +39,7 @@ struct StencilOptions {
     std::vector<std::pair<std::int64_t, std::int64_t>> neighborhood = {};
     Fastmath fastmath = {};
     bool parallel = false;
+    bool keep_flush_to_zero = false;  ///< as of UfuncOptions
 };
 
 /// An array parameter of a stencil, indexed relative to the element that is computed.

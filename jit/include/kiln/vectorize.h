@@ -2,6 +2,7 @@
 #pragma once
 #include <kiln/array.h>
 #include <kiln/dsl.h>
+#include <kiln/environment.h>
 #include <kiln/inspect.h>
 
 #include <array>
@@ -193,6 +194,9 @@ struct UfuncOptions {
     bool parallel = false;
     /// Integer division by zero is an error that names the line and the index of the element.
     bool checked = false;
+    /// Kernels flush subnormal numbers to zero where the calling thread does (FTZ and DAZ of
+    /// MXCSR), on all threads of a call. Else they keep them, whatever the thread has set.
+    bool keep_flush_to_zero = false;
     /// The loops there are. Empty: one is made for the argument types of each call. Else a call
     /// uses the first to which all of its inputs cast safely.
     std::vector<Signature> signatures = {};
@@ -260,11 +264,12 @@ using BoundFunction = void (*)(const void* frame);
 struct BoundEntry {
     BoundFunction function = nullptr;
     std::int64_t size_limit = 0;  ///< calls of this many elements and more take the general path
+    bool drops_flags = true;      ///< what it raises tells nothing of its data
     std::shared_ptr<const BoundState> state;
 };
 BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
                       bool returns, Location where);
-/// Does any call: sizes that disagree, overlap, threads, streaming.
+/// Does any call: sizes that disagree, overlap, threads, streaming, another environment.
 [[gnu::cold]] void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
                               std::initializer_list<std::int64_t> sizes,
                               std::source_location where);
@@ -389,8 +394,10 @@ template <class R, class... P> class Bound<R(P...)> {
         const std::int64_t n =
             first_span() < count ? sizes[first_span() < count ? first_span() : 0] : 1;
         const bool same_size = ((!is_span(K) || sizes[K] == n) && ...);
-        if (!(same_size && n < entry_.size_limit && (apart_from_all<K>(data, n, all) && ...)))
-            [[unlikely]] {
+        const detail::FloatWord environment = detail::read_float_word();
+        const bool usual = (environment & ~detail::float_flags) == detail::float_default;
+        if (!(same_size && n < entry_.size_limit && usual &&
+              (apart_from_all<K>(data, n, all) && ...))) [[unlikely]] {
             detail::call_bound(*entry_.state, {data[K]...}, {sizes[K]...}, where);
             return;
         }
@@ -402,6 +409,7 @@ template <class R, class... P> class Bound<R(P...)> {
         // One row, and no layout `strided`: the strides are not read.
         ((frame.operands[K].data = data[K]), ...);
         entry_.function(&frame);
+        if (entry_.drops_flags) detail::write_float_word(environment);
         if (fault[0] != -1) [[unlikely]] {
             detail::throw_bound_fault(*entry_.state, fault[0], fault[2], where);
         }

@@ -1,0 +1,404 @@
+// The floating-point environment: kernels compute under the default one, whatever the caller and
+// the threads have, and the caller's stays as it was.
+#include "tests/jit/environment.h"
+#include "tests/jit/random_program.h"
+#include "tests/jit/support.h"
+
+#include <kiln/host_function.h>
+#include <kiln/parallel.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cfenv>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <thread>
+
+using namespace kiln;
+using namespace kiln::test;
+
+namespace {
+
+using Results = std::vector<Array>;
+
+Array bytes_of(const std::string& text) {
+    const Array a = empty(Shape(static_cast<std::int64_t>(text.size())), DType::u8);
+    std::memcpy(a.data(), text.data(), text.size());
+    return a;
+}
+
+/// What kiln computes of these elements by kernels that are made here.
+Results by_kernels(const Array& x) {
+    Results all;
+    const UfuncOptions threads{.parallel = true};
+    const auto thirds = vectorize(
+        [](Value v) { return v / 3.0 + Value(f64(1.0)) / 3.0 + 1e-310 * Value(f64(0.3)); },
+        threads);
+    all.push_back(thirds(x));
+    all.push_back(thirds(0.7));
+    all.push_back(full({1}, thirds.bind<double(double)>()(0.7)));
+    all.push_back(vectorize([](Value v) { return exp(v) + sin(v) * 0.1 + tgamma(v); }, threads)(x));
+    all.push_back(vectorize([](Value v) { return asinh(v) + pow(v, 0.3); }, threads)(x));
+    all.push_back(vectorize([](Value v) { return cast(DType::f16, v); }, threads)(x));
+    all.push_back(vectorize([](Value v) { return cast(DType::f32, v) * 0.1; }, threads)(x));
+    all.push_back(vectorize([](Value v) { return v * 1e-310; }, threads)(x));
+    all.push_back(vectorize([](Value v, Value w) { return v * w; })(x, full({1}, 5e-324)));
+    const Array y = empty(x.shape());
+    jit(
+        [](In v, Out w) {
+            for (Index i : prange(v.extent(0))) w(i) = v(i) * 1e-300 / 3e9;
+        },
+        {.parallel = true})(x, y);
+    all.push_back(y);
+    const auto total = jit(
+        [](In v) -> Value {
+            Var sum(f64, 0);
+            for (Index i : prange(v.extent(0))) sum += v(i) / 3.0;
+            return sum;
+        },
+        {.parallel = true});
+    all.push_back(full({1}, total(x).get<double>()));
+    all.push_back(stencil([](Neighbors a) -> Value { return (a(-1) + a(0) + a(1)) / 3.0; },
+                          {.boundary = Boundary::nearest, .parallel = true})(x));
+    all.push_back(map_reduce([](Value v) { return v / 3.0; }, Reduce::sum, {.parallel = true})(x));
+    return all;
+}
+
+/// And by its own functions.
+Results by_functions(const Array& x) {
+    Results all{sum(x),
+                cumsum(x),
+                mean(x),
+                var(x),
+                standard_deviation(x),
+                quantile(x, 0.37),
+                median(x),
+                argmin(x),
+                sort(x),
+                argsort(x),
+                any(x, {.axis = 0}),
+                x.astype(DType::f32),
+                x.astype(DType::f16),
+                x.astype(DType::i32),
+                linspace(0.1, 0.7, 1001),
+                arange(0.1, 9.3, 0.1),
+                full({3}, 0.1).astype(DType::bf16),
+                sort(Array(std::vector{-5e-324, 0.0, 5e-324, -1e-310}))};
+    for (const Array& a : {histogram(x, 17).counts, histogram(x, 17).edges}) all.push_back(a);
+    all.push_back(bytes_of(to_string(x)));
+    all.push_back(Array::of(f32(0.1)));
+    all.push_back(Array::of(Scalar::of(1e-310).cast(DType::f64)));
+    return all;
+}
+
+void check_same(const Results& a, const Results& b) {
+    REQUIRE(a.size() == b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        INFO("result " << i);
+        REQUIRE(a[i].nbytes() == b[i].nbytes());
+        CHECK(std::memcmp(a[i].data(), b[i].data(), static_cast<std::size_t>(a[i].nbytes())) == 0);
+    }
+}
+
+/// Whether the environment is what it was when `f` ends, flags aside.
+bool untouched(Mode mode, const std::function<void()>& f) {
+    const Under under(mode);
+    f();
+    return under.is_untouched();
+}
+
+Array elements() { return linspace(0.1, 7.3, 300'001); }
+
+Results everything(const Array& x) {
+    Results all = by_kernels(x);
+    for (Array& a : by_functions(x)) all.push_back(std::move(a));
+    return all;
+}
+
+/// Starts this program again for one test, as a process that has not used the library yet.
+int run_again(const std::string& test, const std::string& mode) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        alarm(300);
+        setenv("KILN_TEST_MODE", mode.c_str(), 1);
+        setenv("KILN_NUM_THREADS", "3", 1);
+        execl("/proc/self/exe", "kiln_tests", test.c_str(), nullptr);
+        _exit(127);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+}  // namespace
+
+TEST_CASE("the first use of the library, in a process of its own", "[.environment_child]") {
+    const char* const text = std::getenv("KILN_TEST_MODE");
+    REQUIRE(text != nullptr);
+    const auto mode = static_cast<Mode>(std::atoi(text));
+    Results first, again;
+    CHECK(untouched(mode, [&] { first = everything(elements()); }));
+    const Array x = elements();
+    const Results expected = everything(x);
+    check_same(first, expected);
+    // The threads exist now, and were started under the mode.
+    std::thread([&] { CHECK(untouched(mode, [&] { again = everything(x); })); }).join();
+    check_same(again, expected);
+}
+
+TEST_CASE("a process whose first use of the library is under another environment",
+          "[jit][environment]") {
+    for (const Mode mode : all_modes) {
+        INFO(name(mode));
+        CHECK(run_again("[.environment_child]", std::to_string(static_cast<int>(mode))) == 0);
+    }
+}
+
+TEST_CASE("every call computes under the default environment and leaves the caller's alone",
+          "[jit][environment]") {
+    for (const int threads : {1, 2, 3}) {
+        set_num_threads(threads);
+        const Array x = elements();
+        const Results expected = everything(x);
+        for (const Mode mode : all_modes) {
+            INFO(name(mode) << ", threads " << threads);
+            Results here, there;
+            CHECK(untouched(mode, [&] { here = everything(x); }));
+            check_same(here, expected);
+            std::thread([&] {
+                set_num_threads(threads);
+                CHECK(untouched(mode, [&] { there = everything(x); }));
+            }).join();
+            check_same(there, expected);
+        }
+    }
+    set_num_threads(max_threads());
+}
+
+TEST_CASE("1/3 is the nearest number, by hand", "[jit][environment]") {
+    for (const Mode mode : all_modes) {
+        INFO(name(mode));
+        double folded = 0, computed = 0, bound = 0, small = 0;
+        float narrowed = 0;
+        CHECK(untouched(mode, [&] {
+            const auto f = vectorize([](Value v) { return Value(f64(1.0)) / 3.0 + v; });
+            folded = f(0.0).item<double>();
+            const auto third = vectorize([](Value v) { return v / 3.0; });
+            computed = third(1.0).item<double>();
+            bound = third.bind<double(double)>()(1.0);
+            small = third(3e-310).item<double>();
+            narrowed = full({1}, 0.1).astype(DType::f32).at<float>({0});
+        }));
+        CHECK(folded == 0x1.5555555555555p-2);
+        CHECK(computed == 0x1.5555555555555p-2);
+        CHECK(bound == 0x1.5555555555555p-2);
+        CHECK(small == 1e-310);
+        CHECK(narrowed == 0x1.99999ap-4F);
+    }
+}
+
+TEST_CASE("random loop kernels give the same under any environment", "[jit][environment][random]") {
+    const std::uint64_t first = 9'000;
+    for (std::uint64_t seed = first; seed < first + 12; ++seed) {
+        const Mode mode = all_modes[seed % all_modes.size()];
+        INFO("seed " << seed << ", " << name(mode));
+        std::optional<Under> under;
+        CHECK(try_random_program(seed, [&](bool begins) {
+                  if (begins)
+                      under.emplace(mode);
+                  else
+                      under.reset();
+              }) == "");
+    }
+}
+
+TEST_CASE("random element-wise kernels give the same bits under any environment",
+          "[jit][environment][random]") {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        const auto make = [&] {
+            return vectorize(
+                [seed](Value a, Value b) {
+                    std::mt19937_64 dice(seed);
+                    std::vector<Value> pool{a, b, Value(f64(0.1)), a * 0.3};
+                    const auto pick = [&] { return pool[dice() % pool.size()]; };
+                    for (int i = 0; i < 12; ++i) {
+                        const Value x = pick(), y = pick();
+                        switch (dice() % 10) {
+                            case 0: pool.push_back(x + y); break;
+                            case 1: pool.push_back(x - y); break;
+                            case 2: pool.push_back(x * y); break;
+                            case 3: pool.push_back(x / y); break;
+                            case 4: pool.push_back(sqrt(abs(x))); break;
+                            case 5: pool.push_back(exp(-abs(x))); break;
+                            case 6: pool.push_back(atan2(x, y)); break;
+                            case 7: pool.push_back(fma(x, y, 1e-300)); break;
+                            case 8: pool.push_back(rint(x * 7) + mod(x, y)); break;
+                            default: pool.push_back(cast(DType::f32, x) * 0.1); break;
+                        }
+                    }
+                    Var sum(f64, 0);
+                    for (const Value& v : pool) sum += select(isnan(v), 0.0, v * 1e-155);
+                    return Value(sum * 1e-155);
+                },
+                {.parallel = true});
+        };
+        const Mode mode = all_modes[seed % all_modes.size()];
+        INFO("seed " << seed << ", " << name(mode));
+        const Array x = linspace(-3, 5, 100'003), y = linspace(2, -1e-3, 100'003);
+        Array under;
+        CHECK(untouched(mode, [&] { under = make()(x, y); }));
+        check_same({under}, {make()(x, y)});
+    }
+}
+
+TEST_CASE("the caller's environment stays also when a call throws", "[jit][environment]") {
+    for (const Mode mode : all_modes) {
+        INFO(name(mode));
+        int caught = 0;
+        CHECK(untouched(mode, [&] {
+            const auto divide = vectorize([](Value a, Value b) { return a / b; },
+                                          {.parallel = true, .checked = true});
+            const auto thrower =
+                vectorize([](Value a) -> Value { return throw std::runtime_error("no"), a; });
+            const auto loop = jit([](In a, Out b) { b(a.extent(0)) = 1.5; }, {.checked = true});
+            const std::function<void()> calls[] = {
+                [&] { divide(arange(100'000), arange(100'000)); },
+                [&] { divide(zeros({3}), zeros({4})); },
+                [&] { thrower(1.0); },
+                [&] { loop(zeros({3}), zeros({3})); },
+                [&] { quantile(zeros({3}), 2.0); },
+                [&] { argmin(zeros({0})); },
+            };
+            for (const auto& call : calls) {
+                try {
+                    call();
+                } catch (const std::exception&) {
+                    ++caught;
+                }
+            }
+        }));
+        CHECK(caught == 6);
+    }
+}
+
+TEST_CASE("subnormal numbers are flushed where the caller does so and the kernel keeps that",
+          "[jit][environment]") {
+    const Array x = full({200'001}, 3e-308);
+    const auto tenth = [](Value v) { return v * 0.01; };
+    const auto kept = vectorize(tenth, {.parallel = true, .keep_flush_to_zero = true});
+    const auto plain = vectorize(tenth, {.parallel = true});
+    const auto sums =
+        map_reduce(tenth, Reduce::max, {.parallel = true, .keep_flush_to_zero = true});
+    const auto loop = jit(
+        [](In a, Out b) {
+            for (Index i : prange(a.extent(0))) b(i) = a(i) * 0.01;
+        },
+        {.parallel = true, .keep_flush_to_zero = true});
+    const auto near = stencil([](Neighbors a) -> Value { return a(0) * 0.01; },
+                              {.parallel = true, .keep_flush_to_zero = true});
+    const auto folds = vectorize([](Value v) { return v + Value(f64(3e-308)) * 0.01; },
+                                 {.keep_flush_to_zero = true});
+    const double small = 3e-308 * 0.01;
+    set_num_threads(3);
+    for (const bool flushes : {true, false, true}) {
+        Array a, b, y = empty(x.shape()), s;
+        double m = 0, bound = 0, folded = 0;
+        const auto run = [&] {
+            a = kept(x);
+            b = plain(x);
+            m = sums(x).item<double>();
+            loop(x, y);
+            s = near(x);
+            bound = kept.bind<double(double)>()(3e-308);
+            folded = folds(full({1}, 0.0)).item<double>();
+        };
+        if (flushes)
+            CHECK(untouched(Mode::flush, run));
+        else
+            run();
+        const Array expected = full(x.shape(), flushes ? 0.0 : small);
+        check_same({a, y, s, b}, {expected, expected, expected, full(x.shape(), small)});
+        CHECK(m == (flushes ? 0 : small));
+        CHECK(bound == (flushes ? 0 : small));
+        // The constant is that of exact arithmetic; only adding it flushes.
+        CHECK(folded == (flushes ? 0 : small));
+    }
+    set_num_threads(max_threads());
+}
+
+namespace {
+double divided(double x) { return x / 3.0; }
+double meddling(double x) {
+    std::fesetround(FE_UPWARD);
+    return x;
+}
+}  // namespace
+
+TEST_CASE("functions of the host see the caller's environment, on every thread",
+          "[jit][environment]") {
+    const auto third = host_function<double(double)>("environment_test.third", &divided);
+    const auto meddler = host_function<double(double)>("environment_test.meddler", &meddling);
+    const auto kernel = jit(
+        [=](In x, Out y, Out z) {
+            for (Index i : prange(x.extent(0))) {
+                y(i) = third(x(i));
+                z(i) = x(i) / 3.0;
+            }
+        },
+        {.parallel = true});
+    const auto meddles = jit(
+        [=](In x, Out y) {
+            for (Index i : prange(x.extent(0))) y(i) = meddler(x(i)) / 3.0;
+        },
+        {.parallel = true});
+    set_num_threads(3);
+    const Array x = ones({20'000}), y = empty_like(x), z = empty_like(x), w = empty_like(x);
+    const double up = 0x1.5555555555556p-2, near = 0x1.5555555555555p-2;
+    for (const auto& [mode, expected] :
+         {std::pair(Mode::upward, up), {Mode::downward, near}, {Mode::flush, near}}) {
+        INFO(name(mode));
+        CHECK(untouched(mode, [&] {
+            kernel(x, y, z);
+            meddles(x, w);
+        }));
+        const Array nearest = full(x.shape(), near);
+        check_same({y, z, w}, {full(x.shape(), expected), nearest, nearest});
+    }
+    set_num_threads(max_threads());
+}
+
+TEST_CASE("pieces of parallel_for run under their caller's environment",
+          "[jit][environment][threads]") {
+    set_num_threads(3);
+    std::vector<double> thirds(1000);
+    const volatile double one = 1, three = 3;
+    for (const bool upward : {true, false}) {
+        const auto run = [&] {
+            parallel_for(1000, 1, [&](std::int64_t begin, std::int64_t end) {
+                for (; begin < end; ++begin) thirds[static_cast<std::size_t>(begin)] = one / three;
+            });
+        };
+        if (upward)
+            CHECK(untouched(Mode::upward, run));
+        else
+            run();
+        CHECK(thirds ==
+              std::vector<double>(1000, upward ? 0x1.5555555555556p-2 : 0x1.5555555555555p-2));
+    }
+    // What is raised on workers reaches the caller, as if it had run all pieces.
+    std::feclearexcept(FE_ALL_EXCEPT);
+    parallel_for(1000, 1, [&](std::int64_t, std::int64_t end) {
+        const volatile double zero = 0;
+        if (end == 1000) thirds[0] = one / zero;
+    });
+    CHECK(std::fetestexcept(FE_ALL_EXCEPT) == FE_DIVBYZERO);
+    std::feclearexcept(FE_ALL_EXCEPT);
+    set_num_threads(max_threads());
+}
