@@ -196,23 +196,41 @@ class alignas(64) Place {
 /// Keeps a worker off its callers' CPU: the kernel may wake it there, where it would wait for the
 /// caller or hold it up, and leave it there for long. Moving takes as long as some loops, so the
 /// worker stays away from then on, and does not move often.
+///
+/// It moves within the CPUs that the host allows: those that the worker was left with when it was
+/// started, and since then whatever others set for it. What it sets itself is only ever a part of
+/// that.
 class Whereabouts {
   public:
-    Whereabouts() { known_ = sched_getaffinity(0, sizeof allowed_, &allowed_) == 0; }
+    Whereabouts() : host_(mask_of(getpid())) {}
     void avoid(int cpu) {
-        if (cpu != sched_getcpu() || cpu < 0 || cpu >= CPU_SETSIZE || !known_) return;
+        if (cpu != sched_getcpu() || cpu < 0 || cpu >= CPU_SETSIZE) return;
         const auto now = Clock::now();
         if (now < next_) return;
         next_ = now + between_moves;
-        cpu_set_t others = allowed_;
-        CPU_CLR(static_cast<std::size_t>(cpu), &others);
-        if (CPU_COUNT(&others) != 0) sched_setaffinity(0, sizeof others, &others);
+        // Who sets the CPUs of all threads begins with the first: it may not have come to this one.
+        const cpu_set_t host = mask_of(getpid()), mine = mask_of(0);
+        const bool host_acts = !CPU_EQUAL(&host, &host_);
+        host_ = host;
+        if (host_acts || !moved_ || !CPU_EQUAL(&mine, &chosen_)) allowed_ = mine;
+        moved_ = false;
+        if (host_acts) return;
+        chosen_ = allowed_;
+        CPU_CLR(static_cast<std::size_t>(cpu), &chosen_);
+        moved_ = CPU_COUNT(&chosen_) != 0 && sched_setaffinity(0, sizeof chosen_, &chosen_) == 0;
     }
 
   private:
     static constexpr auto between_moves = std::chrono::milliseconds(2);
-    cpu_set_t allowed_;
-    bool known_;
+    /// Empty where the system does not tell.
+    static cpu_set_t mask_of(pid_t thread) {
+        cpu_set_t mask;
+        if (sched_getaffinity(thread, sizeof mask, &mask) != 0) CPU_ZERO(&mask);
+        return mask;
+    }
+    cpu_set_t host_;              // of the process's first thread
+    cpu_set_t allowed_, chosen_;  // to this one, by the host and by itself
+    bool moved_ = false;          // it has what it chose, unless others changed that
     Clock::time_point next_{};
 };
 

@@ -1,9 +1,12 @@
 #include <kiln/parallel.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -293,6 +296,68 @@ int run_alone(const char* name, const char* threads) {
 }
 
 }  // namespace
+
+namespace {
+
+std::vector<int> allowed_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    std::vector<int> cpus;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+            if (CPU_ISSET(static_cast<std::size_t>(cpu), &set)) cpus.push_back(cpu);
+    return cpus;
+}
+
+/// As `taskset -ap` does: all threads of this process, in the order of the system's list.
+void allow(const std::vector<int>& cpus) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int cpu : cpus) CPU_SET(static_cast<std::size_t>(cpu), &set);
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task"))
+        sched_setaffinity(std::stoi(thread.path().filename().string()), sizeof set, &set);
+}
+
+/// Whether loops with threads enough, for a while, run on these CPUs only.
+bool stays_on(const std::vector<int>& cpus) {
+    std::atomic<int> strangers{0};
+    for (int loop = 0; loop < 400; ++loop) {
+        parallel_for(6, 1, [&](std::int64_t begin, std::int64_t end) {
+            const auto until =
+                std::chrono::steady_clock::now() + std::chrono::microseconds(30 * (end - begin));
+            while (std::chrono::steady_clock::now() < until) {
+            }
+            if (std::ranges::find(cpus, sched_getcpu()) == cpus.end()) ++strangers;
+        });
+    }
+    return strangers == 0;
+}
+
+}  // namespace
+
+TEST_CASE("workers stay on the CPUs that the host allows, also where it says so later",
+          "[runtime][parallel]") {
+    if (allowed_cpus().size() < 2) {
+        WARN("there is one CPU only");
+        return;
+    }
+    CHECK(run_alone("workers on the CPUs of the host", "3") == 0);
+}
+
+// Run by the test above in a process of its own.
+TEST_CASE("workers on the CPUs of the host", "[.]") {
+    const std::vector<int> cpus = allowed_cpus();
+    REQUIRE(cpus.size() >= 2);
+    CHECK(stays_on(cpus));  // the workers exist, and may have moved
+    for (const int cpu : {cpus[0], cpus[1], cpus[0]}) {
+        allow({cpu});
+        CHECK(stays_on({cpu}));
+    }
+    allow(cpus);
+    CHECK(stays_on(cpus));
+    allow({cpus[1]});
+    CHECK(stays_on({cpus[1]}));
+}
 
 TEST_CASE("a program may end from within a loop", "[runtime][parallel]") {
     CHECK(run_alone("end in a piece of the caller", nullptr) == 7);
