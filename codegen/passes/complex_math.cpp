@@ -1,6 +1,9 @@
 #include "codegen/passes/complex_math.h"
 
+#include "codegen/math/complex_coefficients.inc"
+
 #include <cmath>
+#include <numbers>
 #include <string>
 
 namespace kiln::codegen {
@@ -20,6 +23,9 @@ Real literal(Real like, double value) {
 }
 Real call(Op op, Real a) { return {a.builder, a.builder->op(op, dtype(a), {a.id})}; }
 Real call(Op op, Real a, Real b) { return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id})}; }
+Real call(Op op, Real a, Real b, Real c) {
+    return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id, c.id})};
+}
 Truth test(Op op, Real a, Real b) {
     return {a.builder, a.builder->op(op, DType::bool_, {a.id, b.id})};
 }
@@ -31,6 +37,7 @@ Real operator*(Real a, Real b) { return call(Op::mul, a, b); }
 Real operator/(Real a, Real b) { return call(Op::true_divide, a, b); }
 Real operator-(Real a) { return call(Op::neg, a); }
 Real operator+(double a, Real b) { return literal(b, a) + b; }
+Real operator/(double a, Real b) { return literal(b, a) / b; }
 Real operator*(Real a, double b) { return a * literal(a, b); }
 Real operator-(Real a, double b) { return a - literal(a, b); }
 Truth operator<(Real a, double b) { return test(Op::lt, a, literal(a, b)); }
@@ -44,10 +51,8 @@ Truth operator!(Truth a) { return test(Op::logical_not, a); }
 Real abs(Real a) { return call(Op::abs, a); }
 Real sqrt(Real a) { return call(Op::sqrt, a); }
 Real exp(Real a) { return call(Op::exp, a); }
-Real log(Real a) { return call(Op::log, a); }
 Real sin(Real a) { return call(Op::sin, a); }
 Real cos(Real a) { return call(Op::cos, a); }
-Real hypot(Real a, Real b) { return call(Op::hypot, a, b); }
 Real copysign(Real a, Real b) { return call(Op::copysign, a, b); }
 Truth isinf(Real a) { return test(Op::isinf, a); }
 Truth isfinite(Real a) { return test(Op::isfinite, a); }
@@ -84,21 +89,40 @@ Complex operator/(const Complex& a, const Complex& b) {
     return choose(is(re, 0) & is(im, 0), Complex{a.re / re, a.im / re}, quotient);
 }
 
-// --- elementary functions ---
+// --- elementary functions: each part is accurate by itself ---
 
-/// exp(|x|) overflows above `limit`, where a product with a small sine need not: there the
-/// functions compute exp(|x| - shift), and multiply by factor = exp(shift) at the end.
-struct Range {
-    double limit, shift;
+/// While it lives, nodes are made without `flags` of the caller's.
+class Without {
+  public:
+    Without(ir::Builder& builder, std::uint8_t flags)
+        : builder_(builder), before_(builder.fast_flags()) {
+        builder_.set_fast(static_cast<std::uint8_t>(before_ & ~flags));
+    }
+    ~Without() { builder_.set_fast(before_); }
+    Without(const Without&) = delete;
+    Without& operator=(const Without&) = delete;
+
+  private:
+    ir::Builder& builder_;
+    std::uint8_t before_;
 };
-Range exp_range(Real x) { return is_double(x) ? Range{709, 64} : Range{88, 16}; }
+
+/// exp(x) for a product with a cosine or sine, which may be finite though exp(x) is not.
+struct Exponential {
+    Real value, factor;  // exp(x) = value * factor * factor; the factor is 1 in the usual range
+    Real times(Real trigonometric) const { return trigonometric * factor * value * factor; }
+};
+Exponential scaled_exp(Real x) {
+    const bool d = is_double(x);
+    const Truth large = x > (d ? limit_f64 : limit_f32);
+    const Real reduced = x - (d ? far_shift_f64 : far_shift_f32);
+    const Real factor = literal(x, d ? far_factor_f64 : far_factor_f32);
+    return {exp(choose(large, reduced, x)), choose(large, factor, literal(x, 1))};
+}
 
 Complex exp(const Complex& z) {
-    const Range range = exp_range(z.re);
-    const Truth large = z.re > range.limit;
-    const Real e = exp(choose(large, z.re - range.shift, z.re));
-    const Real factor = choose(large, literal(z.re, std::exp(range.shift)), literal(z.re, 1));
-    const Complex product = {e * cos(z.im) * factor, e * sin(z.im) * factor};
+    const Exponential e = scaled_exp(z.re);
+    const Complex product = {e.times(cos(z.im)), e.times(sin(z.im))};
     // exp(-inf + iy) is 0 whatever y is; the exponential of a real number is real.
     const Truth vanishes = is(z.re, -INFINITY) & !isfinite(z.im);
     const Real zero = literal(z.re, 0);
@@ -109,94 +133,192 @@ Complex exp(const Complex& z) {
     return {direction_free.re, choose(is(z.im, 0), z.im, direction_free.im)};
 }
 
+Real as(DType t, Real a) { return {a.builder, a.builder->convert(a.id, t)}; }
+
+/// A sum of two numbers, the lower one what the higher one was rounded by.
+struct Exact {
+    Real high, low;
+};
+Exact exact_product(Real a, Real b) {
+    const Real high = a * b;
+    return {high, call(Op::fma, a, b, -high)};
+}
+/// The square of an f32 number below 2^115, without an fma, which not every vector unit has.
+Exact exact_square(Real a) {
+    const Real spread = a * 4097.0;
+    const Real lost = spread - a;
+    const Real head = spread - lost;  // the first 12 bits
+    const Real tail = a - head;
+    const Real high = a * a, heads = head * head;
+    const Real cross = head * tail * 2;
+    const Real left = heads - high + cross;
+    return {high, left + tail * tail};
+}
+Exact exact_sum(Real a, Real b) {
+    const Real high = a + b, of_b = high - a;
+    const Real of_a = high - of_b;
+    const Real lost_a = a - of_a, lost_b = b - of_b;
+    return {high, lost_a + lost_b};
+}
+
+/// x*x + y*y - 1 to the last place or two, for x >= y >= 0 whose squares' sum is near 1.
+Real above_unit_circle(Real x, Real y) {
+    const Without as_written(*x.builder, fast::contract);
+    const auto square = [](Real a) { return is_double(a) ? exact_product(a, a) : exact_square(a); };
+    const Real d = x - 1;  // exact; x*x - 1 = 2 d + d*d
+    const Exact dd = square(d), yy = square(y);
+    const Exact first = exact_sum(d + d, yy.high);
+    const Exact second = exact_sum(first.high, dd.high);
+    const Real lost = first.low + second.low, rest = dd.low + yy.low;
+    return second.high + (lost + rest);
+}
+
 Complex log(const Complex& z) {
     const Real x = abs(z.re), y = abs(z.im);
     const Real larger = call(Op::maximum, x, y), smaller = call(Op::minimum, x, y);
-    // Scaled so that neither the modulus overflows nor its digits are lost below the normal range.
-    const double huge = is_double(x) ? 0x1p1022 : 0x1p126,
-                 tiny = is_double(x) ? 0x1p-1000 : 0x1p-110;
-    const double up = is_double(x) ? 0x1p100 : 0x1p40;
-    const Truth large = larger > huge, little = larger < tiny;
-    const Real scale =
-        choose(large, literal(x, 0.25), choose(little, literal(x, up), literal(x, 1)));
-    const Real shift = choose(large, literal(x, std::log(4.0)),
-                              choose(little, literal(x, -std::log(up)), literal(x, 0)));
-    const Real modulus = hypot(x * scale, y * scale);
-    const Real far = log(modulus) + shift;
-    // Near the unit circle log|z| = log1p(|z|^2 - 1) / 2 keeps the digits that log of the rounded
-    // modulus loses.
-    const Real above_one = (larger - 1) * (1 + larger) + smaller * smaller;
-    const Real near = call(Op::log1p, above_one) * 0.5;
-    const Truth is_near = (modulus > 0.5) & (modulus < 2) & !large & !little;
-    return {choose(is_near, near, far), call(Op::atan2, z.im, z.re)};
+    // Scaled so that the sum of squares is far from the ends of the range.
+    const bool d = is_double(x);
+    const Truth large = larger > (d ? 0x1p500 : 0x1p60), little = larger < (d ? 0x1p-400 : 0x1p-50);
+    const double down = d ? -560 : -70, up = d ? 600 : 90;
+    const auto by_range = [&](double if_large, double if_little, double usual) {
+        return choose(large, literal(x, if_large),
+                      choose(little, literal(x, if_little), literal(x, usual)));
+    };
+    const Real scale = by_range(std::exp2(down), std::exp2(up), 1);
+    const Real shift = by_range(-down * std::numbers::ln2, -up * std::numbers::ln2, 0);
+    const Real a = larger * scale, b = smaller * scale;
+    const Real square = a * a + b * b;
+    // log|z| = +-log1p(w) / 2, with w = |z|^2 - 1 or 1/|z|^2 - 1: one logarithm for all, which near
+    // the unit circle has the digits that log of the rounded square would lose.
+    const Truth near = (square > 0.25) & (square < 4) & !large & !little;
+    const Truth inside = (square < 1) & !near;
+    const Real far = choose(inside, 1 / square, square) - 1;
+    const Real half = choose(inside, literal(x, -0.5), literal(x, 0.5));
+    const Real w = choose(near, above_unit_circle(larger, smaller), far);
+    const Real modulus = call(Op::log1p, w) * half + shift;
+    const Truth infinite = isinf(x) | isinf(y);
+    return {choose(infinite, literal(x, INFINITY), modulus), call(Op::atan2, z.im, z.re)};
 }
 
 Complex sqrt(const Complex& z) {
     const Real x = abs(z.re), y = abs(z.im);
     const Real larger = call(Op::fmax, x, y);
-    const double huge = is_double(x) ? 0x1p1021 : 0x1p125,
-                 tiny = is_double(x) ? 0x1p-1000 : 0x1p-110;
-    const Truth large = larger > huge, little = larger < tiny;
-    const Real one = literal(x, 1);
-    const Real scale = choose(large, literal(x, 0.25), choose(little, literal(x, 0x1p40), one));
-    const Real unscale = choose(large, literal(x, 2), choose(little, literal(x, 0x1p-20), one));
-    const Real a = z.re * scale, b = z.im * scale;
-    // The root of the part that does not cancel, and the other part from 2 * re * im = b.
-    const Real t = sqrt((abs(a) + hypot(a, b)) * 0.5);
-    const Real q = b / (t * 2);
+    const bool d = is_double(x);
+    const Truth large = larger > (d ? 0x1p500 : 0x1p60), little = larger < (d ? 0x1p-400 : 0x1p-50);
+    const double power = d ? 600 : 90;
+    const auto by_range = [&](double if_large, double if_little) {
+        return choose(large, literal(x, std::exp2(if_large)),
+                      choose(little, literal(x, std::exp2(if_little)), literal(x, 1)));
+    };
+    const Real scale = by_range(-power, power), unscale = by_range(power / 2, -power / 2);
+    const Real a = x * scale, b = y * scale;
+    // The root of the part that does not cancel, and the other part from 2 * re * im = z.im.
+    const Real modulus = sqrt(a * a + b * b);
+    const Real t = choose(isinf(x), x, sqrt((a + modulus) * 0.5) * unscale);
+    const Real q = z.im / (t * 2);
     const Truth right = z.re >= literal(x, 0);
-    const Complex root = {choose(right, t, abs(q)) * unscale,
-                          choose(right, q, copysign(t, b)) * unscale};
+    const Complex root = {choose(right, t, abs(q)), choose(right, q, copysign(t, z.im))};
     const Complex at_zero = {literal(x, 0), z.im};
     const Complex finite = choose(is(x, 0) & is(y, 0), at_zero, root);
     return choose(isinf(z.im), Complex{y, z.im}, finite);
 }
 
-/// cosh x and sinh x, both to be multiplied by `factor` after a trigonometric factor.
+/// cosh x and sinh x, both to be multiplied by `factor` before and after a trigonometric one.
 struct Hyperbolic {
     Real cosh, sinh, factor;
+    Real product(Real hyperbolic, Real trigonometric) const {
+        return trigonometric * factor * hyperbolic * factor;
+    }
 };
 Hyperbolic hyperbolic(Real x) {
-    const Range range = exp_range(x);
+    const bool d = is_double(x);
     const Real magnitude = abs(x);
-    const Truth large = magnitude > range.limit;
-    const Real half = exp(magnitude - range.shift) * 0.5;
-    return {choose(large, half, call(Op::cosh, x)),
-            choose(large, copysign(half, x), call(Op::sinh, x)),
-            choose(large, literal(x, std::exp(range.shift)), literal(x, 1))};
+    const Truth large = magnitude > (d ? limit_f64 : limit_f32);
+    const Truth far = magnitude > (d ? middle_f64 : middle_f32);
+    const auto by_range = [&](double usual, double if_large, double if_far) {
+        return choose(far, literal(x, if_far),
+                      choose(large, literal(x, if_large), literal(x, usual)));
+    };
+    // What is left of a large argument still has cosh = sinh = exp / 2.
+    const Real shift =
+        d ? by_range(0, near_shift_f64, far_shift_f64) : by_range(0, near_shift_f32, far_shift_f32);
+    const Real factor = d ? by_range(1, near_factor_f64, far_factor_f64)
+                          : by_range(1, near_factor_f32, far_factor_f32);
+    const Real left = copysign(magnitude - shift, x);
+    return {call(Op::cosh, left), call(Op::sinh, left), factor};
 }
 
 Complex sinh(const Complex& z) {
     const Hyperbolic h = hyperbolic(z.re);
-    const Real re = h.sinh * cos(z.im) * h.factor, im = h.cosh * sin(z.im) * h.factor;
+    const Real re = h.product(h.sinh, cos(z.im)), im = h.product(h.cosh, sin(z.im));
     // 0 and infinity keep their real part where the angle has no direction; real stays real.
-    const Truth keeps = is(z.re, 0) | (isinf(z.re) & !isfinite(z.im));
+    const Truth keeps = (is(z.re, 0) | isinf(z.re)) & !isfinite(z.im);
     return {choose(keeps, z.re, re), choose(is(z.im, 0), z.im, im)};
 }
 
 Complex cosh(const Complex& z) {
     const Hyperbolic h = hyperbolic(z.re);
-    const Real re = h.cosh * cos(z.im) * h.factor, im = h.sinh * sin(z.im) * h.factor;
+    const Real sine = sin(z.im);
+    const Real re = h.product(h.cosh, cos(z.im)), im = h.product(h.sinh, sine);
     const Truth blows_up = isinf(z.re) & !isfinite(z.im);
-    const Real signed_zero = copysign(literal(z.re, 0), z.re) * copysign(literal(z.re, 1), z.im);
+    const Real signed_zero = copysign(literal(z.re, 0), z.re) * copysign(literal(z.re, 1), sine);
     return {choose(blows_up, abs(z.re), re), choose(is(z.re, 0) | is(z.im, 0), signed_zero, im)};
 }
 
-/// Kahan's formula, which neither overflows nor cancels.
+/// The parts of tanh(x + iy) = (s sqrt(1 + s^2) + i sin y cos y) / (s^2 + cos^2 y), s = sinh x, in
+/// which nothing cancels. `saturated`: tanh has reached +-1, and s^2 may leave the range.
+Complex fast_quotients(Real s, Real sine, Real cosine, Truth saturated) {
+    const Real square = s * s;
+    const Real by = choose(saturated, abs(s), square + cosine * cosine);
+    const Real inverse = 1 / by;
+    const Real im = sine * cosine * inverse;
+    return {s * sqrt(1 + square) * inverse, choose(saturated, im * inverse, im)};
+}
+/// The same to 4 ULP: the functions' own errors leave no room for those of the arithmetic.
+/// Of c64 it is carried out in f64, where nothing overflows either.
+Complex close_quotients(Real s, Real sine, Real cosine) {
+    const Real a = as(DType::f64, s), b = as(DType::f64, sine), c = as(DType::f64, cosine);
+    const Real square = a * a;
+    const Real inverse = 1 / (square + c * c);
+    return {as(DType::f32, a * sqrt(1 + square) * inverse), as(DType::f32, b * c * inverse)};
+}
+Complex close_quotients(Real s, Real sine, Real cosine, Truth saturated) {
+    const Without as_written(*s.builder, fast::contract);
+    const Exact ss = exact_product(s, s), cc = exact_product(cosine, cosine);
+    const Exact sc = exact_product(sine, cosine);
+    const Exact sum = exact_sum(ss.high, cc.high);
+    const Real sum_low = sum.low + (ss.low + cc.low);
+    // s sqrt(1 + s^2) = s + s (sqrt(1 + s^2) - 1)
+    const Exact top = exact_sum(s, s * (ss.high / (1 + sqrt(1 + ss.high))));
+    // Beyond 2^600 the quotient is 0 whatever s is.
+    const Real size = call(Op::fmin, abs(s), literal(s, 0x1p600));
+    const Real by = choose(saturated, size, sum.high);
+    const Real by_low = choose(saturated, literal(s, 0), sum_low);
+    const Real high = 1 / by;
+    const Real low = high * (call(Op::fma, -high, by, literal(s, 1)) - high * by_low);
+    const auto quotient = [&](const Exact& a) {
+        return call(Op::fma, a.high, high, a.high * low + a.low * high);
+    };
+    const Real im = quotient(sc);
+    const Real tail = copysign(call(Op::fma, im, high, im * low), sc.high);
+    return {quotient(top), choose(saturated, tail, im)};
+}
+
 Complex tanh(const Complex& z) {
-    const Real one = literal(z.re, 1), magnitude = abs(z.re);
-    const Real t = call(Op::tan, z.im), s = call(Op::sinh, z.re);
-    const Real beta = 1 + t * t, rho = sqrt(1 + s * s);
-    const Real denominator = 1 + beta * s * s;
-    const Complex moderate = {beta * rho * s / denominator, t / denominator};
-    // tanh has reached +-1 here, and the imaginary part is 4 sin y cos y exp(-2|x|).
-    const Truth saturated = magnitude > (is_double(z.re) ? 22.0 : 11.0);
-    const Real decay = exp(-magnitude);
-    const Real vanishing = sin(z.im) * cos(z.im) * 4 * decay * decay;
-    const Real no_direction = copysign(literal(z.re, 0), z.im);
-    const Real tail = choose(isinf(z.re) & !isfinite(z.im), no_direction, vanishing);
-    const Complex general = choose(saturated, Complex{copysign(one, z.re), tail}, moderate);
-    return {choose(is(z.re, 0), z.re, general.re), choose(is(z.im, 0), z.im, general.im)};
+    const bool d = is_double(z.re);
+    const Real s = call(Op::sinh, z.re), sine = sin(z.im), cosine = cos(z.im);
+    const Truth saturated = abs(z.re) > (d ? 22.0 : 11.0);
+    const bool fast = (z.re.builder->fast_flags() & fast::afn) != 0;
+    const Complex t = fast ? fast_quotients(s, sine, cosine, saturated)
+                      : d  ? close_quotients(s, sine, cosine, saturated)
+                           : close_quotients(s, sine, cosine);
+    const Truth no_direction = !isfinite(z.im), infinite = isinf(z.re);
+    const Real unit = copysign(literal(s, 1), s);
+    const Real limit = choose(no_direction & !infinite, z.im - z.im, unit);
+    const Real re = choose(saturated, limit, t.re);
+    const Complex general = {choose(is(z.re, 0), z.re, re),
+                             choose(no_direction & infinite, copysign(literal(s, 0), z.im), t.im)};
+    return {general.re, choose(is(z.im, 0), z.im, general.im)};
 }
 
 Complex times_i(const Complex& z) { return {-z.im, z.re}; }
@@ -206,28 +328,18 @@ Complex pow(const Complex& a, const Complex& b) {
     const Complex general = exp(b * log(a));
     const Real zero = literal(a.re, 0), nan = literal(a.re, NAN);
     const auto whole = [&](double n) { return is(b.re, n) & is(b.im, 0); };
-    // NumPy: 0 to a positive real power is 0, to any other it is NaN; to the power 0 all is 1.
-    const Truth vanishes = (b.re > 0) & is(b.im, 0);
-    const Real at_zero = choose(vanishes, zero, nan);
+    // NumPy: 0 to a power with a positive real part is 0, to the power 0 it is 1, else NaN.
+    const Real at_zero = choose(b.re > 0, zero, nan);
     Complex result = choose(is(a.re, 0) & is(a.im, 0), Complex{at_zero, at_zero}, general);
     result = choose(whole(2), a * a, result);
     result = choose(whole(1), a, result);
     return choose(whole(0), Complex{literal(a.re, 1), zero}, result);
 }
 
-}  // namespace
-
-Real complex_abs(const Complex& a) { return hypot(a.re, a.im); }
-
-Complex complex_op(Op op, const Complex& a, const Complex& b) {
+Complex complex_function(Op op, const Complex& a, const Complex& b) {
+    // What is scaled must be multiplied in the order written.
+    const Without in_order(*a.re.builder, fast::reassoc);
     switch (op) {
-        case Op::add: return a + b;
-        case Op::sub: return a - b;
-        case Op::mul: return a * b;
-        case Op::div:
-        case Op::true_divide: return a / b;
-        case Op::neg: return {-a.re, -a.im};
-        case Op::conj: return {a.re, -a.im};
         case Op::exp: return exp(a);
         case Op::log: return log(a);
         case Op::sqrt: return sqrt(a);
@@ -239,6 +351,23 @@ Complex complex_op(Op op, const Complex& a, const Complex& b) {
         case Op::tan: return over_i(tanh(times_i(a)));
         case Op::pow: return pow(a, b);
         default: throw Error(ErrorKind::internal, "complex " + std::string(info(op).name));
+    }
+}
+
+}  // namespace
+
+Real complex_abs(const Complex& a) { return call(Op::hypot, a.re, a.im); }
+
+Complex complex_op(Op op, const Complex& a, const Complex& b) {
+    switch (op) {
+        case Op::add: return a + b;
+        case Op::sub: return a - b;
+        case Op::mul: return a * b;
+        case Op::div:
+        case Op::true_divide: return a / b;
+        case Op::neg: return {-a.re, -a.im};
+        case Op::conj: return {a.re, -a.im};
+        default: return complex_function(op, a, b);
     }
 }
 

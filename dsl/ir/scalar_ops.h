@@ -470,15 +470,15 @@ template <Integer T> T pow(T a, T b) {
     return result;
 }
 
-/// a ** b with NumPy's corners: to the power 0 all is 1, to the power 1 itself, and 0 to a positive
-/// real power is 0, to any other NaN.
+/// a ** b with NumPy's corners: to the power 0 all is 1, to the power 1 itself, and 0 to a power
+/// with a positive real part is 0, to any other NaN.
 template <Complex T>
 T pow(T a, T b) {
     using R = typename T::value_type;
     if (b == T(0)) return T(1);
     if (b == T(1)) return a;
     if (a == T(0)) {
-        const R part = b.real() > 0 && b.imag() == 0 ? R(0) : std::numeric_limits<R>::quiet_NaN();
+        const R part = b.real() > 0 ? R(0) : std::numeric_limits<R>::quiet_NaN();
         return T(part, part);
     }
     return std::pow(a, b);

@@ -29,11 +29,38 @@ double Elements::value(std::size_t i) const {
 }
 bool Elements::is_nan(std::size_t i) const { return is_real(dtype) && std::isnan(value(i)); }
 
+std::complex<double> Elements::complex(std::size_t i) const {
+    Scalar s;
+    s.dtype = dtype;
+    std::memcpy(s.bytes.data(), bytes.data() + i * size_of(dtype), size_of(dtype));
+    return s.cast(DType::c128).get<std::complex<double>>();
+}
+void Elements::add(std::complex<double> value) {
+    const Scalar s = Scalar::of(value).cast(dtype);
+    bytes.insert(bytes.end(), s.bytes.begin(),
+                 s.bytes.begin() + static_cast<std::ptrdiff_t>(size_of(dtype)));
+}
+
 std::string show(const Elements& e, std::size_t i) {
+    if (is_complex(e.dtype))
+        return fmt::format("({:a}, {:a})", e.complex(i).real(), e.complex(i).imag());
     return fmt::format("{:#0{}x} ({:.17g})", e.bits(i), 2 + 2 * size_of(e.dtype), e.value(i));
 }
 
 namespace {
+
+/// Whether two elements have the same bits, any NaN counting as one.
+bool same(const Elements& a, const Elements& b, std::size_t i) {
+    const std::size_t part = size_of(is_bool(a.dtype) ? a.dtype : real_type(a.dtype));
+    const std::complex<double> x = a.complex(i), y = b.complex(i);
+    for (std::size_t at = 0; at < size_of(a.dtype); at += part) {
+        const bool both_nan = at == 0 ? std::isnan(x.real()) && std::isnan(y.real())
+                                      : std::isnan(x.imag()) && std::isnan(y.imag());
+        const std::size_t from = i * size_of(a.dtype) + at;
+        if (!both_nan && std::memcmp(&a.bytes[from], &b.bytes[from], part) != 0) return false;
+    }
+    return true;
+}
 
 struct Shape {
     const char* name;
@@ -88,8 +115,7 @@ Evaluated evaluate_everywhere(VectorIsa isa, ir::Op op, std::span<const Elements
         const Elements other =
             run_shape(shape.layout == ir::Layout::unit ? *vectors : *scalars, op, inputs, shape);
         for (std::size_t i = 0; i < other.size(); ++i) {
-            if (other.bits(i) == result.results.bits(i)) continue;
-            if (other.is_nan(i) && result.results.is_nan(i)) continue;
+            if (same(other, result.results, i)) continue;
             std::string arguments;
             for (const Elements& e : inputs)
                 arguments += (arguments.empty() ? "" : ", ") + show(e, i);

@@ -3,6 +3,8 @@
 #pragma once
 #include "tests/codegen/cpu_map.h"
 
+#include <complex>
+
 namespace kiln::test {
 
 /// Elements of one dtype, as bytes.
@@ -18,9 +20,12 @@ struct Elements {
     /// The value of a real element.
     double value(std::size_t i) const;
     bool is_nan(std::size_t i) const;
+    /// The value of a real or complex element.
+    std::complex<double> complex(std::size_t i) const;
+    void add(std::complex<double> value);  ///< rounded to the dtype
 };
 
-/// "0x3f800000 (1)".
+/// "0x3f800000 (1)"; of complex elements "(0x1p+0, -0x1.8p-1)".
 std::string show(const Elements& elements, std::size_t i);
 
 /// y of every input as the vector body computes it. `disagreement` is "" if each input gives the

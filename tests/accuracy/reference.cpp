@@ -1,7 +1,8 @@
 #include "tests/accuracy/reference.h"
 
-#include <mpfr.h>
+#include "tests/accuracy/exact.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -16,18 +17,7 @@ struct Reference::Number {
 };
 
 Reference::Reference(ir::Op op, DType dtype)
-    : op_(op), exact_(std::make_unique<Number>()), scratch_(std::make_unique<Number>()) {
-    struct Format {
-        int precision, lowest, highest;
-    };
-    const Format format = dtype == DType::f16    ? Format{11, -14, 15}
-                          : dtype == DType::bf16 ? Format{8, -126, 127}
-                          : dtype == DType::f32  ? Format{24, -126, 127}
-                                                 : Format{53, -1022, 1023};
-    precision_ = format.precision;
-    lowest_ = format.lowest;
-    highest_ = format.highest;
-}
+    : op_(op), dtype_(dtype), exact_(std::make_unique<Number>()) {}
 
 Reference::~Reference() { mpfr_free_cache(); }
 
@@ -87,27 +77,40 @@ void Reference::evaluate(std::span<const double> operands) {
 }
 
 double Reference::error(double result) const {
+    return error_in_ulps(result, exact_->value, dtype_, overflow_, underflow_);
+}
+
+double error_in_ulps(double result, mpfr_srcptr r, DType dtype, bool overflow, bool underflow) {
+    struct Format {
+        int precision, lowest, highest;  // bits, exponents of normal numbers
+    };
+    const Format format = dtype == DType::f16    ? Format{11, -14, 15}
+                          : dtype == DType::bf16 ? Format{8, -126, 127}
+                          : dtype == DType::f32  ? Format{24, -126, 127}
+                                                 : Format{53, -1022, 1023};
     constexpr double wrong = std::numeric_limits<double>::infinity();
-    mpfr_srcptr r = exact_->value;
     if (std::isnan(result) || mpfr_nan_p(r) != 0)
         return std::isnan(result) && mpfr_nan_p(r) != 0 ? 0 : wrong;
     if (result == 0 && std::signbit(result) != (mpfr_signbit(r) != 0)) return wrong;
-    if (mpfr_inf_p(r) != 0 && !overflow_) return result == mpfr_get_d(r, MPFR_RNDN) ? 0 : wrong;
-    if (mpfr_zero_p(r) != 0 && !underflow_) return result == 0 ? 0 : wrong;
-    mpfr_ptr distance = scratch_->value;
+    if (mpfr_inf_p(r) != 0 && !overflow) return result == mpfr_get_d(r, MPFR_RNDN) ? 0 : wrong;
+    if (mpfr_zero_p(r) != 0 && !underflow) return result == 0 ? 0 : wrong;
+    Exact distance(result);
     if (std::isinf(result)) {
-        mpfr_set_si_2exp(distance, result < 0 ? -1 : 1, highest_ + 1, MPFR_RNDN);
-        if (mpfr_cmpabs(r, distance) >= 0 && mpfr_signbit(r) == mpfr_signbit(distance)) return 0;
-    } else {
-        mpfr_set_d(distance, result, MPFR_RNDN);
+        distance = Exact(std::ldexp(result < 0 ? -1.0 : 1.0, format.highest)) * 2;
+        if (mpfr_cmpabs(r, distance.get()) >= 0 && mpfr_signbit(r) == mpfr_signbit(distance.get()))
+            return 0;
     }
     if (mpfr_inf_p(r) != 0) return wrong;
-    mpfr_sub(distance, distance, r, MPFR_RNDN);
-    const long exponent = mpfr_zero_p(r) != 0 ? lowest_ : mpfr_get_exp(r) - 1;
-    const long unit =
-        std::min<long>(std::max<long>(exponent, lowest_), highest_) - (precision_ - 1);
-    mpfr_mul_2si(distance, distance, -unit, MPFR_RNDN);
-    return std::fabs(mpfr_get_d(distance, MPFR_RNDN));
+    mpfr_t difference;
+    mpfr_init2(difference, 128);
+    mpfr_sub(difference, distance.get(), r, MPFR_RNDN);
+    const long exponent = mpfr_zero_p(r) != 0 ? format.lowest : mpfr_get_exp(r) - 1;
+    const long unit = std::min<long>(std::max<long>(exponent, format.lowest), format.highest) -
+                      (format.precision - 1);
+    mpfr_mul_2si(difference, difference, -unit, MPFR_RNDN);
+    const double error = std::fabs(mpfr_get_d(difference, MPFR_RNDN));
+    mpfr_clear(difference);
+    return error;
 }
 
 double Reference::rounded() const { return mpfr_get_d(exact_->value, MPFR_RNDN); }

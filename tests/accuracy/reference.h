@@ -16,18 +16,15 @@ class Reference {
 
     /// The point: operands, each exactly a value of the dtype.
     void evaluate(std::span<const double> operands);
-    /// |result - exact| in units in the last place of the dtype at the exact value (of a subnormal:
-    /// the smallest subnormal). Infinity counts as the power of two behind the largest number.
-    /// Where the exact value is NaN, an infinity or a zero, 0 if the result is that (zeros: of that
-    /// sign), else infinite. A zero must have the sign of the exact value.
+    /// error_in_ulps of the dtype (exact.h).
     double error(double result) const;
     double rounded() const;  ///< the exact value, to the nearest double
 
   private:
     struct Number;
     ir::Op op_;
-    int precision_, lowest_, highest_;  // of the dtype: bits, exponents of normal numbers
-    std::unique_ptr<Number> exact_, scratch_;
+    DType dtype_;
+    std::unique_ptr<Number> exact_;
     bool overflow_ = false, underflow_ = false;
 };
 

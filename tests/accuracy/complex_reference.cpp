@@ -1,0 +1,102 @@
+#include "tests/accuracy/complex_reference.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace kiln::test {
+namespace {
+
+Exact exp(const Exact& x) { return Exact::of(mpfr_exp, x); }
+Exact sin(const Exact& x) { return Exact::of(mpfr_sin, x); }
+Exact cos(const Exact& x) { return Exact::of(mpfr_cos, x); }
+Exact root(const Exact& x) { return Exact::of(mpfr_sqrt, x); }
+Exact magnitude(const Exact& x) { return Exact::of(mpfr_abs, x); }
+Exact copysign(const Exact& x, const Exact& sign) {
+    return sign.is_negative() ? -magnitude(x) : magnitude(x);
+}
+
+/// What overflows or underflows beyond every dtype, but not in MPFR.
+double within_range(double x) { return std::clamp(x, -1e6, 1e6); }
+
+}  // namespace
+
+void ComplexReference::sinh(const Exact& x, const Exact& y) {
+    re_ = Exact::of(mpfr_sinh, x) * cos(y);
+    im_ = Exact::of(mpfr_cosh, x) * sin(y);
+}
+
+void ComplexReference::cosh(const Exact& x, const Exact& y) {
+    re_ = Exact::of(mpfr_cosh, x) * cos(y);
+    im_ = Exact::of(mpfr_sinh, x) * sin(y);
+}
+
+void ComplexReference::tanh(const Exact& x, const Exact& y) {
+    const Exact s = Exact::of(mpfr_sinh, x), c = cos(y);
+    const Exact sum = s * s + c * c;
+    re_ = s * Exact::of(mpfr_cosh, x) / sum;
+    im_ = sin(y) * c / sum;
+}
+
+void ComplexReference::log(const Exact& x, const Exact& y) {
+    const Exact square = x * x + y * y;
+    Exact larger = magnitude(x), smaller = magnitude(y);
+    if (larger < smaller) std::swap(larger, smaller);
+    // Each product is exact, so that what is left of the sum is.
+    const Exact above = (larger - 1) * (larger + 1) + smaller * smaller;
+    re_ = (Exact(0.5) < square && square < 2 ? Exact::of(mpfr_log1p, above)
+                                             : Exact::of(mpfr_log, square)) /
+          2;
+    im_ = Exact::of(mpfr_atan2, y, x);
+}
+
+void ComplexReference::sqrt(const Exact& x, const Exact& y) {
+    if (x.is_zero() && y.is_zero()) {
+        re_ = 0;
+        im_ = y;
+        return;
+    }
+    const Exact t = root((magnitude(x) + root(x * x + y * y)) / 2);
+    const Exact q = magnitude(y) / (t * 2);
+    re_ = x < 0 ? q : t;
+    im_ = copysign(x < 0 ? t : q, y);
+}
+
+void ComplexReference::over_i() {
+    const Exact re = re_;
+    re_ = im_;
+    im_ = -re;
+}
+
+void ComplexReference::evaluate(std::complex<double> z, std::complex<double> exponent) {
+    mpfr_set_emin(mpfr_get_emin_min());
+    mpfr_set_emax(mpfr_get_emax_max());
+    const Exact x(z.real()), y(z.imag());
+    const Exact growing(within_range(z.real())), growing_i(within_range(-z.imag()));
+    switch (op_) {
+        case ir::Op::exp:
+            re_ = exp(growing) * cos(y);
+            im_ = exp(growing) * sin(y);
+            break;
+        case ir::Op::log: log(x, y); break;
+        case ir::Op::sqrt: sqrt(x, y); break;
+        case ir::Op::sinh: sinh(growing, y); break;
+        case ir::Op::cosh: cosh(growing, y); break;
+        case ir::Op::tanh: tanh(growing, y); break;
+        case ir::Op::sin: sinh(growing_i, x), over_i(); break;  // f(iz) = i f'(z)
+        case ir::Op::cos: cosh(growing_i, x); break;
+        case ir::Op::tan: tanh(growing_i, x), over_i(); break;
+        case ir::Op::abs: re_ = root(x * x + y * y); break;
+        case ir::Op::pow: {
+            log(x, y);
+            const Exact b(exponent.real()), c(exponent.imag());
+            const Exact power = exp(b * re_ - c * im_), angle = b * im_ + c * re_;
+            re_ = power * cos(angle);
+            im_ = power * sin(angle);
+            break;
+        }
+        default: throw std::logic_error("no reference for " + std::string(ir::info(op_).name));
+    }
+}
+
+}  // namespace kiln::test
