@@ -112,12 +112,76 @@ template <class T> llvm::cl::opt<T>* llvm_option(const char* name) {
     return at == options.end() ? nullptr : static_cast<llvm::cl::opt<T>*>(at->second);
 }
 
+// LLVM's options are the process's, so a host that uses LLVM too sees what is set here. Each has
+// its value as long as kernels need it, and then what it had before.
+
 /// Of the iterations that are left over by a vectorised loop, those that fill a narrower vector run
 /// in one. LLVM does so by itself only where the wider one has 16 lanes.
-void vectorize_remainders() {
-    if (auto* const lanes = llvm_option<unsigned>("epilogue-vectorization-minimum-VF"))
-        lanes->setValue(4);
-}
+class VectorRemainders {
+  public:
+    VectorRemainders() {
+        const std::lock_guard lock(mutex_);
+        if (users_++ > 0 || option() == nullptr) return;
+        before_ = *option();
+        option()->setValue(4);
+    }
+    ~VectorRemainders() {
+        const std::lock_guard lock(mutex_);
+        if (--users_ == 0 && option() != nullptr) option()->setValue(before_);
+    }
+    VectorRemainders(const VectorRemainders&) = delete;
+    VectorRemainders& operator=(const VectorRemainders&) = delete;
+
+  private:
+    static llvm::cl::opt<unsigned>* option() {
+        static auto* const found = llvm_option<unsigned>("epilogue-vectorization-minimum-VF");
+        return found;
+    }
+    static inline std::mutex mutex_;
+    static inline unsigned users_ = 0, before_ = 0;
+};
+
+/// Passes for machine code are added without the reduction of the strength of subscripts.
+class WithoutStrengthReduction {
+  public:
+    WithoutStrengthReduction() {
+        if (option() == nullptr) return;
+        before_ = *option();
+        option()->setValue(true);
+    }
+    ~WithoutStrengthReduction() {
+        if (option() != nullptr) option()->setValue(before_);
+    }
+    WithoutStrengthReduction(const WithoutStrengthReduction&) = delete;
+    WithoutStrengthReduction& operator=(const WithoutStrengthReduction&) = delete;
+
+  private:
+    static llvm::cl::opt<bool>* option() {
+        static auto* const found = llvm_option<bool>("disable-lsr");
+        return found;
+    }
+    bool before_ = false;
+};
+
+/// And with the basic register allocator, where `wanted`.
+class BasicAllocator {
+  public:
+    // Until LLVM has chosen its default allocator, which it does when passes are first added, there
+    // is nothing to go back to.
+    explicit BasicAllocator(bool wanted)
+        : before_(wanted ? llvm::RegisterRegAlloc::getDefault() : nullptr) {
+        if (before_ != nullptr)
+            llvm::RegisterRegAlloc::setDefault(llvm::createBasicRegisterAllocator);
+    }
+    ~BasicAllocator() {
+        if (before_ != nullptr) llvm::RegisterRegAlloc::setDefault(before_);
+    }
+    BasicAllocator(const BasicAllocator&) = delete;
+    BasicAllocator& operator=(const BasicAllocator&) = delete;
+
+  private:
+    llvm::RegisterRegAlloc::FunctionPassCtor before_;
+};
 
 /// What one thread needs to compile; reused, since making it costs a third of a millisecond.
 class Compiler {
@@ -151,7 +215,11 @@ class Compiler {
 
     void optimize(llvm::Module& module, Shape shape) {
         llvm::FunctionPassManager& passes = shape == Shape::straight ? straight_ : branching_;
-        if (shape == Shape::looping) avoid_gathers(module);
+        std::optional<VectorRemainders> remainders;
+        if (shape == Shape::looping) {
+            remainders.emplace();
+            avoid_gathers(module);
+        }
         for (llvm::Function& f : module) {
             if (f.isDeclaration()) continue;
             if (shape != Shape::looping) {
@@ -244,22 +312,15 @@ class Compiler {
         passes.add(config);
         passes.add(information);
         {
-            // What is added is the process's state.
+            // What is added depends on the process's state.
             static std::mutex choice;
             const std::lock_guard lock(choice);
-            static auto* const disable = llvm_option<bool>("disable-lsr");
-            const bool before = disable != nullptr && *disable;
-            if (disable != nullptr) disable->setValue(true);
-            const bool failed = config->addISelPasses();
-            if (disable != nullptr) disable->setValue(before);
-            if (failed) return false;
-            // Until LLVM has chosen its default allocator, which it does when passes are first
-            // added, there is nothing to go back to.
-            const auto usual = llvm::RegisterRegAlloc::getDefault();
-            const bool basic = is_long && !calls && usual != nullptr;
-            if (basic) llvm::RegisterRegAlloc::setDefault(llvm::createBasicRegisterAllocator);
+            {
+                const WithoutStrengthReduction without;
+                if (config->addISelPasses()) return false;
+            }
+            const BasicAllocator basic(is_long && !calls);
             config->addMachinePasses();
-            if (basic) llvm::RegisterRegAlloc::setDefault(usual);
         }
         config->setInitialized();
         if (machine.addAsmPrinter(passes, out, nullptr, type, information->getMMI().getContext()))
@@ -354,7 +415,6 @@ class CpuBackend final : public Backend {
     CpuBackend()
         : target_((llvm::InitializeNativeTarget(), llvm::InitializeNativeTargetAsmPrinter(),
                    Target::host())) {
-        vectorize_remainders();
         llvm::install_bad_alloc_error_handler(&on_bad_alloc);
     }
 

@@ -312,10 +312,13 @@ class Pool {
             return;
         const std::lock_guard lock(growing_);
         if (stopping_.load(std::memory_order_relaxed)) return;
-        // Workers take no signals: those are for the threads of the program.
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
+        // Workers take no signals that are sent: those are for the threads of the program. What a
+        // piece raises by its own fault reaches the program's handlers.
+        sigset_t sent, before;
+        sigfillset(&sent);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
+            sigdelset(&sent, fault);
+        pthread_sigmask(SIG_SETMASK, &sent, &before);
         try {
             while (workers_.size() < count) {
                 const auto number = static_cast<std::uint32_t>(workers_.size() + 1);
@@ -331,6 +334,7 @@ class Pool {
 
     /// What worker `number` (from 1) does.
     void attend(std::uint32_t number) {
+        pthread_setname_np(pthread_self(), "kiln worker");
         Whereabouts whereabouts;
         while (!stopping_.load(std::memory_order_relaxed)) {
             const bool found = look(look_for_work, [&] {

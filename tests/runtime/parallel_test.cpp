@@ -1,5 +1,8 @@
 #include <kiln/parallel.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -357,6 +360,45 @@ TEST_CASE("workers on the CPUs of the host", "[.]") {
     CHECK(stays_on(cpus));
     allow({cpus[1]});
     CHECK(stays_on({cpus[1]}));
+}
+
+namespace {
+
+/// Runs f() on a worker.
+template <class F> void on_worker(F f) {
+    const std::thread::id caller = std::this_thread::get_id();
+    std::atomic<bool> done{false};
+    while (!done) {
+        parallel_for(64, 1, [&](std::int64_t, std::int64_t) {
+            if (std::this_thread::get_id() == caller)
+                std::this_thread::sleep_for(std::chrono::microseconds(100));
+            else if (!done.exchange(true))
+                f();
+        });
+    }
+}
+
+}  // namespace
+
+TEST_CASE("signals go to the threads of the program, faults of a piece to its handlers",
+          "[runtime][parallel]") {
+    const ThreadsScope scope(2);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    on_worker([&] { pthread_sigmask(SIG_SETMASK, nullptr, &blocked); });
+    for (const int sent : {SIGTERM, SIGINT, SIGCHLD, SIGALRM, SIGUSR1, SIGPROF})
+        CHECK(sigismember(&blocked, sent) == 1);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP})
+        CHECK(sigismember(&blocked, fault) == 0);
+    CHECK(run_alone("a fault in a piece of a worker", "2") == 9);
+}
+
+// Run by the test above in a process of its own.
+TEST_CASE("a fault in a piece of a worker", "[.]") {
+    signal(SIGSEGV, [](int) { _exit(9); });
+    void* const page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(page != MAP_FAILED);
+    on_worker([&] { *static_cast<volatile int*>(page) = 1; });
 }
 
 TEST_CASE("a program may end from within a loop", "[runtime][parallel]") {
