@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <limits>
 
 namespace kiln {
 
@@ -17,6 +18,30 @@ namespace {
                 "shape " + to_string(shape) + " with elements of " + std::to_string(item_size) +
                     " bytes takes more than 2^63 - 1 bytes",
                 where);
+}
+
+/// No two elements of an array lie further apart: more than any address space has, and so little
+/// that sums and products of extents and strides do not overflow.
+constexpr std::int64_t longest_reach = std::int64_t(1) << 61;
+
+/// How far the elements of these strides reach below and above the first; nothing if that is over
+/// longest_reach, or beyond the addresses that there are from `data` on.
+bool is_within_reach(const void* data, const Shape& shape, const Shape& strides) {
+    std::uint64_t below = 0, above = 0;
+    for (int d = 0; d < shape.rank(); ++d) {
+        if (shape[d] <= 1) continue;
+        const auto bits = static_cast<std::uint64_t>(strides[d]);
+        std::uint64_t& reach = strides[d] < 0 ? below : above;
+        std::uint64_t more = 0;
+        if (__builtin_mul_overflow(strides[d] < 0 ? 0 - bits : bits,
+                                   static_cast<std::uint64_t>(shape[d] - 1), &more) ||
+            __builtin_add_overflow(reach, more, &reach) ||
+            reach > static_cast<std::uint64_t>(longest_reach)) {
+            return false;
+        }
+    }
+    const std::uint64_t address = reinterpret_cast<std::uintptr_t>(data);
+    return below <= address && above <= std::numeric_limits<std::uint64_t>::max() - address;
 }
 
 /// The positions of one axis that a slice takes: `count` of them from `first` on.
@@ -123,7 +148,7 @@ Array Array::from_memory(const void* data, DType dtype, const Shape& shape,
                         " differ in rank",
                     where);
     }
-    c_strides(shape, size_of(dtype), where);  // checks the size
+    const Shape contiguous = c_strides(shape, size_of(dtype), where);  // checks the size
     Array result;
     result.size_ = element_count(shape, where);
     if (data == nullptr && result.size_ != 0) {
@@ -133,6 +158,15 @@ Array Array::from_memory(const void* data, DType dtype, const Shape& shape,
     result.dtype_ = dtype;
     result.shape_ = shape;
     result.strides_ = byte_strides;
+    if (!is_within_reach(data, shape, byte_strides)) {
+        if (result.size_ != 0) {
+            throw Error(ErrorKind::shape,
+                        "the elements of shape " + to_string(shape) + " with strides " +
+                            to_string(byte_strides) + " lie beyond all addresses",
+                        where, "strides are in bytes");
+        }
+        result.strides_ = contiguous;  // strides that no element follows
+    }
     result.owner_ = std::move(owner);
     result.writeable_ = writeable;
     return result;

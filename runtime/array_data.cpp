@@ -95,10 +95,11 @@ void Array::assign(const Array& source, Casting casting, Location where) const {
     check_cast(source.dtype(), dtype_, casting, where);
     check_no_zero_stride(*this, where);
     if (exactly_same(*this, source)) return;
+    Array fitting = source;
+    while (fitting.rank() > rank() && fitting.extent(0) == 1) fitting = fitting.squeeze(0, where);
     // Before the copy of an overlapping source: a small one need not be stretched in memory.
-    const Array disjoint =
-        may_share_memory(*this, source) ? source.copy(Order::keep, where) : source;
-    copy_elements(*this, disjoint.broadcast_to(shape_, where));
+    if (may_share_memory(*this, source)) fitting = fitting.copy(Order::keep, where);
+    copy_elements(*this, fitting.broadcast_to(shape_, where));
 }
 
 // -- factories -------------------------------------------------------------------------------
@@ -186,46 +187,73 @@ void check_step(bool is_zero, Location where) {
     if (is_zero) throw Error(ErrorKind::usage, "arange step cannot be zero", where);
 }
 
+[[noreturn]] void throw_long_arange(Location where) {
+    throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
+}
+
+/// Values of C++ integers, sums of two and their distances.
+__extension__ using Wide = __int128;
+
+Wide value_of(detail::AnyInteger x) {
+    return x.negative ? Wide(static_cast<std::int64_t>(x.bits)) : Wide(x.bits);
+}
+
+template <class T> bool fits(Wide value) {
+    return value >= std::numeric_limits<T>::min() && value <= std::numeric_limits<T>::max();
+}
+
 }  // namespace
 
 namespace detail {
 
-Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype,
+Array arange_integer(AnyInteger start, AnyInteger stop, AnyInteger step, std::optional<DType> dtype,
                      Location where) {
-    check_step(step == 0, where);
-    // Distances of 64-bit numbers need 65 bits; magnitudes fit in 64 unsigned ones.
-    const bool forward = step > 0;
-    std::uint64_t count = 0;
-    if (forward ? stop > start : stop < start) {
-        const auto from = static_cast<std::uint64_t>(start), to = static_cast<std::uint64_t>(stop);
-        const std::uint64_t distance = forward ? to - from : from - to;
-        const std::uint64_t pace =
-            forward ? static_cast<std::uint64_t>(step) : 0 - static_cast<std::uint64_t>(step);
-        count = (distance - 1) / pace + 1;
-    }
-    if (count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-        throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
-    }
-    return generate(static_cast<std::int64_t>(count), dtype, where, [&](std::int64_t i) {
-        return static_cast<std::int64_t>(static_cast<std::uint64_t>(start) +
-                                         static_cast<std::uint64_t>(i) *
-                                             static_cast<std::uint64_t>(step));
-    });
+    const DefaultEnvironment environment;
+    const Wide from = value_of(start), to = value_of(stop), pace = value_of(step);
+    check_step(pace == 0, where);
+    Wide count = 0;
+    if (pace > 0 ? to > from : to < from)
+        count = pace > 0 ? (to - from - 1) / pace + 1 : (to - from + 1) / pace + 1;
+    if (!fits<std::int64_t>(count)) throw_long_arange(where);
+    const auto n = static_cast<std::int64_t>(count);
+    const Wide last = n == 0 ? from : from + (count - 1) * pace;
+    const bool is_signed = n == 0 || (fits<std::int64_t>(from) && fits<std::int64_t>(last));
+    const bool is_unsigned = fits<std::uint64_t>(from) && fits<std::uint64_t>(last);
+    const DType natural = is_signed ? DType::i64 : is_unsigned ? DType::u64 : DType::f64;
+    const DType type = dtype.value_or(natural);
+    // Modulo 2^64 an element is exact where all are of one of the two.
+    const auto bits = [&](std::int64_t i) {
+        return start.bits + static_cast<std::uint64_t>(i) * step.bits;
+    };
+    if (is_signed)
+        return generate(n, type, where,
+                        [&](std::int64_t i) { return static_cast<std::int64_t>(bits(i)); });
+    if (is_unsigned) return generate(n, type, where, bits);
+    return generate(n, type, where, [&](std::int64_t i) { return from + i * pace; });
 }
 
 Array arange_real(double start, double stop, double step, DType dtype, Location where) {
     const DefaultEnvironment environment;
     check_step(step == 0, where);
-    const double count = std::ceil((stop - start) / step);
-    if (!std::isfinite(start) || std::isnan(stop) || std::isnan(step) || !std::isfinite(count)) {
+    if (!std::isfinite(start) || !std::isfinite(stop) || std::isnan(step))
         throw Error(ErrorKind::usage, "arange needs finite values", where);
-    }
-    if (count >= 0x1p63)
-        throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
+    // The distance may be over the largest number, though neither end is.
+    const double distance = stop - start;
+    const double steps =
+        std::isfinite(distance) ? distance / step : (stop / 2 - start / 2) / step * 2;
+    // A quotient that underflows to zero is one step, as is a part of an infinite one.
+    const double count = steps == 0 && stop != start && !std::signbit(steps) ? 1 : std::ceil(steps);
+    if (count >= 0x1p63) throw_long_arange(where);
     // NumPy's spacing: the difference of the first two elements as they are rounded.
     const double spacing = (start + step) - start;
     return generate(static_cast<std::int64_t>(std::max(count, 0.0)), dtype, where,
-                    [&](std::int64_t i) { return start + static_cast<double>(i) * spacing; });
+                    [&](std::int64_t i) {
+                        if (i == 0) return start;
+                        const auto place = static_cast<double>(i);
+                        if (const double offset = place * spacing; std::isfinite(offset))
+                            return start + offset;
+                        return 2 * (start / 2 + place * (spacing / 2));
+                    });
 }
 
 }  // namespace detail
@@ -237,18 +265,28 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
                     "linspace of " + std::to_string(n) + " values: the number cannot be negative",
                     where);
     }
+    const bool whole = is_integer(dtype);
+    if (whole && !(std::isfinite(start) && std::isfinite(stop))) {
+        throw Error(ErrorKind::usage,
+                    "linspace of " + std::string(name(dtype)) + " needs finite ends", where);
+    }
     const detail::DefaultEnvironment environment;
     const double intervals = static_cast<double>(endpoint ? n - 1 : n);
-    const double distance = stop - start;
+    // The distance of finite ends may be over the largest number: then all is halved on the way.
+    const bool halved = std::isfinite(start) && std::isfinite(stop) && std::isinf(stop - start);
+    const double scale = halved ? 0.5 : 1, back = halved ? 2 : 1;
+    const double first = start * scale, distance = stop * scale - first;
     const double step = distance / intervals;
-    return generate(n, dtype, where, [&](std::int64_t i) {
+    const auto value = [&](std::int64_t i) {
         if (i == 0) return start;
         if (endpoint && i == n - 1) return stop;
         // A step that underflows to zero would lose the distance.
         const double offset = step == 0 ? static_cast<double>(i) / intervals * distance
                                         : static_cast<double>(i) * step;
-        return offset + start;
-    });
+        return (offset + first) * back;
+    };
+    return generate(n, dtype, where,
+                    [&](std::int64_t i) { return whole ? std::floor(value(i)) : value(i); });
 }
 
 }  // namespace kiln

@@ -1,7 +1,10 @@
 #include <kiln/array.h>
 
 #include <cmath>
+#include <cstdio>
+#include <limits>
 #include <numeric>
+#include <random>
 #include <vector>
 
 #include "tests/catch.h"
@@ -61,6 +64,119 @@ TEST_CASE("arange", "[runtime][array]") {
     KILN_CHECK_ERROR(arange(0, 1e300), shape, "arange has more than 2^63 - 1 elements");
 }
 
+TEST_CASE("arange: beyond i64", "[runtime][array]") {
+    constexpr std::uint64_t half = std::uint64_t(1) << 63, most = UINT64_MAX;
+    using U = std::vector<std::uint64_t>;
+    CHECK(values<std::uint64_t>(arange(INT64_MAX, half + 2, 1, u64)) ==
+          U{half - 1, half, half + 1});
+    CHECK(values<std::uint64_t>(arange(half, half + 3)) == U{half, half + 1, half + 2});
+    CHECK(values<std::uint64_t>(arange(most, 0, -(INT64_MAX / 2 + 1))) ==
+          U{most, most - half / 2, half - 1, half / 2 - 1});
+    CHECK(arange(std::uint64_t(3)).dtype() == DType::i64);
+    CHECK(values<std::int64_t>(arange(0, half, half / 2)) ==
+          std::vector<std::int64_t>{0, INT64_MAX / 2 + 1});
+    CHECK(values<double>(arange(-1, most, half / 2)) ==
+          std::vector<double>{-1, 0x1p62, 0x1p63, 0x3p62});
+    CHECK(values<std::int64_t>(arange(INT64_MAX, INT64_MIN, INT64_MIN)) ==
+          std::vector<std::int64_t>{INT64_MAX, -1});
+    CHECK(values<std::int64_t>(arange(3, 0, half)).empty());
+    CHECK(values<float>(arange(half, half + 2, 1, f32)) == std::vector<float>{0x1p63F, 0x1p63F});
+    KILN_CHECK_ERROR(arange(0, most), shape, "arange has more than 2^63 - 1 elements");
+    KILN_CHECK_ERROR(arange(0, INT64_MAX), shape,
+                     "shape (9223372036854775807,) with elements of 8 bytes takes more than "
+                     "2^63 - 1 bytes");
+}
+
+TEST_CASE("arange: real numbers at the ends of their range", "[runtime][array]") {
+    CHECK(values<double>(arange(0, 1, HUGE_VAL)) == std::vector<double>{0});
+    CHECK(values<double>(arange(0, -1, HUGE_VAL)).empty());
+    CHECK(values<double>(arange(0, -1, -HUGE_VAL)) == std::vector<double>{0});
+    CHECK(values<double>(arange(0, 5e-324, 1e300)) == std::vector<double>{0});
+    CHECK(values<double>(arange(-0x1.8p1023, 0x1.8p1023, 0x1p1023)) ==
+          std::vector<double>{-0x1.8p1023, -0x1p1022, 0x1p1022});
+    CHECK(values<double>(arange(0x1.8p1023, -0x1.8p1023, -0x1p1023)) ==
+          std::vector<double>{0x1.8p1023, 0x1p1022, -0x1p1022});
+    KILN_CHECK_ERROR(arange(0, 1, std::nan("")), usage, "arange needs finite values");
+    KILN_CHECK_ERROR(arange(0, -HUGE_VAL), usage, "arange needs finite values");
+    KILN_CHECK_ERROR(arange(-1e308, 1.7e308, 1e-10), shape,
+                     "arange has more than 2^63 - 1 elements");
+}
+
+namespace {
+
+__extension__ using Wide = __int128;
+
+/// f(value as a C++ integer of 64 bits).
+template <class F> auto with_integer(Wide value, F f) {
+    if (value > INT64_MAX) return f(static_cast<std::uint64_t>(value));
+    return f(static_cast<std::int64_t>(value));
+}
+
+/// The elements of `a` are start, start + step ... in its dtype.
+void check_progression(const Array& a, Wide start, Wide step) {
+    visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
+        const std::vector<T> got = values<T>(a);
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            const Wide exact = start + static_cast<Wide>(i) * step;
+            if constexpr (std::is_same_v<T, bool>) {
+                CHECK(got[i] == (exact != 0));
+            } else if constexpr (std::is_integral_v<T>) {
+                CHECK(got[i] == static_cast<T>(exact));  // modulo 2^bits
+            } else if constexpr (std::is_floating_point_v<T>) {
+                CHECK(got[i] == static_cast<T>(exact));
+            }
+        }
+    });
+}
+
+}  // namespace
+
+TEST_CASE("arange: random integers of 65 bits", "[runtime][array][random]") {
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    constexpr Wide lowest = INT64_MIN, highest = UINT64_MAX;
+    for (int round = 0; round < 400; ++round) {
+        const auto near = [&](Wide end) {
+            const Wide away = static_cast<Wide>(random() >> (random() % 64));
+            return std::clamp<Wide>(end + (random() % 2 == 0 ? away : -away), lowest, highest);
+        };
+        const Wide ends[] = {lowest, highest, 0, INT64_MAX, Wide(INT64_MAX) + 1};
+        const Wide start = near(ends[random() % 5]);
+        Wide step = near(0) >> (random() % 60);
+        if (step == 0 || step > INT64_MAX) step = 7;
+        const Wide room = step > 0 ? (highest - start) / step : (lowest - start) / step;
+        const auto n =
+            static_cast<std::int64_t>(std::min<Wide>(room, static_cast<Wide>(random() % 40)));
+        // Any stop up to one step after the last element.
+        const Wide sign = step > 0 ? 1 : -1;
+        const Wide less = n == 0 ? 0 : static_cast<Wide>(random()) % (sign * step);
+        const Wide stop = start + n * step - sign * less;
+        const Wide last = start + (n - 1) * step;
+        const auto fits = [&](Wide low, Wide high) {
+            return n == 0 || (std::min(start, last) >= low && std::max(start, last) <= high);
+        };
+        const DType natural = fits(INT64_MIN, INT64_MAX) ? DType::i64
+                              : fits(0, UINT64_MAX)      ? DType::u64
+                                                         : DType::f64;
+        const auto dtype = static_cast<DType>(random() % dtype_count);
+        const auto make = [&](std::optional<DType> asked) {
+            return with_integer(start, [&](auto from) {
+                return with_integer(stop, [&](auto to) {
+                    return arange(from, to, static_cast<std::int64_t>(step), asked);
+                });
+            });
+        };
+        INFO("start " << static_cast<double>(start) << " step " << static_cast<double>(step)
+                      << " n " << n << " dtype " << name(dtype));
+        CHECK(make({}).dtype() == natural);
+        CHECK(make({}).size() == n);
+        check_progression(make({}), start, step);
+        CHECK(make(dtype).size() == n);
+        check_progression(make(dtype), start, step);
+    }
+}
+
 TEST_CASE("linspace", "[runtime][array]") {
     // NumPy's values.
     CHECK(values<double>(linspace(0, 1, 7)) ==
@@ -73,6 +189,57 @@ TEST_CASE("linspace", "[runtime][array]") {
     CHECK(values<double>(linspace(0, 0.7, 12)).back() == 0.7);
     KILN_CHECK_ERROR(linspace(0, 1, -1), usage,
                      "linspace of -1 values: the number cannot be negative");
+    CHECK(values<double>(linspace(-1.7e308, 1.7e308, 3)) ==
+          std::vector<double>{-1.7e308, 0, 1.7e308});
+    CHECK(values<double>(linspace(0x1.8p1023, -0x1.8p1023, 4, false)) ==
+          std::vector<double>{0x1.8p1023, 0x1.8p1022, 0, -0x1.8p1022});
+    // Integers round down, as NumPy's, and saturate.
+    CHECK(values<std::int64_t>(linspace(-3.5, 3.5, 4, true, i64)) ==
+          std::vector<std::int64_t>{-4, -2, 1, 3});
+    CHECK(values<int>(linspace(0, 10, 4, false, i32)) == std::vector<int>{0, 2, 5, 7});
+    CHECK(values<int>(linspace(-1e30, 1e30, 3, true, i32)) ==
+          std::vector<int>{INT32_MIN, 0, INT32_MAX});
+    CHECK(values<bool>(linspace(0, 1, 3, true, bool_)) == std::vector<bool>{false, true, true});
+    CHECK(values<double>(linspace(0, HUGE_VAL, 3)) == std::vector<double>{0, HUGE_VAL, HUGE_VAL});
+    KILN_CHECK_ERROR(linspace(0, HUGE_VAL, 3, true, i32), usage,
+                     "linspace of i32 needs finite ends");
+    KILN_CHECK_ERROR(linspace(std::nan(""), 1, 3, true, u8), usage,
+                     "linspace of u8 needs finite ends");
+    KILN_CHECK_ERROR(linspace(0, 1, INT64_MAX), shape,
+                     "shape (9223372036854775807,) with elements of 8 bytes takes more than "
+                     "2^63 - 1 bytes");
+}
+
+TEST_CASE("linspace: random ends, against long double", "[runtime][array][random]") {
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    const auto draw = [&] {
+        const auto mantissa = static_cast<double>(static_cast<std::int64_t>(random())) * 0x1p-63;
+        const int exponents[] = {0, 10, 60, 1024, -1000, static_cast<int>(random() % 2000) - 1000};
+        return std::ldexp(mantissa, exponents[random() % 6]);
+    };
+    for (int round = 0; round < 300; ++round) {
+        const double start = draw(), stop = draw();
+        const auto n = static_cast<std::int64_t>(random() % 30 + 1);
+        const bool endpoint = random() % 2 == 0;
+        const std::vector<double> got = values<double>(linspace(start, stop, n, endpoint));
+        const long double intervals = static_cast<long double>(endpoint ? n - 1 : n);
+        INFO("start " << start << " stop " << stop << " n " << n << " endpoint " << endpoint);
+        CHECK(got.front() == start);
+        if (endpoint && n > 1) CHECK(got.back() == stop);
+        const double largest = std::max(std::abs(start), std::abs(stop));
+        const long double ulp = std::max(static_cast<long double>(largest) * 0x1p-52L, 0x1p-1074L);
+        for (std::int64_t i = 1; i < n; ++i) {
+            const long double share = static_cast<long double>(i) / intervals;
+            const long double exact = start * (1 - share) + stop * share;
+            CHECK(std::abs(got[static_cast<std::size_t>(i)] - exact) <= 4 * ulp);
+        }
+        const std::vector<std::int64_t> whole =
+            values<std::int64_t>(linspace(start, stop, n, endpoint, i64));
+        for (std::size_t i = 0; i < got.size(); ++i)
+            CHECK(whole[i] == convert<std::int64_t>(std::floor(got[i])));
+    }
 }
 
 TEST_CASE("copy lays elements out as asked", "[runtime][array]") {
@@ -179,7 +346,11 @@ TEST_CASE("assign broadcasts and converts", "[runtime][array]") {
     a.assign(Array::of({1.5, 2.5, 1e9}));
     CHECK(values<std::int16_t>(a) == std::vector<std::int16_t>{1, 2, 32767, 1, 2, 32767});
     KILN_CHECK_ERROR(a.assign(zeros({2})), shape, "cannot broadcast (2,) with (2,3)");
-    KILN_CHECK_ERROR(a.assign(zeros({1, 2, 3})), shape, "cannot broadcast (1,2,3) with (2,3)");
+    const Array b = zeros({2, 3}, i64);
+    b.assign(arange(3).reshape({1, 1, 1, 3}));  // leading axes of extent 1 do not count
+    CHECK(values<std::int64_t>(b) == std::vector<std::int64_t>{0, 1, 2, 0, 1, 2});
+    KILN_CHECK_ERROR(a.assign(zeros({1, 3, 3})), shape, "cannot broadcast (3,3) with (2,3)");
+    KILN_CHECK_ERROR(a.assign(zeros({2, 2, 3})), shape, "cannot broadcast (2,2,3) with (2,3)");
     KILN_CHECK_ERROR(a.assign(zeros({3}), Casting::same_kind), type,
                      "cannot cast f64 to i16 under casting 'same_kind'");
     CHECK(values<std::int16_t>(a)[0] == 1);  // untouched by errors

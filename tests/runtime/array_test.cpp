@@ -1,7 +1,10 @@
 #include <kiln/array.h>
 
+#include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
+#include <random>
 #include <vector>
 
 #include "tests/catch.h"
@@ -510,6 +513,97 @@ TEST_CASE("sizes over 2^63 - 1 are errors", "[runtime][array]") {
     KILN_CHECK_ERROR(full({}, 1.0).broadcast_to({huge}), shape,
                      "shape (4611686018427387904,) with elements of 8 bytes takes more than "
                      "2^63 - 1 bytes");
+}
+
+TEST_CASE("strides that reach beyond all addresses are errors", "[runtime][array]") {
+    constexpr std::int64_t huge = std::int64_t(1) << 62;
+    double memory[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const auto over = [&](const Shape& shape, const Shape& strides) {
+        return Array::over(memory, shape, strides);
+    };
+    const auto refused = [&](const Shape& shape, const Shape& strides) {
+        try {
+            over(shape, strides);
+        } catch (const Error& e) {
+            CHECK(e.kind() == ErrorKind::shape);
+            CHECK(e.message() == "the elements of shape " + to_string(shape) + " with strides " +
+                                     to_string(strides) + " lie beyond all addresses");
+            return true;
+        }
+        return false;
+    };
+    KILN_CHECK_ERROR(
+        Array::over(memory, {5}, {huge}), shape,
+        "the elements of shape (5,) with strides (4611686018427387904,) lie beyond all "
+        "addresses");
+    CHECK(refused({5}, {INT64_MIN}));
+    CHECK(refused({2}, {INT64_MAX}));
+    CHECK(refused({2, 2}, {huge, huge}));
+    CHECK(refused({3, 2}, {huge / 2 + 8, -8}));
+    CHECK(refused({2}, {-huge / 2}));  // below address 0
+    CHECK(refused({std::int64_t(1) << 40}, {std::int64_t(1) << 40}));
+    // Where there is one element, or none, strides lead nowhere.
+    const Array one = over({1, 2}, {INT64_MIN, 8});
+    CHECK(one.flip().slice(0, {.step = INT64_MIN}).copy().at<double>({0, 1}) == 0);
+    CHECK(one.expand_dims(0).expand_dims(1).reshape({2}).at<double>({1}) == 1);
+    CHECK(one.transpose().copy().shape() == Shape{2, 1});
+    const Array none = over({0, 5}, {8, huge});
+    CHECK(none.slice(1, {.step = 3}).flip().expand_dims(1).copy().shape() == Shape{0, 1, 2});
+    // As far as strides may reach, views of them stay in their places.
+    const Array far = over({2, 3}, {std::int64_t(1) << 60, 8});
+    CHECK(far.flip(1).index(0, 0).copy().at<double>({0}) == 2);
+    CHECK(far.index(0, 0).at<double>({2}) == 2);
+    CHECK(far.slice(0, {.step = -1}).index(0, 1).at<double>({1}) == 1);
+    CHECK(far.slice(0, {.step = INT64_MAX}).at<double>({0, 1}) == 1);
+    CHECK(far.expand_dims(0).stride(0) == std::int64_t(1) << 61);
+    CHECK(may_share_memory(far, one));
+    CHECK_FALSE(has_internal_overlap(far));
+}
+
+TEST_CASE("strides and steps at random", "[runtime][array][random]") {
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    __extension__ using Wide = __int128;
+    double memory[1] = {5};
+    for (int round = 0; round < 500; ++round) {
+        Shape shape, strides;
+        const int rank = static_cast<int>(random() % 3) + 1;
+        Wide below = 0, above = 0;
+        bool empty = false;
+        for (int d = 0; d < rank; ++d) {
+            const std::int64_t extents[] = {0, 1, 1, 2, 3, 5, std::int64_t(1) << 20};
+            shape.push_back(extents[random() % 7]);
+            strides.push_back(static_cast<std::int64_t>(random()) >> (random() % 64) & ~7);
+            const Wide reach = Wide(strides[d]) * (std::max<std::int64_t>(shape[d], 1) - 1);
+            (reach < 0 ? below : above) += reach;
+            empty = empty || shape[d] == 0;
+        }
+        constexpr Wide most = Wide(1) << 61;
+        const auto address = static_cast<Wide>(reinterpret_cast<std::uintptr_t>(memory));
+        const bool fine = empty || (-below <= most && above <= most && -below <= address);
+        INFO("shape " << to_string(shape) << " strides " << to_string(strides));
+        Array a;
+        try {
+            a = Array::over(memory, shape, strides);
+        } catch (const Error&) {
+            CHECK_FALSE(fine);
+            continue;
+        }
+        CHECK(fine);
+        const int axis = static_cast<int>(random() % static_cast<unsigned>(rank));
+        const std::int64_t steps[] = {1, -1, 2, -3, INT64_MAX, INT64_MIN, 1000};
+        const std::int64_t step = steps[random() % 7];
+        const Array b = a.slice(axis, {.step = step});
+        if (b.extent(axis) > 1 && !empty)
+            CHECK(Wide(b.stride(axis)) == Wide(a.stride(axis)) * step);
+        if (step > 0 && !empty) CHECK(b.data() == a.data());
+        CHECK(a.flip().flip().data() == a.data());
+        CHECK(a.transpose().transpose().strides() == a.strides());
+        CHECK(a.expand_dims(axis).squeeze(axis).strides() == a.strides());
+        has_internal_overlap(a);
+        may_share_memory(a, b);
+    }
 }
 
 TEST_CASE("byte extents and sharing", "[runtime][array]") {

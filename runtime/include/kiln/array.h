@@ -105,7 +105,8 @@ class Array {
         return from_memory(data, dtype_of<T>, shape, byte_strides, {}, !std::is_const_v<T>, where);
     }
     /// The general form: `owner` (or nothing) is kept alive by the array and all its views. The
-    /// ranks of shape and strides must agree.
+    /// ranks of shape and strides must agree, and no two elements may lie more than 2^61 bytes
+    /// apart (shape errors). Any byte but 0 is true as an element of bool.
     static Array from_memory(const void* data, DType dtype, const Shape& shape,
                              const Shape& byte_strides, std::shared_ptr<void> owner = {},
                              bool writeable = true,
@@ -206,7 +207,8 @@ class Array {
     // -- elements ----------------------------------------------------------------------------
 
     /// Typed access for C++ loops. Error kinds: type (another dtype), shape (another rank), usage
-    /// (a View of non-const over a read-only array, or memory not aligned for T).
+    /// (a View of non-const over a read-only array, or memory not aligned for T). Views and spans
+    /// of bool over memory from elsewhere: see View; copy() makes all bytes 0 or 1.
     template <class T, int R>
         requires Element<T>
     View<T, R> view(Location where = std::source_location::current()) const {
@@ -227,12 +229,18 @@ class Array {
         return {reinterpret_cast<T*>(data_), static_cast<std::size_t>(size_)};
     }
     /// The element at one index per axis: x.at<float>({i, j}). Bounds error "index (3,7) is out of
-    /// bounds for shape (3,5)"; negative indices do not wrap. Other errors as for view().
+    /// bounds for shape (3,5)"; negative indices do not wrap. Other errors as for view(). A const
+    /// bool is given by value; a bool with another byte than 0 and 1 in memory becomes 1 there.
     template <class T>
         requires Element<T>
-    T& at(const Shape& index, Location where = std::source_location::current()) const {
+    detail::ElementReference<T> at(const Shape& index,
+                                   Location where = std::source_location::current()) const {
         check_view(dtype_of<T>, index.rank(), std::is_const_v<T>, where);
-        return *reinterpret_cast<T*>(element(index, where));
+        std::byte* const place = element(index, where);
+        if constexpr (std::is_same_v<T, bool>) {
+            if (*place > std::byte(1)) *place = std::byte(1);
+        }
+        return detail::element_at(reinterpret_cast<T*>(place));
     }
     /// The same for any dtype and alignment, by value.
     Scalar scalar_at(const Shape& index, Location where = std::source_location::current()) const;
@@ -301,9 +309,10 @@ class Array {
                                    Location where = std::source_location::current()) const {
         fill(Scalar::of(value), where);
     }
-    /// Elements of `source`, broadcast to this shape and converted. Right also where the two
-    /// overlap. Type error if `casting` forbids it, usage error if read-only or if distinct
-    /// elements of this array are one in memory (zero strides).
+    /// Elements of `source`, broadcast to this shape and converted; leading axes of extent 1 that
+    /// `source` has beyond this rank do not count. Right also where the two overlap. Type error if
+    /// `casting` forbids it, usage error if read-only or if distinct elements of this array are one
+    /// in memory (zero strides).
     void assign(const Array& source, Casting casting = Casting::unsafe,
                 Location where = std::source_location::current()) const;
 
@@ -371,21 +380,29 @@ Array empty_like(const Array& like, std::optional<DType> dtype = {}, Order order
 namespace detail {
 template <class T>
 concept Number = std::is_arithmetic_v<T>;
-Array arange_integer(std::int64_t start, std::int64_t stop, std::int64_t step, DType dtype,
+/// A C++ integer of any type: its bits, and whether it is below 0.
+struct AnyInteger {
+    std::uint64_t bits;
+    bool negative = false;
+    template <std::integral I> constexpr AnyInteger(I value)
+        : bits(static_cast<std::uint64_t>(value)) {
+        if constexpr (std::is_signed_v<I>) negative = value < 0;
+    }
+};
+Array arange_integer(AnyInteger start, AnyInteger stop, AnyInteger step, std::optional<DType> dtype,
                      Location where);
 Array arange_real(double start, double stop, double step, DType dtype, Location where);
 }  // namespace detail
 
 /// start, start + step, ... before stop: ceil((stop - start) / step) elements, none if that is
-/// negative. i64 where all are integers, else f64, unless a dtype is given. Step 0 and values that
-/// are not finite are usage errors.
+/// negative. f64 unless all are integers, else i64, or where the elements do not fit, u64, or where
+/// they do not fit that either, f64; or the dtype that is given, to which integers are converted
+/// from their exact values. Step 0, and start or stop that are not finite, are usage errors.
 template <detail::Number A, detail::Number B, detail::Number C = int>
 Array arange(A start, B stop, C step = 1, std::optional<DType> dtype = {},
              Location where = std::source_location::current()) {
     if constexpr (std::is_integral_v<A> && std::is_integral_v<B> && std::is_integral_v<C>) {
-        return detail::arange_integer(
-            static_cast<std::int64_t>(start), static_cast<std::int64_t>(stop),
-            static_cast<std::int64_t>(step), dtype.value_or(DType::i64), where);
+        return detail::arange_integer(start, stop, step, dtype, where);
     } else {
         return detail::arange_real(static_cast<double>(start), static_cast<double>(stop),
                                    static_cast<double>(step), dtype.value_or(DType::f64), where);
@@ -397,8 +414,9 @@ Array arange(A stop, std::optional<DType> dtype = {},
              Location where = std::source_location::current()) {
     return arange(A(0), stop, 1, dtype, where);
 }
-/// n evenly spaced values from start to stop, with stop itself if `endpoint`. n < 0 is a usage
-/// error.
+/// n evenly spaced values from start to stop, with stop itself if `endpoint`. Integers are the
+/// values rounded down, and saturate. n < 0, and an integer dtype with an end that is not finite,
+/// are usage errors.
 Array linspace(double start, double stop, std::int64_t n, bool endpoint = true,
                DType dtype = DType::f64, Location where = std::source_location::current());
 

@@ -21,10 +21,23 @@ struct LocatedIndex {
     constexpr LocatedIndex(I index, std::source_location where = std::source_location::current())
         : value(static_cast<std::int64_t>(index)), where(where) {}
 };
+
+/// What an element is read as. Memory from elsewhere may hold other bytes than 0 and 1 for bool,
+/// which mean true, but which no reference to a bool may lead to.
+template <class T>
+using ElementReference = std::conditional_t<std::is_same_v<T, const bool>, bool, T&>;
+template <class T> ElementReference<T> element_at(T* at) {
+    if constexpr (std::is_same_v<T, const bool>) {
+        return *reinterpret_cast<const unsigned char*>(at) != 0;
+    } else {
+        return *at;
+    }
+}
 }  // namespace detail
 
 /// R-dimensional view of elements of type T with byte strides. Trivially copyable; owns nothing:
-/// the memory must outlive it. `View<const T, R>` only reads.
+/// the memory must outlive it. `View<const T, R>` only reads; of bool it gives values, for which
+/// any byte but 0 is true. A `View<bool, R>` needs memory of bytes 0 and 1.
 template <class T, int R>
     requires(Element<T> && R >= 0 && R <= max_rank)
 class View {
@@ -65,18 +78,18 @@ class View {
     /// The element at one index per axis; not checked, and negative indices do not wrap.
     template <std::integral... I>
         requires(sizeof...(I) == R)
-    T& operator()(I... index) const {
+    detail::ElementReference<T> operator()(I... index) const {
         std::int64_t offset = 0;
         [[maybe_unused]] std::size_t d = 0;
         ((offset += static_cast<std::int64_t>(index) * strides_[d++]), ...);
-        return *element(offset);
+        return detail::element_at(element(offset));
     }
 
     /// The element at one index per axis. Out of range is a bounds error with the caller's line:
     /// "index (3,7) is out of bounds for shape (3,5)". Negative indices do not wrap.
     template <std::integral... I>
         requires(R > 0 && sizeof...(I) + 1 == R)
-    T& at(detail::LocatedIndex first, I... rest) const {
+    detail::ElementReference<T> at(detail::LocatedIndex first, I... rest) const {
         const Extents index{first.value, static_cast<std::int64_t>(rest)...};
         std::int64_t offset = 0;
         bool inside = true;
@@ -88,7 +101,7 @@ class View {
             detail::throw_out_of_bounds(std::span<const std::int64_t>(index),
                                         std::span<const std::int64_t>(extents_), first.where);
         }
-        return *element(offset);
+        return detail::element_at(element(offset));
     }
 
   private:
