@@ -202,13 +202,23 @@ class HeaderParser {
     std::size_t at_ = 0;
 };
 
-/// Opens the file and checks its header and size. What is left to do is reading or mapping.
+/// Opens a file to read it. A FIFO would wait for a writer, and to open a device may do something.
+int open_regular(const Context& context, int mode) {
+    struct stat status{};
+    if (::stat(context.path.c_str(), &status) != 0) context.fail_errno();
+    if (!S_ISREG(status.st_mode)) context.fail("not a regular file");
+    return ::open(context.path.c_str(), mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+/// Checks the header and the size of a file. What is left to do is reading or mapping.
 Header read_header(const File& file, const Context& context) {
     if (file.get() < 0) context.fail_errno();
     struct stat status{};
     if (fstat(file.get(), &status) != 0) context.fail_errno();
     if (!S_ISREG(status.st_mode)) context.fail("not a regular file");
     const auto file_size = static_cast<std::size_t>(status.st_size);
+    // Files of a kernel's file systems have no size, and to read one may wait.
+    if (file_size < magic.size()) context.fail("it does not begin with the .npy magic");
 
     std::array<unsigned char, 12> prefix{};
     const std::size_t got = read_at(file, prefix.data(), prefix.size(), 0, context);
@@ -217,7 +227,7 @@ Header read_header(const File& file, const Context& context) {
     }
     const unsigned major = prefix[6], minor = prefix[7];
     const std::size_t prefix_size = major == 1 ? 10 : 12;
-    if (got < prefix_size) context.fail("truncated header");
+    if (got < prefix_size || file_size < prefix_size) context.fail("truncated header");
     if (major < 1 || major > 3 || minor != 0) {
         context.fail("unknown format version " + std::to_string(major) + "." +
                      std::to_string(minor));
@@ -266,7 +276,7 @@ void swap_bytes(std::byte* data, std::size_t bytes, std::size_t width) {
 
 Array load_npy(const std::string& path, Location where) {
     const Context context{"load", path, where};
-    const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const File file(open_regular(context, O_RDONLY));
     const Header header = read_header(file, context);
     const Array result =
         empty(header.shape, header.dtype, header.fortran ? Order::fortran : Order::c, where);
@@ -286,8 +296,7 @@ Array load_npy(const std::string& path, Location where) {
 
 Array map_npy(const std::string& path, MapMode mode, Location where) {
     const Context context{"map", path, where};
-    const File file(
-        ::open(path.c_str(), (mode == MapMode::read_write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+    const File file(open_regular(context, mode == MapMode::read_write ? O_RDWR : O_RDONLY));
     const Header header = read_header(file, context);
     if (header.big_endian && size_of(header.dtype) > 1) {
         context.fail("big-endian data cannot be mapped; load_npy converts them");
@@ -353,6 +362,9 @@ void save_npy(const std::string& path, const Array& array, bool fortran, Locatio
     }
     const Array data = (fortran ? array.transpose() : array).contiguous(where);
     const std::string header = header_text(array, fortran);
+    struct stat status{};
+    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        context.fail("not a regular file");  // which the new file would replace
     // A name of its own for every call: threads may save to one path at the same time.
     static std::atomic<unsigned> counter{0};
     const std::string partial =

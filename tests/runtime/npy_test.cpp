@@ -1,3 +1,4 @@
+#include <kiln/memory.h>
 #include <kiln/npy.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -320,6 +321,39 @@ TEST_CASE("bools in a file are any bytes", "[runtime][npy]") {
     CHECK(bytes[0] == 0);
     CHECK(bytes[1] == 1);
     CHECK(bytes[2] == 1);
+}
+
+TEST_CASE("what is no regular file is refused, and nobody waits", "[runtime][npy]") {
+    const Folder folder;
+    const std::string fifo = folder.file("fifo");
+    REQUIRE(mkfifo(fifo.c_str(), 0666) == 0);
+    for (const std::string& path : {fifo, "/dev/zero"s, folder.file("")}) {
+        KILN_CHECK_ERROR(load_npy(path), io, "cannot load " + path + ": not a regular file");
+        KILN_CHECK_ERROR(map_npy(path), io, "cannot map " + path + ": not a regular file");
+        KILN_CHECK_ERROR(map_npy(path, MapMode::read_write), io,
+                         "cannot map " + path + ": not a regular file");
+    }
+    KILN_CHECK_ERROR(save_npy(fifo, zeros({2})), io,
+                     "cannot save " + fifo + ": not a regular file");
+    struct stat status{};
+    CHECK((stat(fifo.c_str(), &status) == 0 && S_ISFIFO(status.st_mode)));
+    // Files without a size, which show something when they are read.
+    for (const std::string& path : {"/proc/self/status"s, "/proc/self/maps"s})
+        KILN_CHECK_ERROR(load_npy(path), io,
+                         "cannot load " + path + ": it does not begin with the .npy magic");
+}
+
+TEST_CASE("nothing is allocated for a header that claims more than there is", "[runtime][npy]") {
+    const Folder folder;
+    const std::string path = folder.write(
+        "much.npy",
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 4)}") +
+            std::string(64, '\0'));
+    const std::size_t before = memory_stats().peak;
+    KILN_CHECK_ERROR(
+        load_npy(path), io,
+        "cannot load " + path + ": truncated data: 35184372088832 bytes expected, 64 present");
+    CHECK(memory_stats().peak == before);
 }
 
 TEST_CASE("files that cannot be opened or written", "[runtime][npy]") {
