@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -113,11 +114,14 @@ template <class C> struct Part {
     double squares = 0;
 };
 
+template <class C> bool is_finite(C x) { return x - x == C{}; }
+
 /// a = a and b together, of `na` and `nb` elements.
 template <class C> void merge(Part<C>& a, const Part<C>& b, double na, double nb) {
     const C apart = b.mean - a.mean;
     const double share = nb / (na + nb);
-    a.mean += apart * share;
+    // The distance of two means may be over the largest number.
+    a.mean = is_finite(apart) ? a.mean + apart * share : a.mean * (1 - share) + b.mean * share;
     if constexpr (std::is_same_v<C, double>) {
         a.squares += b.squares + apart * apart * (na * share);
     } else {
@@ -128,6 +132,14 @@ template <class C> void merge(Part<C>& a, const Part<C>& b, double na, double nb
 Reducer& sum_reducer() {
     static Reducer& reducer =
         make_reducer("var", 1, [](auto x, auto& out) { out.push_back(x[0]); }, ir::Reduction::sum);
+    return reducer;
+}
+/// The same of elements made so small that no chunk's sum overflows.
+constexpr double small = 0x1p-20;
+static_assert(engine::largest_chunk <= 0x1p20);
+Reducer& small_sum_reducer() {
+    static Reducer& reducer = make_reducer(
+        "var", 1, [](auto x, auto& out) { out.push_back(x[0] * small); }, ir::Reduction::sum);
     return reducer;
 }
 Reducer& squares_reducer() {
@@ -158,6 +170,11 @@ template <class C> class Variance {
         ReduceProblem p = engine::chunk_problem(problem_, kept, reduced, sums.data(), wide);
         engine::run_chunk(sum_reducer(), p, wide, where_);
         for (C& sum : sums) sum /= n;
+        if (!std::ranges::all_of(sums, is_finite<C>)) {
+            p = engine::chunk_problem(problem_, kept, reduced, sums.data(), wide);
+            engine::run_chunk(small_sum_reducer(), p, wide, where_);
+            for (C& sum : sums) sum = sum / n / small;
+        }
         if (size_of(compute_) == sizeof(C)) {
             deviations<C, double>(kept, reduced, sums, parts(i));
         } else {
@@ -303,9 +320,10 @@ template <class T> class Positions {
         const std::int64_t first = i * chunks_.kept.cells();
         ReduceProblem p =
             engine::chunk_problem(problem_, kept, reduced, values_.data() + first, dtype_of<T>);
+        // What is read as bool is compared as u8, of which it has the values 0 and 1.
         engine::run_chunk(
             engine::partial_reducer(largest_ ? ir::Reduction::max : ir::Reduction::min), p,
-            std::nullopt, where_);
+            is_bool(p.dtypes[0]) ? std::optional(dtype_of<T>) : std::nullopt, where_);
         if (!late_) search(kept, reduced, values_.data() + first, positions_.data() + first);
     }
 
@@ -383,8 +401,6 @@ Array position(const char* name, Array x, const PositionOptions& options, bool l
                     where);
     }
     if (result.size() == 0) return deliver(name, result, DType::i64, options.out, where);
-    if (is_bool(x.dtype()))
-        x = Array::from_memory(x.data(), DType::u8, x.shape(), x.strides(), x.owner(), false);
     Array flat = result;
     bool keepdims = options.keepdims;
     if (!options.axis) {
@@ -395,16 +411,17 @@ Array position(const char* name, Array x, const PositionOptions& options, bool l
     }
     ReduceProblem p = engine::problem_of(x, bits, flat, keepdims, false);
     const Chunks chunks = engine::cut(p);
-    visit_dtype(compute_type(x.dtype()), [&]<class T>(std::type_identity<T>) {
-        if constexpr ((std::is_integral_v<T> && !std::is_same_v<T, bool>) ||
-                      std::is_floating_point_v<T>) {
-            Positions<T> run(p, chunks, largest, where);
-            engine::for_chunks(options.parallel, chunks.count(), x.nbytes(),
-                               [&](std::int64_t i) { run.run(i); });
-            engine::for_chunks(options.parallel, chunks.kept.count(), x.nbytes(),
-                               [&](std::int64_t k) { run.finish(k); });
-        }
-    });
+    visit_dtype(is_bool(x.dtype()) ? DType::u8 : compute_type(x.dtype()),
+                [&]<class T>(std::type_identity<T>) {
+                    if constexpr ((std::is_integral_v<T> && !std::is_same_v<T, bool>) ||
+                                  std::is_floating_point_v<T>) {
+                        Positions<T> run(p, chunks, largest, where);
+                        engine::for_chunks(options.parallel, chunks.count(), x.nbytes(),
+                                           [&](std::int64_t i) { run.run(i); });
+                        engine::for_chunks(options.parallel, chunks.kept.count(), x.nbytes(),
+                                           [&](std::int64_t k) { run.finish(k); });
+                    }
+                });
     return deliver(name, result, DType::i64, options.out, where);
 }
 

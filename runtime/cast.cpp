@@ -52,7 +52,8 @@ void copy_row(std::byte* to, std::int64_t to_stride, const std::byte* from,
 CastRow cast_row(DType from, DType to) {
     return visit_dtype(from, [&](auto from_type) -> CastRow {
         using From = typename decltype(from_type)::type;
-        if (from == to) return copy_row<sizeof(From)>;
+        // Copies of bool have bytes 0 and 1 alone.
+        if (from == to && from != DType::bool_) return copy_row<sizeof(From)>;
         return visit_dtype(to, [&](auto to_type) -> CastRow {
             using To = typename decltype(to_type)::type;
             return convert_row<To, From>;

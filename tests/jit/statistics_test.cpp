@@ -175,6 +175,25 @@ TEST_CASE("var does not cancel", "[jit][statistics]") {
           Approx(static_cast<double>(exact(plain(off)).var)).epsilon(1e-12));
 }
 
+TEST_CASE("var of the largest numbers", "[jit][statistics]") {
+    // Sums of them overflow, their variance need not.
+    const double inf = std::numeric_limits<double>::infinity();
+    for (const std::int64_t n : {4, 1024, 1 << 20}) check_values(var(full({n}, 0x1p1023)), {0});
+    check_values(var(full({1024, 2}, -0x1p1023), {.axis = 0}), {0, 0});
+    // Where the mean is rounded, deviations from it are no less than an ULP, whose square
+    // overflows.
+    CHECK_FALSE(std::isnan(var(full({1'000'000}, 1.7e308)).item<double>()));
+    CHECK_FALSE(std::isnan(var(full({1000, 1000}, -1.7e308)).item<double>()));
+    check_values(var(Array::of({0x1p1023, 0x1.8p1023}).astype(c128)), {inf});
+    check_values(var(Array::of({-1.7e308, 1.7e308})), {inf});
+    Array halves = full({1'000'000}, 1.7e308);
+    halves.slice(0, {0, 500'000}).fill(-1.7e308);
+    check_values(var(halves), {inf});
+    halves.slice(0, {999'999, {}}).fill(inf);
+    CHECK(std::isnan(var(halves).item<double>()));
+    CHECK(std::isnan(var(Array::of({inf, 1.0})).item<double>()));
+}
+
 TEST_CASE("mean and var of any layout", "[jit][statistics]") {
     for (const DType dtype : {f64, f32, i32, u8}) {
         const double near = dtype == f32 ? 2e-6 : 1e-13;
