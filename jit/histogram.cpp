@@ -11,6 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <limits>
+#include <tuple>
 
 namespace kiln {
 
@@ -24,6 +27,14 @@ constexpr std::int64_t elements_a_bin = 64;
 /// Which bin an element is in; none for those outside and for NaN.
 template <class T> class UniformBins {
   public:
+    /// Whether positions within the range can be computed: its length is a number, and the bins of
+    /// one length are too.
+    static bool has(std::span<const T> edges) {
+        const double length =
+            static_cast<double>(edges.back()) - static_cast<double>(edges.front());
+        return std::isfinite(length) && length > 1e-290;
+    }
+
     explicit UniformBins(std::span<const T> edges)
         : edges_(edges),
           first_(edges.front()),
@@ -144,7 +155,8 @@ Histogram finish(const Input& input, const Array& edges, bool uniform,
                 return Array(count<T, std::int64_t>(x, weights, which, bins, options.parallel));
             return Array(count<T, double>(x, weights, which, bins, options.parallel));
         };
-        return uniform ? counted(UniformBins<T>(limits)) : counted(SearchedBins<T>(limits));
+        return uniform && UniformBins<T>::has(limits) ? counted(UniformBins<T>(limits))
+                                                      : counted(SearchedBins<T>(limits));
     };
     Array counts = input.dtype == DType::f32 ? run(std::type_identity<float>())
                                              : run(std::type_identity<double>());
@@ -155,9 +167,75 @@ Histogram finish(const Input& input, const Array& edges, bool uniform,
         const auto limits = wide.span<const double>();
         double total = 0;
         for (const double value : values) total += value;
-        for (std::size_t b = 0; b < bins; ++b) values[b] /= (limits[b + 1] - limits[b]) * total;
+        // The width of a bin may be over the largest number.
+        for (std::size_t b = 0; b < bins; ++b) {
+            const double half = limits[b + 1] / 2 - limits[b] / 2,
+                         width = limits[b + 1] - limits[b];
+            values[b] =
+                std::isfinite(width) ? values[b] / width / total : values[b] / total / 2 / half;
+        }
     }
     return {counts, edges};
+}
+
+/// The lowest and the highest edge that a call asks for.
+std::pair<double, double> ends(const Input& input, const HistogramOptions& options,
+                               std::source_location where) {
+    double low = 0, high = 1;
+    if (options.range) {
+        std::tie(low, high) = *options.range;
+        if (low > high) {
+            throw Error(ErrorKind::usage,
+                        fmt::format("the range of histogram is from {} to {}", low, high), where,
+                        "the lower end comes first");
+        }
+    } else if (input.elements.size() > 0) {
+        low = amin(input.elements, {}, where).item().cast(DType::f64).get<double>();
+        high = amax(input.elements, {}, where).item().cast(DType::f64).get<double>();
+    }
+    if (!std::isfinite(low) || !std::isfinite(high)) {
+        throw Error(
+            ErrorKind::usage,
+            fmt::format("the range of histogram is [{}, {}], which is not finite", low, high),
+            where, options.range ? "" : "give a range=, or leave such elements out");
+    }
+    return {low, high};
+}
+
+/// The ends of a range that has one number only: half a unit further apart each, or as far as the
+/// next numbers of type T where those are further.
+template <class T> std::pair<double, double> widened(double only) {
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    const T at = static_cast<T>(only);
+    T low = static_cast<T>(only - 0.5), high = static_cast<T>(only + 0.5);
+    if (low == at) low = std::nextafter(at, -infinity);
+    if (high == at) high = std::nextafter(at, infinity);
+    // Beyond the largest numbers there is none; one of the two is enough.
+    return {std::isfinite(low) ? low : at, std::isfinite(high) ? high : at};
+}
+
+/// The edges of bins of equal width, each a number of type T of its own.
+template <class T> Array edges_between(double low, double high, int bins, Location where) {
+    if (!std::isfinite(static_cast<T>(low)) || !std::isfinite(static_cast<T>(high))) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("the range of histogram is [{}, {}], which {} cannot represent",
+                                low, high, name(dtype_of<T>)),
+                    where, "astype(f64) gives an array whose edges are f64");
+    }
+    if (low == high) std::tie(low, high) = widened<T>(low);
+    const auto fail = [&] {
+        throw Error(ErrorKind::usage,
+                    fmt::format("too many bins for the range of histogram: between {} and {} there "
+                                "are not {} different numbers of {} for the edges",
+                                low, high, std::int64_t(bins) + 1, name(dtype_of<T>)),
+                    where, "fewer bins, or a wider range=");
+    };
+    if (static_cast<T>(low) == static_cast<T>(high)) fail();
+    const Array edges =
+        linspace(low, high, std::int64_t(bins) + 1, true, DType::f64, where).astype(dtype_of<T>);
+    const auto values = edges.span<const T>();
+    if (std::ranges::adjacent_find(values, std::greater_equal<>()) != values.end()) fail();
+    return edges;
 }
 
 }  // namespace
@@ -170,29 +248,10 @@ Histogram histogram(const Array& x, int bins, const HistogramOptions& options,
                     "at least one");
     }
     const Input input = prepare(x, options, where);
-    double low = 0, high = 1;
-    if (options.range) {
-        std::tie(low, high) = *options.range;
-        if (low > high) {
-            throw Error(ErrorKind::usage,
-                        fmt::format("the range of histogram is from {} to {}", low, high), where,
-                        "the lower end comes first");
-        }
-    } else if (x.size() > 0) {
-        low = amin(input.elements, {}, where).item().cast(DType::f64).get<double>();
-        high = amax(input.elements, {}, where).item().cast(DType::f64).get<double>();
-    }
-    if (!std::isfinite(low) || !std::isfinite(high)) {
-        throw Error(
-            ErrorKind::usage,
-            fmt::format("the range of histogram is [{}, {}], which is not finite", low, high),
-            where, options.range ? "" : "give a range=, or leave such elements out");
-    }
-    if (low == high) {
-        low -= 0.5;
-        high += 0.5;
-    }
-    const Array edges = linspace(low, high, bins + 1, true, DType::f64, where).astype(input.dtype);
+    const bool single = input.dtype == DType::f32;
+    const auto [low, high] = ends(input, options, where);
+    const Array edges = single ? edges_between<float>(low, high, bins, where)
+                               : edges_between<double>(low, high, bins, where);
     return finish(input, edges, true, options);
 }
 
@@ -200,11 +259,11 @@ Histogram histogram(const Array& x, const std::vector<double>& edges,
                     const HistogramOptions& options, std::source_location where) {
     const detail::DefaultEnvironment environment;
     const auto falls = [](double a, double b) { return !(a <= b); };
-    if (edges.size() < 2 || std::ranges::adjacent_find(edges, falls) != edges.end()) {
-        throw Error(ErrorKind::usage,
-                    edges.size() < 2 ? fmt::format("histogram with {} edges", edges.size())
-                                     : std::string("the edges of histogram do not ascend"),
-                    where, "two edges and more, each at least the one before");
+    if (edges.empty() || std::ranges::adjacent_find(edges, falls) != edges.end()) {
+        throw Error(
+            ErrorKind::usage,
+            edges.empty() ? "histogram with no edges" : "the edges of histogram do not ascend",
+            where, "each edge is at least the one before");
     }
     Input input = prepare(x, options, where);
     // The edges are the caller's: nothing is rounded to compare.

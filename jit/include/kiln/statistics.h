@@ -62,12 +62,13 @@ struct QuantileOptions {
 };
 
 /// The middle of the sorted elements, the mean of the two in the middle if their number is even;
-/// f64 of integers and bool, else the dtype of the array. NaN where there are no elements, or where
-/// one is NaN. Errors: type (complex numbers).
+/// f64 of integers (of their exact values, rounded once) and bool, else the dtype of the array. NaN
+/// where there are no elements, or where one is NaN. Errors: type (complex numbers).
 Array median(const Array& x, const QuantileOptions& options = {},
              std::source_location where = std::source_location::current());
 /// The element at position q * (n - 1) of the n sorted elements, linearly interpolated between its
-/// neighbours; other rules as of median. Several q give an axis of them before the others. Errors:
+/// neighbours (an infinite neighbour is the value anywhere between it and a finite one); other
+/// rules as of median. Several q give an axis of them before the others. Errors:
 /// usage (q outside of [0, 1]), type (complex numbers).
 Array quantile(const Array& x, double q, const QuantileOptions& options = {},
                std::source_location where = std::source_location::current());
@@ -82,7 +83,8 @@ Array percentile(const Array& x, const std::vector<double>& q, const QuantileOpt
 /// The options of histogram, for designated initialisers.
 struct HistogramOptions {
     /// The lowest and the highest edge; elements outside are not counted. None: the smallest and
-    /// the largest element, half a unit further apart each where the two are equal.
+    /// the largest element. Where the two are equal they move half a unit apart each, or to the
+    /// next numbers where those are further.
     std::optional<std::pair<double, double>> range = {};
     /// What each element counts: of the shape of the array. Counts are then f64.
     std::optional<Array> weights = {};
@@ -94,18 +96,19 @@ struct HistogramOptions {
 /// How many elements lie in each bin, and the edges of the bins: bin i has the elements x with
 /// edges[i] <= x < edges[i + 1], the last one also those equal to its right edge. NaN are not
 /// counted. Counts are i64, or f64 (see the options); edges are f64; of bins of equal width over
-/// f32, f16 or bf16 they are f32.
+/// f32, f16 or bf16 they are f32. Elements are compared as numbers of the edges' dtype, to which
+/// 64-bit integers round.
 struct Histogram {
     Array counts, edges;
 };
 
-/// A histogram of `bins` bins of equal width. Errors: usage (fewer than one bin; a range that is
-/// not finite, also of elements that are not, or whose ends are swapped), type (complex numbers),
-/// shape (weights of another shape).
+/// A histogram of `bins` bins of equal width. Errors: usage (fewer than one bin; more bins than
+/// there are numbers in the range; a range that is not finite, also of elements that are not, or
+/// whose ends are swapped), type (complex numbers), shape (weights of another shape).
 Histogram histogram(const Array& x, int bins = 10, const HistogramOptions& options = {},
                     std::source_location where = std::source_location::current());
 /// A histogram of bins between the given edges, which ascend (`range` is not used). Errors: usage
-/// (fewer than two edges, or some that do not ascend), type, shape.
+/// (no edges, or some that do not ascend), type, shape.
 Histogram histogram(const Array& x, const std::vector<double>& edges,
                     const HistogramOptions& options = {},
                     std::source_location where = std::source_location::current());
