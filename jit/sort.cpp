@@ -148,16 +148,38 @@ Between between(double fraction, std::int64_t n) {
     return {low, std::min(low + 1, n - 1), at - static_cast<double>(low)};
 }
 
-/// From a to b, from the nearer of both, so that neither end is missed.
-template <class T> T interpolate(T a, T b, double share) {
+/// From a to b, from the nearer of both, so that neither end is missed; the mean of both for a
+/// median.
+template <class T>
+    requires(std::is_floating_point_v<T>)
+T interpolate(T a, T b, double share, bool middle) {
     if (share == 0 || a == b) return a;  // also where the difference is infinite
-    const T apart = b - a;
-    return share < 0.5 ? static_cast<T>(a + apart * static_cast<T>(share))
-                       : static_cast<T>(b - apart * static_cast<T>(1 - share));
+    const T to_b = static_cast<T>(share), to_a = static_cast<T>(1 - share);
+    // An infinite end swallows a finite one; sums and distances overflow where no number between
+    // the ends does.
+    if (std::isinf(a) || std::isinf(b)) return std::isinf(a) ? (std::isinf(b) ? a + b : a) : b;
+    const T either = middle ? a + b : b - a;
+    if (std::isinf(either)) return 2 * interpolate(a / 2, b / 2, share, middle);
+    if (middle) return either / 2;
+    return share < 0.5 ? a + either * to_b : b - either * to_a;
+}
+/// Integers of 64 bits: long double holds them, and their distances.
+template <class T>
+    requires(std::is_integral_v<T>)
+double interpolate(T a, T b, double share, bool middle) {
+    constexpr T limit = T(1) << std::numeric_limits<double>::digits;
+    const auto exact = [](T x) {
+        if constexpr (std::is_signed_v<T>) return -limit <= x && x <= limit;
+        return x <= limit;
+    };
+    if (exact(a) && exact(b))
+        return interpolate(static_cast<double>(a), static_cast<double>(b), share, middle);
+    const long double low = a, apart = b - low;
+    return static_cast<double>(low + apart * share);
 }
 
 /// Row by row: the quantiles of a row, in consecutive rows of `results`.
-template <class T>
+template <class T, class R>
 void quantiles_of_rows(const Array& rows, std::span<const double> fractions, const Array& results,
                        bool middle, bool parallel) {
     const std::int64_t n = rows.extent(1), count = rows.extent(0);
@@ -169,24 +191,19 @@ void quantiles_of_rows(const Array& rows, std::span<const double> fractions, con
         positions.push_back(places.back().high);
     }
     std::ranges::sort(positions);
+    const auto is_nan = [](T x) { return x != x; };
     engine::for_rows(parallel, count, rows.size(), [&](std::int64_t row) {
         T* const data = reinterpret_cast<T*>(rows.data()) + row * n;
-        T* const out = reinterpret_cast<T*>(results.data()) + row;
-        const bool has_nan = std::any_of(data, data + n, [](T x) { return std::isnan(x); });
+        R* const out = reinterpret_cast<R*>(results.data()) + row;
+        const bool has_nan = std::any_of(data, data + n, is_nan);
         if (!has_nan) {
             detail::select_elements(dtype_of<T>, reinterpret_cast<std::byte*>(data), n, positions);
         }
         for (std::size_t q = 0; q < places.size(); ++q) {
             const auto [low, high, share] = places[q];
-            T& result = out[static_cast<std::int64_t>(q) * count];
-            if (has_nan) {
-                result = std::numeric_limits<T>::quiet_NaN();
-            } else if (middle && share != 0) {
-                result = data[low] == data[high] ? data[low]
-                                                 : (data[low] + data[high]) / static_cast<T>(2);
-            } else {
-                result = interpolate(data[low], data[high], share);
-            }
+            out[static_cast<std::int64_t>(q) * count] =
+                has_nan ? std::numeric_limits<R>::quiet_NaN()
+                        : static_cast<R>(interpolate(data[low], data[high], share, middle));
         }
     });
 }
@@ -227,9 +244,13 @@ Array quantiles(const QuantileCall& call, const Array& x, std::span<const double
     if (x.size() == 0) {
         values.fill(std::numeric_limits<double>::quiet_NaN(), where);
     } else if (values.size() > 0) {
-        const Array rows = engine::rows_of(x, bits, compute, where);
-        const auto run =
-            compute == DType::f32 ? quantiles_of_rows<float> : quantiles_of_rows<double>;
+        // f64 holds all integers but those of 64 bits.
+        const bool wide = is_integer(x.dtype()) && x.item_size() == 8;
+        const Array rows = engine::rows_of(x, bits, wide ? x.dtype() : compute, where);
+        const auto run = compute == DType::f32     ? quantiles_of_rows<float, float>
+                         : x.dtype() == DType::i64 ? quantiles_of_rows<std::int64_t, double>
+                         : x.dtype() == DType::u64 ? quantiles_of_rows<std::uint64_t, double>
+                                                   : quantiles_of_rows<double, double>;
         run(rows, fractions, values, call.middle, options.parallel);
     }
     if (!options.out) return values.dtype() == result ? values : values.astype(result);

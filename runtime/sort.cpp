@@ -150,10 +150,14 @@ void sort_positions(DType dtype, const std::byte* data, std::int64_t n, std::int
 
 void select_elements(DType dtype, std::byte* data, std::int64_t n,
                      std::span<const std::int64_t> positions) {
-    if (dtype == DType::f32) {
-        select_typed(reinterpret_cast<float*>(data), n, positions);
-    } else {
-        select_typed(reinterpret_cast<double*>(data), n, positions);
+    const auto select = [&]<class T>(std::type_identity<T>) {
+        select_typed(reinterpret_cast<T*>(data), n, positions);
+    };
+    switch (dtype) {
+        case DType::f32: return select(std::type_identity<float>());
+        case DType::i64: return select(std::type_identity<std::int64_t>());
+        case DType::u64: return select(std::type_identity<std::uint64_t>());
+        default: return select(std::type_identity<double>());
     }
 }
 

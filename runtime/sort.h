@@ -19,7 +19,7 @@ void sort_positions(DType dtype, const std::byte* data, std::int64_t n, std::int
                     bool parallel);
 
 /// Puts the elements that sorting would put at `positions` (ascending) there; f32 or f64 without
-/// NaN.
+/// NaN, or integers of 64 bits.
 void select_elements(DType dtype, std::byte* data, std::int64_t n,
                      std::span<const std::int64_t> positions);
 

@@ -144,6 +144,114 @@ TEST_CASE("quantile and percentile", "[jit][sort]") {
     KILN_CHECK_ERROR(quantile(m, not_a_number), usage, "quantile nan is not in [0, 1]");
 }
 
+TEST_CASE("quantiles between the ends of the numbers", "[jit][sort]") {
+    const double large = 1.7e308;
+    check_values(quantile(Array::of({-large, large}), 0.5), {0});
+    check_values(percentile(Array::of({-large, large}), {0, 25, 75, 100}),
+                 {-large, -large / 2, large / 2, large});
+    check_values(median(Array::of({-large, large})), {0});
+    check_values(median(Array::of({0x1.8p1023, 0x1.fp1023})), {0x1.b8p1023});
+    check_values(quantile(Array::of({-0x1.8p127F, 0x1.8p127F}), 0.5), {0});
+    check_values(median(Array::of({0x1.8p127F, 0x1.fp127F})), {0x1.b8p127F});
+    check_values(quantile(Array::of({-65504.0, 65504.0}).astype(f16), {0.25, 0.5}), {-32752, 0});
+    check_values(quantile(Array::of({-3e38, 3e38}).astype(bf16), 0.5), {0});
+    // Anywhere between a number and infinity is infinity.
+    check_values(quantile(Array::of({1.0, 2.0, inf}), {0.5, 0.6, 0.75, 0.9, 1.0}),
+                 {2, inf, inf, inf, inf});
+    check_values(quantile(Array::of({-inf, 1.0}), {0.0, 0.25, 0.5, 0.75, 1.0}),
+                 {-inf, -inf, -inf, -inf, 1});
+    check_values(quantile(Array::of({1.0, inf, inf}), {0.25, 0.75}), {inf, inf});
+    check_values(median(Array::of({1.0F, std::numeric_limits<float>::infinity()})), {inf});
+    CHECK(std::isnan(quantile(Array::of({-inf, inf}), 0.25).item<double>()));
+    CHECK(std::isnan(median(Array::of({-inf, inf})).item<double>()));
+    // Integers beyond 2^53.
+    check_values(median(Array::of({INT64_MIN, INT64_MAX})), {-0.5});
+    check_values(quantile(Array::of({INT64_MIN, INT64_MAX, std::int64_t(3)}), {0.0, 0.5, 1.0}),
+                 {-0x1p63, 3, 0x1p63});
+    check_values(median(Array::of({(std::int64_t(1) << 53) + 1, (std::int64_t(1) << 53) + 3})),
+                 {0x1p53 + 2});
+    check_values(quantile(Array::of({std::uint64_t(0), UINT64_MAX}), {0.25, 0.5}),
+                 {0x1p62, 0x1p63});
+    check_values(quantile(Array::of({true, false}), 0.5), {0.5});
+}
+
+namespace {
+
+/// Element q * (n - 1) of sorted numbers; what lies between two is theirs in long double.
+long double exact_quantile(const std::vector<long double>& sorted, double q) {
+    const double at = q * static_cast<double>(sorted.size() - 1);
+    const auto low = static_cast<std::size_t>(at);
+    const long double a = sorted[low], share = at - static_cast<double>(low);
+    if (share == 0) return a;
+    const long double b = sorted[low + 1];
+    if (std::isinf(a) && std::isinf(b)) return a == b ? a : std::nanl("");
+    return std::isinf(a) ? a : std::isinf(b) ? b : a + (b - a) * share;
+}
+
+template <class T> void check_random_quantiles(std::mt19937_64& random) {
+    constexpr bool whole = std::is_integral_v<T>;
+    const std::size_t n = random() % 7 + 1;
+    std::vector<T> elements;
+    std::vector<long double> sorted;
+    for (std::size_t i = 0; i < n; ++i) {
+        T x{};
+        if constexpr (whole) {
+            const T ends[] = {std::numeric_limits<T>::min(), std::numeric_limits<T>::max(), T(0),
+                              static_cast<T>(std::uint64_t(1) << 53)};
+            const T away = static_cast<T>(random() >> (random() % 64));
+            x = static_cast<T>(ends[random() % 4] + away);
+        } else {
+            const T ends[] = {std::numeric_limits<T>::max(), -std::numeric_limits<T>::max(),
+                              std::numeric_limits<T>::infinity(), T(1)};
+            const T share = static_cast<T>(static_cast<double>(random()) * 0x1p-64);
+            x = random() % 8 == 0 ? -std::numeric_limits<T>::infinity()
+                                  : ends[random() % 4] * share;
+        }
+        elements.push_back(x);
+        sorted.push_back(static_cast<long double>(x));
+    }
+    if (std::ranges::any_of(sorted, [](long double x) { return std::isnan(x); })) return;
+    std::ranges::sort(sorted);
+    const double q = random() % 4 == 0 ? 0.5 : static_cast<double>(random()) * 0x1p-64;
+    using R = std::conditional_t<whole, double, T>;
+    const Array x = Array(elements);
+    const Array results[] = {quantile(x, q), q == 0.5 ? median(x) : quantile(x.flip(), q)};
+    for (const Array& got : results) {
+        CHECK(got.dtype() == dtype_of<R>);
+        const long double value = static_cast<long double>(got.item<R>());
+        const long double exact = exact_quantile(sorted, q);
+        INFO("q " << q << " of " << n << " got " << static_cast<double>(value) << " exact "
+                  << static_cast<double>(exact));
+        if (std::isnan(exact)) {
+            CHECK(std::isnan(value));
+        } else if (std::isinf(exact)) {
+            CHECK(value == exact);
+        } else {
+            long double scale = std::abs(exact);
+            for (const long double e : sorted)
+                if (!std::isinf(e)) scale = std::max(scale, std::abs(e));
+            CHECK(std::abs(value - exact) <=
+                  4 * static_cast<long double>(std::numeric_limits<R>::epsilon()) * scale);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("random quantiles, against long double", "[jit][sort][random]") {
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    for (int round = 0; round < 200; ++round) {
+        check_random_quantiles<double>(random);
+        check_random_quantiles<float>(random);
+        check_random_quantiles<std::int64_t>(random);
+        check_random_quantiles<std::uint64_t>(random);
+        check_random_quantiles<std::int32_t>(random);
+        check_random_quantiles<std::uint8_t>(random);
+    }
+}
+
 TEST_CASE("sort and quantiles: errors", "[jit][sort]") {
     const Array m = ones({2, 3});
     KILN_CHECK_ERROR(sort(m, {.axis = 2}), bounds,
