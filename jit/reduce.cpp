@@ -137,6 +137,22 @@ void gather(Sources& sources, const engine::UfuncSource& source,
         where, "compare or convert with astype(DType::bool_)");
 }
 
+/// The shape that the operands broadcast to, which no array need have.
+Shape shape_of(const Sources& sources, const std::string& name, Location where) {
+    Shape shape;
+    try {
+        shape = engine::call_shape(sources.all(), {}, where);
+    } catch (const Error& e) {
+        throw Error(e.kind(), fmt::format("{}: {}", name, e.message()), where,
+                    name != "dot" ? e.hint()
+                                  : e.hint() +
+                                        "; elements are multiplied in pairs, for a product "
+                                        "of matrices write dot in a jit kernel");
+    }
+    element_count(shape, where);
+    return shape;
+}
+
 /// The problem of reducing the axes in `bits` into `out`, whose shape is that of the result.
 void make_problem(engine::ReduceProblem& p, const Sources& sources, const Shape& shape,
                   unsigned bits, const Array& out, bool keepdims) {
@@ -178,7 +194,7 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     const ir::Reduction reduction = reducer_.reduction();
     Sources sources;
     gather(sources, source, args, options, where);
-    const Shape shape = engine::call_shape(sources.all(), {}, where);
+    const Shape shape = shape_of(sources, source.name, where);
     const unsigned bits = reduced_axes(
         source.name, options.axis.is_default() ? by_default : options.axis, shape.rank(), where);
 
@@ -279,18 +295,31 @@ ReduceState* UfuncState::reduction(DType x, Location where) {
     return place.get();
 }
 
+[[noreturn]] static void throw_no_reduction(const engine::UfuncSource& source, Location where) {
+    const std::string text = fmt::format("{} has no reduction: ", source.name);
+    if (source.arity != 2) {
+        throw Error(ErrorKind::unsupported,
+                    text + fmt::format("it takes {} argument{}, not two", source.arity,
+                                       source.arity == 1 ? "" : "s"),
+                    where, "a reduction combines two elements into one");
+    }
+    throw Error(ErrorKind::unsupported,
+                text +
+                    "its kernel is not one operation of add, mul, minimum, maximum, bit_and, "
+                    "bit_or, bit_xor, logical_and, logical_or on its two arguments",
+                where,
+                fmt::format("{}.accumulate(x, {{.axis = 0}}).index(0, -1) applies it to the "
+                            "elements in order",
+                            source.name));
+}
+
 Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location where) {
     OperandView view;
     CallAccess::Row row;
     CallAccess::view(x, view, row);
     ReduceState* const state = reduction(view.dtype, where);
     if (state == nullptr) {
-        throw Error(ErrorKind::unsupported,
-                    fmt::format("{} has no reduction: its kernel is not one operation of add, mul, "
-                                "minimum, maximum, bit_and, bit_or, bit_xor, logical_and, "
-                                "logical_or on its two arguments",
-                                source_.name),
-                    where, "write it with map_reduce");
+        throw_no_reduction(source_, where);
     }
     return state->call({&x}, options, Axes(0), where);
 }

@@ -31,7 +31,7 @@ std::string argument_types(const CallKey& key) {
 bool accepts(const CallKey& key, std::size_t i, DType to, Casting casting) {
     const DType from = key.input_dtype(i);
     // A weak value brings only its kind: it fits wherever it would not change the other operand.
-    if (key.input_weak(i)) return promote_weak(to, from) == to;
+    if (key.input_weak(i) && casting != Casting::unsafe) return promote_weak(to, from) == to;
     return can_cast(from, to, casting);
 }
 

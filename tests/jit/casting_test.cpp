@@ -115,6 +115,17 @@ TEST_CASE("dtype= is the type to compute in", "[jit][dtype]") {
     CHECK(input.message() == "cannot cast input 1 of add from f64 to i32 under same_kind");
     CHECK(input.line() == __LINE__ - 3);
     check_values(add(Array::of({1.5}), 1, {.casting = Casting::unsafe, .dtype = i32}), {2});
+    // C++ values too: the sum is that of integers.
+    check_values(add(Array::of({1, 2}), 2.75, {.casting = Casting::unsafe, .dtype = i32}), {3, 4});
+    check_values(add(-2.75, Array::of({1, 2}), {.casting = Casting::unsafe, .dtype = i64}),
+                 {-1, 0});
+    check_values(add(Array::of({1, 2}), 1e300, {.casting = Casting::unsafe, .dtype = i8}),
+                 {-128, -127});
+    check_values(add(Array::of({1, 2}), std::complex<double>(2.5, 3),
+                     {.casting = Casting::unsafe, .dtype = f32}),
+                 {3.5, 4.5});
+    check_values(add(Array::of({true, false}), 0.5, {.casting = Casting::unsafe, .dtype = bool_}),
+                 {1, 1});
     const auto half = vectorize("half", [](Value a) { return a / 2.0; });
     CHECK(error_of([&] { half(x, {.dtype = i32}); }).message() ==
           "cannot cast output of half from f64 to i32 under same_kind");

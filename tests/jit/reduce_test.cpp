@@ -402,7 +402,7 @@ TEST_CASE("reduce: functions of several arrays", "[jit][reduce]") {
     for (const double e : test::values(x)) number += e > 0.5;
     CHECK(count(x).item<std::int64_t>() == number);
     CHECK(error_of([&] { distance(points, ones({3, 3})); }).message() ==
-          "cannot broadcast (3,2) with (3,3)");
+          "distance: cannot broadcast (3,2) with (3,3)");
 }
 
 TEST_CASE("reduce: dot", "[jit][reduce]") {
@@ -414,6 +414,11 @@ TEST_CASE("reduce: dot", "[jit][reduce]") {
     CHECK(error_of([] { dot(ones({3}), ones({1})); }).kind() == ErrorKind::shape);
     CHECK(error_of([] { dot(ones({3, 2}), ones({2})); }).kind() == ErrorKind::unsupported);
     check_values(dot(ones({3, 2}), ones({2}), {.axis = 1}), {2, 2, 2});
+    CHECK(error_of([] { dot(ones({3, 2}), ones({3}), {.axis = 1}); }).message() ==
+          "dot: cannot broadcast (3,2) with (3,)");
+    const Array many = ones({}).broadcast_to({std::int64_t(1) << 33, 1});
+    CHECK(error_of([&] { dot(many, many.transpose(), {.axis = 1}); }).message() ==
+          "shape (8589934592,8589934592) has more than 2^63 - 1 elements");
 }
 
 TEST_CASE("reduce: outputs that overlap the inputs", "[jit][reduce]") {
@@ -455,13 +460,17 @@ TEST_CASE("reduce: ufuncs of one operation", "[jit][reduce]") {
     const Error error = error_of([&] { divide.reduce(m); });
     CHECK(error.kind() == ErrorKind::unsupported);
     CHECK(error.line() == line);
+    CHECK(error.hint() ==
+          "divide.accumulate(x, {.axis = 0}).index(0, -1) applies it to the elements in order");
     CHECK(error.message() ==
           "divide has no reduction: its kernel is not one operation of add, mul, minimum, maximum, "
           "bit_and, bit_or, bit_xor, logical_and, logical_or on its two arguments");
     const auto twice = vectorize("twice", [](Value a, Value b) { return a + b + b; });
     CHECK(error_of([&] { twice.reduce(m); }).kind() == ErrorKind::unsupported);
+    check_values(twice.accumulate(Array::of({1, 2, 3}), {.axis = 0}).index(0, -1), {11});
     const auto negative = vectorize("negative", [](Value a) { return -a; });
-    CHECK(error_of([&] { negative.reduce(m); }).kind() == ErrorKind::unsupported);
+    CHECK(error_of([&] { negative.reduce(m); }).message() ==
+          "negative has no reduction: it takes 1 argument, not two");
 }
 
 TEST_CASE("reduce: checks report the index", "[jit][reduce]") {
