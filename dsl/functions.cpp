@@ -27,18 +27,14 @@ Id as_promoted(ir::Builder& b, Id value, ir::Builder::Promoted to) {
     return to.weak ? b.convert(value, to.dtype, true) : b.coerce(value, to.dtype);
 }
 
-/// The real or complex dtype in which a function of numbers of dtype `t` works.
-DType function_type(DType t) { return is_complex(t) ? t : detail::real_for(t); }
-
 /// A real or complex operand, in the dtype that arithmetic on it is carried out in, so that a
 /// composite of a 16-bit value rounds to 16 bits once, in `finish`.
 struct Wide {
     ir::Builder& b;
     ir::Builder::Promoted type;
     Wide(ir::Builder& builder, std::initializer_list<Id> operands)
-        : b(builder), type(builder.promote_operands(std::span(operands.begin(), operands.size()))) {
-        type.dtype = function_type(type.dtype);
-    }
+        : b(builder),
+          type(builder.promote_real_operands(std::span(operands.begin(), operands.size()))) {}
     Id operator()(Id value) {
         return b.convert(as_promoted(b, value, type), compute_type(type.dtype), type.weak);
     }
@@ -169,7 +165,12 @@ KILN_DSL_EXTREMUM(max, Var)
 KILN_DSL_EXTREMUM(max, Index)
 #undef KILN_DSL_EXTREMUM
 
-Value round(Operand a) { return apply(Op::rint, {&a}); }
+Value round(Operand a) {
+    Trace& trace = dsl::trace_at(a);
+    ir::Builder& b = trace.builder();
+    const Id x = trace.use_any(a);
+    return trace.value(is_integer(b.dtype(x)) ? x : b.apply(Op::rint, {x}));
+}
 
 Value clip(Operand a, Operand low, Operand high) {
     Trace& trace = dsl::trace_at(a);
@@ -227,9 +228,8 @@ Value heaviside(Operand a, Operand at_zero) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
     const Id x = trace.use_any(a), h = trace.use_any(at_zero);
-    auto type = b.promote_operands(std::initializer_list<Id>{x, h});
+    const auto type = b.promote_real_operands(std::initializer_list<Id>{x, h});
     if (is_complex(type.dtype)) refuse(b, "heaviside", "real operands", x, h);
-    type.dtype = function_type(type.dtype);
     const Id value = as_promoted(b, x, type), zero = b.convert(weak(b, 0), type.dtype, type.weak),
              one = b.convert(weak(b, 1), type.dtype, type.weak);
     // NaN is neither above nor below nor equal to 0, and is its own answer.
@@ -249,8 +249,15 @@ Value lcm(Operand a, Operand b) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& builder = trace.builder();
     const Magnitudes m(builder, "lcm", trace.use(a), trace.use(b));
-    // Divided first, so that no intermediate is larger than the result; 0 / 0 is 0.
-    const Id quotient = builder.apply(Op::div, {m.a, m.common_divisor(builder)});
+    // Divided first, so that no intermediate is larger than the result. Of two zeros the divisor is
+    // 0, and the result too.
+    const Id divisor = m.common_divisor(builder);
+    const auto of = [&](int value) {
+        return builder.constant(Scalar::of(value).cast(builder.dtype(divisor)));
+    };
+    const Id safe =
+        builder.apply(Op::select, {builder.apply(Op::eq, {divisor, of(0)}), of(1), divisor});
+    const Id quotient = builder.apply(Op::div, {m.a, safe});
     return trace.value(builder.cast(builder.apply(Op::mul, {quotient, m.b}), m.type));
 }
 

@@ -302,8 +302,11 @@ class Emitter {
         if (from == to) return x;
         if (from == DType::f16) return fmt::format("kiln_f16_to_float({})", x);
         if (from == DType::bf16) return fmt::format("kiln_bf16_to_float({})", x);
-        if (to == DType::f16) return fmt::format("kiln_float_to_f16({})", x);
-        if (to == DType::bf16) return fmt::format("kiln_float_to_bf16({})", x);
+        // What float would round, or may, is rounded once.
+        const bool exact = size_of(from) <= 2 || from == DType::f32;
+        const std::string once = exact ? x : fmt::format("kiln_to_odd({})", x);
+        if (to == DType::f16) return fmt::format("kiln_float_to_f16({})", once);
+        if (to == DType::bf16) return fmt::format("kiln_float_to_bf16({})", once);
         if (is_bool(to)) return x + " != 0";
         if (is_real(from) && is_integer(to))
             return fmt::format("kiln_saturate<{}>({})", type(to), x);

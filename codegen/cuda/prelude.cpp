@@ -39,6 +39,27 @@ __device__ inline float kiln_f32(unsigned int bits) { return __builtin_bit_cast(
     {"kiln_f64", R"(
 __device__ inline double kiln_f64(unsigned long long bits) { return __builtin_bit_cast(double, bits); }
 )"},
+    {"kiln_to_odd", R"(
+// As a float, rounded to odd: rounded once more, to 16 bits, it is as if it were rounded once.
+__device__ inline float kiln_to_odd(double x) {
+    const float near = (float)x;
+    const double back = near;
+    if (back == x) return near;
+    const unsigned long long magnitude = 0x7fffffffffffffffull;
+    const bool away = (kiln_bits(back) & magnitude) > (kiln_bits(x) & magnitude);
+    return kiln_f32((kiln_bits(near) - (away ? 1u : 0u)) | 1u);
+}
+__device__ inline float kiln_to_odd(int x) { return kiln_to_odd((double)x); }
+__device__ inline float kiln_to_odd(unsigned int x) { return kiln_to_odd((double)x); }
+// From 2^53 on, that the lowest 12 bits are not all 0 becomes one bit.
+__device__ inline float kiln_to_odd(unsigned long long x) {
+    return kiln_to_odd((double)(x <= 1ull << 53 ? x : (x & ~0xfffull) | ((x & 0xfffull) != 0 ? 0x800ull : 0ull)));
+}
+__device__ inline float kiln_to_odd(long long x) {
+    const bool exact = x <= 1ll << 53 && x >= -(1ll << 53);
+    return kiln_to_odd((double)(exact ? x : (x & ~0xfffll) | ((x & 0xfffll) != 0 ? 0x800ll : 0ll)));
+}
+)"},
     {"kiln_f16", R"(
 struct kiln_f16 { unsigned short bits; };
 )"},

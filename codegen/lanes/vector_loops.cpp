@@ -77,7 +77,7 @@ class Extraction {
             inside_[id] = true;
             nodes_.push_back(id);
             switch (n.kind) {
-                case NodeKind::op: worth_it_ = worth_it_ || is_elementary(n.op); break;
+                case NodeKind::op: worth_it_ = worth_it_ || is_better_in_lanes(id); break;
                 case NodeKind::load:
                     if (guarded) throw NotVectorised{};
                     touches_.push_back({id, {}, none});
@@ -111,6 +111,32 @@ class Extraction {
                 default: throw NotVectorised{};
             }
         }
+    }
+
+    /// Elementary functions, and what LLVM's vectoriser would compute in f16, lane by lane.
+    bool is_better_in_lanes(Id id) const {
+        const Node& n = k_.nodes[id];
+        if (is_elementary(n.op)) return true;
+        switch (n.op) {
+            case Op::minimum:
+            case Op::maximum:
+            case Op::fmin:
+            case Op::fmax:
+            case Op::lt:
+            case Op::le:
+            case Op::gt:
+            case Op::ge:
+            case Op::sign:
+            case Op::floor:
+            case Op::ceil:
+            case Op::trunc:
+            case Op::rint: break;
+            default: return false;
+        }
+        // Before the pass that widens them and after it.
+        const Id x = k_.operand(id, 0);
+        return k_.nodes[x].dtype == DType::f16 || (k_.nodes[x].kind == NodeKind::cast &&
+                                                   k_.nodes[k_.operand(x, 0)].dtype == DType::f16);
     }
 
     /// Elements of local arrays, whose cells are those of arrays of the same dtype.

@@ -153,6 +153,8 @@ class Emitter {
     std::optional<LaneValue> stepped_op(const ir::Node& n, std::span<const LaneValue> in);
     LaneValue emit_cast(ir::Id id);
     llvm::Value* convert(llvm::Value* v, DType from, DType to);
+    llvm::Value* to_odd(llvm::Value* v);
+    llvm::Value* rounds_once(llvm::Value* v, DType from);
     llvm::Value* real_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
     llvm::Value* integer_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
     llvm::Value* integer_division(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
@@ -173,6 +175,7 @@ class Emitter {
     llvm::Value* compare(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);
     llvm::Value* float_division(ir::Op op, llvm::Value* a, llvm::Value* b);
     llvm::Value* classify(ir::Op op, llvm::Value* a);
+    llvm::Value* stays_wide(llvm::Value* a);
     llvm::Type* compute_type(DType t);  // scalar type of a value in registers
     llvm::Type* memory_type(DType t);   // scalar type in memory
     llvm::Value* from_memory(llvm::Value* v, DType t);

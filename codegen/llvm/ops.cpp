@@ -189,6 +189,7 @@ LaneValue Emitter::emit_op(Id id) {
     } else if (is_real(t)) {
         result = real_op(n.op, t, args, n);
     } else {
+        b_.clearFastMathFlags();  // integers are divided by way of floats, exactly
         result = integer_op(n.op, t, args, n);
     }
     b_.clearFastMathFlags();
@@ -369,9 +370,64 @@ Value* Emitter::classify(Op op, Value* a) {
                            : b_.CreateICmpULT(magnitude, infinity);
 }
 
+/// Whether an operation on reals is an instruction of LLVM's. Others are made of several, which
+/// count on exact results and on infinities and NaN between them: these carry no fast flags.
+static bool is_one_instruction(Op op, std::uint8_t fast) {
+    switch (op) {
+        case Op::rem:
+        case Op::fmod:  // an instruction, but what it becomes divides
+        case Op::mod:
+        case Op::floor_divide:
+        case Op::sign: return false;
+        case Op::fmin:
+        case Op::fmax: return (fast & ir::fast::nsz) != 0;
+        default: return true;
+    }
+}
+
+/// Whether LLVM would compute the operation on f32 that come from f16 in f16, since that makes no
+/// difference to the result. CPUs do not: it is then computed lane by lane, and the extremes lose
+/// NaN.
+static bool narrowed_by_llvm(Op op) {
+    switch (op) {
+        case Op::minimum:
+        case Op::maximum:
+        case Op::fmin:
+        case Op::fmax:
+        case Op::eq:
+        case Op::ne:
+        case Op::lt:
+        case Op::le:
+        case Op::gt:
+        case Op::ge:
+        case Op::sign:
+        case Op::mod:
+        case Op::floor_divide:
+        case Op::floor:
+        case Op::ceil:
+        case Op::trunc:
+        case Op::rint: return true;
+        default: return ir::is_elementary(op);  // in which there are comparisons
+    }
+}
+
+/// `a`, hidden from the optimiser where it is an f32 that comes from f16.
+Value* Emitter::stays_wide(Value* a) {
+    auto* extension = llvm::dyn_cast<llvm::FPExtInst>(a);
+    const bool from_f16 =
+        extension != nullptr && extension->getSrcTy()->getScalarType()->isHalfTy();
+    return from_f16 ? b_.CreateArithmeticFence(a, a->getType()) : a;
+}
+
 Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n) {
     const auto unary = [&](ID id) { return b_.CreateUnaryIntrinsic(id, a[0]); };
     const auto binary = [&](ID id) { return b_.CreateBinaryIntrinsic(id, a[0], a[1]); };
+    if (!is_one_instruction(op, n.fast)) b_.clearFastMathFlags();
+    std::array<Value*, 3> wide{};
+    if (narrowed_by_llvm(op)) {
+        std::ranges::transform(a, wide.begin(), [&](Value* x) { return stays_wide(x); });
+        a = std::span<Value* const>(wide.data(), a.size());
+    }
     switch (op) {
         case Op::add: return b_.CreateFAdd(a[0], a[1]);
         case Op::sub: return b_.CreateFSub(a[0], a[1]);
@@ -479,6 +535,42 @@ Value* Emitter::saturated(Value* v, llvm::Type* type) {
     return b_.CreateSelect(large, most, b_.CreateSelect(small, least, number));
 }
 
+/// f64 as f32, rounded to odd: where it is not exact, the neighbour whose last digit is 1. What is
+/// rounded from that to 16 bits is as if it were rounded from `v`.
+Value* Emitter::to_odd(Value* v) {
+    auto *i64 = like(b_.getInt64Ty(), v), *i32 = like(b_.getInt32Ty(), v);
+    Value* near = b_.CreateFPTrunc(v, like(b_.getFloatTy(), v));
+    Value* back = b_.CreateFPExt(near, v->getType());
+    const auto magnitude = [&](Value* x) {
+        return b_.CreateAnd(b_.CreateBitCast(x, i64), llvm::ConstantInt::get(i64, INT64_MAX));
+    };
+    Value* away = b_.CreateICmpSGT(magnitude(back), magnitude(v));
+    Value* bits = b_.CreateAdd(b_.CreateBitCast(near, i32), b_.CreateSExt(away, i32));
+    Value* odd = b_.CreateOr(bits, llvm::ConstantInt::get(i32, 1));
+    Value* exact = b_.CreateICmpEQ(b_.CreateBitCast(back, i64), b_.CreateBitCast(v, i64));
+    return b_.CreateSelect(exact, near, b_.CreateBitCast(odd, near->getType()));
+}
+
+/// A number as f32, for a second rounding to 16 bits: one that f32 does not hold is rounded to odd.
+Value* Emitter::rounds_once(Value* v, DType from) {
+    if (from == DType::f64) return to_odd(v);
+    if (!is_integer(from) || size_of(from) < 4) return convert(v, from, DType::f32);
+    if (size_of(from) == 8) {
+        // From 2^53 on, that the lowest 12 bits are not all 0 becomes one bit: exact in f64.
+        auto* type = v->getType();
+        const auto integer = [&](std::uint64_t x) { return llvm::ConstantInt::get(type, x); };
+        constexpr std::uint64_t limit = std::uint64_t(1) << 53, low = 0xfff, some = 0x800;
+        Value* large = is_signed(from)
+                           ? b_.CreateICmpUGT(b_.CreateAdd(v, integer(limit)), integer(2 * limit))
+                           : b_.CreateICmpUGT(v, integer(limit));
+        Value* rest = b_.CreateICmpNE(b_.CreateAnd(v, integer(low)), integer(0));
+        Value* short_one = b_.CreateOr(b_.CreateAnd(v, integer(~low)),
+                                       b_.CreateSelect(rest, integer(some), integer(0)));
+        v = b_.CreateSelect(large, short_one, v);
+    }
+    return to_odd(convert(v, from, DType::f64));
+}
+
 Value* Emitter::convert(Value* v, DType from, DType to) {
     if (from == to) return v;
     auto* type = like(compute_type(to), v);
@@ -491,7 +583,7 @@ Value* Emitter::convert(Value* v, DType from, DType to) {
     if (from == DType::f16 && to != DType::f32)
         return convert(b_.CreateFPExt(v, like(b_.getFloatTy(), v)), DType::f32, to);
     if ((to == DType::f16 || to == DType::bf16) && from != DType::f32)
-        return convert(convert(v, from, DType::f32), DType::f32, to);
+        return convert(rounds_once(v, from), DType::f32, to);
     if (to == DType::bf16) {  // round to nearest even on the bits; a NaN stays one
         Value* bits = b_.CreateBitCast(v, i32);
         Value* odd = b_.CreateAnd(b_.CreateLShr(bits, of_bits(16)), of_bits(1));

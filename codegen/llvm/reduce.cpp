@@ -152,6 +152,8 @@ Emitter::Found Emitter::earlier(Op op, DType t, DType position, Found a, Found b
     if (is_real(t)) {
         const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
         b_.clearFastMathFlags();
+        a.first = stays_wide(a.first);
+        b.first = stays_wide(b.first);
         Value *a_nan = b_.CreateFCmpUNO(a.first, a.first),
               *b_nan = b_.CreateFCmpUNO(b.first, b.first);
         better = b_.CreateOr(

@@ -3,6 +3,8 @@
 //     %s = add f16 a, b      ->     %s = cast f16 (add f32 (cast f32 a), (cast f32 b))
 //     %c = cast i32 h        ->     %c = cast i32 (cast f32 h)
 //
+//     %h = cast f16 d        ->     %h = cast f16 d       d: f64, i32, i64, u32, u64
+//
 // Every operation rounds to its dtype, so a chain keeps all its roundings. f32 has more than twice
 // the digits of either type plus two, so + - * / and sqrt are correctly rounded after both
 // roundings. Slots, loads, stores and constants keep their 16 bits.
@@ -23,13 +25,13 @@ class Widen : public Rewriter {
     using Rewriter::Rewriter;
 
   private:
-    /// `value` as `to`, through f32 where one side is a 16-bit float.
+    /// `value` as `to`: to and from 16-bit floats through f32, but for what f32 would round first.
     Id convert(Id value, DType to) {
         const DType from = out().dtype(value);
         if (from == to) return out().convert(value, to);
         if (is_storage(from) && to != DType::f32) value = out().convert(value, DType::f32);
-        if (is_storage(to) && out().dtype(value) != DType::f32)
-            value = out().convert(value, DType::f32);
+        const bool exact = is_storage(from) || size_of(from) <= 2 || from == DType::f32;
+        if (is_storage(to) && exact && from != DType::f32) value = out().convert(value, DType::f32);
         return out().convert(value, to);
     }
 

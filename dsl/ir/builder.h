@@ -56,6 +56,10 @@ class Builder {
     };
     /// The dtype that the operands compute in together.
     Promoted promote_operands(std::span<const Id> operands) const;
+    /// The same for functions of real numbers: the least real dtype that holds each operand's
+    /// values as NumPy counts, which need not be that of the integer they promote to: f16 of i8 and
+    /// u8. Complex stays complex.
+    Promoted promote_real_operands(std::span<const Id> operands) const;
 
     // --- exact makers ---
     Id op(Op op, DType result, std::span<const Id> operands, std::uint8_t fast, bool weak = false);
@@ -141,6 +145,7 @@ class Builder {
     void open(Opened what, Id owner);
     [[noreturn]] void type_error(std::string message, std::string hint = {}) const;
     void refuse_operands(Op op, std::span<const Id> operands, std::string_view wanted) const;
+    void refuse_mixed_signs(Op op, std::span<const Id> operands) const;
     Id apply_comparison(Op op, Id a, Id b);
     Id apply_predicate(Op op, Id a);
 

@@ -76,6 +76,23 @@ Builder::Promoted Builder::promote_operands(std::span<const Id> operands) const 
     return {dtype, !any_strong};
 }
 
+Builder::Promoted Builder::promote_real_operands(std::span<const Id> operands) const {
+    const Promoted all = promote_operands(operands);
+    if (is_complex(all.dtype)) return all;
+    DType promoted = DType::bool_;  // of the strong operands (of all, if none is strong)
+    std::optional<DType> real;      // of those that not every real dtype holds
+    for (const Id id : operands) {
+        if (node(id).weak && !all.weak) continue;
+        const DType t = node(id).dtype;
+        promoted = promote(promoted, t);
+        if (!is_real(t) && size_of(t) == 1) continue;
+        real = real ? promote(*real, detail::real_for(t)) : detail::real_for(t);
+    }
+    // Where a weak operand is of another kind, it decides.
+    if (promoted != all.dtype) return {detail::real_for(all.dtype), all.weak};
+    return {real.value_or(DType::f16), all.weak};
+}
+
 Id Builder::cast(Id value, DType to) { return convert(value, to, false); }
 
 Id Builder::coerce(Id value, DType to) {
@@ -99,6 +116,18 @@ void Builder::refuse_operands(Op op, std::span<const Id> operands, std::string_v
         types += fmt::format("{}{}", types.empty() ? "" : ", ", name(dtype(id)));
     type_error(fmt::format("{} takes {}, not ({})", spelling(op), wanted, types),
                "convert with cast<T>(...)");
+}
+
+void Builder::refuse_mixed_signs(Op op, std::span<const Id> operands) const {
+    const auto integer = [&](Id id) { return is_integer(dtype(id)) || is_bool(dtype(id)); };
+    if (!std::ranges::all_of(operands, integer)) return;
+    const bool first = is_signed(dtype(operands[0]));
+    const DType with_sign = dtype(operands[first ? 0 : 1]);
+    type_error(fmt::format("{} of ({}, {}): no integer dtype holds the values of both",
+                           spelling(op), name(dtype(operands[0])), name(dtype(operands[1]))),
+               fmt::format("convert one of them, the {} with cast<u64>(...) or the u64 with "
+                           "cast<i64>(...)",
+                           name(with_sign)));
 }
 
 Id Builder::apply_comparison(Op op, Id a, Id b) {
@@ -177,9 +206,11 @@ Id Builder::apply(Op op, std::span<const Id> operands) {
         case Rule::arithmetic: break;
         case Rule::arithmetic_no_bool: refuse(is_bool(t), "numbers"); break;
         case Rule::bitwise:
+            if (is_real(t)) refuse_mixed_signs(op, operands);
             refuse(!is_bool(t) && !is_integer(t), "bool or integer operands");
             break;
         case Rule::shift:
+            if (is_real(t)) refuse_mixed_signs(op, operands);
             refuse(!is_bool(t) && !is_integer(t), "integer operands");
             if (is_bool(t)) t = DType::i8;
             break;
@@ -203,15 +234,13 @@ Id Builder::apply(Op op, std::span<const Id> operands) {
             break;
         case Rule::real_arithmetic:
         case Rule::real_function: refuse(is_complex(t), "real operands"); [[fallthrough]];
-        case Rule::real_or_complex:
-            if (!is_complex(t)) t = detail::real_for(t);
-            break;
+        case Rule::real_or_complex: t = promote_real_operands(operands).dtype; break;
         case Rule::power:
             if (is_bool(t)) t = DType::i8;
             break;
         case Rule::pair: {
             refuse(is_complex(t), "real operands");
-            const DType part = promote(detail::real_for(t), DType::f32);
+            const DType part = promote(promote_real_operands(operands).dtype, DType::f32);
             const Id parts[] = {coerce(operands[0], part), coerce(operands[1], part)};
             return this->op(op, complex_type(part), parts, 0, weak);
         }

@@ -35,8 +35,16 @@ TEST_CASE("widen: comparisons and casts of 16-bit floats go through f32", "[code
     CHECK(after("a: in i64[1], o: out f16[1]",
                 "    %0 = load i64 a[i0]\n    %1 = cast f16 %0\n    store o[i0], %1\n") ==
           test::map_text("a: in i64[1], o: out f16[1]",
-                         "    %0 = load i64 a[i0]\n    %1 = cast f32 %0\n    %2 = cast f16 %1\n"
+                         "    %0 = load i64 a[i0]\n    %1 = cast f16 %0\n    store o[i0], %1\n"));
+    CHECK(after("a: in i16[1], o: out bf16[1]",
+                "    %0 = load i16 a[i0]\n    %1 = cast bf16 %0\n    store o[i0], %1\n") ==
+          test::map_text("a: in i16[1], o: out bf16[1]",
+                         "    %0 = load i16 a[i0]\n    %1 = cast f32 %0\n    %2 = cast bf16 %1\n"
                          "    store o[i0], %2\n"));
+    CHECK(after("a: in f64[1], o: out f16[1]",
+                "    %0 = load f64 a[i0]\n    %1 = cast f16 %0\n    store o[i0], %1\n") ==
+          test::map_text("a: in f64[1], o: out f16[1]",
+                         "    %0 = load f64 a[i0]\n    %1 = cast f16 %0\n    store o[i0], %1\n"));
 }
 
 TEST_CASE("widen: other types and slots stay", "[codegen][widen]") {

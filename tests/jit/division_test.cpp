@@ -3,7 +3,11 @@
 
 #include <kiln/kiln.h>
 
+#include <fmt/format.h>
+
 #include <limits>
+#include <numeric>
+#include <random>
 
 using namespace kiln;
 
@@ -158,6 +162,234 @@ TEST_CASE("division: all pairs of 8 bits, by a constant too", "[jit][division]")
     vectorize([](Value x) { return std::pair(x / 7, x % -5); })(a, {.outs = {q, r}});
     for (std::size_t i = 0; i < a.size(); ++i) good = good && q[i] == a[i] / 7 && r[i] == a[i] % -5;
     CHECK(good);
+}
+
+// ------------------------------------------------------------------------------ fast flags
+
+// Integers are divided by way of floats. What a kernel allows floats must not reach them: any flag,
+// any operation, any divisor, in lanes, in what is left over, and in loops of LLVM's.
+
+constexpr const char* operations[] = {"/", "%", "floor_divide", "mod", "fmod", "gcd", "lcm"};
+constexpr std::size_t simple = 5;  // of them: the others are loops
+
+std::vector<Value> apply_all(Value a, Value b, std::size_t count) {
+    std::vector<Value> r{a / b, a % b, floor_divide(a, b), mod(a, b), fmod(a, b)};
+    if (count > simple) {
+        r.push_back(gcd(a, b));
+        r.push_back(lcm(a, b));
+    }
+    return r;
+}
+
+template <class T> std::array<T, 7> expected(T a, T b) {
+    const T q = quotient(a, b), r = rest(a, b);
+    const bool down = r != 0 && (r < 0) != (b < 0);
+    using U = std::make_unsigned_t<T>;
+    const auto magnitude = [](T x) { return static_cast<U>(x < 0 ? U(0) - U(x) : U(x)); };
+    const U x = magnitude(a), y = magnitude(b), divisor = std::gcd(x, y);
+    const auto multiple = divisor == 0 ? 0 : static_cast<std::uint64_t>(x / divisor) * y;
+    return {q,
+            r,
+            static_cast<T>(q - (down ? 1 : 0)),
+            static_cast<T>(r + (down ? b : 0)),
+            r,
+            static_cast<T>(divisor),
+            static_cast<T>(multiple)};
+}
+
+template <class T> struct Pairs {
+    std::vector<T> a, b;
+
+    /// Of every magnitude, multiples and their neighbours among them.
+    Pairs(std::size_t n, std::mt19937_64& random) {
+        const auto number = [&] {
+            const auto bits = random();
+            const auto special = random() % 16;
+            if (special == 0) return std::numeric_limits<T>::min();
+            if (special < 3) return static_cast<T>(special - 2);  // -1, 0
+            const auto shift = random() % (8 * sizeof(T));
+            return static_cast<T>(static_cast<T>(bits) >> shift);
+        };
+        for (std::size_t i = 0; i < n; ++i) {
+            b.push_back(number());
+            const auto product = static_cast<std::uint64_t>(b[i]) * (random() % 1000);
+            a.push_back(i % 2 == 0 ? number() : static_cast<T>(product + random() % 3 - 1));
+        }
+    }
+};
+
+/// The rows of `results` are what the operations give; `divisor`: of all, instead of `p.b`.
+template <class T>
+void check_rows(const std::vector<T>& results, const Pairs<T>& p, std::size_t n, std::size_t count,
+                std::optional<T> divisor = {}) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const T b = divisor.value_or(p.b[i]);
+        const auto right = expected(p.a[i], b);
+        for (std::size_t k = 0; k < count; ++k) {
+            if (results[k * n + i] == right[k]) continue;
+            FAIL(fmt::format("{} of {} and {}: {}, not {} (element {} of {})", operations[k],
+                             +p.a[i], +b, +results[k * n + i], +right[k], i, n));
+        }
+    }
+}
+
+constexpr std::size_t lengths[] = {1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 127, 193, 331};
+
+template <class T> void check_ufuncs(Fastmath flags, const Pairs<T>& p) {
+    const UfuncOptions options{.fastmath = flags};
+    const auto first = vectorize(
+        [](Value a, Value b) { return std::tuple(a / b, a % b, floor_divide(a, b), mod(a, b)); },
+        options);
+    const auto second = vectorize(
+        [](Value a, Value b) { return std::tuple(fmod(a, b), gcd(a, b), lcm(a, b)); }, options);
+    const auto call = [&](std::size_t n, const auto& b, std::optional<T> divisor) {
+        const auto size = static_cast<std::int64_t>(n);
+        const Array a = Array::over(const_cast<T*>(p.a.data()), {size});
+        std::vector<T> r(7 * n);
+        const auto out = [&](std::size_t k) { return Array::over(r.data() + k * n, {size}); };
+        first(a, b, {.outs = {out(0), out(1), out(2), out(3)}});
+        second(a, b, {.outs = {out(4), out(5), out(6)}});
+        check_rows<T>(r, p, n, 7, divisor);
+    };
+    for (const std::size_t n : lengths) {
+        const auto size = static_cast<std::int64_t>(n);
+        call(n, Array::over(const_cast<T*>(p.b.data()), {size}), {});
+        const T one = p.b[n];
+        call(n, full({}, one), one);
+    }
+}
+
+template <class T> void check_constants(Fastmath flags, const Pairs<T>& p, T divisor) {
+    const auto size = static_cast<std::int64_t>(p.a.size());
+    const Array a = Array::over(const_cast<T*>(p.a.data()), {size});
+    std::vector<T> r(4 * p.a.size());
+    const auto out = [&](std::int64_t k) { return Array::over(r.data() + k * size, {size}); };
+    const auto divide = [=](Value x) {
+        const Value d = cast(dtype_of<T>, divisor);
+        return std::tuple(x / d, x % d, floor_divide(x, d), mod(x, d));
+    };
+    vectorize(divide, {.fastmath = flags})(a, {.outs = {out(0), out(1), out(2), out(3)}});
+    check_rows<T>(r, p, p.a.size(), 4, divisor);
+}
+
+/// In loop kernels: lanes of ours where `count` has the loops of gcd, or beside exp; else LLVM's.
+template <class T>
+void check_loops(Fastmath flags, const Pairs<T>& p, T divisor, std::size_t count, bool beside_exp,
+                 bool parallel) {
+    const auto body = [=](In a, In b, Out by_array, Out by_value, Out by_constant, Value d, In x,
+                          Out e) {
+        const auto step = [&](const Index& i) {
+            const auto store = [&](Out& out, Value by) {
+                const auto results = apply_all(a(i), by, count);
+                for (std::size_t k = 0; k < count; ++k)
+                    out(static_cast<std::int64_t>(k), i) = results[k];
+            };
+            store(by_array, b(i));
+            store(by_value, d);
+            store(by_constant, cast(dtype_of<T>, divisor));
+            if (beside_exp) e(i) = exp(x(i));
+        };
+        if (parallel)
+            for (Index i : prange(a.extent(0))) step(i);
+        else
+            for (Index i : range(a.extent(0))) step(i);
+    };
+    const auto f = jit("divisions", body, {.fastmath = flags, .parallel = parallel});
+    for (const std::size_t n : {std::size_t(3), std::size_t(193), p.a.size()}) {
+        const auto size = static_cast<std::int64_t>(n), rows = static_cast<std::int64_t>(count);
+        const auto over = [&](const std::vector<T>& v) {
+            return Array::over(const_cast<T*>(v.data()), {size});
+        };
+        std::vector<T> r[3];
+        std::vector<Array> out;
+        for (std::vector<T>& one : r) {
+            one.resize(count * n);
+            out.push_back(Array::over(one.data(), {rows, size}));
+        }
+        f(over(p.a), over(p.b), out[0], out[1], out[2], divisor, zeros({size}), zeros({size}));
+        check_rows<T>(r[0], p, n, count);
+        check_rows<T>(r[1], p, n, count, divisor);
+        check_rows<T>(r[2], p, n, count, divisor);
+    }
+}
+
+template <class T> void check_flags(std::mt19937_64& random) {
+    const Pairs<T> p(400, random);
+    constexpr Fastmath single[] = {Fastmath::nnan,   Fastmath::ninf,     Fastmath::nsz,
+                                   Fastmath::arcp,   Fastmath::contract, Fastmath::afn,
+                                   Fastmath::reassoc};
+    for (const Fastmath flags : {Fastmath(false), Fastmath(Fastmath::arcp), Fastmath(true),
+                                 Fastmath(single[random() % std::size(single)])}) {
+        INFO(name(dtype_of<T>) << ", flags " << +flags.bits);
+        check_ufuncs<T>(flags, p);
+        const T divisors[] = {T(49), T(1), T(-7), p.b[random() % 300]};
+        for (const T divisor : divisors) check_constants<T>(flags, p, divisor);
+        const bool parallel = random() % 2 == 0;
+        const T divisor = divisors[random() % 4];
+        check_loops<T>(flags, p, divisor, simple, false, parallel);
+        check_loops<T>(flags, p, divisor, simple, true, !parallel);
+        check_loops<T>(flags, p, divisor, 7, false, parallel);
+    }
+}
+
+TEST_CASE("division: exact under every fast flag", "[jit][division][flags]") {
+    const auto seed = static_cast<unsigned>(GENERATE(1, 2));
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    check_flags<std::int8_t>(random);
+    check_flags<std::int16_t>(random);
+    check_flags<std::int32_t>(random);
+    check_flags<std::int64_t>(random);
+    check_flags<std::uint8_t>(random);
+    check_flags<std::uint16_t>(random);
+    check_flags<std::uint32_t>(random);
+    check_flags<std::uint64_t>(random);
+}
+
+TEST_CASE("division: the pairs that fast flags once made wrong", "[jit][division][flags]") {
+    const auto check = [](auto a, auto b, auto q, auto r) {
+        using T = decltype(a);
+        const auto f = vectorize([](Value x, Value y) { return std::pair(x / y, x % y); },
+                                 {.fastmath = Fastmath::arcp});
+        std::vector<T> quotients(100), rests(100);
+        f(std::vector<T>(100, a), std::vector<T>(100, b), {.outs = {quotients, rests}});
+        CHECK(quotients == std::vector<T>(100, T(q)));
+        CHECK(rests == std::vector<T>(100, T(r)));
+    };
+    check(std::uint8_t(1), std::uint8_t(1), 1, 0);
+    check(std::int8_t(-44), std::int8_t(-4), 11, 0);
+    check(std::int32_t(350098875), std::int32_t(49), 7144875, 0);
+    check(std::int64_t(49), std::int64_t(49), 1, 0);
+    check(std::uint32_t(4294967295), std::uint32_t(65537), 65535, 0);
+}
+
+TEST_CASE("division: floored quotients and remainders of floats are exact under fast flags",
+          "[jit][division][flags]") {
+    const auto check = [](auto zero) {
+        using T = decltype(zero);
+        for (const Fastmath flags : {Fastmath(Fastmath::arcp), Fastmath(Fastmath::reassoc),
+                                     Fastmath(Fastmath::arcp | Fastmath::contract)}) {
+            const auto f = vectorize(
+                [](Value a, Value b) {
+                    return std::tuple(floor_divide(a, b), mod(a, b), fmod(a, b), a % b);
+                },
+                {.fastmath = flags});
+            std::vector<T> a, b, r[4];
+            for (int i = 1; i < 60; ++i)
+                for (int k = -40; k < 40; ++k) {
+                    a.push_back(T(i * k));
+                    b.push_back(T(i));
+                }
+            for (auto& one : r) one.resize(a.size());
+            f(a, b, {.outs = {r[0], r[1], r[2], r[3]}});
+            std::size_t wrong = 0;
+            for (std::size_t i = 0; i < a.size(); ++i)
+                wrong += r[0][i] != a[i] / b[i] || r[1][i] != 0 || r[2][i] != 0 || r[3][i] != 0;
+            CHECK(wrong == 0);
+        }
+    };
+    check(float{});
+    check(double{});
 }
 
 }  // namespace

@@ -216,6 +216,13 @@ TEST_CASE("compiled: Checked mode turns division by zero into an error with line
     const Error error = error_of([&] { divide(a, b); });
     CHECK(error.message() == "integer division by zero at index (2,98)");
     CHECK(error.line() == line);
+    // Neither are functions that divide inside: lcm(0, 0) is 0.
+    const auto functions = [](Value p, Value q) { return std::pair(gcd(p, q), lcm(p, q)); };
+    const std::vector<Array> common =
+        vectorize(functions, {.checked = true})
+            .all(row(std::vector<std::int32_t>{0, 0, 4}), row(std::vector<std::int32_t>{0, 6, 0}));
+    check_row(common[0], std::vector<std::int32_t>{0, 6, 4});
+    check_row(common[1], std::vector<std::int32_t>{0, 0, 0});
     // Real division is no error.
     check_row(vectorize([](Value p, Value q) { return p / q; }, {.checked = true})(
                   row(std::vector<double>{1}), row(std::vector<double>{0})),

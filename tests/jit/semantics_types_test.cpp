@@ -119,6 +119,56 @@ TEST_CASE("compiled: dtypes of functions are NumPy's, and so is what they refuse
         CHECK(result_type(less, t, t) == DType::bool_);
         CHECK(result_type(nan, t) == DType::bool_);
     }
+    // Of two integers it is the least real dtype that each converts to, as NumPy picks its loops,
+    // not that of the integer they promote to: np.hypot(int8, uint8) is float16.
+    const auto length = [](DType t) {
+        return is_real(t)        ? t
+               : size_of(t) == 1 ? DType::f16
+               : size_of(t) == 2 ? DType::f32
+                                 : DType::f64;
+    };
+    const Ufunc of_two[] = {
+        angle,
+        vectorize([](Value a, Value b) { return hypot(a, b); }),
+        vectorize([](Value a, Value b) { return copysign(a, b); }),
+        vectorize([](Value a, Value b) { return logaddexp(a, b); }),
+        vectorize([](Value a, Value b) { return heaviside(a, b); }),
+        vectorize([](Value a, Value b) { return fma(a, b, a); }),
+    };
+    for (const DType a : all_but_bf16) {
+        for (const DType b : all_but_bf16) {
+            if (is_complex(a) || is_complex(b)) continue;
+            const DType real = size_of(length(a)) < size_of(length(b)) ? length(b) : length(a);
+            INFO(name(a) << ", " << name(b));
+            for (const Ufunc& f : of_two) CHECK(result_type(f, a, b) == real);
+        }
+    }
+    CHECK(result_type(angle, bf16, i8) == DType::bf16);
+    CHECK(result_type(angle, bf16, u16) == DType::f32);
+    // A C++ number brings its kind only.
+    const auto with_int = vectorize([](Value a) { return hypot(a, 1); });
+    const auto with_real = vectorize([](Value a) { return hypot(a, 1.0); });
+    const DType of_int[] = {f64, f16, f32, f64, f64, f16, f32, f64, f64, f16, f32, f64};
+    for (std::size_t i = 0; i < std::size(of_int); ++i) {
+        const DType t = all_but_bf16[i];
+        CHECK(result_type(with_int, t) == of_int[i]);
+        CHECK(result_type(with_real, t) == (is_real(t) ? t : DType::f64));
+    }
+    // Rounding: rint is of real numbers, the others and round keep integers.
+    const auto nearest = vectorize([](Value a) { return rint(a); });
+    const auto rounded = vectorize([](Value a) { return round(a); });
+    const Ufunc keep[] = {vectorize([](Value a) { return floor(a); }),
+                          vectorize([](Value a) { return ceil(a); }),
+                          vectorize([](Value a) { return trunc(a); })};
+    for (const DType t : all_but_bf16) {
+        if (is_complex(t)) continue;
+        INFO(name(t));
+        CHECK(result_type(nearest, t) == length(t));
+        CHECK(result_type(rounded, t) == (is_bool(t) ? DType::f16 : t));
+        for (const Ufunc& f : keep) CHECK(result_type(f, t) == t);
+    }
+    check_row(everywhere(nearest, {row(std::vector<std::int32_t>{7, -3})}),
+              std::vector<double>{7, -3});
     const auto modulus = vectorize([](Value a) { return abs(a); });
     CHECK(result_type(modulus, c64) == DType::f32);
     CHECK(result_type(modulus, c128) == DType::f64);
@@ -131,6 +181,34 @@ TEST_CASE("compiled: dtypes of functions are NumPy's, and so is what they refuse
     const auto shifted = vectorize("shifted", [](Value p, Value q) { return p << q; });
     CHECK(result_type(floored, bool_, bool_) == DType::i8);
     CHECK(result_type(shifted, bool_, bool_) == DType::i8);
+    // Two integers without a common integer dtype have no bits in common.
+    const std::uint32_t here = __LINE__ + 1;
+    const auto right = vectorize([](Value p, Value q) { return p >> q; });
+    const Error mixed = error_of([&] { right(zeros({2}, u64), zeros({2}, i64)); });
+    CHECK(mixed.kind() == ErrorKind::type);
+    CHECK(mixed.line() == here);
+    CHECK(mixed.message() == ">> of (u64, i64): no integer dtype holds the values of both");
+    CHECK(mixed.hint() ==
+          "convert one of them, the i64 with cast<u64>(...) or the u64 with "
+          "cast<i64>(...)");
+    const auto message = [&](const Ufunc& f, DType a, DType b) {
+        const Error error = error_of([&] { f(zeros({2}, a), zeros({2}, b)); });
+        return error.message() + " | " + error.hint();
+    };
+    CHECK(message(vectorize([](Value p, Value q) { return p & q; }), u64, i64) ==
+          "& of (u64, i64): no integer dtype holds the values of both | convert one of them, the "
+          "i64 with cast<u64>(...) or the u64 with cast<i64>(...)");
+    CHECK(message(shifted, i16, u64) ==
+          "<< of (i16, u64): no integer dtype holds the values of both | convert one of them, the "
+          "i16 with cast<u64>(...) or the u64 with cast<i64>(...)");
+    CHECK(message(vectorize([](Value p, Value q) { return p | q; }), i8, u64) ==
+          "| of (i8, u64): no integer dtype holds the values of both | convert one of them, the "
+          "i8 with cast<u64>(...) or the u64 with cast<i64>(...)");
+    CHECK(message(shifted, f32, u64) ==
+          "<< takes integer operands, not (f32, u64) | convert with cast<T>(...)");
+    check_row(vectorize([](Value p, Value q) { return p >> cast(u64, q); })(
+                  row(std::vector<std::uint64_t>{256}), row(std::vector<std::int64_t>{4})),
+              std::vector<std::uint64_t>{16});
     // Each refusal is a type error of the kernel's line.
     const auto minus = vectorize([](Value p, Value q) { return p - q; });
     const auto bits = vectorize([](Value p, Value q) { return p & q; });

@@ -277,7 +277,7 @@ class Var : public Operand {
 /// minimum and maximum: NaN if either is NaN.
 Value min(Operand a, Operand b);
 Value max(Operand a, Operand b);
-/// rint: the nearest integer value, ties to even.
+/// rint, the nearest integer value, ties to even; integers stay what they are.
 Value round(Operand a);
 /// min(max(a, low), high).
 Value clip(Operand a, Operand low, Operand high);

@@ -278,8 +278,12 @@ template <class To, class From> constexpr To convert(From value) {
     } else if constexpr (detail::IsComplex<To>::value) {
         return To(convert<typename To::value_type>(value), 0);
     } else if constexpr (detail::is_storage_float<To>) {
-        // Through float, so that f64 -> f16 rounds as the f64 -> f32 -> f16 of generated code.
-        return To(static_cast<float>(value));
+        if constexpr (std::is_same_v<From, double>)
+            return To(value);
+        else if constexpr (std::is_integral_v<From> && sizeof(From) > 2)
+            return To(detail::to_real(value));
+        else
+            return To(static_cast<float>(value));
     } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
         return detail::real_to_integer<To>(value);
     } else {

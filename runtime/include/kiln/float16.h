@@ -1,6 +1,7 @@
 // The two 16-bit floating-point storage types. Arithmetic on them is carried out in float.
 #pragma once
 #include <bit>
+#include <concepts>
 #include <cstdint>
 
 namespace kiln {
@@ -11,6 +12,8 @@ struct float16 {
     float16() = default;
     /// Rounds to nearest, ties to even; overflow gives infinity, NaN stays NaN.
     constexpr explicit float16(float value);
+    /// The same of a double, in one rounding.
+    template <std::same_as<double> T> constexpr explicit float16(T value);
     constexpr explicit operator float() const;
     static constexpr float16 from_bits(std::uint16_t bits) {
         float16 result;
@@ -27,6 +30,7 @@ struct bfloat16 {
     bfloat16() = default;
     /// Rounds to nearest, ties to even; overflow gives infinity, NaN stays NaN.
     constexpr explicit bfloat16(float value);
+    template <std::same_as<double> T> constexpr explicit bfloat16(T value);
     constexpr explicit operator float() const {
         return std::bit_cast<float>(std::uint32_t(bits) << 16);
     }
@@ -37,6 +41,41 @@ struct bfloat16 {
     }
     friend constexpr bool operator==(bfloat16 a, bfloat16 b) { return float(a) == float(b); }
 };
+
+namespace detail {
+
+/// `value` as a float, rounded to odd: where it is not exact, the neighbour whose last digit is 1.
+/// Rounding that to at least two digits less gives what rounding `value` directly gives.
+constexpr float to_odd(double value) {
+    const float near = static_cast<float>(value);
+    const double back = near;
+    if (back == value) return near;
+    std::uint32_t bits = std::bit_cast<std::uint32_t>(near);
+    constexpr std::uint64_t magnitude = ~(std::uint64_t(1) << 63);
+    const bool away = (std::bit_cast<std::uint64_t>(back) & magnitude) >
+                      (std::bit_cast<std::uint64_t>(value) & magnitude);
+    bits -= away ? 1U : 0U;
+    return std::bit_cast<float>(bits | 1U);
+}
+
+/// An integer as a double that rounds to any format of at most 40 digits as the integer does.
+template <std::integral T> constexpr double to_real(T value) {
+    if constexpr (sizeof(T) == 8) {
+        // From 2^53 on, that the lowest 12 bits are not all 0 becomes one bit.
+        constexpr T exact = T(1) << 53, low = 0xfff, some = 0x800;
+        bool large = value > exact;
+        if constexpr (std::is_signed_v<T>) large = large || value < -exact;
+        if (large) value = (value & ~low) | ((value & low) != 0 ? some : T(0));
+    }
+    return static_cast<double>(value);
+}
+
+}  // namespace detail
+
+template <std::same_as<double> T>
+constexpr float16::float16(T value) : float16(detail::to_odd(value)) {}
+template <std::same_as<double> T>
+constexpr bfloat16::bfloat16(T value) : bfloat16(detail::to_odd(value)) {}
 
 constexpr float16::float16(float value) {
     const std::uint32_t in = std::bit_cast<std::uint32_t>(value);
