@@ -16,8 +16,11 @@ namespace {
 /// What an error at `where` calls a parameter or slot.
 std::string target_name(const ir::Kernel& kernel, bool is_local, std::uint32_t target,
                         const Location& where) {
-    return is_local ? ir::describe_slot(kernel, target, where, false)
-                    : ir::describe_array(kernel, target, where);
+    if (!is_local) return ir::describe_array(kernel, target, where);
+    // A Local of one element is a slot like a Var.
+    std::string text = ir::describe_slot(kernel, target, where, false);
+    if (text.starts_with("the Var ")) text.replace(4, 3, "Local");
+    return text;
 }
 
 }  // namespace
@@ -59,9 +62,43 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
         if (!is_integer(t))
             throw Error(ErrorKind::type, fmt::format("a subscript is {}, not an integer", name(t)),
                         where, "write cast<std::int64_t>(...)");
+        check_constant(is_local, target, static_cast<std::size_t>(e.count_), id, where);
         e.subscripts_[e.count_++] = builder_.cast(id, DType::i64);
     }
+    // A slot of one element takes no subscript.
+    if (is_local && checked_ && kernel.slots[target].length == 1) {
+        const ir::Id zero = builder_.constant_i64(0), at = e.subscripts_[0];
+        const ir::Id line = builder_.constant_i64(ir::declared_at(kernel, target).line);
+        builder_.check(ir::Check::out_of_bounds, builder_.apply(ir::Op::eq, {at, zero}),
+                       std::span(&at, 1), std::span(&line, 1));
+    }
     return e;
+}
+
+/// A constant that is outside of the array whatever its extents are. Errors: bounds.
+void Trace::check_constant(bool is_local, std::uint32_t target, std::size_t dimension,
+                           ir::Id subscript, const Location& where) const {
+    const ir::Kernel& kernel = builder_.kernel();
+    const ir::Node& n = kernel.nodes[subscript];
+    if (n.kind != ir::NodeKind::constant) return;
+    const Scalar c = kernel.constant(subscript);
+    const bool negative = !is_unsigned(n.dtype) && c.cast(DType::i64).get<std::int64_t>() < 0;
+    const auto length = is_local ? kernel.slots[target].length : ~std::uint64_t(0);
+    if (!negative && c.cast(DType::u64).get<std::uint64_t>() < length) return;
+    const std::string text = is_unsigned(n.dtype)
+                                 ? std::to_string(c.cast(DType::u64).get<std::uint64_t>())
+                                 : std::to_string(c.cast(DType::i64).get<std::int64_t>());
+    const bool named = !is_local && ir::has_name(kernel.params[target]);
+    const bool flat = is_local || kernel.params[target].rank == 1;
+    std::string what = fmt::format("index {}{} is outside of {}", text,
+                                   flat ? "" : fmt::format(" of dimension {}", dimension),
+                                   target_name(kernel, is_local, target, where));
+    if (is_local) what += fmt::format(" of {} element{}", length, length == 1 ? "" : "s");
+    std::string hint = "negative indices do not count from the end";
+    if (negative && !is_local)
+        hint += fmt::format(": write {}.extent({}) - {}", named ? kernel.params[target].name : "a",
+                            dimension, text.substr(1));
+    throw Error(ErrorKind::bounds, std::move(what), where, negative ? std::move(hint) : "");
 }
 
 ir::Id Trace::read(const ElementRef& e) {
@@ -290,12 +327,31 @@ Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where wher
     trace.describe(*this, param);
 }
 
+/// Errors: usage (the Locals of the kernel with another one of `length` elements are too large).
+static void check_locals(const ir::Kernel& kernel, DType dtype, std::int64_t length,
+                         const Location& where) {
+    constexpr std::uint64_t most = std::uint64_t(64) << 20;
+    // 16-bit floats are kept in f32.
+    const auto bytes = [](DType t, std::uint64_t n) {
+        return n * (t == DType::f16 || t == DType::bf16 ? 4 : size_of(t));
+    };
+    std::uint64_t total = bytes(dtype, static_cast<std::uint64_t>(length));
+    for (const ir::Slot& s : kernel.slots)
+        if (s.length > 1) total += bytes(s.dtype, s.length);
+    if (total <= most) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("the Locals of {} take {} bytes with this one; at most {} are possible",
+                            kernel.name, total, most),
+                where, "use Scratch, made before the loops");
+}
+
 Local::Local(DType dtype, std::int64_t length, Where where) : length_(length), dtype_(dtype) {
     Trace& trace = Trace::current(where);
     if (length < 1 || length > 65536)
         throw Error(ErrorKind::usage, fmt::format("a Local of {} elements", length), where,
                     "1 to 65536 are possible; Scratch has no limit");
     ir::Builder& b = trace.builder();
+    check_locals(b.kernel(), dtype, length, where);
     b.set_location(where);
     serial_ = trace.serial();
     const std::size_t number = b.kernel().slots.size();

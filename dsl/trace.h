@@ -54,6 +54,8 @@ class Trace {
     /// An element of array parameter or slot `target`, with its subscripts as i64.
     ElementRef element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
                        const std::source_location& where);
+    void check_constant(bool is_local, std::uint32_t target, std::size_t dimension,
+                        ir::Id subscript, const Location& where) const;
     ir::Id read(const ElementRef& element);
     void write(const ElementRef& element, ir::Id value);
     ir::Id atomic(ir::Reduction reduction, const ElementRef& element, ir::Id value);
@@ -63,6 +65,10 @@ class Trace {
     static Trace& current(const Location& where);
     /// The trace of this operand, if it is under way on this thread; else null.
     static Trace* of(const Operand& operand);
+
+    /// Whether the kernel is one of checked mode. What only that has is made where it is.
+    bool checked() const { return checked_; }
+    void set_checked(bool checked) { checked_ = checked; }
 
     std::uint32_t serial() const { return serial_; }
     /// What this trace holds is incomplete: using it further is Error usage.
@@ -110,7 +116,7 @@ class Trace {
     std::size_t loops_ = 0, callee_loops_ = 0, callees_ = 0;
     Trace* outer_;
     std::uint32_t serial_;
-    bool abandoned_ = false;
+    bool abandoned_ = false, checked_ = false;
     std::vector<bool> named_;
 };
 

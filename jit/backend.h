@@ -56,12 +56,19 @@ struct ProgramRuntime {
                      std::int64_t trip, std::int64_t unit, std::int64_t schedule);
     /// Records a failed check: Check in the low 8 bits of `code`, the location above them. The
     /// lowest iteration (of the outermost parallel loop; 0 outside) is kept, of it the first fault.
-    /// `param` and its `subscripts` where it is about an array, else -1 and null.
+    /// `param` and its `subscripts` where it is about an array, or a slot, which are numbered
+    /// behind the parameters; -2 - (a | b << 4 | param << 8) and two lists of a and b integers, one
+    /// behind the other; else -1 and null.
     void (*fault)(const ProgramFrame* frame, std::int64_t code, std::int64_t iteration,
                   std::int64_t param, const std::int64_t* subscripts);
     /// Makes the array of parameter `param` and puts it into the frame; false if that failed, upon
     /// which the program returns.
     bool (*allocate)(const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents);
+    /// Memory for one run of the function that calls it, aligned to 64 bytes: for local arrays that
+    /// are too large for the stack. Null where there is none, upon which the function returns. Each
+    /// is given back, null too, by `leave`.
+    std::byte* (*enter)(const ProgramFrame* frame, std::int64_t bytes);
+    void (*leave)(const ProgramFrame* frame, std::byte* memory, std::int64_t bytes);
 };
 
 /// A function of the host program as compiled programs call it:

@@ -3,6 +3,7 @@
 
 #include "dsl/ir/text.h"
 #include "dsl/trace.h"
+#include "jit/checked_mode.h"
 #include "jit/run_program.h"
 #include "jit/verify.h"
 
@@ -59,6 +60,11 @@ bool takes_whole_arrays(const ir::Kernel& kernel) {
     });
 }
 
+JitOptions with_environment(JitOptions options) {
+    options.checked = options.checked || engine::all_checked();
+    return options;
+}
+
 void make_strict(ir::Kernel& kernel) {
     for (ir::Node& n : kernel.nodes) n.fast = 0;
 }
@@ -70,7 +76,7 @@ JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunc
     : name_(std::move(name)),
       params_(std::move(params)),
       function_(std::move(function)),
-      options_(std::move(options)),
+      options_(with_environment(std::move(options))),
       where_(where) {
     if (params_.size() > engine::max_program_args)
         throw Error(ErrorKind::usage,
@@ -111,6 +117,7 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     ir::Builder& b = trace.builder();
     b.set_location(where_);
     b.set_fast(options_.fastmath.bits);
+    trace.set_checked(options_.checked);
     std::vector<KernelItem> items;
     for (std::size_t i = 0; i < params_.size(); ++i) {
         const bool array = params_[i] != KernelParam::value;

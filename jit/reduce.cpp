@@ -2,6 +2,7 @@
 #include "jit/reduce.h"
 
 #include "dsl/ir/evaluate.h"
+#include "jit/checked_mode.h"
 #include "jit/overlap.h"
 #include "jit/signature.h"
 #include "jit/ufunc.h"
@@ -336,7 +337,7 @@ static UfuncOptions ufunc_options(const MapReduceOptions& options) {
     UfuncOptions all;
     all.fastmath = options.fastmath;
     all.parallel = options.parallel;
-    all.checked = options.checked;
+    all.checked = options.checked || engine::all_checked();
     all.keep_flush_to_zero = options.keep_flush_to_zero;
     return all;
 }

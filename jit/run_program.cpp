@@ -4,12 +4,14 @@
 #include "dsl/ir/describe.h"
 #include "jit/schedule.h"
 
+#include <kiln/memory.h>
 #include <kiln/parallel.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <optional>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -43,10 +45,24 @@ class Run : public ProgramHost {
     void record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
                       const std::int64_t* subscripts);
     bool allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents);
+    std::byte* enter(std::int64_t bytes);
     void finish(const std::int64_t* params) const;
+    /// Of a parameter, or of a slot behind them.
+    int rank_of(std::int64_t param) const {
+        const auto p = static_cast<std::size_t>(param);
+        return p < kernel_.params.size() ? kernel_.params[p].rank : 1;
+    }
     Array take(std::uint32_t param) { return std::move(made_[param]); }
 
   private:
+    /// What a failed check reports besides: two lists of integers, and the array they are about.
+    struct Lists {
+        std::uint32_t param;
+        std::span<const std::int64_t> first, second;
+    };
+    Lists reported() const;
+    std::string out_of_bounds(const std::int64_t* params, const Location& at) const;
+    std::string outside_neighborhood(const Location& at) const;
     struct Fault {
         std::int64_t code = -1, part = 0, iteration = 0, param = -1;
         std::array<std::int64_t, 2 * max_rank> subscripts;  // or two shapes; of faults alone
@@ -86,6 +102,10 @@ const ProgramRuntime Run::runtime{
     },
     [](const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents) {
         return of(frame).allocate(frame, static_cast<std::size_t>(param), extents);
+    },
+    [](const ProgramFrame* frame, std::int64_t bytes) { return of(frame).enter(bytes); },
+    [](const ProgramFrame*, std::byte* memory, std::int64_t bytes) {
+        deallocate(memory, static_cast<std::size_t>(bytes));
     },
 };
 
@@ -185,11 +205,9 @@ void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t p
     fault_.part = part_;
     fault_.iteration = iteration;
     fault_.param = param;
-    if (param >= 0)
-        std::copy_n(subscripts, kernel_.params[static_cast<std::size_t>(param)].rank,
-                    fault_.subscripts.begin());
+    if (param >= 0) std::copy_n(subscripts, rank_of(param), fault_.subscripts.begin());
     if (param < -1)
-        std::copy_n(subscripts, ((-2 - param) & 15) + ((-2 - param) >> 4),
+        std::copy_n(subscripts, ((-2 - param) & 15) + ((-2 - param) >> 4 & 15),
                     fault_.subscripts.begin());
 }
 
@@ -227,6 +245,16 @@ bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int6
     return true;
 }
 
+std::byte* Run::enter(std::int64_t bytes) {
+    try {
+        return static_cast<std::byte*>(kiln::allocate(static_cast<std::size_t>(bytes), where_));
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        error_ = std::current_exception();
+        return nullptr;
+    }
+}
+
 /// Throws what the run found. `params`: the words of the frame.
 void Run::finish(const std::int64_t* params) const {
     if (error_ != nullptr) std::rethrow_exception(error_);
@@ -243,33 +271,67 @@ void Run::finish(const std::int64_t* params) const {
             throw Error(ErrorKind::usage, "integer to a negative integer power" + in, at,
                         "convert the base to a floating-point type");
         case ir::Check::shapes: {
-            const auto ranks = static_cast<std::size_t>(-2 - fault_.param);
-            const std::span first(fault_.subscripts.data(), ranks & 15);
-            const std::span second(first.data() + first.size(), ranks >> 4);
+            const Lists lists = reported();
             throw Error(ErrorKind::shape,
-                        fmt::format("cannot broadcast {} with {}", to_string(Shape(first)),
-                                    to_string(Shape(second))),
+                        fmt::format("cannot broadcast {} with {}", to_string(Shape(lists.first)),
+                                    to_string(Shape(lists.second))),
                         at,
                         "extents must be equal, or one of them 1 in an argument or by a constant");
         }
         case ir::Check::empty:
             throw Error(ErrorKind::shape,
                         "zero-size array to a reduction which has no identity (min or max)", at);
-        case ir::Check::out_of_bounds: {
-            const auto p = static_cast<std::size_t>(fault_.param);
-            const ir::Param& param = kernel_.params[p];
-            const std::span subscripts(fault_.subscripts.data(), param.rank);
-            Shape shape = Shape::filled(param.rank, 0);
-            const std::int64_t* words = params + variant_.offsets[p] + 1;
-            for (int d = 0; d < param.rank; ++d) shape[d] = words[d];
-            throw Error(
-                ErrorKind::bounds,
-                fmt::format("index {} is outside of {} of shape {}{}", to_string(Shape(subscripts)),
-                            ir::describe_array(kernel_, static_cast<std::uint32_t>(p), at),
-                            to_string(shape), in),
-                at);
-        }
+        case ir::Check::out_of_bounds:
+            throw Error(ErrorKind::bounds, out_of_bounds(params, at) + in, at);
+        case ir::Check::outside_neighborhood:
+            throw Error(ErrorKind::bounds, outside_neighborhood(at), at,
+                        "declare a larger one in .neighborhood");
     }
+}
+
+Run::Lists Run::reported() const {
+    const auto word = static_cast<std::size_t>(-2 - fault_.param);
+    const std::span first(fault_.subscripts.data(), word & 15);
+    return {static_cast<std::uint32_t>(word >> 8), first,
+            std::span(first.data() + first.size(), word >> 4 & 15)};
+}
+
+/// "index (4,2) is outside of x of shape (3,3)".
+std::string Run::out_of_bounds(const std::int64_t* params, const Location& at) const {
+    const auto text = [](const Shape& index, const std::string& array, const Shape& shape) {
+        return fmt::format("index {} is outside of {} of shape {}", to_string(index), array,
+                           to_string(shape));
+    };
+    if (fault_.param < 0) {  // of a Local of one element: the subscript, and the Local's line
+        const Lists lists = reported();
+        return text(Shape(lists.first), fmt::format("the Local of line {}", lists.second[0]), {1});
+    }
+    const auto p = static_cast<std::uint32_t>(fault_.param);
+    const Shape index(std::span(fault_.subscripts.data(), static_cast<std::size_t>(rank_of(p))));
+    if (p >= kernel_.params.size()) {
+        const auto slot = p - static_cast<std::uint32_t>(kernel_.params.size());
+        return text(index, ir::describe_slot(kernel_, slot, at, false),
+                    {kernel_.slots[slot].length});
+    }
+    Shape shape = Shape::filled(kernel_.params[p].rank, 0);
+    const std::int64_t* words = params + variant_.offsets[p] + 1;
+    for (int d = 0; d < shape.rank(); ++d) shape[d] = words[d];
+    return text(index, ir::describe_array(kernel_, p, at), shape);
+}
+
+/// "offset 3 of dimension 1 of x is outside of the declared neighborhood (-1, 1) at element (2,5)".
+std::string Run::outside_neighborhood(const Location& at) const {
+    const Lists lists = reported();
+    const std::size_t rank = lists.first.size();
+    const auto [low, high, element] =
+        std::tuple(lists.second, lists.second.subspan(rank), lists.second.subspan(2 * rank));
+    std::size_t d = 0;
+    while (d + 1 < rank && low[d] <= lists.first[d] && lists.first[d] <= high[d]) ++d;
+    return fmt::format(
+        "offset {} of dimension {} of {} is outside of the declared neighborhood ({}, {}) at "
+        "element {}",
+        lists.first[d], d, ir::describe_array(kernel_, lists.param, at), low[d], high[d],
+        to_string(Shape(element.first(rank))));
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ std::vector<KernelParam> StencilState::kernel_params(bool given) const {
 JitOptions StencilState::kernel_options() const {
     return {.fastmath = options_.fastmath,
             .parallel = options_.parallel,
+            .checked = options_.checked,
             .keep_flush_to_zero = options_.keep_flush_to_zero};
 }
 
@@ -291,6 +292,29 @@ Value fold_index(const Value& i, const Value& n, Boundary boundary) {
     return i;
 }
 
+/// Checked mode: offsets that are computed are those of the declared neighborhood.
+void check_reach(ir::Builder& b, const detail::StencilPlace& place, std::span<const ir::Id> offsets,
+                 std::uint32_t param) {
+    const auto both = [&](ir::Id x, ir::Id y) {
+        return x == ir::none ? y : b.apply(ir::Op::logical_and, {x, y});
+    };
+    ir::Id ok = ir::none;
+    std::vector<ir::Id> lows, highs, reported;
+    for (std::size_t d = 0; d < offsets.size(); ++d) {
+        lows.push_back(b.constant_i64((*place.declared)[d].first));
+        highs.push_back(b.constant_i64((*place.declared)[d].second));
+        if (b.node(offsets[d]).kind == ir::NodeKind::constant) continue;
+        ok = both(ok, b.apply(ir::Op::ge, {offsets[d], lows[d]}));
+        ok = both(ok, b.apply(ir::Op::le, {offsets[d], highs[d]}));
+    }
+    if (ok == ir::none) return;
+    reported = lows;
+    reported.insert(reported.end(), highs.begin(), highs.end());
+    dsl::Trace& trace = dsl::Trace::current({});
+    for (const Value& index : place.index) reported.push_back(trace.id(index));
+    b.check(ir::Check::outside_neighborhood, ok, offsets, reported, param);
+}
+
 }  // namespace
 
 Value Neighbors::index(int dimension, Where where) const {
@@ -315,6 +339,7 @@ Value Neighbors::at(std::initializer_list<Operand> offsets, Where where) const {
                     where);
     if (place.any != nullptr) *place.any = true;
     std::vector<Operand> subscripts;
+    std::vector<ir::Id> reach;  // the offsets
     std::size_t d = 0;
     for (const Operand& offset : offsets) {
         const ir::Id id = trace.use(offset);
@@ -341,13 +366,15 @@ Value Neighbors::at(std::initializer_list<Operand> offsets, Where where) const {
             throw Error(ErrorKind::usage, "an offset of a stencil is not a constant", where,
                         "declare the neighborhood: {.neighborhood = {{low, high}, ...}}");
         }
-        const Value index = place.index[d] + Operand(trace.value(b.cast(id, DType::i64)), where);
+        reach.push_back(b.cast(id, DType::i64));
+        const Value index = place.index[d] + Operand(trace.value(reach.back()), where);
         subscripts.emplace_back(
             place.inside ? index : fold_index(index, place.extents[d], place.boundary), where);
         ++d;
     }
     b.set_location(where);
     const std::uint32_t param = trace.param(array_, where);
+    if (trace.checked() && !place.declared->empty()) check_reach(b, place, reach, param);
     return {trace.element(false, param, subscripts, where), where};
 }
 

@@ -1,5 +1,6 @@
 // What a ufunc keeps: its loops, their machine code, counters, texts.
 #include "dsl/ir/text.h"
+#include "jit/checked_mode.h"
 #include "jit/ufunc.h"
 
 #include <algorithm>
@@ -9,7 +10,12 @@
 namespace kiln {
 namespace detail {
 
-UfuncState::UfuncState(engine::UfuncSource source) : source_(std::move(source)) {
+static engine::UfuncSource with_environment(engine::UfuncSource source) {
+    source.options.checked = source.options.checked || engine::all_checked();
+    return source;
+}
+
+UfuncState::UfuncState(engine::UfuncSource source) : source_(with_environment(std::move(source))) {
     for (const Signature& signature : source_.options.signatures) {
         if (signature.inputs == source_.arity && signature.outputs > 0) continue;
         throw Error(ErrorKind::usage,
@@ -133,7 +139,8 @@ void UfuncState::throw_fault(const engine::Variant& variant, const engine::CallF
             break;
         case ir::Check::shapes:
         case ir::Check::empty:
-            raise(ErrorKind::internal, "a whole-array statement failed", "");
+        case ir::Check::outside_neighborhood:
+            raise(ErrorKind::internal, "a check of loop kernels failed", "");
             break;
         case ir::Check::out_of_bounds:
             raise(ErrorKind::bounds, "subscript out of bounds", "");

@@ -52,7 +52,9 @@ class ProgramEmitter final : public Emitter {
         llvm::Value* frame;
         llvm::Value* iteration;  // of the outermost parallel loop, or null
         bool parallel;
-        bool streams = false;  // has stores past the caches, so a fence at its end
+        bool streams = false;              // has stores past the caches, so a fence at its end
+        llvm::CallInst* memory = nullptr;  // what is too large for the stack, where there is any
+        std::uint64_t memory_bytes = 0, stack_bytes = 0;  // of local arrays and the like
         std::vector<LaneValue> values, slots;
         std::map<std::uint32_t, View> views;
         std::vector<Jump> jumps;
@@ -72,13 +74,16 @@ class ProgramEmitter final : public Emitter {
     // --- functions ---
     llvm::Function* make_function(const std::string& name, llvm::ArrayRef<llvm::Type*> params);
     Scope begin_function(llvm::Function* function, bool parallel);
+    void end_of_function(llvm::BasicBlock* body);
+    llvm::Value* function_memory(llvm::Type* type, const char* name);
     LaneValue value(ir::Id id) override;
 
     // --- parameters ---
     std::int64_t param_offset(std::uint32_t param) const;
     llvm::Value* frame_word(std::int64_t offset, llvm::Type* type, const llvm::Twine& name);
     View& view(std::uint32_t param);
-    void add_alias_scopes(llvm::Instruction* access, std::uint32_t param);
+    /// `array`: a parameter, or behind all of them a slot.
+    void add_alias_scopes(llvm::Instruction* access, std::size_t array);
     void make_alias_scopes();
 
     // --- nodes ---
@@ -102,12 +107,16 @@ class ProgramEmitter final : public Emitter {
     LaneValue load_element(const ir::Node& n);
     void store_element(const ir::Node& n);
     LaneValue emit_atomic(const ir::Node& n);
-    llvm::Value* inside(const ir::Node& n, std::size_t subscripts);
     llvm::BasicBlock* guard(const ir::Node& n, std::size_t subscripts);
+    llvm::BasicBlock* guard_local(const ir::Node& n, ir::Id position);
+    llvm::BasicBlock* guard(const ir::Node& n, llvm::ArrayRef<llvm::Value*> subscripts,
+                            llvm::ArrayRef<llvm::Value*> extents, std::uint64_t array);
+    LaneValue or_zero(const LaneValue& v, llvm::BasicBlock* join);
     LaneValue read_local(const ir::Node& n, ir::Id id);
     void write_local(const ir::Node& n, ir::Id id);
     llvm::Value* local_place(std::uint32_t slot, llvm::Value* part, ir::Id position);
     LaneValue make_slot(std::uint32_t slot);
+    std::vector<bool> slots_of_pieces() const;
     void report(std::int64_t code, llvm::Value* param, llvm::Value* subscripts);
 
     // --- parallel loops ---
@@ -138,14 +147,13 @@ class ProgramEmitter final : public Emitter {
     void emit_streamed(ir::Id id, llvm::Value* first, llvm::Value* count, llvm::Value* step,
                        llvm::function_ref<void()> otherwise);
     llvm::Value* are_large(const std::vector<std::uint32_t>& arrays);
-    void end_of_function();
     void emit_vector_pieces(ir::Id id, const VectorLoop& loop, llvm::Value* first,
                             llvm::Value* count, llvm::Value* step);
     llvm::Value* at_first(ir::Id id, ir::Id loop);
     llvm::Value* spill(const LaneValue& v, DType t);
 
     Scope* scope_ = nullptr;
-    std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter
+    std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter, then per slot
     unsigned pieces_ = 0, vector_functions_ = 0;
     LoopTraits traits_;
     std::set<ir::Id> nonempty_;  // loops that are known to run where they are emitted

@@ -36,7 +36,8 @@ void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
     b_.SetInsertPoint(failed);
     const auto code = static_cast<std::int64_t>(n.aux | static_cast<std::uint64_t>(n.loc) << 8);
     auto* i64 = b_.getInt64Ty();
-    // Extents that do not meet: -2 - the ranks of both shapes in place of a parameter.
+    // With two lists of integers: -2 - their lengths, and the array that they are about, in place
+    // of a parameter.
     const auto extents = kernel_.operands_of(n).subspan(1);
     Value* list = llvm::ConstantPointerNull::get(b_.getPtrTy());
     if (!extents.empty()) {
@@ -44,7 +45,8 @@ void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
         for (std::size_t d = 0; d < extents.size(); ++d)
             b_.CreateStore(value(extents[d]).value, b_.CreateConstInBoundsGEP1_64(i64, list, d));
     }
-    const auto ranks = static_cast<std::int64_t>(n.imm | (extents.size() - n.imm) << 4);
+    const auto ranks = static_cast<std::int64_t>(n.imm | (extents.size() - n.imm) << 4 |
+                                                 std::uint64_t(n.aux2) << 8);
     report(code, llvm::ConstantInt::getSigned(i64, extents.empty() ? -1 : -2 - ranks), list);
     const auto check = static_cast<ir::Check>(n.aux);
     const bool ends = check == ir::Check::shapes || check == ir::Check::empty;
@@ -52,38 +54,62 @@ void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
     b_.SetInsertPoint(next);
 }
 
-/// Whether all subscripts are inside of the array.
-Value* ProgramEmitter::inside(const Node& n, std::size_t subscripts) {
-    const View& v = view(n.aux);
-    Value* all = b_.getTrue();
-    for (std::size_t d = 0; d < subscripts; ++d) {
-        Value* subscript = value(kernel_.operands_of(n)[d]).value;
-        all = b_.CreateAnd(all, b_.CreateICmpULT(subscript, v.extents[d]));
-    }
-    return all;
-}
+// In checked mode: what follows runs where the access is inside of its array; elsewhere a fault is
+// recorded. The block to join in, or null.
 
-/// In checked mode: what follows runs where the access is inside of its array; elsewhere a fault
-/// is recorded. The block to join in, or null.
 BasicBlock* ProgramEmitter::guard(const Node& n, std::size_t subscripts) {
     if (!options_.checked || subscripts == 0) return nullptr;
+    llvm::SmallVector<Value*, 8> at;
+    for (std::size_t d = 0; d < subscripts; ++d)
+        at.push_back(value(kernel_.operands_of(n)[d]).value);
+    return guard(n, at, view(n.aux).extents, n.aux);
+}
+
+BasicBlock* ProgramEmitter::guard_local(const Node& n, Id position) {
+    if (!options_.checked || position == ir::none) return nullptr;
+    return guard(n, {value(position).value}, {b_.getInt64(kernel_.slots[n.aux].length)},
+                 kernel_.params.size() + n.aux);
+}
+
+/// `array`: a parameter, or behind all of them a slot.
+BasicBlock* ProgramEmitter::guard(const Node& n, llvm::ArrayRef<Value*> subscripts,
+                                  llvm::ArrayRef<Value*> extents, std::uint64_t array) {
     auto* i64 = b_.getInt64Ty();
     auto* failed = BasicBlock::Create(context_, "outside", scope_->function);
     auto* fine = BasicBlock::Create(context_, "inside", scope_->function);
     auto* join = BasicBlock::Create(context_, "accessed", scope_->function);
-    b_.CreateCondBr(inside(n, subscripts), fine, failed,
+    Value* inside = b_.getTrue();
+    for (std::size_t d = 0; d < subscripts.size(); ++d)
+        inside = b_.CreateAnd(inside, b_.CreateICmpULT(subscripts[d], extents[d]));
+    b_.CreateCondBr(inside, fine, failed,
                     llvm::MDBuilder(context_).createBranchWeights(1000000, 1));
     b_.SetInsertPoint(failed);
-    Value* list = alloca_at_entry(llvm::ArrayType::get(i64, subscripts), "subscripts");
-    for (std::size_t d = 0; d < subscripts; ++d)
-        b_.CreateStore(value(kernel_.operands_of(n)[d]).value,
-                       b_.CreateConstInBoundsGEP1_64(i64, list, d));
+    Value* list = alloca_at_entry(llvm::ArrayType::get(i64, subscripts.size()), "subscripts");
+    for (std::size_t d = 0; d < subscripts.size(); ++d)
+        b_.CreateStore(subscripts[d], b_.CreateConstInBoundsGEP1_64(i64, list, d));
     report(static_cast<std::int64_t>(static_cast<std::uint64_t>(ir::Check::out_of_bounds) |
                                      static_cast<std::uint64_t>(n.loc) << 8),
-           b_.getInt64(n.aux), list);
+           b_.getInt64(array), list);
     b_.CreateBr(join);
     b_.SetInsertPoint(fine);
     return join;
+}
+
+/// Goes on in `join`, which a guard made: with the value, or 0 where the access was outside.
+LaneValue ProgramEmitter::or_zero(const LaneValue& v, BasicBlock* join) {
+    if (join == nullptr) return v;
+    BasicBlock* failed = *llvm::pred_begin(join);
+    BasicBlock* from = b_.GetInsertBlock();
+    b_.CreateBr(join);
+    b_.SetInsertPoint(join);
+    const auto merge = [&](Value* part) -> Value* {
+        if (part == nullptr) return nullptr;
+        auto* phi = b_.CreatePHI(part->getType(), 2);
+        phi->addIncoming(part, from);
+        phi->addIncoming(llvm::Constant::getNullValue(part->getType()), failed);
+        return phi;
+    };
+    return {merge(v.value), merge(v.imag), v.varying};
 }
 
 // ------------------------------------------------------------------------------ memory
@@ -111,21 +137,7 @@ LaneValue ProgramEmitter::load_element(const Node& n) {
     };
     LaneValue v{load(0), nullptr, false};
     if (is_complex(t)) v.imag = load(static_cast<unsigned>(size_of(t) / 2));
-    if (join != nullptr) {
-        BasicBlock* from = b_.GetInsertBlock();
-        b_.CreateBr(join);
-        b_.SetInsertPoint(join);
-        BasicBlock* failed = *llvm::pred_begin(join) == from ? *std::next(llvm::pred_begin(join))
-                                                             : *llvm::pred_begin(join);
-        const auto merge = [&](Value* part) {
-            auto* phi = b_.CreatePHI(part->getType(), 2);
-            phi->addIncoming(part, from);
-            phi->addIncoming(llvm::Constant::getNullValue(part->getType()), failed);
-            return phi;
-        };
-        v.value = merge(v.value);
-        if (v.imag != nullptr) v.imag = merge(v.imag);
-    }
+    v = or_zero(v, join);
     if (!is_complex(t)) v.value = from_memory(v.value, t);
     return v;
 }
@@ -187,17 +199,7 @@ LaneValue ProgramEmitter::emit_atomic(const Node& n) {
         b_.CreateCondBr(b_.CreateExtractValue(exchange, 1), done, loop);
         b_.SetInsertPoint(done);
     }
-    if (join != nullptr) {
-        BasicBlock* from = b_.GetInsertBlock();
-        BasicBlock* failed = *llvm::pred_begin(join);
-        b_.CreateBr(join);
-        b_.SetInsertPoint(join);
-        auto* phi = b_.CreatePHI(old->getType(), 2);
-        phi->addIncoming(old, from);
-        phi->addIncoming(llvm::Constant::getNullValue(old->getType()), failed);
-        old = phi;
-    }
-    return {old, nullptr, false};
+    return or_zero({old, nullptr, false}, join);
 }
 
 /// Where a slot of the function lives. Local arrays are arrays of their elements in memory.
@@ -206,8 +208,10 @@ LaneValue ProgramEmitter::make_slot(std::uint32_t slot) {
     auto* element =
         is_bool(s.dtype) && s.length > 1 ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
     llvm::Type* type = s.length == 1 ? element : llvm::ArrayType::get(element, s.length);
-    return {alloca_at_entry(type, "slot"),
-            is_complex(s.dtype) ? alloca_at_entry(type, "slot.im") : nullptr, false};
+    const auto place = [&](const char* name) {
+        return s.length == 1 ? alloca_at_entry(type, name) : function_memory(type, name);
+    };
+    return {place("slot"), is_complex(s.dtype) ? place("slot.im") : nullptr, false};
 }
 
 Value* ProgramEmitter::local_place(std::uint32_t slot, Value* part, Id position) {
@@ -222,10 +226,15 @@ LaneValue ProgramEmitter::read_local(const Node& n, Id id) {
     const bool bytes = is_bool(s.dtype) && s.length > 1;
     auto* type = bytes ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
     const Id position = n.operand_count == 0 ? ir::none : kernel_.operand(id, 0);
+    BasicBlock* join = guard_local(n, position);
     const auto get = [&](Value* part) -> Value* {
-        return part == nullptr ? nullptr : b_.CreateLoad(type, local_place(n.aux, part, position));
+        if (part == nullptr) return nullptr;
+        auto* l = b_.CreateLoad(type, local_place(n.aux, part, position));
+        if (s.length > 1) add_alias_scopes(l, kernel_.params.size() + n.aux);
+        return l;
     };
     LaneValue v{get(scope_->slots[n.aux].value), get(scope_->slots[n.aux].imag), false};
+    v = or_zero(v, join);
     if (bytes) v.value = from_memory(v.value, s.dtype);
     return v;
 }
@@ -235,9 +244,16 @@ void ProgramEmitter::write_local(const Node& n, Id id) {
     LaneValue v = value(kernel_.operands_of(n).back());
     if (is_bool(s.dtype) && s.length > 1) v.value = to_memory(v.value, s.dtype);
     const Id position = n.operand_count == 2 ? kernel_.operand(id, 0) : ir::none;
-    b_.CreateStore(v.value, local_place(n.aux, scope_->slots[n.aux].value, position));
-    if (scope_->slots[n.aux].imag != nullptr)
-        b_.CreateStore(v.imag, local_place(n.aux, scope_->slots[n.aux].imag, position));
+    BasicBlock* join = guard_local(n, position);
+    const auto put = [&](Value* part, Value* at) {
+        auto* store = b_.CreateStore(part, local_place(n.aux, at, position));
+        if (s.length > 1) add_alias_scopes(store, kernel_.params.size() + n.aux);
+    };
+    put(v.value, scope_->slots[n.aux].value);
+    if (scope_->slots[n.aux].imag != nullptr) put(v.imag, scope_->slots[n.aux].imag);
+    if (join == nullptr) return;
+    b_.CreateBr(join);
+    b_.SetInsertPoint(join);
 }
 
 }  // namespace kiln::codegen

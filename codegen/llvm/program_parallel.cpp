@@ -69,6 +69,17 @@ ProgramEmitter::Capture ProgramEmitter::capture(Id loop) const {
     return c;
 }
 
+/// Slots that the pieces of a parallel loop make for themselves.
+std::vector<bool> ProgramEmitter::slots_of_pieces() const {
+    std::vector<bool> theirs(kernel_.slots.size(), false);
+    walk(kernel_.stages[0].body, [&](Id id) {
+        const Node& n = kernel_.nodes[id];
+        if (n.kind != NodeKind::loop || n.aux2 == ir::none) return;
+        for (const std::uint32_t s : capture(id).own) theirs[s] = true;
+    });
+    return theirs;
+}
+
 llvm::Type* ProgramEmitter::cell_type(llvm::Type* type) {
     return type->isIntegerTy(1) ? b_.getInt8Ty() : type;
 }
@@ -116,7 +127,7 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
         unit =
             b_.CreateMul(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, per_unit, b_.getInt64(1)),
                          b_.getInt64(block_size));
-        partials = alloca_at_entry(llvm::ArrayType::get(reductions.partial, max_units), "partials");
+        partials = function_memory(llvm::ArrayType::get(reductions.partial, max_units), "partials");
         put_cell(context, 2, partials);
         put_cell(context, 3, unit);
     }
@@ -301,11 +312,7 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     else
         run_units(reductions, block_of(id), context, function->getArg(2), function->getArg(3),
                   iterations);
-    b_.CreateBr(scope.exit);
-    b_.SetInsertPoint(scope.entry);
-    b_.CreateBr(body);
-    b_.SetInsertPoint(scope.exit);
-    end_of_function();
+    end_of_function(body);
     scope_ = outer;
     function_ = outer_function;
     entry_ = outer_entry;

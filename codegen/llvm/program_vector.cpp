@@ -264,9 +264,4 @@ void ProgramEmitter::emit_streamed(Id id, Value* first, Value* count, Value* ste
     b_.SetInsertPoint(done);
 }
 
-void ProgramEmitter::end_of_function() {
-    if (scope_->streams) b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
-    b_.CreateRetVoid();
-}
-
 }  // namespace kiln::codegen

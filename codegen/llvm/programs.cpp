@@ -1,6 +1,7 @@
 // Programs of loops: functions, arguments, control flow.
 #include "codegen/llvm/program_emitter.h"
 
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>
 #include <llvm/Transforms/Utils/Cloning.h>
 
@@ -47,6 +48,57 @@ ProgramEmitter::Scope ProgramEmitter::begin_function(llvm::Function* function, b
     return scope;
 }
 
+// In the entry block of a function whose local arrays are too large for the stack:
+//
+//     memory = runtime->enter(frame, bytes); if (memory == null) goto exit;
+//
+/// Ends the function being emitted, which begins with `body`.
+void ProgramEmitter::end_of_function(BasicBlock* body) {
+    auto* pointer = b_.getPtrTy();
+    b_.CreateBr(scope_->exit);
+    b_.SetInsertPoint(scope_->entry);
+    if (scope_->memory == nullptr) {
+        b_.CreateBr(body);
+    } else {
+        scope_->memory->setArgOperand(1, b_.getInt64(scope_->memory_bytes));
+        b_.CreateCondBr(b_.CreateIsNull(scope_->memory), scope_->exit, body);
+    }
+    b_.SetInsertPoint(scope_->exit);
+    if (scope_->streams) b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
+    if (scope_->memory != nullptr) {
+        auto* i64 = b_.getInt64Ty();
+        auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer, pointer, i64}, false);
+        b_.CreateCall(type, runtime_function(4),
+                      {scope_->frame, scope_->memory, b_.getInt64(scope_->memory_bytes)})
+            ->addFnAttr(llvm::Attribute::NoUnwind);
+    }
+    b_.CreateRetVoid();
+}
+
+/// Memory of the function being emitted: on the stack, unless that is large.
+Value* ProgramEmitter::function_memory(llvm::Type* type, const char* name) {
+    constexpr std::uint64_t largest = 2048, most = 8192, alignment = 64;
+    const std::uint64_t bytes = module_.getDataLayout().getTypeAllocSize(type);
+    if (bytes <= largest && scope_->stack_bytes + bytes <= most) {
+        scope_->stack_bytes += bytes;
+        return alloca_at_entry(type, name);
+    }
+    const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+    b_.SetInsertPoint(scope_->entry);
+    auto* i64 = b_.getInt64Ty();
+    if (scope_->memory == nullptr) {
+        auto* function = llvm::FunctionType::get(b_.getPtrTy(), {b_.getPtrTy(), i64}, false);
+        scope_->memory =
+            b_.CreateCall(function, runtime_function(3), {scope_->frame, b_.getInt64(0)}, "memory");
+        scope_->memory->addFnAttr(llvm::Attribute::NoUnwind);
+        scope_->memory->addRetAttr(llvm::Attribute::NoAlias);
+        scope_->memory->addRetAttr(llvm::Attribute::getWithAlignment(context_, llvm::Align(64)));
+    }
+    const std::uint64_t offset = scope_->memory_bytes;
+    scope_->memory_bytes = (offset + bytes + alignment - 1) / alignment * alignment;
+    return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), scope_->memory, offset, name);
+}
+
 void ProgramEmitter::run() {
     make_alias_scopes();
     streamed_loops_ = find_streamed_loops(kernel_);
@@ -59,13 +111,11 @@ void ProgramEmitter::run() {
     auto* body = BasicBlock::Create(context_, "body", function);
     b_.SetInsertPoint(body);
     values_.assign(kernel_.nodes.size(), {});
-    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) scope.slots[s] = make_slot(s);
+    const std::vector<bool> elsewhere = slots_of_pieces();
+    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s)
+        if (!elsewhere[s]) scope.slots[s] = make_slot(s);
     emit_program_block(kernel_.stages[0].body);
-    b_.CreateBr(scope.exit);
-    b_.SetInsertPoint(scope.entry);
-    b_.CreateBr(body);
-    b_.SetInsertPoint(scope.exit);
-    end_of_function();
+    end_of_function(body);
     for (llvm::CallInst* call : in_place_) {
         llvm::Function* callee = call->getCalledFunction();
         llvm::InlineFunctionInfo information;
@@ -149,22 +199,25 @@ void ProgramEmitter::make_alias_scopes() {
     std::vector<llvm::MDNode*> scopes;
     for (const ir::Param& p : kernel_.params)
         scopes.push_back(md.createAnonymousAliasScope(domain, p.name));
+    for (const ir::Slot& s : kernel_.slots)
+        scopes.push_back(s.length == 1 ? nullptr : md.createAnonymousAliasScope(domain, s.name));
+    const auto own = [&](std::size_t i) {
+        return i >= kernel_.params.size() || ir::is_made_by_kernel(kernel_.params[i].access);
+    };
     for (std::size_t i = 0; i < scopes.size(); ++i) {
         std::vector<llvm::Metadata*> others;
-        const bool own = ir::is_made_by_kernel(kernel_.params[i].access);
         for (std::size_t j = 0; j < scopes.size(); ++j)
-            if (j != i &&
-                (options_.noalias || own || ir::is_made_by_kernel(kernel_.params[j].access)))
+            if (j != i && scopes[j] != nullptr && (options_.noalias || own(i) || own(j)))
                 others.push_back(scopes[j]);
         scope_of_.push_back(llvm::MDNode::get(context_, {scopes[i]}));
         others_of_.push_back(others.empty() ? nullptr : llvm::MDNode::get(context_, others));
     }
 }
 
-void ProgramEmitter::add_alias_scopes(llvm::Instruction* access, std::uint32_t param) {
-    access->setMetadata(llvm::LLVMContext::MD_alias_scope, scope_of_[param]);
-    if (others_of_[param] != nullptr)
-        access->setMetadata(llvm::LLVMContext::MD_noalias, others_of_[param]);
+void ProgramEmitter::add_alias_scopes(llvm::Instruction* access, std::size_t array) {
+    access->setMetadata(llvm::LLVMContext::MD_alias_scope, scope_of_[array]);
+    if (others_of_[array] != nullptr)
+        access->setMetadata(llvm::LLVMContext::MD_noalias, others_of_[array]);
 }
 
 Value* ProgramEmitter::runtime_function(unsigned index) {

@@ -3,8 +3,9 @@
 //
 // Live are: stores, atomics, calls of functions that are not pure, contributions, checks, assigns
 // and `return_`; a while loop, since it may never end; what a live node depends on; the structure
-// around it; the jumps of a live loop; and, when a read of a slot is live, all writes to it.
-// Parameters stay, used or not.
+// around it; the jumps of a live loop; and, when a read of a slot is live, all writes to it. In
+// checked mode also all accesses by subscripts, which may be outside of their array. Parameters
+// stay, used or not.
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
 
@@ -18,8 +19,9 @@ using namespace ir;
 /// Which nodes and slots of a kernel matter.
 class Liveness {
   public:
-    explicit Liveness(const Kernel& kernel)
+    Liveness(const Kernel& kernel, bool checked)
         : kernel_(kernel),
+          checked_(checked),
           live_(kernel.nodes.size(), false),
           slot_live_(kernel.slots.size(), false),
           owner_(kernel.nodes.size(), none),
@@ -59,7 +61,14 @@ class Liveness {
                 case NodeKind::return_:
                 case NodeKind::assign:
                 case NodeKind::allocate: roots_.push_back(id); break;
-                case NodeKind::write: writes_.push_back(id); break;
+                case NodeKind::write:
+                    writes_.push_back(id);
+                    if (checked_ && n.operand_count == 2) roots_.push_back(id);
+                    break;
+                case NodeKind::load:
+                case NodeKind::read:
+                    if (checked_ && n.operand_count > 0) roots_.push_back(id);
+                    break;
                 case NodeKind::break_:
                 case NodeKind::continue_: jumps_.push_back(id); break;
                 case NodeKind::branch:
@@ -94,13 +103,14 @@ class Liveness {
         const Node& n = kernel_.nodes[id];
         for (const Id operand : kernel_.operands_of(n)) mark(operand);
         if (owner_[id] != none) mark(owner_[id]);
-        if (n.kind == NodeKind::read) mark_slot(n.aux);
+        if (n.kind == NodeKind::read || n.kind == NodeKind::write) mark_slot(n.aux);
         if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while)
             for (const Id jump : jumps_)
                 if (loop_[jump] == id) mark(jump);
     }
 
     const Kernel& kernel_;
+    bool checked_;
     std::vector<bool> live_, slot_live_;
     std::vector<Id> owner_;  // per node: the structure around it
     std::vector<Id> loop_;   // per node: the innermost loop around it
@@ -109,7 +119,8 @@ class Liveness {
 
 class Dce : public Rewriter {
   public:
-    explicit Dce(const Kernel& in) : Rewriter(in), liveness_(in), slots_(in.slots.size(), none) {}
+    Dce(const Kernel& in, bool checked)
+        : Rewriter(in), liveness_(in, checked), slots_(in.slots.size(), none) {}
 
   private:
     void declare() override {
@@ -167,6 +178,8 @@ class Dce : public Rewriter {
 
 }  // namespace
 
-ir::Kernel run_dce(const ir::Kernel& kernel, PassContext&) { return Dce(kernel).run(); }
+ir::Kernel run_dce(const ir::Kernel& kernel, PassContext& context) {
+    return Dce(kernel, context.options.checked && kernel.is_program()).run();
+}
 
 }  // namespace kiln::codegen

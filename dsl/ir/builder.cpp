@@ -261,10 +261,12 @@ void Builder::contribute(std::uint32_t reduction, Id value) {
     append(n, std::span(&value, 1));
 }
 
-void Builder::check(Check check, Id ok, std::span<const Id> first, std::span<const Id> second) {
+void Builder::check(Check check, Id ok, std::span<const Id> first, std::span<const Id> second,
+                    std::uint32_t param) {
     Node n;
     n.kind = NodeKind::check;
     n.aux = static_cast<std::uint32_t>(check);
+    n.aux2 = param;
     n.imm = first.size();
     std::vector<Id> operands{ok};
     operands.insert(operands.end(), first.begin(), first.end());

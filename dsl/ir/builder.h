@@ -87,8 +87,10 @@ class Builder {
     Id call(std::uint32_t function, std::span<const Id> arguments);
     void contribute(std::uint32_t reduction, Id value);
     void check(Check check, Id ok) { this->check(check, ok, {}, {}); }
-    /// A check of shapes: what it reports if it fails.
-    void check(Check check, Id ok, std::span<const Id> first, std::span<const Id> second);
+    /// A check with two lists of integers that it reports if it fails.
+    /// `param`: of offsets outside of a neighborhood, the array.
+    void check(Check check, Id ok, std::span<const Id> first, std::span<const Id> second,
+               std::uint32_t param = 0);
     void jump(NodeKind kind);  ///< break_, continue_ or return_
     Id whole(std::uint32_t param) { return whole(param, {}, 0); }
     Id whole(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped);

@@ -34,6 +34,10 @@ std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Locati
     return text + fmt::format(" ({})", name(s.dtype));
 }
 
+Location declared_at(const Kernel& kernel, std::uint32_t slot) {
+    return first(kernel, NodeKind::write, slot);
+}
+
 bool has_name(const Param& param) { return !is_made_by_kernel(param.access); }
 
 std::string describe_array(const Kernel& kernel, std::uint32_t param, const Location& at) {

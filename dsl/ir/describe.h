@@ -9,6 +9,8 @@ namespace kiln::ir {
 /// line is known. `typed` = false leaves out the type.
 std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Location& at,
                           bool typed = true);
+/// The line that declares a variable; none where it is not known.
+Location declared_at(const Kernel& kernel, std::uint32_t slot);
 /// An array: the name of an argument, or "the array made at line 5".
 std::string describe_array(const Kernel& kernel, std::uint32_t param, const Location& at);
 /// Whether an array has a name that the user knows.

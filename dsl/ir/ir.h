@@ -144,7 +144,7 @@ enum class NodeKind : std::uint8_t {
                  ///< value
     call,        ///< aux = a function of the host; operands = its arguments; its result, if any
     contribute,  ///< aux = index into the stage's reductions; operand = value
-    check,       ///< aux = Check; operand = bool that must hold
+    check,       ///< aux = Check; operand = bool that must hold, then what it reports
     // Structure.
     branch,  ///< operand = bool; aux = then block, aux2 = else block or none
     loop,  ///< operands = begin, end, step (i64); aux = body; aux2 = its ParallelLoop or none; its
@@ -179,6 +179,9 @@ enum class Check : std::uint8_t {
     shapes,  ///< extents of operands of whole-array statements; further operands: those of the
              ///< first shape (imm of them), then those of the second
     empty,   ///< a reduction without identity of no elements
+    outside_neighborhood,  ///< offsets of a stencil in checked mode: of array parameter aux2;
+                           ///< further operands: the offsets (imm of them), then the lowest and the
+                           ///< highest declared one of each dimension
 };
 
 /// One node: a 32-byte record. Operands are a range of Kernel::operands.

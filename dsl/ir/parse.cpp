@@ -699,6 +699,7 @@ class Parser {
             n.kind = NodeKind::check;
             n.aux =
                 static_cast<std::uint32_t>(expect_name(text::check_names, "the name of a check"));
+            if (static_cast<Check>(n.aux) == Check::outside_neighborhood) n.aux2 = param();
             if (!at(',')) n.imm = number("a number of extents");
             expect(',');
             values(operands);

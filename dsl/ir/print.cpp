@@ -473,6 +473,10 @@ class Printer {
             case NodeKind::check:
                 put("check ");
                 put(text::check_names[n.aux]);
+                if (static_cast<Check>(n.aux) == Check::outside_neighborhood) {
+                    put(' ');
+                    put(param_words_[n.aux2]);
+                }
                 if (x.size() > 1) {
                     put(' ');
                     put_number(n.imm);

@@ -80,7 +80,8 @@ Id Rewriter::clone(Id old) {
         case NodeKind::contribute: out_.contribute(n.aux, operands[0]); return none;
         case NodeKind::check: {
             const std::span<const Id> shapes(operands.data() + 1, operands.size() - 1);
-            out_.check(Check(n.aux), operands[0], shapes.first(n.imm), shapes.subspan(n.imm));
+            out_.check(Check(n.aux), operands[0], shapes.first(n.imm), shapes.subspan(n.imm),
+                       n.aux2);
             return none;
         }
         case NodeKind::branch:

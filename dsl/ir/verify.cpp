@@ -166,6 +166,8 @@ class Verifier {
             case NodeKind::check:
                 if (n.aux >= text::check_names.size())
                     fail(id, "check {} of {}", n.aux, text::check_names.size());
+                if (n.aux2 >= std::max<std::size_t>(1, k_.params.size()))
+                    fail(id, "parameter {} of {}", n.aux2, k_.params.size());
                 break;
             default: break;
         }

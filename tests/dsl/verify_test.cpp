@@ -162,7 +162,7 @@ TEST_CASE("parameter, slot and reduction numbers", "[dsl][verify]") {
     };
     CHECK(with_aux("%0 = load f32 x[i0]", 4) == "node 2 (load): parameter 4 of 4");
     CHECK(with_aux("%0 = read f32 v", 3) == "node 1 (read): slot 3 of 3");
-    CHECK(with_aux("check division_by_zero, bool(true)", 5) == "node 2 (check): check 5 of 5");
+    CHECK(with_aux("check division_by_zero, bool(true)", 6) == "node 2 (check): check 6 of 6");
     CHECK(with_aux("%0 = whole f32[1] x  ", 9) == "node 1 (whole): parameter 9 of 4");
     Kernel k = with_body("%0 = atomic sum i32 a[i0, i0], i32(1)");
     first_node(k).aux2 = 20;

@@ -1,11 +1,13 @@
 // Stencils, against plain loops and the facts of Numba and scipy.ndimage.
-#include "tests/catch.h"
+#include "tests/jit/support.h"
 
-#include <kiln/kiln.h>
-
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <random>
+
+#include <fmt/format.h>
 
 using namespace kiln;
 
@@ -235,6 +237,106 @@ TEST_CASE("stencil: errors", "[jit][stencil]") {
                    ErrorKind::usage) == "stencil takes 1 argument, 2 given");
     CHECK(error_of([&] { stencil([](Neighbors a) { return a(1); }).into(zeros({4}), row); },
                    ErrorKind::shape) == "the output of stencil has shape (4,), its result (5,)");
+}
+
+TEST_CASE("stencil: random computed offsets, checked, against a plain loop",
+          "[jit][stencil][bounds][random]") {
+    const std::uint64_t seed = std::random_device{}();
+    CAPTURE(seed);
+    std::mt19937_64 random(seed);
+    const auto between = [&](std::int64_t low, std::int64_t high) {
+        return low +
+               static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    unsigned faults = 0;
+    for (int trial = 0; trial < 30; ++trial) {
+        const auto boundary = static_cast<Boundary>(trial % 5);
+        const std::array<std::int64_t, 2> n{between(3, 40), between(3, 20)};
+        std::vector<std::pair<std::int64_t, std::int64_t>> reach;
+        for (int d = 0; d < 2; ++d) reach.emplace_back(between(-2, 0), between(0, 2));
+        const unsigned line = __LINE__ + 3;
+        const auto f = stencil(
+            [](Neighbors a, In by) -> Value {
+                return a(by(a.index(0), a.index(1), 0), by(a.index(0), a.index(1), 1));
+            },
+            {.boundary = boundary,
+             .cval = Scalar::of(-1, true),
+             .neighborhood = reach,
+             .parallel = true,
+             .checked = true});
+        const Array a = arange(n[0] * n[1], DType::i64).reshape({n[0], n[1]});
+        std::vector<std::int64_t> by(static_cast<std::size_t>(n[0] * n[1] * 2));
+        for (std::size_t k = 0; k < by.size(); ++k)
+            by[k] = between(reach[k % 2].first, reach[k % 2].second);
+        if (trial % 3 != 0)
+            for (int w = 0; w < trial % 3; ++w) {
+                const std::size_t k = random() % by.size();
+                by[k] = random() % 2 == 0 ? reach[k % 2].second + between(1, 1000)
+                                          : reach[k % 2].first - between(1, 1000);
+            }
+        // The interior comes first, then the slabs of each dimension, rows in order.
+        std::vector<std::int64_t> expected(static_cast<std::size_t>(n[0] * n[1]), -1);
+        std::string fault;
+        using Range = std::pair<std::int64_t, std::int64_t>;
+        const auto box = [&](Range rows, Range cols, bool inside) {
+            for (std::int64_t i = rows.first; i < rows.second; ++i)
+                for (std::int64_t j = cols.first; j < cols.second; ++j) {
+                    if (!inside && boundary == Boundary::constant) continue;
+                    const std::int64_t at[] = {i, j};
+                    std::int64_t to[2];
+                    for (std::size_t d = 0; d < 2; ++d) {
+                        const std::int64_t o = by[static_cast<std::size_t>((i * n[1] + j) * 2) + d];
+                        if (fault.empty() && (o < reach[d].first || o > reach[d].second))
+                            fault = fmt::format(
+                                "offset {} of dimension {} of p0 is outside of the declared "
+                                "neighborhood ({}, {}) at element ({},{})",
+                                o, d, reach[d].first, reach[d].second, i, j);
+                        to[d] = fault.empty() ? folded(at[d] + o, n[d], boundary) : 0;
+                    }
+                    expected[static_cast<std::size_t>(i * n[1] + j)] = to[0] * n[1] + to[1];
+                }
+        };
+        const auto inner = [&](std::size_t d) {
+            const std::int64_t low = std::min(-reach[d].first, n[d]);
+            return Range{low, std::max(n[d] - reach[d].second, low)};
+        };
+        box(inner(0), inner(1), true);
+        box({0, inner(0).first}, {0, n[1]}, false);
+        box({inner(0).second, n[0]}, {0, n[1]}, false);
+        box(inner(0), {0, inner(1).first}, false);
+        box(inner(0), {inner(1).second, n[1]}, false);
+        faults += fault.empty() ? 0 : 1;
+        const int before = num_threads();
+        for (const int threads : {1, 2, 8}) {
+            set_num_threads(threads);
+            CAPTURE(trial, threads);
+            const Array shifts = Array::over(by.data(), {n[0], n[1], 2});
+            if (fault.empty()) {
+                const Array result = f(a, shifts);
+                CHECK(std::equal(expected.begin(), expected.end(),
+                                 result.view<std::int64_t, 2>().data()));
+            } else {
+                const Error error = test::error_of([&] { f(a, shifts); });
+                CHECK(error.kind() == ErrorKind::bounds);
+                CHECK(error.message() == fault);
+                CHECK(error.hint() == "declare a larger one in .neighborhood");
+                CHECK(error.line() == line);
+            }
+        }
+        set_num_threads(before);
+    }
+    CHECK(faults > 5);
+}
+
+TEST_CASE("stencil: absolute arrays and indices are checked", "[jit][stencil][bounds]") {
+    const unsigned line = __LINE__ + 2;
+    const auto f =
+        stencil([](Neighbors a, In w, Value k) -> Value { return a(0) * w(k); }, {.checked = true});
+    const std::vector<double> x(5, 1.0), w(3, 2.0);
+    CHECK(test::values(f(x, w, std::int64_t(2))) == std::vector<double>(5, 2.0));
+    const Error error = test::error_of([&] { f(x, w, std::int64_t(3)); });
+    CHECK(error.message() == "index (3,) is outside of p1 of shape (3,) in iteration 0");
+    CHECK(error.line() == line);
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 //
 // A kernel's lambda takes In, Out and InOut for arrays and Value for scalars. Subscripts are
 // integers of any dtype; they do not wrap. Outside of an array nothing is defined, except in
-// checked mode, where it is Error bounds with the array, the index, its shape and the line.
+// checked mode, where it is Error bounds with the array, the index, its shape and the line. A
+// constant that no extents allow (a(-1), the fourth element of a Local of 3) is that error always.
 #pragma once
 #include <kiln/array_value.h>
 #include <kiln/dsl.h>
@@ -161,7 +162,8 @@ class Scratch : public KernelArray {
 class Local {
   public:
     using Where = std::source_location;
-    /// Errors: usage (length < 1 or more than 65536).
+    /// Errors: usage (length < 1 or more than 65536; the Locals of the kernel take more than 64
+    /// MiB, of which each thread has its own).
     Local(DType dtype, std::int64_t length, Where where = Where::current());
     ElementRef operator()(Operand i) const { return element(i); }
     std::int64_t length() const { return length_; }

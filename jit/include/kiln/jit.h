@@ -30,6 +30,7 @@ struct JitOptions {
     bool parallel = false;
     /// Accesses outside of an array, and integer divisions by zero, are errors that name the line
     /// and the index. Iterations go on: of many the lowest is reported, once all are done.
+    /// KILN_CHECKED=1 in the environment makes all kernels of the process checked ones.
     bool checked = false;
     /// As of UfuncOptions.
     bool keep_flush_to_zero = false;

@@ -35,10 +35,13 @@ struct StencilOptions {
     Boundary boundary = Boundary::constant;
     Scalar cval = Scalar::of(0, true);  ///< must convert to the result's dtype within its kind
     /// The lowest and highest offset of each dimension. Empty: those that the kernel uses, which
-    /// must then be constants; else offsets may be computed, and constant ones are checked.
+    /// must then be constants; else offsets may be computed, and constant ones are checked (others
+    /// in checked mode).
     std::vector<std::pair<std::int64_t, std::int64_t>> neighborhood = {};
     Fastmath fastmath = {};
     bool parallel = false;
+    /// As of loop kernels; offsets outside of the declared neighborhood are errors too.
+    bool checked = false;
     bool keep_flush_to_zero = false;  ///< as of UfuncOptions
 };
 

@@ -193,6 +193,7 @@ struct UfuncOptions {
     /// Large calls are split over threads; results do not depend on it.
     bool parallel = false;
     /// Integer division by zero is an error that names the line and the index of the element.
+    /// KILN_CHECKED=1 in the environment sets it for all kernels of the process.
     bool checked = false;
     /// Kernels flush subnormal numbers to zero where the calling thread does (FTZ and DAZ of
     /// MXCSR), on all threads of a call. Else they keep them, whatever the thread has set.
