@@ -102,6 +102,9 @@ struct CompileOptions {
     bool noalias = false;
     /// Of programs: accesses outside of an array are faults.
     bool checked = false;
+    /// The code raises the exception flags of its data and no others: lanes without an element
+    /// compute what another one does. For kernels of codegen::raises_flags_of_data.
+    bool flags_of_data = false;
     /// The kernel is one of a scan; codegen/llvm/emit.h tells its form.
     std::optional<ir::Reduction> scan = {};
 };

@@ -69,6 +69,7 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
     std::string key(target_id);
     key += options.streaming ? "\nstreaming" : "\n";
     key += options.noalias ? " noalias" : "";
+    key += options.flags_of_data ? " flags" : "";
     key += options.checked ? " checked\n" : "\n";
     if (options.scan) key += "scan " + std::string(ir::info(*options.scan).name) + '\n';
     if (has_checks) {

@@ -427,6 +427,7 @@ class CpuBackend final : public Backend {
         emit.streaming = options.streaming;
         emit.noalias = options.noalias;
         emit.checked = options.checked;
+        emit.flags_of_data = options.flags_of_data;
         emit.scan = options.scan;
         auto program = std::make_unique<CpuProgram>(*this, kernel, std::move(emit));
         program->compile();

@@ -3,12 +3,14 @@
 #include "codegen/math/careful.h"
 
 #include <kiln/error.h>
+#include <kiln/float16.h>
 
 #include <llvm/ExecutionEngine/JITLink/JITLink.h>
 #include <llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h>
 
 #include <dlfcn.h>
 
+#include <bit>
 #include <exception>
 #include <utility>
 
@@ -152,7 +154,14 @@ Linker::Linker() {
         sleef_ = dlopen(sleef.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
 }
 
+/// f32 to f16, in the lowest bits, for CPUs without an instruction for it. The compiler's library
+/// has the same function, but that one raises flags in x87, where nobody puts them back.
+static float truncate_to_half(float x) {
+    return std::bit_cast<float>(std::uint32_t(float16(x).bits));
+}
+
 void* Linker::find(const std::string& symbol) const {
+    if (symbol == "__truncsfhf2") return reinterpret_cast<void*>(&truncate_to_half);
     if (auto* const careful = codegen::careful_function(symbol))
         return reinterpret_cast<void*>(careful);
     void* const address = sleef_ != nullptr ? dlsym(sleef_, symbol.c_str()) : nullptr;

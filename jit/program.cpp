@@ -1,6 +1,7 @@
 // Loop kernels: from a call to types, a trace, machine code.
 #include "jit/program.h"
 
+#include "codegen/lanes/data_flags.h"
 #include "dsl/ir/text.h"
 #include "dsl/trace.h"
 #include "jit/checked_mode.h"
@@ -226,10 +227,13 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     start = std::chrono::steady_clock::now();
     engine::Backend& compiler = engine::backend(id);
     stats.load_ms = ms_since(start);
-    const engine::CompileOptions options{.noalias = noalias, .checked = options_.checked};
+    const engine::CompileOptions options{.noalias = noalias,
+                                         .checked = options_.checked,
+                                         .flags_of_data = codegen::raises_flags_of_data(kernel)};
     auto made = std::make_unique<engine::ProgramVariant>();
     made->results = std::move(traced.results);
     made->serial = key.overlap() || plain;
+    made->drops_flags = !options.flags_of_data;
     for (const ir::Param& p : kernel.params) {
         made->offsets.push_back(static_cast<std::uint32_t>(made->frame_words));
         made->makes_arrays = made->makes_arrays || ir::is_made_by_kernel(p.access);

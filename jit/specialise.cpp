@@ -1,5 +1,6 @@
 #include "jit/specialise.h"
 
+#include "codegen/lanes/data_flags.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/text.h"
 #include "dsl/trace.h"
@@ -193,7 +194,9 @@ class LoopTracer {
     std::vector<Output> outputs_;
 };
 
-CompileOptions compile_options(const CallKey& key) { return {.streaming = key.is_streaming()}; }
+CompileOptions compile_options(const CallKey& key) {
+    return {.streaming = key.is_streaming(), .flags_of_data = true};
+}
 
 codegen::PassContext pass_context(const UfuncSource& source) {
     codegen::PassContext context;
@@ -240,7 +243,7 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKe
 }
 
 Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel kernel,
-                       const CompileOptions& options, BackendTarget target) {
+                       CompileOptions options, BackendTarget target) {
     const kiln::detail::DefaultEnvironment environment;
     Specialised made;
     codegen::PassContext context = pass_context(source);
@@ -248,6 +251,8 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel k
     kernel = codegen::run_passes(kernel, context);
     made.stats.passes_ms = passes.ms();
     made.remarks = std::move(context.remarks);
+    options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(kernel);
+    made.variant.drops_flags = !options.flags_of_data;
     made.variant.loop = &loop;
     made.variant.cost = estimate_cost(kernel);
     made.variant.threads_from = parallel_threshold(made.variant.cost);

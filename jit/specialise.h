@@ -69,9 +69,9 @@ struct Specialised {
 /// Runs the passes and compiles on `target`, or finds equal code in the cache of the process.
 Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKey& key,
                        BackendTarget target);
-/// The same for a kernel that has its layouts already.
+/// The same for a kernel that has its layouts already; flags_of_data where the kernel allows it.
 Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel kernel,
-                       const CompileOptions& options, BackendTarget target);
+                       CompileOptions options, BackendTarget target);
 
 /// The kernel after each pass that changed it, each headed by the name of the pass.
 std::string pass_texts(const UfuncSource& source, const ir::Kernel& kernel);

@@ -50,6 +50,9 @@ struct EmitOptions {
     bool fence = true;               ///< a fence after streaming stores
     bool noalias = false;            ///< programs: no array that is written overlaps another one
     bool checked = false;            ///< programs: accesses outside of an array are faults
+    /// Lanes without an element compute what the first one does, so that they raise no flags of
+    /// their own.
+    bool flags_of_data = false;
     std::optional<ir::Reduction> scan = {};  ///< the kernel is one of a scan
 };
 

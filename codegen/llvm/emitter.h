@@ -85,6 +85,7 @@ class Emitter {
     llvm::Value* element_pointers(std::uint32_t param, unsigned offset);
     llvm::Value* load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset);
     llvm::Value* range_mask();
+    llvm::Value* in_idle_lanes(llvm::FixedVectorType* vector, llvm::Value* first, unsigned period);
     llvm::Value* load_contiguous(llvm::Type* vector, llvm::Value* first, const std::string& name);
     void store_contiguous(llvm::Value* value, llvm::Value* first, llvm::Value* mask);
     void store_lanes(std::uint32_t param, llvm::Value* value, unsigned offset, llvm::Value* mask,

@@ -67,9 +67,24 @@ Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned of
     const bool contiguous =
         p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
     if (contiguous) return load_contiguous(vector, row_address(param), p.name);
-    return b_.CreateMaskedGather(vector, element_pointers(param, offset), llvm::Align(1),
-                                 range_mask_ != nullptr ? range_mask_ : all_lanes(),
-                                 llvm::Constant::getNullValue(vector), p.name);
+    Value* pointers = element_pointers(param, offset);
+    if (range_mask_ == nullptr)
+        return b_.CreateMaskedGather(vector, pointers, llvm::Align(1), all_lanes(),
+                                     llvm::Constant::getNullValue(vector), p.name);
+    Value* idle = in_idle_lanes(vector, b_.CreateExtractElement(pointers, std::uint64_t(0)), 1);
+    return b_.CreateMaskedGather(vector, pointers, llvm::Align(1), range_mask_, idle, p.name);
+}
+
+/// What lanes without an element load, of which the first one is not: 0, or where their flags would
+/// show, the first `period` elements again and again.
+Value* Emitter::in_idle_lanes(llvm::FixedVectorType* vector, Value* first, unsigned period) {
+    if (!options_.flags_of_data) return llvm::Constant::getNullValue(vector);
+    auto* some = llvm::FixedVectorType::get(vector->getElementType(), period);
+    Value* loaded = b_.CreateAlignedLoad(some, first, llvm::Align(1));
+    llvm::SmallVector<int, 64> order;
+    for (unsigned k = 0; k < vector->getNumElements(); ++k)
+        order.push_back(static_cast<int>(k % period));
+    return b_.CreateShuffleVector(loaded, order);
 }
 
 LaneValue Emitter::emit_load(const Node& n) {
@@ -86,7 +101,7 @@ LaneValue Emitter::emit_load(const Node& n) {
                     ? b_.CreateAlignedLoad(pairs, first, llvm::Align(1))
                     : static_cast<Value*>(b_.CreateMaskedLoad(pairs, first, llvm::Align(1),
                                                               interleave(range_mask_, range_mask_),
-                                                              llvm::Constant::getNullValue(pairs)));
+                                                              in_idle_lanes(pairs, first, 2)));
             return {b_.CreateShuffleVector(both, stride_two(0)),
                     b_.CreateShuffleVector(both, stride_two(1)), varying};
         }
@@ -105,12 +120,13 @@ Value* Emitter::range_mask() {
 // Masks cost a sixth of the time of a short body. So where one masked loop runs all columns, its
 // loads and stores jump to masked forms for the last of a row, which make their masks there.
 
-/// The elements from `first` on, of the lanes that have a column; 0 in others.
-Value* Emitter::load_contiguous(llvm::Type* vector, Value* first, const std::string& name) {
-    Value* zero = llvm::Constant::getNullValue(vector);
+/// The elements from `first` on, of the lanes that have a column.
+Value* Emitter::load_contiguous(llvm::Type* type, Value* first, const std::string& name) {
+    auto* vector = llvm::cast<llvm::FixedVectorType>(type);
     if (range_mask_ == nullptr) return b_.CreateAlignedLoad(vector, first, llvm::Align(1), name);
     if (whole_ == nullptr)
-        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_, zero, name);
+        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_,
+                                   in_idle_lanes(vector, first, 1), name);
     auto* all = BasicBlock::Create(context_, "load.all", function_);
     auto* some = BasicBlock::Create(context_, "load.some", function_);
     auto* next = BasicBlock::Create(context_, "loaded", function_);
@@ -119,7 +135,8 @@ Value* Emitter::load_contiguous(llvm::Type* vector, Value* first, const std::str
     Value* plain = b_.CreateAlignedLoad(vector, first, llvm::Align(1));
     b_.CreateBr(next);
     b_.SetInsertPoint(some);
-    Value* masked = b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask(), zero);
+    Value* masked = b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask(),
+                                        in_idle_lanes(vector, first, 1));
     b_.CreateBr(next);
     b_.SetInsertPoint(next);
     auto* loaded = b_.CreatePHI(vector, 2, name);

@@ -402,3 +402,169 @@ TEST_CASE("pieces of parallel_for run under their caller's environment",
     std::feclearexcept(FE_ALL_EXCEPT);
     set_num_threads(max_threads());
 }
+
+// ------------------------------------------------------------------------------ flags
+
+namespace {
+
+/// The flags that `f` adds to none.
+template <class F> int flags_of(F f) {
+    std::fenv_t before;
+    std::fegetenv(&before);
+    std::feclearexcept(FE_ALL_EXCEPT);
+    f();
+    const int raised = std::fetestexcept(FE_ALL_EXCEPT);
+    std::fesetenv(&before);
+    return raised;
+}
+
+struct FlagsCase {
+    double first, other;  ///< element 0 and the others of the first operand
+    double scalar;
+    std::function<Value(Value, Value)> f;
+    int expected;
+};
+
+/// Element-wise kernels, what their elements are, and the flags that IEEE 754 has for these.
+std::vector<FlagsCase> flags_cases() {
+    const double inf = std::numeric_limits<double>::infinity();
+    const double most = std::numeric_limits<double>::max();
+    const auto divide = [](Value a, Value b) { return a / b; };
+    const auto multiply = [](Value a, Value b) { return a * b; };
+    return {
+        {6, 8, 2, divide, 0},
+        {6, 1, 3, divide, FE_INEXACT},
+        {6, 1, 0, divide, FE_DIVBYZERO},
+        {6, 0, 6, [](Value a, Value b) { return b / a; }, FE_DIVBYZERO},
+        {0, 6, 0, divide, FE_DIVBYZERO | FE_INVALID},
+        {2, 4, inf, multiply, 0},  // 0 * inf in an idle lane would be invalid
+        {0, 4, inf, multiply, FE_INVALID},
+        {2, 4, most, multiply, FE_OVERFLOW | FE_INEXACT},
+        {2, 4, most, [](Value a, Value b) { return b / a + (a - a); }, 0},
+        {1, 3, 5e-324, [](Value a, Value b) { return b / (a + a); }, FE_UNDERFLOW | FE_INEXACT},
+        {4, 9, 0, [](Value a, Value b) { return sqrt(a) + b; }, 0},
+        {4, 2, 0, [](Value a, Value b) { return sqrt(a) + b; }, FE_INEXACT},
+        {4, -1, 0, [](Value a, Value b) { return sqrt(a) + b; }, FE_INVALID},
+        {4, 9, 1, [](Value a, Value b) { return b / (a - 100) * 0 + 1 / (a * 0.25); }, 0x1000},
+        {4, 1e300, 1, [](Value a, Value b) { return cast(DType::f32, a) * 2 + b; },
+         FE_OVERFLOW | FE_INEXACT},
+        {1, 2, 1, [](Value a, Value b) { return abs(-a) + copysign(b, -a); }, 0},
+        {1, 2, 1, [](Value a, Value b) { return select(a != 1, a + b, a - b); }, 0},
+    };
+}
+
+}  // namespace
+
+TEST_CASE("flags are those of the data, on any number of threads", "[jit][environment][flags]") {
+    std::size_t number = 0;
+    for (const FlagsCase& c : flags_cases()) {
+        INFO("case " << number++);
+        int expected = c.expected;
+        if (expected == 0x1000) {
+            const volatile double a = 4, b = 9, one = 1, hundred = 100, zero = 0, quarter = 0.25;
+            expected = flags_of([&] {
+                for (const volatile double* x : {&a, &b}) {
+                    const volatile double y = one / (*x - hundred), z = one / (*x * quarter);
+                    const volatile double w = y * zero + z;
+                    static_cast<void>(w);
+                }
+            });
+        }
+        const auto f = vectorize(c.f, {.parallel = true});
+        const auto loop = jit(
+            [&c](In x, Value b, Out y) {
+                for (Index i : prange(x.extent(0))) y(i) = c.f(x(i), b);
+            },
+            {.parallel = true});
+        for (const std::int64_t n :
+             {2, 3, 5, 7, 8, 9, 15, 31, 33, 63, 64, 100, 129, 1001, 300'001}) {
+            for (const int threads : {1, 3}) {
+                INFO("n = " << n << ", threads " << threads);
+                set_num_threads(threads);
+                const Array wide = full({2 * n}, c.other), y = empty({n});
+                for (const Array& x : {full({n}, c.other), wide.slice(0, {0, 2 * n, 2})}) {
+                    x.at<double>({n > 64 ? n - 1 : 0}) = c.first;
+                    if (n <= 64 && n > 1) x.at<double>({n - 1}) = c.other;
+                    Array out = empty(f(x, c.scalar).shape(), f(x, c.scalar).dtype());
+                    const Array strong = full({}, c.scalar);
+                    CHECK(flags_of([&] { f(x, strong, {.out = out}); }) == expected);
+                    CHECK(flags_of([&] { loop(x, c.scalar, y); }) == expected);
+                }
+            }
+        }
+        set_num_threads(max_threads());
+    }
+}
+
+TEST_CASE("flags of kernels whose code raises others stay what they were",
+          "[jit][environment][flags]") {
+    const Array x = linspace(-3, 5, 100'003);
+    const auto clear = [](auto f) { return flags_of(f) == 0; };
+    const auto threads = UfuncOptions{.parallel = true};
+    const std::vector<std::function<Value(Value)>> bodies{
+        [](Value v) { return exp(v * 1000); },
+        [](Value v) { return sin(v) + pow(v, 0.3); },
+        [](Value v) { return cast(DType::i8, v * 1e9); },
+        [](Value v) { return cast(DType::f16, v * 1e9); },
+        [](Value v) { return max(v, 0.5) / 0.0; },
+        [](Value v) { return fast(Fastmath::arcp, [&] { return v / 3.0; }); },
+        [](Value v) {
+            Var r(f64, 0);
+            if_(v > 1, [&] { r = 1 / (v - 1); });
+            return Value(r);
+        },
+        [](Value v) { return cast(DType::i64, v) / 7 + cast(DType::i64, v) % 3; },
+    };
+    for (std::size_t i = 0; i < bodies.size(); ++i) {
+        INFO("body " << i);
+        const auto f = vectorize(bodies[i], threads);
+        CHECK(clear([&] { f(x); }));  // the first call compiles
+        CHECK(clear([&] { f(x); }));
+        CHECK(clear([&] { f(0.3); }));
+    }
+    CHECK(clear([&] {
+        vectorize([](Value a, Value b) { return a / b; })(1.0, 0.0, {.where = full({3}, false)});
+    }));
+    CHECK(clear([&] { sum(x), var(x), quantile(x, 0.3), histogram(x, 7), cumsum(x); }));
+    CHECK(clear([&] { static_cast<void>(to_string(x.astype(DType::f32))); }));
+    const auto reduces = jit([](In a) -> Value {
+        Var s(f64, 0);
+        for (Index i : prange(a.extent(0))) s += exp(a(i));
+        return s / 3.0;
+    });
+    CHECK(clear([&] { reduces(x); }));
+    // 1/s moves out of a loop that never runs.
+    const auto moved = jit([](In a, Out y, Value s) {
+        for (Index i : range(a.extent(0)))
+            for (Index j : range(a.extent(1))) y(i, j) = a(i, j) + 1.0 / s;
+    });
+    const Array none = zeros({5, 0});
+    CHECK(clear([&] { moved(none, none.copy(), 0.0); }));
+    // Flags that the caller has stay.
+    CHECK(flags_of([&] {
+              std::feraiseexcept(FE_OVERFLOW);
+              vectorize([](Value v) { return exp(v); })(x);
+          }) == FE_OVERFLOW);
+}
+
+TEST_CASE("bound calls raise what calls raise", "[jit][environment][flags]") {
+    const auto divide =
+        vectorize([](Value a, Value b) { return a / b; }).bind<double(double, double)>();
+    const auto expo = vectorize([](Value a) { return exp(a); }).bind<double(double)>();
+    double sink = 0;
+    CHECK(flags_of([&] { sink = divide(6.0, 2.0); }) == 0);
+    CHECK(flags_of([&] { sink = divide(1.0, 3.0); }) == FE_INEXACT);
+    CHECK(flags_of([&] { sink = divide(1.0, 0.0); }) == FE_DIVBYZERO);
+    CHECK(flags_of([&] { sink = divide(0.0, 0.0); }) == FE_INVALID);
+    CHECK(flags_of([&] { sink = expo(0.3); }) == 0);
+    CHECK(flags_of([&] { sink = expo(1e300); }) == 0);
+    for (const Mode mode : all_modes) {
+        int raised = 0;
+        CHECK(untouched(mode, [&] {
+            sink = divide(1.0, 0.0);
+            raised = std::fetestexcept(FE_ALL_EXCEPT);
+        }));
+        CHECK(raised == FE_DIVBYZERO);
+    }
+    CHECK(std::isinf(sink));
+}

@@ -1,0 +1,146 @@
+#include "codegen/lanes/data_flags.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+namespace {
+
+using ir::Id;
+using ir::Node;
+using ir::NodeKind;
+using ir::Op;
+
+bool is_half(DType t) { return t == DType::f16 || t == DType::bf16; }
+bool is_float(DType t) { return is_real(t) || is_complex(t); }
+
+/// What operations on floats may do to flags.
+enum class Effect : std::uint8_t { none, of_data, others };
+
+Effect effect_of(Op op) {
+    switch (op) {
+        case Op::add:
+        case Op::sub:
+        case Op::mul:
+        case Op::div:
+        case Op::true_divide:
+        case Op::sqrt: return Effect::of_data;
+        case Op::neg:
+        case Op::abs:
+        case Op::copysign:
+        case Op::signbit:
+        case Op::eq:
+        case Op::ne:
+        case Op::select:
+        case Op::isnan:
+        case Op::isinf:
+        case Op::isfinite:
+        case Op::make_complex:
+        case Op::real:
+        case Op::imag: return Effect::none;
+        default: return Effect::others;  // elementary functions, and what has no instruction
+    }
+}
+
+class Check {
+  public:
+    explicit Check(const ir::Kernel& kernel) : kernel_(kernel) {}
+
+    bool kernel() const {
+        for (const ir::Stage& stage : kernel_.stages)
+            if (!stage.reductions.empty() || !block(stage.body)) return false;
+        return true;
+    }
+
+  private:
+    bool block(Id id) const {
+        const auto& nodes = kernel_.blocks[id].nodes;
+        const bool innermost = !kernel_.is_program() || std::ranges::none_of(nodes, [&](Id n) {
+            return kernel_.node(n).kind == NodeKind::loop;
+        });
+        const bool outside = kernel_.is_program() && id == kernel_.stages[0].body;
+        return std::ranges::all_of(nodes, [&](Id n) {
+            const Effect effect = effect_of(n);
+            return effect == Effect::none || (effect == Effect::of_data && innermost && !outside);
+        });
+    }
+
+    Effect effect_of(Id id) const {
+        const Node& n = kernel_.node(id);
+        switch (n.kind) {
+            case NodeKind::op: return operation(n);
+            case NodeKind::cast: return cast(n);
+            case NodeKind::loop: return block(n.aux) ? Effect::none : Effect::others;
+            case NodeKind::constant:
+            case NodeKind::param:
+            case NodeKind::extent:
+            case NodeKind::index:
+            case NodeKind::call_pure:  // the flags of host functions are theirs
+            case NodeKind::call:
+            case NodeKind::load:
+            case NodeKind::read:
+            case NodeKind::write:
+            case NodeKind::allocate: return Effect::none;
+            case NodeKind::store: {
+                // Memory of f16, bf16 and complex numbers is converted at the store.
+                const DType memory = kernel_.params[n.aux].dtype;
+                const DType value = kernel_.node(kernel_.operands_of(n).back()).dtype;
+                return memory == value ? Effect::none : Effect::others;
+            }
+            case NodeKind::atomic:
+            case NodeKind::contribute:
+            case NodeKind::check:
+            case NodeKind::branch:
+            case NodeKind::loop_while:
+            case NodeKind::break_:
+            case NodeKind::continue_:
+            case NodeKind::return_:
+            case NodeKind::whole:
+            case NodeKind::fold:
+            case NodeKind::permute:
+            case NodeKind::assign: return Effect::others;
+        }
+        __builtin_unreachable();
+    }
+
+    Effect operation(const Node& n) const {
+        const auto operands = kernel_.operands_of(n);
+        // Of select and the like, the last operand has the type that counts.
+        const DType t = kernel_.node(operands.back()).dtype;
+        if (is_float(t)) {
+            if (n.fast != 0 || is_half(t)) return Effect::others;
+            const Effect effect = codegen::effect_of(n.op);
+            return is_complex(t) && effect == Effect::of_data ? Effect::others : effect;
+        }
+        if (is_float(n.dtype)) return n.op == Op::make_complex ? Effect::none : Effect::others;
+        switch (n.op) {  // integers are divided by way of floats
+            case Op::div:
+            case Op::rem:
+            case Op::floor_divide:
+            case Op::mod:
+            case Op::fmod:
+            case Op::pow: return Effect::others;
+            default: return Effect::none;
+        }
+    }
+
+    Effect cast(const Node& n) const {
+        const Node& from = kernel_.node(kernel_.operands_of(n)[0]);
+        if (!is_float(from.dtype) && !is_float(n.dtype)) return Effect::none;
+        const auto is_usual = [](DType t) { return t == DType::f32 || t == DType::f64; };
+        if (!is_usual(n.dtype)) return Effect::others;
+        if (is_usual(from.dtype)) return Effect::of_data;
+        // Integers that one instruction converts; of a load, since only loads give idle lanes a
+        // value that some lane has.
+        const bool small = size_of(from.dtype) < 4 || from.dtype == DType::i32;
+        const bool loaded = from.kind == NodeKind::load || from.kind == NodeKind::param;
+        return !is_float(from.dtype) && small && loaded ? Effect::of_data : Effect::others;
+    }
+
+    const ir::Kernel& kernel_;
+};
+
+}  // namespace
+
+bool raises_flags_of_data(const ir::Kernel& kernel) { return Check(kernel).kernel(); }
+
+}  // namespace kiln::codegen

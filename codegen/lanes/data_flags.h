@@ -1,0 +1,18 @@
+// Which kernels raise the exception flags of their data and no others. Internal to kiln.
+#pragma once
+#include "dsl/ir/ir.h"
+
+namespace kiln::codegen {
+
+/// Whether machine code of the kernel, as the passes leave it, raises exactly those floating-point
+/// flags that its operations raise under IEEE 754 for its elements:
+///  - its operations on floats are + - * / sqrt, negation, abs, copysign, ==, != and conversions of
+///    f32 to f64 and back, and from small integers that are loaded; all strict, and none on f16 or
+///    bf16. What is made of several instructions raises flags in between;
+///  - there are no branches, while loops or early ends: whatever they guard may be computed in
+///    lanes, or ahead of them, where it does not take place;
+///  - in programs, operations on floats are in innermost loops alone: what moved out of a loop is
+///    computed even if that never runs.
+bool raises_flags_of_data(const ir::Kernel& kernel);
+
+}  // namespace kiln::codegen
