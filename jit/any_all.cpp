@@ -1,6 +1,7 @@
 // any and all of whole arrays stop where the answer is known.
 #include "jit/chunks.h"
 
+#include <kiln/environment.h>
 #include <kiln/parallel.h>
 
 #include <algorithm>
@@ -46,6 +47,7 @@ bool found(ir::Reduction reduction, bool decisive, const Array& x, Location wher
 
 Array decide(const MapReduce& reduce, ir::Reduction reduction, bool decisive, const Array& x,
              const ReduceOptions& options, std::source_location where) {
+    const detail::DefaultEnvironment environment;
     const bool whole = (options.axis.is_default() || options.axis.is_all()) && !options.initial &&
                        !options.where && !options.dtype;
     // What an array of one element makes of the options is what the whole array does.
