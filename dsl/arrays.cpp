@@ -30,7 +30,8 @@ void Trace::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t
                                 ir::describe_array(builder_.kernel(), param, where), name(p.dtype)),
                     where, "convert with cast<T>(...)");
     const int rank = p.rank - std::popcount(dropped);
-    if (builder_.node(value).rank > rank)
+    // Leading axes of extent 1 may be more; whether they are is found when the kernel runs.
+    if (builder_.node(value).rank > rank && rank == 0)
         throw Error(ErrorKind::shape,
                     fmt::format("a value of {} dimensions is assigned to {} of {}",
                                 builder_.node(value).rank,
@@ -40,6 +41,10 @@ void Trace::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t
 }
 
 namespace {
+
+/// More elements than any array has: what slices name beyond is cut, so that sums of bounds, steps
+/// and extents do not overflow.
+constexpr std::int64_t longest = std::int64_t(1) << 61;
 
 /// A bound as multiple * extent + constant where that is known when the kernel is traced.
 struct Place {
@@ -85,6 +90,7 @@ class SliceMaker {
         const Id id = integer(*operand, "the bound of a slice");
         std::int64_t c = 0;
         if (constant(id, c)) {
+            c = std::clamp(c, -longest, longest);
             if (c >= 0) {
                 // A start beyond the end leaves nothing, as any stop does that is cut there; going
                 // backwards it is the other way round.
@@ -239,6 +245,18 @@ Id extent_of(ir::Builder& b, Id id, int axis) {
     return b.constant_i64(1);
 }
 
+/// Checks that the last axis of x is as long as the first of y, as dot wants. A -1 after the second
+/// shape tells it from shapes that broadcast.
+void check_product(ir::Builder& b, Id x, Id y) {
+    std::vector<Id> first, second;
+    for (int d = 0; d < b.node(x).rank; ++d) first.push_back(extent_of(b, x, d));
+    for (int d = 0; d < b.node(y).rank; ++d) second.push_back(extent_of(b, y, d));
+    if (first.back() == second.front()) return;
+    const Id equal = b.apply(Op::eq, {first.back(), second.front()});
+    second.push_back(b.constant_i64(-1));
+    b.check(ir::Check::shapes, equal, first, second);
+}
+
 }  // namespace
 }  // namespace dsl
 
@@ -296,7 +314,8 @@ ArraySlice KernelArray::slice(SliceArg s0, SliceArg s1, SliceArg s2, SliceArg s3
         }
         if (arg.step_ == 0)
             throw Error(ErrorKind::usage, "the step of a slice must not be 0", where);
-        const bool up = arg.step_ > 0;
+        const std::int64_t step = std::clamp(arg.step_, -dsl::longest, dsl::longest);
+        const bool up = step > 0;
         using dsl::Place;
         const Place start =
             maker.bound(arg.start_, up ? Place{true, 0, 0, ir::none} : Place{true, 1, -1, ir::none},
@@ -304,9 +323,8 @@ ArraySlice KernelArray::slice(SliceArg s0, SliceArg s1, SliceArg s2, SliceArg s3
         const Place stop =
             maker.bound(arg.stop_, up ? Place{true, 1, 0, ir::none} : Place{true, 0, -1, ir::none},
                         up ? 0 : -1, up ? 0 : -1, false, up);
-        const Id count = maker.count(start, stop, arg.step_);
-        made.nodes_.insert(made.nodes_.end(),
-                           {maker.node(start), b.constant_i64(arg.step_), count});
+        const Id count = maker.count(start, stop, step);
+        made.nodes_.insert(made.nodes_.end(), {maker.node(start), b.constant_i64(step), count});
         ++made.rank_;
     }
     return made;
@@ -427,6 +445,7 @@ Value dot(Operand a, Operand b) {
                     fmt::format("dot of {} and {} dimensions", ranks[0], ranks[1]), a.where(),
                     "operands have one or two");
     if (ranks[0] == 0 || ranks[1] == 0) return trace.value(builder.apply(Op::mul, {x, y}));
+    dsl::check_product(builder, x, y);
     if (ranks[1] == 2) {
         const std::uint64_t columns[] = {0, ir::new_axis}, planes[] = {0, 1, ir::new_axis};
         x = ranks[0] == 1 ? builder.permute(x, columns) : builder.permute(x, planes);

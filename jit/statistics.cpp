@@ -396,7 +396,7 @@ Array position(const char* name, Array x, const PositionOptions& options, bool l
     const Shape shape = detail::reduced_shape(x.shape(), bits, options.keepdims);
     const Array result = empty(shape, DType::i64, Order::c, where);
     if (options.out) detail::checked_output(name, options.out, shape, DType::i64, where);
-    if (result.size() > 0 && x.size() == 0) {
+    if (reduced_count(x.shape(), bits) == 0) {
         throw Error(ErrorKind::shape, fmt::format("attempt to get {} of an empty sequence", name),
                     where);
     }

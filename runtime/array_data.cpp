@@ -246,14 +246,15 @@ Array arange_real(double start, double stop, double step, DType dtype, Location 
     if (count >= 0x1p63) throw_long_arange(where);
     // NumPy's spacing: the difference of the first two elements as they are rounded.
     const double spacing = (start + step) - start;
-    return generate(static_cast<std::int64_t>(std::max(count, 0.0)), dtype, where,
-                    [&](std::int64_t i) {
-                        if (i == 0) return start;
-                        const auto place = static_cast<double>(i);
-                        if (const double offset = place * spacing; std::isfinite(offset))
-                            return start + offset;
-                        return 2 * (start / 2 + place * (spacing / 2));
-                    });
+    const auto n = static_cast<std::int64_t>(std::max(count, 0.0));
+    if (n <= 1) return generate(n, dtype, where, [&](std::int64_t) { return start; });
+    if (std::isfinite(count * spacing)) {
+        return generate(n, dtype, where,
+                        [&](std::int64_t i) { return start + static_cast<double>(i) * spacing; });
+    }
+    return generate(n, dtype, where, [&](std::int64_t i) {
+        return 2 * (start / 2 + static_cast<double>(i) * (spacing / 2));
+    });
 }
 
 }  // namespace detail
@@ -274,10 +275,10 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
     const double intervals = static_cast<double>(endpoint ? n - 1 : n);
     // The distance of finite ends may be over the largest number: then all is halved on the way.
     const bool halved = std::isfinite(start) && std::isfinite(stop) && std::isinf(stop - start);
-    const double scale = halved ? 0.5 : 1, back = halved ? 2 : 1;
+    const double scale = halved ? 0.5 : 1;
     const double first = start * scale, distance = stop * scale - first;
     const double step = distance / intervals;
-    const auto value = [&](std::int64_t i) {
+    const auto value = [&](std::int64_t i, double back) {
         if (i == 0) return start;
         if (endpoint && i == n - 1) return stop;
         // A step that underflows to zero would lose the distance.
@@ -285,8 +286,11 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
                                         : static_cast<double>(i) * step;
         return (offset + first) * back;
     };
-    return generate(n, dtype, where,
-                    [&](std::int64_t i) { return whole ? std::floor(value(i)) : value(i); });
+    if (whole)
+        return generate(n, dtype, where,
+                        [&](std::int64_t i) { return std::floor(value(i, 1 / scale)); });
+    if (halved) return generate(n, dtype, where, [&](std::int64_t i) { return value(i, 2); });
+    return generate(n, dtype, where, [&](std::int64_t i) { return value(i, 1); });
 }
 
 }  // namespace kiln

@@ -47,13 +47,27 @@ void copy_row(std::byte* to, std::int64_t to_stride, const std::byte* from,
     }
 }
 
+/// Copies of bool have bytes 0 and 1 alone.
+void copy_bools(std::byte* to, std::int64_t to_stride, const std::byte* from,
+                std::int64_t from_stride, std::int64_t n) {
+    using Bytes [[gnu::vector_size(32)]] = signed char;
+    if (to_stride == 1 && from_stride == 1) {
+        for (; n >= 32; n -= 32, to += 32, from += 32) {
+            Bytes bytes;
+            std::memcpy(&bytes, from, sizeof bytes);
+            bytes = (bytes != 0) & 1;
+            std::memcpy(to, &bytes, sizeof bytes);
+        }
+    }
+    convert_row<bool, bool>(to, to_stride, from, from_stride, n);
+}
+
 }  // namespace
 
 CastRow cast_row(DType from, DType to) {
     return visit_dtype(from, [&](auto from_type) -> CastRow {
         using From = typename decltype(from_type)::type;
-        // Copies of bool have bytes 0 and 1 alone.
-        if (from == to && from != DType::bool_) return copy_row<sizeof(From)>;
+        if (from == to) return from == DType::bool_ ? copy_bools : copy_row<sizeof(From)>;
         return visit_dtype(to, [&](auto to_type) -> CastRow {
             using To = typename decltype(to_type)::type;
             return convert_row<To, From>;

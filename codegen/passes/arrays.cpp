@@ -92,6 +92,13 @@ class LowerArrays final : public Rewriter {
                 if (!out().in_parallel_loop()) fold_to_array(old);
                 return none;
             case NodeKind::assign: assign(old); return none;
+            case NodeKind::check: {
+                const Id made = clone(old);
+                const Node& ok = in().nodes[in().operand(old, 0)];
+                if (static_cast<Check>(n.aux) == Check::shapes && ok.op == Op::eq)
+                    make_equal(mapped(in().operands_of(ok)[1]), mapped(in().operands_of(ok)[0]));
+                return made;
+            }
             case NodeKind::allocate: allocate(old); return none;
             case NodeKind::loop: return rewrite_loop(old, n);
             default: return clone(old);
@@ -247,7 +254,10 @@ class LowerArrays final : public Rewriter {
     /// Which element of `value` broadcasting puts at `at`; none stands for what is not known yet.
     Ids narrowed(Id value, const Ids& at) {
         const Ids& extents = shape(value);
-        Ids result(at.end() - static_cast<std::ptrdiff_t>(extents.size()), at.end());
+        const std::size_t more = extents.size() - std::min(extents.size(), at.size());
+        Ids result(more, zero_);  // of leading axes that a target lacks
+        result.insert(result.end(), at.end() - static_cast<std::ptrdiff_t>(extents.size() - more),
+                      at.end());
         for (std::size_t d = 0; d < extents.size(); ++d)
             if (is_one(extents[d])) result[d] = zero_;
         return result;
@@ -401,7 +411,9 @@ class LowerArrays final : public Rewriter {
         const bool array = in().nodes[value].rank != 0;
         Ids extents = slice_shape(old, slice);
         if (array) {
+            const std::size_t rank = extents.size();
             extents = meet(extents, shape(value), n.loc, true);
+            extents.erase(extents.begin(), extents.end() - static_cast<std::ptrdiff_t>(rank));
             if (conflicts(old, value, extents, true)) {
                 keep(value);
                 shape(value);
@@ -421,7 +433,12 @@ class LowerArrays final : public Rewriter {
         const Node& n = in().nodes[value];
         const Node& t = in().nodes[target];
         if (n.rank == 0 || temporaries_.contains(value)) return false;
-        if (aligned) aligned = shape(value) == extents;
+        if (aligned) {
+            const Ids& own = shape(value);
+            const auto extra = own.size() - std::min(own.size(), extents.size());
+            aligned = std::ranges::equal(std::span(own).subspan(extra), extents,
+                                         [&](Id x, Id y) { return same(x) == same(y); });
+        }
         if (n.kind == NodeKind::whole) {
             if (n.aux != t.aux)
                 return !options_.noalias && !is_made_by_kernel(in().params[n.aux].access) &&

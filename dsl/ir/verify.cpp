@@ -522,7 +522,7 @@ class Verifier {
             const std::size_t slice = n.operand_count - 1U;
             expect_dtype(id, slice, k_.params[n.aux].dtype);
             const unsigned rank = slice_rank(id, n, slice);
-            if (k_.node(k_.operand(id, slice)).rank > rank)
+            if (k_.node(k_.operand(id, slice)).rank > rank && rank == 0)
                 fail(id, "a value of rank {} for parameter {} of rank {}",
                      k_.node(k_.operand(id, slice)).rank, k_.params[n.aux].name, rank);
             return;

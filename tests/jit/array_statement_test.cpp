@@ -1,9 +1,9 @@
 // Whole-array statements in loop kernels, against plain loops.
-#include "tests/catch.h"
+#include "tests/jit/support.h"
 
-#include <kiln/kiln.h>
-
+#include <algorithm>
 #include <cmath>
+#include <random>
 
 using namespace kiln;
 
@@ -76,7 +76,88 @@ TEST_CASE("arrays: shapes that do not meet are errors", "[jit][arrays]") {
     CHECK_THROWS_WITH(f(ramp({3, 4}), ramp({3, 4}), zeros({1, 4})),
                       Catch::Contains("cannot broadcast (1,4) with (3,4)"));
     CHECK_THROWS_WITH(f(ramp({3, 4}), ramp({3, 4}), zeros({4})),
-                      Catch::Contains("a value of 2 dimensions is assigned to p2 of 1"));
+                      Catch::Contains("cannot broadcast (4,) with (3,4)"));
+    const auto one = jit([](In a, Out c) {
+        c(0) = 1.0;
+        c.slice(0) = a;
+    });
+    CHECK_THROWS_WITH(one(ramp({3}), zeros({2})),
+                      Catch::Contains("a value of 1 dimensions is assigned to p1 of 0"));
+}
+
+TEST_CASE("arrays: leading axes of extent 1 do not count in an assignment", "[jit][arrays]") {
+    const auto copy = jit([](In a, InOut c) { c = a; });
+    const auto add = jit([](In a, InOut c) { c += a; });
+    const auto rows = jit(
+        [](In a, InOut c) {
+            for (Index i : prange(c.extent(0))) c.slice(i) = a * 2.0 + c.slice(i);
+        },
+        {.parallel = true});
+    const auto made = jit([](In a, InOut c) { c = new_axis(a, 0) + 1.0; });
+    for (const std::int64_t n : {1, 3, 50}) {
+        const Array row = ramp({1, n}), deep = ramp({1, 1, n}).copy();
+        Array c = ramp({n}).copy();
+        copy(row, c);
+        CHECK(test::values(c) == test::values(row));
+        add(deep, c);
+        CHECK(test::values(c) ==
+              test::values(kiln::linspace(0, 2.0 * static_cast<double>(n - 1), n)));
+        made(c, c);
+        CHECK(test::at(c, n - 1) == 2.0 * static_cast<double>(n - 1) + 1);
+        copy(c.expand_dims(0).flip(), c);  // the same elements, in another order
+        CHECK(test::at(c, 0) == 2.0 * static_cast<double>(n - 1) + 1);
+        Array m = ones({4, n});
+        rows(row, m);
+        for (std::int64_t i = 0; i < 4; ++i)
+            CHECK(test::at(m, i * n + n - 1) == 2.0 * static_cast<double>(n - 1) + 1);
+    }
+    CHECK_THROWS_WITH(copy(ramp({2, 3}), zeros({3})),
+                      Catch::Contains("cannot broadcast (3,) with (2,3)"));
+    CHECK_THROWS_WITH(copy(ramp({1, 4}), zeros({3})),
+                      Catch::Contains("cannot broadcast (3,) with (1,4)"));
+}
+
+TEST_CASE("arrays: dot names itself where shapes do not match", "[jit][arrays]") {
+    const auto f = jit("product", [](In a, In b) -> Value { return sum(dot(a, b)); });
+    const std::uint_least32_t line = __LINE__ - 1;
+    const auto message = [&](const Array& a, const Array& b) {
+        try {
+            f(a, b);
+        } catch (const Error& e) {
+            CHECK(e.kind() == ErrorKind::shape);
+            CHECK(e.line() == line);
+            CHECK(e.hint() == "dot sums over these two axes, which must be equally long");
+            return e.message();
+        }
+        return std::string("no error");
+    };
+    CHECK(message(ones({2, 3}), ones({4, 5})) ==
+          "dot of (2,3) and (4,5): 3 elements along the last axis of the first, 4 along the first "
+          "axis of the second");
+    CHECK(
+        message(ones({2}), ones({3})) ==
+        "dot of (2,) and (3,): 2 elements along the last axis of the first, 3 along the first axis "
+        "of the second");
+    CHECK(message(ones({2, 3}), ones({2})) ==
+          "dot of (2,3) and (2,): 3 elements along the last axis of the first, 2 along the first "
+          "axis of the second");
+    // Extents of 1 are not repeated, as in NumPy.
+    CHECK(message(ones({2, 1}), ones({3})) ==
+          "dot of (2,1) and (3,): 1 elements along the last axis of the first, 3 along the first "
+          "axis of the second");
+    CHECK(message(ones({3}), ones({1, 5})) ==
+          "dot of (3,) and (1,5): 3 elements along the last axis of the first, 1 along the first "
+          "axis of the second");
+    CHECK(message(ones({2, 3}), ones({3, 5})) == "no error");
+    CHECK(f(ones({2, 1}), ones({1, 5})).get<double>() == 10);
+    const auto loop = jit([](In a, In b, Out c) {
+        for (Index i : prange(a.extent(0))) c(i) = dot(a.slice(i), b);
+    });
+    CHECK_THROWS_WITH(loop(ones({2, 3}), ones({4}), zeros({2})),
+                      Catch::Contains("dot of (3,) and (4,)"));
+    // Of values that are computed.
+    const auto sums = jit([](In a, In b) -> Value { return sum(dot(a + 1.0, 2.0 * b)); });
+    CHECK_THROWS_WITH(sums(ones({2, 3}), ones({4})), Catch::Contains("dot of (2,3) and (4,)"));
 }
 
 TEST_CASE("arrays: slices are NumPy's", "[jit][arrays]") {
@@ -109,6 +190,51 @@ TEST_CASE("arrays: slices are NumPy's", "[jit][arrays]") {
     CHECK(one([](In a) { return a.slice({a.extent(0) - 2, a.extent(0)}); }, 7) == V{5, 6});
     CHECK(one([](In a) { return a.slice({Value(std::int64_t(-3)), Value(std::int64_t(99))}); },
               7) == V{4, 5, 6});
+}
+
+TEST_CASE("arrays: slices of any bounds and steps, constant and not", "[jit][arrays][random]") {
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    __extension__ using Wide = __int128;
+    const auto draw = [&](bool step) {
+        const std::int64_t ends[] = {INT64_MAX, INT64_MIN, INT64_MIN + 1,
+                                     static_cast<std::int64_t>(random()), 0};
+        const auto near = static_cast<std::int64_t>(random() % 25) - 12;
+        const std::int64_t drawn = random() % 3 == 0 ? ends[random() % 5] : near;
+        return step && drawn == 0 ? 1 : drawn;
+    };
+    for (int round = 0; round < 60; ++round) {
+        const auto n = static_cast<std::int64_t>(random() % 9);
+        const std::int64_t start = draw(false), stop = draw(false), step = draw(true);
+        // Python's rule, in integers that hold everything.
+        const Wide low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n;
+        const auto place = [&](Wide at) { return std::clamp(at < 0 ? at + n : at, low, high); };
+        std::vector<double> expected;
+        for (Wide i = place(start); step > 0 ? i < place(stop) : i > place(stop); i += step)
+            expected.push_back(static_cast<double>(i));
+        INFO("n " << n << " start " << start << " stop " << stop << " step " << step);
+        const auto constants = jit([&](In a, Out count, Out c) {
+            const ArraySlice part = a.slice({start, stop, step});
+            count(0) = part.extent(0);
+            c.slice({{}, part.extent(0)}) = part;
+        });
+        const auto values = jit([&](In a, Value from, Value to, Out count, Out c) {
+            const ArraySlice part = a.slice({from, to, step});
+            count(0) = part.extent(0);
+            c.slice({{}, part.extent(0)}) = part;
+        });
+        for (const bool constant : {true, false}) {
+            const Array count = zeros({1}, i64), c = zeros({20});
+            if (constant)
+                constants(ramp({n}), count, c);
+            else
+                values(ramp({n}), start, stop, count, c);
+            REQUIRE(count.item<std::int64_t>() == static_cast<std::int64_t>(expected.size()));
+            CHECK(test::values(c.slice(0, {0, static_cast<std::int64_t>(expected.size())})) ==
+                  expected);
+        }
+    }
 }
 
 TEST_CASE("arrays: slices in several dimensions, assigned and left out", "[jit][arrays]") {
@@ -229,8 +355,7 @@ TEST_CASE("arrays: dot of one and two dimensions", "[jit][arrays]") {
         }
     }
     CHECK(yb.view<double, 1>()(1) == -2.0 * (0 * 1 + 1 * 3 + 2 * 5 + 3 * 7));
-    CHECK_THROWS_WITH(f(a, b, ramp({5}), y, ab, ax, yb),
-                      Catch::Contains("cannot broadcast (3,4) with (5,)"));
+    CHECK_THROWS_WITH(f(a, b, ramp({5}), y, ab, ax, yb), Catch::Contains("dot of (3,4) and (5,)"));
 }
 
 TEST_CASE("arrays: statements in loops and in parallel loops", "[jit][arrays]") {

@@ -249,6 +249,15 @@ TEST_CASE("argmin and argmax: NumPy's rules", "[jit][statistics]") {
     check_values(out, {1, 0, 0});
 }
 
+TEST_CASE("argmin and argmax of nothing", "[jit][statistics]") {
+    for (const Shape& shape : {Shape{0}, Shape{0, 3}, Shape{0, 0}}) {
+        KILN_CHECK_ERROR(argmin(zeros(shape)), shape, "attempt to get argmin of an empty sequence");
+        KILN_CHECK_ERROR(argmax(zeros(shape), {.axis = 0}), shape,
+                         "attempt to get argmax of an empty sequence");
+    }
+    CHECK(argmax(zeros({0, 3}), {.axis = 1}).shape() == Shape{0});
+}
+
 TEST_CASE("argmin and argmax of any layout", "[jit][statistics]") {
     for (const DType dtype : {f64, f32, i8, u16, i64}) {
         for (Array x : layouts(dtype)) {

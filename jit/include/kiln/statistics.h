@@ -45,8 +45,8 @@ struct PositionOptions {
 };
 
 /// The position of the smallest element, i64: the first of equal ones; a NaN counts as smaller than
-/// all numbers. Errors: shape ("attempt to get argmin of an empty sequence"), type (complex
-/// numbers).
+/// all numbers. Errors: shape ("attempt to get argmin of an empty sequence", also where there is no
+/// result to find), type (complex numbers).
 Array argmin(const Array& x, const PositionOptions& options = {},
              std::source_location where = std::source_location::current());
 /// The position of the largest element, with the same rules; a NaN counts as larger.
