@@ -26,10 +26,10 @@ constexpr bool has_running(ReduceForm form) {
 /// Rows that one pass of `first` and `next` combines; functions of more operations take one.
 inline constexpr int rows_of_a_pass = 8;
 inline constexpr int operations_of_several_rows = 24;
-/// The blocks of the tree: columns that `row` combines, rows that passes combine. Rows that are
-/// longer, and more rows, are cut at multiples of these; the results of the blocks are reduced in
-/// the same way. The results' bits depend on them.
-inline constexpr std::int64_t block_columns = 4096, block_rows = 128;
+/// The blocks of the tree: columns that `row` combines, passes that follow each other. Rows that
+/// are longer, and more rows, are cut at multiples of these; the results of the blocks are reduced
+/// in the same way. The results' bits depend on them.
+inline constexpr std::int64_t block_columns = 4096, passes_of_a_block = 16;
 
 /// What is traced for given types. Loop::natural[0] is the dtype of the result, Loop::memory[0] the
 /// dtype that is accumulated in, and so that of all partial results.

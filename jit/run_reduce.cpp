@@ -6,7 +6,7 @@
 //   rows      the inner axis is reduced: each block of block_columns columns of a row gives one
 //             value, and the values of all blocks of a result are reduced in turn
 //   columns   the inner axis is kept: passes over rows_of_a_pass rows at a time combine them into a
-//             row of results; each block of block_rows rows gives such a row, and the rows of all
+//             row of results; each block of 16 passes gives such a row, and the rows of all
 //             blocks are reduced in turn
 //
 // A block is computed by one thread, in one order; which thread it is, and how results are cut into
@@ -71,7 +71,8 @@ bool prefers_columns(ReduceProblem& p) {
     };
     const ReduceAxis &row = rows.back(), &column = columns.back();
     if (contiguous(column) > contiguous(row)) return column.extent >= short_columns;
-    return row.extent < short_row && column.extent >= short_row && product(rows) < block_rows;
+    return row.extent < short_row && column.extent >= short_row &&
+           product(rows) < passes_of_a_block * rows_of_a_pass;
 }
 
 /// Takes the last axis of a kind out of the problem.
@@ -323,6 +324,10 @@ struct Passes {
     double cost = 0;        ///< of one element of one row
 };
 
+std::int64_t rows_in_a_pass(const Run& run) {
+    return run.reducer.loop(ReduceForm::row, run.key.types(), run.where).rows;
+}
+
 Passes passes_for(const Run& run, std::int64_t total_rows) {
     Passes passes;
     const auto get = [&](ReduceForm form) {
@@ -331,8 +336,9 @@ Passes passes_for(const Run& run, std::int64_t total_rows) {
         passes.cost = code.cost / static_cast<double>(one ? 1 : passes.rows);
         return code.entry;
     };
-    passes.rows = run.reducer.loop(ReduceForm::row, run.key.types(), run.where).rows;
-    const std::int64_t block = std::min(total_rows, block_rows), last = total_rows % block_rows;
+    passes.rows = rows_in_a_pass(run);
+    const std::int64_t most = passes_of_a_block * passes.rows;
+    const std::int64_t block = std::min(total_rows, most), last = total_rows % most;
     if (passes.rows > 1) {
         const bool short_block = block < passes.rows || (last > 0 && last < passes.rows);
         if (short_block) passes.first_one = get(ReduceForm::first_one);
@@ -399,8 +405,9 @@ void run_columns(Run& run) {
     const ReduceAxis inner = take_last(p.kept, p.kept_count);
     const std::span<const ReduceAxis> outer = kept(p), rows = reduced(p);
     const std::int64_t n = inner.extent, total_rows = product(rows), slabs = product(outer);
-    const std::int64_t blocks = ceil_div(total_rows, block_rows);
     const auto out_item = static_cast<std::int64_t>(size_of(p.out_dtype));
+    const std::int64_t rows_of_a_block = passes_of_a_block * rows_in_a_pass(run);
+    const std::int64_t blocks = ceil_div(total_rows, rows_of_a_block);
     const std::int64_t out_stride = blocks > 1 ? out_item : inner.out_stride;
     set_layouts(run, inner, out_stride);
     const Passes passes = passes_for(run, total_rows);
@@ -410,7 +417,7 @@ void run_columns(Run& run) {
     // Chunks of columns: of a size that stays in the cache, and enough of them for the threads.
     std::int64_t width = chunk_bytes / out_item;
     const double cost = std::max(passes.cost, least_cost_ns);
-    const std::int64_t block = std::min(total_rows, block_rows);
+    const std::int64_t block = std::min(total_rows, rows_of_a_block);
     if (run.parallel && slabs * blocks < 4 * num_threads()) {
         const double least = piece_ns / (cost * static_cast<double>(block));
         const std::int64_t share = ceil_div(n * slabs * blocks, 4 * num_threads());
@@ -422,8 +429,8 @@ void run_columns(Run& run) {
         for (std::int64_t at = begin; at < end; ++at) {
             const std::int64_t chunk = at % chunks, b = at / chunks % blocks;
             std::int64_t slab = at / chunks / blocks;
-            Cell cell{b * block_rows,
-                      std::min((b + 1) * block_rows, total_rows),
+            Cell cell{b * rows_of_a_block,
+                      std::min((b + 1) * rows_of_a_block, total_rows),
                       chunk * width,
                       std::min(width, n - chunk * width),
                       {},

@@ -110,8 +110,8 @@ class Emitter {
     struct Accumulator {
         ir::Op op;
         DType dtype;
-        LaneValue step, group, block, tail;  // allocas
-        llvm::Value* count = nullptr;        // alloca, of integer sums: lanes that add 1
+        LaneValue step, group, block, tail, upper = {};  // allocas
+        llvm::Value* count = nullptr;  // alloca, of integer sums: lanes that add 1
         /// Of a minimum or maximum: the accumulator of its position; of that: its own number.
         std::size_t position = no_position;
         static constexpr std::size_t no_position = ~std::size_t(0);

@@ -13,7 +13,8 @@
 // iterations; it accumulates blocks of them from the identity, combines the blocks by a binary
 // tree, and leaves its result in the context's array of partial results, which are combined by a
 // tree when the loop is done. Units and blocks follow from the trip count alone, and so do the
-// bits of the result.
+// bits of the result. Sums of floats follow trees within the blocks too, and in loops inside of
+// the parallel one: program_sums.cpp.
 #pragma once
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/llvm/emitter.h"
@@ -28,6 +29,8 @@ namespace kiln::codegen {
 constexpr std::int64_t block_iterations = 1024;
 /// The same where its iterations run as lanes, which are combined by a tree.
 constexpr std::int64_t vector_block_iterations = 8192;
+/// Bytes of what the iterations of a block add, where that is combined by a tree.
+constexpr std::int64_t block_bytes = 4096;
 /// Units of a loop with reductions, at most.
 constexpr std::int64_t max_units = 256;
 
@@ -97,7 +100,9 @@ class ProgramEmitter final : public Emitter {
     void emit_failed_check(const ir::Node& n, ir::Id id);
     llvm::Value* trip_count(llvm::Value* begin, llvm::Value* end, llvm::Value* step);
     llvm::BranchInst* count_up(llvm::Value* first, llvm::Value* last,
-                               llvm::function_ref<void(llvm::Value*)> body, bool runs = false);
+                               llvm::function_ref<void(llvm::Value*)> body, bool runs = false,
+                               llvm::function_ref<void(llvm::Value*)> after = {},
+                               llvm::BasicBlock* left = nullptr);
     void keep_scalar(llvm::BranchInst* back);
     llvm::BasicBlock* begin_nest(ir::Id outermost);
     void emit_iterations(const ir::Node& n, ir::Id id);
@@ -125,19 +130,30 @@ class ProgramEmitter final : public Emitter {
     void walk(ir::Id block, llvm::function_ref<void(ir::Id)> visit) const;
     llvm::Function* emit_piece(const ir::Node& n, ir::Id id, const Capture& capture,
                                const Reductions& reductions);
-    void run_units(const Reductions& reductions, std::int64_t block_size, llvm::Value* context,
-                   llvm::Value* first, llvm::Value* last,
-                   llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations);
     void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);
     llvm::Value* combine_all(const Reductions& reductions, llvm::Value* a, llvm::Value* b);
     llvm::Type* cell_type(llvm::Type* type);
     void put_cell(llvm::Value* context, unsigned cell, llvm::Value* v);
     llvm::Value* get_cell(llvm::Value* context, unsigned cell, llvm::Type* type);
     llvm::Value* runtime_function(unsigned index);
-    /// Iterations of a loop with reductions that one accumulator combines.
-    std::int64_t block_of(ir::Id loop) {
-        return vector_loop(loop) != nullptr ? vector_block_iterations : block_iterations;
-    }
+    Reductions as_reductions(std::vector<ir::StageReduction> list);
+
+    // --- trees of sums ---
+    using Slots = std::vector<std::uint32_t>;
+    const Slots& sums_of(ir::Id loop);
+    std::int64_t block_of(ir::Id loop);
+    llvm::Value* block_tree(const Reductions& reductions, std::int64_t block_size,
+                            llvm::Value* first, llvm::Value* last,
+                            llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations,
+                            llvm::Value* stop = nullptr);
+    llvm::BranchInst* sum_iterations(const Slots& sums, std::int64_t block_size, llvm::Value* first,
+                                     llvm::Value* last, llvm::function_ref<void(llvm::Value*)> body,
+                                     llvm::Value* stop);
+    void sum_apart(const Slots& sums, std::int64_t block_size, llvm::Value* trip,
+                   llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations,
+                   llvm::Value* stop = nullptr);
+    llvm::Function* tree_function(DType t);
+    void emit_tree(llvm::Type* element, llvm::Value* buffer, llvm::Value* count);
 
     // --- vector loops ---
     const VectorLoop* vector_loop(ir::Id loop);
@@ -158,6 +174,8 @@ class ProgramEmitter final : public Emitter {
     LoopTraits traits_;
     std::set<ir::Id> nonempty_;  // loops that are known to run where they are emitted
     std::map<ir::Id, std::optional<VectorLoop>> vector_loops_;
+    std::map<ir::Id, Slots> sums_;  // of loops
+    std::map<DType, llvm::Function*> trees_;
     std::vector<StreamedLoop> streamed_loops_;
     std::map<std::string, llvm::Function*> shared_functions_;  // of vector loops, by what they do
     std::vector<llvm::CallInst*> in_place_;  // of vector loops that their callers take in

@@ -99,11 +99,8 @@ Value* ProgramEmitter::get_cell(Value* context, unsigned cell, llvm::Type* type)
 // captured.
 void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     const ir::ParallelLoop& loop = *kernel_.parallel(n);
-    Reductions reductions{loop.reductions, nullptr};
-    std::vector<llvm::Type*> parts;
-    for (const ir::StageReduction& r : reductions.list)
-        parts.push_back(compute_type(kernel_.slots[r.target].dtype));
-    if (!parts.empty()) reductions.partial = llvm::StructType::get(context_, parts);
+    const Reductions reductions = as_reductions(loop.reductions);
+    const bool reduces = !reductions.list.empty();
     const Capture captured = capture(id);
 
     Value* begin = value(kernel_.operand(id, 0)).value;
@@ -118,7 +115,7 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     put_cell(context, 1, step);
     const std::int64_t block_size = block_of(id);
     Value *unit = b_.getInt64(0), *partials = nullptr;
-    if (!parts.empty()) {
+    if (reduces) {
         // The least multiple of a block that cuts the loop into at most max_units units.
         Value* blocks =
             b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block_size - 1)), b_.getInt64(block_size));
@@ -164,9 +161,17 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
                                {scope_->frame, piece, context, trip, unit,
                                 b_.getInt64(static_cast<std::uint64_t>(schedule))});
     call->addFnAttr(llvm::Attribute::NoUnwind);
-    if (parts.empty()) return;
+    if (!reduces) return;
     Value* count = b_.CreateUDiv(b_.CreateAdd(trip, b_.CreateSub(unit, b_.getInt64(1))), unit);
     combine_partials(reductions, partials, count);
+}
+
+ProgramEmitter::Reductions ProgramEmitter::as_reductions(std::vector<ir::StageReduction> list) {
+    std::vector<llvm::Type*> parts;
+    for (const ir::StageReduction& r : list)
+        parts.push_back(compute_type(kernel_.slots[r.target].dtype));
+    auto* partial = parts.empty() ? nullptr : llvm::StructType::get(context_, parts);
+    return {std::move(list), partial};
 }
 
 /// The results of a struct of partial results, combined member by member; a comes first.
@@ -295,92 +300,36 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
             return;
         }
         const auto usual = [&] {
-            auto* const back = count_up(first, last, [&](Value* k) {
+            const auto iteration = [&](Value* k) {
                 if (traits_.carries[id]) function->addFnAttr(carried_values);
                 scope.iteration = k;
                 scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr,
                                     false};
                 emit_program_block(n.aux);
-            });
+            };
+            const Slots& sums = sums_of(id);
+            auto* const back =
+                sums.empty() ? count_up(first, last, iteration)
+                             : sum_iterations(sums, block_of(id), first, last, iteration, nullptr);
             if (traits_.scatters[id]) keep_scalar(back);
         };
         Value* index = b_.CreateAdd(begin, b_.CreateMul(first, step));
         emit_streamed(id, index, b_.CreateSub(last, first), step, usual);
     };
-    if (reductions.list.empty())
-        iterations(function->getArg(2), function->getArg(3));
-    else
-        run_units(reductions, block_of(id), context, function->getArg(2), function->getArg(3),
-                  iterations);
+    Value *first = function->getArg(2), *last = function->getArg(3);
+    if (reductions.list.empty()) {
+        iterations(first, last);
+    } else {
+        Value* result = block_tree(reductions, block_of(id), first, last, iterations);
+        Value* unit = b_.CreateUDiv(first, get_cell(context, 3, i64));
+        b_.CreateStore(result,
+                       b_.CreateInBoundsGEP(reductions.partial, get_cell(context, 2, ptr), unit));
+    }
     end_of_function(body);
     scope_ = outer;
     function_ = outer_function;
     entry_ = outer_entry;
     return function;
-}
-
-/// The blocks of one unit, and the tree over them:
-//
-//     for (count = 0, b = first; b < last; b += block_iterations) {
-//         acc = iterations from the identity;
-//         ++count;
-//         for (l = 0; l < ctz(count); ++l) acc = stack[l] op acc;
-//         stack[l] = acc;
-//     }
-//     partials[first / unit] = the stack's entries for the bits of count, highest first
-void ProgramEmitter::run_units(const Reductions& reductions, std::int64_t block_size,
-                               Value* context, Value* first, Value* last,
-                               llvm::function_ref<void(Value*, Value*)> iterations) {
-    auto* i64 = b_.getInt64Ty();
-    auto* partial = reductions.partial;
-    Value* stack = alloca_at_entry(llvm::ArrayType::get(partial, 64), "stack");
-    Value* acc = alloca_at_entry(partial, "acc");
-    const auto level_at = [&](Value* l) { return b_.CreateInBoundsGEP(partial, stack, l); };
-    const auto merge = [&](Value* l) {
-        b_.CreateStore(combine_all(reductions, b_.CreateLoad(partial, level_at(l)),
-                                   b_.CreateLoad(partial, acc)),
-                       acc);
-    };
-    Value* size = b_.getInt64(block_size);
-    Value* blocks =
-        b_.CreateUDiv(b_.CreateAdd(b_.CreateSub(last, first), b_.getInt64(block_size - 1)), size);
-    count_up(b_.getInt64(0), blocks, [&](Value* block) {
-        Value* from = b_.CreateAdd(first, b_.CreateMul(block, size));
-        Value* to = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, size), last);
-        for (const ir::StageReduction& r : reductions.list)
-            b_.CreateStore(identity(info(r.reduction).op, kernel_.slots[r.target].dtype, false),
-                           scope_->slots[r.target].value);
-        iterations(from, to);
-        Value* result = llvm::PoisonValue::get(partial);
-        for (unsigned i = 0; i < reductions.list.size(); ++i) {
-            const std::uint32_t target = reductions.list[i].target;
-            Value* part = b_.CreateLoad(compute_type(kernel_.slots[target].dtype),
-                                        scope_->slots[target].value);
-            result = b_.CreateInsertValue(result, part, i);
-        }
-        b_.CreateStore(result, acc);
-        Value* count = b_.CreateAdd(block, b_.getInt64(1));
-        Value* levels = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, count, b_.getTrue());
-        count_up(b_.getInt64(0), levels, merge);
-        b_.CreateStore(b_.CreateLoad(partial, acc), level_at(levels));
-    });
-    // What is left, from the last block upwards.
-    Value* lowest = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, blocks, b_.getTrue());
-    b_.CreateStore(b_.CreateLoad(partial, level_at(lowest)), acc);
-    count_up(b_.CreateAdd(lowest, b_.getInt64(1)), b_.getInt64(64), [&](Value* l) {
-        auto* set = BasicBlock::Create(context_, "set", scope_->function);
-        auto* next = BasicBlock::Create(context_, "next", scope_->function);
-        Value* bit = b_.CreateAnd(b_.CreateLShr(blocks, l), b_.getInt64(1));
-        b_.CreateCondBr(b_.CreateICmpNE(bit, b_.getInt64(0)), set, next);
-        b_.SetInsertPoint(set);
-        merge(l);
-        b_.CreateBr(next);
-        b_.SetInsertPoint(next);
-    });
-    Value* partials = get_cell(context, 2, b_.getPtrTy());
-    Value* unit = get_cell(context, 3, i64);
-    b_.CreateStore(b_.CreateLoad(partial, acc),
-                   b_.CreateInBoundsGEP(partial, partials, b_.CreateUDiv(first, unit)));
 }
 
 }  // namespace kiln::codegen

@@ -200,26 +200,22 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     scope_->values[id] = {};
 }
 
-/// The same in pieces, if the loop accumulates: within one call blocks of 64 steps of lanes follow
-/// each other in one accumulator (reduce.cpp), so that errors grow with their number.
+/// The same, and where the loop sums floats, a tree over pieces of it.
 void ProgramEmitter::emit_vector_pieces(Id id, const VectorLoop& loop, Value* first, Value* count,
                                         Value* step) {
-    constexpr std::uint64_t most = 1 << 18;
-    const bool sums = std::ranges::any_of(loop.operands, [](const VectorOperand& operand) {
-        return operand.kind == VectorOperand::Kind::total;
-    });
+    Slots sums;
+    for (const VectorOperand& operand : loop.operands)
+        if (operand.kind == VectorOperand::Kind::total && operand.reduction == ir::Reduction::sum &&
+            is_real(kernel_.slots[operand.slot].dtype))
+            sums.push_back(operand.slot);
     auto* known = llvm::dyn_cast<llvm::ConstantInt>(count);
-    if (!sums || (known != nullptr && known->getZExtValue() <= most)) {
+    if (sums.empty() || (known != nullptr && known->getZExtValue() <= vector_block_iterations)) {
         emit_vector_loop(id, loop, first, count, step);
         return;
     }
-    Value* pieces =
-        b_.CreateUDiv(b_.CreateAdd(count, b_.getInt64(most - 1)), b_.getInt64(most), "pieces");
-    count_up(b_.getInt64(0), pieces, [&](Value* piece) {
-        Value* done = b_.CreateMul(piece, b_.getInt64(most));
-        Value* left = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateSub(count, done),
-                                               b_.getInt64(most));
-        emit_vector_loop(id, loop, b_.CreateAdd(first, b_.CreateMul(done, step)), left, step);
+    sum_apart(sums, vector_block_iterations, count, [&](Value* from, Value* to) {
+        emit_vector_loop(id, loop, b_.CreateAdd(first, b_.CreateMul(from, step)),
+                         b_.CreateSub(to, from), step);
     });
 }
 

@@ -305,9 +305,12 @@ void ProgramEmitter::emit_if(const Node& n, Id id) {
 }
 
 /// for (k = first; k < last; ++k) body(k), tested before the first iteration, unless it is known
-/// that there is one.
+/// that there is one. `after` follows each body, also where that goes on by continue_; break_ goes
+/// to `left`.
 llvm::BranchInst* ProgramEmitter::count_up(Value* first, Value* last,
-                                           llvm::function_ref<void(Value*)> body, bool runs) {
+                                           llvm::function_ref<void(Value*)> body, bool runs,
+                                           llvm::function_ref<void(Value*)> after,
+                                           BasicBlock* left) {
     auto* head = BasicBlock::Create(context_, "for", scope_->function);
     auto* inner = runs ? head : BasicBlock::Create(context_, "for.body", scope_->function);
     auto* next = BasicBlock::Create(context_, "for.next", scope_->function);
@@ -321,11 +324,12 @@ llvm::BranchInst* ProgramEmitter::count_up(Value* first, Value* last,
         b_.CreateCondBr(b_.CreateICmpSLT(k, last), inner, end);
         b_.SetInsertPoint(inner);
     }
-    scope_->jumps.push_back({next, end});
+    scope_->jumps.push_back({next, left != nullptr ? left : end});
     body(k);
     scope_->jumps.pop_back();
     b_.CreateBr(next);
     b_.SetInsertPoint(next);
+    if (after) after(k);
     Value* more = b_.CreateNSWAdd(k, llvm::ConstantInt::get(first->getType(), 1));
     k->addIncoming(more, next);
     auto* const back =
@@ -442,6 +446,21 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
         scope_->values[id] = {index, nullptr, false};
         emit_program_block(n.aux);
     };
+    if (const Slots& sums = sums_of(id); !sums.empty()) {
+        Value* stop = alloca_at_entry(b_.getInt1Ty(), "stop");
+        b_.CreateStore(b_.getFalse(), stop);
+        const std::int64_t block = block_of(id);
+        sum_apart(
+            sums, block, trip_count(begin, end, step),
+            [&](Value* first, Value* last) {
+                auto* const back = sum_iterations(
+                    sums, block, first, last,
+                    [&](Value* k) { body(b_.CreateAdd(begin, b_.CreateMul(k, step), "i")); }, stop);
+                if (traits_.scatters[id]) keep_scalar(back);
+            },
+            stop);
+        return;
+    }
     if (auto* constant = llvm::dyn_cast<llvm::ConstantInt>(step);
         constant != nullptr && constant->isOne()) {
         emit_streamed(id, begin, trip_count(begin, end, step), step, [&] {

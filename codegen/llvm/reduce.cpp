@@ -5,7 +5,8 @@
 //
 //     block = identity
 //     for each 64 steps:                        a third level, for rows of more than 64 steps
-//         group = identity
+//     (where
+//         group = identity                      L is below 16 a fourth: for each 512 steps)
 //         for each 8 steps:
 //             step = identity
 //             for each step of L columns: step = step op body(L columns)
@@ -33,7 +34,10 @@ using llvm::BasicBlock;
 using llvm::Value;
 
 namespace {
-constexpr std::uint64_t fan_in = 8;  // of the levels "step" and "group"
+constexpr std::uint64_t fan_in = 8;  // of all levels but the last
+/// Steps of so many lanes take the rows and pieces of loops that there are, 8192 columns, in a few
+/// times 64.
+constexpr unsigned lanes_of_three_levels = 16;
 }  // namespace
 
 /// Finds the stages of the kernel's form and declares its accumulators.
@@ -300,6 +304,7 @@ void Emitter::emit_reduced_columns() {
         a.step = accumulator_place(a.dtype, block_lanes_, "step");
         a.group = accumulator_place(a.dtype, block_lanes_, "group");
         a.block = accumulator_place(a.dtype, block_lanes_, "block");
+        a.upper = accumulator_place(a.dtype, block_lanes_, "upper");
         a.tail = accumulator_place(a.dtype, tail_lanes_, "tail");
         if (a.op != Op::add || !is_integer(a.dtype) || options_.isa == VectorIsa::sse2) continue;
         a.count = alloca_at_entry(compute_type(a.dtype), "count");
@@ -317,55 +322,58 @@ void Emitter::emit_steps(Value* whole) {
     const auto block = [&](const char* name) {
         return BasicBlock::Create(context_, name, function_);
     };
-    auto *first = block("blocks"), *in_block = block("block"), *in_group = block("group");
-    auto *step = block("step"), *group_end = block("group.end"), *block_end = block("block.end");
-    auto *fold = block("fold"), *done = block("folded");
+    auto *first = block("blocks"), *step = block("step"), *fold = block("fold"),
+         *done = block("folded");
+    std::vector<Place> levels{&Accumulator::step, &Accumulator::group, &Accumulator::block};
+    if (block_lanes_ < lanes_of_three_levels) levels.push_back(&Accumulator::upper);
+    const std::size_t top = levels.size() - 1;
     for (const Accumulator& a : accumulators_) clear(a, a.tail);
     b_.CreateCondBr(b_.CreateICmpSGT(whole, b_.getInt64(0)), first, done);
 
     b_.SetInsertPoint(first);
-    for (const Accumulator& a : accumulators_) clear(a, a.block);
-    b_.CreateBr(in_block);
+    for (const Accumulator& a : accumulators_) clear(a, a.*levels[top]);
 
     // Each loop runs at least once for the columns it begins with.
-    const auto end_of = [&](Value* begin, std::uint64_t steps) {
-        Value* end = b_.CreateNUWAdd(begin, b_.getInt64(steps * block_lanes_));
-        return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, whole);
-    };
-    b_.SetInsertPoint(in_block);
-    auto* b = b_.CreatePHI(i64, 2, "b");
-    b->addIncoming(b_.getInt64(0), first);
-    Value* block_limit = end_of(b, fan_in * fan_in);
-    for (const Accumulator& a : accumulators_) clear(a, a.group);
-    b_.CreateBr(in_group);
-
-    b_.SetInsertPoint(in_group);
-    auto* g = b_.CreatePHI(i64, 2, "g");
-    g->addIncoming(b, in_block);
-    Value* group_limit = end_of(g, fan_in);
-    for (const Accumulator& a : accumulators_) clear(a, a.step);
+    std::vector<BasicBlock*> heads(top), ends(top);
+    std::vector<llvm::PHINode*> begins(top);
+    std::vector<Value*> limits(top + 1, whole);
+    std::uint64_t steps = block_lanes_;
+    for (std::size_t l = 0; l < top; ++l) {
+        heads[l] = block("level");
+        ends[l] = block("level.end");
+        steps *= fan_in;
+    }
+    for (std::size_t l = top; l-- > 0; steps /= fan_in) {
+        BasicBlock* const before = b_.GetInsertBlock();
+        b_.CreateBr(heads[l]);
+        b_.SetInsertPoint(heads[l]);
+        begins[l] = b_.CreatePHI(i64, 2, "begin");
+        begins[l]->addIncoming(l + 1 == top ? b_.getInt64(0) : static_cast<Value*>(begins[l + 1]),
+                               before);
+        Value* limit = b_.CreateNUWAdd(begins[l], b_.getInt64(steps));
+        limits[l] = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, limit, whole);
+        for (const Accumulator& a : accumulators_) clear(a, a.*levels[l]);
+    }
     b_.CreateBr(step);
 
     b_.SetInsertPoint(step);
     auto* i = b_.CreatePHI(i64, 2, "i");
-    i->addIncoming(g, in_group);
+    i->addIncoming(begins[0], heads[0]);
     emit_body(block_lanes_, i, nullptr, true);
     Value* next = b_.CreateNUWAdd(i, b_.getInt64(block_lanes_), "i.next");
     i->addIncoming(next, b_.GetInsertBlock());
-    b_.CreateCondBr(b_.CreateICmpSLT(next, group_limit), step, group_end);
+    b_.CreateCondBr(b_.CreateICmpSLT(next, limits[0]), step, ends[0]);
 
-    b_.SetInsertPoint(group_end);
-    merge_all(&Accumulator::group, &Accumulator::step);
-    g->addIncoming(next, group_end);
-    b_.CreateCondBr(b_.CreateICmpSLT(next, block_limit), in_group, block_end);
-
-    b_.SetInsertPoint(block_end);
-    merge_all(&Accumulator::block, &Accumulator::group);
-    b->addIncoming(next, block_end);
-    b_.CreateCondBr(b_.CreateICmpSLT(next, whole), in_block, fold);
+    for (std::size_t l = 0; l < top; ++l) {
+        b_.SetInsertPoint(ends[l]);
+        merge_all(levels[l + 1], levels[l]);
+        begins[l]->addIncoming(next, b_.GetInsertBlock());
+        b_.CreateCondBr(b_.CreateICmpSLT(next, limits[l + 1]), heads[l],
+                        l + 1 < top ? ends[l + 1] : fold);
+    }
 
     b_.SetInsertPoint(fold);
-    const auto block_totals = folded(&Accumulator::block, block_lanes_, tail_lanes_);
+    const auto block_totals = folded(levels[top], block_lanes_, tail_lanes_);
     for (std::size_t i = 0; i < accumulators_.size(); ++i)
         put(accumulators_[i].tail, block_totals[i]);
     b_.CreateBr(done);

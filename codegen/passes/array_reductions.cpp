@@ -3,21 +3,21 @@
 //
 //     for %i = 0 to n step 1 parallel           allocate p[2 blocks, extent(t, 0)]
 //         arrays (sum -> t) {                   for %b = 0 to blocks step 1 parallel {
-//       for %j = 0 to m step 1 {                  p[2 %b, ...] = 0
-//         store t[%j], t[%j] + x[%i, %j]   ->     for %g = first of block to its end step 32 {
-//       }                                           p[2 %b + 1, ...] = 0
-//     }                                             for %i = %g to the end of the group {
-//                                                     for %j ... { p[2 %b + 1, %j] += x[%i, %j] }
+//       for %j = 0 to m step 1 {                  p[2 %b, ...] = 0; p[2 %b + 1, ...] = 0
+//         store t[%j], t[%j] + x[%i, %j]   ->     for %g = first of block to its end step 16 {
+//       }                                           for %i = %g to the end of the group {
+//     }                                               for %j ... { p[2 %b + 1, %j] += x[%i, %j] }
 //                                                   }
 //                                                   p[2 %b, ...] += p[2 %b + 1, ...]
+//                                                   p[2 %b + 1, ...] = 0
 //                                                 }
 //                                               }
 //                                               rows 0, 2, 4 ... become one, pair by pair
 //                                               t[...] = 0 + p[0, ...]
 //
 // Blocks and groups follow from the number of iterations alone, and so does the result. Of n
-// numbers each goes through 64 + log2(n / 1024) additions at most, so that errors stay below those
-// of a pairwise sum that begins with 128 at a time.
+// numbers each goes through 32 + log2(n / 256) additions at most, and through no more than 16 after
+// each other before a tree begins, as in a pairwise sum that begins with 128 in 8 lanes.
 #include "codegen/passes/pass.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
@@ -36,7 +36,7 @@ using namespace ir;
 using Ids = std::vector<Id>;
 
 /// Iterations of one block, and of the groups in it.
-constexpr std::int64_t block_rows = 1024, group_rows = 32;
+constexpr std::int64_t block_rows = 256, group_rows = 16;
 
 class ArrayReductions final : public Rewriter {
   public:
@@ -129,12 +129,14 @@ class ArrayReductions final : public Rewriter {
         }
         block_ = out().begin_parallel_loop(
             zero, blocks, one, {loop.reductions, loop.schedule, loop.chunk, loop.unsafe_races});
-        for (const ArrayReduction& r : loop.arrays) clear(r, zero);
+        for (const ArrayReduction& r : loop.arrays) {
+            clear(r, zero);
+            clear(r, one);
+        }
         const Id first = op(Op::mul, block_, size);
         const Id last = op(Op::minimum, count, op(Op::add, first, size));
         const Id group_size = out().constant_i64(group_rows);
         const Id group = out().begin_loop(first, last, group_size);
-        for (const ArrayReduction& r : loop.arrays) clear(r, one);
         set_mapped(old, out().begin_loop(
                             group, op(Op::minimum, last, op(Op::add, group, group_size)), one));
         clone_block(n.aux);
@@ -143,8 +145,9 @@ class ArrayReductions final : public Rewriter {
             Ids at;
             each(r.target, at, [&] {
                 const Ids whole = place(block_, zero, at);
-                out().store(rows_[r.target], whole,
-                            combined(r, rows_[r.target], whole, place(block_, one, at)));
+                const Ids part = place(block_, one, at);
+                out().store(rows_[r.target], whole, combined(r, rows_[r.target], whole, part));
+                out().store(rows_[r.target], part, start(r));
             });
         }
         out().end();

@@ -20,6 +20,7 @@
 // is used, and a statement that needs a temporary is an error.
 #include "codegen/passes/array_plan.h"
 #include "codegen/passes/pass.h"
+#include "codegen/passes/updates.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
 
@@ -34,6 +35,9 @@ namespace {
 
 using namespace ir;
 using Ids = std::vector<Id>;
+
+/// Rows of a reduction that are combined one after the other.
+constexpr std::int64_t group_rows = 16;
 
 class LowerArrays final : public Rewriter {
   public:
@@ -507,7 +511,7 @@ class LowerArrays final : public Rewriter {
     /// Accumulates over the reduced axes into a new variable; the result.
     Id accumulate(const Fold& f, Ids& at, bool parallel) {
         const std::uint32_t slot =
-            out().add_slot({fmt::format("r{}", out().kernel().slots.size()), f.dtype, 1});
+            out().add_slot({total_name(out().kernel().slots.size()), f.dtype, 1});
         out().set_location_index(f.loc);
         out().write(slot, start(f));
         nest(f.reduced, f.extents, at, f.operand, parallel, [&] {
@@ -542,17 +546,17 @@ class LowerArrays final : public Rewriter {
     //     result[...] = 0
     //     for each axis, ... { result[...] += x[...] }
     //
-    /// `rows`: two arrays of the result's shape. Sums of more than 64 go through them, so that each
-    /// of n numbers is in 64 + 64 + n / 4096 additions at most:
+    /// `rows`: an array of the result's shape, and one of several. Sums of more than 16 go through
+    /// them, so that each of n numbers is in 16 + log2(n / 16) additions: groups are combined pair
+    /// by pair, as the bits of their number are.
     //
-    //     for b = 0 to n step 4096 {
-    //       rows[1][...] = 0
-    //       for g = b to the end of b step 64 {
-    //         rows[0][...] = 0; for i = g to the end of g, ... { rows[0][...] += x[i, ...] }
-    //         rows[1][...] += rows[0][...]
-    //       }
-    //       result[...] += rows[1][...]
+    //     for g = 0 to n step 16 {
+    //       group[...] = 0; for i = g to the end of g, ... { group[...] += x[i, ...] }
+    //       ++count
+    //       for l = 0, 1 ... while bit l of count is 0 { group[...] = stack[l, ...] + group[...] }
+    //       stack[l, ...] = group[...]
     //     }
+    //     for each bit l of count, from below, { result[...] = stack[l, ...] + result[...] }
     void fold_rows(const Fold& f, std::span<const std::uint32_t> rows, Ids& at,
                    std::uint32_t result, std::span<const std::size_t> all, std::size_t outer) {
         const std::vector<std::size_t> inner(f.kept.begin() + static_cast<std::ptrdiff_t>(outer),
@@ -566,12 +570,6 @@ class LowerArrays final : public Rewriter {
         const auto clear = [&](std::uint32_t into) {
             each([&] { out().store(into, place(), start(f)); });
         };
-        const auto add_row = [&](std::uint32_t into, std::uint32_t row) {
-            each([&] {
-                const Ids p = place();
-                out().store(into, p, combined(f, out().load(into, p), out().load(row, p)));
-            });
-        };
         const auto add_elements = [&](std::uint32_t into, std::span<const std::size_t> axes) {
             nest(axes, f.extents, at, f.operand, false, [&] {
                 const Id value = element(f.operand, at);
@@ -584,28 +582,86 @@ class LowerArrays final : public Rewriter {
         const std::size_t axis = all[outer];
         const Id n = f.extents[axis];
         if (rows.empty() || is_one(n)) return add_elements(result, all.subspan(outer));
-        const Id group = out().constant_i64(64), block = out().constant_i64(64 * 64);
-        const auto end_of = [&](Id begin, Id size, Id limit) {
-            const Id next = out().op(Op::add, DType::i64, std::initializer_list<Id>{begin, size});
-            return out().op(Op::minimum, DType::i64, std::initializer_list<Id>{next, limit});
-        };
-        out().begin_branch(out().op(Op::le, DType::bool_, std::initializer_list<Id>{n, group}));
+        const Id size = out().constant_i64(group_rows);
+        out().begin_branch(integer(Op::le, n, size));
         add_elements(result, all.subspan(outer));
         out().begin_else();
-        const Id b = out().begin_loop(zero_, n, block);
-        clear(rows[1]);
-        const Id block_end = end_of(b, block, n);
-        const Id g = out().begin_loop(b, block_end, group);
-        clear(rows[0]);
-        at[axis] = out().begin_loop(g, end_of(g, group, block_end), one_);
-        add_elements(rows[0], all.subspan(outer + 1));
+        const std::uint32_t group = rows[0], stack = rows[1];
+        const std::uint32_t count = counter(), bits = counter(), level = counter();
+        const auto on_level = [&](const Ids& p) {
+            Ids with{out().read(level)};
+            with.insert(with.end(), p.begin(), p.end());
+            return with;
+        };
+        const auto add_level = [&](std::uint32_t into) {
+            each([&] {
+                const Ids p = place();
+                const Id below = out().load(stack, on_level(p));
+                out().store(into, p, combined(f, below, out().load(into, p)));
+            });
+        };
+        const auto next_level = [&] {
+            out().write(level, integer(Op::add, out().read(level), one_));
+            out().write(bits, integer(Op::shr, out().read(bits), one_));
+        };
+        const auto first_level = [&] {
+            out().write(level, zero_);
+            out().write(bits, out().read(count));
+        };
+        const auto lowest_bit_is = [&](Op op) {
+            return integer(op, integer(Op::bit_and, out().read(bits), one_), zero_);
+        };
+        out().write(count, zero_);
+        const Id g = out().begin_loop(zero_, n, size);
+        clear(group);
+        at[axis] = out().begin_loop(g, integer(Op::minimum, integer(Op::add, g, size), n), one_);
+        add_elements(group, all.subspan(outer + 1));
         out().end();
         at[axis] = none;
-        add_row(rows[1], rows[0]);
+        out().write(count, integer(Op::add, out().read(count), one_));
+        first_level();
+        out().begin_while_condition();
+        out().begin_while_body(lowest_bit_is(Op::eq));
+        add_level(group);
+        next_level();
         out().end();
-        add_row(result, rows[1]);
+        each([&] {
+            const Ids p = place();
+            out().store(stack, on_level(p), out().load(group, p));
+        });
+        out().end();
+        first_level();
+        out().begin_while_condition();
+        out().begin_while_body(integer(Op::ne, out().read(bits), zero_));
+        out().begin_branch(lowest_bit_is(Op::ne));
+        add_level(result);
+        out().end();
+        next_level();
         out().end();
         out().end();
+    }
+
+    Id integer(Op op, Id a, Id b) {
+        const bool compares = op == Op::le || op == Op::eq || op == Op::ne;
+        return out().op(op, compares ? DType::bool_ : DType::i64, std::initializer_list<Id>{a, b});
+    }
+    std::uint32_t counter() {
+        return out().add_slot({fmt::format("n{}", out().kernel().slots.size()), DType::i64, 1});
+    }
+
+    /// Bits of the number of groups of n rows.
+    Id levels_of(Id n) {
+        const std::uint32_t rows = counter(), levels = counter();
+        out().write(rows, n);
+        out().write(levels, one_);
+        out().begin_while_condition();
+        out().begin_while_body(
+            out().op(Op::gt, DType::bool_,
+                     std::initializer_list<Id>{out().read(rows), out().constant_i64(group_rows)}));
+        out().write(rows, integer(Op::shr, out().read(rows), one_));
+        out().write(levels, integer(Op::add, out().read(levels), one_));
+        out().end();
+        return out().read(levels);
     }
 
     Id fold_element(Id old, const Node&, const Ids& result_at) {
@@ -656,9 +712,12 @@ class LowerArrays final : public Rewriter {
             out().end();
         } else {
             std::vector<std::uint32_t> rows;
-            if (outer != f.kept.size() && rounds(f))
-                for (int level = 0; level < 2; ++level)
-                    rows.push_back(make_array(f.dtype, extents, f.loc));
+            if (outer != f.kept.size() && rounds(f)) {
+                rows.push_back(make_array(f.dtype, extents, f.loc));
+                Ids stack{levels_of(f.extents[all[outer]])};
+                stack.insert(stack.end(), extents.begin(), extents.end());
+                rows.push_back(make_array(f.dtype, stack, f.loc));
+            }
             nest(std::span(all).first(outer), f.extents, at, f.operand, true, [&] {
                 if (outer == f.kept.size()) {
                     const Id result = accumulate(f, at, false);

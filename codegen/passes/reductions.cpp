@@ -28,7 +28,9 @@
 #include "dsl/ir/positions.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
 
 namespace kiln::codegen {
 namespace {
@@ -246,15 +248,49 @@ class Reductions {
         return in_.nodes[id].kind == NodeKind::read && in_.nodes[id].aux == slot;
     }
 
-    /// A prange within another one is a serial loop.
+    /// A prange within another one is a serial loop. What it sums is as accurate as it is
+    /// elsewhere.
     void make_serial(Id loop, Id outer) {
         out_.nodes[loop].aux2 = none;
+        free_sums(loop);
         const Location at = in_.location(in_.nodes[loop].loc);
         const Remark remark{std::string(at.file), at.line,
                             "this prange runs serially: it is inside of the one at line " +
                                 std::to_string(in_.location(in_.nodes[outer].loc).line)};
         if (std::ranges::find(context_.remarks, remark) == context_.remarks.end())
             context_.remarks.push_back(remark);
+    }
+
+    /// The order of sums of floats in a serial loop becomes free, where it does nothing else with
+    /// their variables.
+    void free_sums(Id loop) {
+        std::vector<Id> body;
+        collect(in_.nodes[loop].aux, body);
+        std::map<std::uint32_t, std::vector<Id>> sums;  // operations, by slot
+        std::set<std::uint32_t> others;
+        std::set<Id> reads;
+        for (const Id id : body) {
+            const Node& n = in_.nodes[id];
+            if (n.kind != NodeKind::write) continue;
+            const auto update = update_of(in_, id);
+            const DType t = in_.slots[n.aux].dtype;
+            if (!update || update->reduction != Reduction::sum || in_.slots[n.aux].length != 1 ||
+                !(is_real(t) || is_complex(t)) || t == DType::f16 || t == DType::bf16 ||
+                std::ranges::count(in_.operands, update->read) != 1) {
+                others.insert(n.aux);
+                continue;
+            }
+            sums[n.aux].push_back(update->op);
+            reads.insert(update->read);
+        }
+        for (const Id id : body)
+            if (in_.nodes[id].kind == NodeKind::read && !reads.contains(id))
+                others.insert(in_.nodes[id].aux);
+        for (const auto& [slot, ops] : sums) {
+            if (others.contains(slot)) continue;
+            for (const Id id : ops) out_.nodes[id].fast |= fast::reassoc;
+            out_.slots[slot].name = total_name(slot);
+        }
     }
 
     /// Drops the entries of loops that are serial now.

@@ -1,5 +1,12 @@
 #include "codegen/passes/updates.h"
 
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
 namespace kiln::codegen {
 
 using namespace ir;
@@ -42,6 +49,120 @@ std::optional<Update> update_of(const Kernel& kernel, Id write, Id written) {
         case Op::logical_or: return as(Reduction::any);
         default: return std::nullopt;
     }
+}
+
+bool is_total(const Slot& slot) {
+    return slot.name.size() > 1 && slot.name[0] == 'r' && slot.name[1] >= '0' &&
+           slot.name[1] <= '9';
+}
+std::string total_name(std::size_t number) { return fmt::format("r{}", number); }
+
+namespace {
+
+bool is_promised(const Kernel& kernel, std::uint32_t slot) {
+    const Slot& s = kernel.slots[slot];
+    if (s.length != 1 || (!is_real(s.dtype) && !is_complex(s.dtype))) return false;
+    return is_total(s) || std::ranges::any_of(kernel.parallel_loops, [&](const ParallelLoop& p) {
+               return std::ranges::find(p.reductions, slot, &StageReduction::target) !=
+                      p.reductions.end();
+           });
+}
+
+/// Finds what a loop's body does with the variables of sums: the values that are one of them plus
+/// something are of use to its writes, and to such sums, alone.
+class SumFinder {
+  public:
+    explicit SumFinder(const Kernel& kernel) : k_(kernel) {}
+
+    std::vector<std::uint32_t> find(Id loop) {
+        const Node& n = k_.nodes[loop];
+        block(n.aux);
+        if (n.kind == NodeKind::loop_while) {
+            use(k_.operand(loop, 0));
+            block(n.aux2);
+        }
+        std::vector<std::uint32_t> result;
+        for (const auto& [slot, sums] : slots_)
+            if (sums.written && !sums.other && is_promised(k_, slot)) result.push_back(slot);
+        return result;
+    }
+
+  private:
+    struct Sums {
+        bool written = false, other = false;
+    };
+
+    using Slots = std::set<std::uint32_t>;
+
+    /// The variables of which the value is one plus something else.
+    Slots of(Id value) const {
+        const auto sum = sum_.find(value);
+        return sum == sum_.end() ? Slots{} : sum->second;
+    }
+    void use(Id value) {
+        for (const std::uint32_t slot : of(value)) slots_[slot].other = true;
+    }
+
+    void block(Id b) {
+        for (const Id id : k_.blocks[b].nodes) {
+            node(id);
+            const Node& n = k_.nodes[id];
+            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop) {
+                block(n.aux);
+                if (n.kind == NodeKind::branch && n.aux2 != none) block(n.aux2);
+            } else if (n.kind == NodeKind::loop_while) {
+                block(n.aux);
+                use(k_.operand(id, 0));
+                block(n.aux2);
+            }
+        }
+    }
+
+    void node(Id id) {
+        const Node& n = k_.nodes[id];
+        if (n.kind == NodeKind::loop_while) return;
+        if (n.kind == NodeKind::read && n.operand_count == 0) {
+            sum_[id] = {n.aux};
+            return;
+        }
+        if (n.kind == NodeKind::op && (n.op == Op::add || n.op == Op::sub) &&
+            (n.fast & fast::reassoc) != 0) {
+            Slots first = of(k_.operand(id, 0)), second = of(k_.operand(id, 1));
+            Slots both, either;
+            std::ranges::set_intersection(first, second, std::inserter(both, both.end()));
+            if (n.op == Op::sub) {
+                for (const std::uint32_t slot : second) slots_[slot].other = true;
+                second.clear();
+            }
+            std::ranges::set_union(first, second, std::inserter(either, either.end()));
+            for (const std::uint32_t slot : both) {
+                slots_[slot].other = true;
+                either.erase(slot);
+            }
+            sum_[id] = std::move(either);
+            return;
+        }
+        if (n.kind == NodeKind::write && n.operand_count == 1) {
+            Sums& sums = slots_[n.aux];
+            sums.written = true;
+            const Slots from = of(k_.operand(id, 0));
+            sums.other = sums.other || !from.contains(n.aux);
+            for (const std::uint32_t slot : from)
+                if (slot != n.aux) slots_[slot].other = true;
+            return;
+        }
+        for (const Id operand : k_.operands_of(id)) use(operand);
+    }
+
+    const Kernel& k_;
+    std::map<Id, Slots> sum_;
+    std::map<std::uint32_t, Sums> slots_;
+};
+
+}  // namespace
+
+std::vector<std::uint32_t> tree_sums(const Kernel& kernel, Id loop) {
+    return SumFinder(kernel).find(loop);
 }
 
 }  // namespace kiln::codegen
