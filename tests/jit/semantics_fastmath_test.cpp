@@ -2,6 +2,8 @@
 #include "tests/jit/semantics.h"
 
 #include <complex>
+#include <functional>
+#include <random>
 #include <regex>
 
 #if defined(__x86_64__)
@@ -104,6 +106,122 @@ TEST_CASE("compiled: fastmath flags allow what they say and no more",
     check_row(everywhere(contracted(Fastmath::reassoc), y), std::vector<double>{0});
     const double fused = at(everywhere(contracted(Fastmath::contract), y), 0);
     CHECK((fused == 0 || fused == std::ldexp(1.0, -60)));
+}
+
+namespace {
+
+/// A function and its value for one number, by the C++ library.
+struct Function {
+    const char* name;
+    std::function<Value(Value)> kernel;
+    std::complex<double> (*plain)(std::complex<double>);
+};
+using Complex = std::complex<double>;
+
+#define KILN_TEST_REAL(id) \
+    {#id, [](Value x) { return id(x); }, [](Complex z) { return Complex(std::id(z.real())); }}
+#define KILN_TEST_COMPLEX(id) \
+    {#id, [](Value x) { return id(x); }, [](Complex z) { return Complex(std::id(z)); }}
+const Function real_functions[] = {
+    KILN_TEST_REAL(asin),
+    KILN_TEST_REAL(acos),
+    KILN_TEST_REAL(atan),
+    KILN_TEST_REAL(asinh),
+    KILN_TEST_REAL(atanh),
+    KILN_TEST_REAL(expm1),
+    KILN_TEST_REAL(log1p),
+    KILN_TEST_REAL(cbrt),
+    KILN_TEST_REAL(erf),
+    KILN_TEST_REAL(erfc),
+    KILN_TEST_REAL(tgamma),
+    KILN_TEST_REAL(lgamma),
+    KILN_TEST_REAL(floor),
+    KILN_TEST_REAL(rint),
+    KILN_TEST_REAL(exp2),
+    {"sign", [](Value x) { return sign(x); },
+     [](Complex z) {
+         return Complex(z.real() > 0 ? 1 : z.real() < 0 ? -1 : 0);
+     }},
+    {"hypot", [](Value x) { return hypot(x, 0.5); },
+     [](Complex z) { return Complex(std::hypot(z.real(), 0.5)); }},
+    {"logaddexp", [](Value x) { return logaddexp(x, x); },
+     [](Complex z) { return Complex(z.real() + std::log(2.0)); }},
+    {"mod", [](Value x) { return mod(x, 0.25); },
+     [](Complex z) { return Complex(z.real() - 0.25 * std::floor(z.real() / 0.25)); }},
+    {"floor_divide", [](Value x) { return floor_divide(x, 0.1); },
+     [](Complex z) { return Complex(std::floor(z.real() / 0.1)); }},
+    {"heaviside", [](Value x) { return heaviside(x, 0.5); },
+     [](Complex z) {
+         return Complex(z.real() > 0 ? 1 : z.real() < 0 ? 0 : 0.5);
+     }},
+};
+const Function complex_functions[] = {
+    KILN_TEST_COMPLEX(sin),
+    KILN_TEST_COMPLEX(cos),
+    KILN_TEST_COMPLEX(tan),
+    KILN_TEST_COMPLEX(sinh),
+    KILN_TEST_COMPLEX(cosh),
+    KILN_TEST_COMPLEX(tanh),
+    KILN_TEST_COMPLEX(exp),
+    KILN_TEST_COMPLEX(log),
+    KILN_TEST_COMPLEX(sqrt),
+    KILN_TEST_COMPLEX(abs),
+    {"reciprocal", [](Value x) { return reciprocal(x); }, [](Complex z) { return 1.0 / z; }},
+    {"pow", [](Value x) { return pow(x, 2.5); }, [](Complex z) { return std::pow(z, 2.5); }},
+};
+#undef KILN_TEST_REAL
+#undef KILN_TEST_COMPLEX
+
+/// Far from what it should be: by more than 16 units of the largest part's last place.
+bool is_far(Complex got, Complex wanted, double unit) {
+    return !(std::abs(got - wanted) <= 16 * unit * std::abs(wanted));
+}
+
+void check_near(const Function& f, DType t, Fastmath flags, const std::vector<Complex>& numbers) {
+    const auto n = static_cast<std::int64_t>(numbers.size());
+    const Array x = Array::copy_of(std::span<const Complex>(numbers)).astype(t, Casting::unsafe);
+    const Array ufunc = vectorize(f.kernel, {.fastmath = flags})(x);
+    const Array loop = empty({n}, ufunc.dtype());
+    jit(
+        [&](In a, Out o) {
+            for (Index i : range(a.extent(0))) o(i) = f.kernel(a(i));
+        },
+        {.fastmath = flags})(x, loop);
+    const double unit = real_type(t) == DType::f32 ? 0x1p-24 : 0x1p-53;
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto given = x.scalar_at({i}).cast(DType::c128).get<Complex>();
+        const Complex wanted = f.plain(given);
+        for (const Array& result : {ufunc, loop}) {
+            const auto got = result.scalar_at({i}).cast(DType::c128).get<Complex>();
+            if (is_far(got, wanted, unit))
+                FAIL(f.name << " of " << name(t) << " " << given << ": " << got << ", not "
+                            << wanted << ", flags " << +flags.bits);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("compiled: functions of ordinary numbers stay near under every flag",
+          "[jit][semantics][fastmath][flags]") {
+    const unsigned seed = 1;
+    INFO("seed " << seed);
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<double> part(0.05, 0.95);
+    std::vector<Complex> reals, numbers;
+    for (int i = 0; i < 100; ++i) {
+        reals.emplace_back(part(random));
+        numbers.emplace_back(3 * part(random), (i % 2 == 0 ? 2 : -2) * part(random));
+    }
+    const auto some = [&] { return all_flags[random() % std::size(all_flags)].second; };
+    for (const Function& f : real_functions)
+        for (const DType t : {DType::f32, DType::f64})
+            for (const Fastmath flags : {Fastmath(true), some(), some()})
+                check_near(f, t, flags, reals);
+    for (const Function& f : complex_functions)
+        for (const DType t : {DType::c64, DType::c128})
+            for (const Fastmath flags : {Fastmath(true), some(), some()})
+                check_near(f, t, flags, numbers);
 }
 
 TEST_CASE("compiled: `isnan`, `isinf`, `isfinite`, `x != x` stay strict in fast kernels",
