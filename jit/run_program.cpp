@@ -274,13 +274,13 @@ void Run::finish(const std::int64_t* params) const {
             Lists lists = reported();
             if (lists.second.back() == -1) {
                 lists.second = lists.second.first(lists.second.size() - 1);
-                throw Error(ErrorKind::shape,
-                            fmt::format("dot of {} and {}: {} elements along the last axis of the "
-                                        "first, {} along the first axis of the second",
-                                        to_string(Shape(lists.first)),
-                                        to_string(Shape(lists.second)), lists.first.back(),
-                                        lists.second.front()),
-                            at, "dot sums over these two axes, which must be equally long");
+                throw Error(
+                    ErrorKind::shape,
+                    fmt::format("dot of {} and {}: {} elements along the last axis of the "
+                                "first, {} along the first axis of the second",
+                                to_string(Shape(lists.first)), to_string(Shape(lists.second)),
+                                lists.first.back(), lists.second.front()),
+                    at, "dot sums over these two axes, which must be equally long");
             }
             throw Error(ErrorKind::shape,
                         fmt::format("cannot broadcast {} with {}", to_string(Shape(lists.first)),

@@ -1,6 +1,9 @@
 #include "codegen/lanes/data_flags.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
+#include <vector>
 
 namespace kiln::codegen {
 namespace {
@@ -139,7 +142,86 @@ class Check {
     const ir::Kernel& kernel_;
 };
 
+/// What a value is in a lane whose loads gave 0.
+enum class Idle : std::uint8_t {
+    zero,
+    uniform,  ///< what it is in all lanes
+    other,
+};
+
+/// Whether the factor leaves a zero a zero, and silently.
+bool is_finite_factor(const ir::Kernel& kernel, Id id) {
+    const Node& n = kernel.node(id);
+    if (n.kind != NodeKind::constant) return false;
+    const double value = kernel.constant(id).cast(DType::f64).get<double>();
+    return std::isfinite(value);
+}
+
+class IdleLanes {
+  public:
+    explicit IdleLanes(const ir::Kernel& kernel)
+        : kernel_(kernel), idle_(kernel.nodes.size(), Idle::uniform) {}
+
+    bool raise() {
+        for (const ir::Stage& stage : kernel_.stages)
+            for (const Id id : kernel_.blocks[stage.body].nodes) {
+                const auto made = value(id);
+                if (!made) return true;
+                idle_[id] = *made;
+            }
+        return false;
+    }
+
+  private:
+    /// Nothing where it may raise a flag that no element does.
+    std::optional<Idle> value(Id id) const {
+        const Node& n = kernel_.node(id);
+        const auto operands = kernel_.operands_of(n);
+        const auto all = [&](Idle what) {
+            return std::ranges::all_of(operands, [&](Id o) { return idle_[o] == what; });
+        };
+        const auto any_zero = [&] {
+            return std::ranges::any_of(operands, [&](Id o) { return idle_[o] == Idle::zero; });
+        };
+        if (n.kind == NodeKind::load)
+            return kernel_.params[n.aux].layout == ir::Layout::uniform ? Idle::uniform : Idle::zero;
+        if (n.kind == NodeKind::cast)
+            return idle_[operands[0]] == Idle::other && is_float(n.dtype)
+                       ? std::nullopt
+                       : std::optional(idle_[operands[0]]);
+        if (n.kind != NodeKind::op)
+            return n.kind == NodeKind::store ? Idle::other : std::optional<Idle>();
+        if (all(Idle::uniform)) return Idle::uniform;
+        if (!is_float(n.dtype) && !is_float(kernel_.node(operands.back()).dtype))
+            return Idle::other;
+        switch (n.op) {
+            case Op::add:
+            case Op::sub:
+                if (all(Idle::zero)) return Idle::zero;
+                return any_zero() ? std::optional(Idle::other) : std::nullopt;
+            case Op::mul:
+                for (std::size_t k = 0; k < 2; ++k)
+                    if (idle_[operands[k]] == Idle::zero &&
+                        (all(Idle::zero) || is_finite_factor(kernel_, operands[1 - k])))
+                        return Idle::zero;
+                return std::nullopt;
+            case Op::sqrt: return all(Idle::zero) ? std::optional(Idle::zero) : std::nullopt;
+            case Op::div:
+            case Op::true_divide: return std::nullopt;
+            case Op::neg:
+            case Op::abs:
+            case Op::copysign: return idle_[operands[0]];
+            default: return Idle::other;
+        }
+    }
+
+    const ir::Kernel& kernel_;
+    std::vector<Idle> idle_;  // per node
+};
+
 }  // namespace
+
+bool zeros_raise_flags(const ir::Kernel& kernel) { return IdleLanes(kernel).raise(); }
 
 bool raises_flags_of_data(const ir::Kernel& kernel) { return Check(kernel).kernel(); }
 

@@ -15,4 +15,8 @@ namespace kiln::codegen {
 ///    computed even if that never runs.
 bool raises_flags_of_data(const ir::Kernel& kernel);
 
+/// Whether lanes without an element, in which loads give 0, may raise flags in an element-wise
+/// kernel of raises_flags_of_data: not if they only add, multiply and take roots of zeros.
+bool zeros_raise_flags(const ir::Kernel& kernel);
+
 }  // namespace kiln::codegen

@@ -1,5 +1,6 @@
 #include "codegen/llvm/emit.h"
 
+#include "codegen/lanes/data_flags.h"
 #include "codegen/llvm/emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
@@ -46,6 +47,7 @@ void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
 // ------------------------------------------------------------------------------ the function
 
 void Emitter::run() {
+    options_.flags_of_data = options_.flags_of_data && zeros_raise_flags(kernel_);
     choose_form();
     const unsigned unit = unit_lanes_ =
         std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
