@@ -262,21 +262,19 @@ void check_product(ir::Builder& b, Id x, Id y) {
 
 // ------------------------------------------------------------------------------ arrays, slices
 
-Operand::Operand(const KernelArray& array, Where where) : where_(where) {
-    Trace& trace = Trace::current(where);
-    const std::uint32_t param = trace.param(array, where);
-    trace.builder().set_location(where);
+Operand::Operand(const KernelArray& array, Where where) : where_(Trace::user_line(where)) {
+    Trace& trace = Trace::current(where_);
+    const std::uint32_t param = trace.param(array, where_);
+    trace.builder().set_location(where_);
     node_ = trace.builder().whole(param);
     serial_ = trace.serial();
 }
 Value::Value(const KernelArray& array, Where where) : Operand(array, where) {}
 
-Operand::Operand(const ArraySlice& slice, Where where) : where_(where) {
-    Trace& trace = Trace::current(where);
-    if (slice.serial_ != trace.serial())
-        throw Error(ErrorKind::usage, "an array of another kernel is used here", where,
-                    "pass it as a parameter");
-    trace.builder().set_location(where);
+Operand::Operand(const ArraySlice& slice, Where where) : where_(Trace::user_line(where)) {
+    Trace& trace = Trace::current(where_);
+    trace.check_home(slice.serial_, where_);
+    trace.builder().set_location(where_);
     node_ = trace.builder().whole(slice.param_, slice.nodes_, slice.dropped_);
     serial_ = trace.serial();
 }
@@ -350,9 +348,7 @@ void KernelArray::assign(const Operand& value) const {
 
 const ArraySlice& ArraySlice::operator=(Operand value) const {
     Trace& trace = dsl::trace_at(value);
-    if (serial_ != trace.serial())
-        throw Error(ErrorKind::usage, "an array of another kernel is used here", value.where(),
-                    "pass it as a parameter");
+    trace.check_home(serial_, value.where());
     trace.assign(param_, nodes_, dropped_, trace.use_any(value), value.where());
     return *this;
 }

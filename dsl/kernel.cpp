@@ -26,10 +26,18 @@ std::string target_name(const ir::Kernel& kernel, bool is_local, std::uint32_t t
 }  // namespace
 
 std::uint32_t Trace::param(const KernelArray& array, const Location& where) const {
-    if (array.serial_ != serial_)
-        throw Error(ErrorKind::usage, "an array of another kernel is used here", where,
-                    "pass it as a parameter");
+    check_home(array.serial_, where);
     return array.param_;
+}
+
+void Trace::check_home(std::uint32_t serial, const Location& where) const {
+    if (serial == serial_) return;
+    if (serial == KernelArray::moved)
+        throw Error(ErrorKind::usage, "an array that was moved from is used here", where,
+                    "std::swap and the like cannot exchange arrays of a kernel: write two steps, "
+                    "step(a, b) and step(b, a), or copy the elements");
+    throw Error(ErrorKind::usage, "an array of another kernel is used here", where,
+                "pass it as a parameter");
 }
 
 void Trace::describe(KernelArray& array, std::uint32_t param) const {
@@ -162,12 +170,10 @@ using dsl::Trace;
 
 // ------------------------------------------------------------------------------------ elements
 
-Operand::Operand(const ElementRef& element, Where where) : where_(where) {
-    Trace& trace = Trace::current(where);
-    if (element.serial_ != trace.serial())
-        throw Error(ErrorKind::usage, "an array of another kernel is used here", where,
-                    "pass it as a parameter");
-    trace.builder().set_location(where);
+Operand::Operand(const ElementRef& element, Where where) : where_(Trace::user_line(where)) {
+    Trace& trace = Trace::current(where_);
+    trace.check_home(element.serial_, where_);
+    trace.builder().set_location(where_);
     node_ = trace.read(element);
     serial_ = trace.serial();
 }
@@ -175,11 +181,15 @@ Value::Value(const ElementRef& element, Where where) : Operand(element, where) {
 
 const ElementRef& ElementRef::operator=(Operand value) const {
     Trace& trace = dsl::trace_at(value);
-    if (serial_ != trace.serial())
-        throw Error(ErrorKind::usage, "an array of another kernel is used here", value.where(),
-                    "pass it as a parameter");
+    trace.check_home(serial_, value.where());
     trace.write(*this, trace.use(value));
     return *this;
+}
+
+void ElementRef::exchange(const ElementRef& other, const Where& where) const {
+    const Value was(*this, where);
+    *this = Operand(other, where);
+    other = Operand(was, where);
 }
 
 #define KILN_DSL_COMPOUND(symbol)                                                          \
@@ -299,7 +309,8 @@ Value KernelArray::load(std::initializer_list<Operand> subscripts, Where where) 
     return {element(subscripts, where), where};
 }
 
-Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where where) {
+Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where at) {
+    const Where where = Trace::user_line(at);
     Trace& trace = Trace::current(where);
     ir::Builder& b = trace.builder();
     b.set_location(where);
@@ -345,7 +356,8 @@ static void check_locals(const ir::Kernel& kernel, DType dtype, std::int64_t len
                 where, "use Scratch, made before the loops");
 }
 
-Local::Local(DType dtype, std::int64_t length, Where where) : length_(length), dtype_(dtype) {
+Local::Local(DType dtype, std::int64_t length, Where at) : length_(length), dtype_(dtype) {
+    const Where where = Trace::user_line(at);
     Trace& trace = Trace::current(where);
     if (length < 1 || length > 65536)
         throw Error(ErrorKind::usage, fmt::format("a Local of {} elements", length), where,
@@ -366,11 +378,34 @@ Local::Local(DType dtype, std::int64_t length, Where where) : length_(length), d
     }
 }
 
+Local::Local(DType dtype, std::initializer_list<std::int64_t> extents, Where where)
+    : Local(dtype, extents.size() == 1 ? *extents.begin() : 1, where) {
+    if (extents.size() == 1) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("a Local has one dimension, {} are given", extents.size()), where,
+                fmt::format("write Local({}, m * n) and index it as rows, a(i * n + j); a Scratch "
+                            "has up to 8 dimensions",
+                            name(dtype)));
+}
+
+Local::Local(const Local& other, Where at) : Local(other.dtype_, other.length_, at) {
+    const Where where = Trace::user_line(at);
+    Trace& trace = Trace::current(where);
+    trace.check_home(other.serial_, where);
+    ir::Builder& b = trace.builder();
+    b.set_location(where);
+    if (length_ == 1) {
+        b.write(slot_, b.read(other.slot_));
+        return;
+    }
+    const ir::Id i = b.begin_loop(b.constant_i64(0), b.constant_i64(length_), b.constant_i64(1));
+    b.write(slot_, b.read(other.slot_, i), i);
+    b.end();
+}
+
 ElementRef Local::element(const Operand& i) const {
     Trace& trace = Trace::current(i.where());
-    if (serial_ != trace.serial())
-        throw Error(ErrorKind::usage, "an array of another kernel is used here", i.where(),
-                    "pass it as a parameter");
+    trace.check_home(serial_, i.where());
     return trace.element(true, slot_, std::span(&i, 1), i.where());
 }
 

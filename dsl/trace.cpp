@@ -76,7 +76,56 @@ std::uint32_t Trace::slot(const Var& variable, const Location& where) const {
     if (variable.serial_ != serial_)
         throw Error(ErrorKind::usage, "a Value or Var of another kernel is used here", where,
                     "pass it as a parameter");
+    const ir::Id declaration = declarations_[variable.slot_];
+    if (!builder_.visible(declaration))
+        throw Error(
+            ErrorKind::usage,
+            fmt::format("{} is used after the block that declares it",
+                        builder_.node(declaration).loc == 0
+                            ? "a Var"
+                            : ir::describe_slot(builder_.kernel(), variable.slot_, where, false)),
+            where,
+            "declare it before the block (a container that grows in a block copies its "
+            "Vars there: reserve)");
     return variable.slot_;
+}
+
+std::uint32_t Trace::add_slot(DType dtype) {
+    return builder_.add_slot({fmt::format("v{}", builder_.kernel().slots.size()), dtype, 1});
+}
+
+void Trace::declare(std::uint32_t slot, ir::Id value, const Var* original) {
+    if (in_library_)
+        builder_.set_location_index(
+            original == nullptr ? 0 : builder_.node(declarations_[original->slot_]).loc);
+    builder_.write(slot, value);
+    declarations_.resize(std::max<std::size_t>(declarations_.size(), slot + 1), ir::none);
+    declarations_[slot] = static_cast<ir::Id>(builder_.kernel().nodes.size() - 1);
+}
+
+std::source_location Trace::user_line(const std::source_location& where) {
+    if (innermost == nullptr) return where;
+    // Where libstdc++ and libc++ are installed: .../include/c++/12/bits/stl_algobase.h.
+    const bool library =
+        where.line() == 0 ||
+        std::string_view(where.file_name()).find("/include/c++/") != std::string_view::npos;
+    innermost->in_library_ = library;
+    if (library) return innermost->line_;
+    innermost->line_ = where;
+    return where;
+}
+
+void Trace::note_return(const Location& where) {
+    if (!returned_) returned_ = where;
+}
+
+void Trace::check_results(std::size_t count) const {
+    if (!returned_ || count == 0) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("return_() would end {} before its results are computed",
+                            builder_.kernel().name),
+                *returned_,
+                "assign the result to a Var in if_(...).else_(...), and return that at the end");
 }
 
 Trace::Trace(std::string name)
@@ -122,8 +171,13 @@ ir::Id Trace::use(const Operand& operand) const {
     const ir::Id id = use_any(operand);
     if (builder_.node(id).rank != 0)
         throw Error(ErrorKind::shape, "an array is used where one element is needed",
-                    operand.where_, "give it subscripts, or reduce it: sum(a)");
+                    line_of(operand), "give it subscripts, or reduce it: sum(a)");
     return id;
+}
+
+Location Trace::line_of(const Operand& operand) const {
+    if (operand.where_.line() != 0) return operand.where_;
+    return builder_.kernel().location(builder_.node(operand.node_).loc);
 }
 
 ir::Id Trace::use_any(const Operand& operand) const {
@@ -132,7 +186,7 @@ ir::Id Trace::use_any(const Operand& operand) const {
                     operand.where_, "pass it as a parameter");
     if (!builder_.visible(operand.node_))
         throw Error(ErrorKind::usage, "a Value is used after the block that computes it",
-                    operand.where_, "declare a Var before the block and assign to it");
+                    line_of(operand), "declare a Var before the block and assign to it");
     return operand.node_;
 }
 
@@ -179,25 +233,24 @@ using ir::Op;
 // --------------------------------------------------------------------------- operands and values
 
 Operand::Operand(const Value& value, Where where)
-    : Operand(Handle{value.node_, value.serial_}, where) {
+    : Operand(Handle{value.node_, value.serial_}, Trace::user_line(where)) {
     if (Trace* trace = Trace::of(value)) trace->mark_named(value.node_);
 }
-Operand::Operand(Value&& value, Where where) : Operand(Handle{value.node_, value.serial_}, where) {}
+Operand::Operand(Value&& value, Where where)
+    : Operand(Handle{value.node_, value.serial_}, Trace::user_line(where)) {}
 Operand::Operand(const Index& index, Where where)
-    : Operand(Handle{index.node_, index.serial_}, where) {}
-Operand::Operand(const Scalar& constant, Where where) : where_(where) {
-    Trace& trace = Trace::current(where);
-    trace.builder().set_location(where);  // a complex constant is a node with a line
+    : Operand(Handle{index.node_, index.serial_}, Trace::user_line(where)) {}
+Operand::Operand(const Scalar& constant, Where where) : where_(Trace::user_line(where)) {
+    Trace& trace = Trace::current(where_);
+    trace.builder().set_location(where_);  // a complex constant is a node with a line
     node_ = trace.builder().constant(constant);
     serial_ = trace.serial();
 }
-Operand::Operand(const Var& variable, Where where) : where_(where) {
-    Trace& trace = Trace::current(where);
-    if (variable.serial_ != trace.serial())
-        throw Error(ErrorKind::usage, "a Value or Var of another kernel is used here", where,
-                    "pass it as a parameter");
-    trace.builder().set_location(where);
-    node_ = trace.builder().read(variable.slot_);
+Operand::Operand(const Var& variable, Where where) : where_(Trace::user_line(where)) {
+    Trace& trace = Trace::current(where_);
+    const std::uint32_t slot = trace.slot(variable, where_);
+    trace.builder().set_location(where_);
+    node_ = trace.builder().read(slot);
     serial_ = trace.serial();
 }
 
@@ -254,23 +307,14 @@ Value operator!(Operand a) { return apply(Op::logical_not, {&a}); }
 
 // ------------------------------------------------------------------------------------ variables
 
-namespace {
-
-std::uint32_t declare(Trace& trace, DType dtype) {
-    const std::size_t number = trace.builder().kernel().slots.size();
-    return trace.builder().add_slot({fmt::format("v{}", number), dtype, 1});
-}
-
-}  // namespace
-
 Var::Var(Declare, Operand initial) : Operand(Handle{ir::none, 0}, initial.where()) {
     Trace& trace = dsl::trace_at(initial);
     ir::Builder& b = trace.builder();
     const ir::Id value = trace.use(initial);
     serial_ = trace.serial();
     dtype_ = b.dtype(value);
-    slot_ = declare(trace, dtype_);
-    b.write(slot_, b.cast(value, dtype_));
+    slot_ = trace.add_slot(dtype_);
+    trace.declare(slot_, b.cast(value, dtype_));
 }
 
 Var::Var(DType dtype, Operand initial)
@@ -278,21 +322,30 @@ Var::Var(DType dtype, Operand initial)
     Trace& trace = dsl::trace_at(initial);
     const ir::Id value = trace.use(initial);
     serial_ = trace.serial();
-    slot_ = declare(trace, dtype_);
-    dsl::store(trace, slot_, value, initial.where());
+    slot_ = trace.add_slot(dtype_);
+    trace.declare(slot_, trace.fitting(slot_, value, initial.where()));
+}
+
+Var::Var(const Var& other, Where where)
+    : Operand(Handle{ir::none, 0}, Trace::user_line(where)), dtype_(other.dtype_) {
+    const Operand value(other, where);
+    Trace& trace = dsl::trace_at(value);
+    serial_ = trace.serial();
+    slot_ = trace.add_slot(dtype_);
+    trace.declare(slot_, trace.use(value), &other);
 }
 
 Var& Var::operator=(Operand value) & {
     Trace& trace = dsl::trace_at(value);
-    check_home(value.where());
-    dsl::store(trace, slot_, trace.use(value), value.where());
+    const std::uint32_t slot = trace.slot(*this, value.where());
+    dsl::store(trace, slot, trace.use(value), value.where());
     return *this;
 }
 
-void Var::check_home(const Where& where) const {
-    if (Trace::current(where).serial() != serial_)
-        throw Error(ErrorKind::usage, "a Value or Var of another kernel is used here", where,
-                    "pass it as a parameter");
+void Var::exchange(Var& other, const Where& where) {
+    const Value was(*this, where);
+    *this = Operand(other, where);
+    other = Operand(was, where);
 }
 
 #define KILN_DSL_COMPOUND(symbol)                                                          \
@@ -610,6 +663,7 @@ void jump(ir::NodeKind kind, std::string_view word, const Location& where) {
     const bool leaves_prange = kind == ir::NodeKind::return_  ? b.in_parallel_loop()
                                : kind == ir::NodeKind::break_ ? b.innermost_loop_is_parallel()
                                                               : false;
+    if (kind == ir::NodeKind::return_) trace.note_return(where);
     if (leaves_prange)
         throw Error(ErrorKind::usage, fmt::format("{}() would leave a prange", word), where,
                     "its iterations are independent; use range, or continue_()");

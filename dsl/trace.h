@@ -5,6 +5,7 @@
 #include <kiln/dsl.h>
 #include <kiln/kernel.h>
 
+#include <optional>
 #include <vector>
 
 namespace kiln::dsl {
@@ -30,12 +31,19 @@ class Trace {
     ir::Id use(const Operand& operand) const;
     /// The same for operations that take arrays as a whole.
     ir::Id use_any(const Operand& operand) const;
+    /// Where an operand of this trace is used; of a result, where it is computed.
+    Location line_of(const Operand& operand) const;
     /// Assigns to an array, or to a part of it. Errors: usage (read-only), type, shape.
     void assign(std::uint32_t param, std::span<const ir::Id> slice, std::uint64_t dropped,
                 ir::Id value, const Location& where);
 
-    /// The slot of a Var of this trace. Errors: usage.
+    /// The slot of a Var of this trace. Errors: usage (of another trace, or of a block that ended).
     std::uint32_t slot(const Var& variable, const Location& where) const;
+    /// A slot for a Var, which declare() gives its first value.
+    std::uint32_t add_slot(DType dtype);
+    /// At the builder's line; where the standard library makes the Var, at that of the one it is a
+    /// copy of, or at none.
+    void declare(std::uint32_t slot, ir::Id value, const Var* original = nullptr);
     /// The value as what a slot holds: it may widen to the slot's dtype; a weak one only changes
     /// within its kind. Errors: type.
     ir::Id fitting(std::uint32_t slot, ir::Id value, const Location& where);
@@ -50,6 +58,8 @@ class Trace {
     }
     /// The number of the parameter behind an array of this trace. Errors: usage.
     std::uint32_t param(const KernelArray& array, const Location& where) const;
+    /// Errors: usage (`serial` is another's, or of an array that was moved from).
+    void check_home(std::uint32_t serial, const Location& where) const;
     void describe(KernelArray& array, std::uint32_t param) const;
     /// An element of array parameter or slot `target`, with its subscripts as i64.
     ElementRef element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
@@ -59,6 +69,15 @@ class Trace {
     ir::Id read(const ElementRef& element);
     void write(const ElementRef& element, ir::Id value);
     ir::Id atomic(ir::Reduction reduction, const ElementRef& element, ir::Id value);
+
+    /// The line of an operation: `where`, unless that is none or lies in the standard library
+    /// (which moves and copies what is given to its algorithms): then the last line that was the
+    /// user's.
+    static std::source_location user_line(const std::source_location& where);
+    /// Notes the first return_ of the kernel.
+    void note_return(const Location& where);
+    /// Errors: usage (the kernel has results, but return_ may end it before there are any).
+    void check_results(std::size_t count) const;
 
     /// The innermost trace of this thread; Error usage ("... outside of a kernel") when there is
     /// none.
@@ -117,7 +136,11 @@ class Trace {
     Trace* outer_;
     std::uint32_t serial_;
     bool abandoned_ = false, checked_ = false;
+    bool in_library_ = false;
+    std::source_location line_;         // the last one of the user
+    std::optional<Location> returned_;  // where return_ is first called
     std::vector<bool> named_;
+    std::vector<ir::Id> declarations_;  // by slot: the write that declares a Var, or none
 };
 
 /// The current trace with the location of the operand that new nodes belong to.

@@ -6,6 +6,7 @@
 #include "dsl/trace.h"
 #include "jit/checked_mode.h"
 #include "jit/run_program.h"
+#include "jit/signature.h"
 #include "jit/verify.h"
 
 #include <kiln/environment.h>
@@ -70,6 +71,37 @@ void make_strict(ir::Kernel& kernel) {
     for (ir::Node& n : kernel.nodes) n.fast = 0;
 }
 
+/// The array that `copy` is a copy of, made last of all: where a lambda returns several Scratch
+/// arrays, its tuple holds copies, and the arrays themselves may be given away. Else `copy`.
+std::uint32_t original_of(const ir::Builder& b, std::uint32_t copy) {
+    const ir::Kernel& kernel = b.kernel();
+    const auto& nodes = b.current_block().nodes;
+    for (std::size_t i = nodes.size(); i-- > 0;) {
+        const ir::Node& n = kernel.node(nodes[i]);
+        if (n.kind == ir::NodeKind::whole || n.kind == ir::NodeKind::allocate) continue;
+        if (n.kind != ir::NodeKind::assign || n.operand_count != 1) break;
+        const ir::Node& value = kernel.node(kernel.operand(nodes[i], 0));
+        if (value.kind != ir::NodeKind::whole || value.operand_count != 0) break;
+        const ir::Access access = kernel.params[value.aux].access;
+        if (!ir::is_made_by_kernel(access)) break;
+        if (n.aux != copy) continue;
+        return access == ir::Access::local ? value.aux : copy;  // else it is given away already
+    }
+    return copy;
+}
+
+/// Whether a text speaks of p0, p1 ..., which stand for parameters without names.
+bool has_default_name(std::string_view text) {
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    const auto is_word = [&](char c) {
+        return is_digit(c) || c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    };
+    for (std::size_t i = 0; i + 1 < text.size(); ++i)
+        if (text[i] == 'p' && is_digit(text[i + 1]) && (i == 0 || !is_word(text[i - 1])))
+            return true;
+    return false;
+}
+
 }  // namespace
 
 JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
@@ -84,11 +116,8 @@ JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunc
                     fmt::format("{} has {} parameters; at most {}", name_, params_.size(),
                                 engine::max_program_args),
                     where);
-    if (!options_.params.empty() && options_.params.size() != params_.size())
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} has {} parameters, .params names {}", name_, params_.size(),
-                                options_.params.size()),
-                    where);
+    engine::check_param_names(name_, params_.size(), options_.params, where);
+    engine::check_cpu_target(name_, "a loop kernel", options_.target, where);
 }
 
 std::string JitState::param_name(std::size_t i) const {
@@ -135,6 +164,7 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     }
     b.begin_stage({}, false);
     const std::vector<KernelItem> results = traced_body(items);
+    trace.check_results(results.size());
     engine::TracedProgram traced;
     std::vector<std::uint32_t> arrays;
     for (const KernelItem& item : results) {
@@ -143,10 +173,11 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
             if (!ir::is_made_by_kernel(b.kernel().params[param].access))
                 throw Error(ErrorKind::usage, "a kernel returns an array that is its argument",
                             where_, "the caller has it already");
-            b.param_info(param).access = ir::Access::result;
-            traced.results.push_back(param);
+            const std::uint32_t original = original_of(b, param);
+            b.param_info(original).access = ir::Access::result;
+            traced.results.push_back(original);
         } else {
-            const ir::Id value = trace.id(std::get<Value>(item));
+            const ir::Id value = result_node(trace, std::get<Value>(item));
             const std::uint32_t param =
                 b.add_param({.name = fmt::format("result{}", traced.results.size()),
                              .dtype = b.dtype(value),
@@ -160,6 +191,18 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     traced.kernel = trace.finish();
     traced.trace_ms = ms_since(start);
     return traced;
+}
+
+ir::Id JitState::result_node(dsl::Trace& trace, const Value& result) const {
+    const ir::Builder& b = trace.builder();
+    const ir::Id id = trace.use_any(result);
+    if (b.node(id).rank == 0) return id;
+    const Location line = trace.line_of(result);
+    throw Error(ErrorKind::usage,
+                fmt::format("{} returns an array of {} dimension{} as a Value", name_,
+                            b.node(id).rank, b.node(id).rank == 1 ? "" : "s"),
+                line.line == 0 ? where_ : line,
+                "return a Scratch: `-> Scratch { ...; return Scratch(value); }`");
 }
 
 std::vector<KernelItem> JitState::traced_body(std::span<const KernelItem> items) {
@@ -320,6 +363,18 @@ void JitState::check_argument(std::size_t i, const OperandView& view, Location w
 
 void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
                     Location where) {
+    try {
+        call_checked(args, results, where);
+    } catch (const Error& error) {
+        if (!options_.params.empty() || !error.hint().empty() || !has_default_name(error.message()))
+            throw;
+        throw Error(error.kind(), error.message(), {error.file(), error.line()},
+                    "p0 is the first parameter; .params names them");
+    }
+}
+
+void JitState::call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
+                            Location where) {
     if (args.size() != params_.size())
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),

@@ -135,7 +135,10 @@ class JitState {
                  std::span<const engine::OperandView> expected_views,
                  const std::vector<JitValue>& results, const std::vector<JitValue>& expected,
                  Location where);
+    void call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
+                      Location where);
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
+    ir::Id result_node(dsl::Trace& trace, const Value& result) const;
     engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
     std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced,
                                                     const engine::ProgramKey& key,

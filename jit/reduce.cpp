@@ -333,8 +333,12 @@ Array Ufunc::reduce(const Arg& x, const ReduceOptions& options, Where where) con
 
 // -------------------------------------------------------------------------------- the handle
 
-static UfuncOptions ufunc_options(const MapReduceOptions& options) {
+static UfuncOptions ufunc_options(const std::string& name, std::size_t arity,
+                                  const MapReduceOptions& options, Location where) {
+    engine::check_param_names(name, arity, options.params, where);
+    engine::check_cpu_target(name, "a map-reduce", options.target, where);
     UfuncOptions all;
+    all.params = options.params;
     all.fastmath = options.fastmath;
     all.parallel = options.parallel;
     all.checked = options.checked || engine::all_checked();
@@ -345,8 +349,8 @@ static UfuncOptions ufunc_options(const MapReduceOptions& options) {
 MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
                      Reduce reduction, MapReduceOptions options, Location where)
     : state_(std::make_shared<detail::ReduceState>(
-          engine::UfuncSource{std::move(name), arity, std::move(function), ufunc_options(options),
-                              where},
+          engine::UfuncSource{name, arity, std::move(function),
+                              ufunc_options(name, arity, options, where), where},
           static_cast<ir::Reduction>(reduction))) {}
 
 const std::string& MapReduce::name() const { return state_->reducer().source().name; }

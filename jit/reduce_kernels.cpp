@@ -145,11 +145,13 @@ class ReduceTracer {
     void declare_sources(const std::string& suffix) {
         ir::Builder& b = trace_.builder();
         for (std::size_t i = 0; i < key_.inputs(); ++i) {
-            b.add_param({.name = fmt::format("x{}{}", i, suffix),
-                         .dtype = key_.input_dtype(i),
-                         .rank = 1,
-                         .access = ir::Access::in,
-                         .weak = key_.input_weak(i)});
+            const auto& names = source_.options.params;
+            b.add_param(
+                {.name = names.empty() ? fmt::format("x{}{}", i, suffix) : names[i] + suffix,
+                 .dtype = key_.input_dtype(i),
+                 .rank = 1,
+                 .access = ir::Access::in,
+                 .weak = key_.input_weak(i)});
         }
         if (key_.has_where()) {
             b.add_param({.name = "where" + suffix,
@@ -181,6 +183,7 @@ class ReduceTracer {
             inputs.push_back(trace_.value(load(static_cast<std::size_t>(row) * sources + i)));
         }
         source_.function(inputs, results);
+        trace_.check_results(results.size());
         b.set_location(source_.where);
         b.set_fast(source_.options.fastmath.bits);
         if (results.size() != 1) {

@@ -2,8 +2,7 @@
 #pragma once
 #include "jit/key.h"
 
-#include <kiln/dtype.h>
-#include <kiln/error.h>
+#include <kiln/vectorize.h>
 
 #include <array>
 #include <optional>
@@ -27,6 +26,13 @@ LoopTypes choose_loop(const std::string& name, std::span<const Signature> signat
 /// Error type "cannot cast output of NAME from f64 to i32 under same_kind".
 void check_output_cast(const std::string& name, DType from, DType to, Casting casting,
                        Location where);
+
+/// Errors: usage (.params names another number of parameters than there are).
+void check_param_names(const std::string& name, std::size_t count,
+                       std::span<const std::string> params, Location where);
+/// Errors: unsupported (the target of a `what`, "a loop kernel", is not the CPU).
+void check_cpu_target(const std::string& name, std::string_view what, BackendTarget target,
+                      Location where);
 
 /// "f64(f32, i32)"; several results as "(f64, i32)(f32)".
 std::string to_string(const Signature& signature);

@@ -98,7 +98,8 @@ class LoopTracer {
         b.set_location(source_.where);
         b.set_fast(source_.options.fastmath.bits);
         for (std::size_t i = 0; i < key_.inputs(); ++i) {
-            b.add_param({.name = fmt::format("x{}", i),
+            const auto& names = source_.options.params;
+            b.add_param({.name = names.empty() ? fmt::format("x{}", i) : names[i],
                          .dtype = key_.input_dtype(i),
                          .rank = 1,
                          .access = ir::Access::in,
@@ -123,6 +124,7 @@ class LoopTracer {
         }
         std::vector<Value> results;
         source_.function(inputs, results);
+        trace_.check_results(results.size());
         b.set_location(source_.where);
         b.set_fast(source_.options.fastmath.bits);
         return results;

@@ -7,6 +7,7 @@
 
 #include "dsl/trace.h"
 #include "jit/program.h"
+#include "jit/signature.h"
 
 #include <algorithm>
 
@@ -41,7 +42,8 @@ class StencilState {
 
   private:
     std::vector<KernelParam> kernel_params(bool given) const;
-    JitOptions kernel_options() const;
+    JitOptions kernel_options(bool given) const;
+    std::string param_name(std::size_t i) const;
     std::vector<KernelItem> trace(std::span<const KernelItem> items, bool given) const;
     Value apply(std::span<const KernelItem> items, const StencilPlace& place) const;
     std::vector<Offsets> find_offsets(std::span<const KernelItem> items, int rank,
@@ -66,11 +68,12 @@ StencilState::StencilState(std::string name, std::vector<StencilParam> params,
       fresh_(
           name_, kernel_params(false),
           [this](std::span<const KernelItem> items) { return trace(items, false); },
-          kernel_options(), where),
+          kernel_options(false), where),
       given_(
           name_, kernel_params(true),
           [this](std::span<const KernelItem> items) { return trace(items, true); },
-          kernel_options(), where) {
+          kernel_options(true), where) {
+    engine::check_cpu_target(name_, "a stencil", options_.target, where);
     if (std::ranges::count(params_, StencilParam::neighbors) == 0)
         throw Error(ErrorKind::usage, fmt::format("{} has no Neighbors parameter", name_), where,
                     "a stencil computes an element from the neighbours of one");
@@ -90,11 +93,18 @@ std::vector<KernelParam> StencilState::kernel_params(bool given) const {
     return kinds;
 }
 
-JitOptions StencilState::kernel_options() const {
-    return {.fastmath = options_.fastmath,
-            .parallel = options_.parallel,
-            .checked = options_.checked,
-            .keep_flush_to_zero = options_.keep_flush_to_zero};
+JitOptions StencilState::kernel_options(bool given) const {
+    JitOptions options{.fastmath = options_.fastmath,
+                       .parallel = options_.parallel,
+                       .checked = options_.checked,
+                       .keep_flush_to_zero = options_.keep_flush_to_zero};
+    options.params = options_.params;
+    if (given && !options.params.empty()) options.params.emplace_back("result");
+    return options;
+}
+
+std::string StencilState::param_name(std::size_t i) const {
+    return options_.params.empty() ? fmt::format("p{}", i) : options_.params[i];
 }
 
 std::size_t StencilState::first() const {
@@ -130,14 +140,14 @@ std::vector<Offsets> StencilState::find_offsets(std::span<const KernelItem> item
     std::vector<KernelItem> copies;
     for (std::size_t i = 0; i < params_.size(); ++i) {
         if (const auto* array = std::get_if<KernelArray>(&items[i])) {
-            const std::uint32_t p = b.add_param({.name = fmt::format("p{}", i),
+            const std::uint32_t p = b.add_param({.name = param_name(i),
                                                  .dtype = array->dtype(),
                                                  .rank = static_cast<std::uint8_t>(array->rank()),
                                                  .access = ir::Access::in});
             copies.emplace_back(look.array(p));
         } else {
-            const std::uint32_t p = b.add_param(
-                {.name = fmt::format("p{}", i), .dtype = std::get<Value>(items[i]).dtype()});
+            const std::uint32_t p =
+                b.add_param({.name = param_name(i), .dtype = std::get<Value>(items[i]).dtype()});
             copies.emplace_back(look.value(b.param(p)));
         }
     }

@@ -16,6 +16,7 @@ static engine::UfuncSource with_environment(engine::UfuncSource source) {
 }
 
 UfuncState::UfuncState(engine::UfuncSource source) : source_(with_environment(std::move(source))) {
+    engine::check_param_names(source_.name, source_.arity, source_.options.params, source_.where);
     for (const Signature& signature : source_.options.signatures) {
         if (signature.inputs == source_.arity && signature.outputs > 0) continue;
         throw Error(ErrorKind::usage,

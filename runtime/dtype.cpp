@@ -1,5 +1,6 @@
 #include <kiln/dtype.h>
 #include <kiln/environment.h>
+#include <kiln/error.h>
 
 namespace kiln {
 
@@ -53,6 +54,25 @@ Scalar Scalar::cast(DType to) const {
             return Scalar::of(convert<To>(get<From>()));
         });
     });
+}
+
+Scalar Scalar::safe_cast(DType to, std::source_location where) const {
+    if (can_cast(dtype, to, Casting::safe)) return cast(to);
+    const auto cpp_name = [](DType t) -> std::string {
+        switch (t) {
+#define KILN_DTYPE(id, name, cpp, cuda, kind, bits, compute, npy) \
+    case DType::id: return #cpp;
+#include <kiln/dtype.def>
+#undef KILN_DTYPE
+        }
+        __builtin_unreachable();
+    };
+    throw Error(ErrorKind::type,
+                "a value of type " + std::string(name(dtype)) + " is read as " +
+                    std::string(name(to)) + ", which does not hold all of them",
+                where,
+                "read it as " + cpp_name(dtype) + ", or convert it: cast(kiln::" +
+                    (to == DType::bool_ ? "bool_" : std::string(name(to))) + ")");
 }
 
 }  // namespace kiln

@@ -20,6 +20,15 @@ Location first(const Kernel& kernel, NodeKind kind, std::uint32_t target) {
     return node == kernel.nodes.end() ? Location{} : kernel.location(node->loc);
 }
 
+/// The first line that reads or writes a Var; the standard library's have none.
+Location first_use(const Kernel& kernel, std::uint32_t slot) {
+    for (const Node& n : kernel.nodes)
+        if ((n.kind == NodeKind::read || n.kind == NodeKind::write) && n.aux == slot &&
+            kernel.location(n.loc).line != 0)
+            return kernel.location(n.loc);
+    return {};
+}
+
 }  // namespace
 
 std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Location& at,
@@ -29,6 +38,8 @@ std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Locati
     std::string text = s.name;
     if (line.line != 0)
         text = fmt::format("the {} of {}", s.length == 1 ? "Var" : "Local", line_text(line, at));
+    else if (const Location use = first_use(kernel, slot); use.line != 0)
+        text = fmt::format("the Var that is first used at {}", line_text(use, at));
     if (!typed) return text;
     if (s.length > 1) return text + fmt::format(" ({}[{}])", name(s.dtype), s.length);
     return text + fmt::format(" ({})", name(s.dtype));

@@ -5,8 +5,9 @@
 namespace kiln::ir {
 
 /// A variable, by the line that declares it: "the Var of line 12 (f64)", "the Local of line 9
-/// (f64[16])"; of another file than that of `at` "the Var of wave.cpp:12 (f64)". Its name where no
-/// line is known. `typed` = false leaves out the type.
+/// (f64[16])"; of another file than that of `at` "the Var of wave.cpp:12 (f64)"; of one that the
+/// standard library declares "the Var that is first used at line 7". Its name where no line is
+/// known. `typed` = false leaves out the type.
 std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Location& at,
                           bool typed = true);
 /// The line that declares a variable; none where it is not known.

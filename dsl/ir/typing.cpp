@@ -42,8 +42,7 @@ bool representable(const Scalar& value, DType to) {
     const Scalar converted = value.cast(to);
     const bool negative = is_signed(value.dtype) && value.cast(DType::i64).get<std::int64_t>() < 0;
     if (negative && !is_signed(to)) return false;
-    const DType wide = negative || is_signed(value.dtype) ? DType::i64 : DType::u64;
-    const auto bits = [&](const Scalar& s) { return s.cast(wide).get<std::uint64_t>(); };
+    const auto bits = [](const Scalar& s) { return s.cast(DType::u64).get<std::uint64_t>(); };
     if (!negative && is_signed(to) && converted.cast(DType::i64).get<std::int64_t>() < 0)
         return false;
     return bits(converted) == bits(value);

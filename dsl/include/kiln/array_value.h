@@ -67,6 +67,14 @@ class ArraySlice : public Operand {
     ArraySlice(const ArraySlice&) = default;
     // Slices are temporaries, for which the assignment of an Operand does it and knows the line.
     ArraySlice& operator=(const ArraySlice&) & = delete;
+    template <class T>
+        requires(std::is_same_v<std::remove_cvref_t<T>, ArraySlice>)
+    ArraySlice& operator=(T&&) & {
+        static_assert(detail::always_false<T>,
+                      "kiln: p = q of slices that are kept in variables says not whether elements "
+                      "are stored: write p = Value(q)");
+        return *this;
+    }
     const ArraySlice& operator=(Operand value) const;
     const ArraySlice& operator+=(Operand value) const;
     const ArraySlice& operator-=(Operand value) const;

@@ -36,7 +36,12 @@ class Body {
         requires(std::is_invocable_v<F&> && !std::is_same_v<std::remove_cvref_t<F>, Body>)
     Body(F&& body)
         : object_(const_cast<void*>(static_cast<const void*>(&body))),
-          call_([](void* object) { (*static_cast<std::remove_reference_t<F>*>(object))(); }) {}
+          call_([](void* object) { (*static_cast<std::remove_reference_t<F>*>(object))(); }) {
+        static_assert(std::is_void_v<std::invoke_result_t<F&>>,
+                      "kiln: a block of if_, else_if, else_ or while_ returns nothing: assign its "
+                      "value to a Var, or use select(...). (return_() ends a kernel without "
+                      "results)");
+    }
     void operator()() const { call_(object_); }
 
   private:
@@ -64,6 +69,19 @@ class Operand {
     Operand(T constant, Where where = Where::current())
         : Operand(Scalar::of(constant, true), where) {}
     Operand(const Operand&) = default;
+    /// `Scratch t(Value(a));` declares a function.
+    template <class R, class... P>
+        requires(std::is_base_of_v<KernelArray, R>)
+    Operand(R (*)(P...), Where where = Where::current()) : where_(where) {
+        static_assert(detail::always_false<R>,
+                      "kiln: this is a function: `Scratch t(Value(a));` declares one; write "
+                      "`Scratch t(a);`");
+    }
+    template <class T> Operand& operator=(T&&) {
+        static_assert(detail::always_false<T>,
+                      "kiln: an Operand is immutable; use Var for a variable that changes");
+        return *this;
+    }
 
     const Where& where() const { return where_; }
 
@@ -116,17 +134,26 @@ class Operand {
     };
     Operand(Handle handle, Where where)
         : node_(handle.node), serial_(handle.serial), where_(where) {}
+    Operand& operator=(const Operand&) = default;
 
     std::uint32_t node_;
     std::uint32_t serial_;  // of the trace that made the node
     Where where_;
 };
 
-// A Value and an Index never change; each way to try tells so.
+// A Value and an Index never change; each way to try tells so. Those without a name are elements of
+// arrays that are only read, mostly.
 #define KILN_DSL_REFUSE(self, op)                                                         \
-    template <class T> self& operator op(T&&) {                                           \
+    template <class T> self& operator op(T&&)& {                                          \
         static_assert(::kiln::detail::always_false<T>,                                    \
                       "kiln: a Value is immutable; use Var for a variable that changes"); \
+        return *this;                                                                     \
+    }                                                                                     \
+    template <class T> self& operator op(T&&)&& {                                         \
+        static_assert(::kiln::detail::always_false<T>,                                    \
+                      "kiln: only elements of InOut and Out arrays, and of Scratch and "  \
+                      "Local ones that are not const, are stored to: an In is only "      \
+                      "read, and a Value is immutable");                                  \
         return *this;                                                                     \
     }
 #define KILN_DSL_REFUSE_STEP(self, op, parameter)                                         \
@@ -135,23 +162,23 @@ class Operand {
                       "kiln: a Value is immutable; use Var for a variable that changes"); \
         return *this;                                                                     \
     }
-// The && on the copy assignment suppresses the implicit one without competing with the template.
-#define KILN_DSL_IMMUTABLE(self)             \
-    self& operator=(const self&)&& = delete; \
-    KILN_DSL_REFUSE(self, =)                 \
-    KILN_DSL_REFUSE(self, +=)                \
-    KILN_DSL_REFUSE(self, -=)                \
-    KILN_DSL_REFUSE(self, *=)                \
-    KILN_DSL_REFUSE(self, /=)                \
-    KILN_DSL_REFUSE(self, %=)                \
-    KILN_DSL_REFUSE(self, &=)                \
-    KILN_DSL_REFUSE(self, |=)                \
-    KILN_DSL_REFUSE(self, ^=)                \
-    KILN_DSL_REFUSE(self, <<=)               \
-    KILN_DSL_REFUSE(self, >>=)               \
-    KILN_DSL_REFUSE_STEP(self, ++, )         \
-    KILN_DSL_REFUSE_STEP(self, ++, int)      \
-    KILN_DSL_REFUSE_STEP(self, --, )         \
+// The copy assignment suppresses the implicit one without competing with the templates.
+#define KILN_DSL_IMMUTABLE(self)                      \
+    self& operator=(const volatile self&)&& = delete; \
+    KILN_DSL_REFUSE(self, =)                          \
+    KILN_DSL_REFUSE(self, +=)                         \
+    KILN_DSL_REFUSE(self, -=)                         \
+    KILN_DSL_REFUSE(self, *=)                         \
+    KILN_DSL_REFUSE(self, /=)                         \
+    KILN_DSL_REFUSE(self, %=)                         \
+    KILN_DSL_REFUSE(self, &=)                         \
+    KILN_DSL_REFUSE(self, |=)                         \
+    KILN_DSL_REFUSE(self, ^=)                         \
+    KILN_DSL_REFUSE(self, <<=)                        \
+    KILN_DSL_REFUSE(self, >>=)                        \
+    KILN_DSL_REFUSE_STEP(self, ++, )                  \
+    KILN_DSL_REFUSE_STEP(self, ++, int)               \
+    KILN_DSL_REFUSE_STEP(self, --, )                  \
     KILN_DSL_REFUSE_STEP(self, --, int)
 
 /// One computed value of the kernel that is being traced. Immutable; a copy is the same value.
@@ -205,8 +232,10 @@ template <class T> inline constexpr bool is_operand = is_initial<T>;
 }  // namespace detail
 
 /// A mutable variable of the kernel. It has one dtype for life: that of its initial value (a C++
-/// value counts with its C++ type), or the declared one. Copying makes a new variable.
-/// Storing a value that would narrow is Error type: write cast<T>(...).
+/// value counts with its C++ type), or the declared one. Copying and moving make a new variable of
+/// that value, so that std::swap, std::exchange, std::rotate and the like do to the values what
+/// they do to numbers. Storing a value that would narrow is Error type: write cast<T>(...). Using a
+/// Var after the block that declares it is Error usage.
 class Var : public Operand {
   public:
     template <class T>
@@ -216,10 +245,8 @@ class Var : public Operand {
         : Var(Declare{}, Operand(std::forward<T>(initial), where)) {}
     /// A variable of the given dtype: Var sum(f64, 0).
     Var(DType dtype, Operand initial);
-    Var(const Var& other, Where where = Where::current()) : Var(Declare{}, Operand(other, where)) {}
-    /// The same variable under a new name, so that a function can return a Var.
-    Var(Var&& other) noexcept
-        : Operand(static_cast<const Operand&>(other)), slot_(other.slot_), dtype_(other.dtype_) {}
+    Var(const Var& other, Where where = Where::current());
+    Var(Var&& other, Where where = Where::current()) : Var(static_cast<const Var&>(other), where) {}
 
     // Not viable for an lvalue, where operator=(Operand) does it and knows the line.
     Var& operator=(const Var&) && = delete;
@@ -235,6 +262,9 @@ class Var : public Operand {
     Var& operator<<=(Operand value);
     Var& operator>>=(Operand value);
 
+    /// Exchanges the values. Errors: type (the one would be narrowed in the other).
+    friend void swap(Var& a, Var& b, Where where = Where::current()) { a.exchange(b, where); }
+
     DType dtype() const { return dtype_; }
 
   private:
@@ -242,7 +272,7 @@ class Var : public Operand {
     friend class dsl::Trace;
     struct Declare {};
     Var(Declare, Operand initial);
-    void check_home(const Where& where) const;
+    void exchange(Var& other, const Where& where);
 
     /// A Var and the line that uses it, for operators that have no other operand.
     struct Here {
@@ -392,7 +422,8 @@ class If {
     int exceptions_;
 };
 
-/// Runs `body` where the condition is true (!= 0).
+/// Runs `body` where the condition is true (!= 0). What a block computes goes to Vars and arrays:
+/// it returns nothing.
 inline If if_(Operand condition, detail::Body body) { return If(condition, body); }
 
 /// Repeats `body` while the condition, a callable such as [&] { return i < n; }, is true.
@@ -459,7 +490,8 @@ inline Range range(Operand begin, Operand end, Operand step) { return Range(begi
 void break_(std::source_location where = std::source_location::current());
 /// Goes on with the next iteration of the innermost traced loop. Errors: usage (there is none).
 void continue_(std::source_location where = std::source_location::current());
-/// Ends the kernel for this element.
+/// Ends a kernel that has no results. Errors: usage (the kernel returns something, which this would
+/// leave undefined: assign to a Var in if_(...).else_(...) instead).
 void return_(std::source_location where = std::source_location::current());
 
 /// Runs `body` and gives its result; the operations that it traces have exactly these fast-math

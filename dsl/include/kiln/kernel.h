@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace kiln {
 
@@ -21,6 +23,14 @@ class ElementRef : public Operand {
     ElementRef(const ElementRef& other) = default;
     // Elements are temporaries, for which the assignment of an Operand does it and knows the line.
     ElementRef& operator=(const ElementRef&) & = delete;
+    template <class T>
+        requires(std::is_same_v<std::remove_cvref_t<T>, ElementRef>)
+    ElementRef& operator=(T&&) & {
+        static_assert(detail::always_false<T>,
+                      "kiln: p = q of elements that are kept in variables says not whether a value "
+                      "is stored: write p = Value(q)");
+        return *this;
+    }
     const ElementRef& operator=(Operand value) const;
     const ElementRef& operator+=(Operand value) const;
     const ElementRef& operator-=(Operand value) const;
@@ -30,11 +40,19 @@ class ElementRef : public Operand {
     const ElementRef& operator&=(Operand value) const;
     const ElementRef& operator|=(Operand value) const;
     const ElementRef& operator^=(Operand value) const;
+    /// Exchanges the values of two elements: swap(a(i), a(j)). Errors: type.
+    friend void swap(const ElementRef& a, const ElementRef& b, Where where = Where::current()) {
+        a.exchange(b, where);
+    }
+    friend void swap(ElementRef& a, ElementRef& b, Where where = Where::current()) {
+        a.exchange(b, where);
+    }
 
   private:
     friend class Operand;
     friend class dsl::Trace;
     static constexpr int max_subscripts = 8;
+    void exchange(const ElementRef& other, const Where& where) const;
     ElementRef(Where where) : Operand(Handle{~0U, 0}, where) {}
 
     bool is_local_ = false;  ///< of a Local, else of an array parameter
@@ -43,21 +61,30 @@ class ElementRef : public Operand {
     std::uint32_t subscripts_[max_subscripts] = {};  // nodes
 };
 
-#define KILN_DSL_SUBSCRIPTS(Result, make)                                                       \
-    Result operator()(Where where = Where::current()) const { return make({}, where); }         \
-    Result operator()(Operand i) const { return make({i}, i.where()); }                         \
-    Result operator()(Operand i, Operand j) const { return make({i, j}, i.where()); }           \
-    Result operator()(Operand i, Operand j, Operand k) const {                                  \
-        return make({i, j, k}, i.where());                                                      \
-    }                                                                                           \
-    Result operator()(Operand i, Operand j, Operand k, Operand l) const {                       \
-        return make({i, j, k, l}, i.where());                                                   \
-    }                                                                                           \
-    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m) const {            \
-        return make({i, j, k, l, m}, i.where());                                                \
-    }                                                                                           \
-    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n) const { \
-        return make({i, j, k, l, m, n}, i.where());                                             \
+// One to eight subscripts, and none for an array of rank 0. `access` is empty or const.
+#define KILN_DSL_SUBSCRIPTS(Result, make, access)                                                  \
+    Result operator()(Where where = Where::current()) access { return make({}, where); }           \
+    Result operator()(Operand i) access { return make({i}, i.where()); }                           \
+    Result operator()(Operand i, Operand j) access { return make({i, j}, i.where()); }             \
+    Result operator()(Operand i, Operand j, Operand k) access {                                    \
+        return make({i, j, k}, i.where());                                                         \
+    }                                                                                              \
+    Result operator()(Operand i, Operand j, Operand k, Operand l) access {                         \
+        return make({i, j, k, l}, i.where());                                                      \
+    }                                                                                              \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m) access {              \
+        return make({i, j, k, l, m}, i.where());                                                   \
+    }                                                                                              \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n) access {   \
+        return make({i, j, k, l, m, n}, i.where());                                                \
+    }                                                                                              \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n, Operand o) \
+        access {                                                                                   \
+        return make({i, j, k, l, m, n, o}, i.where());                                             \
+    }                                                                                              \
+    Result operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n, Operand o, \
+                      Operand p) access {                                                          \
+        return make({i, j, k, l, m, n, o, p}, i.where());                                          \
     }
 
 /// An array of the kernel: what In, Out, InOut and Scratch have in common. As an operand it is the
@@ -82,9 +109,22 @@ class KernelArray : public Operand {
     Value max(const FoldOptions& options = {}, Where where = Where::current()) const;
     Value mean(const FoldOptions& options = {}, Where where = Where::current()) const;
 
+    KernelArray(const KernelArray&) = default;
+    /// The one that was moved from names no array any more.
+    KernelArray(KernelArray&& other) noexcept
+        : Operand(static_cast<const Operand&>(other)),
+          param_(other.param_),
+          rank_(other.rank_),
+          dtype_(other.dtype_) {
+        other.serial_ = moved;
+    }
+    KernelArray& operator=(const KernelArray&) = default;
+
   protected:
     friend class Operand;
+    friend class Local;
     friend class dsl::Trace;
+    static constexpr std::uint32_t moved = ~0U;  ///< as the number of the trace
     KernelArray() : Operand(Handle{~0U, 0}, Where()) {}
     void assign(const Operand& value) const;
     ElementRef element(std::initializer_list<Operand> subscripts, Where where) const;
@@ -95,57 +135,81 @@ class KernelArray : public Operand {
     DType dtype_ = DType::f64;
 };
 
-/// Assignment of every element. Copies name the same array.
-#define KILN_DSL_ASSIGNABLE(self)                                       \
-    self(const self&) = default;                                        \
+/// Assignment of every element. `access` is empty or const.
+#define KILN_DSL_ASSIGNABLE(self, access)                               \
     self& operator=(const self&)&& = delete;                            \
-    const self& operator=(Operand value) const {                        \
+    access self& operator=(Operand value) access {                      \
         assign(value);                                                  \
         return *this;                                                   \
     }                                                                   \
-    const self& operator+=(Operand value) const {                       \
+    access self& operator+=(Operand value) access {                     \
         assign({Operand(*this, value.where()) + value, value.where()}); \
         return *this;                                                   \
     }                                                                   \
-    const self& operator-=(Operand value) const {                       \
+    access self& operator-=(Operand value) access {                     \
         assign({Operand(*this, value.where()) - value, value.where()}); \
         return *this;                                                   \
     }                                                                   \
-    const self& operator*=(Operand value) const {                       \
+    access self& operator*=(Operand value) access {                     \
         assign({Operand(*this, value.where()) * value, value.where()}); \
         return *this;                                                   \
     }                                                                   \
-    const self& operator/=(Operand value) const {                       \
+    access self& operator/=(Operand value) access {                     \
         assign({Operand(*this, value.where()) / value, value.where()}); \
         return *this;                                                   \
     }
+
+#define KILN_DSL_READ_ONLY(op)                                                                \
+    template <class T> In& operator op(T&&) {                                                 \
+        static_assert(::kiln::detail::always_false<T>,                                        \
+                      "kiln: an In is only read, and names one array for life: declare what " \
+                      "is written as InOut or Out");                                          \
+        return *this;                                                                         \
+    }
+
+// What a kernel is given (In, Out, InOut) refers to arrays of the caller: copies name the same
+// array, and an assignment stores elements. What it makes (Var, Scratch, Local) is a value: copies
+// have elements of their own, and those of a const one are only read.
 
 /// An array that the kernel reads.
 class In : public KernelArray {
   public:
     explicit In(const KernelArray& array) : KernelArray(array) {}
-    KILN_DSL_SUBSCRIPTS(Value, load)
+    In(const In&) = default;
+    In(In&&) = default;
+    In& operator=(const volatile In&) && = delete;
+    KILN_DSL_READ_ONLY(=)
+    KILN_DSL_READ_ONLY(+=)
+    KILN_DSL_READ_ONLY(-=)
+    KILN_DSL_READ_ONLY(*=)
+    KILN_DSL_READ_ONLY(/=)
+    KILN_DSL_SUBSCRIPTS(Value, load, const)
 };
 
 /// An array that the kernel writes, and may read where it has written.
 class Out : public KernelArray {
   public:
     explicit Out(const KernelArray& array) : KernelArray(array) {}
-    KILN_DSL_ASSIGNABLE(Out)
-    KILN_DSL_SUBSCRIPTS(ElementRef, element)
+    Out(const Out&) = default;
+    Out(Out&&) = default;
+    KILN_DSL_ASSIGNABLE(Out, const)
+    KILN_DSL_SUBSCRIPTS(ElementRef, element, const)
 };
 
 /// An array that the kernel reads and writes.
 class InOut : public KernelArray {
   public:
     explicit InOut(const KernelArray& array) : KernelArray(array) {}
-    KILN_DSL_ASSIGNABLE(InOut)
-    KILN_DSL_SUBSCRIPTS(ElementRef, element)
+    InOut(const InOut&) = default;
+    InOut(InOut&&) = default;
+    KILN_DSL_ASSIGNABLE(InOut, const)
+    KILN_DSL_SUBSCRIPTS(ElementRef, element, const)
 };
 
 /// A new array of the kernel, of C order, whose extents are known at run time: its contents are
 /// undefined at first. It lives until the call ends, or goes to the caller where the kernel returns
-/// it. Not inside a prange. Errors: usage, shape (a negative extent, when the kernel runs).
+/// it. A copy is a new array of the same elements; InOut(s) is another name for the same ones. Not
+/// inside a prange. Errors: usage, shape (a negative extent, when the kernel runs).
 class Scratch : public KernelArray {
   public:
     Scratch(DType dtype, std::initializer_list<Operand> extents, Where where = Where::current());
@@ -153,19 +217,65 @@ class Scratch : public KernelArray {
     Scratch(const Value& value, Where where = Where::current());
     Scratch(const ArraySlice& value, Where where = Where::current())
         : Scratch(Value(value, where), where) {}
-    KILN_DSL_ASSIGNABLE(Scratch)
-    KILN_DSL_SUBSCRIPTS(ElementRef, element)
+    Scratch(const Scratch& other, Where where = Where::current())
+        : Scratch(Value(other, where), where) {}
+    Scratch(Scratch&&) = default;
+    KILN_DSL_ASSIGNABLE(Scratch, )
+    KILN_DSL_SUBSCRIPTS(ElementRef, element, )
+    KILN_DSL_SUBSCRIPTS(Value, load, const)
+    ArraySlice slice(SliceArg s0, SliceArg s1 = {}, SliceArg s2 = {}, SliceArg s3 = {},
+                     SliceArg s4 = {}, SliceArg s5 = {}, SliceArg s6 = {}, SliceArg s7 = {},
+                     Where where = Where::current()) {
+        return KernelArray::slice(s0, s1, s2, s3, s4, s5, s6, s7, where);
+    }
+    Value slice(SliceArg s0, SliceArg s1 = {}, SliceArg s2 = {}, SliceArg s3 = {}, SliceArg s4 = {},
+                SliceArg s5 = {}, SliceArg s6 = {}, SliceArg s7 = {},
+                Where where = Where::current()) const {
+        return {KernelArray::slice(s0, s1, s2, s3, s4, s5, s6, s7, where), where};
+    }
 };
 
+/// The arrays of a kernel cannot change roles: which one a subscript means is settled while it is
+/// traced. (std::swap of them is Error usage.)
+template <class T>
+    requires(std::is_base_of_v<KernelArray, T>)
+void swap(T&, T&) {
+    static_assert(detail::always_false<T>,
+                  "kiln: the arrays of a kernel cannot be swapped: write two steps, step(a, b) and "
+                  "step(b, a), call the kernel with the arrays exchanged, or copy the elements");
+}
+
 /// A local array of `length` elements, zero at first; each iteration of a prange has its own where
-/// it is declared inside.
+/// it is declared inside. A copy has elements of its own.
 class Local {
   public:
     using Where = std::source_location;
     /// Errors: usage (length < 1 or more than 65536; the Locals of the kernel take more than 64
     /// MiB, of which each thread has its own).
     Local(DType dtype, std::int64_t length, Where where = Where::current());
-    ElementRef operator()(Operand i) const { return element(i); }
+    /// For one extent. Errors: usage (several).
+    Local(DType dtype, std::initializer_list<std::int64_t> extents, Where where = Where::current());
+    template <class T>
+        requires(std::is_base_of_v<Operand, T>)
+    Local(DType, const T&) {
+        static_assert(detail::always_false<T>,
+                      "kiln: the length of a Local is a C++ integer; a Scratch has extents that "
+                      "are known at run time");
+    }
+    Local(const Local& other, Where where = Where::current());
+    Local(Local&& other) noexcept
+        : serial_(std::exchange(other.serial_, KernelArray::moved)),
+          slot_(other.slot_),
+          length_(other.length_),
+          dtype_(other.dtype_) {}
+    Local& operator=(const volatile Local&) && = delete;
+    template <class T> Local& operator=(T&&) {
+        static_assert(detail::always_false<T>,
+                      "kiln: a Local is not assigned as a whole: store its elements in a loop");
+        return *this;
+    }
+    ElementRef operator()(Operand i) { return element(i); }
+    Value operator()(Operand i) const { return {element(i), i.where()}; }
     std::int64_t length() const { return length_; }
     DType dtype() const { return dtype_; }
 
@@ -177,6 +287,7 @@ class Local {
 };
 #undef KILN_DSL_SUBSCRIPTS
 #undef KILN_DSL_ASSIGNABLE
+#undef KILN_DSL_READ_ONLY
 
 /// How the iterations of a prange are dealt out to threads. Results do not depend on it.
 enum class Schedule : std::uint8_t {

@@ -6,6 +6,10 @@
 //         return sqrt(sum);
 //     }, {.parallel = true});
 //     double n = norm(array).get<double>();
+//
+// The lambda runs when a combination of dtypes, ranks and layouts is first met, once or a few times
+// for it: what it captures by value is a constant of that code, what it captures by reference is
+// read then, and must be alive then. What changes from call to call is an argument.
 #pragma once
 #include <kiln/kernel.h>
 #include <kiln/vectorize.h>
@@ -50,6 +54,7 @@ struct JitOptions {
     std::optional<std::uint64_t> verify_ulps = {};
     /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
+    BackendTarget target = BackendTarget::cpu;  ///< there is no other
 };
 
 /// Where the optimised form of a kernel and the unfused, serial, strict one differ: in one array or
@@ -189,13 +194,14 @@ template <class R> void add_kernel_result(const R& result, std::vector<KernelIte
     else if constexpr (std::is_base_of_v<KernelArray, R>)
         into.emplace_back(static_cast<const KernelArray&>(result));
     else
-        into.emplace_back(Value(result));
+        into.emplace_back(result_value(result));
 }
 
 /// The parameters and the result of a callable that is neither generic nor overloaded.
 template <class F> struct KernelTraits {
     static_assert(always_false<F>,
-                  "kiln: a loop kernel is a lambda whose parameters have types, not auto");
+                  "kiln: a loop kernel is a lambda whose parameters have types, not auto, and "
+                  "which compiles (functions of Values are kiln's: kiln::sin(x), not std::sin(x))");
 };
 template <class R, class... P> struct KernelTraits<R(P...)> {
     using Result = R;
@@ -363,7 +369,7 @@ auto make_jit(std::string name, F function, JitOptions options, std::source_loca
 /// A kernel of loops over arrays: see kiln/kernel.h for what the lambda is written with. Its
 /// parameters are In, Out, InOut (arrays of any rank and dtype) and Value (scalars); what it
 /// returns (Values, Scratch arrays) comes back as Scalars and Arrays. Nothing is compiled before
-/// the first call.
+/// the first call. Errors: usage (.params), unsupported (.target).
 template <class F>
 auto jit(std::string name, F function, JitOptions options = {},
          std::source_location where = std::source_location::current()) {

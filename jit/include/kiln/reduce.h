@@ -18,6 +18,9 @@ struct MapReduceOptions {
     bool checked = false;
     /// As of UfuncOptions.
     bool keep_flush_to_zero = false;
+    /// What inspected texts and errors call the parameters, in order. Empty: x0, x1 ...
+    std::vector<std::string> params = {};
+    BackendTarget target = BackendTarget::cpu;  ///< there is no other
 };
 
 /// A reduction of an element-wise function of one or more arrays, without a temporary:
@@ -93,14 +96,18 @@ class MapReduce {
 
 /// A map-reduce from a callable of 1 to 8 Values (generic or not) that returns one Value:
 /// `auto dot = map_reduce("dot", [](Value x, Value y) { return x * y; }, Reduce::sum);` The
-/// callable is copied, and run a few times for each combination of dtypes, never concurrently with
-/// itself.
+/// callable is copied, and run a few times for each combination of dtypes when it is first met,
+/// never concurrently with itself: what it captures by value is a constant of that code, what it
+/// captures by reference is read then, and must be alive then. Errors: usage (.params), unsupported
+/// (.target).
 template <class F>
 MapReduce map_reduce(std::string name, F function, Reduce reduction, MapReduceOptions options = {},
                      std::source_location where = std::source_location::current()) {
     constexpr std::size_t arity = detail::value_arity<F>();
     static_assert(arity >= 1 && arity <= detail::max_arity,
-                  "kiln: map_reduce needs a callable that takes a fixed number, 1 to 8, of Values");
+                  "kiln: map_reduce needs a callable that takes a fixed number, 1 to 8, of "
+                  "Values, and compiles for them (functions of Values are kiln's: kiln::sin(x), "
+                  "not std::sin(x))");
     return MapReduce(std::move(name), arity, detail::erase<arity>(std::move(function)), reduction,
                      options, where);
 }

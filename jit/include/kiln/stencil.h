@@ -4,6 +4,10 @@
 //         return 0.25 * (a(0, 1) + a(1, 0) + a(0, -1) + a(-1, 0));
 //     }, {.parallel = true});
 //     Array smooth = mean(x);
+//
+// The lambda runs several times when a combination of dtypes, ranks and layouts is first met: what
+// it captures by value is a constant of that code, what it captures by reference is read then, and
+// must be alive then.
 #pragma once
 #include <kiln/jit.h>
 
@@ -18,7 +22,13 @@ namespace kiln {
 
 namespace detail {
 class StencilState;
-}
+
+/// A C++ value (weak) or a Scalar.
+struct FillValue : Scalar {
+    FillValue(const Scalar& value) : Scalar(value) {}
+    template <Element T> FillValue(T value) : Scalar(Scalar::of(value, WeakValue<T>)) {}
+};
+}  // namespace detail
 
 /// What a stencil does where neighbours lie outside of the array. The pictures show what is read
 /// beyond the ends of a row `a b c d`.
@@ -33,7 +43,8 @@ enum class Boundary : std::uint8_t {
 /// The options of a stencil, for designated initialisers.
 struct StencilOptions {
     Boundary boundary = Boundary::constant;
-    Scalar cval = Scalar::of(0, true);  ///< must convert to the result's dtype within its kind
+    /// A C++ value or a Scalar that converts to the result's dtype within its kind: .cval = 0.125.
+    detail::FillValue cval = 0;
     /// The lowest and highest offset of each dimension. Empty: those that the kernel uses, which
     /// must then be constants; else offsets may be computed, and constant ones are checked (others
     /// in checked mode).
@@ -43,12 +54,23 @@ struct StencilOptions {
     /// As of loop kernels; offsets outside of the declared neighborhood are errors too.
     bool checked = false;
     bool keep_flush_to_zero = false;  ///< as of UfuncOptions
+    /// What errors call the parameters, in order. Empty: p0, p1 ...
+    std::vector<std::string> params = {};
+    BackendTarget target = BackendTarget::cpu;  ///< there is no other
 };
 
 /// An array parameter of a stencil, indexed relative to the element that is computed.
 class Neighbors {
   public:
     using Where = std::source_location;
+    Neighbors(const Neighbors&) = default;
+    Neighbors(Neighbors&&) = default;
+    Neighbors& operator=(const volatile Neighbors&) && = delete;
+    template <class T> Neighbors& operator=(T&&) {
+        static_assert(detail::always_false<T>,
+                      "kiln: the arrays of a stencil are only read, and cannot be swapped");
+        return *this;
+    }
 #define KILN_STENCIL_OFFSETS(...) at({__VA_ARGS__}, i.where())
     Value operator()(Operand i) const { return KILN_STENCIL_OFFSETS(i); }
     Value operator()(Operand i, Operand j) const { return KILN_STENCIL_OFFSETS(i, j); }
@@ -57,6 +79,20 @@ class Neighbors {
     }
     Value operator()(Operand i, Operand j, Operand k, Operand l) const {
         return KILN_STENCIL_OFFSETS(i, j, k, l);
+    }
+    Value operator()(Operand i, Operand j, Operand k, Operand l, Operand m) const {
+        return KILN_STENCIL_OFFSETS(i, j, k, l, m);
+    }
+    Value operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n) const {
+        return KILN_STENCIL_OFFSETS(i, j, k, l, m, n);
+    }
+    Value operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n,
+                     Operand o) const {
+        return KILN_STENCIL_OFFSETS(i, j, k, l, m, n, o);
+    }
+    Value operator()(Operand i, Operand j, Operand k, Operand l, Operand m, Operand n, Operand o,
+                     Operand p) const {
+        return KILN_STENCIL_OFFSETS(i, j, k, l, m, n, o, p);
     }
 #undef KILN_STENCIL_OFFSETS
     DType dtype() const { return array_.dtype(); }
@@ -88,7 +124,8 @@ template <class T> consteval StencilParam stencil_param() {
 }
 template <class F> struct StencilTraits {
     static_assert(always_false<F>,
-                  "kiln: a stencil is a lambda whose parameters have types, not auto");
+                  "kiln: a stencil is a lambda whose parameters have types, not auto, and which "
+                  "compiles (functions of Values are kiln's: kiln::sin(x), not std::sin(x))");
 };
 template <class R, class... P> struct StencilTraits<R(P...)> {
     static_assert(std::is_constructible_v<Value, const R&>, "kiln: a stencil returns a Value");
@@ -96,7 +133,7 @@ template <class R, class... P> struct StencilTraits<R(P...)> {
     template <class F> static StencilFunction erase(F f) {
         return [f = std::move(f)](std::span<const StencilItem> items) mutable {
             return [&]<std::size_t... I>(std::index_sequence<I...>) {
-                return Value(f(std::get<std::remove_cvref_t<P>>(items[I])...));
+                return result_value(f(std::get<std::remove_cvref_t<P>>(items[I])...));
             }(std::index_sequence_for<P...>());
         };
     }

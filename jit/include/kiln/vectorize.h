@@ -1,4 +1,14 @@
 // Universal functions: element-wise kernels from C++ lambdas, compiled for the dtypes they meet.
+//
+//     double gain = 2;
+//     auto scale = vectorize("scale", [=](Value x) { return gain * x; });
+//     Array y = scale(x);
+//
+// The lambda runs when a combination of dtypes is first met, once for it, and records the kernel.
+// What it captures by value ([=]) is a constant of that code from then on. What it captures by
+// reference ([&]) is read whenever it runs: it must be alive then, and what it is then, and not
+// later, is what that code has. Kernels that outlive a scope capture by value; what changes from
+// call to call is an argument. The same holds for map_reduce, jit and stencil.
 #pragma once
 #include <kiln/array.h>
 #include <kiln/dsl.h>
@@ -202,6 +212,8 @@ struct UfuncOptions {
     /// uses the first to which all of its inputs cast safely.
     std::vector<Signature> signatures = {};
     BackendTarget target = BackendTarget::cpu;
+    /// What inspected texts and errors call the parameters, in order. Empty: x0, x1 ...
+    std::vector<std::string> params = {};
 };
 
 namespace detail {
@@ -214,8 +226,22 @@ template <class F, std::size_t... I> consteval bool takes_values(std::index_sequ
     return std::is_invocable_v<F&, AsValue<I>...>;
 }
 inline constexpr std::size_t max_arity = 8;
-/// The number of Values that F takes; max_arity + 1 if none or several work.
-template <class F> consteval std::size_t value_arity() {
+
+/// The parameters of a callable that is neither generic nor overloaded, whatever it returns.
+template <class... P> struct ElementParams {
+    static constexpr std::size_t count = sizeof...(P);
+    static_assert((std::is_constructible_v<std::remove_cvref_t<P>, const Value&> && ...),
+                  "kiln: an element-wise kernel computes one element from Values: its parameters "
+                  "are Value; kernels over whole arrays (In, Out, InOut) are made by jit, those of "
+                  "neighbours by stencil");
+};
+template <class R, class... P> ElementParams<P...> element_params(R (*)(P...));
+template <class R, class C, class... P> ElementParams<P...> element_params(R (C::*)(P...));
+template <class R, class C, class... P> ElementParams<P...> element_params(R (C::*)(P...) const);
+template <class F>
+concept PlainCallable = requires { element_params(&F::operator()); };
+
+template <class F> consteval std::size_t generic_arity() {
     constexpr auto works = []<std::size_t... N>(std::index_sequence<N...>) {
         return std::array<bool, max_arity + 1>{takes_values<F>(std::make_index_sequence<N>())...};
     }(std::make_index_sequence<max_arity + 1>());
@@ -225,10 +251,31 @@ template <class F> consteval std::size_t value_arity() {
     }
     return count == 1 ? found : max_arity + 1;
 }
+/// The number of Values that F takes; max_arity + 1 if none or several work.
+template <class F> consteval std::size_t value_arity() {
+    if constexpr (PlainCallable<F>)
+        return decltype(element_params(&F::operator()))::count;
+    else if constexpr (requires(F f) { element_params(f); })
+        return decltype(element_params(std::declval<F>()))::count;
+    else
+        return generic_arity<F>();
+}
 
 /// A std::pair, std::tuple or std::array of results.
 template <class R>
 concept SeveralValues = requires { std::tuple_size<R>::value; };
+/// A result as a Value. Reading it belongs to the line of the slice or element, else to the last
+/// line of the lambda that is known, which stands for no line.
+template <class R> Value result_value(const R& result) {
+    if constexpr (std::is_same_v<R, Value>)
+        return result;
+    else if constexpr (std::is_same_v<R, ArraySlice> || std::is_same_v<R, ElementRef>)
+        return Value(result, result.where());
+    else if constexpr (std::is_constructible_v<Value, const R&, std::source_location>)
+        return Value(result, std::source_location());
+    else
+        return Value(result);
+}
 template <class R> void append_results(const R& results, std::vector<Value>& out) {
     if constexpr (SeveralValues<R>) {
         std::apply([&](const auto&... result) { (append_results(result, out), ...); }, results);
@@ -236,17 +283,20 @@ template <class R> void append_results(const R& results, std::vector<Value>& out
         static_assert(
             std::is_constructible_v<Value, const R&>,
             "kiln: an element-wise kernel returns a Value, or a pair, tuple or array of Values");
-        out.push_back(Value(results));
+        out.push_back(result_value(results));
     }
 }
 template <std::size_t Arity, class F> ElementFunction erase(F f) {
-    return [f = std::move(f)](std::span<const Value> x, std::vector<Value>& out) mutable {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            static_assert(!std::is_void_v<decltype(f(x[I]...))>,
-                          "kiln: an element-wise kernel returns a Value");
-            append_results(f(x[I]...), out);
-        }(std::make_index_sequence<Arity>());
-    };
+    if constexpr (Arity > max_arity)
+        return {};  // refused where it is used
+    else
+        return [f = std::move(f)](std::span<const Value> x, std::vector<Value>& out) mutable {
+            [&]<std::size_t... I>(std::index_sequence<I...>) {
+                static_assert(!std::is_void_v<decltype(f(x[I]...))>,
+                              "kiln: an element-wise kernel returns a Value");
+                append_results(f(x[I]...), out);
+            }(std::make_index_sequence<Arity>());
+        };
 }
 
 /// One parameter of a bound call, as generated code sees it.
@@ -580,7 +630,9 @@ Ufunc vectorize(std::string name, F function, UfuncOptions options = {},
                 std::source_location where = std::source_location::current()) {
     constexpr std::size_t arity = detail::value_arity<F>();
     static_assert(arity <= detail::max_arity,
-                  "kiln: vectorize needs a callable that takes a fixed number, 0 to 8, of Values");
+                  "kiln: vectorize needs a callable that takes a fixed number, 0 to 8, of Values, "
+                  "and compiles for them (functions of Values are kiln's: kiln::sin(x), not "
+                  "std::sin(x))");
     return Ufunc(std::move(name), arity, detail::erase<arity>(std::move(function)),
                  std::move(options), where);
 }

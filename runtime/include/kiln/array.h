@@ -244,12 +244,12 @@ class Array {
     }
     /// The same for any dtype and alignment, by value.
     Scalar scalar_at(const Shape& index, Location where = std::source_location::current()) const;
-    /// The only element of an array of size 1 (any rank), which must have T's dtype.
+    /// The only element of an array of size 1 (any rank), as Scalar::get gives it.
     template <class T>
         requires Element<T>
     T item(Location where = std::source_location::current()) const {
         const Scalar value = item(where);
-        check_dtype(dtype_of<T>, where);
+        if (!can_cast(dtype_, dtype_of<T>, Casting::safe)) check_dtype(dtype_of<T>, where);
         return value.template get<T>();
     }
     /// The only element of an array of size 1, as a strong scalar.

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -181,12 +182,19 @@ struct Scalar {
         std::memcpy(s.bytes.data(), &value, sizeof value);
         return s;
     }
-    /// The value as T, which must be the C++ type of `dtype` (by size and kind).
-    template <Element T> T get() const {
+    /// The value as T: as it is where T is the C++ type of `dtype` (by size and kind), converted
+    /// where that is safe (Casting::safe: f32 -> double, i64 -> double). Else Error type, which
+    /// names both: cast() converts between any two.
+    template <Element T>
+    T get(std::source_location where = std::source_location::current()) const {
+        if (dtype != dtype_of<T>) [[unlikely]]
+            return safe_cast(dtype_of<T>, where).template get<T>(where);
         T value;
         std::memcpy(&value, bytes.data(), sizeof value);
         return value;
     }
+    /// The value converted where Casting::safe allows it. Errors: type.
+    Scalar safe_cast(DType to, std::source_location where = std::source_location::current()) const;
     /// The value converted as `astype` converts: integers wrap, float -> integer saturates,
     /// NaN -> 0, complex -> real drops the imaginary part.
     Scalar cast(DType to) const;

@@ -1,0 +1,13 @@
+// A block gives no value.
+// expect: kiln: a block of if_, else_if, else_ or while_ returns nothing
+#include <kiln/kiln.h>
+
+using namespace kiln;
+
+auto f = vectorize([](Value n) {
+    Var r = n;
+#ifdef KILN_FAIL
+    while_(r < 10, [&] { return r += 1; });
+#endif
+    return r;
+});
