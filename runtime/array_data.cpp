@@ -178,7 +178,8 @@ template <class Make> Array generate(std::int64_t n, DType dtype, Location where
     visit_dtype(dtype, [&](auto type) {
         using T = typename decltype(type)::type;
         T* const elements = reinterpret_cast<T*>(result.data());
-        for (std::int64_t i = 0; i < n; ++i) elements[i] = convert<T>(make(i));
+        const Make own = make;  // which no element can be
+        for (std::int64_t i = 0; i < n; ++i) elements[i] = convert<T>(own(i));
     });
     return result;
 }
@@ -275,22 +276,24 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
     const double intervals = static_cast<double>(endpoint ? n - 1 : n);
     // The distance of finite ends may be over the largest number: then all is halved on the way.
     const bool halved = std::isfinite(start) && std::isfinite(stop) && std::isinf(stop - start);
-    const double scale = halved ? 0.5 : 1;
+    const double scale = halved ? 0.5 : 1, back = 1 / scale;
     const double first = start * scale, distance = stop * scale - first;
     const double step = distance / intervals;
-    const auto value = [&](std::int64_t i, double back) {
-        if (i == 0) return start;
-        if (endpoint && i == n - 1) return stop;
+    const auto value = [=](std::int64_t i) {
         // A step that underflows to zero would lose the distance.
         const double offset = step == 0 ? static_cast<double>(i) / intervals * distance
                                         : static_cast<double>(i) * step;
         return (offset + first) * back;
     };
-    if (whole)
-        return generate(n, dtype, where,
-                        [&](std::int64_t i) { return std::floor(value(i, 1 / scale)); });
-    if (halved) return generate(n, dtype, where, [&](std::int64_t i) { return value(i, 2); });
-    return generate(n, dtype, where, [&](std::int64_t i) { return value(i, 1); });
+    const Array result =
+        whole ? generate(n, dtype, where, [=](std::int64_t i) { return std::floor(value(i)); })
+              : generate(n, dtype, where, value);
+    const auto put = [&](std::int64_t i, double x) {
+        result.slice(0, {i, i + 1}).fill(whole ? std::floor(x) : x, where);
+    };
+    if (endpoint && n > 1) put(n - 1, stop);
+    if (n > 0) put(0, start);
+    return result;
 }
 
 }  // namespace kiln

@@ -50,9 +50,9 @@ void copy_row(std::byte* to, std::int64_t to_stride, const std::byte* from,
 /// Copies of bool have bytes 0 and 1 alone.
 void copy_bools(std::byte* to, std::int64_t to_stride, const std::byte* from,
                 std::int64_t from_stride, std::int64_t n) {
-    using Bytes [[gnu::vector_size(32)]] = signed char;
+    using Bytes [[gnu::vector_size(16)]] = signed char;
     if (to_stride == 1 && from_stride == 1) {
-        for (; n >= 32; n -= 32, to += 32, from += 32) {
+        for (; n >= 16; n -= 16, to += 16, from += 16) {
             Bytes bytes;
             std::memcpy(&bytes, from, sizeof bytes);
             bytes = (bytes != 0) & 1;
