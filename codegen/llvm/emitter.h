@@ -155,7 +155,7 @@ class Emitter {
     LaneValue emit_cast(ir::Id id);
     llvm::Value* convert(llvm::Value* v, DType from, DType to);
     llvm::Value* to_odd(llvm::Value* v);
-    llvm::Value* rounds_once(llvm::Value* v, DType from);
+    llvm::Value* rounds_once(llvm::Value* v, DType from, DType to);
     llvm::Value* real_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
     llvm::Value* integer_op(ir::Op op, DType t, std::span<llvm::Value* const> a, const ir::Node& n);
     llvm::Value* integer_division(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);

@@ -551,24 +551,38 @@ Value* Emitter::to_odd(Value* v) {
     return b_.CreateSelect(exact, near, b_.CreateBitCast(odd, near->getType()));
 }
 
-/// A number as f32, for a second rounding to 16 bits: one that f32 does not hold is rounded to odd.
-Value* Emitter::rounds_once(Value* v, DType from) {
-    if (from == DType::f64) return to_odd(v);
-    if (!is_integer(from) || size_of(from) < 4) return convert(v, from, DType::f32);
-    if (size_of(from) == 8) {
-        // From 2^53 on, that the lowest 12 bits are not all 0 becomes one bit: exact in f64.
-        auto* type = v->getType();
-        const auto integer = [&](std::uint64_t x) { return llvm::ConstantInt::get(type, x); };
-        constexpr std::uint64_t limit = std::uint64_t(1) << 53, low = 0xfff, some = 0x800;
-        Value* large = is_signed(from)
-                           ? b_.CreateICmpUGT(b_.CreateAdd(v, integer(limit)), integer(2 * limit))
-                           : b_.CreateICmpUGT(v, integer(limit));
-        Value* rest = b_.CreateICmpNE(b_.CreateAnd(v, integer(low)), integer(0));
-        Value* short_one = b_.CreateOr(b_.CreateAnd(v, integer(~low)),
-                                       b_.CreateSelect(rest, integer(some), integer(0)));
-        v = b_.CreateSelect(large, short_one, v);
+/// The number `v`, of bits, without those of `low`, 2^k - 1: that one was not 0 becomes the bit
+/// above them.
+static Value* shortened(llvm::IRBuilder<>& b, Value* v, std::uint64_t low) {
+    Value* mask = llvm::ConstantInt::get(v->getType(), low);
+    Value* carry = b.CreateAdd(b.CreateAnd(v, mask), mask);
+    return b.CreateAnd(b.CreateOr(v, carry), b.CreateNot(mask));
+}
+
+/// A number as f32, for a second rounding to `to`, of 16 bits: what f32 does not hold keeps more
+/// digits than `to` has, and a last one that tells whether anything is missing.
+Value* Emitter::rounds_once(Value* v, DType from, DType to) {
+    if (from == DType::f64 && to == DType::bf16) return to_odd(v);
+    if (from == DType::f64) {
+        // Below the normal numbers of f32, where this would round twice, f16 has nothing but 0.
+        auto* i64 = like(b_.getInt64Ty(), v);
+        constexpr std::uint64_t below_f32 = (std::uint64_t(1) << 29) - 1;
+        Value* bits = shortened(b_, b_.CreateBitCast(v, i64), below_f32);
+        return convert(b_.CreateBitCast(bits, v->getType()), from, DType::f32);
     }
-    return to_odd(convert(v, from, DType::f64));
+    // Integers that f32 does not hold are infinite in f16.
+    if (to == DType::f16 || !is_integer(from) || size_of(from) < 4)
+        return convert(v, from, DType::f32);
+    // From where f32 (of 64 bits: f64) does not hold all on, integers lose as many bits as the
+    // largest have too many. Halfway between two bf16 are multiples of larger powers of two.
+    const bool wide = size_of(from) == 8;
+    const std::uint64_t limit = std::uint64_t(1) << (wide ? 53 : 24), low = wide ? 0x7ff : 0xff;
+    auto* type = v->getType();
+    Value* distance = is_signed(from) ? b_.CreateAdd(v, llvm::ConstantInt::get(type, limit)) : v;
+    Value* large = b_.CreateICmpUGT(
+        distance, llvm::ConstantInt::get(type, is_signed(from) ? 2 * limit : limit));
+    v = b_.CreateSelect(large, shortened(b_, v, low), v);
+    return wide ? to_odd(convert(v, from, DType::f64)) : convert(v, from, DType::f32);
 }
 
 Value* Emitter::convert(Value* v, DType from, DType to) {
@@ -583,7 +597,7 @@ Value* Emitter::convert(Value* v, DType from, DType to) {
     if (from == DType::f16 && to != DType::f32)
         return convert(b_.CreateFPExt(v, like(b_.getFloatTy(), v)), DType::f32, to);
     if ((to == DType::f16 || to == DType::bf16) && from != DType::f32)
-        return convert(rounds_once(v, from), DType::f32, to);
+        return convert(rounds_once(v, from, to), DType::f32, to);
     if (to == DType::bf16) {  // round to nearest even on the bits; a NaN stays one
         Value* bits = b_.CreateBitCast(v, i32);
         Value* odd = b_.CreateAnd(b_.CreateLShr(bits, of_bits(16)), of_bits(1));
