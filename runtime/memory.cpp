@@ -1,7 +1,9 @@
 // The regimes of the allocator are told in runtime/README.md.
 #include <kiln/memory.h>
 
-#include <pthread.h>
+#include "runtime/memory_lock.h"
+#include "runtime/process.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -141,21 +143,8 @@ struct Central {
     }
 };
 
-Central& central();
-
-// A thread that forks holds the lock meanwhile, so the child finds the lists whole and unlocked.
-void lock_before_fork() { central().mutex.lock(); }
-void unlock_after_fork() { central().mutex.unlock(); }
-
-Central& central() {
-    static Central& instance = []() -> Central& {
-        auto made = std::make_unique<Central>();
-        if (pthread_atfork(lock_before_fork, unlock_after_fork, unlock_after_fork) != 0)
-            throw std::bad_alloc();
-        return *made.release();
-    }();
-    return instance;
-}
+constinit detail::Lazy<Central> lazy_central;
+Central& central() { return lazy_central.get(); }
 
 /// Puts a block on the common list; false where that is full. The lock is held.
 bool keep(Central& shared, void* block, const SizeClass& size) {
@@ -337,6 +326,9 @@ void* acquire(std::size_t bytes, bool& is_zero, const Location& where) {
 }
 
 }  // namespace
+
+void detail::lock_memory() { central().mutex.lock(); }
+void detail::unlock_memory() { central().mutex.unlock(); }
 
 MemoryStats memory_stats() {
     Central& shared = central();

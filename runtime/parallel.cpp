@@ -1,9 +1,9 @@
 #include <kiln/parallel.h>
 
 #include "runtime/pool.h"
+#include "runtime/process.h"
 #include "runtime/workers.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
@@ -36,10 +36,6 @@ constexpr std::int64_t pieces_per_thread = 16;
 /// As many brief grains are a brief piece.
 constexpr std::int64_t few_grains = 4;
 
-// Set before TBB's first use and read after fork(): its workers do not exist in a child.
-std::atomic<bool> pool_used{false};
-std::atomic<bool> pool_lost{false};
-
 thread_local int thread_mask = 0;  // 0: max_threads()
 
 struct MaskScope {
@@ -63,9 +59,11 @@ int available_cpus() {
 /// microseconds, and workers that have been in it are still awake for the next loop.
 class Arenas {
   public:
-    static Arenas& instance() {
-        static Arenas& arenas = *new Arenas;  // outlives every thread that may still use it
-        return arenas;
+    /// Null in a forked child of a process that used TBB: its workers do not exist there.
+    static Arenas* instance() {
+        static constinit detail::Lazy<Arenas> lazy;
+        Arenas& arenas = lazy.get();
+        return arenas.generation_ == detail::fork_generation() ? &arenas : nullptr;
     }
     tbb::task_arena& of(int threads) {
         std::atomic<tbb::task_arena*>& place = arenas_[static_cast<std::size_t>(threads)];
@@ -79,13 +77,6 @@ class Arenas {
     }
 
   private:
-    Arenas() {
-        pthread_atfork(nullptr, nullptr, [] {
-            if (pool_used.load(std::memory_order_relaxed))
-                pool_lost.store(true, std::memory_order_relaxed);
-        });
-        pool_used.store(true, std::memory_order_relaxed);
-    }
     /// TBB's own limit is the number of CPUs. It holds for every user of TBB in the process, whose
     /// loops would start as many workers as it allows: so it is raised only as far as was asked
     /// for.
@@ -97,6 +88,7 @@ class Arenas {
         allowed_ = threads;
     }
 
+    const std::uint64_t generation_ = detail::fork_generation();
     std::mutex mutex_;
     int allowed_ = 0;
     std::unique_ptr<tbb::global_control> control_;
@@ -155,7 +147,9 @@ class Pieces {
 bool run_alone(FunctionRef<void()>, int) { return false; }
 #else
 bool run_alone(FunctionRef<void()> body, int threads) {
-    Arenas::instance().of(threads).execute([&] {
+    Arenas* const arenas = Arenas::instance();
+    if (arenas == nullptr) return false;
+    arenas->of(threads).execute([&] {
         tbb::this_task_arena::isolate([&] {
             const MaskScope scope(threads);
             body();
@@ -168,7 +162,9 @@ bool run_alone(FunctionRef<void()> body, int threads) {
 }  // namespace
 
 int max_threads() {
-    static const int threads = configured_threads();
+    static constinit std::atomic<int> known{0};
+    int threads = known.load(std::memory_order_relaxed);
+    if (threads == 0) known.store(threads = configured_threads(), std::memory_order_relaxed);
     return threads;
 }
 
@@ -210,7 +206,7 @@ void parallel_for(std::int64_t n, std::int64_t grain,
 
 bool detail::run_in_pool(FunctionRef<void()> body) {
     const int threads = num_threads();
-    if (threads == 1 || pool_lost.load(std::memory_order_relaxed)) return false;
+    if (threads == 1) return false;
     return run_alone(body, threads);
 }
 

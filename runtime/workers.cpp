@@ -1,9 +1,10 @@
 #include "runtime/workers.h"
 
+#include "runtime/process.h"
+
 #include <kiln/environment.h>
 
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -239,6 +240,7 @@ class Pool {
     /// Never destroyed: threads that end after main may still run loops, which then find no
     /// workers. Null in a forked child of a process that used the pool: no worker exists there.
     static Pool* instance();
+    bool is_of_this_process() const { return generation_ == fork_generation(); }
 
     void run(const Body& body, std::int64_t pieces, int threads, bool brief) {
         const auto helpers =
@@ -379,31 +381,26 @@ class Pool {
     std::atomic<std::uint32_t> parked_{0};
     std::atomic<std::uint32_t> worker_count_{0};  // asked for; the system may have refused some
     std::atomic<bool> stopping_{false};
+    const std::uint64_t generation_ = fork_generation();
     std::mutex growing_;
     std::vector<std::thread> workers_;
     std::array<Place, 64> places_{};
 };
 
-// Set before the pool's first use and read after fork().
-std::atomic<bool> pool_used{false}, pool_lost{false};
+constinit Lazy<Pool> lazy_pool;
 
 Pool* Pool::instance() {
-    static Pool& pool = [&]() -> Pool& {
-        pthread_atfork(nullptr, nullptr, [] {
-            if (pool_used.load(std::memory_order_relaxed))
-                pool_lost.store(true, std::memory_order_relaxed);
-        });
-        pool_used.store(true, std::memory_order_relaxed);
-        return *new Pool;
-    }();
-    /// Workers end with the program, or when the library is unloaded.
-    static const struct Stop {
-        ~Stop() {
-            if (!pool_lost.load(std::memory_order_relaxed)) pool.stop();
-        }
-    } stop;
-    return pool_lost.load(std::memory_order_relaxed) ? nullptr : &pool;
+    Pool& pool = lazy_pool.get();
+    return pool.is_of_this_process() ? &pool : nullptr;
 }
+
+/// Workers end with the program, or when the library is unloaded.
+const struct Stop {
+    ~Stop() {
+        Pool* const pool = lazy_pool.known();
+        if (pool != nullptr && pool->is_of_this_process()) pool->stop();
+    }
+} stop;
 
 }  // namespace
 

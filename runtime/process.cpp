@@ -1,0 +1,183 @@
+#include "runtime/process.h"
+
+#include "runtime/memory_lock.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include <string>
+
+// Of the C++ ABI: functions for the process's end, each with the library that it belongs to; and
+// the calling, and forgetting, of those of one library.
+extern "C" int __cxa_atexit(void (*function)(void*), void* argument, void* library) noexcept;
+extern "C" void __cxa_finalize(void* library) noexcept;
+
+namespace kiln::detail {
+namespace {
+
+/// What is known of the threads; all of it under the mutex. The types of the C library, since these
+/// need neither making nor destroying, and may be made anew in a child.
+struct Gate {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+    unsigned busy = 0;        ///< threads
+    bool forking = false;     ///< nobody begins to be busy
+    unsigned unfinished = 0;  ///< threads with work of BeforeExit
+    std::uint64_t exiting = 0;  ///< the thread that exit runs on; 0: none
+
+    void lock() { pthread_mutex_lock(&mutex); }
+    void unlock() { pthread_mutex_unlock(&mutex); }
+    void wait() { pthread_cond_wait(&changed, &mutex); }
+    void notify() { pthread_cond_broadcast(&changed); }
+};
+constinit Gate gate;
+
+constinit std::atomic<std::uint64_t> generation{0}, threads{0};
+constinit thread_local std::uint64_t number = 0;
+constinit thread_local unsigned busy_depth = 0, unfinished_depth = 0;
+
+/// Unlike addresses and the system's numbers, never that of a thread that was before.
+std::uint64_t this_thread() {
+    if (number == 0) number = threads.fetch_add(1, std::memory_order_relaxed) + 1;
+    return number;
+}
+
+void enter_busy() {
+    if (busy_depth++ > 0) return;
+    const std::lock_guard lock(gate);
+    while (gate.forking) gate.wait();
+    ++gate.busy;
+}
+void leave_busy() {
+    if (--busy_depth > 0) return;
+    const std::lock_guard lock(gate);
+    --gate.busy;
+    if (gate.forking) gate.notify();
+}
+
+// ------------------------------------------------------------------------------ fork
+
+// The gate stays locked while the process forks, so that the child finds it whole.
+void before_fork() {
+    gate.lock();
+    while (gate.forking) gate.wait();  // by another thread
+    gate.forking = true;
+    while (gate.busy > (busy_depth > 0 ? 1U : 0U)) gate.wait();
+    lock_memory();  // last: who is busy may allocate
+}
+void after_fork() {
+    unlock_memory();
+    gate.forking = false;
+    gate.notify();
+    gate.unlock();
+}
+void after_fork_in_child() {
+    unlock_memory();
+    gate.changed = PTHREAD_COND_INITIALIZER;  // who waited is not here
+    gate.forking = false;
+    gate.busy = busy_depth > 0 ? 1 : 0;
+    gate.unfinished = unfinished_depth > 0 ? 1 : 0;
+    generation.fetch_add(1, std::memory_order_relaxed);
+    gate.unlock();
+}
+
+// When the library is loaded, before any of its state is there. Where the system has no memory for
+// it, forked children are as good as they can be without.
+[[maybe_unused]] const int registered =
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
+
+// ------------------------------------------------------------------------------ exit
+
+/// How long threads that begin work while the process ends are held back. Most programs have ended
+/// by then; one that waits for such a thread goes on.
+constexpr time_t held_back_seconds = 1;
+
+constinit thread_local bool moving = false;
+
+void on_exit(void* /*nothing*/) {
+    if (moving) return;
+    const std::lock_guard lock(gate);
+    gate.exiting = this_thread();
+    gate.notify();
+    while (gate.unfinished > (unfinished_depth > 0 ? 1U : 0U)) gate.wait();
+}
+
+/// Moves on_exit to where exit begins: before the destructors of all static objects that there are
+/// by now.
+void come_first_at_exit() {
+    static char library;  // of this function alone
+    moving = true;
+    __cxa_finalize(&library);
+    moving = false;
+    __cxa_atexit(on_exit, nullptr, &library);
+}
+
+/// Whether the work may begin.
+bool begin_unfinished() {
+    const std::lock_guard lock(gate);
+    if (gate.exiting != 0 && gate.exiting != this_thread()) {
+        timespec until{};
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += held_back_seconds;
+        while (pthread_cond_timedwait(&gate.changed, &gate.mutex, &until) == 0) {
+        }
+    }
+    if (gate.exiting != 0) return false;
+    ++gate.unfinished;
+    return true;
+}
+
+}  // namespace
+
+Busy::Busy() { enter_busy(); }
+Busy::~Busy() { leave_busy(); }
+void Mutex::enter() { enter_busy(); }
+void Mutex::leave() { leave_busy(); }
+
+void UserMutex::lock() {
+    const std::uint64_t me = this_thread();
+    const std::lock_guard lock(gate);
+    const auto is_free = [&] {
+        return depth_ == 0 || owner_ == me ||
+               generation_ != generation.load(std::memory_order_relaxed);
+    };
+    while (!is_free()) gate.wait();
+    if (owner_ != me) depth_ = 0;
+    owner_ = me;
+    generation_ = generation.load(std::memory_order_relaxed);
+    ++depth_;
+}
+
+void UserMutex::unlock() {
+    const std::lock_guard lock(gate);
+    if (--depth_ > 0) return;
+    owner_ = 0;
+    gate.notify();
+}
+
+std::uint64_t fork_generation() { return generation.load(std::memory_order_relaxed); }
+
+BeforeExit::BeforeExit(const std::string& refusal) {
+    if (unfinished_depth == 0 && !begin_unfinished())
+        throw Error(ErrorKind::usage, refusal, {}, "call it before the program ends");
+    ++unfinished_depth;
+}
+
+BeforeExit::~BeforeExit() {
+    if (unfinished_depth > 1) {
+        --unfinished_depth;
+        return;
+    }
+    come_first_at_exit();
+    --unfinished_depth;
+    const std::lock_guard lock(gate);
+    --gate.unfinished;
+    gate.notify();
+}
+
+bool is_exiting() {
+    const std::lock_guard lock(gate);
+    return gate.exiting != 0;
+}
+
+}  // namespace kiln::detail

@@ -1,0 +1,95 @@
+// What happens to the process as a whole while threads work: it forks, and it ends.
+#pragma once
+#include <kiln/error.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace kiln::detail {
+
+/// As long as one lives, its thread may have what threads share in pieces or locked: forks wait for
+/// its end, and it for theirs. Nothing of the user's runs within, so that what a fork waits for ends
+/// by itself. Nests.
+class Busy {
+  public:
+    Busy();
+    ~Busy();
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+};
+
+/// A mutex that no forked child finds locked. Who holds it is Busy.
+class Mutex {
+  public:
+    void lock() {
+        enter();
+        mutex_.lock();
+    }
+    void unlock() {
+        mutex_.unlock();
+        leave();
+    }
+
+  private:
+    static void enter();
+    static void leave();
+    std::mutex mutex_;
+};
+
+/// A recursive mutex for what may run the user's code, which no fork waits for: in a forked child
+/// it is free, unless the thread that forked holds it.
+class UserMutex {
+  public:
+    void lock();
+    void unlock();
+
+  private:
+    std::uint64_t owner_ = 0;  // a number of the thread; 0: none
+    std::uint64_t generation_ = 0;
+    unsigned depth_ = 0;
+};
+
+/// How many forks lie between this process and the one that loaded the library.
+std::uint64_t fork_generation();
+
+/// What the process has one of: made on first use, never destroyed, so that it is there while
+/// static objects are being destroyed. Unlike with a static variable, no forked child waits for a
+/// thread that was making it: threads that come at once make one each, of which one is kept.
+template <class T> class Lazy {
+  public:
+    /// `make` gives a std::unique_ptr<T>.
+    template <class F> T& get(F&& make) {
+        if (T* const made = place_.load(std::memory_order_acquire)) return *made;
+        std::unique_ptr<T> mine = make();
+        T* before = nullptr;
+        if (!place_.compare_exchange_strong(before, mine.get(), std::memory_order_acq_rel))
+            return *before;
+        return *mine.release();
+    }
+    T& get() {
+        return get([] { return std::make_unique<T>(); });
+    }
+    /// Null before the first get().
+    T* known() const { return place_.load(std::memory_order_acquire); }
+
+  private:
+    std::atomic<T*> place_{nullptr};
+};
+
+/// Work for which the static objects of other libraries have to be alive: exit waits for it, before
+/// it destroys objects that were made before the last such work; none begins afterwards.
+class BeforeExit {
+  public:
+    /// Errors: usage, with this text (the process is ending).
+    explicit BeforeExit(const std::string& refusal);
+    ~BeforeExit();
+    BeforeExit(const BeforeExit&) = delete;
+    BeforeExit& operator=(const BeforeExit&) = delete;
+};
+
+/// Whether exit is beyond waiting for such work.
+bool is_exiting();
+
+}  // namespace kiln::detail
