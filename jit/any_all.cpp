@@ -1,11 +1,13 @@
 // any and all of whole arrays stop where the answer is known.
 #include "jit/chunks.h"
+#include "runtime/process.h"
 
 #include <kiln/environment.h>
 #include <kiln/parallel.h>
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 
 namespace kiln {
 
@@ -14,9 +16,9 @@ namespace {
 /// Arrays below this are reduced at once.
 constexpr std::int64_t early_bytes = 1'000'000;
 
-MapReduce of_values(const char* name, Reduce reduction) {
-    return map_reduce(name, [](Value x) { return x; }, reduction,
-                      MapReduceOptions{.parallel = true}, {});
+std::unique_ptr<MapReduce> of_values(const char* name, Reduce reduction) {
+    return std::make_unique<MapReduce>(map_reduce(name, [](Value x) { return x; }, reduction,
+                                                  MapReduceOptions{.parallel = true}, {}));
 }
 
 /// Whether the reduction of all elements is `decisive`, which one element is enough for.
@@ -60,11 +62,13 @@ Array decide(const MapReduce& reduce, ir::Reduction reduction, bool decisive, co
 }  // namespace
 
 Array any(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("any", Reduce::any));
+    static constinit detail::Lazy<MapReduce> lazy;
+    const MapReduce& f = lazy.get([] { return of_values("any", Reduce::any); });
     return decide(f, ir::Reduction::any, true, x, options, where);
 }
 Array all(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("all", Reduce::all));
+    static constinit detail::Lazy<MapReduce> lazy;
+    const MapReduce& f = lazy.get([] { return of_values("all", Reduce::all); });
     return decide(f, ir::Reduction::all, false, x, options, where);
 }
 

@@ -1,11 +1,11 @@
 // Opening the libraries of the backends.
 #include "jit/backend.h"
+#include "runtime/process.h"
 
 #include <dlfcn.h>
 
 #include <array>
 #include <atomic>
-#include <mutex>
 
 namespace kiln::engine {
 
@@ -65,15 +65,19 @@ Backend* open(const Row& row) {
 }  // namespace
 
 Backend& backend(BackendId id) {
-    // Never destroyed: kernels may run while static objects are being destroyed.
-    static auto& opened = *new std::array<std::atomic<Backend*>, std::size(rows)>();
-    static auto& mutex = *new std::mutex();
+    // What is opened is never destroyed: kernels may run while static objects are.
+    static constinit std::array<std::atomic<Backend*>, std::size(rows)> opened{};
+    static constinit kiln::detail::Lazy<kiln::detail::Mutex> mutex;
     std::atomic<Backend*>& place = opened[static_cast<std::size_t>(id)];
     if (Backend* found = place.load(std::memory_order_acquire)) return *found;
-    const std::lock_guard lock(mutex);
+    const kiln::detail::BeforeExit running(std::string("the backend ") +
+                                           rows[static_cast<std::size_t>(id)].name +
+                                           " cannot be opened: the program is ending");
+    const std::lock_guard lock(mutex.get());
     if (Backend* found = place.load(std::memory_order_acquire)) return *found;
     Backend* made = open(rows[static_cast<std::size_t>(id)]);
     place.store(made, std::memory_order_release);
+    kiln::detail::come_first_at_exit();  // before the static objects that came with it
     return *made;
 }
 

@@ -1,12 +1,12 @@
 #include "jit/cache.h"
 
 #include "dsl/ir/text.h"
+#include "runtime/process.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <list>
-#include <mutex>
 #include <unordered_map>
 
 namespace kiln::engine {
@@ -26,8 +26,8 @@ struct ProgramCache::Slot {
 struct ProgramCache::Table {
     explicit Table(Limits l) : limits(l) {}
     const Limits limits;
-    std::mutex mutex;  // of what follows, and of the slots
-    std::condition_variable finished;
+    kiln::detail::Mutex mutex;  // of what follows, and of the slots
+    std::condition_variable_any finished;
     std::unordered_map<std::string, std::shared_ptr<Slot>> slots;
     std::list<Slot*> kept;  ///< without users, the last one first
     std::size_t kept_bytes = 0;
@@ -45,6 +45,7 @@ struct ProgramCache::Table {
     }
     /// Also destroys what is too much to keep; outside of the lock, since that takes others.
     void end_use(Slot& slot) noexcept {
+        const kiln::detail::Busy busy;
         std::unique_lock lock(mutex);
         if (--slot.users > 0) return;
         keep(slot);
@@ -89,18 +90,20 @@ std::shared_ptr<const CompiledKernel> ProgramCache::use(std::shared_ptr<Table> t
 }
 
 ProgramCache::Found ProgramCache::get(const std::string& key, const Compile& compile) {
+    const kiln::detail::Busy busy;  // who waits for a compile, and who makes it
     auto slot = std::make_shared<Slot>();
     std::unique_lock lock(table_->mutex);
     const auto [at, mine] = table_->slots.try_emplace(key, slot);
     if (!mine) {
         slot = at->second;
+        table_->begin_use(*slot);  // or it could be gone again after the wait
         table_->finished.wait(lock, [&] { return slot->done; });
-        if (slot->error != nullptr) std::rethrow_exception(slot->error);
-        table_->begin_use(*slot);
         lock.unlock();
+        if (slot->error != nullptr) std::rethrow_exception(slot->error);
         return {use(table_, std::move(slot)), false};
     }
     slot->key = &at->first;
+    table_->begin_use(*slot);
     lock.unlock();
     try {
         slot->program = compile();
@@ -109,11 +112,7 @@ ProgramCache::Found ProgramCache::get(const std::string& key, const Compile& com
     }
     lock.lock();
     slot->done = true;
-    if (slot->error != nullptr) {
-        table_->slots.erase(key);
-    } else {
-        table_->begin_use(*slot);
-    }
+    if (slot->error != nullptr) table_->slots.erase(key);
     lock.unlock();
     table_->finished.notify_all();
     if (slot->error != nullptr) std::rethrow_exception(slot->error);
@@ -126,9 +125,8 @@ std::size_t ProgramCache::size() const {
 }
 
 ProgramCache& ProgramCache::instance() {
-    // Never destroyed: kernels may run while static objects are being destroyed.
-    static auto& cache = *new ProgramCache();
-    return cache;
+    static constinit kiln::detail::Lazy<ProgramCache> cache;
+    return cache.get();
 }
 
 }  // namespace kiln::engine

@@ -1,5 +1,7 @@
 #include "jit/counters.h"
 
+#include "runtime/process.h"
+
 #include <kiln/environment.h>
 
 #include <mutex>
@@ -10,14 +12,13 @@ namespace engine {
 namespace {
 
 struct Registry {
-    std::mutex mutex;
+    kiln::detail::Mutex mutex;
     std::set<const Counted*> alive;
     Stats retired;
 
     static Registry& instance() {
-        // Never destroyed: kernels may be static objects.
-        static auto& registry = *new Registry();
-        return registry;
+        static constinit kiln::detail::Lazy<Registry> registry;
+        return registry.get();
     }
 };
 

@@ -3,6 +3,7 @@
 #include "codegen/llvm/shared_loads.h"
 #include "jit/backend.h"
 #include "jit/cpu_backend_link.h"
+#include "runtime/process.h"
 
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
@@ -439,6 +440,9 @@ class CpuBackend final : public Backend {
     /// Runs f(compilation) with a compiler that no other thread uses meanwhile. Errors: usage (out
     /// of memory).
     template <class F> auto compilation(const ir::Kernel& kernel, F&& f) {
+        const kiln::detail::Busy busy;
+        const kiln::detail::BeforeExit running(kernel.name +
+                                               " cannot be compiled: the program is ending");
         require_memory(base_memory + kernel.nodes.size() * node_memory, kernel.name);
         auto work = std::make_unique<Compilation>();
         {
@@ -475,7 +479,7 @@ class CpuBackend final : public Backend {
     Target target_;
     Linker linker_;
     static constexpr std::size_t most_idle = 16;
-    std::mutex mutex_;
+    kiln::detail::Mutex mutex_;
     std::vector<std::unique_ptr<Compiler>> idle_;
 };
 

@@ -1,9 +1,10 @@
 // Memory for machine code: many kernels share its pages, and what a kernel had is used again.
 #pragma once
+#include "runtime/process.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -66,7 +67,7 @@ class CodeSpace {
 
     const std::size_t page_;
     bool beneath_;
-    mutable std::mutex mutex_;  // of what follows
+    mutable kiln::detail::Mutex mutex_;  // of what follows
     std::vector<std::unique_ptr<Slab>> slabs_;
 };
 

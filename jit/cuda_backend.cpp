@@ -2,6 +2,7 @@
 // its driver. NVRTC is opened when the first PTX is asked for.
 #include "codegen/cuda/emit.h"
 #include "jit/backend.h"
+#include "runtime/process.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -97,8 +98,9 @@ Nvrtc open_nvrtc() {
 
 /// The library is opened once in the process and stays open; a failure is tried anew next time.
 const Nvrtc& nvrtc() {
-    static const Nvrtc opened = open_nvrtc();
-    return opened;
+    static constinit kiln::detail::Lazy<Nvrtc> opened;
+    const kiln::detail::Busy busy;
+    return opened.get([] { return std::make_unique<Nvrtc>(open_nvrtc()); });
 }
 
 /// sm_80 unless KILN_CUDA_ARCH names another architecture, such as sm_90.
@@ -189,6 +191,8 @@ class CudaProgram final : public Program {
   private:
     /// Compiled when first asked for: whoever only reads the CUDA text needs no NVRTC.
     std::string ptx() const {
+        const kiln::detail::BeforeExit running(name_ +
+                                               " cannot be compiled: the program is ending");
         const std::lock_guard lock(mutex_);
         if (!ptx_.empty()) return ptx_;
         auto start = std::chrono::steady_clock::now();
@@ -203,7 +207,7 @@ class CudaProgram final : public Program {
     std::string name_, cuda_;
     bool contract_;
     std::string arch_;
-    mutable std::mutex mutex_;
+    mutable kiln::detail::Mutex mutex_;
     mutable std::string ptx_;
     mutable PhaseTimes times_;
 };

@@ -1,6 +1,7 @@
 #include <kiln/host_function.h>
 
 #include "dsl/trace.h"
+#include "runtime/process.h"
 
 #include <algorithm>
 #include <map>
@@ -12,13 +13,12 @@ namespace kiln::detail {
 namespace {
 
 struct Registry {
-    std::mutex mutex;
+    Mutex mutex;
     std::map<std::string, HostFunctionInfo, std::less<>> functions;  // never removed
 
     static Registry& instance() {
-        // Never destroyed: kernels may run while static objects are being destroyed.
-        static auto& registry = *new Registry();
-        return registry;
+        static constinit Lazy<Registry> registry;
+        return registry.get();
     }
 };
 

@@ -1,6 +1,7 @@
 // A map from call keys to values that readers search without a lock.
 #pragma once
 #include "jit/key.h"
+#include "runtime/process.h"
 
 #include <atomic>
 #include <memory>
@@ -66,7 +67,7 @@ template <class Value, class Key = CallKey> class HotTable {
     }
 
     std::atomic<const Places*> current_{nullptr};
-    std::mutex mutex_;
+    kiln::detail::Mutex mutex_;
     std::vector<std::unique_ptr<Entry>> entries_;
     std::vector<std::unique_ptr<Places>> tables_;
 };

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -66,6 +67,26 @@ JitOptions with_environment(JitOptions options) {
     options.checked = options.checked || engine::all_checked();
     return options;
 }
+
+/// The kernels whose bodies this thread is in. A forked child knows nothing of other threads'.
+class BeingTraced {
+  public:
+    explicit BeingTraced(const JitState* kernel)
+        : kernel_(kernel), outer_(std::exchange(innermost_, this)) {}
+    ~BeingTraced() { innermost_ = outer_; }
+    BeingTraced(const BeingTraced&) = delete;
+    BeingTraced& operator=(const BeingTraced&) = delete;
+    static bool is(const JitState* kernel) {
+        for (const BeingTraced* at = innermost_; at != nullptr; at = at->outer_)
+            if (at->kernel_ == kernel) return true;
+        return false;
+    }
+
+  private:
+    static inline constinit thread_local const BeingTraced* innermost_ = nullptr;
+    const JitState* kernel_;
+    const BeingTraced* outer_;
+};
 
 void make_strict(ir::Kernel& kernel) {
     for (ir::Node& n : kernel.nodes) n.fast = 0;
@@ -142,6 +163,7 @@ codegen::PassContext JitState::pass_context(const ProgramKey& key, Form form) co
 engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     const DefaultEnvironment environment;
     const auto start = std::chrono::steady_clock::now();
+    come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
     dsl::Trace trace(name_);
     ir::Builder& b = trace.builder();
@@ -206,18 +228,14 @@ ir::Id JitState::result_node(dsl::Trace& trace, const Value& result) const {
 }
 
 std::vector<KernelItem> JitState::traced_body(std::span<const KernelItem> items) {
-    struct Scope {
-        int& count;
-        explicit Scope(int& n) : count(n) { ++count; }
-        ~Scope() { --count; }
-    } const scope(being_traced_);
+    const BeingTraced scope(this);
     return function_(items);
 }
 
 std::vector<KernelItem> JitState::inline_call(std::span<const KernelItem> args, Location where) {
     const std::lock_guard tracing(tracing_);
     dsl::Trace& trace = dsl::Trace::current(where);
-    if (being_traced_ > 0)
+    if (BeingTraced::is(this))
         throw Error(ErrorKind::usage, fmt::format("kernel {} calls itself", name_), where,
                     "kernels that are called become part of their caller: write a loop");
     if (args.size() != params_.size())
@@ -268,7 +286,7 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     if (plain) make_strict(kernel);  // what accumulates was made free to be reordered
     stats.passes_ms = ms_since(start);
     start = std::chrono::steady_clock::now();
-    engine::Backend& compiler = engine::backend(id);
+    engine::Backend& compiler = *engine::at_line(where_, [&] { return &engine::backend(id); });
     stats.load_ms = ms_since(start);
     const engine::CompileOptions options{.noalias = noalias,
                                          .checked = options_.checked,
@@ -282,13 +300,15 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
         made->makes_arrays = made->makes_arrays || ir::is_made_by_kernel(p.access);
         made->frame_words += p.access == ir::Access::value ? 2 : 1 + 2U * p.rank;
     }
-    const auto found = engine::ProgramCache::instance().get(
-        engine::content_key(kernel, options, compiler.target_id()), [&] {
-            auto compiled = std::make_unique<engine::CompiledKernel>();
-            compiled->program = compiler.compile(kernel, options);
-            compiled->kernel = std::move(kernel);
-            return compiled;
-        });
+    const auto found = engine::at_line(where_, [&] {
+        return engine::ProgramCache::instance().get(
+            engine::content_key(kernel, options, compiler.target_id()), [&] {
+                auto compiled = std::make_unique<engine::CompiledKernel>();
+                compiled->program = compiler.compile(kernel, options);
+                compiled->kernel = std::move(kernel);
+                return compiled;
+            });
+    });
     if (found.compiled) {
         const engine::PhaseTimes times = found.program->program->times();
         stats.compiles = 1;
@@ -585,8 +605,8 @@ Stats JitState::stats() const {
 JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
                      detail::KernelFunction function, JitOptions options,
                      std::source_location where)
-    : state_(std::make_shared<detail::JitState>(std::move(name), std::move(params),
-                                                std::move(function), std::move(options), where)) {}
+    : state_(detail::make_shared_state<detail::JitState>(
+          std::move(name), std::move(params), std::move(function), std::move(options), where)) {}
 
 const std::string& JitKernel::name() const { return state_->name(); }
 std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format) const {

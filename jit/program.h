@@ -156,9 +156,8 @@ class JitState {
     SpreadCounter hits_;
     std::atomic<bool> units_matter_{true};  // false once a trace has no whole-array statements
     // One for all kernels, since they call each other while they are traced.
-    static inline std::recursive_mutex tracing_;
-    int being_traced_ = 0;      // under tracing_
-    mutable std::mutex mutex_;  // of what follows
+    static inline UserMutex tracing_;
+    mutable Mutex mutex_;  // of what follows
     Stats made_;
     std::vector<Remark> remarks_;
     struct Diagnostics {

@@ -6,6 +6,7 @@
 #include "jit/overlap.h"
 #include "jit/signature.h"
 #include "jit/ufunc.h"
+#include "runtime/process.h"
 
 #include <kiln/environment.h>
 
@@ -348,7 +349,7 @@ static UfuncOptions ufunc_options(const std::string& name, std::size_t arity,
 
 MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
                      Reduce reduction, MapReduceOptions options, Location where)
-    : state_(std::make_shared<detail::ReduceState>(
+    : state_(detail::make_shared_state<detail::ReduceState>(
           engine::UfuncSource{name, arity, std::move(function),
                               ufunc_options(name, arity, options, where), where},
           static_cast<ir::Reduction>(reduction))) {}
@@ -380,32 +381,38 @@ std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType>
 
 // -------------------------------------------------------------------------------- functions
 
-static MapReduce of_values(std::string name, Reduce reduction) {
+using detail::Lazy;
+
+static std::unique_ptr<MapReduce> of_values(std::string name, Reduce reduction) {
     const MapReduceOptions parallel{.parallel = true};
-    return map_reduce(std::move(name), [](Value x) { return x; }, reduction, parallel, {});
+    return std::make_unique<MapReduce>(
+        map_reduce(std::move(name), [](Value x) { return x; }, reduction, parallel, {}));
 }
 
 Array sum(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("sum", Reduce::sum));
-    return f(x, options, where);
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("sum", Reduce::sum); })(x, options, where);
 }
 Array prod(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("prod", Reduce::product));
-    return f(x, options, where);
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("prod", Reduce::product); })(x, options, where);
 }
 Array amin(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("amin", Reduce::min));
-    return f(x, options, where);
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("amin", Reduce::min); })(x, options, where);
 }
 Array amax(const Array& x, const ReduceOptions& options, std::source_location where) {
-    static const MapReduce& f = *new MapReduce(of_values("amax", Reduce::max));
-    return f(x, options, where);
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("amax", Reduce::max); })(x, options, where);
 }
 Array dot(const Array& x, const Array& y, const ReduceOptions& options,
           std::source_location where) {
-    static const MapReduce& f =
-        *new MapReduce(map_reduce("dot", [](Value a, Value b) { return a * b; }, Reduce::sum,
-                                  MapReduceOptions{.parallel = true}, {}));
+    static constinit Lazy<MapReduce> lazy;
+    const MapReduce& f = lazy.get([] {
+        return std::make_unique<MapReduce>(map_reduce("dot", [](Value a, Value b) { return a * b; },
+                                                      Reduce::sum,
+                                                      MapReduceOptions{.parallel = true}, {}));
+    });
     if (options.axis.is_default()) {
         if (x.rank() > 1 || y.rank() > 1) {
             throw Error(ErrorKind::unsupported,

@@ -60,7 +60,7 @@ class Reducer {
     std::array<HotTable<ReduceLoop>, reduce_form_count> loops_;
     std::array<HotTable<Variant>, reduce_form_count> variants_;
     // A user's function may come back to this reduction.
-    std::recursive_mutex tracing_;
+    kiln::detail::UserMutex tracing_;
 };
 
 /// The reducer of partial results: of values themselves, by the given reduction. One a process.

@@ -258,6 +258,7 @@ std::unique_ptr<ReduceLoop> Reducer::trace(ReduceForm form, const CallKey& types
 const ReduceLoop& Reducer::loop(ReduceForm form, const CallKey& types, Location where) {
     auto& table = loops_[static_cast<std::size_t>(form)];
     if (const ReduceLoop* found = table.find(types)) return *found;
+    kiln::detail::come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
     if (const ReduceLoop* found = table.find(types)) return *found;
     return *table.insert(types, trace(form, types, where));
@@ -294,20 +295,14 @@ std::string Reducer::inspect(Artifact artifact, const CallKey& key, Location whe
 }
 
 Reducer& partial_reducer(ir::Reduction reduction) {
-    const auto make = [](ir::Reduction r) {
+    static constinit std::array<kiln::detail::Lazy<Reducer>, std::size(ir::reduction_table)> all{};
+    return all[static_cast<std::size_t>(reduction)].get([&] {
         const auto identity = [](std::span<const Value> x, std::vector<Value>& out) {
             out.push_back(x[0]);
         };
-        return new Reducer({std::string(ir::info(r).name), 1, identity, {}, {}}, r);
-    };
-    // Never destroyed: reductions may run while static objects are being destroyed.
-    static const auto& all = *new auto([&] {
-        std::array<Reducer*, std::size(ir::reduction_table)> reducers;
-        for (std::size_t i = 0; i < reducers.size(); ++i)
-            reducers[i] = make(static_cast<ir::Reduction>(i));
-        return reducers;
-    }());
-    return *all[static_cast<std::size_t>(reduction)];
+        return std::make_unique<Reducer>(
+            UfuncSource{std::string(ir::info(reduction).name), 1, identity, {}, {}}, reduction);
+    });
 }
 
 // ------------------------------------------------------------------------------ recognition

@@ -1,6 +1,8 @@
 // Calls of scans: dtypes, axes, views, results.
 #include "jit/scan.h"
 
+#include "runtime/process.h"
+
 #include "dsl/ir/evaluate.h"
 #include "jit/overlap.h"
 #include "jit/signature.h"
@@ -74,14 +76,20 @@ Array scan(const std::string& name, Reducer& reducer, const Array& x, const Scan
 namespace {
 
 /// A reducer of values by themselves, under the name of the function that is called.
-engine::Reducer& reducer_of(std::string_view name, Reduce reduction) {
-    return *new engine::Reducer(
-        {std::string(name),
-         1,
-         [](std::span<const Value> values, std::vector<Value>& out) { out.push_back(values[0]); },
-         {},
-         {}},
-        static_cast<ir::Reduction>(reduction));
+using LazyReducer = detail::Lazy<engine::Reducer>;
+
+engine::Reducer& reducer_of(LazyReducer& lazy, std::string_view name, Reduce reduction) {
+    return lazy.get([&] {
+        return std::make_unique<engine::Reducer>(
+            engine::UfuncSource{std::string(name),
+                                1,
+                                [](std::span<const Value> values, std::vector<Value>& out) {
+                                    out.push_back(values[0]);
+                                },
+                                {},
+                                {}},
+            static_cast<ir::Reduction>(reduction));
+    });
 }
 
 Array scan_by(engine::Reducer& reducer, const Array& x, const ScanOptions& options,
@@ -101,30 +109,26 @@ Array array_of(const Arg& x) {
 
 Array scan(Reduce reduction, const Array& x, const ScanOptions& options,
            std::source_location where) {
-    static const auto& reducers = *new auto([] {
-        std::array<engine::Reducer*, std::size(ir::reduction_table)> all;
-        for (std::size_t i = 0; i < all.size(); ++i)
-            all[i] = &reducer_of("scan", static_cast<Reduce>(i));
-        return all;
-    }());
-    return scan_by(*reducers[static_cast<std::size_t>(reduction)], x, options, where);
+    static constinit std::array<LazyReducer, std::size(ir::reduction_table)> reducers{};
+    LazyReducer& reducer = reducers[static_cast<std::size_t>(reduction)];
+    return scan_by(reducer_of(reducer, "scan", reduction), x, options, where);
 }
 
 Array cumsum(const Array& x, const ScanOptions& options, std::source_location where) {
-    static engine::Reducer& reducer = reducer_of("cumsum", Reduce::sum);
-    return scan_by(reducer, x, options, where);
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cumsum", Reduce::sum), x, options, where);
 }
 Array cumprod(const Array& x, const ScanOptions& options, std::source_location where) {
-    static engine::Reducer& reducer = reducer_of("cumprod", Reduce::product);
-    return scan_by(reducer, x, options, where);
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cumprod", Reduce::product), x, options, where);
 }
 Array cummin(const Array& x, const ScanOptions& options, std::source_location where) {
-    static engine::Reducer& reducer = reducer_of("cummin", Reduce::min);
-    return scan_by(reducer, x, options, where);
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cummin", Reduce::min), x, options, where);
 }
 Array cummax(const Array& x, const ScanOptions& options, std::source_location where) {
-    static engine::Reducer& reducer = reducer_of("cummax", Reduce::max);
-    return scan_by(reducer, x, options, where);
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cummax", Reduce::max), x, options, where);
 }
 
 Array Ufunc::accumulate(const Arg& x, const AccumulateOptions& options, Where where) const {

@@ -260,15 +260,17 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel k
     made.variant.threads_from = parallel_threshold(made.variant.cost);
 
     const Stopwatch opening;
-    Backend& compiler = backend(backend_of(target));
+    Backend& compiler = *at_line(source.where, [&] { return &backend(backend_of(target)); });
     made.stats.load_ms = opening.ms();
-    const auto found =
-        ProgramCache::instance().get(content_key(kernel, options, compiler.target_id()), [&] {
-            auto compiled = std::make_unique<CompiledKernel>();
-            compiled->program = compiler.compile(kernel, options);
-            compiled->kernel = std::move(kernel);
-            return compiled;
-        });
+    const auto found = at_line(source.where, [&] {
+        return ProgramCache::instance().get(
+            content_key(kernel, options, compiler.target_id()), [&] {
+                auto compiled = std::make_unique<CompiledKernel>();
+                compiled->program = compiler.compile(kernel, options);
+                compiled->kernel = std::move(kernel);
+                return compiled;
+            });
+    });
     if (found.compiled) {
         const PhaseTimes times = found.program->program->times();
         made.stats.compiles = 1;

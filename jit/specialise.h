@@ -8,6 +8,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kiln::engine {
@@ -65,6 +66,16 @@ struct Specialised {
     std::vector<Remark> remarks;
     Stats stats;  ///< of this compile alone; no compile where equal code was there
 };
+
+/// f(), with the line `where` in errors that know none.
+template <class F> auto at_line(Location where, F&& f) {
+    try {
+        return std::forward<F>(f)();
+    } catch (const Error& error) {
+        if (error.line() != 0) throw;
+        throw Error(error.kind(), error.message(), where, error.hint());
+    }
+}
 
 /// Runs the passes and compiles on `target`, or finds equal code in the cache of the process.
 Specialised specialise(const UfuncSource& source, const Loop& loop, const CallKey& key,

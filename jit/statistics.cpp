@@ -1,5 +1,6 @@
 // Means, variances, positions of extremes: chunks of reductions, merged in a fixed order.
 #include "jit/chunks.h"
+#include "runtime/process.h"
 
 #include <kiln/statistics.h>
 
@@ -11,6 +12,8 @@
 #include <cmath>
 #include <complex>
 #include <limits>
+#include <memory>
+#include <numeric>
 
 namespace kiln {
 
@@ -23,10 +26,11 @@ namespace {
 
 using Function = kiln::detail::ElementFunction;
 
-/// A reducer of a function of this file; never destroyed.
-Reducer& make_reducer(std::string name, std::size_t arity, Function function,
-                      ir::Reduction reduction) {
-    return *new Reducer({std::move(name), arity, std::move(function), {}, {}}, reduction);
+/// A reducer of a function of this file.
+std::unique_ptr<Reducer> make_reducer(std::string name, std::size_t arity, Function function,
+                                      ir::Reduction reduction) {
+    return std::make_unique<Reducer>(
+        engine::UfuncSource{std::move(name), arity, std::move(function), {}, {}}, reduction);
 }
 
 std::int64_t reduced_count(const Shape& shape, unsigned bits) {
@@ -88,16 +92,16 @@ Array deliver(const char* name, const Array& result, DType dtype, const OutArg& 
 }  // namespace
 
 Array mean(const Array& x, const MomentOptions& options, std::source_location where) {
-    const auto make = [](bool parallel) {
-        return new MapReduce(map_reduce("mean", [](Value v) { return v; }, Reduce::sum,
-                                        MapReduceOptions{.parallel = parallel}, {}));
-    };
-    static const MapReduce &serial = *make(false), &threaded = *make(true);
+    static constinit detail::Lazy<MapReduce> serial, threaded;
     const detail::DefaultEnvironment environment;
     const MomentTypes types = moment_types("mean", x.dtype(), options.dtype, where);
     const unsigned bits = detail::reduced_axes(
         "mean", options.axis.is_default() ? Axes::all() : options.axis, x.rank(), where);
-    const MapReduce& sums = options.parallel ? threaded : serial;
+    const MapReduce& sums = (options.parallel ? threaded : serial).get([&] {
+        return std::make_unique<MapReduce>(
+            map_reduce("mean", [](Value v) { return v; }, Reduce::sum,
+                       MapReduceOptions{.parallel = options.parallel}, {}));
+    });
     const Array result = sums(
         x, {.axis = options.axis, .keepdims = options.keepdims, .dtype = types.compute}, where);
     divide(result, static_cast<double>(reduced_count(x.shape(), bits)));
@@ -130,9 +134,11 @@ template <class C> void merge(Part<C>& a, const Part<C>& b, double na, double nb
 }
 
 Reducer& sum_reducer() {
-    static Reducer& reducer =
-        make_reducer("var", 1, [](auto x, auto& out) { out.push_back(x[0]); }, ir::Reduction::sum);
-    return reducer;
+    static constinit detail::Lazy<Reducer> lazy;
+    return lazy.get([] {
+        return make_reducer(
+            "var", 1, [](auto x, auto& out) { out.push_back(x[0]); }, ir::Reduction::sum);
+    });
 }
 /// The same of elements made so small that no chunk's sum overflows.
 constexpr double small = 0x1p-20;
@@ -143,9 +149,12 @@ Reducer& small_sum_reducer() {
     return reducer;
 }
 Reducer& squares_reducer() {
-    static Reducer& reducer = make_reducer(
-        "var", 2, [](auto x, auto& out) { out.push_back(norm(x[0] - x[1])); }, ir::Reduction::sum);
-    return reducer;
+    static constinit detail::Lazy<Reducer> lazy;
+    return lazy.get([] {
+        return make_reducer(
+            "var", 2, [](auto x, auto& out) { out.push_back(norm(x[0] - x[1])); },
+            ir::Reduction::sum);
+    });
 }
 
 /// The variance of real (C double) or complex numbers.
@@ -281,24 +290,28 @@ namespace {
 /// The position, among the reduced cells of a chunk, of the first element that is the extreme: the
 /// positions are a source of their own, and the others count as beyond the end.
 Reducer& position_reducer() {
-    static Reducer& reducer = make_reducer(
-        "argmin", 3,
-        [](auto x, auto& out) {
-            const Value found = x[0] == x[1] || x[0] != x[0];
-            out.push_back(select(found, x[2], std::numeric_limits<std::int32_t>::max()));
-        },
-        ir::Reduction::min);
-    return reducer;
+    static constinit detail::Lazy<Reducer> lazy;
+    return lazy.get([] {
+        return make_reducer(
+            "argmin", 3,
+            [](auto x, auto& out) {
+                const Value found = x[0] == x[1] || x[0] != x[0];
+                out.push_back(select(found, x[2], std::numeric_limits<std::int32_t>::max()));
+            },
+            ir::Reduction::min);
+    });
 }
 
 /// 0, 1, ... as i32, for any chunk.
 std::int32_t* positions() {
-    static std::vector<std::int32_t>& all = *new std::vector<std::int32_t>([] {
-        std::vector<std::int32_t> list(engine::largest_chunk);
-        for (std::size_t i = 0; i < list.size(); ++i) list[i] = static_cast<std::int32_t>(i);
-        return list;
-    }());
-    return all.data();
+    static constinit detail::Lazy<std::vector<std::int32_t>> lazy;
+    return lazy
+        .get([] {
+            auto list = std::make_unique<std::vector<std::int32_t>>(engine::largest_chunk);
+            std::iota(list->begin(), list->end(), 0);
+            return list;
+        })
+        .data();
 }
 
 /// Extremes of type T, accumulated in from the array's dtype.

@@ -147,9 +147,9 @@ class UfuncState {
     SpreadCounter hits_;
     engine::HotTable<engine::Loop> loops_;
     // A user's function may call other ufuncs, and so come back to this one.
-    std::recursive_mutex tracing_;
-    mutable std::mutex mutex_;  // of what follows
-    Stats made_;                // without hits
+    UserMutex tracing_;
+    mutable Mutex mutex_;  // of what follows
+    Stats made_;           // without hits
     std::vector<Remark> remarks_;
     // Made by the first call of reduce() for the types that have the operation.
     std::array<std::unique_ptr<ReduceState>, std::size(ir::reduction_table)> reducers_;

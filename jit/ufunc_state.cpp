@@ -31,6 +31,7 @@ UfuncState::~UfuncState() = default;
 engine::Loop& UfuncState::loop(const engine::CallKey& types, Location where) {
     if (engine::Loop* found = loops_.find(types)) return *found;
     const DefaultEnvironment environment;
+    come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
     if (engine::Loop* found = loops_.find(types)) return *found;
     auto made = engine::trace_loop(source_, types, where);
@@ -165,7 +166,7 @@ Outs::Outs(std::initializer_list<OutArg> outs, std::source_location where) {
 
 Ufunc::Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,
              UfuncOptions options, Location where)
-    : state_(std::make_shared<detail::UfuncState>(engine::UfuncSource{
+    : state_(detail::make_shared_state<detail::UfuncState>(engine::UfuncSource{
           std::move(name), arity, std::move(function), std::move(options), where})) {}
 
 const std::string& Ufunc::name() const { return state_->source().name; }

@@ -3,9 +3,10 @@
 #include "runtime/memory_lock.h"
 
 #include <pthread.h>
-#include <time.h>
 
+#include <ctime>
 #include <string>
+#include <vector>
 
 // Of the C++ ABI: functions for the process's end, each with the library that it belongs to; and
 // the calling, and forgetting, of those of one library.
@@ -20,9 +21,9 @@ namespace {
 struct Gate {
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-    unsigned busy = 0;        ///< threads
-    bool forking = false;     ///< nobody begins to be busy
-    unsigned unfinished = 0;  ///< threads with work of BeforeExit
+    unsigned busy = 0;          ///< threads
+    bool forking = false;       ///< nobody begins to be busy
+    unsigned unfinished = 0;    ///< threads with work of BeforeExit
     std::uint64_t exiting = 0;  ///< the thread that exit runs on; 0: none
 
     void lock() { pthread_mutex_lock(&mutex); }
@@ -102,16 +103,6 @@ void on_exit(void* /*nothing*/) {
     while (gate.unfinished > (unfinished_depth > 0 ? 1U : 0U)) gate.wait();
 }
 
-/// Moves on_exit to where exit begins: before the destructors of all static objects that there are
-/// by now.
-void come_first_at_exit() {
-    static char library;  // of this function alone
-    moving = true;
-    __cxa_finalize(&library);
-    moving = false;
-    __cxa_atexit(on_exit, nullptr, &library);
-}
-
 /// Whether the work may begin.
 bool begin_unfinished() {
     const std::lock_guard lock(gate);
@@ -128,6 +119,15 @@ bool begin_unfinished() {
 }
 
 }  // namespace
+
+void come_first_at_exit() {
+    static char library;  // of this function alone
+    const Busy busy;      // the C library has a lock for this, which a child would find locked
+    moving = true;
+    __cxa_finalize(&library);
+    moving = false;
+    __cxa_atexit(on_exit, nullptr, &library);
+}
 
 Busy::Busy() { enter_busy(); }
 Busy::~Busy() { leave_busy(); }
@@ -164,20 +164,18 @@ BeforeExit::BeforeExit(const std::string& refusal) {
 }
 
 BeforeExit::~BeforeExit() {
-    if (unfinished_depth > 1) {
-        --unfinished_depth;
-        return;
-    }
-    come_first_at_exit();
-    --unfinished_depth;
+    if (--unfinished_depth > 0) return;
     const std::lock_guard lock(gate);
     --gate.unfinished;
     gate.notify();
 }
 
-bool is_exiting() {
+bool keep_at_exit(const void* object) {
+    static constinit Lazy<std::vector<const void*>> kept;
     const std::lock_guard lock(gate);
-    return gate.exiting != 0;
+    if (gate.exiting == 0) return false;
+    kept.get().push_back(object);  // where checkers of leaks find it
+    return true;
 }
 
 }  // namespace kiln::detail

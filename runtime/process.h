@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
 namespace kiln::detail {
 
 /// As long as one lives, its thread may have what threads share in pieces or locked: forks wait for
-/// its end, and it for theirs. Nothing of the user's runs within, so that what a fork waits for ends
-/// by itself. Nests.
+/// its end, and it for theirs. Nothing of the user's runs within, so that what a fork waits for
+/// ends by itself. Nests.
 class Busy {
   public:
     Busy();
@@ -78,8 +80,9 @@ template <class T> class Lazy {
     std::atomic<T*> place_{nullptr};
 };
 
-/// Work for which the static objects of other libraries have to be alive: exit waits for it, before
-/// it destroys objects that were made before the last such work; none begins afterwards.
+/// Work for which the static objects of other libraries have to be alive: exit waits for it before
+/// it destroys those that there were when come_first_at_exit() was called last; none begins
+/// afterwards.
 class BeforeExit {
   public:
     /// Errors: usage, with this text (the process is ending).
@@ -89,7 +92,19 @@ class BeforeExit {
     BeforeExit& operator=(const BeforeExit&) = delete;
 };
 
-/// Whether exit is beyond waiting for such work.
-bool is_exiting();
+/// From now on exit waits for such work before the destructors of all static objects that there are
+/// by now. Takes some 10 us.
+void come_first_at_exit();
+
+/// True once exit has begun to destroy objects; `object` is then kept for good.
+bool keep_at_exit(const void* object);
+
+/// An object that threads may still use while static objects are being destroyed, handles of it
+/// among them: from then on it stays.
+template <class T, class... Args> std::shared_ptr<T> make_shared_state(Args&&... args) {
+    return {new T(std::forward<Args>(args)...), [](T* object) {
+                if (!keep_at_exit(object)) delete object;
+            }};
+}
 
 }  // namespace kiln::detail
