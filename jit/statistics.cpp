@@ -144,9 +144,11 @@ Reducer& sum_reducer() {
 constexpr double small = 0x1p-20;
 static_assert(engine::largest_chunk <= 0x1p20);
 Reducer& small_sum_reducer() {
-    static Reducer& reducer = make_reducer(
-        "var", 1, [](auto x, auto& out) { out.push_back(x[0] * small); }, ir::Reduction::sum);
-    return reducer;
+    static constinit detail::Lazy<Reducer> lazy;
+    return lazy.get([] {
+        return make_reducer(
+            "var", 1, [](auto x, auto& out) { out.push_back(x[0] * small); }, ir::Reduction::sum);
+    });
 }
 Reducer& squares_reducer() {
     static constinit detail::Lazy<Reducer> lazy;
