@@ -324,16 +324,31 @@ Complex tanh(const Complex& z) {
 Complex times_i(const Complex& z) { return {-z.im, z.re}; }
 Complex over_i(const Complex& z) { return {z.im, -z.re}; }
 
+/// exp(b log a). Errors of b log a are as many times larger as that is larger than 1, so c64 is
+/// computed in f64 unless flags allow less.
+Complex general_power(const Complex& a, const Complex& b) {
+    const bool fast = (a.re.builder->fast_flags() & fast::afn) != 0;
+    if (fast || is_double(a.re)) return exp(b * log(a));
+    const auto as_pair = [](DType t, const Complex& z) {
+        return Complex{as(t, z.re), as(t, z.im)};
+    };
+    const Complex wide = general_power(as_pair(DType::f64, a), as_pair(DType::f64, b));
+    return as_pair(DType::f32, wide);
+}
+
 Complex pow(const Complex& a, const Complex& b) {
-    const Complex general = exp(b * log(a));
-    const Real zero = literal(a.re, 0), nan = literal(a.re, NAN);
+    const Complex general = general_power(a, b);
+    const Real zero = literal(a.re, 0), nan = literal(a.re, NAN), one = literal(a.re, 1);
     const auto whole = [&](double n) { return is(b.re, n) & is(b.im, 0); };
     // NumPy: 0 to a power with a positive real part is 0, to the power 0 it is 1, else NaN.
     const Real at_zero = choose(b.re > 0, zero, nan);
-    Complex result = choose(is(a.re, 0) & is(a.im, 0), Complex{at_zero, at_zero}, general);
-    result = choose(whole(2), a * a, result);
+    const Complex square = a * a;
+    Complex result = choose(whole(3), a * square, general);
+    result = choose(whole(-1), Complex{one, zero} / a, result);
+    result = choose(is(a.re, 0) & is(a.im, 0), Complex{at_zero, at_zero}, result);
+    result = choose(whole(2), square, result);
     result = choose(whole(1), a, result);
-    return choose(whole(0), Complex{literal(a.re, 1), zero}, result);
+    return choose(whole(0), Complex{one, zero}, result);
 }
 
 Complex complex_function(Op op, const Complex& a, const Complex& b) {
