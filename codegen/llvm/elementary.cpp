@@ -136,9 +136,13 @@ Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
         case Op::atan2:
             return b_.CreateAnd(below(magnitude(r), 0x1p-1018, 0x1p-122),
                                 b_.CreateAnd(above(magnitude(a[0]), 0, 0), finite(a[1])));
-        case Op::tgamma:  // the sign of results that underflow; early overflow
-            return b_.CreateOr(between(a[0], -INFINITY, -170.0, -INFINITY, -33.0),
-                               between(a[0], 171.5, 171.7, 35.0, 35.1));
+        case Op::tgamma: {  // the sign of results that underflow; early overflow
+            Value* ends = b_.CreateOr(between(a[0], -INFINITY, -145.0, -INFINITY, -33.0),
+                                      between(a[0], 145.0, 171.7, 35.0, 35.1));
+            if (single) return ends;
+            // up to 1.08 ULP
+            return b_.CreateOr(ends, between(magnitude(a[0]), 78.0, 101.0, 0, 0));
+        }
         case Op::lgamma:  // zeros between the poles; early overflow
             return b_.CreateOr(b_.CreateAnd(below(a[0], 0, 0), below(magnitude(r), 8, 8)),
                                between(a[0], 2e305, INFINITY, 4e36, INFINITY));
