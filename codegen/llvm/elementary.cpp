@@ -133,9 +133,12 @@ Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
         case Op::erfc: return between(a[0], 26.0, 28.0, 9.0, 10.1);
         case Op::hypot:  // subnormal operands and parts of them
             return between(r, 0, 0x1p-960, 0, 0x1p-100);
-        case Op::atan2:
-            return b_.CreateAnd(below(magnitude(r), 0x1p-1018, 0x1p-122),
-                                b_.CreateAnd(above(magnitude(a[0]), 0, 0), finite(a[1])));
+        case Op::atan2: {
+            Value* tiny = b_.CreateAnd(below(magnitude(r), 0x1p-1018, 0x1p-122),
+                                       b_.CreateAnd(above(magnitude(a[0]), 0, 0), finite(a[1])));
+            if (single) return tiny;
+            return b_.CreateOr(tiny, between(magnitude(r), 0.755, 0.80, 0, 0));  // 1.004 ULP
+        }
         case Op::tgamma: {  // the sign of results that underflow; early overflow
             Value* ends = b_.CreateOr(between(a[0], -INFINITY, -145.0, -INFINITY, -33.0),
                                       between(a[0], 145.0, 171.7, 35.0, 35.1));

@@ -109,6 +109,7 @@ Value angle(MathBuilder& m, Value y, Value x, Value mirror) {
         if (lost != nullptr) lost = m.select(mirror, m.neg(lost), lost);
     }
     Value z = m.mul(q, q);
+    if (lost != nullptr) lost = m.fma(m.neg(z), lost, lost);  // by the slope 1/(1 + z), nearly
     Value p = m.mul(z, m.horner(z, poly));
     Value base = m.mul(turns, half_pi(m, 0));
     if (m.afn()) return m.add(base, m.fma(q, p, q));

@@ -135,6 +135,7 @@ TEST_CASE("arguments for which SLEEF alone leaves its bound", "[accuracy][sweep]
         {Op::exp10, DType::f64, 0x403c2be6d12a7004, 0},                   // without FMA 1.06 ULP
         {Op::exp10, DType::f64, 0xc0626b8f8667d89b, 0},                   // without FMA 1.004 ULP
         {Op::tgamma, DType::f64, 0xc0573be58a384037, 0},                  // 1.08 ULP
+        {Op::atan2, DType::f64, 0xbf11c7c922e54f48, 0x3f11d5313796bbf3},  // without FMA 1.004 ULP
         {Op::pow, DType::f64, 0x3fe7e7808fb010cd, 0x40a2f4a5da280f86},    // without FMA 1.36 ULP
     };
     for (const Point& p : points) {
@@ -161,6 +162,7 @@ TEST_CASE("arguments with large errors stay within the bounds, in both tiers",
         {Op::tan, DType::f64, 0x1.5996cb81f7946p+5, 0},
         {Op::atan2, DType::f64, -0x1.871cc84e67cd9p-128, 0x1.8b0d54f7c2d5p-127},
         {Op::atan2, DType::f32, -0x1.d0ec26p+0, 0x1.e244f2p+1},
+        {Op::atan2, DType::f32, -0x1.e58e0ap-2, 0x1.eeb99ep-1},
         {Op::tan, DType::f64, 0x1.23f8c5cf60d97p+10, 0},
         {Op::asin, DType::f64, 0x1.0000439fe63fcp-1, 0},
         {Op::tgamma, DType::f64, 0x1.78418a3089cdbp+6, 0},
