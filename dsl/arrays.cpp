@@ -346,9 +346,15 @@ void KernelArray::assign(const Operand& value) const {
     trace.assign(param, {}, 0, trace.use_any(value), value.where());
 }
 
+void Scratch::assign_const(const Operand& value) const {
+    Trace::check_copy(is_copy_, value.where());
+    assign(value);
+}
+
 const ArraySlice& ArraySlice::operator=(Operand value) const {
     Trace& trace = dsl::trace_at(value);
     trace.check_home(serial_, value.where());
+    Trace::check_copy(of_const_copy_, value.where());
     trace.assign(param_, nodes_, dropped_, trace.use_any(value), value.where());
     return *this;
 }

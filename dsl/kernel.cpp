@@ -40,6 +40,13 @@ void Trace::check_home(std::uint32_t serial, const Location& where) const {
                 "pass it as a parameter");
 }
 
+void Trace::check_copy(bool of_const_copy, const Location& where) {
+    if (!of_const_copy) return;
+    throw Error(ErrorKind::usage, "a const copy of an array is stored to, and lost", where,
+                "a lambda with [=] has copies of the Scratch and Local arrays that it uses: write "
+                "[&]; a function that stores to a copy takes it as Scratch& or Local&");
+}
+
 void Trace::describe(KernelArray& array, std::uint32_t param) const {
     const ir::Param& p = builder_.kernel().params[param];
     array.serial_ = serial_;
@@ -182,6 +189,7 @@ Value::Value(const ElementRef& element, Where where) : Operand(element, where) {
 const ElementRef& ElementRef::operator=(Operand value) const {
     Trace& trace = dsl::trace_at(value);
     trace.check_home(serial_, value.where());
+    Trace::check_copy(of_const_copy_, value.where());
     trace.write(*this, trace.use(value));
     return *this;
 }
@@ -209,6 +217,7 @@ KILN_DSL_COMPOUND(^)
 #define KILN_DSL_ATOMIC(name, reduction)                                                       \
     Value name(const ElementRef& element, Operand value) {                                     \
         Trace& trace = dsl::trace_at(value);                                                   \
+        trace.check_home(element, value.where());                                              \
         return trace.value(trace.atomic(ir::Reduction::reduction, element, trace.use(value))); \
     }
 KILN_DSL_ATOMIC(atomic_add, sum)
@@ -389,6 +398,7 @@ Local::Local(DType dtype, std::initializer_list<std::int64_t> extents, Where whe
 }
 
 Local::Local(const Local& other, Where at) : Local(other.dtype_, other.length_, at) {
+    is_copy_ = true;
     const Where where = Trace::user_line(at);
     Trace& trace = Trace::current(where);
     trace.check_home(other.serial_, where);

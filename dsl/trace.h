@@ -60,6 +60,12 @@ class Trace {
     std::uint32_t param(const KernelArray& array, const Location& where) const;
     /// Errors: usage (`serial` is another's, or of an array that was moved from).
     void check_home(std::uint32_t serial, const Location& where) const;
+    void check_home(const ElementRef& element, const Location& where) const {
+        check_home(element.serial_, where);
+        check_copy(element.of_const_copy_, where);
+    }
+    /// Errors: usage (storing to a const copy of an array).
+    static void check_copy(bool of_const_copy, const Location& where);
     void describe(KernelArray& array, std::uint32_t param) const;
     /// An element of array parameter or slot `target`, with its subscripts as i64.
     ElementRef element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,

@@ -1,5 +1,5 @@
 // An In is only read, element by element, as a whole and in parts.
-// expect: kiln: only elements of InOut and Out arrays
+// expect: kiln: only elements of InOut, Out, Scratch and Local arrays are stored to
 // expect: kiln: an In is only read
 #include <kiln/kiln.h>
 

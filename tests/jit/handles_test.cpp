@@ -404,6 +404,49 @@ TEST_CASE("a Local is a value: copies have elements of their own", "[jit][handle
     }
 }
 
+TEST_CASE("a const copy of an array is only read", "[jit][handles]") {
+    std::uint32_t line = 0;
+    const auto check = [&](const auto& body) {
+        const auto f = jit([&](InOut y) {
+            Scratch s(f64, {y.extent(0)});
+            Local l(f64, 4);
+            body(y, s, l);
+        });
+        std::vector<double> y{1, 2};
+        const Error error = error_of([&] { f(y); });
+        CHECK(error.kind() == ErrorKind::usage);
+        CHECK(error.message() == "a const copy of an array is stored to, and lost");
+        CHECK(error.line() == line);
+        CHECK(error.file() == __FILE__);
+    };
+    line = __LINE__ + 1;
+    check([](InOut y, Scratch& s, Local&) { if_(y(0) > 0, [=] { s(0) = 1.0; }); });
+    line = __LINE__ + 1;
+    check([](InOut y, Scratch& s, Local&) { if_(y(0) > 0, [=] { s += 1.0; }); });
+    line = __LINE__ + 1;
+    check([](InOut y, Scratch& s, Local&) { if_(y(0) > 0, [=] { s.slice({0, 1}) = 1.0; }); });
+    line = __LINE__ + 1;
+    check([](InOut y, Scratch& s, Local&) { if_(y(0) > 0, [=] { atomic_add(s(0), 1.0); }); });
+    line = __LINE__ + 1;
+    check([](InOut y, Scratch&, Local& l) { if_(y(0) > 0, [=] { l(0) = 1.0; }); });
+    // The array itself may be stored to under a const name.
+    const auto through = jit([](InOut y) {
+        Scratch s(y);
+        Local l(f64, 2);
+        const auto into = [](const Scratch& a, const Local& b) {
+            a(0) = 5.0;
+            b(1) = 6.0;
+            a += 1.0;
+        };
+        into(s, l);
+        y(0) = s(0);
+        y(1) = l(1);
+    });
+    std::vector<double> y{1, 2};
+    through(y);
+    CHECK(y == std::vector<double>{6, 6});
+}
+
 TEST_CASE("arrays of a kernel cannot exchange their roles", "[jit][handles]") {
     std::uint32_t line = 0;
     const auto check = [&](const auto& f) {

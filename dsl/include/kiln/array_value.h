@@ -87,12 +87,14 @@ class ArraySlice : public Operand {
   private:
     friend class Operand;
     friend class KernelArray;
+    friend class Scratch;
     friend class dsl::Trace;
     explicit ArraySlice(Where where) : Operand(Handle{~0U, 0}, where) {}
 
     std::uint32_t param_ = 0;
     std::vector<std::uint32_t> nodes_;  // start, step, extent for each dimension of the array
     std::uint64_t dropped_ = 0;
+    bool of_const_copy_ = false;  // of a Scratch: only read
     int rank_ = 0;
 };
 

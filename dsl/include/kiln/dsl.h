@@ -151,9 +151,8 @@ class Operand {
     }                                                                                     \
     template <class T> self& operator op(T&&)&& {                                         \
         static_assert(::kiln::detail::always_false<T>,                                    \
-                      "kiln: only elements of InOut and Out arrays, and of Scratch and "  \
-                      "Local ones that are not const, are stored to: an In is only "      \
-                      "read, and a Value is immutable");                                  \
+                      "kiln: only elements of InOut, Out, Scratch and Local arrays are "  \
+                      "stored to: an In is only read, and a Value is immutable");         \
         return *this;                                                                     \
     }
 #define KILN_DSL_REFUSE_STEP(self, op, parameter)                                         \

@@ -50,12 +50,15 @@ class ElementRef : public Operand {
 
   private:
     friend class Operand;
+    friend class Scratch;
+    friend class Local;
     friend class dsl::Trace;
     static constexpr int max_subscripts = 8;
     void exchange(const ElementRef& other, const Where& where) const;
     ElementRef(Where where) : Operand(Handle{~0U, 0}, where) {}
 
-    bool is_local_ = false;  ///< of a Local, else of an array parameter
+    bool is_local_ = false;       ///< of a Local, else of an array parameter
+    bool of_const_copy_ = false;  ///< of a Scratch or Local: only read
     std::uint32_t target_ = 0;
     int count_ = 0;
     std::uint32_t subscripts_[max_subscripts] = {};  // nodes
@@ -135,9 +138,8 @@ class KernelArray : public Operand {
     DType dtype_ = DType::f64;
 };
 
-/// Assignment of every element. `access` is empty or const.
-#define KILN_DSL_ASSIGNABLE(self, access)                               \
-    self& operator=(const self&)&& = delete;                            \
+/// Assignment of every element, by member function `assign`. `access` is empty or const.
+#define KILN_DSL_ASSIGNABLE(self, assign, access)                       \
     access self& operator=(Operand value) access {                      \
         assign(value);                                                  \
         return *this;                                                   \
@@ -169,7 +171,7 @@ class KernelArray : public Operand {
 
 // What a kernel is given (In, Out, InOut) refers to arrays of the caller: copies name the same
 // array, and an assignment stores elements. What it makes (Var, Scratch, Local) is a value: copies
-// have elements of their own, and those of a const one are only read.
+// have elements of their own, and those of a const copy are only read.
 
 /// An array that the kernel reads.
 class In : public KernelArray {
@@ -192,7 +194,8 @@ class Out : public KernelArray {
     explicit Out(const KernelArray& array) : KernelArray(array) {}
     Out(const Out&) = default;
     Out(Out&&) = default;
-    KILN_DSL_ASSIGNABLE(Out, const)
+    Out& operator=(const Out&) && = delete;
+    KILN_DSL_ASSIGNABLE(Out, assign, const)
     KILN_DSL_SUBSCRIPTS(ElementRef, element, const)
 };
 
@@ -202,14 +205,16 @@ class InOut : public KernelArray {
     explicit InOut(const KernelArray& array) : KernelArray(array) {}
     InOut(const InOut&) = default;
     InOut(InOut&&) = default;
-    KILN_DSL_ASSIGNABLE(InOut, const)
+    InOut& operator=(const InOut&) && = delete;
+    KILN_DSL_ASSIGNABLE(InOut, assign, const)
     KILN_DSL_SUBSCRIPTS(ElementRef, element, const)
 };
 
 /// A new array of the kernel, of C order, whose extents are known at run time: its contents are
 /// undefined at first. It lives until the call ends, or goes to the caller where the kernel returns
-/// it. A copy is a new array of the same elements; InOut(s) is another name for the same ones. Not
-/// inside a prange. Errors: usage, shape (a negative extent, when the kernel runs).
+/// it. A copy is a new array of the same elements; InOut(s) is another name for the same ones.
+/// Storing to a copy that is const is Error usage: lambdas with [=] have such copies. Not inside a
+/// prange. Errors: usage, shape (a negative extent, when the kernel runs).
 class Scratch : public KernelArray {
   public:
     Scratch(DType dtype, std::initializer_list<Operand> extents, Where where = Where::current());
@@ -218,21 +223,36 @@ class Scratch : public KernelArray {
     Scratch(const ArraySlice& value, Where where = Where::current())
         : Scratch(Value(value, where), where) {}
     Scratch(const Scratch& other, Where where = Where::current())
-        : Scratch(Value(other, where), where) {}
+        : Scratch(Value(other, where), where) {
+        is_copy_ = true;
+    }
     Scratch(Scratch&&) = default;
-    KILN_DSL_ASSIGNABLE(Scratch, )
+    Scratch& operator=(const Scratch&) && = delete;
+    KILN_DSL_ASSIGNABLE(Scratch, assign, )
+    KILN_DSL_ASSIGNABLE(Scratch, assign_const, const)
     KILN_DSL_SUBSCRIPTS(ElementRef, element, )
-    KILN_DSL_SUBSCRIPTS(Value, load, const)
+    KILN_DSL_SUBSCRIPTS(ElementRef, const_element, const)
     ArraySlice slice(SliceArg s0, SliceArg s1 = {}, SliceArg s2 = {}, SliceArg s3 = {},
                      SliceArg s4 = {}, SliceArg s5 = {}, SliceArg s6 = {}, SliceArg s7 = {},
                      Where where = Where::current()) {
         return KernelArray::slice(s0, s1, s2, s3, s4, s5, s6, s7, where);
     }
-    Value slice(SliceArg s0, SliceArg s1 = {}, SliceArg s2 = {}, SliceArg s3 = {}, SliceArg s4 = {},
-                SliceArg s5 = {}, SliceArg s6 = {}, SliceArg s7 = {},
-                Where where = Where::current()) const {
-        return {KernelArray::slice(s0, s1, s2, s3, s4, s5, s6, s7, where), where};
+    ArraySlice slice(SliceArg s0, SliceArg s1 = {}, SliceArg s2 = {}, SliceArg s3 = {},
+                     SliceArg s4 = {}, SliceArg s5 = {}, SliceArg s6 = {}, SliceArg s7 = {},
+                     Where where = Where::current()) const {
+        ArraySlice made = KernelArray::slice(s0, s1, s2, s3, s4, s5, s6, s7, where);
+        made.of_const_copy_ = is_copy_;
+        return made;
     }
+
+  private:
+    void assign_const(const Operand& value) const;
+    ElementRef const_element(std::initializer_list<Operand> subscripts, Where where) const {
+        ElementRef made = element(subscripts, where);
+        made.of_const_copy_ = is_copy_;
+        return made;
+    }
+    bool is_copy_ = false;
 };
 
 /// The arrays of a kernel cannot change roles: which one a subscript means is settled while it is
@@ -246,7 +266,8 @@ void swap(T&, T&) {
 }
 
 /// A local array of `length` elements, zero at first; each iteration of a prange has its own where
-/// it is declared inside. A copy has elements of its own.
+/// it is declared inside. A copy has elements of its own, and is only read where it is const, as
+/// the copies of lambdas with [=] are (Error usage).
 class Local {
   public:
     using Where = std::source_location;
@@ -267,7 +288,8 @@ class Local {
         : serial_(std::exchange(other.serial_, KernelArray::moved)),
           slot_(other.slot_),
           length_(other.length_),
-          dtype_(other.dtype_) {}
+          dtype_(other.dtype_),
+          is_copy_(other.is_copy_) {}
     Local& operator=(const volatile Local&) && = delete;
     template <class T> Local& operator=(T&&) {
         static_assert(detail::always_false<T>,
@@ -275,7 +297,11 @@ class Local {
         return *this;
     }
     ElementRef operator()(Operand i) { return element(i); }
-    Value operator()(Operand i) const { return {element(i), i.where()}; }
+    ElementRef operator()(Operand i) const {
+        ElementRef made = element(i);
+        made.of_const_copy_ = is_copy_;
+        return made;
+    }
     std::int64_t length() const { return length_; }
     DType dtype() const { return dtype_; }
 
@@ -284,6 +310,7 @@ class Local {
     std::uint32_t serial_, slot_;
     std::int64_t length_;
     DType dtype_;
+    bool is_copy_ = false;
 };
 #undef KILN_DSL_SUBSCRIPTS
 #undef KILN_DSL_ASSIGNABLE
