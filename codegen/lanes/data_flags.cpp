@@ -46,7 +46,14 @@ Effect effect_of(Op op) {
 
 class Check {
   public:
-    explicit Check(const ir::Kernel& kernel) : kernel_(kernel) {}
+    explicit Check(const ir::Kernel& kernel)
+        : kernel_(kernel),
+          whole_registers_(!kernel.is_program() &&
+                           std::ranges::none_of(
+                               kernel.nodes, [](const Node& n) { return n.dtype == DType::f64; }) &&
+                           std::ranges::none_of(kernel.params, [](const ir::Param& p) {
+                               return size_of(p.dtype) > 4;
+                           })) {}
 
     bool kernel() const {
         for (const ir::Stage& stage : kernel_.stages)
@@ -112,7 +119,8 @@ class Check {
         if (is_float(t)) {
             if (n.fast != 0 || is_half(t)) return Effect::others;
             const Effect effect = codegen::effect_of(n.op);
-            return is_complex(t) && effect == Effect::of_data ? Effect::others : effect;
+            const bool exact = t == DType::f64 || (t == DType::f32 && whole_registers_);
+            return effect == Effect::of_data && !exact ? Effect::others : effect;
         }
         if (is_float(n.dtype)) return n.op == Op::make_complex ? Effect::none : Effect::others;
         switch (n.op) {  // integers are divided by way of floats
@@ -136,10 +144,12 @@ class Check {
         // value that some lane has.
         const bool small = size_of(from.dtype) < 4 || from.dtype == DType::i32;
         const bool loaded = from.kind == NodeKind::load || from.kind == NodeKind::param;
-        return !is_float(from.dtype) && small && loaded ? Effect::of_data : Effect::others;
+        const bool exact = n.dtype == DType::f64 || whole_registers_;
+        return !is_float(from.dtype) && small && loaded && exact ? Effect::of_data : Effect::others;
     }
 
     const ir::Kernel& kernel_;
+    bool whole_registers_;  // in f32
 };
 
 /// What a value is in a lane whose loads gave 0.

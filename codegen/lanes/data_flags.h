@@ -11,6 +11,8 @@ namespace kiln::codegen {
 ///    bf16. What is made of several instructions raises flags in between;
 ///  - there are no branches, while loops or early ends: whatever they guard may be computed in
 ///    lanes, or ahead of them, where it does not take place;
+///  - f32 fills whole registers: in element-wise kernels without 8-byte types. What LLVM puts into
+///    two lanes it computes in four, of which two hold anything;
 ///  - in programs, operations on floats are in innermost loops alone: what moved out of a loop is
 ///    computed even if that never runs.
 bool raises_flags_of_data(const ir::Kernel& kernel);

@@ -449,7 +449,7 @@ std::vector<FlagsCase> flags_cases() {
         {4, 2, 0, [](Value a, Value b) { return sqrt(a) + b; }, FE_INEXACT},
         {4, -1, 0, [](Value a, Value b) { return sqrt(a) + b; }, FE_INVALID},
         {4, 9, 1, [](Value a, Value b) { return b / (a - 100) * 0 + 1 / (a * 0.25); }, 0x1000},
-        {4, 1e300, 1, [](Value a, Value b) { return cast(DType::f32, a) * 2 + b; },
+        {4, 1e300, 1, [](Value a, Value b) { return cast(DType::f64, cast(DType::f32, a)) + b; },
          FE_OVERFLOW | FE_INEXACT},
         {1, 2, 1, [](Value a, Value b) { return abs(-a) + copysign(b, -a); }, 0},
         {1, 2, 1, [](Value a, Value b) { return select(a != 1, a + b, a - b); }, 0},
@@ -639,6 +639,28 @@ TEST_CASE("flags of kernels whose code raises others stay what they were",
               std::feraiseexcept(FE_OVERFLOW);
               vectorize([](Value v) { return exp(v); })(x);
           }) == FE_OVERFLOW);
+}
+
+TEST_CASE("flags of f32, alone and beside f64", "[jit][environment][flags]") {
+    const auto divide = vectorize([](Value a, Value b) { return a / b; });
+    const auto mixed = vectorize([](Value a, Value b) { return a / b + Value(f64(1)); });
+    const auto loop = jit([](In a, In b, Out y) {
+        for (Index i : range(y.extent(0))) y(i) = a(i) / b(i);
+    });
+    const auto pairs = jit([](In a, In b, Out y) {
+        for (Index i : range(y.extent(0) / 2))
+            for (int k = 0; k < 2; ++k) y(i * 2 + k) = a(i * 2 + k) / b(i * 2 + k);
+    });
+    for (std::int64_t n = 1; n < 70; ++n) {
+        INFO("n " << n);
+        const Array a = full({n}, 6.0F), b = full({n}, 2.0F), y = empty({n}, f32);
+        CHECK(flags_of([&] { divide(a, b, {.out = y}); }) == 0);
+        CHECK(flags_of([&] { mixed(a, b); }) == 0);
+        CHECK(flags_of([&] { loop(a, b, y); }) == 0);
+        CHECK(flags_of([&] { pairs(a, b, y); }) == 0);
+        b.at<float>({n - 1}) = 0;
+        CHECK(flags_of([&] { divide(a, b, {.out = y}); }) == FE_DIVBYZERO);
+    }
 }
 
 TEST_CASE("bound calls raise what calls raise", "[jit][environment][flags]") {
