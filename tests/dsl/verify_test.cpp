@@ -92,8 +92,9 @@ TEST_CASE("ranks and array values", "[dsl][verify]") {
           "node 2 (fold): axes 0x0 of a value of rank 1");
     CHECK(verdict("%0 = whole f32[1] x  %1 = fold parity f32 %0 axes(0)") ==
           "node 2 (fold): parity does not reduce f32");
-    CHECK(verdict("%0 = whole i32[2] a  %1 = cast f32[2] %0  assign out, %1") ==
-          "node 3 (assign): a value of rank 2 for parameter out of rank 1");
+    CHECK(verdict("%0 = whole i32[2] a  %1 = cast f32[2] %0  assign out, %1") == "");
+    CHECK(verdict("%0 = whole f32[1] x  assign out[i64(0), i64(1), i64(1)] drop(0), %0") ==
+          "node 4 (assign): a value of rank 1 for parameter out of rank 0");
     CHECK(verdict("assign out, i32(1)") == "node 2 (assign): operand 0 is i32, not f32");
     CHECK(verify(parse("kernel k(x: value f32[1]) { }")) == "parameter x is a value of rank 1");
     CHECK(verify(parse("kernel k(x: in f32[9]) { }")) == "parameter x has rank 9");
