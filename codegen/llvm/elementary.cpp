@@ -75,6 +75,16 @@ Value* Emitter::in_registers(Op op, DType t, std::span<Value* const> a) {
     return b_.CreateShuffleVector(results[0], indices);
 }
 
+/// Whether low < |x| / 2^n < high for a whole number n; 1 <= low, high <= 2. Of f64.
+Value* Emitter::mantissa_between(Value* x, double low, double high) {
+    llvm::Type* bits = x->getType()->getWithNewType(b_.getInt64Ty());
+    Value* fraction = b_.CreateAnd(b_.CreateBitCast(x, bits), (std::uint64_t(1) << 52) - 1);
+    Value* one = b_.CreateBitCast(number(x, 1.0), bits);
+    Value* mantissa = b_.CreateBitCast(b_.CreateOr(fraction, one), x->getType());
+    return b_.CreateAnd(b_.CreateFCmpOGT(mantissa, number(x, low)),
+                        b_.CreateFCmpOLT(mantissa, number(x, high)));
+}
+
 /// Where SLEEF 3.5.1's result `r` may be off by more than the bound, or by a sign; null: nowhere.
 /// Found by tests/accuracy.
 Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
@@ -91,14 +101,6 @@ Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
     const auto magnitude = [&](Value* x) { return b_.CreateUnaryIntrinsic(Intrinsic::fabs, x); };
     const auto finite = [&](Value* x) { return below(magnitude(x), INFINITY, INFINITY); };
     // Of arguments that the reduction to a quarter turn leaves few digits of: up to 14,625 ULP.
-    const auto mantissa_between = [&](Value* x, double low, double high) {  // f64
-        llvm::Type* real = x->getType();
-        llvm::Type* bits = real->getWithNewType(b_.getInt64Ty());
-        Value* fraction = b_.CreateAnd(b_.CreateBitCast(x, bits), (std::uint64_t(1) << 52) - 1);
-        Value* one = b_.CreateBitCast(number(x, 1.0), bits);
-        Value* mantissa = b_.CreateBitCast(b_.CreateOr(fraction, one), real);
-        return between(mantissa, low, high, low, high);
-    };
     const auto turned_to_zero = [&] {
         return b_.CreateAnd(above(magnitude(a[0]), 1, 1), below(magnitude(r), 0x1p-30, 0x1p-30));
     };
@@ -112,9 +114,6 @@ Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
         case Op::cosh: return between(magnitude(a[0]), 709.0, 711.0, 88.0, 90.0);
         case Op::exp:  // infinite 1.8e-6 too early
             return single ? nullptr : between(a[0], 709.7, 709.8, 0, 0);
-        case Op::exp10:  // without FMA up to 1.06 ULP where 10^x is farthest from powers of two
-            if (single || options_.isa != VectorIsa::sse2) return nullptr;
-            return mantissa_between(r, 1.355, 1.51);
         case Op::pow: {
             if (single) return nullptr;
             Value* overflow = b_.CreateAnd(b_.CreateFCmpOEQ(magnitude(r), number(r, INFINITY)),
@@ -227,6 +226,12 @@ Value* Emitter::library_call(Op op, DType t, std::span<Value* const> a) {
         return b_.CreateExtractElement(library_call(op, t, vectors), std::uint64_t(0));
     }
     Value* r = near_zero(op, t, a[0], in_registers(op, t, a));
+    if (op == Op::exp10 && t == DType::f64 && options_.isa == VectorIsa::sse2) {
+        // Up to 1.06 ULP where 10^x is farthest from powers of two; as a power it is within 0.9.
+        Value* const power[] = {number(a[0], 10.0), a[0]};
+        MathBuilder math(b_, r->getType(), false, [&] { return in_registers(Op::pow, t, power); });
+        return math.unless(mantissa_between(r, 1.355, 1.51), r);
+    }
     Value* doubt = doubtful(op, t, a, r);
     return doubt == nullptr ? r : recompute(op, t, a, r, doubt);
 }

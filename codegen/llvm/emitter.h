@@ -195,6 +195,7 @@ class Emitter {
     llvm::Value* call_pure(const std::string& symbol, llvm::FunctionType* type, Values a);
     llvm::Value* doubtful(ir::Op op, DType t, Values a, llvm::Value* r);
     llvm::Value* near_zero(ir::Op op, DType t, llvm::Value* x, llvm::Value* r);
+    llvm::Value* mantissa_between(llvm::Value* x, double low, double high);
     llvm::Value* recompute(ir::Op op, DType t, Values a, llvm::Value* r, llvm::Value* doubt);
 
     const ir::Kernel& kernel_;
