@@ -372,9 +372,6 @@ Scratch::Scratch(const Value& value, Where where) {
     const Operand operand(value, where);
     Trace& trace = dsl::trace_at(operand);
     ir::Builder& b = trace.builder();
-    if (b.in_parallel_loop())
-        throw Error(ErrorKind::usage, "a Scratch array is made inside a prange", where,
-                    "make it before the loop, with a dimension for the iterations, or use Local");
     Id id = trace.use_any(operand);
     id = b.cast(id, b.dtype(id));
     const std::uint32_t param = b.add_param({.name = fmt::format("s{}", b.kernel().params.size()),
@@ -383,9 +380,9 @@ Scratch::Scratch(const Value& value, Where where) {
                                              .access = ir::Access::local,
                                              .layout = ir::Layout::unit});
     if (b.node(id).rank == 0)
-        b.allocate(param, {});
+        trace.allocate(param, {});
     else
-        b.allocate(param, std::span<const Id>(&id, 1));
+        trace.allocate(param, std::span<const Id>(&id, 1));
     b.assign(param, id);
     trace.describe(*this, param);
 }

@@ -27,7 +27,19 @@ std::string target_name(const ir::Kernel& kernel, bool is_local, std::uint32_t t
 
 std::uint32_t Trace::param(const KernelArray& array, const Location& where) const {
     check_home(array.serial_, where);
+    if (const auto made = own_arrays_.find(array.param_);
+        made != own_arrays_.end() && !builder_.visible(made->second))
+        throw Error(ErrorKind::usage,
+                    fmt::format("{}, inside a prange, is used outside of the block that makes it",
+                                ir::describe_array(builder_.kernel(), array.param_, where)),
+                    where, "each iteration has its own: make it before the prange");
     return array.param_;
+}
+
+void Trace::allocate(std::uint32_t param, std::span<const ir::Id> extents) {
+    builder_.allocate(param, extents);
+    if (builder_.in_parallel_loop())
+        own_arrays_[param] = static_cast<ir::Id>(builder_.kernel().nodes.size() - 1);
 }
 
 void Trace::check_home(std::uint32_t serial, const Location& where) const {
@@ -323,9 +335,6 @@ Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where at) 
     Trace& trace = Trace::current(where);
     ir::Builder& b = trace.builder();
     b.set_location(where);
-    if (b.in_parallel_loop())
-        throw Error(ErrorKind::usage, "a Scratch array is made inside a prange", where,
-                    "make it before the loop, with a dimension for the iterations, or use Local");
     if (extents.size() > 8)
         throw Error(ErrorKind::shape, fmt::format("{} dimensions; at most 8", extents.size()),
                     where);
@@ -343,7 +352,7 @@ Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where at) 
                                              .rank = static_cast<std::uint8_t>(ids.size()),
                                              .access = ir::Access::local,
                                              .layout = ir::Layout::unit});
-    b.allocate(param, ids);
+    trace.allocate(param, ids);
     trace.describe(*this, param);
 }
 

@@ -5,6 +5,7 @@
 #include <kiln/dsl.h>
 #include <kiln/kernel.h>
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -67,6 +68,8 @@ class Trace {
     /// Errors: usage (storing to a const copy of an array).
     static void check_copy(bool of_const_copy, const Location& where);
     void describe(KernelArray& array, std::uint32_t param) const;
+    /// Makes an array; inside a prange each iteration has its own, which is used there alone.
+    void allocate(std::uint32_t param, std::span<const ir::Id> extents);
     /// An element of array parameter or slot `target`, with its subscripts as i64.
     ElementRef element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
                        const std::source_location& where);
@@ -147,6 +150,8 @@ class Trace {
     std::optional<Location> returned_;  // where return_ is first called
     std::vector<bool> named_;
     std::vector<ir::Id> declarations_;  // by slot: the write that declares a Var, or none
+    std::map<std::uint32_t, ir::Id>
+        own_arrays_;  // made inside a prange: parameter -> allocate node
 };
 
 /// The current trace with the location of the operand that new nodes belong to.

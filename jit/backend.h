@@ -46,6 +46,11 @@ struct ProgramFrame;
 using PieceFunction = void (*)(const ProgramFrame* frame, const void* context, std::int64_t first,
                                std::int64_t last);
 
+struct ProgramBlock {
+    std::byte* data;
+    std::int64_t bytes;
+};
+
 /// What compiled programs call. Nothing here throws.
 struct ProgramRuntime {
     /// Runs all of [0, trip) by calls of `piece`, on this thread and others, and returns when all
@@ -56,9 +61,9 @@ struct ProgramRuntime {
                      std::int64_t trip, std::int64_t unit, std::int64_t schedule);
     /// Records a failed check: Check in the low 8 bits of `code`, the location above them. The
     /// lowest iteration (of the outermost parallel loop; 0 outside) is kept, of it the first fault.
-    /// `param` and its `subscripts` where it is about an array, or a slot, which are numbered
-    /// behind the parameters; -2 - (a | b << 4 | param << 8) and two lists of a and b integers, one
-    /// behind the other; else -1 and null.
+    /// `param` with `subscripts`, and behind them its extents, where it is about an array, or a
+    /// slot, which are numbered behind the parameters; -2 - (a | b << 4 | param << 8) and two lists
+    /// of a and b integers, one behind the other; else -1 and null.
     void (*fault)(const ProgramFrame* frame, std::int64_t code, std::int64_t iteration,
                   std::int64_t param, const std::int64_t* subscripts);
     /// Makes the array of parameter `param` and puts it into the frame; false if that failed, upon
@@ -69,6 +74,11 @@ struct ProgramRuntime {
     /// is given back, null too, by `leave`.
     std::byte* (*enter)(const ProgramFrame* frame, std::int64_t bytes);
     void (*leave)(const ProgramFrame* frame, std::byte* memory, std::int64_t bytes);
+    /// Makes `block` (at first {null, 0}; given back by `leave`) large enough for the array of
+    /// parameter `param`, of which each iteration of a parallel loop has its own; false if that
+    /// failed, upon which the function returns.
+    bool (*reserve)(const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents,
+                    ProgramBlock* block);
 };
 
 /// A function of the host program as compiled programs call it:

@@ -46,7 +46,10 @@ class Run : public ProgramHost {
                       const std::int64_t* subscripts);
     bool allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents);
     std::byte* enter(std::int64_t bytes);
-    void finish(const std::int64_t* params) const;
+    bool reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& block);
+    void record_error();
+    Shape scratch_shape(const ir::Param& p, const std::int64_t* extents) const;
+    void finish() const;
     /// Of a parameter, or of a slot behind them.
     int rank_of(std::int64_t param) const {
         const auto p = static_cast<std::size_t>(param);
@@ -61,11 +64,11 @@ class Run : public ProgramHost {
         std::span<const std::int64_t> first, second;
     };
     Lists reported() const;
-    std::string out_of_bounds(const std::int64_t* params, const Location& at) const;
+    std::string out_of_bounds(const Location& at) const;
     std::string outside_neighborhood(const Location& at) const;
     struct Fault {
         std::int64_t code = -1, part = 0, iteration = 0, param = -1;
-        std::array<std::int64_t, 2 * max_rank> subscripts;  // or two shapes; of faults alone
+        std::array<std::int64_t, 2 * max_rank> subscripts;  // and extents, or two lists
         std::exception_ptr thrown = nullptr;                // by a function of the host
         bool any() const { return code >= 0 || thrown != nullptr; }
     };
@@ -106,6 +109,10 @@ const ProgramRuntime Run::runtime{
     [](const ProgramFrame* frame, std::int64_t bytes) { return of(frame).enter(bytes); },
     [](const ProgramFrame*, std::byte* memory, std::int64_t bytes) {
         deallocate(memory, static_cast<std::size_t>(bytes));
+    },
+    [](const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents,
+       ProgramBlock* block) {
+        return of(frame).reserve(static_cast<std::size_t>(param), extents, *block);
     },
 };
 
@@ -205,7 +212,7 @@ void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t p
     fault_.part = part_;
     fault_.iteration = iteration;
     fault_.param = param;
-    if (param >= 0) std::copy_n(subscripts, rank_of(param), fault_.subscripts.begin());
+    if (param >= 0) std::copy_n(subscripts, 2 * rank_of(param), fault_.subscripts.begin());
     if (param < -1)
         std::copy_n(subscripts, ((-2 - param) & 15) + ((-2 - param) >> 4 & 15),
                     fault_.subscripts.begin());
@@ -223,14 +230,9 @@ void Run::record_exception(std::int64_t iteration) {
 bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
     const ir::Param& p = kernel_.params[param];
     try {
-        const Shape shape(std::span(extents, p.rank));
-        for (const std::int64_t extent : shape)
-            if (extent < 0)
-                throw Error(ErrorKind::shape,
-                            fmt::format("a Scratch array of shape {}", to_string(shape)), where_);
-        made_[param] = empty(shape, p.dtype);
+        made_[param] = empty(scratch_shape(p, extents), p.dtype);
     } catch (...) {
-        error_ = std::current_exception();
+        record_error();
         return false;
     }
     const Array& array = made_[param];
@@ -249,14 +251,47 @@ std::byte* Run::enter(std::int64_t bytes) {
     try {
         return static_cast<std::byte*>(kiln::allocate(static_cast<std::size_t>(bytes), where_));
     } catch (...) {
-        const std::lock_guard lock(mutex_);
-        error_ = std::current_exception();
+        record_error();
         return nullptr;
     }
 }
 
-/// Throws what the run found. `params`: the words of the frame.
-void Run::finish(const std::int64_t* params) const {
+bool Run::reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& block) {
+    const ir::Param& p = kernel_.params[param];
+    try {
+        const Shape shape = scratch_shape(p, extents);
+        std::int64_t bytes = static_cast<std::int64_t>(size_of(p.dtype));
+        if (p.rank > 0) bytes = Array::c_strides(shape, size_of(p.dtype), where_)[0] * shape[0];
+        if (bytes <= block.bytes && block.data != nullptr) return true;
+        deallocate(block.data, static_cast<std::size_t>(block.bytes));
+        block = {};
+        const auto size = static_cast<std::size_t>(bytes);
+        block.data = static_cast<std::byte*>(kiln::allocate(size, where_));
+        block.bytes = bytes;
+        return true;
+    } catch (...) {
+        record_error();
+        return false;
+    }
+}
+
+/// Notes the exception that is being handled, which ends the run.
+void Run::record_error() {
+    const std::lock_guard lock(mutex_);
+    if (error_ == nullptr) error_ = std::current_exception();
+}
+
+Shape Run::scratch_shape(const ir::Param& p, const std::int64_t* extents) const {
+    const Shape shape(std::span(extents, p.rank));
+    for (const std::int64_t extent : shape)
+        if (extent < 0)
+            throw Error(ErrorKind::shape,
+                        fmt::format("a Scratch array of shape {}", to_string(shape)), where_);
+    return shape;
+}
+
+/// Throws what the run found.
+void Run::finish() const {
     if (error_ != nullptr) std::rethrow_exception(error_);
     if (fault_.thrown != nullptr) std::rethrow_exception(fault_.thrown);
     if (fault_.code < 0) return;
@@ -291,8 +326,7 @@ void Run::finish(const std::int64_t* params) const {
         case ir::Check::empty:
             throw Error(ErrorKind::shape,
                         "zero-size array to a reduction which has no identity (min or max)", at);
-        case ir::Check::out_of_bounds:
-            throw Error(ErrorKind::bounds, out_of_bounds(params, at) + in, at);
+        case ir::Check::out_of_bounds: throw Error(ErrorKind::bounds, out_of_bounds(at) + in, at);
         case ir::Check::outside_neighborhood:
             throw Error(ErrorKind::bounds, outside_neighborhood(at), at,
                         "declare a larger one in .neighborhood");
@@ -307,7 +341,7 @@ Run::Lists Run::reported() const {
 }
 
 /// "index (4,2) is outside of x of shape (3,3)".
-std::string Run::out_of_bounds(const std::int64_t* params, const Location& at) const {
+std::string Run::out_of_bounds(const Location& at) const {
     const auto text = [](const Shape& index, const std::string& array, const Shape& shape) {
         return fmt::format("index {} is outside of {} of shape {}", to_string(index), array,
                            to_string(shape));
@@ -317,15 +351,13 @@ std::string Run::out_of_bounds(const std::int64_t* params, const Location& at) c
         return text(Shape(lists.first), fmt::format("the Local of line {}", lists.second[0]), {1});
     }
     const auto p = static_cast<std::uint32_t>(fault_.param);
-    const Shape index(std::span(fault_.subscripts.data(), static_cast<std::size_t>(rank_of(p))));
+    const auto rank = static_cast<std::size_t>(rank_of(p));
+    const Shape index(std::span(fault_.subscripts.data(), rank));
+    const Shape shape(std::span(fault_.subscripts.data() + rank, rank));
     if (p >= kernel_.params.size()) {
         const auto slot = p - static_cast<std::uint32_t>(kernel_.params.size());
-        return text(index, ir::describe_slot(kernel_, slot, at, false),
-                    {kernel_.slots[slot].length});
+        return text(index, ir::describe_slot(kernel_, slot, at, false), shape);
     }
-    Shape shape = Shape::filled(kernel_.params[p].rank, 0);
-    const std::int64_t* words = params + variant_.offsets[p] + 1;
-    for (int d = 0; d < shape.rank(); ++d) shape[d] = words[d];
     return text(index, ir::describe_array(kernel_, p, at), shape);
 }
 
@@ -399,7 +431,7 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
     }
     variant.entry(frame);
     if (variant.drops_flags) kiln::detail::write_float_word(environment.word());
-    run.finish(words + 2);
+    run.finish();
     if (results == nullptr) return;
     std::size_t scalar = 0;
     for (const std::uint32_t p : variant.results) {

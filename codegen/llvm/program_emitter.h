@@ -57,6 +57,7 @@ class ProgramEmitter final : public Emitter {
         bool parallel;
         bool streams = false;              // has stores past the caches, so a fence at its end
         llvm::CallInst* memory = nullptr;  // what is too large for the stack, where there is any
+        std::vector<llvm::Value*> own_arrays;  // of arrays made inside: address and size of a block
         std::uint64_t memory_bytes = 0, stack_bytes = 0;  // of local arrays and the like
         std::vector<LaneValue> values, slots;
         std::map<std::uint32_t, View> views;
@@ -97,6 +98,8 @@ class ProgramEmitter final : public Emitter {
     void emit_while_loop(const ir::Node& n, ir::Id id);
     LaneValue emit_call(const ir::Node& n);
     void emit_allocate(const ir::Node& n, ir::Id id);
+    llvm::Value* allocate_own(const ir::Node& n, llvm::Value* extents);
+    llvm::Value* allocate_in_frame(const ir::Node& n, llvm::Value* extents);
     void emit_failed_check(const ir::Node& n, ir::Id id);
     llvm::Value* trip_count(llvm::Value* begin, llvm::Value* end, llvm::Value* step);
     llvm::BranchInst* count_up(llvm::Value* first, llvm::Value* last,

@@ -84,9 +84,12 @@ BasicBlock* ProgramEmitter::guard(const Node& n, llvm::ArrayRef<Value*> subscrip
     b_.CreateCondBr(inside, fine, failed,
                     llvm::MDBuilder(context_).createBranchWeights(1000000, 1));
     b_.SetInsertPoint(failed);
-    Value* list = alloca_at_entry(llvm::ArrayType::get(i64, subscripts.size()), "subscripts");
-    for (std::size_t d = 0; d < subscripts.size(); ++d)
+    const std::size_t rank = subscripts.size();
+    Value* list = alloca_at_entry(llvm::ArrayType::get(i64, 2 * rank), "subscripts");
+    for (std::size_t d = 0; d < rank; ++d) {
         b_.CreateStore(subscripts[d], b_.CreateConstInBoundsGEP1_64(i64, list, d));
+        b_.CreateStore(extents[d], b_.CreateConstInBoundsGEP1_64(i64, list, rank + d));
+    }
     report(static_cast<std::int64_t>(static_cast<std::uint64_t>(ir::Check::out_of_bounds) |
                                      static_cast<std::uint64_t>(n.loc) << 8),
            b_.getInt64(array), list);

@@ -65,13 +65,16 @@ void ProgramEmitter::end_of_function(BasicBlock* body) {
     }
     b_.SetInsertPoint(scope_->exit);
     if (scope_->streams) b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
-    if (scope_->memory != nullptr) {
-        auto* i64 = b_.getInt64Ty();
+    auto* i64 = b_.getInt64Ty();
+    const auto leave = [&](Value* memory, Value* bytes) {
         auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer, pointer, i64}, false);
-        b_.CreateCall(type, runtime_function(4),
-                      {scope_->frame, scope_->memory, b_.getInt64(scope_->memory_bytes)})
+        b_.CreateCall(type, runtime_function(4), {scope_->frame, memory, bytes})
             ->addFnAttr(llvm::Attribute::NoUnwind);
-    }
+    };
+    if (scope_->memory != nullptr) leave(scope_->memory, b_.getInt64(scope_->memory_bytes));
+    for (Value* block : scope_->own_arrays)
+        leave(b_.CreateLoad(pointer, block),
+              b_.CreateLoad(i64, b_.CreateConstInBoundsGEP1_64(i64, block, 1)));
     b_.CreateRetVoid();
 }
 
@@ -502,15 +505,7 @@ void ProgramEmitter::emit_allocate(const Node& n, Id id) {
         v.extents.push_back(value(kernel_.operand(id, d)).value);
         b_.CreateStore(v.extents.back(), b_.CreateConstInBoundsGEP1_64(i64, extents, d));
     }
-    auto* type =
-        llvm::FunctionType::get(b_.getInt1Ty(), {b_.getPtrTy(), i64, b_.getPtrTy()}, false);
-    auto* call =
-        b_.CreateCall(type, runtime_function(2), {scope_->frame, b_.getInt64(n.aux), extents});
-    call->addRetAttr(llvm::Attribute::ZExt);
-    auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
-    b_.CreateCondBr(call, made, scope_->exit);
-    b_.SetInsertPoint(made);
-    v.data = frame_word(param_offset(n.aux), b_.getPtrTy(), p.name);
+    v.data = scope_->parallel ? allocate_own(n, extents) : allocate_in_frame(n, extents);
     Value* stride = b_.getInt64(size_of(p.dtype));
     v.strides.resize(p.rank);
     for (unsigned d = p.rank; d-- > 0;) {
@@ -518,6 +513,42 @@ void ProgramEmitter::emit_allocate(const Node& n, Id id) {
         stride = b_.CreateMul(stride, v.extents[d]);
     }
     scope_->views[n.aux] = std::move(v);
+}
+
+Value* ProgramEmitter::allocate_in_frame(const Node& n, Value* extents) {
+    auto* i64 = b_.getInt64Ty();
+    auto* pointer = b_.getPtrTy();
+    auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {pointer, i64, pointer}, false);
+    auto* call =
+        b_.CreateCall(type, runtime_function(2), {scope_->frame, b_.getInt64(n.aux), extents});
+    call->addRetAttr(llvm::Attribute::ZExt);
+    auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
+    b_.CreateCondBr(call, made, scope_->exit);
+    b_.SetInsertPoint(made);
+    return frame_word(param_offset(n.aux), pointer, kernel_.params[n.aux].name);
+}
+
+/// Of an iteration of a parallel loop: the iterations of a piece have one block, one after the
+/// other, which grows where one needs more.
+Value* ProgramEmitter::allocate_own(const Node& n, Value* extents) {
+    auto* i64 = b_.getInt64Ty();
+    auto* pointer = b_.getPtrTy();
+    Value* block = alloca_at_entry(llvm::ArrayType::get(i64, 2), "block");
+    scope_->own_arrays.push_back(block);
+    {
+        const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+        b_.SetInsertPoint(scope_->entry);
+        b_.CreateStore(llvm::Constant::getNullValue(llvm::ArrayType::get(i64, 2)), block);
+    }
+    auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {pointer, i64, pointer, pointer}, false);
+    auto* call = b_.CreateCall(type, runtime_function(5),
+                               {scope_->frame, b_.getInt64(n.aux), extents, block});
+    call->addRetAttr(llvm::Attribute::ZExt);
+    call->addFnAttr(llvm::Attribute::NoUnwind);
+    auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
+    b_.CreateCondBr(call, made, scope_->exit);
+    b_.SetInsertPoint(made);
+    return b_.CreateLoad(pointer, block, kernel_.params[n.aux].name);
 }
 
 // The frame's host begins with a pointer to a table, two words for each function: its thunk and

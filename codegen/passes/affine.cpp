@@ -72,22 +72,20 @@ AffineForms::AffineForms(const Kernel& kernel, Id loop)
     : kernel_(kernel),
       loop_(loop),
       order_(kernel.nodes.size(), none),
-      block_of_(kernel.nodes.size(), none),
-      parent_(kernel.blocks.size(), none),
       stored_(kernel.params.size(), false),
-      written_(kernel.slots.size(), false),
-      only_write_(kernel.slots.size(), none) {
-    collect(kernel.nodes[loop].aux, none);
-    std::vector<unsigned> writes(kernel.slots.size(), 0);
-    for (const Node& n : kernel.nodes)
-        if (n.kind == NodeKind::write) ++writes[n.aux];
+      own_(kernel.params.size(), false),
+      written_(kernel.slots.size(), false) {
+    atoms_.push_back({false, {}});
+    collect(kernel.nodes[loop].aux);
+    Slots current(kernel.slots.size(), none);
+    find_values(kernel.nodes[loop].aux, current);
     for (const Id id : body_) {
         const Node& n = kernel.nodes[id];
         if (n.kind == NodeKind::store || n.kind == NodeKind::atomic || n.kind == NodeKind::assign ||
             n.kind == NodeKind::allocate)
             stored_[n.aux] = true;
+        if (n.kind == NodeKind::allocate) own_[n.aux] = true;
         if (n.kind == NodeKind::write) written_[n.aux] = true;
-        if (n.kind == NodeKind::write && writes[n.aux] == 1) only_write_[n.aux] = id;
     }
     // The loop's own index: begin + step * (atom 0), or atom 0 where the step is not known.
     const Id by = kernel.operand(loop, 2);
@@ -120,32 +118,64 @@ AffineForms::AffineForms(const Kernel& kernel, Id loop)
     forms_[loop] = index;
 }
 
-void AffineForms::collect(Id block, Id parent) {
-    if (atoms_.empty()) atoms_.push_back({false, {}});
-    parent_[block] = parent;
+void AffineForms::collect(Id block) {
     for (const Id id : kernel_.blocks[block].nodes) {
         const Node& n = kernel_.nodes[id];
         order_[id] = static_cast<std::uint32_t>(body_.size());
-        block_of_[id] = block;
         body_.push_back(id);
-        if (has_then_block(n.kind)) collect(n.aux, block);
-        if (has_second_block(n)) collect(n.aux2, block);
+        if (has_then_block(n.kind)) collect(n.aux);
+        if (has_second_block(n)) collect(n.aux2);
     }
 }
 
-bool AffineForms::encloses(Id block, Id inner) const {
-    while (inner != none && inner != block) inner = parent_[inner];
-    return inner == block;
+/// `current`: per slot, the value that it has where the block begins, and then where it ends; none
+/// where that is not known.
+void AffineForms::find_values(Id block, Slots& current) {
+    for (const Id id : kernel_.blocks[block].nodes) {
+        const Node& n = kernel_.nodes[id];
+        switch (n.kind) {
+            case NodeKind::read:
+                if (n.operand_count == 0 && current[n.aux] != none) value_of_[id] = current[n.aux];
+                break;
+            case NodeKind::write:
+                if (n.operand_count == 1) current[n.aux] = kernel_.operand(id, 0);
+                break;
+            case NodeKind::branch: {
+                Slots other = current;
+                find_values(n.aux, current);
+                if (n.aux2 != none) find_values(n.aux2, other);
+                // What an arm computes is not known behind it; an arm that jumps is none at all.
+                forget_written(n.aux, current);
+                if (n.aux2 != none) forget_written(n.aux2, current);
+                break;
+            }
+            case NodeKind::loop:
+            case NodeKind::loop_while: {
+                forget_written(n.aux, current);
+                if (n.kind == NodeKind::loop_while) forget_written(n.aux2, current);
+                // A parallel loop writes what it reduces into.
+                if (const ParallelLoop* p =
+                        n.kind == NodeKind::loop ? kernel_.parallel(n) : nullptr)
+                    for (const StageReduction& r : p->reductions) current[r.target] = none;
+                Slots inside = current;
+                find_values(n.aux, inside);
+                if (n.kind == NodeKind::loop_while) find_values(n.aux2, inside);
+                break;
+            }
+            default: break;
+        }
+    }
 }
 
-Id AffineForms::only_value(Id read) const {
-    const Node& n = kernel_.nodes[read];
-    if (n.operand_count != 0 || order_[read] == none) return none;
-    const Id write = only_write_[n.aux];
-    if (write == none || order_[write] > order_[read] ||
-        !encloses(block_of_[write], block_of_[read]))
-        return none;
-    return kernel_.operands_of(write).back();
+void AffineForms::forget_written(Id block, Slots& current) const {
+    for (const Id id : kernel_.blocks[block].nodes) {
+        const Node& n = kernel_.nodes[id];
+        if (n.kind == NodeKind::write) current[n.aux] = none;
+        if (const ParallelLoop* p = n.kind == NodeKind::loop ? kernel_.parallel(n) : nullptr)
+            for (const StageReduction& r : p->reductions) current[r.target] = none;
+        if (has_then_block(n.kind)) forget_written(n.aux, current);
+        if (has_second_block(n)) forget_written(n.aux2, current);
+    }
 }
 
 // ------------------------------------------------------------------------------ forms
@@ -190,7 +220,9 @@ Affine AffineForms::compute_op(Id id) {
     };
     Affine sum;
     switch (n.op) {
-        case Op::add: return unwrapped(id, sum.add(form(x[0]), 1).add(form(x[1]), 1));
+        case Op::add:
+            if (const auto element = element_of_slice(x[0], x[1])) return *element;
+            return unwrapped(id, sum.add(form(x[0]), 1).add(form(x[1]), 1));
         case Op::sub: return unwrapped(id, sum.add(form(x[0]), 1).add(form(x[1]), -1));
         case Op::neg: return unwrapped(id, sum.add(form(x[0]), -1));
         case Op::mul:
@@ -367,12 +399,162 @@ Interval AffineForms::range(const Affine& invariant, const Least& least) const {
 /// Notes where the loop that an atom counts ends: by * atom <= |end - begin| - 1 where it runs.
 void AffineForms::set_last(const Affine& counter, Id loop, const Affine& begin, Wide by) {
     Affine last;
-    const Affine end = form(kernel_.operand(loop, 1));
+    const Affine end = form(invariant_end(kernel_.operand(loop, 1), begin, by > 0));
     last.add(end, by > 0 ? 1 : -1).add(begin, by > 0 ? -1 : 1);
     last.constant -= 1;
     Atom& a = atoms_[counter.terms.begin()->first];
     a.by = by > 0 ? by : -by;
     a.last = std::move(last);
+}
+
+/// Of a loop to min(x, y) (downwards: max) that operand whose distance from `begin` is the same in
+/// all iterations; `end` itself where there is none.
+Id AffineForms::invariant_end(Id end, const Affine& begin, bool upwards) {
+    const Node& n = kernel_.nodes[end];
+    if (n.kind == NodeKind::cast && n.dtype == DType::i64 &&
+        is_integer(kernel_.nodes[kernel_.operand(end, 0)].dtype))
+        return invariant_end(kernel_.operand(end, 0), begin, upwards);
+    if (n.kind != NodeKind::op || n.op != (upwards ? Op::minimum : Op::maximum)) return end;
+    for (const Id operand : kernel_.operands_of(n)) {
+        const Id found = invariant_end(operand, begin, upwards);
+        if (invariant(Affine(form(found)).add(begin, -1))) return found;
+    }
+    return end;
+}
+
+// ------------------------------------------------------------------------------ slices
+//
+// a.slice({start, stop}) names the elements from cut(start) up to cut(stop), where
+//
+//     cut(x) = min(max(x < 0 ? x + extent : x, 0), extent)
+//
+// (dsl/arrays.cpp). A loop over its elements counts t from 0 to max(cut(stop) - cut(start), 0), and
+// element t is t + cut(start). Where the loop runs, cut(start) is less than the extent. So unless
+// start or stop is negative, and counts from the end, cut(start) = start and cut(stop) <= stop.
+
+namespace {
+
+struct Matcher {
+    const Kernel& k;
+    bool is(Id id, Op op) const { return k.nodes[id].kind == NodeKind::op && k.nodes[id].op == op; }
+    bool is(Id id, std::int64_t value) const {
+        return k.nodes[id].kind == NodeKind::constant && k.nodes[id].dtype == DType::i64 &&
+               k.constant(id).get<std::int64_t>() == value;
+    }
+    Id at(Id id, std::size_t i) const { return k.operand(id, i); }
+
+    struct Cut {
+        Id bound = none, extent = none;
+    };
+    /// cut(x), or the min(x, extent) that it is for a constant.
+    std::optional<Cut> cut(Id id) const {
+        if (!is(id, Op::minimum)) return std::nullopt;
+        const Id low = at(id, 0), extent = at(id, 1);
+        if (k.nodes[low].kind == NodeKind::constant) return Cut{low, extent};
+        if (!is(low, Op::maximum) || !is(at(low, 1), 0)) return std::nullopt;
+        const Id wrapped = at(low, 0);
+        if (!is(wrapped, Op::select) || !is(at(wrapped, 0), Op::lt)) return std::nullopt;
+        const Id x = at(wrapped, 2), test = at(wrapped, 0);
+        if (at(test, 0) != x || !is(at(test, 1), 0)) return std::nullopt;
+        return Cut{x, extent};
+    }
+};
+
+}  // namespace
+
+Id cut_bound(const Kernel& kernel, Id id) {
+    const auto cut = Matcher{kernel}.cut(id);
+    return cut && kernel.nodes[cut->bound].kind != NodeKind::constant ? cut->bound : none;
+}
+
+std::optional<SliceLoop> slice_loop(const Kernel& kernel, Id loop) {
+    const Matcher m{kernel};
+    if (kernel.nodes[loop].kind != NodeKind::loop || !m.is(m.at(loop, 0), 0) ||
+        !m.is(m.at(loop, 2), 1))
+        return std::nullopt;
+    SliceLoop slice;
+    Id most = m.at(loop, 1);
+    if (m.is(most, Op::div)) {
+        const Id step = m.at(most, 1);
+        if (kernel.nodes[step].kind != NodeKind::constant) return std::nullopt;
+        slice.step = kernel.constant(step).get<std::int64_t>();
+        most = m.at(most, 0);
+    }
+    if (slice.step < 1 || !m.is(most, Op::maximum) || !m.is(m.at(most, 1), 0)) return std::nullopt;
+    Id distance = m.at(most, 0);
+    if (slice.step > 1) {
+        if (!m.is(distance, Op::add) || !m.is(m.at(distance, 1), slice.step - 1))
+            return std::nullopt;
+        distance = m.at(distance, 0);
+    }
+    if (!m.is(distance, Op::sub)) return std::nullopt;
+    const Id last = m.at(distance, 0);
+    slice.first = m.at(distance, 1);
+    const auto start = m.cut(slice.first), stop = m.cut(last);
+    if (!start || (stop ? stop->extent : last) != start->extent) return std::nullopt;
+    slice.start = start->bound;
+    slice.stop = stop ? stop->bound : last;
+    return slice;
+}
+
+// With another loop's counter too: t + cut(start) is inside of the array, t is not negative, and so
+// cut(start) is less than the extent.
+Affine AffineForms::subscript(Id id, std::uint32_t param, std::uint32_t dimension) {
+    const Matcher m{kernel_};
+    if (!m.is(id, Op::add) || element_of_slice(m.at(id, 0), m.at(id, 1))) return form(id);
+    const auto cut = m.cut(m.at(id, 1));
+    if (!cut) return form(id);
+    const Node& extent = kernel_.nodes[cut->extent];
+    const bool own =
+        extent.kind == NodeKind::extent && extent.aux == param && extent.aux2 == dimension;
+    if (!own || !never_negative(cut->bound) || range(form(m.at(id, 0))).low < 0) return form(id);
+    return Affine(form(cut->bound)).add(form(m.at(id, 0)), 1);
+}
+
+/// Whether no bound counts from the end. Or they are m * n and (m + 1) * n, m the iteration's
+/// number: if n is negative, both are from m = 1 on, and there is no element between them.
+AffineForms::Bounds AffineForms::bounds_of(const SliceLoop& slice) {
+    if (never_negative(slice.start) && never_negative(slice.stop)) return Bounds::not_negative;
+    const auto from = stride(form(slice.start));
+    if (!from || from->rest != Affine() || from->factor.terms.empty())
+        return Bounds::may_be_negative;
+    const Matcher m{kernel_};
+    Id stop = slice.stop;
+    while (m.is(stop, Op::minimum)) {
+        if (never_negative(m.at(stop, 1)))
+            stop = m.at(stop, 0);
+        else if (never_negative(m.at(stop, 0)))
+            stop = m.at(stop, 1);
+        else
+            return Bounds::may_be_negative;
+    }
+    const auto to = stride(form(stop));
+    return to && to->factor == from->factor && to->rest == from->factor ? Bounds::multiples
+                                                                        : Bounds::may_be_negative;
+}
+
+bool AffineForms::never_negative(Id bound) {
+    const Matcher m{kernel_};
+    if (m.is(bound, Op::minimum))
+        return never_negative(m.at(bound, 0)) && never_negative(m.at(bound, 1));
+    return range(form(bound)).low >= 0;
+}
+
+/// start + step * t for element `counter` of the slice whose cut start is `first`.
+std::optional<Affine> AffineForms::element_of_slice(Id counter, Id first) {
+    const Matcher m{kernel_};
+    Id loop = counter;
+    Wide step = 1;
+    if (m.is(counter, Op::mul) && form(m.at(counter, 1)).terms.empty()) {
+        loop = m.at(counter, 0);
+        step = form(m.at(counter, 1)).constant;
+    }
+    if (kernel_.nodes[loop].kind != NodeKind::loop || order_[loop] == none) return std::nullopt;
+    const auto slice = slice_loop(kernel_, loop);
+    if (!slice || slice->first != first || slice->step != step ||
+        bounds_of(*slice) == Bounds::may_be_negative)
+        return std::nullopt;
+    return Affine(form(slice->start)).add(form(loop), step);
 }
 
 // ------------------------------------------------------------------------------ loops
@@ -388,7 +570,21 @@ Affine AffineForms::of_loop(Id id) {
     Interval counted{0, Interval::infinite};
     if (distance) counted.high = std::max<Wide>(0, (*distance - 1) / (s > 0 ? s : -s));
     const Affine counter = atom(false, counted);
-    set_last(counter, id, index, s);
+    const auto slice = slice_loop(kernel_, id);
+    const Bounds bounds = slice ? bounds_of(*slice) : Bounds::may_be_negative;
+    if (bounds != Bounds::may_be_negative) {
+        const Affine start = form(slice->start);
+        Affine last = Affine(form(invariant_end(slice->stop, start, true))).add(start, -1);
+        last.constant -= 1;
+        Atom& a = atoms_[counter.terms.begin()->first];
+        a.by = slice->step;
+        if (const Wide most = range(last).high; most < Interval::infinite)
+            a.range.high = std::max<Wide>(0, most / a.by);
+        a.last = std::move(last);
+        a.of_multiples = bounds == Bounds::multiples;
+    } else {
+        set_last(counter, id, index, s);
+    }
     return index.add(counter, s);
 }
 

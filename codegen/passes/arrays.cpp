@@ -17,7 +17,7 @@
 //    what is known here. Those that a check has made equal are one value from there on, so that
 //    loops over them have one domain.
 // Inside a parallel loop nests are serial, reductions to arrays are computed for each element that
-// is used, and a statement that needs a temporary is an error.
+// is used, and temporaries are the iteration's own.
 #include "codegen/passes/array_plan.h"
 #include "codegen/passes/pass.h"
 #include "codegen/passes/updates.h"
@@ -355,12 +355,6 @@ class LowerArrays final : public Rewriter {
     // --- statements ---
 
     std::uint32_t make_array(DType dtype, const Ids& extents, std::uint32_t loc) {
-        if (out().in_parallel_loop())
-            throw Error(ErrorKind::usage,
-                        "a whole-array statement inside a prange needs a temporary array",
-                        in().location(loc),
-                        "write it as loops over elements, or store the value to an array that is "
-                        "made before the prange");
         const std::uint32_t param =
             out().add_param({.name = fmt::format("t{}", out().kernel().params.size()),
                              .dtype = dtype,

@@ -10,7 +10,7 @@
 // Legal where
 //  1. the node is an operation or a cast of scalars: pure, and nothing traps, so that it may run
 //     where the loop has no iteration;
-//  2. its operands are defined outside of the loop;
+//  2. its operands are defined outside of the loop, and are no extents of arrays that it makes;
 //  3. it stands in the body itself, or in the condition of a while loop, and not in an arm of a
 //     branch: what only some iterations compute is not computed for the others;
 //  4. the mode is not the checked one, in which a division that runs may be a fault.
@@ -39,7 +39,10 @@ class Clone final : public Rewriter {
 class Licm {
   public:
     Licm(Kernel kernel, PassContext& context)
-        : k_(std::move(kernel)), context_(context), inside_(k_.nodes.size(), none) {}
+        : k_(std::move(kernel)),
+          context_(context),
+          inside_(k_.nodes.size(), none),
+          made_(k_.params.size(), none) {}
 
     Kernel run() {
         for (const Stage& stage : k_.stages) visit(stage.body);
@@ -76,6 +79,7 @@ class Licm {
         for (const Id id : k_.blocks[block].nodes) {
             inside_[id] = loop;
             const Node& n = k_.nodes[id];
+            if (n.kind == NodeKind::allocate) made_[n.aux] = loop;
             const bool has_body = n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
                                   n.kind == NodeKind::loop_while;
             if (has_body) mark(n.aux, loop);
@@ -88,8 +92,11 @@ class Licm {
         for (const Id id : k_.blocks[block].nodes) {
             const Node& n = k_.nodes[id];
             const bool pure = (n.kind == NodeKind::op || n.kind == NodeKind::cast) && n.rank == 0;
-            const bool fixed =
-                std::ranges::all_of(k_.operands_of(n), [&](Id x) { return inside_[x] != loop; });
+            const bool fixed = std::ranges::all_of(k_.operands_of(n), [&](Id x) {
+                const Node& operand = k_.nodes[x];
+                if (operand.kind == NodeKind::extent && made_[operand.aux] == loop) return false;
+                return inside_[x] != loop;
+            });
             if (!pure || !fixed) {
                 kept.push_back(id);
                 continue;
@@ -117,6 +124,7 @@ class Licm {
     Kernel k_;
     PassContext& context_;
     std::vector<Id> inside_;  // per node: the loop being looked at that it is defined in
+    std::vector<Id> made_;    // per parameter: the loop being looked at that makes the array
     std::map<Id, Id> moved_;  // node -> the outermost loop that it left
 };
 

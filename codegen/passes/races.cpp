@@ -1,6 +1,7 @@
 // Refuses parallel loops whose iterations may meet in an array. Changes nothing.
 //
 // For every outermost parallel loop and every array that its body stores to:
+//  0. an array that is made in the body is the iteration's own;
 //  1. atomic and plain accesses of one array are not mixed;
 //  2. no store touches, in another iteration, an element that any access touches: for each such
 //     pair there is a dimension whose subscripts are never equal in two different iterations.
@@ -12,6 +13,8 @@
 //  - if c = c' and D is no multiple of c but 0: it lies between -c and c, or leaves a remainder, or
 //    is farther than the loop runs;
 //  - if the whole difference cannot be 0.
+// Where c = c' is not 0, D tells how far apart the iterations would have to be; if no distance but
+// 0 is possible in all of these dimensions, the accesses differ too: a(i, i + j) and a(i + j, i).
 // For m * n + r and m' * n + r', n an invariant sum, they differ if -n < D < n, where D is bounded
 // by invariants too: row * n + column with column in range(n).
 #include "codegen/passes/races.h"
@@ -57,13 +60,13 @@ class Races {
 
     void check() {
         for (std::uint32_t p = 0; p < k_.params.size(); ++p)
-            if (forms_.stores_to(p)) check_array(p);
+            if (forms_.stores_to(p) && !forms_.is_own(p)) check_array(p);
     }
 
     /// Whether check would refuse nothing, and nothing is atomic.
     bool all_apart() {
         for (std::uint32_t p = 0; p < k_.params.size(); ++p) {
-            if (!forms_.stores_to(p)) continue;
+            if (!forms_.stores_to(p) || forms_.is_own(p)) continue;
             const std::vector<Access> accesses = accesses_of(p);
             for (const Access& s : accesses)
                 for (const Access& other : accesses)
@@ -76,7 +79,7 @@ class Races {
     struct Access {
         Id node;
         bool stores, atomic;
-        std::vector<const Affine*> subscripts;
+        std::vector<Affine> subscripts;
         bool everything;  // all elements
     };
 
@@ -90,7 +93,8 @@ class Races {
             if ((!stores && !everything && n.kind != NodeKind::load) || n.aux != param) continue;
             Access& a = accesses.emplace_back(Access{id, stores, atomic, {}, everything});
             for (std::size_t d = 0; !everything && d < k_.params[param].rank; ++d)
-                a.subscripts.push_back(&forms_.form(k_.operand(id, d)));
+                a.subscripts.push_back(
+                    forms_.subscript(k_.operand(id, d), param, static_cast<std::uint32_t>(d)));
         }
         return accesses;
     }
@@ -114,14 +118,17 @@ class Races {
     /// Whether no two different iterations touch one element by these accesses.
     bool apart(const Access& a, const Access& b) const {
         if (a.everything || b.everything) return false;
+        Interval distance;  // of the iteration of b from that of a
         for (std::size_t d = 0; d < a.subscripts.size(); ++d)
-            if (never_equal(*a.subscripts[d], *b.subscripts[d])) return true;
-        return false;
+            if (never_equal(a.subscripts[d], b.subscripts[d], distance)) return true;
+        return distance.low > distance.high || (distance.low == 0 && distance.high == 0);
     }
 
-    /// Whether a in one iteration and b in another one are different numbers.
-    bool never_equal(const Affine& a, const Affine& b) const {
+    /// Whether a in one iteration and b in another one are different numbers; narrows down by how
+    /// many iterations they are apart where they are equal.
+    bool never_equal(const Affine& a, const Affine& b, Interval& distance) const {
         if (within_stride(a, b)) return true;
+        if (forms_.is_of_multiples(a) || forms_.is_of_multiples(b)) return false;
         const Wide ca = a.coefficient(AffineForms::step), cb = b.coefficient(AffineForms::step);
         Affine invariant;  // of b - a: what is the same in both iterations
         Unknown d, varying;
@@ -151,10 +158,21 @@ class Races {
             return !d.may_be_zero();
         }
         if (ca == 0) return !d.may_be_zero();
+        narrow(distance, ca, d.bounds);
         const Wide c = ca > 0 ? ca : -ca;
         if (-c < d.bounds.low && d.bounds.high < c) return true;
         if (d.base % divisor_of_both(d.divisor, c) != 0) return true;
         return is_beyond(invariant, varying, c);
+    }
+
+    /// Keeps of the distances x those for which c * x + D may be 0.
+    static void narrow(Interval& distance, Wide c, const Interval& d) {
+        const Interval of = d.scaled(c > 0 ? -1 : 1);  // |c| * x is in it
+        const Wide by = c > 0 ? c : -c;
+        if (of.low > -Interval::infinite)
+            distance.low = std::max(distance.low, -((-of.low) / by - ((-of.low) % by < 0 ? 1 : 0)));
+        if (of.high < Interval::infinite)
+            distance.high = std::min(distance.high, of.high / by - (of.high % by < 0 ? 1 : 0));
     }
 
     /// Whether -n < D < n for subscripts m * n + r and m' * n + r', or m * -n + r and so on.

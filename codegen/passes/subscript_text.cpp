@@ -17,14 +17,22 @@ int precedence(Op op) {
     switch (op) {
         case Op::mul:
         case Op::div:
-        case Op::rem: return 4;
+        case Op::rem: return 10;
         case Op::add:
-        case Op::sub: return 3;
+        case Op::sub: return 9;
         case Op::shl:
-        case Op::shr: return 2;
-        case Op::bit_and:
-        case Op::bit_or:
-        case Op::bit_xor: return 1;
+        case Op::shr: return 8;
+        case Op::lt:
+        case Op::le:
+        case Op::gt:
+        case Op::ge: return 7;
+        case Op::eq:
+        case Op::ne: return 6;
+        case Op::bit_and: return 5;
+        case Op::bit_xor: return 4;
+        case Op::bit_or: return 3;
+        case Op::logical_and: return 2;
+        case Op::logical_or: return 1;
         default: return 0;
     }
 }
@@ -41,11 +49,21 @@ std::string_view symbol(Op op) {
         case Op::bit_and: return "&";
         case Op::bit_or: return "|";
         case Op::bit_xor: return "^";
+        case Op::lt: return " < ";
+        case Op::le: return " <= ";
+        case Op::gt: return " > ";
+        case Op::ge: return " >= ";
+        case Op::eq: return " == ";
+        case Op::ne: return " != ";
+        case Op::logical_and: return " && ";
+        case Op::logical_or: return " || ";
         default: return {};
     }
 }
 
-constexpr int deepest = 6;
+constexpr int unary = 11, deepest = 6;
+/// Elements whose text is longer are told with less of their subscripts.
+constexpr std::size_t longest = 80;
 
 }  // namespace
 
@@ -76,17 +94,44 @@ void SubscriptText::name_loops(Id block, std::size_t level) {
 std::string SubscriptText::element(Id access) const {
     const Node& n = kernel_.nodes[access];
     if (n.kind == NodeKind::whole || n.kind == NodeKind::assign) return array(n);
-    return element_of(n, 0);
+    std::string text;
+    for (int depth = 0; depth < deepest; ++depth) {
+        text = element_of(n, depth);
+        if (text.size() <= longest) break;
+    }
+    return text;
+}
+
+/// `{start, stop}` of a subscript that goes over the elements of a slice, else nothing.
+std::optional<std::string> SubscriptText::slice(Id subscript, int depth) const {
+    const Node& n = kernel_.nodes[subscript];
+    if (n.kind != NodeKind::op || n.op != Op::add) return std::nullopt;
+    Id loop = kernel_.operand(subscript, 0);
+    if (kernel_.nodes[loop].kind == NodeKind::op && kernel_.nodes[loop].op == Op::mul)
+        loop = kernel_.operand(loop, 0);
+    const auto found = slice_loop(kernel_, loop);
+    if (!found || found->first != kernel_.operand(subscript, 1)) return std::nullopt;
+    const bool to_end = kernel_.nodes[found->stop].kind == NodeKind::extent;
+    std::string text =
+        '{' + value(found->start, 0, depth) + ", " + (to_end ? "{}" : value(found->stop, 0, depth));
+    if (found->step != 1) text += fmt::format(", {}", found->step);
+    return text + '}';
 }
 
 /// `x(i, j)`, or `element (i, j) of the array made at line 5`.
 std::string SubscriptText::element_of(const Node& access, int depth) const {
     std::string text = "(";
-    for (std::size_t d = 0; d < kernel_.params[access.aux].rank; ++d)
-        text += (d == 0 ? "" : ", ") + value(kernel_.operands_of(access)[d], 0, depth);
+    bool slices = false;
+    for (std::size_t d = 0; d < kernel_.params[access.aux].rank; ++d) {
+        const Id subscript = kernel_.operands_of(access)[d];
+        const auto part = slice(subscript, depth);
+        slices = slices || part;
+        text += (d == 0 ? "" : ", ") + (part ? *part : value(subscript, 0, depth));
+    }
     text += ')';
-    return has_name(kernel_.params[access.aux]) ? array(access) + text
-                                                : "element " + text + " of " + array(access);
+    if (has_name(kernel_.params[access.aux]))
+        return array(access) + (slices ? ".slice" : "") + text;
+    return (slices ? "slice " : "element ") + text + " of " + array(access);
 }
 
 std::string SubscriptText::array(const Node& at) const {
@@ -140,11 +185,16 @@ std::string SubscriptText::value(Id id, int binding, int depth) const {
 std::string SubscriptText::operation(Id id, int binding, int depth) const {
     const Node& n = kernel_.nodes[id];
     const auto x = kernel_.operands_of(n);
-    if (n.op == Op::neg) return '-' + value(x[0], 5, depth + 1);
+    if (n.op == Op::neg) return '-' + value(x[0], unary, depth + 1);
+    if (n.op == Op::logical_not) return '!' + value(x[0], unary, depth + 1);
+    // What a slice cuts off at the ends of its array.
+    if (const Id bound = cut_bound(kernel_, id); bound != none) return value(bound, binding, depth);
     if (const int own = precedence(n.op); own > 0) {
-        // To the right of - / % << >> what binds as tightly needs parentheses too.
-        const std::string text = value(x[0], own, depth + 1) + std::string(symbol(n.op)) +
-                                 value(x[1], own + 1, depth + 1);
+        // To the right of all but + && || what binds as tightly needs parentheses too.
+        const int right =
+            n.op == Op::add || n.op == Op::logical_and || n.op == Op::logical_or ? own : own + 1;
+        const std::string text =
+            value(x[0], own, depth + 1) + std::string(symbol(n.op)) + value(x[1], right, depth + 1);
         return own < binding ? '(' + text + ')' : text;
     }
     std::string text(info(n.op).name);

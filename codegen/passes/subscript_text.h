@@ -15,6 +15,7 @@ class SubscriptText {
 
   private:
     std::string element_of(const ir::Node& access, int depth) const;
+    std::optional<std::string> slice(ir::Id subscript, int depth) const;
     std::string array(const ir::Node& at) const;
     std::string value(ir::Id id, int binding, int depth) const;
     std::string operation(ir::Id id, int binding, int depth) const;
