@@ -130,6 +130,9 @@ void Trace::check_results(std::size_t count) const {
 
 Trace::Trace(std::string name)
     : builder_(std::move(name)), outer_(innermost), serial_(next_serial++) {
+    // What compiles in minutes, and what walks of the compiler over nested things fit into the
+    // stack.
+    builder_.set_limits({.nodes = 50'000, .blocks = 500, .array_depth = 2'000});
     innermost = this;
 }
 

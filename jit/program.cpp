@@ -123,6 +123,26 @@ bool has_default_name(std::string_view text) {
     return false;
 }
 
+/// Of each outermost prange: that a kernel which is not parallel runs it on one thread.
+void remark_pranges(const ir::Kernel& kernel, ir::Id block, codegen::PassContext& context) {
+    for (const ir::Id id : kernel.blocks[block].nodes) {
+        const ir::Node& n = kernel.nodes[id];
+        if (n.kind == ir::NodeKind::loop && kernel.parallel(n) != nullptr) {
+            const Location at = kernel.location(n.loc);
+            if (at.line != 0)
+                context.remarks.push_back(
+                    {std::string(at.file), at.line,
+                     "this prange runs on one thread: jit was not given .parallel = true"});
+            continue;
+        }
+        const bool loops = n.kind == ir::NodeKind::loop || n.kind == ir::NodeKind::loop_while;
+        if (loops || n.kind == ir::NodeKind::branch) remark_pranges(kernel, n.aux, context);
+        if ((n.kind == ir::NodeKind::loop_while || n.kind == ir::NodeKind::branch) &&
+            n.aux2 != ir::none)
+            remark_pranges(kernel, n.aux2, context);
+    }
+}
+
 }  // namespace
 
 JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
@@ -283,6 +303,7 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     auto start = std::chrono::steady_clock::now();
     if (plain) make_strict(traced.kernel);
     ir::Kernel kernel = codegen::run_passes(traced.kernel, context);
+    if (!options_.parallel) remark_pranges(traced.kernel, traced.kernel.stages[0].body, context);
     if (plain) make_strict(kernel);  // what accumulates was made free to be reordered
     stats.passes_ms = ms_since(start);
     start = std::chrono::steady_clock::now();

@@ -182,8 +182,13 @@ void AffineForms::forget_written(Id block, Slots& current) const {
 
 const Affine& AffineForms::form(Id id) {
     if (const auto found = forms_.find(id); found != forms_.end()) return found->second;
+    // Long chains of sums are not worth the stack that they would need.
+    constexpr int deepest = 200;
+    if (depth_ >= deepest) return forms_[id] = atom(false, {});
+    ++depth_;
     Affine made = compute(id);
     if (!small(made)) made = opaque(id);
+    --depth_;
     return forms_[id] = std::move(made);
 }
 

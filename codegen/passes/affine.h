@@ -162,6 +162,7 @@ class AffineForms {
     std::map<std::string, std::uint32_t> known_;  // invariant atoms by structure
     std::map<ir::Id, Affine> forms_;
     std::optional<Affine> trip_;
+    int depth_ = 0;  // of form() in itself
 };
 
 }  // namespace kiln::codegen

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cassert>
 
+#include <fmt/format.h>
+
 namespace kiln::ir {
 namespace {
 
@@ -86,7 +88,30 @@ Id Builder::make(const Node& node, std::span<const Id> operands) {
         block_of_.push_back(open_.back().block);
         kernel_.blocks[open_.back().block].nodes.push_back(id);
     }
+    if (n.rank != 0 || kernel_.nodes.size() > limits_.nodes) check_limits(id);
     return id;
+}
+
+void Builder::check_limits(Id made) {
+    const Location where = kernel_.location(loc_);
+    if (kernel_.nodes.size() > limits_.nodes)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has more than {} operations", kernel_.name, limits_.nodes),
+                    where,
+                    "C++ loops repeat what they hold: write for (Index i : range(n)), or make "
+                    "several kernels");
+    if (limits_.array_depth == Limits().array_depth) return;
+    std::uint32_t depth = 0;
+    for (const Id operand : kernel_.operands_of(made))
+        if (kernel_.nodes[operand].rank != 0) depth = std::max(depth, array_depth_[operand]);
+    array_depth_.resize(made + std::size_t(1), 0);
+    array_depth_[made] = ++depth;
+    if (depth > limits_.array_depth)
+        throw Error(ErrorKind::usage,
+                    fmt::format("a value of whole arrays is made by more than {} operations, each "
+                                "on the result of the one before",
+                                limits_.array_depth),
+                    where, "assign what it is made of to an array: Scratch s(value)");
 }
 
 Id Builder::append(Node node, std::span<const Id> operands) {
@@ -339,6 +364,10 @@ Id Builder::new_block() {
 }
 
 void Builder::open(Opened what, Id owner) {
+    if (open_.size() > limits_.blocks)
+        throw Error(ErrorKind::usage,
+                    fmt::format("more than {} if_ and loops stand in each other", limits_.blocks),
+                    kernel_.location(loc_), "make one condition of several, or one loop");
     const Id block = new_block();
     is_open_[block] = true;
     open_.push_back({what, block, owner});

@@ -117,6 +117,13 @@ class Builder {
     void begin_while_body(Id condition);  ///< closes the condition's block
     void end();
     std::size_t depth() const { return open_.size(); }  ///< number of open blocks
+    /// What a kernel may be at most. Beyond it is Error usage, with the builder's line.
+    struct Limits {
+        std::size_t nodes = ~std::size_t(0);
+        std::size_t blocks = ~std::size_t(0);       ///< that stand in each other
+        std::size_t array_depth = ~std::size_t(0);  ///< operations on whole arrays in a row
+    };
+    void set_limits(const Limits& limits) { limits_ = limits; }
     /// Whether a break_ or continue_ here would have a loop to act on.
     bool in_loop() const;
     /// True if `value` may be used in the innermost open block: a leaf, or a node of an open block.
@@ -151,7 +158,11 @@ class Builder {
     Id apply_comparison(Op op, Id a, Id b);
     Id apply_predicate(Op op, Id a);
 
+    void check_limits(Id made);
+
     Kernel kernel_;
+    Limits limits_;
+    std::vector<std::uint32_t> array_depth_;  // per node, up to the last one of whole arrays
     std::vector<Open> open_;
     std::vector<Id> block_of_;   // per node: the block that lists it, none for leaves
     std::vector<bool> is_open_;  // per block
