@@ -213,9 +213,9 @@ class InOut : public KernelArray {
 /// A new array of the kernel, of C order, whose extents are known at run time: its contents are
 /// undefined at first. It lives until the call ends, or goes to the caller where the kernel returns
 /// it. A copy is a new array of the same elements; InOut(s) is another name for the same ones.
-/// Storing to a copy that is const is Error usage: lambdas with [=] have such copies. Inside a prange
-/// each iteration has its own, which is used in that iteration alone. Errors: usage, shape (a
-/// negative extent, when the kernel runs).
+/// Storing to a copy that is const is Error usage: lambdas with [=] have such copies. Inside a
+/// prange each iteration has its own, which is used in that iteration alone. Errors: usage, shape
+/// (a negative extent, when the kernel runs).
 class Scratch : public KernelArray {
   public:
     Scratch(DType dtype, std::initializer_list<Operand> extents, Where where = Where::current());
