@@ -1,6 +1,7 @@
 // The CPU backend: LLVM from module to machine code.
 #include "codegen/llvm/emit.h"
 #include "codegen/llvm/shared_loads.h"
+#include "codegen/llvm/short_vectors.h"
 #include "jit/backend.h"
 #include "jit/cpu_backend_link.h"
 #include "runtime/process.h"
@@ -214,7 +215,8 @@ class Compiler {
         looping,    ///< scalar loops
     };
 
-    void optimize(llvm::Module& module, Shape shape) {
+    /// `flags_of_data`: what the code raises reaches the caller.
+    void optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
         llvm::FunctionPassManager& passes = shape == Shape::straight ? straight_ : branching_;
         std::optional<VectorRemainders> remainders;
         if (shape == Shape::looping) {
@@ -232,6 +234,7 @@ class Compiler {
                 if (has_long_vectors_) codegen::share_loads(f);
             }
         }
+        if (flags_of_data) codegen::fill_quotients(module);
         loops_.clear();
         functions_.clear();
         modules_.clear();
@@ -498,7 +501,7 @@ void CpuProgram::compile() {
         auto at = Clock::now();
         work.module = codegen::emit_llvm(kernel_, work.context, compiler.machine(), options_);
         times_.emit = lap(at);
-        compiler.optimize(*work.module, shape_of(kernel_));
+        compiler.optimize(*work.module, shape_of(kernel_), options_.flags_of_data);
         times_.optimize = lap(at);
         const auto bytes = compiler.generate(*work.module, llvm::CodeGenFileType::ObjectFile);
         const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
@@ -522,7 +525,8 @@ std::string CpuProgram::text(Artifact artifact) const {
         llvm::raw_string_ostream out(text);
         if (llvm::verifyModule(*work.module, &out))
             throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
-        if (artifact != Artifact::llvm) compiler.optimize(*work.module, shape_of(kernel_));
+        if (artifact != Artifact::llvm)
+            compiler.optimize(*work.module, shape_of(kernel_), options_.flags_of_data);
         if (artifact == Artifact::assembly) {
             const auto bytes = compiler.generate(*work.module, llvm::CodeGenFileType::AssemblyFile);
             return std::string(bytes.begin(), bytes.end());
