@@ -147,6 +147,16 @@ ir::Kernel Trace::finish() {
     return builder_.finish();
 }
 
+std::uint32_t Trace::host_function(ir::HostFunction function,
+                                   std::shared_ptr<const void> identity) {
+    const std::string name = function.name;
+    for (int number = 2;; ++number) {
+        const auto [known, added] = host_functions_.try_emplace(function.name, identity);
+        if (known->second == identity) return builder_.add_function(function);
+        function.name = name + " (" + std::to_string(number) + ')';
+    }
+}
+
 Trace& Trace::current(const Location& where) {
     if (innermost == nullptr)
         throw Error(ErrorKind::usage, "an operation on Values was used outside of a kernel", where,

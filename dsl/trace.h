@@ -6,7 +6,9 @@
 #include <kiln/kernel.h>
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace kiln::dsl {
@@ -115,6 +117,13 @@ class Trace {
         return std::forward<F>(body)();
     }
 
+    /// The number of a function of the host. Functions are told apart by `identity`: of several
+    /// that have one name, the later ones get names of their own in the kernel.
+    std::uint32_t host_function(ir::HostFunction function, std::shared_ptr<const void> identity);
+    /// Those of the kernel, by their names in it.
+    using HostFunctions = std::map<std::string, std::shared_ptr<const void>, std::less<>>;
+    const HostFunctions& host_functions() const { return host_functions_; }
+
     /// A node that the user's code names: it was used through a variable of type Value. The
     /// condition of while_ is evaluated anew down to such nodes.
     void mark_named(ir::Id id);
@@ -149,6 +158,7 @@ class Trace {
     std::source_location line_;         // the last one of the user
     std::optional<Location> returned_;  // where return_ is first called
     std::vector<bool> named_;
+    HostFunctions host_functions_;
     std::vector<ir::Id> declarations_;  // by slot: the write that declares a Var, or none
     std::map<std::uint32_t, ir::Id>
         own_arrays_;  // made inside a prange: parameter -> allocate node

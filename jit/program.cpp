@@ -230,6 +230,7 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
         }
     }
     b.end();
+    traced.functions = trace.host_functions();
     traced.kernel = trace.finish();
     traced.trace_ms = ms_since(start);
     return traced;
@@ -342,7 +343,8 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     made->program = found.program;
     // The code's own list: equal code may come from a kernel with a call that was dropped.
     for (const ir::HostFunction& f : found.program->kernel.functions) {
-        const HostFunctionInfo& host = *find_host_function(f.name);  // never removed
+        const auto& host =
+            *static_cast<const HostFunctionInfo*>(traced.functions.find(f.name)->second.get());
         made->functions.push_back({host.thunk, host.target});
     }
     made->entry = found.program->program->program_entry();

@@ -9,6 +9,8 @@
 
 #include <array>
 #include <atomic>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -68,6 +70,8 @@ class ProgramKey {
 struct TracedProgram {
     ir::Kernel kernel;
     std::vector<std::uint32_t> results;  ///< parameters, in the order in which they are returned
+    /// The HostFunctionInfo of each function that the kernel calls, by its name there.
+    std::map<std::string, std::shared_ptr<const void>, std::less<>> functions;
     double trace_ms = 0;
 };
 

@@ -3,6 +3,7 @@
 #include "runtime/memory_lock.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <ctime>
 #include <string>
@@ -24,11 +25,16 @@ struct Gate {
     unsigned busy = 0;          ///< threads
     bool forking = false;       ///< nobody begins to be busy
     unsigned unfinished = 0;    ///< threads with work of BeforeExit
+    timespec held_until{};      ///< no such work begins on threads other than the main one
     std::uint64_t exiting = 0;  ///< the thread that exit runs on; 0: none
 
     void lock() { pthread_mutex_lock(&mutex); }
     void unlock() { pthread_mutex_unlock(&mutex); }
     void wait() { pthread_cond_wait(&changed, &mutex); }
+    /// False once the time has come.
+    bool wait_until(const timespec& time) {
+        return pthread_cond_timedwait(&changed, &mutex, &time) == 0;
+    }
     void notify() { pthread_cond_broadcast(&changed); }
 };
 constinit Gate gate;
@@ -78,6 +84,7 @@ void after_fork_in_child() {
     gate.forking = false;
     gate.busy = busy_depth > 0 ? 1 : 0;
     gate.unfinished = unfinished_depth > 0 ? 1 : 0;
+    gate.held_until = {};
     generation.fetch_add(1, std::memory_order_relaxed);
     gate.unlock();
 }
@@ -95,6 +102,31 @@ constexpr time_t held_back_seconds = 1;
 
 constinit thread_local bool moving = false;
 
+bool is_main_thread() { return getpid() == gettid(); }
+
+timespec end_of_holding_back() {
+    timespec until{};
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += held_back_seconds;
+    return until;
+}
+
+/// Of the main thread: destroyed when that leaves main, before exit destroys anything, also what
+/// was registered after on_exit by work that is under way; or when the thread ends alone.
+struct EndOfMain {
+    bool there = false;
+    ~EndOfMain() {
+        if (!there) return;
+        const std::lock_guard lock(gate);
+        gate.held_until = end_of_holding_back();
+        while (gate.unfinished > (unfinished_depth > 0 ? 1U : 0U)) gate.wait();
+    }
+};
+thread_local EndOfMain end_of_main;
+void watch_end_of_main() {
+    if (is_main_thread()) end_of_main.there = true;
+}
+
 void on_exit(void* /*nothing*/) {
     if (moving) return;
     const std::lock_guard lock(gate);
@@ -103,14 +135,18 @@ void on_exit(void* /*nothing*/) {
     while (gate.unfinished > (unfinished_depth > 0 ? 1U : 0U)) gate.wait();
 }
 
+// For those whose main never compiles.
+[[maybe_unused]] const bool watched = (watch_end_of_main(), true);
+
 /// Whether the work may begin.
 bool begin_unfinished() {
     const std::lock_guard lock(gate);
     if (gate.exiting != 0 && gate.exiting != this_thread()) {
-        timespec until{};
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += held_back_seconds;
-        while (pthread_cond_timedwait(&gate.changed, &gate.mutex, &until) == 0) {
+        const timespec until = end_of_holding_back();
+        while (gate.wait_until(until)) {
+        }
+    } else if (gate.held_until.tv_sec != 0 && !is_main_thread()) {
+        while (gate.wait_until(gate.held_until)) {
         }
     }
     if (gate.exiting != 0) return false;
@@ -121,6 +157,7 @@ bool begin_unfinished() {
 }  // namespace
 
 void come_first_at_exit() {
+    watch_end_of_main();
     static char library;  // of this function alone
     const Busy busy;      // the C library has a lock for this, which a child would find locked
     moving = true;

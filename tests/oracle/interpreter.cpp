@@ -203,7 +203,7 @@ class Interpreter {
             case NodeKind::call_pure:
             case NodeKind::call: {
                 const ir::HostFunction& f = k_.functions[n.aux];
-                const kiln::detail::HostFunctionInfo* host =
+                const kiln::detail::HostFunctionHandle host =
                     kiln::detail::find_host_function(f.name);
                 if (host == nullptr)
                     refuse(ErrorKind::usage, "host function " + f.name + " is not registered");

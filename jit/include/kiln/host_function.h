@@ -11,11 +11,13 @@
 #include <kiln/environment.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <source_location>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace kiln {
@@ -42,13 +44,14 @@ struct HostFunctionInfo {
     Scalar (*call)(AnyFunction target, const Scalar* arguments) = nullptr;
 };
 
-/// Puts a function into the table of the process; it stays there. Errors: usage (no name; another
-/// function, or another kind of it, of that name; a pure function without a result).
-const HostFunctionInfo& register_host_function(HostFunctionInfo function, const Location& where);
-/// Null where there is none of that name.
-const HostFunctionInfo* find_host_function(std::string_view name);
+using HostFunctionHandle = std::shared_ptr<const HostFunctionInfo>;
+/// A handle on a function, which others that are made of the same one share. Errors: usage (no
+/// name; a pure function without a result).
+HostFunctionHandle register_host_function(HostFunctionInfo function, const Location& where);
+/// The last one of that name that someone has a handle on; null where there is none.
+HostFunctionHandle find_host_function(std::string_view name);
 /// A call in the kernel that is being traced. Errors: usage, type.
-std::optional<Value> trace_host_call(const HostFunctionInfo& function,
+std::optional<Value> trace_host_call(const HostFunctionHandle& function,
                                      std::span<const Operand> arguments, const Location& where);
 /// Records the exception that is being handled for an iteration of a running kernel.
 void record_exception(const void* frame, std::int64_t iteration) noexcept;
@@ -131,28 +134,29 @@ template <class R, class... A> class HostFunction<R(A...)> {
         const std::span<const Operand> list(items, sizeof...(A));
         const Location at = list.empty() ? where : list[0].where();
         if constexpr (std::is_void_v<R>)
-            detail::trace_host_call(*info_, list, at);
+            detail::trace_host_call(info_, list, at);
         else
-            return *detail::trace_host_call(*info_, list, at);
+            return *detail::trace_host_call(info_, list, at);
     }
 
   private:
     template <class Signature>
     friend HostFunction<Signature> host_function(std::string, std::type_identity_t<Signature>*,
                                                  HostFunctionOptions, std::source_location);
-    explicit HostFunction(const detail::HostFunctionInfo& info) : info_(&info) {}
+    explicit HostFunction(detail::HostFunctionHandle info) : info_(std::move(info)) {}
     static HostFunction make(std::string name, R (*function)(A...),
                              const HostFunctionOptions& options, const Location& where) {
         return HostFunction(detail::register_host_function(
             detail::HostThunk<R, A...>::describe(std::move(name), function, options), where));
     }
-    const detail::HostFunctionInfo* info_;
+    detail::HostFunctionHandle info_;
 };
 
-/// Makes a function known by a name, by which kernels and what is cached of them refer to it: give
-/// a new name to what is a new function. `host_function<double(double)>("f", ...)` also takes
-/// lambdas without captures and chooses among overloads. Making the same function known twice is
-/// harmless. Errors: usage (another function of that name; a pure function without a result).
+/// A function under the name that texts of kernels call it by. Functions of one name may be
+/// several, as in two plugins: each kernel calls the one that it was traced with, which has to be
+/// there as long as the kernel is called. `host_function<double(double)>("f", ...)` also takes
+/// lambdas without captures and chooses among overloads. Errors: usage (a pure function without a
+/// result).
 template <class Signature>
 HostFunction<Signature> host_function(
     std::string name, std::type_identity_t<Signature>* function, HostFunctionOptions options = {},
