@@ -553,65 +553,79 @@ class LowerArrays final : public Rewriter {
     //     for each bit l of count, from below, { result[...] = stack[l, ...] + result[...] }
     void fold_rows(const Fold& f, std::span<const std::uint32_t> rows, Ids& at,
                    std::uint32_t result, std::span<const std::size_t> all, std::size_t outer) {
-        const std::vector<std::size_t> inner(f.kept.begin() + static_cast<std::ptrdiff_t>(outer),
-                                             f.kept.end());
-        const auto place = [&] {
-            Ids p;
-            for (const std::size_t d : f.kept) p.push_back(at[d]);
+        const Row row{f, at, {f.kept.begin() + static_cast<std::ptrdiff_t>(outer), f.kept.end()}};
+        clear(row, result);
+        const Id n = f.extents[all[outer]];
+        if (rows.empty() || is_one(n)) return add_elements(row, result, all.subspan(outer));
+        out().begin_branch(integer(Op::le, n, out().constant_i64(group_rows)));
+        add_elements(row, result, all.subspan(outer));
+        out().begin_else();
+        fold_groups(row, rows[0], rows[1], result, all.subspan(outer));
+        out().end();
+    }
+
+    /// A row of a result: its place, and the axes that it has.
+    struct Row {
+        const Fold& fold;
+        Ids& at;
+        std::vector<std::size_t> axes;
+    };
+    Ids place(const Row& row) const {
+        Ids p;
+        for (const std::size_t d : row.fold.kept) p.push_back(row.at[d]);
+        return p;
+    }
+    void each(const Row& row, const Body& body) {
+        nest(row.axes, row.fold.extents, row.at, none, false, body);
+    }
+    void clear(const Row& row, std::uint32_t into) {
+        each(row, [&] { out().store(into, place(row), start(row.fold)); });
+    }
+    void add_elements(const Row& row, std::uint32_t into, std::span<const std::size_t> axes) {
+        nest(axes, row.fold.extents, row.at, row.fold.operand, false, [&] {
+            const Id value = element(row.fold.operand, row.at);
+            out().set_location_index(row.fold.loc);
+            const Id sum = combined(row.fold, out().load(into, place(row)), value);
+            out().store(into, place(row), sum);
+        });
+    }
+
+    /// The loops over groups: `all` are the axis that they cut and those after it.
+    void fold_groups(const Row& row, std::uint32_t group, std::uint32_t stack, std::uint32_t result,
+                     std::span<const std::size_t> all) {
+        const Id n = row.fold.extents[all[0]], size = out().constant_i64(group_rows);
+        const std::uint32_t count = counter(), bits = counter(), level = counter();
+        const auto on_level = [&] {
+            Ids p{out().read(level)};
+            for (const Id x : place(row)) p.push_back(x);
             return p;
         };
-        const auto each = [&](const Body& body) { nest(inner, f.extents, at, none, false, body); };
-        const auto clear = [&](std::uint32_t into) {
-            each([&] { out().store(into, place(), start(f)); });
-        };
-        const auto add_elements = [&](std::uint32_t into, std::span<const std::size_t> axes) {
-            nest(axes, f.extents, at, f.operand, false, [&] {
-                const Id value = element(f.operand, at);
-                out().set_location_index(f.loc);
-                const Id sum = combined(f, out().load(into, place()), value);
-                out().store(into, place(), sum);
-            });
-        };
-        clear(result);
-        const std::size_t axis = all[outer];
-        const Id n = f.extents[axis];
-        if (rows.empty() || is_one(n)) return add_elements(result, all.subspan(outer));
-        const Id size = out().constant_i64(group_rows);
-        out().begin_branch(integer(Op::le, n, size));
-        add_elements(result, all.subspan(outer));
-        out().begin_else();
-        const std::uint32_t group = rows[0], stack = rows[1];
-        const std::uint32_t count = counter(), bits = counter(), level = counter();
-        const auto on_level = [&](const Ids& p) {
-            Ids with{out().read(level)};
-            with.insert(with.end(), p.begin(), p.end());
-            return with;
-        };
         const auto add_level = [&](std::uint32_t into) {
-            each([&] {
-                const Ids p = place();
-                const Id below = out().load(stack, on_level(p));
-                out().store(into, p, combined(f, below, out().load(into, p)));
+            each(row, [&] {
+                const Id below = out().load(stack, on_level());
+                const Id sum = combined(row.fold, below, out().load(into, place(row)));
+                out().store(into, place(row), sum);
             });
-        };
-        const auto next_level = [&] {
-            out().write(level, integer(Op::add, out().read(level), one_));
-            out().write(bits, integer(Op::shr, out().read(bits), one_));
         };
         const auto first_level = [&] {
             out().write(level, zero_);
             out().write(bits, out().read(count));
+        };
+        const auto next_level = [&] {
+            out().write(level, integer(Op::add, out().read(level), one_));
+            out().write(bits, integer(Op::shr, out().read(bits), one_));
         };
         const auto lowest_bit_is = [&](Op op) {
             return integer(op, integer(Op::bit_and, out().read(bits), one_), zero_);
         };
         out().write(count, zero_);
         const Id g = out().begin_loop(zero_, n, size);
-        clear(group);
-        at[axis] = out().begin_loop(g, integer(Op::minimum, integer(Op::add, g, size), n), one_);
-        add_elements(group, all.subspan(outer + 1));
+        clear(row, group);
+        const Id end = integer(Op::minimum, integer(Op::add, g, size), n);
+        row.at[all[0]] = out().begin_loop(g, end, one_);
+        add_elements(row, group, all.subspan(1));
         out().end();
-        at[axis] = none;
+        row.at[all[0]] = none;
         out().write(count, integer(Op::add, out().read(count), one_));
         first_level();
         out().begin_while_condition();
@@ -619,10 +633,7 @@ class LowerArrays final : public Rewriter {
         add_level(group);
         next_level();
         out().end();
-        each([&] {
-            const Ids p = place();
-            out().store(stack, on_level(p), out().load(group, p));
-        });
+        each(row, [&] { out().store(stack, on_level(), out().load(group, place(row))); });
         out().end();
         first_level();
         out().begin_while_condition();
@@ -631,7 +642,6 @@ class LowerArrays final : public Rewriter {
         add_level(result);
         out().end();
         next_level();
-        out().end();
         out().end();
     }
 

@@ -363,7 +363,8 @@ TEST_CASE("sums: elements between those that are written, 16-bit ones", "[jit][s
         const Array x = whole.slice(0, {0, 2 * n, 2}), y = whole.slice(0, {1, 2 * n, 2});
         const Exacts exact(x);
         for (const Form& f : flat_forms(DType::f32))
-            if (std::strcmp(f.name, "a product") != 0 || t == DType::f32)
+            if (t == DType::f32 || (std::strcmp(f.name, "a product") != 0 &&
+                                    std::strcmp(f.name, "atomics") != 0))
                 check(f, DType::f32, x, y, exact.re, exact.im);
         const Array rows = whole.reshape({1000, 96});
         const Array x2 = rows.slice(1, {0, 96, 2}), y2 = rows.slice(1, {1, 96, 2});
