@@ -12,9 +12,9 @@
 #include <complex>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <random>
+#include <string_view>
 
 using namespace kiln;
 
@@ -337,7 +337,7 @@ struct Exacts {
 };
 
 TEST_CASE("sums: every form is as accurate as pairwise summation", "[jit][sums]") {
-    const std::int64_t n = 240'000;
+    const std::int64_t n = 120'000;
     for (const DType t : {DType::f32, DType::f64, DType::c64}) {
         for (const Data data : {Data::equal, Data::uniform}) {
             const std::uint64_t seed = 1234 + static_cast<std::uint64_t>(data);
@@ -349,7 +349,8 @@ TEST_CASE("sums: every form is as accurate as pairwise summation", "[jit][sums]"
             };
             for (const Form& f : flat_forms(t)) both(f, {n});
             for (const Form& f : nested_forms(t))
-                for (const Shape& s : {Shape{1, n}, Shape{n, 1}, Shape{n / 3, 3}, Shape{5000, 48}})
+                for (const Shape& s :
+                     {Shape{1, n}, Shape{n, 1}, Shape{n / 3, 3}, Shape{n / 48, 48}})
                     both(f, s);
         }
     }
@@ -362,14 +363,18 @@ TEST_CASE("sums: elements between those that are written, 16-bit ones", "[jit][s
         const Array whole = numbers(t, 2 * n, Data::uniform, 7);
         const Array x = whole.slice(0, {0, 2 * n, 2}), y = whole.slice(0, {1, 2 * n, 2});
         const Exacts exact(x);
+        // Sums and products of whole arrays of 16-bit elements are rounded to 16 bits.
+        const auto fits = [&](const Form& f) {
+            const std::string_view form = f.name;
+            return t == DType::f32 ||
+                   (form != "a product" && form != "atomics" && !form.starts_with("sum"));
+        };
         for (const Form& f : flat_forms(DType::f32))
-            if (t == DType::f32 || (std::strcmp(f.name, "a product") != 0 &&
-                                    std::strcmp(f.name, "atomics") != 0))
-                check(f, DType::f32, x, y, exact.re, exact.im);
+            if (fits(f)) check(f, DType::f32, x, y, exact.re, exact.im);
         const Array rows = whole.reshape({1000, 96});
         const Array x2 = rows.slice(1, {0, 96, 2}), y2 = rows.slice(1, {1, 96, 2});
         for (const Form& f : nested_forms(DType::f32))
-            check(f, DType::f32, x2, y2, exact.re, exact.im);
+            if (fits(f)) check(f, DType::f32, x2, y2, exact.re, exact.im);
     }
 }
 
@@ -550,7 +555,7 @@ bool leaves_prange(const Statement& s) {
 
 TEST_CASE("sums: random nests of loops", "[jit][sums]") {
     const char* range = std::getenv("KILN_RANDOM_PROGRAMS");  // first:count
-    std::uint64_t first = 1, count = 60;
+    std::uint64_t first = 1, count = 40;
     if (range != nullptr) std::sscanf(range, "%lu:%lu", &first, &count);
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
         const DType t = seed % 3 == 0 ? DType::f64 : DType::f32;
