@@ -241,11 +241,12 @@ ir::Id JitState::result_node(dsl::Trace& trace, const Value& result) const {
     const ir::Id id = trace.use_any(result);
     if (b.node(id).rank == 0) return id;
     const Location line = trace.line_of(result);
-    throw Error(ErrorKind::usage,
-                fmt::format("{} returns an array of {} dimension{} as a Value", name_,
-                            b.node(id).rank, b.node(id).rank == 1 ? "" : "s"),
-                line.line == 0 ? where_ : line,
-                "return a Scratch: `-> Scratch { ...; return Scratch(value); }`");
+    throw Error(
+        ErrorKind::shape,
+        fmt::format("an array is used where one element is needed: {} returns it as a Value",
+                    name_),
+        line.line == 0 ? where_ : line,
+        "return a Scratch: `-> Scratch { ...; return Scratch(value); }`");
 }
 
 std::vector<KernelItem> JitState::traced_body(std::span<const KernelItem> items) {

@@ -29,7 +29,10 @@ const std::vector<double> x{1, 2, 3};
 }  // namespace
 
 TEST_CASE("arrays that are returned as Values", "[jit][messages]") {
-    Expected expected{.message = "k returns an array of 1 dimension as a Value",
+    Expected expected{.kind = ErrorKind::shape,
+                      .message =
+                          "an array is used where one element is needed: k returns it as a "
+                          "Value",
                       .hint = "return a Scratch: `-> Scratch { ...; return Scratch(value); }`"};
     const auto expression = jit("k", [&](In a) -> Value {
         expected.line = __LINE__ + 1;
