@@ -39,6 +39,16 @@ Emitter::Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Mod
       facts_(analyse(kernel, options.isa != VectorIsa::sse2)),
       b_(context) {}
 
+void Emitter::refuse_local_array(std::uint32_t slot) const {
+    const auto uses = [&](const ir::Node& n) {
+        return (n.kind == NodeKind::read || n.kind == NodeKind::write) && n.aux == slot;
+    };
+    const auto use = std::ranges::find_if(kernel_.nodes, uses);
+    throw Error(ErrorKind::unsupported, "a Local in an element-wise kernel",
+                use == kernel_.nodes.end() ? Location{} : kernel_.location(use->loc),
+                "write the kernel with jit, whose loops may have arrays of their own");
+}
+
 void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
     throw Error(ErrorKind::unsupported, what, kernel_.location(loc),
                 "this backend compiles element-wise kernels and their reductions");
@@ -276,7 +286,7 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* columns, bool main_
     slots_.clear();
     for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
         const ir::Slot& slot = kernel_.slots[s];
-        if (slot.length != 1) refuse("local arrays are not compiled in element-wise kernels");
+        if (slot.length != 1) refuse_local_array(s);
         llvm::Type* one = compute_type(real_type(slot.dtype));
         const auto place = [&](bool wanted, llvm::Type* type, bool varying) {
             if (!wanted) return LaneValue{};

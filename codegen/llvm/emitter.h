@@ -50,6 +50,7 @@ class Emitter {
         llvm::Value* row = nullptr;  // address of the current row
     };
     void refuse(const std::string& what, std::uint32_t loc = 0) const;
+    [[noreturn]] void refuse_local_array(std::uint32_t slot) const;
     llvm::Value* frame_field(unsigned at, llvm::Type* type, const llvm::Twine& name);
     void load_frame();
     void emit_rows();

@@ -164,6 +164,19 @@ TEST_CASE("a Local of several dimensions", "[jit][messages]") {
     CHECK(y[0] == 0);
 }
 
+TEST_CASE("a Local in an element-wise kernel", "[jit][messages]") {
+    std::uint32_t line = 0;
+    const auto f = vectorize([&](Value k) {
+        line = __LINE__ + 1;
+        Local table(f64, 4);
+        return Value(table(cast<std::int64_t>(k)));
+    });
+    const Error error = error_of([&] { f(x); });
+    CHECK(error.message() == "a Local in an element-wise kernel");
+    CHECK(error.hint() == "write the kernel with jit, whose loops may have arrays of their own");
+    CHECK(error.line() == line);
+}
+
 TEST_CASE("parameters have the names that the user gives them", "[jit][messages]") {
     const auto outside = [](In a, InOut out) { out(0) = a(0) + a(0, 0); };
     const auto named = jit("k", outside, {.params = {"prices", "total"}});

@@ -125,7 +125,11 @@ inline std::uint16_t x87_control() {
     asm volatile("fnstcw %0" : "=m"(word));
     return word;
 }
-inline void set_x87_control(std::uint16_t word) { asm volatile("fldcw %0" : : "m"(word)); }
+/// Flags go: one that traps under the old or the new word would do so here, or at whatever comes
+/// next.
+inline void set_x87_control(std::uint16_t word) {
+    asm volatile("fnclex\n\tfldcw %0" : : "m"(word));
+}
 
 /// 64 bits, to nearest, no traps, as long as this lives; then what was before, flags included.
 class DefaultX87 {
@@ -144,7 +148,7 @@ class DefaultX87 {
             all.status = (all.status & ~flags) | (status_ & flags);
             asm volatile("fldenv %0" : : "m"(all));
         } else if (control_ != usual) [[unlikely]] {
-            set_x87_control(control_);
+            asm volatile("fldcw %0" : : "m"(control_));
         }
     }
     DefaultX87(const DefaultX87&) = delete;
