@@ -216,7 +216,7 @@ void CodeSpace::Block::fill(std::span<const std::byte> content) {
         const std::size_t pages = round_up(std::max<std::size_t>(bytes_, 1), space_->page_);
         if (mprotect(at_, pages, PROT_READ | PROT_WRITE) != 0)
             refuse("out of mappings", content.size(), errno);
-        std::memcpy(at_, content.data(), content.size());
+        std::ranges::copy(content, at_);
         if (mprotect(at_, pages, PROT_READ | PROT_EXEC) != 0)
             refuse("out of mappings", content.size(), errno);
     }

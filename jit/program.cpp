@@ -342,10 +342,15 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
         stats.link_ms = times.link;
     }
     made->program = found.program;
-    // The code's own list: equal code may come from a kernel with a call that was dropped.
+    // The code's own list: equal code may come from a kernel with a call that was dropped, to a
+    // function that this one does not know and the code does not call.
     for (const ir::HostFunction& f : found.program->kernel.functions) {
-        const auto& host =
-            *static_cast<const HostFunctionInfo*>(traced.functions.find(f.name)->second.get());
+        const auto known = traced.functions.find(f.name);
+        if (known == traced.functions.end()) {
+            made->functions.emplace_back();
+            continue;
+        }
+        const auto& host = *static_cast<const HostFunctionInfo*>(known->second.get());
         made->functions.push_back({host.thunk, host.target});
     }
     made->entry = found.program->program->program_entry();

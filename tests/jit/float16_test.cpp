@@ -225,7 +225,9 @@ template <class H, class T> std::vector<T> halfway(std::mt19937_64& random) {
                 std::ldexp(1.0L, 8 * sizeof(T) - (std::is_signed_v<T> ? 1 : 0));
             if (std::fabs(middle) < 4 || std::fabs(middle) > limit - 4) continue;
             const auto m = static_cast<T>(middle);
-            for (const int step : {-1, 0, 1}) x.push_back(static_cast<T>(m + static_cast<T>(step)));
+            for (const int step : {-1, 0, 1})
+                if (m != lowest<T> || step != -1)
+                    x.push_back(static_cast<T>(m + static_cast<T>(step)));
         } else {
             const auto m = static_cast<T>(middle);
             x.insert(x.end(), {m, std::nextafter(m, T(inf)), std::nextafter(m, T(-inf)),
