@@ -597,9 +597,10 @@ TEST_CASE("sums: reductions of arrays along any axes", "[jit][sums]") {
             return x + (y.back() - y.back());
         },
         Reduce::sum, {.parallel = true});
-    const auto masked = [](const Array& a, const ReduceOptions& o) {
+    const Array all_of_it = full({1}, true);
+    const auto masked = [&](const Array& a, const ReduceOptions& o) {
         ReduceOptions with = o;
-        with.where = Array(full({1}, true));
+        with.where = all_of_it;
         return sum(a, with);
     };
     const auto one = [](const Array& a) { return full({1}, 1.0F).astype(a.dtype()); };
