@@ -220,13 +220,13 @@ int forks_in_a_lambda(int) {
 // ------------------------------------------------------------------------------ plugins
 
 struct Plugin {
-    void* library;
-    explicit Plugin(const char* name) : library(dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
-        if (library == nullptr) fail(dlerror());
+    void* handle;
+    explicit Plugin(const char* name) : handle(dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
+        if (handle == nullptr) fail(dlerror());
     }
-    ~Plugin() { require(dlclose(library) == 0, "dlclose"); }
+    ~Plugin() { require(dlclose(handle) == 0, "dlclose"); }
     template <class F> F* get(const char* name) const {
-        void* const function = dlsym(library, name);
+        void* const function = dlsym(handle, name);
         if (function == nullptr) fail(dlerror());
         return reinterpret_cast<F*>(function);
     }
@@ -238,7 +238,7 @@ int plugins(int) {
     void* first_address = nullptr;
     {
         const Plugin a(three);
-        first_address = dlsym(a.library, "plugin_run");
+        first_address = dlsym(a.handle, "plugin_run");
         require(a.run(2) == 3.5, "the first plugin");
         const Plugin b(seven);
         require(b.run(2) == 7.5 && a.run(4) == 6.5, "two plugins with one name");
