@@ -19,7 +19,7 @@ static_assert(sizeof(engine::Fault) == 3 * sizeof(std::int64_t) &&
               offsetof(engine::Fault, column) == 16);
 
 struct BoundState {
-    std::shared_ptr<UfuncState> ufunc;
+    SharedState<UfuncState> ufunc;
     const engine::Variant* variant = nullptr;
     std::vector<BoundParam> params;
 };
@@ -67,7 +67,7 @@ void check_params(const engine::UfuncSource& source, std::span<const BoundParam>
 
 }  // namespace
 
-BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
+BoundEntry make_bound(const SharedState<UfuncState>& ufunc, std::span<const BoundParam> params,
                       bool returns, Location where) {
     const DefaultEnvironment environment;
     const engine::UfuncSource& source = ufunc->source();
@@ -100,7 +100,7 @@ BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const 
     if (source.options.parallel) {
         entry.size_limit = std::min(entry.size_limit, variant.threads_from);
     }
-    entry.state = std::make_shared<BoundState>(
+    entry.state = std::make_shared<const BoundState>(
         BoundState{ufunc, &variant, std::vector<BoundParam>(params.begin(), params.end())});
     return entry;
 }

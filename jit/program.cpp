@@ -634,8 +634,8 @@ Stats JitState::stats() const {
 JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
                      detail::KernelFunction function, JitOptions options,
                      std::source_location where)
-    : state_(detail::make_shared_state<detail::JitState>(
-          std::move(name), std::move(params), std::move(function), std::move(options), where)) {}
+    : state_(std::make_shared<detail::JitState>(std::move(name), std::move(params),
+                                                std::move(function), std::move(options), where)) {}
 
 const std::string& JitKernel::name() const { return state_->name(); }
 std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format) const {

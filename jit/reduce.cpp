@@ -349,7 +349,7 @@ static UfuncOptions ufunc_options(const std::string& name, std::size_t arity,
 
 MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
                      Reduce reduction, MapReduceOptions options, Location where)
-    : state_(detail::make_shared_state<detail::ReduceState>(
+    : state_(std::make_shared<detail::ReduceState>(
           engine::UfuncSource{name, arity, std::move(function),
                               ufunc_options(name, arity, options, where), where},
           static_cast<ir::Reduction>(reduction))) {}

@@ -452,7 +452,7 @@ Array StencilState::call(const Array* out, std::span<const JitArg* const> args, 
 
 Stencil::Stencil(std::string name, std::vector<detail::StencilParam> params,
                  detail::StencilFunction function, StencilOptions options, Where where)
-    : state_(detail::make_shared_state<detail::StencilState>(
+    : state_(std::make_shared<detail::StencilState>(
           std::move(name), std::move(params), std::move(function), std::move(options), where)) {}
 
 Array Stencil::call(const Array* out, std::span<const JitArg* const, 8> args, Where where) const {

@@ -166,7 +166,7 @@ Outs::Outs(std::initializer_list<OutArg> outs, std::source_location where) {
 
 Ufunc::Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,
              UfuncOptions options, Location where)
-    : state_(detail::make_shared_state<detail::UfuncState>(engine::UfuncSource{
+    : state_(std::make_shared<detail::UfuncState>(engine::UfuncSource{
           std::move(name), arity, std::move(function), std::move(options), where})) {}
 
 const std::string& Ufunc::name() const { return state_->source().name; }

@@ -2,12 +2,14 @@
 
 #include "runtime/memory_lock.h"
 
+#include <kiln/shared_state.h>
+
 #include <pthread.h>
 #include <unistd.h>
 
 #include <ctime>
+#include <set>
 #include <string>
-#include <vector>
 
 // Of the C++ ABI: functions for the process's end, each with the library that it belongs to; and
 // the calling, and forgetting, of those of one library.
@@ -40,6 +42,7 @@ struct Gate {
 constinit Gate gate;
 
 constinit std::atomic<std::uint64_t> generation{0}, threads{0};
+constinit std::atomic<bool> ending{false};  ///< main has ended, or exit has begun
 constinit thread_local std::uint64_t number = 0;
 constinit thread_local unsigned busy_depth = 0, unfinished_depth = 0;
 
@@ -85,6 +88,7 @@ void after_fork_in_child() {
     gate.busy = busy_depth > 0 ? 1 : 0;
     gate.unfinished = unfinished_depth > 0 ? 1 : 0;
     gate.held_until = {};
+    if (gate.exiting == 0) ending.store(false, std::memory_order_relaxed);
     generation.fetch_add(1, std::memory_order_relaxed);
     gate.unlock();
 }
@@ -119,6 +123,7 @@ struct EndOfMain {
         if (!there) return;
         const std::lock_guard lock(gate);
         gate.held_until = end_of_holding_back();
+        ending.store(true, std::memory_order_relaxed);
         while (gate.unfinished > (unfinished_depth > 0 ? 1U : 0U)) gate.wait();
     }
 };
@@ -131,6 +136,7 @@ void on_exit(void* /*nothing*/) {
     if (moving) return;
     const std::lock_guard lock(gate);
     gate.exiting = this_thread();
+    ending.store(true, std::memory_order_relaxed);
     gate.notify();
     while (gate.unfinished > (unfinished_depth > 0 ? 1U : 0U)) gate.wait();
 }
@@ -148,6 +154,8 @@ bool begin_unfinished() {
     } else if (gate.held_until.tv_sec != 0 && !is_main_thread()) {
         while (gate.wait_until(gate.held_until)) {
         }
+        // The main thread ended alone.
+        if (gate.exiting == 0) ending.store(false, std::memory_order_relaxed);
     }
     if (gate.exiting != 0) return false;
     ++gate.unfinished;
@@ -207,12 +215,12 @@ BeforeExit::~BeforeExit() {
     gate.notify();
 }
 
-bool keep_at_exit(const void* object) {
-    static constinit Lazy<std::vector<const void*>> kept;
+bool exit_has_begun() noexcept { return ending.load(std::memory_order_relaxed); }
+
+void keep_for_good(const std::shared_ptr<const void>& state) {
+    static constinit Lazy<std::set<std::shared_ptr<const void>>> kept;  // checkers of leaks see it
     const std::lock_guard lock(gate);
-    if (gate.exiting == 0) return false;
-    kept.get().push_back(object);  // where checkers of leaks find it
-    return true;
+    kept.get().insert(state);
 }
 
 }  // namespace kiln::detail

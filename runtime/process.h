@@ -96,15 +96,4 @@ class BeforeExit {
 /// by now. Takes some 10 us.
 void come_first_at_exit();
 
-/// True once exit has begun to destroy objects; `object` is then kept for good.
-bool keep_at_exit(const void* object);
-
-/// An object that threads may still use while static objects are being destroyed, handles of it
-/// among them: from then on it stays.
-template <class T, class... Args> std::shared_ptr<T> make_shared_state(Args&&... args) {
-    return {new T(std::forward<Args>(args)...), [](T* object) {
-                if (!keep_at_exit(object)) delete object;
-            }};
-}
-
 }  // namespace kiln::detail

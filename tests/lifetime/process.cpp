@@ -92,13 +92,22 @@ int main_returns_while_threads_compile(int ms) {
 
 template <int number> void call_static() {
     static const auto f = vectorize([](Value x) { return x * number; });
+    static const auto bound = f.template bind<double(double)>();
+    static const auto twice =
+        host_function<double(double)>("twice", [](double v) { return v * 2; }, {.pure = true});
     static const auto g = jit([](In x, Out y) {
-        for (Index i : prange(x.extent(0))) y(i) = x(i) + number;
+        for (Index i : prange(x.extent(0))) y(i) = twice(x(i)) + number;
     });
-    double y[1] = {};
-    const double x[] = {1};
+    static const auto total = map_reduce([](Value x) { return x + number; }, Reduce::sum);
+    static const auto shifted = stencil([](Neighbors a) { return a(-1) + number; });
+    double y[2] = {};
+    const double x[] = {1, 2};
     g(std::span(x), std::span(y));
-    if (f.template bind<double(double)>()(2) != 2 * number || y[0] != 1 + number) std::abort();
+    const Array all = total(std::span(x)), next = shifted(std::span(x));
+    if (f.template bind<double(double)>()(2) != 2 * number || bound(3) != 3 * number ||
+        y[1] != 4 + number || all.item<double>() != 3 + 2 * number ||
+        next.at<double>(1) != 1 + number)
+        std::abort();
 }
 template <int... numbers> void call_all(std::integer_sequence<int, numbers...>) {
     (call_static<numbers>(), ...);
@@ -301,7 +310,7 @@ const std::vector<Mode>& modes() {
          {0, 1, 3, 8, 20, 27, 31, 38, 44, 60}},
         {"main_returns_while_static_kernels_run",
          main_returns_while_static_kernels_run,
-         {}},  // by hand: see jit/README.md, "Lifetimes"
+         {1, 20, 30, 40, 55, 80, 120, 170, 230, 400}},
         {"forks", forks, {0, 1, 2, 3, 4}},
         {"forks_in_a_lambda", forks_in_a_lambda, {0}},
         {"plugins", plugins, {0}},

@@ -9,6 +9,7 @@
 #pragma once
 #include <kiln/dsl.h>
 #include <kiln/environment.h>
+#include <kiln/shared_state.h>
 
 #include <cstdint>
 #include <memory>
@@ -134,9 +135,9 @@ template <class R, class... A> class HostFunction<R(A...)> {
         const std::span<const Operand> list(items, sizeof...(A));
         const Location at = list.empty() ? where : list[0].where();
         if constexpr (std::is_void_v<R>)
-            detail::trace_host_call(info_, list, at);
+            detail::trace_host_call(info_.pointer(), list, at);
         else
-            return *detail::trace_host_call(info_, list, at);
+            return *detail::trace_host_call(info_.pointer(), list, at);
     }
 
   private:
@@ -149,7 +150,7 @@ template <class R, class... A> class HostFunction<R(A...)> {
         return HostFunction(detail::register_host_function(
             detail::HostThunk<R, A...>::describe(std::move(name), function, options), where));
     }
-    detail::HostFunctionHandle info_;
+    detail::SharedState<const detail::HostFunctionInfo> info_;
 };
 
 /// A function under the name that texts of kernels call it by. Functions of one name may be

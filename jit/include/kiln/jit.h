@@ -266,7 +266,7 @@ class JitKernel {
                                                 std::source_location where) const;
 
   private:
-    std::shared_ptr<detail::JitState> state_;
+    detail::SharedState<detail::JitState> state_;
 };
 
 /// A loop kernel whose calls give R: void, Scalar, Array, or a tuple of the latter two.

@@ -91,7 +91,7 @@ class MapReduce {
     Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                const Where& where) const;
 
-    std::shared_ptr<detail::ReduceState> state_;
+    detail::SharedState<detail::ReduceState> state_;
 };
 
 /// A map-reduce from a callable of 1 to 8 Values (generic or not) that returns one Value:

@@ -178,7 +178,7 @@ class Stencil {
   private:
     Array call(const Array* out, std::span<const JitArg* const, 8> args, Where where) const;
 
-    std::shared_ptr<detail::StencilState> state_;
+    detail::SharedState<detail::StencilState> state_;
 };
 
 /// A stencil from a lambda over Neighbors (indexed relatively), In (indexed as in other kernels)

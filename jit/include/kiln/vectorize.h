@@ -14,6 +14,7 @@
 #include <kiln/dsl.h>
 #include <kiln/environment.h>
 #include <kiln/inspect.h>
+#include <kiln/shared_state.h>
 
 #include <array>
 #include <complex>
@@ -316,9 +317,9 @@ struct BoundEntry {
     BoundFunction function = nullptr;
     std::int64_t size_limit = 0;  ///< calls of this many elements and more take the general path
     bool drops_flags = true;      ///< what it raises tells nothing of its data
-    std::shared_ptr<const BoundState> state;
+    SharedState<const BoundState> state;
 };
-BoundEntry make_bound(const std::shared_ptr<UfuncState>& ufunc, std::span<const BoundParam> params,
+BoundEntry make_bound(const SharedState<UfuncState>& ufunc, std::span<const BoundParam> params,
                       bool returns, Location where);
 /// Does any call: sizes that disagree, overlap, threads, streaming, another environment.
 [[gnu::cold]] void call_bound(const BoundState& state, std::initializer_list<std::byte*> data,
@@ -618,7 +619,7 @@ class Ufunc {
     std::vector<Array> call_all(std::initializer_list<const Arg*> args, const CallOptions& options,
                                 const Where& where) const;
 
-    std::shared_ptr<detail::UfuncState> state_;
+    detail::SharedState<detail::UfuncState> state_;
 };
 
 /// A ufunc from a callable of 0 to 8 Values (generic or not) that returns a Value, or several as a
