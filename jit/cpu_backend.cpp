@@ -1,7 +1,7 @@
 // The CPU backend: LLVM from module to machine code.
 #include "codegen/llvm/emit.h"
-#include "codegen/llvm/shared_loads.h"
-#include "codegen/llvm/short_vectors.h"
+#include "codegen/llvm/lanes/shared_loads.h"
+#include "codegen/llvm/ops/short_vectors.h"
 #include "jit/backend.h"
 #include "jit/cpu_backend_link.h"
 #include "runtime/process.h"

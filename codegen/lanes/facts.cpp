@@ -15,7 +15,7 @@ namespace {
 bool has_definition(Op op) {
     switch (op) {
 #define KILN_MATH(id) case Op::id:
-#include "codegen/llvm/vector_math.def"
+#include "codegen/lanes/inlined_functions.def"
 #undef KILN_MATH
         return true;
         default: return false;

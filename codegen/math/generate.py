@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes exp_coefficients.inc, the constants of codegen/llvm/math_exp.cpp.
+"""Writes exp_coefficients.inc, the constants of codegen/llvm/ops/math_exp.cpp.
 
     python3 codegen/math/generate.py            # write the file
     python3 codegen/math/generate.py --check    # exit 1 if the file differs

@@ -16,7 +16,7 @@
 // Scalar code, which would wait for that, sums f32 in f64. Where t is infinite or NaN nothing is
 // lost, and t is the sum.
 // Counted loops in scalar code sum in a variable of their own, which then is one e: they follow a
-// tree (llvm/program_sums.cpp) or run as lanes.
+// tree (llvm/program/program_sums.cpp) or run as lanes.
 //
 // Legal where
 //  1. the sum is one whose order is free, of a parallel loop or of a whole-array statement, and the

@@ -3,7 +3,7 @@
 // A register of L lanes is scanned by itself, in log2(L) steps that each combine lanes with the
 // lanes 1, 2, 4 ... before them, and then combined with what came before. What came before moves on
 // by the last lane of the register's own scan, so that registers wait for one operation each.
-#include "codegen/llvm/emitter.h"
+#include "codegen/llvm/lanes/emitter.h"
 
 #include <algorithm>
 

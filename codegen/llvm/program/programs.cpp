@@ -1,5 +1,5 @@
 // Programs of loops: functions, arguments, control flow.
-#include "codegen/llvm/program_emitter.h"
+#include "codegen/llvm/program/program_emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>

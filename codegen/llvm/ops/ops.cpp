@@ -1,6 +1,6 @@
 // Pure operations on lane values.
-#include "codegen/llvm/emitter.h"
-#include "codegen/llvm/roots.h"
+#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/ops/roots.h"
 
 #include <array>
 #include <cmath>

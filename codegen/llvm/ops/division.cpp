@@ -2,7 +2,7 @@
 // that a float type holds exactly, rounded to it and then truncated, is the quotient of the
 // integers as long as they have two bits less than the type's fraction. For a / b just below an
 // integer k lies at least 1 / b below it, which is more than half a unit in the last place of k.
-#include "codegen/llvm/emitter.h"
+#include "codegen/llvm/lanes/emitter.h"
 
 #include <llvm/IR/MDBuilder.h>
 

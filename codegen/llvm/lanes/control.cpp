@@ -1,5 +1,5 @@
 // Control flow as masks: blocks, branches, loops, jumps, checks, for all lanes of a body at once.
-#include "codegen/llvm/emitter.h"
+#include "codegen/llvm/lanes/emitter.h"
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 // found: of f32 every 8th argument and all of the intervals where the error is largest (pow 4 *
 // 10^7 pairs), of f64 2 * 10^7 arguments and 2 * 10^6 in each of those intervals; a tenth of that
 // in the fast tier.
-#include "codegen/llvm/vector_math.h"
+#include "codegen/llvm/ops/vector_math.h"
 
 #include <bit>
 #include <limits>

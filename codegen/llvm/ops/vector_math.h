@@ -84,7 +84,7 @@ using MathDefinition = llvm::Value* (*)(MathBuilder& m, std::span<llvm::Value* c
 MathDefinition math_definition(ir::Op op);
 
 #define KILN_MATH(id) llvm::Value* math_##id(MathBuilder& m, std::span<llvm::Value* const> a);
-#include "codegen/llvm/vector_math.def"
+#include "codegen/lanes/inlined_functions.def"
 #undef KILN_MATH
 
 }  // namespace kiln::codegen

@@ -1,5 +1,5 @@
 // erf and erfc, as IR. Coefficients and table: codegen/math/generate_trig.py.
-#include "codegen/llvm/vector_math.h"
+#include "codegen/llvm/ops/vector_math.h"
 
 namespace kiln::codegen {
 

@@ -18,7 +18,7 @@
 //
 // So the tree is a function of n and of the target alone, and a sum of 4096 columns passes each of
 // them through some 8 + 8 + 4 + log2(L) additions.
-#include "codegen/llvm/emitter.h"
+#include "codegen/llvm/lanes/emitter.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // Programs of loops: elements of arrays, local variables, faults.
-#include "codegen/llvm/program_emitter.h"
+#include "codegen/llvm/program/program_emitter.h"
 
 #include <llvm/IR/CFG.h>
 #include <llvm/IR/MDBuilder.h>

@@ -1,4 +1,4 @@
-#include "codegen/llvm/vector_math.h"
+#include "codegen/llvm/ops/vector_math.h"
 
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/MDBuilder.h>
@@ -149,7 +149,7 @@ MathDefinition math_definition(ir::Op op) {
     switch (op) {
 #define KILN_MATH(id) \
     case ir::Op::id: return math_##id;
-#include "codegen/llvm/vector_math.def"
+#include "codegen/lanes/inlined_functions.def"
 #undef KILN_MATH
         default: return nullptr;
     }

@@ -1,6 +1,6 @@
 // Elementary functions: SLEEF's vector functions, repaired where they leave their error bound.
-#include "codegen/llvm/emitter.h"
-#include "codegen/llvm/vector_math.h"
+#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/ops/vector_math.h"
 
 #include <llvm/IR/MDBuilder.h>
 

@@ -17,7 +17,7 @@
 // the parallel one: program_sums.cpp.
 #pragma once
 #include "codegen/lanes/vector_loops.h"
-#include "codegen/llvm/emitter.h"
+#include "codegen/llvm/lanes/emitter.h"
 #include "codegen/llvm/loop_traits.h"
 
 #include <map>

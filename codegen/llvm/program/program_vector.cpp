@@ -1,5 +1,5 @@
 // Programs of loops: loops whose iterations run as lanes, by the emitter of element-wise kernels.
-#include "codegen/llvm/program_emitter.h"
+#include "codegen/llvm/program/program_emitter.h"
 #include "dsl/ir/text.h"
 
 #include <llvm/IR/IntrinsicsX86.h>

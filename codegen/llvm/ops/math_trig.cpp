@@ -1,5 +1,5 @@
 // sin, cos and tan, as IR. Coefficients: codegen/math/generate_trig.py.
-#include "codegen/llvm/vector_math.h"
+#include "codegen/llvm/ops/vector_math.h"
 
 namespace kiln::codegen {
 

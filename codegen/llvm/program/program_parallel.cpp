@@ -1,5 +1,5 @@
 // Programs of loops: parallel loops and their reductions.
-#include "codegen/llvm/program_emitter.h"
+#include "codegen/llvm/program/program_emitter.h"
 
 #include <algorithm>
 #include <set>

@@ -1,5 +1,5 @@
 // Loads, stores and slots of all lanes of a body.
-#include "codegen/llvm/emitter.h"
+#include "codegen/llvm/lanes/emitter.h"
 
 namespace kiln::codegen {
 

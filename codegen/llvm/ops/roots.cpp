@@ -1,4 +1,4 @@
-#include "codegen/llvm/roots.h"
+#include "codegen/llvm/ops/roots.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
 

@@ -1,7 +1,7 @@
 #include "codegen/llvm/emit.h"
 
 #include "codegen/lanes/data_flags.h"
-#include "codegen/llvm/emitter.h"
+#include "codegen/llvm/lanes/emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/Target/TargetMachine.h>

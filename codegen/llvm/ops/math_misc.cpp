@@ -1,6 +1,6 @@
 // Inverse trigonometric and hyperbolic functions and hypot, as IR. Coefficients:
 // codegen/math/generate_trig.py. Errors are the largest found, in ULP.
-#include "codegen/llvm/vector_math.h"
+#include "codegen/llvm/ops/vector_math.h"
 
 #include <limits>
 
