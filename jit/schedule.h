@@ -8,9 +8,9 @@ namespace kiln::engine {
 
 /// Calls run(first, last) on pieces that together cover [0, count) once each, on up to
 /// num_threads() threads. With T threads:
-///  - static_: T pieces whose sizes differ by one at most; with a chunk, pieces of `chunk`, of
-///  which
-///    the thread that starts with piece t goes on with t + T, t + 2 T ...
+///  - static_: T pieces whose sizes differ by one at most;
+///    with a chunk, pieces of `chunk`, of which the thread that starts with piece t goes on with
+///    t + T, t + 2 T ...
 ///  - dynamic: pieces of `chunk` (without one, a 16th of a thread's share), each taken by the next
 ///    thread that is free;
 ///  - guided: the same with pieces of half a thread's share of what is left, at least `chunk`.

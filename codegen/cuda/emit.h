@@ -17,9 +17,9 @@ std::string cuda_entry_name(const ir::Kernel& kernel);
 ///                                           long long x_stride, float* z)
 ///
 /// n is the number of iterations, spread over any grid. Parameters follow in the kernel's order: a
-/// scalar by value; an array as a pointer, followed by its byte stride where its layout is
-/// `strided`
-/// (`unit` arrays are indexed, `uniform` ones have one element). Where the kernel has checks, a
+/// scalar by value;
+/// an array as a pointer, followed by its byte stride where its layout is `strided` (`unit` arrays
+/// are indexed, `uniform` ones have one element). Where the kernel has checks, a
 /// last parameter `unsigned long long* fault` points to a word that was set to ~0: it becomes the
 /// smallest (iteration << 16 | site) of all failed checks, and cuda_check_sites() tells what a site
 /// is.

@@ -20,8 +20,8 @@
 //     stores;
 //  4. nothing leaves the loop or fails, and nothing in it is atomic or allocates.
 // Worth it where LLVM's vectoriser has no answer: elementary functions, comparisons and the like of
-// f16, loops and jumps in the
-// body, running results, and reductions of parallel loops, whose error a tree over lanes bounds.
+// f16, loops and jumps in the body, running results, and reductions of parallel loops, whose error a
+// tree over lanes bounds.
 #pragma once
 #include "dsl/ir/ir.h"
 

@@ -9,8 +9,8 @@
 //     ...s is not written...        ->      ...
 //     %r = read s                           (uses of %r use %v)
 //
-// Legal where the first value is visible to the second, and between the two, on every path, there
-// is
+// Legal where the first value is visible to the second,
+// and between the two, on every path, there is
 //  - for a load: no store, atomic or assign to any array, since arrays may overlap;
 //  - for a read: no write to that slot;
 // and both are in one stage: a stage runs any number of times, and its end changes what its

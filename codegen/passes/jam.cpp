@@ -10,17 +10,17 @@
 //                                                }
 //                                                for %i = a + (b - a) / 4 * 4 to b { as before }
 //
-//     for %i { for %j { g[%j] += x[%i, %j] } } likewise: g[%j] is loaded and stored once, and its
-//     four terms are added in the order in which they were.
-//
+//     for %i { for %j { g[%j] += x[%i, %j] } }
+// likewise: g[%j] is loaded and stored once, and its four terms are added in the order in which
+// they were.
 // What rows share is loaded once for four of them, four sums do not wait for each other, and the
 // cost of beginning and ending an inner loop is that of one.
 //
 // Legal where
-//  1. the loop is serial, of step 1; its body is operations, loads, reads and writes, one inner
-//  loop
-//     whose bounds are those of all rows, and the same with stores; the inner loop's body is
-//     operations, loads, reads, stores and writes;
+//  1. the loop is serial, of step 1;
+//     its body is operations, loads, reads and writes, one inner loop whose bounds are those of all
+//     rows, and the same with stores;
+//     the inner loop's body is operations, loads, reads, stores and writes;
 //  2. arrays that are stored to after the inner loop are not loaded from, and those that it stores
 //     to are only touched in it, at one element, of the inner loop's index: no two of a row meet,
 //     and it does not depend on the outer index;

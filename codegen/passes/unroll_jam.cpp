@@ -1,22 +1,22 @@
 // Four iterations of a loop at once, in step with each other through its inner loops:
 //
-//     for %i = a to b {                         for %i = a to a + (b - a) / 4 * 4 step 4 {
-//       write s, 0                                write s, 0    ... write s3, 0
-//       for %j = 0 to n {                         for %j = 0 to n {
-//         %x = load x[%i, %j]                       %x = load x[%i, %j] ... %x3 = load x[%i + 3,
-//         %j] %r = read s                               %r = read s         ... %r3 = read s3 write
-//         s, %r * 0.5 + %x           ->       write s, ...        ... write s3, ...
-//       }                                         }
-//       store y[%i], read s                       store y[%i], read s ... store y[%i + 3], read s3
-//     }                                         }
-//                                               the iterations that are left
+//     for %i = a to b {                     for %i = a to a + (b - a) / 4 * 4 step 4 {
+//       write s, 0                            write s, 0; ... write s3, 0
+//       for %j = 0 to n {                     for %j = 0 to n {
+//         %x = load x[%i, %j]                   %x = load x[%i, %j]; ... %x3 = load x[%i + 3, %j]
+//         %r = read s                 ->        %r = read s; ... %r3 = read s3
+//         write s, %r * 0.5 + %x                write s, %r * 0.5 + %x; ... write s3, ...
+//       }                                     }
+//       store y[%i], read s                   store y[%i], read s; ... store y[%i + 3], read s3
+//     }                                     }
+//                                           the iterations that are left
 //
 // Worth it where an innermost loop directly inside either
 //  - waits for itself: each of its iterations needs the variable that the one before it wrote, by
 //    operations that may not be reassociated, so that four such chains take the time of one; or
-//  - only accumulates, without divisions, roots or elementary functions, and half or more of what
-//  it
-//    loads is the same for all four, so that this is loaded once.
+//  - only accumulates, without divisions, roots or elementary functions,
+//    and half or more of what it loads is the same for all four, so that this is loaded once.
+//
 // Other inner loops run four times, one after the other.
 //
 // Legal where, tested in this order,

@@ -3,16 +3,16 @@
 // Semantics (each sentence is pinned by a test; user-level meaning is in the README of dsl/):
 //  - Integers are two's complement and wrap. `div`, `rem`, `floor_divide`, `mod` by zero give 0,
 //    the smallest integer divided by -1 gives itself, and nothing traps, in masked-off lanes too.
-//  - `shl` and logical `shr` by an amount outside [0, width) give 0, arithmetic `shr` gives 0 or
-//  -1.
+//  - `shl` and logical `shr` by an amount outside [0, width) give 0,
+//    arithmetic `shr` gives 0 or -1.
 //  - Operations are strict: each rounds once, to its dtype, and NaN, infinities and signed zeros
 //    follow IEEE 754, unless the node carries a Fast flag that lifts just that. `isnan`, `isinf`,
 //    `isfinite` and `ne` of a value with itself are never affected by flags.
 //  - Real to integer conversion saturates and maps NaN to 0; integers convert by wrapping; anything
 //    converts to bool by != 0; complex to real drops the imaginary part.
-//  - `select` evaluates both alternatives. Nodes of a block run in the order in which the block
-//  lists
-//    them; pure nodes have no effects, so that order matters for loads, reads and effects only.
+//  - `select` evaluates both alternatives.
+//  - Nodes of a block run in the order in which the block lists them; pure nodes have no effects, so
+//    that order matters for loads, reads and effects only.
 //  - Distinct array parameters may overlap; a load sees the stores that precede it.
 //  - Iterations of a parallel stage or loop are independent; a stage's iterations are otherwise in
 //    row-major order. Reductions combine over a fixed block tree of the iteration space. A

@@ -8,8 +8,8 @@
 //              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot ["of" slot]),* ")"]]
 //              block
 //   block   := "{" statement* "}"
-//   value   := "%" number | "i" number | "extent(" param "," number ")" | param | "weak"? dtype "("
-//   literal ")"
+//   value   := "%" number | "i" number | "extent(" param "," number ")" | param
+//            | "weak"? dtype "(" literal ")"
 //
 // It fixes structure and names; whether operations fit their operands is for verify().
 #include "dsl/ir/text.h"

@@ -4,9 +4,8 @@
 // that the lanes of a step are the several accumulators that cover the latency of their operation):
 //
 //     block = identity
-//     for each 64 steps:                        a third level, for rows of more than 64 steps
-//     (where
-//         group = identity                      L is below 16 a fourth: for each 512 steps)
+//     for each 64 steps:                a third level, for rows of more than 64 steps (where L is
+//         group = identity              below 16 a fourth: for each 512 steps)
 //         for each 8 steps:
 //             step = identity
 //             for each step of L columns: step = step op body(L columns)

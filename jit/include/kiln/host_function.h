@@ -3,8 +3,8 @@
 //     double spot(double strike, std::int32_t day);
 //     const auto spot_at = host_function("spot", &spot);
 //     auto payoff = jit([=](In strikes, Out y, Value day) {
-//         for (Index i : prange(y.extent(0))) y(i) = max(spot_at(strikes(i), day) - strikes(i),
-//         0.0);
+//         for (Index i : prange(y.extent(0)))
+//             y(i) = max(spot_at(strikes(i), day) - strikes(i), 0.0);
 //     });
 #pragma once
 #include <kiln/dsl.h>

@@ -250,9 +250,9 @@ class JitKernel {
     std::vector<Difference> differences() const;
     /// What became of the parallel loops of the variant that was compiled last: how many there
     /// were and are, those that were fused, those that were not and why, temporary arrays that
-    /// went. Level 0: the numbers alone; 2: also what
-    /// moved out of loops, since each iteration would compute the same. Empty before the first
-    /// call.
+    /// went. Level 0: the numbers alone;
+    /// 2: also what moved out of loops, since each iteration would compute the same.
+    /// Empty before the first call.
     std::string parallel_diagnostics(int level = 1,
                                      DiagnosticsFormat format = DiagnosticsFormat::text) const;
 
