@@ -433,9 +433,10 @@ Id AffineForms::invariant_end(Id end, const Affine& begin, bool upwards) {
 //
 //     cut(x) = min(max(x < 0 ? x + extent : x, 0), extent)
 //
-// (dsl/arrays.cpp). A loop over its elements counts t from 0 to max(cut(stop) - cut(start), 0), and
-// element t is t + cut(start). Where the loop runs, cut(start) is less than the extent. So unless
-// start or stop is negative, and counts from the end, cut(start) = start and cut(stop) <= stop.
+// (dsl/trace/arrays.cpp). A loop over its elements counts t from 0 to max(cut(stop) - cut(start),
+// 0), and element t is t + cut(start). Where the loop runs, cut(start) is less than the extent. So
+// unless start or stop is negative, and counts from the end, cut(start) = start and cut(stop) <=
+// stop.
 
 namespace {
 

@@ -1,7 +1,7 @@
 // Compiling and calling element-wise kernels directly, for one vector unit at a time.
 #pragma once
 #include "codegen/llvm/emit.h"
-#include "jit/backend.h"
+#include "jit/compile/backend.h"
 
 #include <memory>
 #include <span>

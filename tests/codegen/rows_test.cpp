@@ -1,4 +1,4 @@
-// Passes on loops over rows: what they make. tests/jit/program_rows_test.cpp has results and
+// Passes on loops over rows: what they make. tests/jit/loops/program_rows_test.cpp has results and
 // refusals.
 #include "tests/catch.h"
 

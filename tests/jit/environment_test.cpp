@@ -1,7 +1,7 @@
 // The floating-point environment: kernels compute under the default one, whatever the caller and
 // the threads have, and the caller's stays as it was.
 #include "tests/jit/environment.h"
-#include "tests/jit/random_program.h"
+#include "tests/jit/loops/random_program.h"
 #include "tests/jit/support.h"
 
 #include <kiln/host_function.h>

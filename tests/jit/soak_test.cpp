@@ -3,7 +3,7 @@
 // are forked. Hidden: kiln_tests "[soak]".
 #include "tests/catch.h"
 #include "tests/codegen/cpu_map.h"
-#include "tests/jit/random_program.h"
+#include "tests/jit/loops/random_program.h"
 #include "tests/oracle/random_kernel.h"
 
 #include <atomic>

@@ -552,7 +552,7 @@ Value* ProgramEmitter::allocate_own(const Node& n, Value* extents) {
 }
 
 // The frame's host begins with a pointer to a table, two words for each function: its thunk and
-// what that calls (jit/backend.h).
+// what that calls (jit/compile/backend.h).
 LaneValue ProgramEmitter::emit_call(const Node& n) {
     const ir::HostFunction& f = kernel_.functions[n.aux];
     auto* pointer = b_.getPtrTy();

@@ -435,7 +435,7 @@ template <class R, class... P> class Bound<R(P...)> {
     template <std::size_t... K, class... A>
     [[gnu::always_inline]] void call_indexed(std::index_sequence<K...> all,
                                              std::source_location where, A&... args) const {
-        // Generated code reads it: MapFrame of jit/backend.h, followed by the operands.
+        // Generated code reads it: MapFrame of jit/compile/backend.h, followed by the operands.
         struct {
             std::int64_t columns, rows;
             std::int64_t* fault;
@@ -453,7 +453,7 @@ template <class R, class... P> class Bound<R(P...)> {
             detail::call_bound(*entry_.state, {data[K]...}, {sizes[K]...}, where);
             return;
         }
-        std::int64_t fault[3];  // Fault of jit/backend.h; the rest is read only once set
+        std::int64_t fault[3];  // Fault of jit/compile/backend.h; the rest is read only once set
         fault[0] = -1;
         frame.columns = n;
         frame.rows = 1;

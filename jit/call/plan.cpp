@@ -1,0 +1,312 @@
+#include "jit/call/plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace kiln::engine {
+
+bool OperandView::is_contiguous() const {
+    std::int64_t expected = item();
+    for (int d = rank; d-- > 0;) {
+        if (extents[d] == 1) continue;
+        if (extents[d] == 0) return true;
+        if (strides[d] != expected) return false;
+        expected *= extents[d];
+    }
+    return true;
+}
+
+std::pair<const std::byte*, const std::byte*> OperandView::byte_extent() const {
+    const std::byte *low = data, *high = data;
+    for (int d = 0; d < rank; ++d) {
+        if (extents[d] == 0) return {data, data};
+        (strides[d] < 0 ? low : high) += strides[d] * (extents[d] - 1);
+    }
+    return {low, high + item()};
+}
+
+bool OperandView::same_elements(const OperandView& other) const {
+    if (data != other.data || dtype != other.dtype || rank != other.rank) return false;
+    for (int d = 0; d < rank; ++d) {
+        if (extents[d] != other.extents[d]) return false;
+        if (extents[d] != 1 && strides[d] != other.strides[d]) return false;
+    }
+    return true;
+}
+
+Array OperandView::handle() const {
+    if (array != nullptr) return *array;
+    const auto axes = static_cast<std::size_t>(rank);
+    return Array::from_memory(data, dtype, Shape(std::span(extents, axes)),
+                              Shape(std::span(strides, axes)), {}, !read_only);
+}
+
+bool may_overlap(const OperandView& a, const OperandView& b) {
+    const auto [a_low, a_high] = a.byte_extent();
+    const auto [b_low, b_high] = b.byte_extent();
+    return a_low < b_high && b_low < a_high;
+}
+
+namespace {
+
+/// Extends `shape` by the extents of `operand`; false where they disagree.
+bool broadcast_into(Shape& shape, const OperandView& operand) {
+    while (shape.rank() < operand.rank) shape.insert(0, 1);
+    const int offset = shape.rank() - operand.rank;
+    for (int d = 0; d < operand.rank; ++d) {
+        std::int64_t& extent = shape[offset + d];
+        if (extent == operand.extents[d] || operand.extents[d] == 1) continue;
+        if (extent != 1) return false;
+        extent = operand.extents[d];
+    }
+    return true;
+}
+
+}  // namespace
+
+Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandView> outputs,
+                 Location where) {
+    Shape shape;
+    const auto add = [&](const OperandView& operand) {
+        const Shape before = shape;
+        if (broadcast_into(shape, operand)) return;
+        // Two inputs that disagree with each other say more than the broadcast of all so far.
+        for (const OperandView& earlier : inputs) {
+            if (&earlier == &operand) break;
+            Shape pair = earlier.shape();
+            if (!broadcast_into(pair, operand)) {
+                detail::throw_cannot_broadcast(earlier.shape(), operand.shape(), where);
+            }
+        }
+        detail::throw_cannot_broadcast(before, operand.shape(), where);
+    };
+    for (const OperandView& input : inputs) add(input);
+    for (const OperandView& output : outputs) {
+        const Shape before = shape;
+        if (broadcast_into(shape, output)) continue;
+        throw Error(ErrorKind::shape,
+                    "non-broadcastable output operand with shape " + to_string(output.shape()) +
+                        " for the broadcast shape " + to_string(before),
+                    where,
+                    "an output has the broadcast shape of the inputs, or one they broadcast to");
+    }
+    for (const OperandView& output : outputs) {
+        if (output.shape() == shape) continue;
+        throw Error(ErrorKind::shape,
+                    "non-broadcastable output operand with shape " + to_string(output.shape()) +
+                        " for the broadcast shape " + to_string(shape),
+                    where,
+                    "an output has the broadcast shape of the inputs, or one they broadcast to");
+    }
+    return shape;
+}
+
+namespace {
+
+/// The stride of `operand` along axis d of `shape`, 0 where it is broadcast.
+std::int64_t broadcast_stride(const OperandView& operand, const Shape& shape, int d) {
+    const int own = d - (shape.rank() - operand.rank);
+    return own < 0 || operand.extents[own] == 1 ? 0 : operand.strides[own];
+}
+
+/// The axes of `shape` in the memory order of the inputs, outermost first. Inputs that disagree
+/// leave two axes in C order.
+std::array<int, max_rank> axes_of_inputs(const Shape& shape, std::span<const OperandView> inputs) {
+    const int rank = shape.rank();
+    std::array<int, max_rank> order{};  // innermost first while sorting
+    for (int k = 0; k < rank; ++k) order[static_cast<std::size_t>(k)] = rank - 1 - k;
+    // Insertion sort, since "runs faster than" is no strict order: axes along which an input is
+    // broadcast compare with nothing.
+    for (std::size_t i = 1; i < static_cast<std::size_t>(rank); ++i) {
+        const int axis = order[i];
+        std::size_t place = i;
+        for (std::size_t j = i; j-- > 0;) {
+            bool known = false, before = false;
+            for (const OperandView& input : inputs) {
+                const std::int64_t mine = std::abs(broadcast_stride(input, shape, axis));
+                const std::int64_t its = std::abs(broadcast_stride(input, shape, order[j]));
+                if (mine == 0 || its == 0) continue;
+                before = mine < its && (!known || before);
+                known = true;
+            }
+            if (known && !before) break;
+            if (known) place = j;
+        }
+        std::rotate(order.begin() + static_cast<std::ptrdiff_t>(place),
+                    order.begin() + static_cast<std::ptrdiff_t>(i),
+                    order.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    }
+    std::reverse(order.begin(), order.begin() + rank);
+    return order;
+}
+
+bool is_fortran(const OperandView& operand) {
+    std::int64_t expected = operand.item();
+    for (int d = 0; d < operand.rank; ++d) {
+        if (operand.extents[d] == 1) continue;
+        if (operand.strides[d] != expected) return false;
+        expected *= operand.extents[d];
+    }
+    return true;
+}
+
+}  // namespace
+
+Array allocate_result(const Shape& shape, DType dtype, Order order,
+                      std::span<const OperandView> inputs, bool zeroed, Location where) {
+    const auto make = [&](const Shape& s, Order o) {
+        return zeroed ? zeros(s, dtype, o, where) : empty(s, dtype, o, where);
+    };
+    if (order == Order::any) {
+        bool fortran = false, only_c = false;
+        for (const OperandView& input : inputs) {
+            if (input.rank < 2) continue;
+            const bool f = is_fortran(input);
+            fortran = fortran || (f && !input.is_contiguous());
+            only_c = only_c || !f;
+        }
+        order = fortran && !only_c ? Order::fortran : Order::c;
+    }
+    if (order != Order::keep || shape.rank() < 2) {
+        return make(shape, order == Order::fortran ? Order::fortran : Order::c);
+    }
+    const std::array<int, max_rank> axes = axes_of_inputs(shape, inputs);
+    bool in_order = true;
+    Shape permuted = shape, inverse = shape;
+    for (int k = 0; k < shape.rank(); ++k) {
+        const int axis = axes[static_cast<std::size_t>(k)];
+        in_order = in_order && axis == k;
+        permuted[k] = shape[axis];
+        inverse[axis] = k;
+    }
+    if (in_order) return make(shape, Order::c);
+    return make(permuted, Order::c).transpose(inverse, where);
+}
+
+namespace {
+
+struct Axis {
+    std::int64_t extent;
+    std::array<std::int64_t, max_operands> strides;
+};
+
+struct Axes {
+    std::array<Axis, max_rank> list;
+    std::size_t count = 0;
+};
+
+/// Makes the axis the last one, the others keeping their order.
+void move_to_back(Axes& axes, std::size_t axis) {
+    std::rotate(axes.list.begin() + static_cast<std::ptrdiff_t>(axis),
+                axes.list.begin() + static_cast<std::ptrdiff_t>(axis) + 1,
+                axes.list.begin() + static_cast<std::ptrdiff_t>(axes.count));
+}
+
+/// Reverses axes along which the first output runs backwards, and sorts them by its strides.
+void reorder(Axes& axes, Plan& plan, std::size_t operands, std::size_t first_output) {
+    for (std::size_t a = 0; a < axes.count; ++a) {
+        Axis& axis = axes.list[a];
+        if (axis.strides[first_output] >= 0) continue;
+        for (std::size_t k = 0; k < operands; ++k) {
+            plan.operands[k].data += axis.strides[k] * (axis.extent - 1);
+            axis.strides[k] = -axis.strides[k];
+        }
+    }
+    // A stable insertion sort: std::stable_sort would allocate.
+    const auto begin = axes.list.begin();
+    for (auto next = begin, end = begin + static_cast<std::ptrdiff_t>(axes.count); next != end;
+         ++next) {
+        const auto place = std::upper_bound(begin, next, *next, [&](const Axis& a, const Axis& b) {
+            return a.strides[first_output] > b.strides[first_output];
+        });
+        std::rotate(place, next, next + 1);
+    }
+}
+
+/// Merges neighbours where one step of the outer axis is a whole run of the inner for all operands.
+void coalesce(Axes& axes, std::size_t operands) {
+    if (axes.count == 0) return;
+    std::size_t last = 0;
+    for (std::size_t a = 1; a < axes.count; ++a) {
+        Axis& outer = axes.list[last];
+        const Axis& inner = axes.list[a];
+        bool whole = true;
+        for (std::size_t k = 0; k < operands; ++k) {
+            whole = whole && outer.strides[k] == inner.strides[k] * inner.extent;
+        }
+        if (whole) {
+            outer.extent *= inner.extent;
+            outer.strides = inner.strides;
+        } else {
+            axes.list[++last] = inner;
+        }
+    }
+    axes.count = last + 1;
+}
+
+/// Moves the axis with most contiguous operands to the back, if any has more than the last one.
+void choose_inner(Axes& axes, std::span<const OperandView> operands) {
+    const auto contiguous = [&](const Axis& axis) {
+        int count = 0;
+        for (std::size_t k = 0; k < operands.size(); ++k) {
+            count += axis.strides[k] == operands[k].item();
+        }
+        return count;
+    };
+    std::size_t best = axes.count - 1;
+    int most = contiguous(axes.list[best]);
+    for (std::size_t a = axes.count - 1; a-- > 0;) {
+        if (const int count = contiguous(axes.list[a]); count > most) {
+            best = a;
+            most = count;
+        }
+    }
+    move_to_back(axes, best);
+}
+
+}  // namespace
+
+void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> operands,
+               int first_output, bool logical_order) {
+    const std::size_t count = operands.size();
+    plan.operand_count = static_cast<int>(count);
+    Axes axes;
+    for (int d = 0; d < shape.rank(); ++d) {
+        if (shape[d] == 1) continue;
+        Axis& axis = axes.list[axes.count++];
+        axis.extent = shape[d];
+        for (std::size_t k = 0; k < count; ++k) {
+            axis.strides[k] = broadcast_stride(operands[k], shape, d);
+        }
+    }
+    for (std::size_t k = 0; k < count; ++k) plan.operands[k].data = operands[k].data;
+    if (!logical_order) reorder(axes, plan, count, static_cast<std::size_t>(first_output));
+    coalesce(axes, count);
+    if (!logical_order && axes.count > 1) choose_inner(axes, operands);
+
+    plan.columns = axes.count > 0 ? axes.list[axes.count - 1].extent : 1;
+    plan.rows = axes.count > 1 ? axes.list[axes.count - 2].extent : 1;
+    plan.outer_rank = axes.count > 2 ? static_cast<int>(axes.count) - 2 : 0;
+    plan.total_rows = plan.rows;
+    for (std::size_t a = 0; a < static_cast<std::size_t>(plan.outer_rank); ++a) {
+        plan.outer_extents[a] = axes.list[a].extent;
+        plan.total_rows *= axes.list[a].extent;
+    }
+    for (std::size_t k = 0; k < count; ++k) {
+        PlannedOperand& planned = plan.operands[k];
+        const std::int64_t item = operands[k].item();
+        // A single iteration takes any stride; these are the layouts that longer calls have too.
+        planned.inner = axes.count > 0       ? axes.list[axes.count - 1].strides[k]
+                        : operands[k].scalar ? 0
+                                             : item;
+        planned.outer = axes.count > 1 ? axes.list[axes.count - 2].strides[k] : 0;
+        for (std::size_t a = 0; a < static_cast<std::size_t>(plan.outer_rank); ++a) {
+            planned.strides[a] = axes.list[a].strides[k];
+        }
+        planned.layout = planned.inner == item ? ir::Layout::unit
+                         : planned.inner == 0  ? ir::Layout::uniform
+                                               : ir::Layout::strided;
+    }
+}
+
+}  // namespace kiln::engine

@@ -1,0 +1,112 @@
+// How the elements of a call are walked: broadcasting, the order of the axes, and which of them the
+// compiled loop sees. Knows nothing of kernels but their entry.
+#pragma once
+#include "jit/compile/backend.h"
+
+#include <kiln/array.h>
+
+#include <array>
+#include <span>
+
+namespace kiln::engine {
+
+inline constexpr int max_inputs = 8;
+inline constexpr int max_outputs = 4;
+inline constexpr int max_operands = max_inputs + 1 + max_outputs;  ///< inputs, where, outputs
+
+/// One operand as the caller gave it. Nothing is owned: extents and strides point at the caller's.
+/// Trivial, so that a call's array of them costs nothing; every field is set by whoever makes one.
+struct OperandView {
+    std::byte* data;
+    const std::int64_t* extents;
+    const std::int64_t* strides;  ///< in bytes
+    const Array* array;           ///< where it is one, else null
+    int rank;
+    DType dtype;
+    bool scalar;  ///< a C++ value or Scalar, not an array
+    bool weak;
+    bool read_only;
+
+    std::int64_t size() const {
+        std::int64_t product = 1;
+        for (int d = 0; d < rank; ++d) product *= extents[d];
+        return product;
+    }
+    std::int64_t item() const { return static_cast<std::int64_t>(size_of(dtype)); }
+    Shape shape() const { return std::span(extents, static_cast<std::size_t>(rank)); }
+    bool is_contiguous() const;
+    /// Lowest and one past the highest address of any element; equal where there is none.
+    std::pair<const std::byte*, const std::byte*> byte_extent() const;
+    /// The same elements in the same order as `other`.
+    bool same_elements(const OperandView& other) const;
+    /// A handle on the elements (which stay the caller's where they are no Array's).
+    Array handle() const;
+};
+
+/// True where the byte ranges of the two meet; elements that only interleave count as meeting.
+bool may_overlap(const OperandView& a, const OperandView& b);
+
+/// The shape of a call: the broadcast of the inputs and, upwards only, of the outputs that are
+/// given. Shape errors: "cannot broadcast (3,4) with (5,)"; "non-broadcastable output operand with
+/// shape (3,1) for the broadcast shape (3,4)".
+Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandView> outputs,
+                 Location where);
+
+/// A new array for a result of the call. Order::keep takes the axis order of the inputs where they
+/// agree on one, else C; Order::any is Fortran where all inputs are Fortran and none is only C.
+/// Zeroed if `zeroed`, else uninitialised.
+Array allocate_result(const Shape& shape, DType dtype, Order order,
+                      std::span<const OperandView> inputs, bool zeroed, Location where);
+
+/// One operand of a plan. Element (outer axes i, row r, column c) is at
+/// data + sum of i[k] * strides[k] + r * outer + c * inner.
+struct PlannedOperand {
+    std::byte* data;
+    std::int64_t inner, outer;
+    std::array<std::int64_t, max_rank> strides;
+    ir::Layout layout;  ///< of the inner axis
+};
+
+/// A call's iteration space as slabs of rows x columns, walked by an odometer over `outer_extents`
+/// (outermost first).
+struct Plan {
+    int operand_count = 0;
+    int outer_rank = 0;
+    std::int64_t columns = 1, rows = 1;
+    std::int64_t total_rows = 1;  ///< rows times all outer extents
+    std::array<std::int64_t, max_rank> outer_extents;
+    std::array<PlannedOperand, max_operands> operands;
+};
+
+/// Plans a call over `shape` (no extent 0). Axes of extent 1 go; axes along which the first output
+/// runs backwards are reversed; the axes are ordered by the strides of the first output, and merged
+/// where all operands allow it; the inner axis is the one along which most operands are contiguous.
+/// With `logical_order` the iterations stay in the C order of `shape` (axes are only merged), so
+/// that row * columns + column is an element's logical index.
+/// `first_output` is the position of the first output among `operands`.
+void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> operands,
+               int first_output, bool logical_order);
+
+/// A failed check of a call: what failed, and the index of the iteration in plan order.
+struct CallFault {
+    std::int64_t code = -1;  ///< -1: none; as Fault::code
+    std::int64_t index = 0;
+};
+
+/// Part of a plan: rows and columns of [begin, end).
+struct Region {
+    std::int64_t row_begin, row_end;  ///< of total_rows
+    std::int64_t column_begin, column_end;
+};
+
+/// Runs a region in plan order; `fault` keeps the failure with the lowest index.
+void run_region(const Plan& plan, MapFunction entry, const Region& region, CallFault& fault);
+
+/// Runs all of a plan, over threads where that pays. `cost` is the estimated time of one iteration
+/// in nanoseconds, or 0 for a serial run. Results do not depend on how the plan is cut.
+CallFault run_plan(const Plan& plan, MapFunction entry, double cost);
+
+/// Iterations from which run_plan uses threads, for a given cost.
+std::int64_t parallel_threshold(double cost);
+
+}  // namespace kiln::engine

@@ -1,0 +1,125 @@
+// Running a plan: the odometer over its slabs, and its distribution over threads.
+#include "jit/call/plan.h"
+
+#include <kiln/environment.h>
+#include <kiln/parallel.h>
+
+#include <algorithm>
+#include <mutex>
+
+namespace kiln::engine {
+
+namespace {
+
+/// Waking a worker costs from 0.3 us (spinning) to tens of us (parked): below this much estimated
+/// work a second thread loses more often than it wins. Estimates are high where operands lie in the
+/// caches, so this is 7 to 14 us of real time. It is 133,000 iterations of the cheapest loop.
+constexpr double least_parallel_ns = 20'000;
+/// Work of one piece: long against the claiming of a piece (tens of ns), short enough that threads
+/// that come late still find some. It is 17,000 iterations of the cheapest loop.
+constexpr double piece_ns = 2'500;
+/// What the cheapest loop needs for one element: a load and a store in the second cache.
+constexpr double least_cost_ns = 0.15;
+/// Pieces begin at multiples of this many columns, so that vectors and their remainders fall the
+/// same way wherever a row is cut.
+constexpr std::int64_t column_unit = 64;
+
+/// The frame of generated code with room for all operands.
+struct Frame {
+    MapFrame map;
+    std::array<Operand, max_operands> operands;
+};
+static_assert(offsetof(Frame, operands) == sizeof(MapFrame));
+
+[[gnu::noinline]] std::int64_t piece_size(double cost) {
+    const kiln::detail::DroppedFlags flags;
+    const double n = piece_ns / std::max(cost, least_cost_ns);
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(n));
+}
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+std::int64_t parallel_threshold(double cost) {
+    const kiln::detail::DroppedFlags flags;
+    return static_cast<std::int64_t>(least_parallel_ns / std::max(cost, least_cost_ns)) + 1;
+}
+
+void run_region(const Plan& plan, MapFunction entry, const Region& region, CallFault& fault) {
+    Frame frame;
+    Fault local;
+    const auto count = static_cast<std::size_t>(plan.operand_count);
+    const auto outer_rank = static_cast<std::size_t>(plan.outer_rank);
+    frame.map.columns = region.column_end - region.column_begin;
+    frame.map.fault = &local;
+    for (std::int64_t first = region.row_begin; first < region.row_end;) {
+        std::int64_t slab = first / plan.rows;
+        const std::int64_t row = first % plan.rows;
+        const std::int64_t rows = std::min(plan.rows - row, region.row_end - first);
+        std::array<std::int64_t, max_rank> index{};
+        for (std::size_t a = outer_rank; a-- > 0;) {
+            index[a] = slab % plan.outer_extents[a];
+            slab /= plan.outer_extents[a];
+        }
+        frame.map.rows = rows;
+        for (std::size_t k = 0; k < count; ++k) {
+            const PlannedOperand& operand = plan.operands[k];
+            std::int64_t offset = row * operand.outer + region.column_begin * operand.inner;
+            for (std::size_t a = 0; a < outer_rank; ++a) offset += index[a] * operand.strides[a];
+            frame.operands[k] = {operand.data + offset, operand.inner, operand.outer};
+        }
+        entry(&frame.map);
+        if (local.code != -1) [[unlikely]] {
+            const std::int64_t at =
+                (first + local.row) * plan.columns + region.column_begin + local.column;
+            if (fault.code == -1 || at < fault.index) fault = {local.code, at};
+            local = Fault{};
+        }
+        first += rows;
+    }
+}
+
+CallFault run_plan(const Plan& plan, MapFunction entry, double cost) {
+    CallFault fault;
+    const Region all{0, plan.total_rows, 0, plan.columns};
+    if (cost <= 0 || plan.columns * plan.total_rows < parallel_threshold(cost) ||
+        num_threads() == 1) {
+        run_region(plan, entry, all, fault);
+        return fault;
+    }
+    std::mutex mutex;
+    const auto run = [&](const Region& region) {
+        CallFault own;
+        run_region(plan, entry, region, own);
+        if (own.code == -1) [[likely]]
+            return;
+        const std::lock_guard lock(mutex);
+        if (fault.code == -1 || own.index < fault.index) fault = own;
+    };
+    const std::int64_t piece = piece_size(cost);
+    if (plan.columns < 2 * piece) {
+        // Whole rows to a piece.
+        const std::int64_t rows = std::max<std::int64_t>(1, piece / plan.columns);
+        parallel_for(
+            plan.total_rows, rows,
+            [&](std::int64_t begin, std::int64_t end) { run({begin, end, 0, plan.columns}); },
+            true);
+        return fault;
+    }
+    // Rows that are cut: piece b of a row is its columns [b * width, (b + 1) * width).
+    const std::int64_t width = ceil_div(piece, column_unit) * column_unit;
+    const std::int64_t blocks = ceil_div(plan.columns, width);
+    const auto cut_rows = [&](std::int64_t begin, std::int64_t end) {
+        while (begin < end) {
+            const std::int64_t row = begin / blocks, block = begin % blocks;
+            const std::int64_t last = std::min(end - begin + block, blocks);
+            run({row, row + 1, block * width, std::min(last * width, plan.columns)});
+            begin += last - block;
+        }
+    };
+    parallel_for(plan.total_rows * blocks, 1, cut_rows, true);
+    return fault;
+}
+
+}  // namespace kiln::engine

@@ -1,0 +1,234 @@
+// The CUDA backend: emits CUDA C++ and compiles it to PTX with NVRTC, which needs neither a GPU nor
+// its driver. NVRTC is opened when the first PTX is asked for.
+#include "jit/compile/backend.h"
+#include "codegen/cuda/emit.h"
+#include "runtime/process.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+namespace kiln::engine {
+namespace {
+
+// --- NVRTC: the few functions that are used, as its documentation declares them ---
+
+struct NvrtcProgram;  // opaque
+using NvrtcResult = int;
+
+struct Nvrtc {
+    NvrtcResult (*version)(int* major, int* minor);
+    const char* (*error_string)(NvrtcResult);
+    NvrtcResult (*create)(NvrtcProgram**, const char* source, const char* name, int headers,
+                          const char* const* header_texts, const char* const* header_names);
+    NvrtcResult (*destroy)(NvrtcProgram**);
+    NvrtcResult (*compile)(NvrtcProgram*, int options, const char* const* texts);
+    NvrtcResult (*log_size)(NvrtcProgram*, std::size_t*);
+    NvrtcResult (*log)(NvrtcProgram*, char*);
+    NvrtcResult (*ptx_size)(NvrtcProgram*, std::size_t*);
+    NvrtcResult (*ptx)(NvrtcProgram*, char*);
+    int major = 0, minor = 0;
+};
+
+/// Folders to look in: "" is the dynamic linker's own search.
+std::vector<std::string> search_folders() {
+    std::vector<std::string> folders = {""};
+    for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
+        if (const char* root = std::getenv(variable); root != nullptr && *root != '\0')
+            for (const char* sub : {"/lib64/", "/lib/"}) folders.push_back(root + std::string(sub));
+    folders.emplace_back("/usr/local/cuda/lib64/");
+    return folders;
+}
+
+struct OpenedLibrary {
+    void* handle = nullptr;
+    std::string looked_for;  // names and folders, for the error
+};
+
+OpenedLibrary open_nvrtc_library() {
+    OpenedLibrary result;
+    for (const std::string& folder : search_folders()) {
+        for (const char* version : {".13", ".12", ""}) {
+            const std::string library = folder + "libnvrtc.so" + version;
+            // NVRTC opens its built-in functions by name; in a folder that the linker does not
+            // search it finds them only if they are already open.
+            if (!folder.empty())
+                for (const char* builtins : {"libnvrtc-builtins.so.13.0", "libnvrtc-builtins.so"})
+                    if (dlopen((folder + builtins).c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr)
+                        break;
+            result.handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+            if (result.handle != nullptr) return result;
+        }
+        result.looked_for += (result.looked_for.empty() ? "" : ", ") +
+                             (folder.empty() ? "the linker's search path" : folder);
+    }
+    return result;
+}
+
+Nvrtc open_nvrtc() {
+    const OpenedLibrary library = open_nvrtc_library();
+    if (library.handle == nullptr)
+        throw Error(
+            ErrorKind::device,
+            "NVRTC was not found: looked for libnvrtc.so.13, libnvrtc.so.12 and libnvrtc.so in " +
+                library.looked_for,
+            {}, "install the CUDA toolkit, or set CUDA_HOME to its folder");
+    const auto function = [&](auto& pointer, const char* name) {
+        void* symbol = dlsym(library.handle, name);
+        if (symbol == nullptr)
+            throw Error(ErrorKind::device, fmt::format("NVRTC has no function {}", name));
+        pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(symbol);
+    };
+    Nvrtc nvrtc;
+    function(nvrtc.version, "nvrtcVersion");
+    function(nvrtc.error_string, "nvrtcGetErrorString");
+    function(nvrtc.create, "nvrtcCreateProgram");
+    function(nvrtc.destroy, "nvrtcDestroyProgram");
+    function(nvrtc.compile, "nvrtcCompileProgram");
+    function(nvrtc.log_size, "nvrtcGetProgramLogSize");
+    function(nvrtc.log, "nvrtcGetProgramLog");
+    function(nvrtc.ptx_size, "nvrtcGetPTXSize");
+    function(nvrtc.ptx, "nvrtcGetPTX");
+    nvrtc.version(&nvrtc.major, &nvrtc.minor);
+    return nvrtc;
+}
+
+/// The library is opened once in the process and stays open; a failure is tried anew next time.
+const Nvrtc& nvrtc() {
+    static constinit kiln::detail::Lazy<Nvrtc> opened;
+    const kiln::detail::Busy busy;
+    return opened.get([] { return std::make_unique<Nvrtc>(open_nvrtc()); });
+}
+
+/// sm_80 unless KILN_CUDA_ARCH names another architecture, such as sm_90.
+std::string architecture() {
+    const char* set = std::getenv("KILN_CUDA_ARCH");
+    const std::string arch = set == nullptr || *set == '\0' ? "sm_80" : set;
+    if (arch.size() < 5 || arch.compare(0, 3, "sm_") != 0)
+        throw Error(ErrorKind::usage,
+                    fmt::format("KILN_CUDA_ARCH is {}, not an architecture such as sm_90", arch));
+    return arch;
+}
+
+std::string compile_to_ptx(const std::string& source, const std::string& name, bool contract,
+                           const std::string& arch) {
+    const Nvrtc& api = nvrtc();
+    const auto require = [&](NvrtcResult result, const char* what) {
+        if (result != 0)
+            throw Error(ErrorKind::internal,
+                        fmt::format("NVRTC: {}: {}", what, api.error_string(result)));
+    };
+    NvrtcProgram* program = nullptr;
+    require(api.create(&program, source.c_str(), (name + ".cu").c_str(), 0, nullptr, nullptr),
+            "create program");
+    struct Destroy {
+        const Nvrtc& api;
+        NvrtcProgram* program;
+        ~Destroy() { api.destroy(&program); }
+    } const guard{api, program};
+
+    const std::string gpu = "--gpu-architecture=compute_" + arch.substr(3);
+    const char* const options[] = {gpu.c_str(), contract ? "--fmad=true" : "--fmad=false",
+                                   "--std=c++17"};
+    const NvrtcResult compiled =
+        api.compile(program, static_cast<int>(std::size(options)), options);
+    if (compiled != 0) {
+        std::size_t size = 0;
+        require(api.log_size(program, &size), "log size");
+        std::string log(size, '\0');
+        require(api.log(program, log.data()), "log");
+        throw Error(
+            ErrorKind::internal,
+            fmt::format("NVRTC: {}\n{}\n{}", api.error_string(compiled), log.c_str(), source));
+    }
+    std::size_t size = 0;
+    require(api.ptx_size(program, &size), "PTX size");
+    std::string ptx(size, '\0');
+    require(api.ptx(program, ptx.data()), "PTX");
+    ptx.resize(ptx.find_last_not_of('\0') + 1);
+    return ptx;
+}
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+        .count();
+}
+
+class CudaProgram final : public Program {
+  public:
+    explicit CudaProgram(const ir::Kernel& kernel)
+        : name_(codegen::cuda_entry_name(kernel)),
+          contract_(codegen::cuda_may_contract(kernel)),
+          arch_(architecture()) {
+        const auto start = std::chrono::steady_clock::now();
+        cuda_ = codegen::emit_cuda(kernel);
+        times_.emit = milliseconds_since(start);
+    }
+
+    /// Never runs on the host.
+    MapFunction map_entry() const override { return nullptr; }
+
+    std::string text(Artifact artifact) const override {
+        if (artifact == Artifact::cuda) return cuda_;
+        if (artifact == Artifact::ptx) return ptx();
+        throw Error(ErrorKind::unsupported, "the CUDA backend gives the artifacts cuda and ptx");
+    }
+
+    std::vector<std::byte> binary() const override {
+        const std::string text = ptx();
+        const auto* first = reinterpret_cast<const std::byte*>(text.data());
+        return {first, first + text.size()};
+    }
+
+    PhaseTimes times() const override {
+        const std::lock_guard lock(mutex_);
+        return times_;
+    }
+
+  private:
+    /// Compiled when first asked for: whoever only reads the CUDA text needs no NVRTC.
+    std::string ptx() const {
+        const kiln::detail::BeforeExit running(name_ +
+                                               " cannot be compiled: the program is ending");
+        const std::lock_guard lock(mutex_);
+        if (!ptx_.empty()) return ptx_;
+        auto start = std::chrono::steady_clock::now();
+        nvrtc();
+        times_.load = milliseconds_since(start);
+        start = std::chrono::steady_clock::now();
+        ptx_ = compile_to_ptx(cuda_, name_, contract_, arch_);
+        times_.codegen = milliseconds_since(start);
+        return ptx_;
+    }
+
+    std::string name_, cuda_;
+    bool contract_;
+    std::string arch_;
+    mutable kiln::detail::Mutex mutex_;
+    mutable std::string ptx_;
+    mutable PhaseTimes times_;
+};
+
+class CudaBackend final : public Backend {
+  public:
+    std::string target_id() const override {
+        const Nvrtc& api = nvrtc();
+        return fmt::format("{}/nvrtc-{}.{}", architecture(), api.major, api.minor);
+    }
+    std::unique_ptr<Program> compile(const ir::Kernel& kernel,
+                                     const CompileOptions& options) override {
+        if (options.scan) {
+            throw Error(ErrorKind::unsupported, "this backend compiles no scans", {},
+                        "scans run on the CPU");
+        }
+        return std::make_unique<CudaProgram>(kernel);
+    }
+};
+
+}  // namespace
+}  // namespace kiln::engine
+
+extern "C" kiln::engine::Backend* kiln_make_cuda_backend() { return new kiln::engine::CudaBackend; }

@@ -1,0 +1,176 @@
+// The state behind a loop kernel: its traces, its machine code, its calls.
+#pragma once
+#include "jit/compile/counters.h"
+#include "jit/compile/hot_table.h"
+#include "jit/compile/specialise.h"
+#include "jit/ufunc/ufunc.h"
+
+#include <kiln/jit.h>
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace kiln::engine {
+
+inline constexpr std::size_t max_program_args = 16;
+
+/// The types of a call: for each argument its dtype, rank, layout, extents of 1 (for kernels that
+/// take arrays as a whole), and whether it is a scalar; and whether arrays that are written overlap
+/// others.
+class ProgramKey {
+  public:
+    void add_scalar(DType dtype) { put(place(dtype)); }
+    /// `units`: a mask of the dimensions whose extent is 1, where that matters.
+    void add_array(DType dtype, int rank, ir::Layout layout, std::uint8_t units) {
+        put(place(dtype) | array_bit | static_cast<std::uint64_t>(rank) << 6 |
+            static_cast<std::uint64_t>(layout) << 10 | static_cast<std::uint64_t>(units) << 12);
+    }
+    void set_overlap() { words_[count_word] |= overlap_bit; }
+
+    std::size_t size() const { return words_[count_word] & 0xff; }
+    bool overlap() const { return (words_[count_word] & overlap_bit) != 0; }
+    bool is_array(std::size_t i) const { return (get(i) & array_bit) != 0; }
+    DType dtype(std::size_t i) const { return static_cast<DType>((get(i) & 31u) - 1); }
+    int rank(std::size_t i) const { return static_cast<int>(get(i) >> 6 & 15u); }
+    ir::Layout layout(std::size_t i) const { return static_cast<ir::Layout>(get(i) >> 10 & 3u); }
+    std::uint8_t units(std::size_t i) const { return static_cast<std::uint8_t>(get(i) >> 12); }
+    void clear_units() {
+        for (std::size_t i = 0; i < size(); ++i)
+            words_[i / per_word] &= ~(std::uint64_t(0xff) << 12 << i % per_word * bits);
+    }
+
+    bool operator==(const ProgramKey&) const = default;
+    std::uint64_t hash() const {
+        std::uint64_t h = words_[count_word];
+        for (std::size_t w = 0; w * per_word < size(); ++w)
+            h = (h ^ (h >> 32) ^ words_[w]) * 0xd6e8feb86659fd93u;
+        return h ^ (h >> 32);
+    }
+
+  private:
+    static constexpr std::size_t per_word = 2, bits = 32, count_word = 8;
+    static constexpr std::uint64_t array_bit = 1u << 5, overlap_bit = 1u << 8;
+    static_assert(per_word * count_word >= max_program_args && dtype_count < 31);
+    static std::uint64_t place(DType dtype) { return static_cast<std::uint64_t>(dtype) + 1; }
+    void put(std::uint64_t value) {
+        const std::size_t i = size();
+        words_[i / per_word] |= value << i % per_word * bits;
+        ++words_[count_word];
+    }
+    std::uint64_t get(std::size_t i) const { return words_[i / per_word] >> i % per_word * bits; }
+
+    std::uint64_t words_[count_word + 1] = {};
+};
+
+/// What a kernel's lambda traces to for given types.
+struct TracedProgram {
+    ir::Kernel kernel;
+    std::vector<std::uint32_t> results;  ///< parameters, in the order in which they are returned
+    /// The HostFunctionInfo of each function that the kernel calls, by its name there.
+    std::map<std::string, std::shared_ptr<const void>, std::less<>> functions;
+    double trace_ms = 0;
+};
+
+/// What an iteration (or unit) of a parallel loop took when it last ran, in picoseconds. Only how
+/// loops are cut depends on it, so threads may race for it.
+class LoopCost {
+  public:
+    std::int64_t ps() const { return ps_.load(std::memory_order_relaxed); }
+    void set(std::int64_t ps) { ps_.store(ps, std::memory_order_relaxed); }
+    /// Whether `piece` is this loop, which it becomes if it was none.
+    bool is(PieceFunction piece) {
+        PieceFunction mine = piece_.load(std::memory_order_relaxed);
+        if (mine == nullptr &&
+            piece_.compare_exchange_strong(mine, piece, std::memory_order_relaxed))
+            return true;
+        return mine == piece;
+    }
+
+  private:
+    std::atomic<PieceFunction> piece_{nullptr};
+    std::atomic<std::int64_t> ps_{0};  // 0: not known
+};
+
+struct ProgramVariant {
+    std::shared_ptr<const CompiledKernel> program;
+    ProgramFunction entry = nullptr;
+    std::vector<std::uint32_t> results;
+    std::vector<std::uint32_t> offsets;  ///< per parameter: its first word in the frame
+    std::vector<HostCall> functions;     ///< one for each of the kernel's
+    std::size_t frame_words = 0;
+    bool serial = false;  ///< arrays overlap: iterations run in order
+    bool makes_arrays = false;
+    bool drops_flags = true;  ///< exception flags that it raises tell nothing of its data
+    mutable std::array<LoopCost, 16> costs{};  ///< of the first parallel loops that ran
+};
+
+}  // namespace kiln::engine
+
+namespace kiln::detail {
+
+class JitState {
+  public:
+    JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
+             JitOptions options, Location where);
+
+    const std::string& name() const { return name_; }
+    void call(std::span<const JitArg* const> args, std::vector<JitValue>* results, Location where);
+    /// Traces the body as a part of the kernel that is being traced on this thread.
+    std::vector<KernelItem> inline_call(std::span<const KernelItem> args, Location where);
+    std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
+    std::vector<Remark> remarks() const;
+    Stats stats() const;
+    std::string parallel_diagnostics(int level, DiagnosticsFormat format) const;
+    std::vector<Difference> differences() const;
+
+  private:
+    /// The code of a kernel as its options say, or what that is verified against.
+    enum class Form : std::uint8_t { optimised, plain };
+    engine::ProgramKey key_of(std::span<const engine::OperandView> views) const;
+    const engine::ProgramVariant& variant(const engine::ProgramKey& key, Form form, Location where);
+    void call_verified(std::span<const engine::OperandView> views,
+                       const DefaultEnvironment& environment, std::vector<JitValue>* results,
+                       Location where);
+    void compare(std::span<const engine::OperandView> views,
+                 std::span<const engine::OperandView> expected_views,
+                 const std::vector<JitValue>& results, const std::vector<JitValue>& expected,
+                 Location where);
+    void call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
+                      Location where);
+    std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
+    ir::Id result_node(dsl::Trace& trace, const Value& result) const;
+    engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
+    std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced,
+                                                    const engine::ProgramKey& key,
+                                                    engine::BackendId id, Form form);
+    codegen::PassContext pass_context(const engine::ProgramKey& key, Form form) const;
+    std::string param_name(std::size_t i) const;
+    void check_argument(std::size_t i, const engine::OperandView& view, Location where) const;
+
+    const std::string name_;
+    const std::vector<KernelParam> params_;
+    const KernelFunction function_;
+    const JitOptions options_;
+    const Location where_;
+    engine::HotTable<engine::ProgramVariant, engine::ProgramKey> variants_, plain_;
+    SpreadCounter hits_;
+    std::atomic<bool> units_matter_{true};  // false once a trace has no whole-array statements
+    // One for all kernels, since they call each other while they are traced.
+    static inline UserMutex tracing_;
+    mutable Mutex mutex_;  // of what follows
+    Stats made_;
+    std::vector<Remark> remarks_;
+    struct Diagnostics {
+        bool made = false;
+        unsigned found = 0, left = 0;
+        std::vector<Remark> remarks, hoisted;
+    } diagnostics_;
+    std::vector<Difference> differences_;
+    const engine::Counted counted_{[this] { return stats(); }};
+};
+
+}  // namespace kiln::detail

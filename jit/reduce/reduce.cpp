@@ -1,0 +1,434 @@
+// Calls of reductions: operands, axes, shapes, results; the functions sum, prod, ...
+#include "jit/reduce/reduce.h"
+
+#include "dsl/ir/evaluate.h"
+#include "jit/call/overlap.h"
+#include "jit/call/signature.h"
+#include "jit/compile/checked_mode.h"
+#include "jit/ufunc/ufunc.h"
+#include "runtime/process.h"
+
+#include <kiln/environment.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln {
+
+using engine::OperandView;
+
+static_assert(static_cast<int>(Reduce::any) == static_cast<int>(ir::Reduction::any));
+
+namespace detail {
+
+unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Location where) {
+    if (axes.is_all()) return (1U << rank) - 1;
+    unsigned bits = 0;
+    for (const std::int64_t given : axes.list()) {
+        const std::int64_t axis = given < 0 ? given + rank : given;
+        // NumPy: a scalar may be reduced along its axis 0.
+        if (rank == 0 && (given == 0 || given == -1)) continue;
+        if (axis < 0 || axis >= rank) {
+            throw Error(ErrorKind::bounds,
+                        fmt::format("axis {} of {} is out of bounds for an array of rank {}", given,
+                                    name, rank),
+                        where);
+        }
+        if ((bits >> axis & 1U) != 0) {
+            throw Error(ErrorKind::usage, fmt::format("axis {} of {} is listed twice", given, name),
+                        where);
+        }
+        bits |= 1U << axis;
+    }
+    return bits;
+}
+
+Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims) {
+    Shape result;
+    for (int d = 0; d < shape.rank(); ++d) {
+        if ((bits >> d & 1U) == 0) {
+            result.push_back(shape[d]);
+        } else if (keepdims) {
+            result.push_back(1);
+        }
+    }
+    return result;
+}
+
+Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
+                     Location where) {
+    Array array = output_handle(out);
+    if (array.shape() != shape) {
+        throw Error(ErrorKind::shape,
+                    fmt::format("the output of {} has shape {}, its result {}", name,
+                                to_string(array.shape()), to_string(shape)),
+                    where, "an output of a reduction is never broadcast");
+    }
+    if (array.read_only()) {
+        throw Error(ErrorKind::usage, fmt::format("the output of {} is read-only", name), where,
+                    "write to a copy()");
+    }
+    if (has_internal_overlap(array)) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("the output of {} has several indices for one element (strides {})",
+                                name, to_string(array.strides())),
+                    where, "a broadcast array cannot be written; write to a copy()");
+    }
+    engine::check_output_cast(name, result, array.dtype(), Casting::same_kind, where);
+    return array;
+}
+
+namespace {
+
+/// The scalar that `initial` is, in the dtype that is accumulated in.
+Scalar initial_value(const std::string& name, const Arg& initial, DType accumulate,
+                     Location where) {
+    OperandView view;
+    CallAccess::Row row;
+    CallAccess::view(initial, view, row);
+    if (view.size() != 1) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("initial= of {} has shape {}; it is a scalar", name,
+                                to_string(view.shape())),
+                    where);
+    }
+    Scalar value;
+    value.dtype = view.dtype;
+    std::memcpy(value.bytes.data(), view.data, size_of(view.dtype));
+    const bool fits = view.weak ? promote_weak(accumulate, view.dtype) == accumulate
+                                : can_cast(view.dtype, accumulate, Casting::same_kind);
+    if (!fits && !is_bool(accumulate)) {
+        throw Error(ErrorKind::type,
+                    fmt::format("cannot cast initial= of {} from {} to {} under same_kind", name,
+                                kiln::name(view.dtype), kiln::name(accumulate)),
+                    where, "dtype= sets what is accumulated in");
+    }
+    return value.cast(accumulate);
+}
+
+struct Sources {
+    std::array<OperandView, engine::max_inputs + 1> views;
+    std::array<CallAccess::Row, engine::max_inputs + 1> rows;
+    std::size_t inputs = 0, count = 0;  ///< count: with the mask
+
+    std::span<const OperandView> all() const { return {views.data(), count}; }
+};
+
+void gather(Sources& sources, const engine::UfuncSource& source,
+            std::initializer_list<const Arg*> args, const ReduceOptions& options, Location where) {
+    if (args.size() != source.arity) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} given", source.name, source.arity,
+                                source.arity == 1 ? "" : "s", args.size()),
+                    where);
+    }
+    for (const Arg* arg : args) {
+        CallAccess::view(*arg, sources.views[sources.count], sources.rows[sources.count]);
+        ++sources.count;
+    }
+    sources.inputs = sources.count;
+    if (!options.where) return;
+    OperandView& mask = sources.views[sources.count];
+    CallAccess::view(*options.where, mask, sources.rows[sources.count]);
+    ++sources.count;
+    if (mask.dtype == DType::bool_) return;
+    throw Error(
+        ErrorKind::type,
+        fmt::format("where= of {} is of dtype {}, not bool", source.name, kiln::name(mask.dtype)),
+        where, "compare or convert with astype(DType::bool_)");
+}
+
+/// The shape that the operands broadcast to, which no array need have.
+Shape shape_of(const Sources& sources, const std::string& name, Location where) {
+    Shape shape;
+    try {
+        shape = engine::call_shape(sources.all(), {}, where);
+    } catch (const Error& e) {
+        throw Error(e.kind(), fmt::format("{}: {}", name, e.message()), where,
+                    name != "dot" ? e.hint()
+                                  : e.hint() +
+                                        "; elements are multiplied in pairs, for a product "
+                                        "of matrices write dot in a jit kernel");
+    }
+    element_count(shape, where);
+    return shape;
+}
+
+/// The problem of reducing the axes in `bits` into `out`, whose shape is that of the result.
+void make_problem(engine::ReduceProblem& p, const Sources& sources, const Shape& shape,
+                  unsigned bits, const Array& out, bool keepdims) {
+    p.sources = sources.count;
+    p.out = out.data();
+    p.out_dtype = out.dtype();
+    for (std::size_t k = 0; k < sources.count; ++k) {
+        p.data[k] = sources.views[k].data;
+        p.dtypes[k] = sources.views[k].dtype;
+    }
+    int own = 0;  // the axis of the result
+    for (int d = 0; d < shape.rank(); ++d) {
+        const bool reduced = (bits >> d & 1U) != 0;
+        engine::ReduceAxis axis;
+        axis.extent = shape[d];
+        axis.dimension = d;
+        for (std::size_t k = 0; k < sources.count; ++k) {
+            const OperandView& view = sources.views[k];
+            const int at = d - (shape.rank() - view.rank);
+            axis.strides[k] = at < 0 || view.extents[at] == 1 ? 0 : view.strides[at];
+        }
+        if (!reduced) axis.out_stride = out.stride(own);
+        if (!reduced || keepdims) ++own;
+        if (axis.extent == 1) continue;
+        if (reduced) {
+            p.reduced[p.reduced_count++] = axis;
+        } else {
+            p.kept[p.kept_count++] = axis;
+        }
+    }
+}
+
+}  // namespace
+
+Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
+                        const Axes& by_default, Location where) {
+    const engine::UfuncSource& source = reducer_.source();
+    const DefaultEnvironment environment(FloatFlags::dropped, source.options.keep_flush_to_zero);
+    const ir::Reduction reduction = reducer_.reduction();
+    Sources sources;
+    gather(sources, source, args, options, where);
+    const Shape shape = shape_of(sources, source.name, where);
+    const unsigned bits = reduced_axes(
+        source.name, options.axis.is_default() ? by_default : options.axis, shape.rank(), where);
+
+    engine::CallKey key(sources.inputs, Casting::same_kind, options.dtype);
+    for (std::size_t k = 0; k < sources.inputs; ++k) {
+        key.set_input(k, sources.views[k].dtype, sources.views[k].weak, ir::Layout::strided);
+    }
+    if (options.where) key.set_where(ir::Layout::strided);
+    const engine::Loop& loop = reducer_.loop(engine::ReduceForm::row, key, where).loop;
+    engine::check_weak_values(source, loop, std::span(sources.views).first(sources.inputs), where);
+    const DType accumulate = loop.memory[0], natural = loop.natural[0];
+
+    const Shape result_shape = reduced_shape(shape, bits, options.keepdims);
+    std::int64_t reduced = 1;
+    bool empty_result = false;
+    for (int d = 0; d < shape.rank(); ++d) {
+        if ((bits >> d & 1U) != 0) {
+            reduced *= shape[d];
+        } else {
+            empty_result = empty_result || shape[d] == 0;
+        }
+    }
+    std::optional<Scalar> initial;
+    if (options.initial) {
+        initial = initial_value(source.name, *options.initial, accumulate, where);
+    } else if (options.where || reduced == 0) {
+        // With a mask too, so that -0, which sums begin with, shows nowhere.
+        initial = ir::identity(reduction, accumulate);
+        if (!initial && reduced == 0) {
+            throw Error(ErrorKind::shape,
+                        fmt::format("zero-size array to reduction operation {} which has no "
+                                    "identity",
+                                    reducer_.operation()),
+                        where, "give an initial= value");
+        }
+        if (!initial) {
+            throw Error(ErrorKind::shape,
+                        fmt::format("reduction operation {} has no identity, so a where= mask "
+                                    "needs an initial= value",
+                                    reducer_.operation()),
+                        where);
+        }
+    }
+
+    Array target;
+    bool apart = accumulate != natural;  // computed apart from the result, then converted
+    if (options.out) {
+        target = checked_output(source.name, options.out, result_shape, natural, where);
+        OperandView out_view;
+        engine::view_array(out_view, target, false);
+        apart = apart || target.dtype() != accumulate;
+        for (const OperandView& view : sources.all())
+            apart = apart || engine::may_overlap(view, out_view);
+    } else {
+        target = empty(result_shape, natural, Order::c, where);
+    }
+    if (empty_result) return target;
+    const Array out = apart ? empty(result_shape, accumulate, Order::c, where) : target;
+    if (reduced == 0) {
+        out.fill(*initial, where);
+    } else {
+        engine::ReduceProblem problem;
+        make_problem(problem, sources, shape, bits, out, options.keepdims);
+        problem.logical_order = loop.has_checks;
+        engine::run_reduction(reducer_, key, problem, source.options.parallel, shape, where);
+        if (initial) engine::combine_scalar(reduction, out, *initial, where);
+    }
+    if (apart) target.assign(out, Casting::unsafe, where);
+    return target;
+}
+
+ReduceState* UfuncState::reduction(DType x, Location where) {
+    if (source_.options.target != BackendTarget::cpu) {
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} was compiled for another machine than this", source_.name),
+                    where, "reductions run on the CPU");
+    }
+    if (source_.arity != 2) return nullptr;
+    engine::CallKey types(2, Casting::same_kind, std::nullopt);
+    for (std::size_t k = 0; k < 2; ++k) types.set_input(k, x, false, ir::Layout::strided);
+    const engine::Loop& traced = loop(types, where);
+    if (traced.memory.size() != 1) return nullptr;
+    const std::optional<ir::Reduction> reduction = engine::reduction_of(traced.kernel);
+    if (!reduction) return nullptr;
+    const std::lock_guard lock(mutex_);
+    auto& place = reducers_[static_cast<std::size_t>(*reduction)];
+    if (place == nullptr) {
+        UfuncOptions copied;
+        copied.fastmath = source_.options.fastmath;
+        copied.parallel = source_.options.parallel;
+        const auto same = [](std::span<const Value> values, std::vector<Value>& out) {
+            out.push_back(values[0]);
+        };
+        place = std::make_unique<ReduceState>(engine::UfuncSource{source_.name + ".reduce", 1, same,
+                                                                  std::move(copied), source_.where},
+                                              *reduction);
+    }
+    return place.get();
+}
+
+[[noreturn]] static void throw_no_reduction(const engine::UfuncSource& source, Location where) {
+    const std::string text = fmt::format("{} has no reduction: ", source.name);
+    if (source.arity != 2) {
+        throw Error(ErrorKind::unsupported,
+                    text + fmt::format("it takes {} argument{}, not two", source.arity,
+                                       source.arity == 1 ? "" : "s"),
+                    where, "a reduction combines two elements into one");
+    }
+    throw Error(ErrorKind::unsupported,
+                text +
+                    "its kernel is not one operation of add, mul, minimum, maximum, bit_and, "
+                    "bit_or, bit_xor, logical_and, logical_or on its two arguments",
+                where,
+                fmt::format("{}.accumulate(x, {{.axis = 0}}).index(0, -1) applies it to the "
+                            "elements in order",
+                            source.name));
+}
+
+Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location where) {
+    OperandView view;
+    CallAccess::Row row;
+    CallAccess::view(x, view, row);
+    ReduceState* const state = reduction(view.dtype, where);
+    if (state == nullptr) {
+        throw_no_reduction(source_, where);
+    }
+    return state->call({&x}, options, Axes(0), where);
+}
+
+}  // namespace detail
+
+Array Ufunc::reduce(const Arg& x, const ReduceOptions& options, Where where) const {
+    return state_->reduce(x, options, where);
+}
+
+// -------------------------------------------------------------------------------- the handle
+
+static UfuncOptions ufunc_options(const std::string& name, std::size_t arity,
+                                  const MapReduceOptions& options, Location where) {
+    engine::check_param_names(name, arity, options.params, where);
+    engine::check_cpu_target(name, "a map-reduce", options.target, where);
+    UfuncOptions all;
+    all.params = options.params;
+    all.fastmath = options.fastmath;
+    all.parallel = options.parallel;
+    all.checked = options.checked || engine::all_checked();
+    all.keep_flush_to_zero = options.keep_flush_to_zero;
+    return all;
+}
+
+MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
+                     Reduce reduction, MapReduceOptions options, Location where)
+    : state_(std::make_shared<detail::ReduceState>(
+          engine::UfuncSource{name, arity, std::move(function),
+                              ufunc_options(name, arity, options, where), where},
+          static_cast<ir::Reduction>(reduction))) {}
+
+const std::string& MapReduce::name() const { return state_->reducer().source().name; }
+
+Array MapReduce::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
+                      const Where& where) const {
+    return state_->call(args, options, Axes::all(), where);
+}
+
+std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                               Where where) const {
+    const engine::UfuncSource& source = state_->reducer().source();
+    if (types.size() != source.arity) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} types given", source.name, source.arity,
+                                source.arity == 1 ? "" : "s", types.size()),
+                    where);
+    }
+    engine::CallKey key(types.size(), Casting::same_kind, std::nullopt);
+    std::size_t k = 0;
+    for (const ArgType& type : types) {
+        key.set_input(k++, type.dtype, false,
+                      type.rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
+    }
+    return state_->reducer().inspect(artifact, key, where);
+}
+
+// -------------------------------------------------------------------------------- functions
+
+using detail::Lazy;
+
+static std::unique_ptr<MapReduce> of_values(std::string name, Reduce reduction) {
+    const MapReduceOptions parallel{.parallel = true};
+    return std::make_unique<MapReduce>(
+        map_reduce(std::move(name), [](Value x) { return x; }, reduction, parallel, {}));
+}
+
+Array sum(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("sum", Reduce::sum); })(x, options, where);
+}
+Array prod(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("prod", Reduce::product); })(x, options, where);
+}
+Array amin(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("amin", Reduce::min); })(x, options, where);
+}
+Array amax(const Array& x, const ReduceOptions& options, std::source_location where) {
+    static constinit Lazy<MapReduce> f;
+    return f.get([] { return of_values("amax", Reduce::max); })(x, options, where);
+}
+Array dot(const Array& x, const Array& y, const ReduceOptions& options,
+          std::source_location where) {
+    static constinit Lazy<MapReduce> lazy;
+    const MapReduce& f = lazy.get([] {
+        return std::make_unique<MapReduce>(map_reduce("dot", [](Value a, Value b) { return a * b; },
+                                                      Reduce::sum,
+                                                      MapReduceOptions{.parallel = true}, {}));
+    });
+    if (options.axis.is_default()) {
+        if (x.rank() > 1 || y.rank() > 1) {
+            throw Error(ErrorKind::unsupported,
+                        fmt::format("dot of shapes {} and {} without .axis", to_string(x.shape()),
+                                    to_string(y.shape())),
+                        where, "name the axes along which the products are summed");
+        }
+        if (x.rank() == 1 && y.rank() == 1 && x.extent(0) != y.extent(0)) {
+            throw Error(
+                ErrorKind::shape,
+                fmt::format("dot of shapes {} and {}: size {} is different from {}",
+                            to_string(x.shape()), to_string(y.shape()), x.extent(0), y.extent(0)),
+                where);
+        }
+    }
+    return f(x, y, options, where);
+}
+
+}  // namespace kiln

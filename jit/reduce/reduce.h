@@ -1,0 +1,130 @@
+// The state behind a MapReduce: its kernels, and the carrying out of reductions.
+#pragma once
+#include "jit/compile/hot_table.h"
+#include "jit/compile/specialise.h"
+
+#include <kiln/reduce.h>
+
+#include <mutex>
+#include <string>
+
+namespace kiln::engine {
+
+/// The kernels of a reduction. `row` combines the elements of a row into one; the others are
+/// element-wise and combine several rows, given as parameters of their own, into a row of results:
+///
+///     first, first_one     out = tree(f(rows))               of group_rows() rows, or of one
+///     next, next_one       out = running op tree(f(rows))
+///
+/// `scan` gives a row of running results: out[c] = carry op f(row[0]) op ... op f(row[c]).
+enum class ReduceForm : std::uint8_t { row, first, next, first_one, next_one, scan };
+inline constexpr std::size_t reduce_form_count = 6;
+constexpr bool has_running(ReduceForm form) {
+    return form == ReduceForm::next || form == ReduceForm::next_one;
+}
+
+/// Rows that one pass of `first` and `next` combines; functions of more operations take one.
+inline constexpr int rows_of_a_pass = 8;
+inline constexpr int operations_of_several_rows = 24;
+/// The blocks of the tree: columns that `row` combines, passes that follow each other. Rows that
+/// are longer, and more rows, are cut at multiples of these; the results of the blocks are reduced
+/// in the same way. The results' bits depend on them.
+inline constexpr std::int64_t block_columns = 4096, passes_of_a_block = 16;
+
+/// What is traced for given types. Loop::natural[0] is the dtype of the result, Loop::memory[0] the
+/// dtype that is accumulated in, and so that of all partial results.
+struct ReduceLoop {
+    Loop loop;
+    int rows = 1;  ///< of a pass
+};
+
+/// A reduction that traces, compiles and keeps its kernels.
+class Reducer {
+  public:
+    Reducer(UfuncSource source, ir::Reduction reduction);
+
+    const UfuncSource& source() const { return source_; }
+    ir::Reduction reduction() const { return reduction_; }
+    /// "maximum": what errors call the operation.
+    std::string_view operation() const;
+
+    const ReduceLoop& loop(ReduceForm form, const CallKey& types, Location where);
+    const Variant& variant(ReduceForm form, const CallKey& key, Location where);
+    std::string inspect(Artifact artifact, const CallKey& key, Location where);
+
+  private:
+    std::unique_ptr<ReduceLoop> trace(ReduceForm form, const CallKey& types, Location where);
+
+    const UfuncSource source_;
+    const ir::Reduction reduction_;
+    std::array<HotTable<ReduceLoop>, reduce_form_count> loops_;
+    std::array<HotTable<Variant>, reduce_form_count> variants_;
+    // A user's function may come back to this reduction.
+    kiln::detail::UserMutex tracing_;
+};
+
+/// The reducer of partial results: of values themselves, by the given reduction. One a process.
+Reducer& partial_reducer(ir::Reduction reduction);
+
+/// One axis of a reduction: a byte stride for each operand that is read, and for the result.
+struct ReduceAxis {
+    std::int64_t extent = 1;
+    int dimension = -1;  ///< of the call's shape
+    std::array<std::int64_t, max_inputs + 1> strides{};
+    std::int64_t out_stride = 0;
+};
+
+/// What is reduced: no extent is 0.
+struct ReduceProblem {
+    std::size_t sources = 0;  ///< inputs, then the mask if there is one
+    std::array<std::byte*, max_inputs + 1> data{};
+    std::array<DType, max_inputs + 1> dtypes{};
+    std::byte* out = nullptr;
+    DType out_dtype{};  ///< the dtype that is accumulated in
+    std::array<ReduceAxis, max_rank> kept, reduced;
+    std::size_t kept_count = 0, reduced_count = 0;
+    /// Axes stay in the order given and whole, so that `dimension` tells the index of a fault.
+    bool logical_order = false;
+};
+
+/// Reverses axes along which the operands run backwards, sorts the axes of a kind by the operands'
+/// strides, outermost first, and merges neighbours where all operands allow it.
+void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count);
+
+/// Reduces; `key` has the types of the call. Errors: the kernel's checks, at an index of `shape`.
+void run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,
+                   const Shape& shape, Location where);
+
+/// out = out op x for every element of `out`, whose dtype is accumulated in.
+void combine_scalar(ir::Reduction reduction, const Array& out, const Scalar& x, Location where);
+
+/// The reduction that a traced kernel of two arguments is one operation of; nothing if none.
+std::optional<ir::Reduction> reduction_of(const ir::Kernel& kernel);
+
+}  // namespace kiln::engine
+
+namespace kiln::detail {
+
+/// Which axes of an array of this rank are reduced, as bits. Errors: bounds, usage.
+unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Location where);
+/// The shape of what is left when the axes in `bits` are reduced.
+Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims);
+/// The output of a call, which must have exactly the shape of the result, and whose dtype that of
+/// the result casts to under same_kind. Errors: shape, usage, type.
+Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
+                     Location where);
+
+class ReduceState {
+  public:
+    ReduceState(engine::UfuncSource source, ir::Reduction reduction)
+        : reducer_(std::move(source), reduction) {}
+    engine::Reducer& reducer() { return reducer_; }
+    /// Carries a call out; `by_default` are the axes where the options name none.
+    Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
+               const Axes& by_default, Location where);
+
+  private:
+    engine::Reducer reducer_;
+};
+
+}  // namespace kiln::detail

@@ -1,0 +1,168 @@
+// Calls of scans: dtypes, axes, views, results.
+#include "jit/reduce/scan.h"
+
+#include "runtime/process.h"
+
+#include "dsl/ir/evaluate.h"
+#include "jit/call/overlap.h"
+#include "jit/call/signature.h"
+#include "jit/ufunc/ufunc.h"
+
+#include <kiln/environment.h>
+
+#include <fmt/format.h>
+
+namespace kiln {
+namespace engine {
+
+/// The axis of a scan, counted from the first.
+static int checked_axis(const std::string& name, int axis, int rank, Location where) {
+    const int counted = axis < 0 ? axis + rank : axis;
+    if (counted >= 0 && counted < rank) return counted;
+    throw Error(
+        ErrorKind::bounds,
+        fmt::format("axis {} of {} is out of bounds for an array of rank {}", axis, name, rank),
+        where);
+}
+
+/// What an exclusive scan begins with.
+static Scalar beginning(ir::Reduction reduction, DType dtype) {
+    return ir::identity(reduction, dtype).value_or(ir::neutral(reduction, dtype));
+}
+
+Array scan(const std::string& name, Reducer& reducer, const Array& x, const ScanOptions& options,
+           Location where) {
+    const kiln::detail::DefaultEnvironment environment;
+    Array source = x;
+    if (!options.axis && x.rank() != 1) source = x.reshape(Shape(x.size()), where);
+    const int axis = checked_axis(name, options.axis.value_or(0), source.rank(), where);
+
+    CallKey key(1, Casting::same_kind, options.dtype);
+    key.set_input(0, source.dtype(), false, ir::Layout::strided);
+    const Loop& loop = reducer.loop(ReduceForm::row, key, where).loop;
+    const DType accumulate = loop.memory[0], natural = loop.natural[0];
+
+    Array target;
+    bool apart = accumulate != natural;  // computed apart from the result, then converted
+    if (options.out) {
+        target = kiln::detail::checked_output(name, options.out, source.shape(), natural, where);
+        // A scan of other places than the result's would read what it has written.
+        const bool same = exactly_same(source, target) && !options.exclusive;
+        apart =
+            apart || target.dtype() != accumulate || (may_share_memory(source, target) && !same);
+    } else {
+        target = empty_like(source, natural, Order::keep, where);
+    }
+    if (source.size() == 0) return target;
+    const Array result = apart ? empty_like(source, accumulate, Order::keep, where) : target;
+    Array from = source, to = result;
+    if (options.reverse) {
+        from = from.flip(axis, where);
+        to = to.flip(axis, where);
+    }
+    if (options.exclusive) {
+        const std::int64_t n = source.extent(axis);
+        to.slice(axis, {0, 1}, where).fill(beginning(reducer.reduction(), accumulate), where);
+        from = from.slice(axis, {0, n - 1}, where);
+        to = to.slice(axis, {1, n}, where);
+    }
+    if (to.size() > 0) run_scan(reducer, key, from, to, axis, options.parallel, where);
+    if (apart) target.assign(result, Casting::unsafe, where);
+    return target;
+}
+
+}  // namespace engine
+
+namespace {
+
+/// A reducer of values by themselves, under the name of the function that is called.
+using LazyReducer = detail::Lazy<engine::Reducer>;
+
+engine::Reducer& reducer_of(LazyReducer& lazy, std::string_view name, Reduce reduction) {
+    return lazy.get([&] {
+        return std::make_unique<engine::Reducer>(
+            engine::UfuncSource{std::string(name),
+                                1,
+                                [](std::span<const Value> values, std::vector<Value>& out) {
+                                    out.push_back(values[0]);
+                                },
+                                {},
+                                {}},
+            static_cast<ir::Reduction>(reduction));
+    });
+}
+
+Array scan_by(engine::Reducer& reducer, const Array& x, const ScanOptions& options,
+              Location where) {
+    return engine::scan(reducer.source().name, reducer, x, options, where);
+}
+
+/// The array that stands for an argument.
+Array array_of(const Arg& x) {
+    engine::OperandView view;
+    detail::CallAccess::Row row;
+    detail::CallAccess::view(x, view, row);
+    return view.handle();
+}
+
+}  // namespace
+
+Array scan(Reduce reduction, const Array& x, const ScanOptions& options,
+           std::source_location where) {
+    static constinit std::array<LazyReducer, std::size(ir::reduction_table)> reducers{};
+    LazyReducer& reducer = reducers[static_cast<std::size_t>(reduction)];
+    return scan_by(reducer_of(reducer, "scan", reduction), x, options, where);
+}
+
+Array cumsum(const Array& x, const ScanOptions& options, std::source_location where) {
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cumsum", Reduce::sum), x, options, where);
+}
+Array cumprod(const Array& x, const ScanOptions& options, std::source_location where) {
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cumprod", Reduce::product), x, options, where);
+}
+Array cummin(const Array& x, const ScanOptions& options, std::source_location where) {
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cummin", Reduce::min), x, options, where);
+}
+Array cummax(const Array& x, const ScanOptions& options, std::source_location where) {
+    static constinit LazyReducer lazy;
+    return scan_by(reducer_of(lazy, "cummax", Reduce::max), x, options, where);
+}
+
+Array Ufunc::accumulate(const Arg& x, const AccumulateOptions& options, Where where) const {
+    const detail::DefaultEnvironment environment;
+    const std::string label = name() + ".accumulate";
+    const Array source = array_of(x);
+    if (arity() != 2) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes a kernel of 2 arguments, not of {}", label, arity()),
+                    where);
+    }
+    const int axis = engine::checked_axis(label, options.axis, source.rank(), where);
+    if (detail::ReduceState* const state = state_->reduction(source.dtype(), where)) {
+        ScanOptions scan{.axis = axis, .dtype = options.dtype, .out = options.out};
+        scan.parallel = state->reducer().source().options.parallel;
+        return engine::scan(label, state->reducer(), source, scan, where);
+    }
+    // The dtype of f(x[0], x[1]), which must take its own results.
+    const Shape none = Shape::filled(source.rank(), 0);
+    const DType natural =
+        (*this)(empty(none, source.dtype()), empty(none, source.dtype()), {.dtype = options.dtype})
+            .dtype();
+    const Array result = empty(source.shape(), natural, Order::c, where);
+    Array target = result;
+    if (options.out)
+        target = detail::checked_output(label, options.out, source.shape(), natural, where);
+    if (source.size() > 0)
+        result.index(axis, 0, where).assign(source.index(axis, 0, where), Casting::unsafe, where);
+    for (std::int64_t i = 1; source.size() > 0 && i < source.extent(axis); ++i) {
+        (*this)(result.index(axis, i - 1, where), source.index(axis, i, where),
+                {.out = result.index(axis, i, where), .dtype = options.dtype}, where);
+    }
+    if (options.out) target.assign(result, Casting::unsafe, where);
+    return target;
+}
+
+}  // namespace kiln

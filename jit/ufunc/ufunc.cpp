@@ -1,0 +1,285 @@
+// Calls of ufuncs: the short way for simple operands, and the general one.
+#include "jit/ufunc/ufunc.h"
+
+#include "jit/call/overlap.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln {
+
+using detail::Call;
+using engine::OperandView;
+
+namespace detail {
+
+void CallAccess::view_other(const Arg& arg, OperandView& view, Row& row) {
+    if (arg.kind_ == Arg::Kind::scalar) {
+        auto* data = const_cast<std::byte*>(arg.scalar_.bytes.data());
+        view = {data, nullptr,          nullptr, nullptr, 0, arg.scalar_.dtype,
+                true, arg.scalar_.weak, true};
+        return;
+    }
+    const SpanData& s = arg.span_;
+    row = {s.size, static_cast<std::int64_t>(size_of(s.dtype))};
+    view = {s.data, &row.extent, &row.stride, nullptr, 1, s.dtype, false, false, s.read_only};
+}
+
+Array output_handle(const OutArg& out) {
+    OperandView view;
+    CallAccess::Row row;
+    CallAccess::view(out, view, row);
+    return view.handle();
+}
+
+void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
+                        const CallOptions& options, const std::source_location& where) const {
+    if (args.size() != source_.arity) [[unlikely]] {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} argument{}, {} given", source_.name, source_.arity,
+                                source_.arity == 1 ? "" : "s", args.size()),
+                    where);
+    }
+    std::size_t k = 0;
+    for (const Arg* arg : args) {
+        CallAccess::view(*arg, call.operands[k], call.rows[k]);
+        ++k;
+    }
+    call.inputs = k;
+    if (options.where) {
+        CallAccess::view(*options.where, call.operands[k], call.rows[k]);
+        if (call.operands[k].dtype != DType::bool_) {
+            throw Error(ErrorKind::type,
+                        fmt::format("where= of {} is of dtype {}, not bool", source_.name,
+                                    kiln::name(call.operands[k].dtype)),
+                        where, "compare or convert with astype(DType::bool_)");
+        }
+        call.where = true;
+        ++k;
+    }
+    if (options.out) {
+        if (options.outs.size() > 0) [[unlikely]] {
+            throw Error(ErrorKind::usage, "both .out and .outs were given", where);
+        }
+        CallAccess::view(options.out, call.operands[k], call.rows[k]);
+        call.outputs = 1;
+    }
+    for (std::size_t i = 0; i < options.outs.size(); ++i, ++k) {
+        if (!options.outs[i]) {
+            throw Error(ErrorKind::usage,
+                        fmt::format("output {} of {} is empty", i + 1, source_.name), where);
+        }
+        CallAccess::view(options.outs[i], call.operands[k], call.rows[k]);
+        ++call.outputs;
+    }
+    call.casting = options.casting;
+    call.dtype = options.dtype;
+    call.order = options.order;
+}
+
+namespace {
+
+/// Calls of fewer elements neither stream nor, but for costly kernels, use threads: 13 operands of
+/// 16 bytes stay below streaming_bytes.
+constexpr std::int64_t simple_limit = 65'536;
+/// 1: C-contiguous of exactly this shape; 0: one element; -1: neither.
+inline int simple_form(const OperandView& operand, const std::int64_t* extents, int rank) {
+    std::int64_t expected = operand.item();
+    bool same = operand.rank == rank && !operand.scalar;
+    if (same) {
+        for (int d = rank; d-- > 0;) {
+            same = same && operand.extents[d] == extents[d] &&
+                   (extents[d] == 1 || operand.strides[d] == expected);
+            expected *= extents[d];
+        }
+        if (same) return 1;
+    }
+    if (operand.rank > rank) return -1;
+    for (int d = 0; d < operand.rank; ++d) {
+        if (operand.extents[d] != 1) return -1;
+    }
+    return 0;
+}
+
+}  // namespace
+
+bool UfuncState::call_simple(Call& call, Array* result, const std::source_location& where) {
+    const std::size_t sources = call.sources();
+    if (call.outputs > 1 || (call.outputs == 0 && call.order == Order::fortran)) return false;
+    // The operand whose shape the call has, if this is a simple one.
+    const OperandView* shaped = &call.operands[sources];
+    if (call.outputs == 0) {
+        if (sources == 0) return false;
+        shaped = &call.operands[0];
+        for (std::size_t k = 1; k < sources; ++k) {
+            const OperandView& o = call.operands[k];
+            if (o.rank > shaped->rank || (o.rank == shaped->rank && o.size() > shaped->size()))
+                shaped = &o;
+        }
+    }
+    const int rank = shaped->rank;
+    const std::int64_t n = shaped->size();
+    if (n >= simple_limit || n <= 0) return false;
+
+    engine::CallKey key(call.inputs, call.casting, call.dtype);
+    struct Frame {
+        engine::MapFrame map;
+        std::array<engine::Operand, engine::max_operands> operands;
+    } frame;
+    for (std::size_t k = 0; k < sources; ++k) {
+        const OperandView& o = call.operands[k];
+        const int form = simple_form(o, shaped->extents, rank);
+        if (form < 0) return false;
+        const ir::Layout layout = form == 1 ? ir::Layout::unit : ir::Layout::uniform;
+        frame.operands[k] = {o.data, form == 1 ? o.item() : 0, 0};
+        if (k < call.inputs) {
+            key.set_input(k, o.dtype, o.weak, layout);
+        } else {
+            key.set_where(layout);
+        }
+    }
+    if (call.outputs == 1) {
+        const OperandView& out = call.operands[sources];
+        if (out.read_only || simple_form(out, out.extents, rank) != 1) return false;
+        const std::byte* const out_end = out.data + n * out.item();
+        for (std::size_t k = 0; k < sources; ++k) {
+            const OperandView& o = call.operands[k];
+            const std::int64_t bytes = frame.operands[k].inner == 0 ? o.item() : n * o.item();
+            const bool apart = o.data + bytes <= out.data || out_end <= o.data;
+            const bool in_place =
+                o.data == out.data && o.dtype == out.dtype && frame.operands[k].inner != 0;
+            if (!apart && !in_place) return false;
+        }
+        key.set_output(0, out.dtype, ir::Layout::unit, true);
+    }
+    const engine::Variant* const found = variants_.find(key);
+    const engine::Variant& code =
+        found != nullptr ? *found : variant(key, loop(key.types(), where));
+    const engine::Loop& loop = *code.loop;
+    if (code.entry == nullptr || loop.memory.size() != 1) return false;
+    if (source_.options.parallel && n >= code.threads_from) return false;
+    if (found != nullptr) hits_.increment();
+    if (!loop.weak_ranges.empty()) engine::check_weak_values(source_, loop, call.reads(), where);
+
+    if (result != nullptr) {
+        const Shape shape = shaped->shape();
+        *result = call.where ? zeros(shape, loop.memory[0], Order::c, {})
+                             : empty(shape, loop.memory[0], Order::c, {});
+        frame.operands[sources] = {result->data(), static_cast<std::int64_t>(result->item_size()),
+                                   0};
+    } else {
+        const OperandView& out = call.operands[sources];
+        frame.operands[sources] = {out.data, out.item(), 0};
+    }
+    engine::Fault fault;
+    frame.map = {n, 1, &fault};
+    code.entry(&frame.map);
+    if (code.drops_flags) write_float_word(call.environment);
+    if (fault.code != -1) [[unlikely]] {
+        throw_fault(code, {fault.code, fault.row * n + fault.column}, shaped->shape(), where);
+    }
+    return true;
+}
+
+Shape UfuncState::checked_shape(Call& call, Location where) const {
+    const Shape shape = engine::call_shape(call.reads(), call.writes(), where);
+    std::size_t number = 0;
+    for (const OperandView& out : call.writes()) {
+        ++number;
+        const std::string which =
+            call.outputs == 1 ? "the output" : fmt::format("output {}", number);
+        if (out.read_only) {
+            throw Error(ErrorKind::usage, fmt::format("{} of {} is read-only", which, source_.name),
+                        where, "write to a copy()");
+        }
+        if (has_internal_overlap(out.handle())) {
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("{} of {} has several indices for one element (strides {})", which,
+                            source_.name,
+                            to_string(out.array == nullptr ? Shape() : out.array->strides())),
+                where, "a broadcast array cannot be written; write to a copy()");
+        }
+    }
+    return shape;
+}
+
+std::vector<Array> UfuncState::call_general(Call& call, Location where) {
+    const Shape shape = checked_shape(call, where);
+    engine::CallKey types(call.inputs, call.casting, call.dtype);
+    for (std::size_t i = 0; i < call.inputs; ++i) {
+        types.set_input(i, call.operands[i].dtype, call.operands[i].weak, ir::Layout::strided);
+    }
+    if (call.where) types.set_where(ir::Layout::strided);
+    for (std::size_t i = 0; i < call.outputs; ++i) {
+        types.set_output(i, call.writes()[i].dtype, ir::Layout::strided, true);
+    }
+    const engine::Loop& made = loop(types, where);
+    engine::check_weak_values(source_, made, call.reads(), where);
+
+    std::vector<Array> results;
+    const bool given = call.outputs > 0;
+    if (!given) {
+        results.reserve(made.memory.size());
+        const auto inputs = std::span(call.operands).first(call.inputs);
+        const std::size_t first = call.sources();
+        for (std::size_t i = 0; i < made.memory.size(); ++i) {
+            results.push_back(engine::allocate_result(shape, made.memory[i], call.order, inputs,
+                                                      call.where, where));
+            OperandView& view = call.operands[first + i];
+            engine::view_array(view, results.back(), false);
+        }
+        call.outputs = results.size();
+    }
+    if (std::ranges::find(shape, 0) != shape.end()) return results;
+    engine::Separation apart;
+    if (given) apart.separate(call.reads(), call.where, call.writes(), where);
+    execute(call, shape, made, given, where);
+    apart.store(where);
+    return results;
+}
+
+void UfuncState::execute(Call& call, const Shape& shape, const engine::Loop& made, bool given,
+                         Location where) {
+    const std::size_t sources = call.sources();
+    const auto operands = std::span(call.operands).first(sources + call.outputs);
+    engine::Plan plan;
+    engine::make_plan(plan, shape, operands, static_cast<int>(sources), made.has_checks);
+
+    engine::CallKey key(call.inputs, call.casting, call.dtype);
+    std::int64_t bytes = 0;
+    bool contiguous = true;
+    for (std::size_t k = 0; k < operands.size(); ++k) {
+        const ir::Layout layout = plan.operands[k].layout;
+        if (k < call.inputs) {
+            key.set_input(k, operands[k].dtype, operands[k].weak, layout);
+        } else if (k < sources) {
+            key.set_where(layout);
+        } else {
+            key.set_output(k - sources, operands[k].dtype, layout, given);
+            // Elements must be able to reach the alignment that streaming stores need.
+            const auto address = reinterpret_cast<std::uintptr_t>(plan.operands[k].data);
+            contiguous = contiguous && layout == ir::Layout::unit &&
+                         address % static_cast<std::uintptr_t>(operands[k].item()) == 0;
+        }
+        bytes += operands[k].item() * operands[k].size();
+    }
+    if (contiguous && bytes >= streaming_bytes) key.set_streaming();
+
+    const engine::Variant& code = variant(key, made);
+    if (code.entry == nullptr) {
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} was compiled for another machine than this", source_.name),
+                    where, "call it with .target = BackendTarget::cpu, or inspect() it");
+    }
+    engine::CallFault fault;
+    {
+        const DroppedFlags flags(code.drops_flags);
+        fault = engine::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+    }
+    if (fault.code != -1) throw_fault(code, fault, shape, where);
+}
+
+}  // namespace detail
+}  // namespace kiln

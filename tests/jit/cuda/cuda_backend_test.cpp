@@ -1,0 +1,123 @@
+#include "jit/compile/backend.h"
+#include "tests/catch.h"
+#include "tests/codegen/kernels.h"
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <optional>
+
+extern "C" kiln::engine::Backend* kiln_make_cuda_backend();
+
+using namespace kiln;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::unique_ptr<engine::Backend> make() {
+    return std::unique_ptr<engine::Backend>(kiln_make_cuda_backend());
+}
+
+/// Sets an environment variable for a scope; null unsets it.
+class Environment {
+  public:
+    Environment(const char* name, const char* value) : name_(name) {
+        if (const char* before = std::getenv(name)) before_ = before;
+        set(value);
+    }
+    ~Environment() { set(before_ ? before_->c_str() : nullptr); }
+
+  private:
+    void set(const char* value) {
+        if (value == nullptr)
+            unsetenv(name_);
+        else
+            setenv(name_, value, 1);
+    }
+    const char* name_;
+    std::optional<std::string> before_;
+};
+
+/// Whether NVRTC is there; says so where it is not, since the test then proves nothing.
+bool have_nvrtc() {
+    try {
+        make()->target_id();
+        return true;
+    } catch (const Error& e) {
+        WARN("skipped: " << e.what());
+        return false;
+    }
+}
+
+ir::Kernel saxpy() {
+    return test::kernel(
+        test::map_text("a: in f32[1] uniform, x: in f32[1] unit, y: out f32[1] unit",
+                       "    %0 = load f32 a[i0]\n    %1 = load f32 x[i0]\n    %2 = mul f32 %0, %1\n"
+                       "    store y[i0], %2\n"));
+}
+
+}  // namespace
+
+TEST_CASE("the CUDA backend names its target", "[jit][cuda]") {
+    if (!have_nvrtc()) return;
+    {
+        const Environment none("KILN_CUDA_ARCH", nullptr);
+        CHECK_THAT(make()->target_id(), Contains("sm_80/nvrtc-"));
+    }
+    const Environment arch("KILN_CUDA_ARCH", "sm_90");
+    CHECK_THAT(make()->target_id(), Contains("sm_90/nvrtc-"));
+}
+
+TEST_CASE("an unknown architecture is a usage error", "[jit][cuda]") {
+    const Environment arch("KILN_CUDA_ARCH", "hopper");
+    try {
+        make()->compile(saxpy(), {});
+        FAIL("no error");
+    } catch (const Error& e) {
+        CHECK(e.kind() == ErrorKind::usage);
+        CHECK(std::string(e.what()) ==
+              "error: KILN_CUDA_ARCH is hopper, not an architecture such as sm_90");
+    }
+}
+
+TEST_CASE("a CUDA program gives its texts and no host entry", "[jit][cuda]") {
+    const auto program = make()->compile(saxpy(), {});
+    CHECK(program->map_entry() == nullptr);
+    CHECK_THAT(program->text(Artifact::cuda), Contains("extern \"C\" __global__ void kiln_k("));
+    CHECK_THROWS_WITH(program->text(Artifact::llvm),
+                      Contains("the CUDA backend gives the artifacts cuda and ptx"));
+    if (!have_nvrtc()) return;
+    const std::string ptx = program->text(Artifact::ptx);
+    CHECK_THAT(ptx, Contains(".visible .entry kiln_k("));
+    CHECK(program->binary().size() == ptx.size());
+    CHECK(program->times().codegen > 0);
+}
+
+TEST_CASE("products are contracted only where the flag allows it", "[jit][cuda]") {
+    if (!have_nvrtc()) return;
+    const auto ptx = [](const std::string& flag) {
+        const auto k = test::kernel(
+            test::map_text("x: in f32[1] unit, y: out f32[1] unit",
+                           "    %0 = load f32 x[i0]\n    %1 = mul f32 %0, %0" + flag +
+                               "\n    %2 = add f32 %1, %0" + flag + "\n    store y[i0], %2\n"));
+        return make()->compile(k, {})->text(Artifact::ptx);
+    };
+    CHECK_THAT(ptx(""), !Contains("fma.rn.f32"));
+    CHECK_THAT(ptx(" fast(contract)"), Contains("fma.rn.f32"));
+}
+
+TEST_CASE("NVRTC compiles every operation on every dtype", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    for (const char* arch : {"sm_80", "sm_90"}) {
+        const Environment use("KILN_CUDA_ARCH", arch);
+        for (std::size_t i = 0; i < dtype_count; ++i) {
+            const auto t = static_cast<DType>(i);
+            INFO(arch << " " << name(t));
+            const ir::Kernel k = test::all_passes(test::every_operation(t), t == DType::i32);
+            const auto program = make()->compile(k, {});
+            CHECK_THAT(program->text(Artifact::ptx),
+                       Contains(".visible .entry kiln_all_" + std::string(name(t))) &&
+                           Contains(".target " + std::string(arch)));
+        }
+    }
+}
