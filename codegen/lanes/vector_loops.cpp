@@ -1,8 +1,8 @@
 #include "codegen/lanes/vector_loops.h"
 
+#include "codegen/analysis/dead_code.h"
+#include "codegen/analysis/updates.h"
 #include "codegen/lanes/facts.h"
-#include "codegen/passes/pass.h"
-#include "codegen/passes/updates.h"
 #include "dsl/ir/builder.h"
 #include "dsl/ir/evaluate.h"
 
@@ -39,8 +39,7 @@ class Extraction {
         const std::uint32_t totals = declare_totals();
         emit(totals);
         made_.kernel = b_.finish();
-        PassContext context;
-        made_.kernel = run_dce(made_.kernel, context);
+        made_.kernel = without_dead_code(made_.kernel);
         made_.in_place = !worth_it_ && !reductions_.empty() && !k_.parallel(k_.nodes[loop_]);
         return std::move(made_);
     }

@@ -18,9 +18,9 @@
 //    loops over them have one domain.
 // Inside a parallel loop nests are serial, reductions to arrays are computed for each element that
 // is used, and temporaries are the iteration's own.
-#include "codegen/passes/array_plan.h"
+#include "codegen/analysis/array_plan.h"
+#include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/updates.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
 

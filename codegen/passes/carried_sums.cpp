@@ -23,9 +23,9 @@
 //     loop only adds to it (tree_sums);
 //  2. each write stores the variable's value at that time plus or minus terms.
 // Last, since other passes and the lanes recognise sums by their form.
+#include "codegen/analysis/updates.h"
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/updates.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
 

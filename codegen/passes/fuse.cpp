@@ -27,10 +27,10 @@
 // what they hold stays rounded to it.
 //
 // Loops are tried until none is fused any more: what one fusion leaves may make another one legal.
+#include "codegen/analysis/affine.h"
+#include "codegen/analysis/subscript_text.h"
 #include "codegen/lanes/vector_loops.h"
-#include "codegen/passes/affine.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/subscript_text.h"
 #include "dsl/ir/describe.h"
 #include "dsl/ir/rewrite.h"
 

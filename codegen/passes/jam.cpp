@@ -29,9 +29,9 @@
 //  4. arrays that are written overlap no others (PassOptions::noalias).
 // Worth it where the inner loop accumulates, and needs no elementary function; rows of few
 // elements, whose number is a constant, stay in registers as they are.
-#include "codegen/passes/loop_facts.h"
+#include "codegen/analysis/loop_facts.h"
+#include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/updates.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>

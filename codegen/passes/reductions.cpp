@@ -22,8 +22,8 @@
 //
 // Only outermost parallel loops have reductions: within them others become serial loops, with a
 // remark.
+#include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/updates.h"
 #include "dsl/ir/describe.h"
 #include "dsl/ir/positions.h"
 

@@ -25,7 +25,7 @@
 //  4. any two accesses of one array, one of them a store, have a dimension in which both
 //     subscripts are the index of their loop plus a constant: then p - q is known;
 //  5. lags are small, and every step stores to the same elements of some array.
-#include "codegen/passes/loop_facts.h"
+#include "codegen/analysis/loop_facts.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
 

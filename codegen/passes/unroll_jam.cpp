@@ -27,10 +27,10 @@
 //  4. the bounds of loops that run in step are the same in all iterations;
 //  5. no two iterations touch one element of an array, one of them storing.
 // Where there are threads, a parallel loop of few iterations keeps them, so that all find some.
-#include "codegen/passes/loop_facts.h"
+#include "codegen/analysis/loop_facts.h"
+#include "codegen/analysis/races.h"
+#include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
-#include "codegen/passes/races.h"
-#include "codegen/passes/updates.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>

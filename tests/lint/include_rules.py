@@ -22,6 +22,14 @@ INNER = {
         "ir": ["include"],
         "trace": ["include", "ir"],
     },
+    "codegen": {
+        "math": [],
+        "analysis": ["math"],
+        "lanes": ["math", "analysis"],
+        "passes": ["math", "analysis", "lanes"],
+        "llvm": ["math", "analysis", "lanes"],
+        "cuda": ["math", "analysis", "lanes"],
+    },
     "jit": {
         "include": [],
         "call": ["include", "compile"],
@@ -83,7 +91,7 @@ def check_rooms(path, target):
     mine, theirs = room_of(path), room_of(target)
     if mine not in rooms:
         return f"{mine or module + '/ itself'} is not among the rooms of {module}"
-    if theirs != mine and theirs not in rooms[mine]:
+    if theirs not in (mine, None) and theirs not in rooms[mine]:
         return f"{module}/{mine} may not include {module}/{theirs}"
     return None
 
@@ -189,6 +197,10 @@ GOOD = [
     ("dsl/ir/ir.h", "#include <kiln/array.h>"),
     ("codegen/llvm/emit.cpp", "#include <llvm/IR/IRBuilder.h>"),
     ("codegen/llvm/emit.cpp", '#include "dsl/ir/ir.h"'),
+    ("codegen/llvm/emit.cpp", '#include "codegen/lanes/facts.h"'),
+    ("codegen/passes/pass.h", '#include "codegen/passes.def"'),
+    ("codegen/passes/fuse.cpp", '#include "codegen/lanes/facts.h"'),
+    ("codegen/lanes/facts.cpp", '#include "codegen/analysis/affine.h"'),
     ("jit/cpu/backend.cpp", "#include <llvm/ExecutionEngine/Orc/LLJIT.h>"),
     ("jit/call/plan.cpp", '#include "runtime/pool.h"'),
     ("dsl/include/kiln/dsl.h", "#include <kiln/array.h>"),
@@ -211,6 +223,10 @@ BAD = [
     ("dsl/ir/ir.cpp", "#include <clang/AST/AST.h>"),
     ("codegen/passes/cse.cpp", "#include <llvm/IR/IRBuilder.h>"),
     ("codegen/passes/cse.cpp", '#include "jit/loops/schedule.h"'),
+    ("codegen/passes/cse.cpp", '#include "codegen/llvm/emit.h"'),
+    ("codegen/cuda/emit.cpp", '#include "codegen/llvm/emit.h"'),
+    ("codegen/lanes/facts.cpp", '#include "codegen/passes/pass.h"'),
+    ("codegen/analysis/affine.cpp", '#include "codegen/lanes/facts.h"'),
     ("codegen/passes/cse.cpp", "#include <kiln/dsl.h>x".replace("dsl.h>x", "missing.h>")),
     ("jit/loops/stencil.cpp", "#include <llvm-c/Core.h>"),
     ("jit/loops/stencil.cpp", "#  include <nvrtc.h>"),
@@ -232,6 +248,7 @@ BAD = [
 def self_test():
     files = {"runtime/include/kiln/array.h", "dsl/include/kiln/dsl.h", "dsl/ir/ir.h", "dsl/trace/trace.h",
              "jit/loops/schedule.h", "jit/call/plan.h", "jit/compile/cache.h", "codegen/llvm/emit.h",
+             "codegen/passes/pass.h", "codegen/passes.def", "codegen/lanes/facts.h", "codegen/analysis/affine.h",
              "runtime/pool.h"}
     owner = owners(files)
     wrong = []

@@ -16,9 +16,9 @@
 // bits of the result. Sums of floats follow trees within the blocks too, and in loops inside of
 // the parallel one: program_sums.cpp.
 #pragma once
+#include "codegen/lanes/loop_traits.h"
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/llvm/lanes/emitter.h"
-#include "codegen/llvm/loop_traits.h"
 
 #include <map>
 #include <set>

@@ -16,8 +16,8 @@
 // bits of the result depend on nothing else. Within an iteration numbers are added in the order in
 // which they come. (While loops, and loops inside of those that run as lanes, carry what additions
 // round off instead: passes/carried_sums.cpp.)
+#include "codegen/analysis/updates.h"
 #include "codegen/llvm/program/program_emitter.h"
-#include "codegen/passes/updates.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "codegen/passes/loop_facts.h"
+#include "codegen/analysis/loop_facts.h"
 
 #include <algorithm>
 #include <set>

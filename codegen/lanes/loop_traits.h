@@ -1,4 +1,4 @@
-// Internal to codegen/llvm. What of a program decides which of LLVM's passes its functions need.
+// What of a program decides which of LLVM's passes its functions need.
 #pragma once
 #include "dsl/ir/ir.h"
 

@@ -1,6 +1,6 @@
 // What of a program decides which of LLVM's passes its functions need.
-#include "codegen/llvm/loop_traits.h"
-#include "codegen/passes/loop_facts.h"
+#include "codegen/lanes/loop_traits.h"
+#include "codegen/analysis/loop_facts.h"
 
 #include <algorithm>
 #include <map>

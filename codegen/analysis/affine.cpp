@@ -1,4 +1,4 @@
-#include "codegen/passes/affine.h"
+#include "codegen/analysis/affine.h"
 
 #include <algorithm>
 

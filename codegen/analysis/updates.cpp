@@ -1,4 +1,4 @@
-#include "codegen/passes/updates.h"
+#include "codegen/analysis/updates.h"
 
 #include <algorithm>
 #include <iterator>

@@ -1,6 +1,6 @@
 // Elements of arrays as a user would write them, for errors and remarks: a(2*i+1, j).
 #pragma once
-#include "codegen/passes/affine.h"
+#include "codegen/analysis/affine.h"
 
 namespace kiln::codegen {
 

@@ -1,4 +1,4 @@
-#include "codegen/passes/subscript_text.h"
+#include "codegen/analysis/subscript_text.h"
 
 #include "dsl/ir/describe.h"
 

@@ -1,4 +1,4 @@
-#include "codegen/passes/array_plan.h"
+#include "codegen/analysis/array_plan.h"
 
 #include <algorithm>
 

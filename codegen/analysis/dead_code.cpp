@@ -1,0 +1,186 @@
+// Drops what nothing depends on: pure nodes, loads and reads without a use; writes to slots that
+// nothing reads; branches and counted loops without effects; slots that are then unused.
+//
+// Live are: stores, atomics, calls of functions that are not pure, contributions, checks, assigns
+// and `return_`; a while loop, since it may never end; what a live node depends on; the structure
+// around it; the jumps of a live loop; and, when a read of a slot is live, all writes to it. In
+// checked mode also all accesses by subscripts, which may be outside of their array. Parameters
+// stay, used or not.
+#include "codegen/analysis/dead_code.h"
+
+#include "dsl/ir/rewrite.h"
+
+#include <algorithm>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+/// Which nodes and slots of a kernel matter.
+class Liveness {
+  public:
+    Liveness(const Kernel& kernel, bool checked)
+        : kernel_(kernel),
+          checked_(checked),
+          live_(kernel.nodes.size(), false),
+          slot_live_(kernel.slots.size(), false),
+          owner_(kernel.nodes.size(), none),
+          loop_(kernel.nodes.size(), none) {
+        for (const Stage& stage : kernel.stages) {
+            for (const Id extent : stage.extents) mark(extent);
+            for (const StageReduction& r : stage.reductions) mark_slot(r.target);
+            scan(stage.body, none, none);
+        }
+        for (const Id id : roots_) mark(id);
+        while (!pending_.empty()) {
+            const Id id = pending_.back();
+            pending_.pop_back();
+            follow(id);
+        }
+    }
+
+    bool live(Id id) const { return live_[id]; }
+    bool slot_live(std::uint32_t slot) const { return slot_live_[slot]; }
+    bool any_live(Id block) const {
+        return block != none &&
+               std::ranges::any_of(kernel_.blocks[block].nodes, [&](Id id) { return live_[id]; });
+    }
+
+  private:
+    void scan(Id block, Id owner, Id loop) {
+        for (const Id id : kernel_.blocks[block].nodes) {
+            const Node& n = kernel_.nodes[id];
+            owner_[id] = owner;
+            loop_[id] = loop;
+            switch (n.kind) {
+                case NodeKind::store:
+                case NodeKind::atomic:
+                case NodeKind::call:
+                case NodeKind::contribute:
+                case NodeKind::check:
+                case NodeKind::return_:
+                case NodeKind::assign:
+                case NodeKind::allocate: roots_.push_back(id); break;
+                case NodeKind::write:
+                    writes_.push_back(id);
+                    if (checked_ && n.operand_count == 2) roots_.push_back(id);
+                    break;
+                case NodeKind::load:
+                case NodeKind::read:
+                    if (checked_ && n.operand_count > 0) roots_.push_back(id);
+                    break;
+                case NodeKind::break_:
+                case NodeKind::continue_: jumps_.push_back(id); break;
+                case NodeKind::branch:
+                    scan(n.aux, id, loop);
+                    if (n.aux2 != none) scan(n.aux2, id, loop);
+                    break;
+                case NodeKind::loop: scan(n.aux, id, id); break;
+                case NodeKind::loop_while:
+                    roots_.push_back(id);
+                    scan(n.aux, id, loop);
+                    scan(n.aux2, id, id);
+                    break;
+                default: break;
+            }
+        }
+    }
+
+    void mark(Id id) {
+        if (live_[id]) return;
+        live_[id] = true;
+        pending_.push_back(id);
+    }
+
+    void mark_slot(std::uint32_t slot) {
+        if (slot_live_[slot]) return;
+        slot_live_[slot] = true;
+        for (const Id id : writes_)
+            if (kernel_.nodes[id].aux == slot) mark(id);
+    }
+
+    void follow(Id id) {
+        const Node& n = kernel_.nodes[id];
+        for (const Id operand : kernel_.operands_of(n)) mark(operand);
+        if (owner_[id] != none) mark(owner_[id]);
+        if (n.kind == NodeKind::read || n.kind == NodeKind::write) mark_slot(n.aux);
+        if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while)
+            for (const Id jump : jumps_)
+                if (loop_[jump] == id) mark(jump);
+    }
+
+    const Kernel& kernel_;
+    bool checked_;
+    std::vector<bool> live_, slot_live_;
+    std::vector<Id> owner_;  // per node: the structure around it
+    std::vector<Id> loop_;   // per node: the innermost loop around it
+    std::vector<Id> roots_, writes_, jumps_, pending_;
+};
+
+class DeadCode : public Rewriter {
+  public:
+    DeadCode(const Kernel& in, bool checked)
+        : Rewriter(in), liveness_(in, checked), slots_(in.slots.size(), none) {}
+
+  private:
+    void declare() override {
+        for (const Param& p : in().params) out().add_param(p);
+        const bool reduces = std::ranges::any_of(
+            in().stages, [](const Stage& stage) { return !stage.reductions.empty(); });
+        for (std::uint32_t i = 0; i < in().slots.size(); ++i)
+            if (reduces || liveness_.slot_live(i)) slots_[i] = out().add_slot(in().slots[i]);
+    }
+
+    void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
+        // An extreme and its position decide each other: both are live, or neither is.
+        if (slots_[r.target] == none) return;
+        into.push_back(
+            {r.reduction, slots_[r.target], r.position_of == none ? none : slots_[r.position_of]});
+    }
+
+    Id rewrite(Id old) override {
+        const Node& n = in().node(old);
+        const bool in_prologue = out().kernel().stages.empty();
+        if (!in_prologue && !liveness_.live(old)) return none;
+        switch (n.kind) {
+            case NodeKind::read:
+                return out().read(slots_[n.aux],
+                                  n.operand_count == 0 ? none : mapped(in().operand(old, 0)));
+            case NodeKind::write: {
+                const auto operands = in().operands_of(old);
+                out().write(slots_[n.aux], mapped(operands.back()),
+                            operands.size() == 2 ? mapped(operands[0]) : none);
+                return none;
+            }
+            case NodeKind::branch: return rewrite_branch(old, n);
+            default: return clone(old);
+        }
+    }
+
+    Id rewrite_branch(Id old, const Node& n) {
+        const bool then_live = liveness_.any_live(n.aux), else_live = liveness_.any_live(n.aux2);
+        Id condition = mapped(in().operand(old, 0));
+        if (!then_live && else_live) {
+            const Id operands[] = {condition};
+            condition = out().op(Op::logical_not, DType::bool_, operands, 0);
+        }
+        out().begin_branch(condition);
+        if (then_live) clone_block(n.aux);
+        if (then_live && else_live) out().begin_else();
+        if (else_live) clone_block(n.aux2);
+        out().end();
+        return none;
+    }
+
+    Liveness liveness_;
+    std::vector<std::uint32_t> slots_;
+};
+
+}  // namespace
+
+ir::Kernel without_dead_code(const ir::Kernel& kernel, bool checked) {
+    return DeadCode(kernel, checked && kernel.is_program()).run();
+}
+
+}  // namespace kiln::codegen
