@@ -17,15 +17,24 @@ inline ir::Kernel kernel(std::string_view text) {
     return k;
 }
 
+using Pass = ir::Kernel (*)(const ir::Kernel&, codegen::PassContext&);
+
 /// Runs one pass, and throws if its result does not verify.
-inline ir::Kernel run(ir::Kernel (*pass)(const ir::Kernel&, codegen::PassContext&),
-                      const ir::Kernel& k) {
+inline ir::Kernel run(Pass pass, const ir::Kernel& k, const codegen::PassOptions& options = {}) {
     codegen::PassContext context;
+    context.options = options;
     ir::Kernel after = pass(k, context);
     if (const std::string wrong = ir::verify(after); !wrong.empty())
         throw std::runtime_error(wrong + "\n" + ir::print(after));
     return after;
 }
+
+/// The text of a program whose arrays do not overlap, after one pass.
+inline std::string after(Pass pass, std::string_view text) {
+    return ir::print(run(pass, kernel(text), {.noalias = true}));
+}
+/// The text as the printer writes it: what `after` gives where the pass changes nothing.
+inline std::string printed(std::string_view text) { return ir::print(kernel(text)); }
 
 /// The whole pipeline with the verifier after every pass.
 inline ir::Kernel all_passes(const ir::Kernel& k, bool checked = false) {
