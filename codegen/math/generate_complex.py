@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""Writes complex_coefficients.inc, the constants of codegen/passes/complex_math.cpp.
+"""Writes complex_coefficients.inc and complex_power_coefficients.inc, the constants of
+codegen/passes/complex_math.cpp and complex_pow.cpp.
 
-    python3 codegen/math/generate_complex.py            # write the file
-    python3 codegen/math/generate_complex.py --check    # exit 1 if the file differs
+    python3 codegen/math/generate_complex.py            # write the files
+    python3 codegen/math/generate_complex.py --check    # exit 1 if one differs
 
 Needs mpmath. exp(x) beyond the largest number is exp(x - 2 t) exp(t) exp(t): of the t that leave
-x - 2 t exact and in range, the one whose exp(t) is nearest to a number of the format.
+x - 2 t exact and in range, the one whose exp(t) is nearest to a number of the format. Powers take
+logarithms and angles as sums of two doubles, by what is left of a number beside one of a table.
 """
 
 import pathlib
 import sys
 
-from mpmath import exp, log, mp, mpf
+from mpmath import atan, exp, log, mp, mpf, pi
 
 from remez import round_to
 
@@ -47,14 +49,47 @@ def constants(fmt, bits, limit, largest, smallest):
     return text
 
 
+def doubled(x, high_bits=53):
+    """x as the text of a sum of two doubles, the first of them of `high_bits` bits."""
+    high = round_to(x, high_bits)
+    return f"{{{float(high).hex()}, {float(round_to(x - high, 53)).hex()}}}"
+
+
+def power_constants():
+    """Of x in [2^-1.5, 2^1.5], x * scale with the row's scale, a number of 8 bits, is within 10 % of
+    1; the row is that of the first `below` above x. `log` is -log(scale) / 2."""
+    text = ""
+    for name, value in (("pi_2", pi), ("over_pi_2", 1 / pi), ("ln2_2", log(mpf(2)))):
+        text += f"constexpr Constant2 {name} = {doubled(value)};\n"
+    text += f"constexpr Constant2 step_2 = {doubled(512 * log(mpf(2)), 45)};  // 512 ln 2, 45 bits\n"
+    text += "// 1/3, 1/5 ... 1/11 of the series of atan and atanh; what comes behind these\n"
+    thirds = ", ".join(doubled(mpf(1) / n) for n in (3, 5, 7, 9, 11))
+    text += f"constexpr Constant2 odd_head[] = {{{thirds}}};\n"
+    tail = ", ".join(float(round_to(mpf(1) / n, 53)).hex() for n in range(13, 29, 2))
+    text += f"constexpr double odd_tail[] = {{{tail}}};\n"
+    rows = []
+    for i in range(-6, 7):
+        scale = round_to(mpf(2) ** (mpf(-i) / 4), 8)
+        below = round_to(mpf(2) ** ((mpf(i) + 0.5) / 4), 53)
+        rows.append(f"    {{{float(below).hex()}, {float(scale).hex()}, {doubled(-log(scale) / 2)}}},")
+    text += "constexpr LogRow log_rows[] = {\n" + "\n".join(rows) + "\n};\n"
+    text += "// atan(j / 8), j = 1 to 7\n"
+    rows = ",\n".join(f"    {doubled(atan(mpf(j) / 8))}" for j in range(1, 8))
+    text += "constexpr Constant2 atan_eighths[] = {\n" + rows + "};\n"
+    return text
+
+
 def main():
-    text = HEAD
-    text += constants("f32", 24, mpf(88), log(mpf(2)) * 128, log(mpf(2)) * -149)
-    text += constants("f64", 53, mpf(709), log(mpf(2)) * 1024, log(mpf(2)) * -1074)
-    path = pathlib.Path(__file__).parent / "complex_coefficients.inc"
-    if "--check" in sys.argv:
-        sys.exit(0 if path.read_text() == text else f"{path} differs")
-    path.write_text(text)
+    folder = pathlib.Path(__file__).parent
+    constants_of_exp = constants("f32", 24, mpf(88), log(mpf(2)) * 128, log(mpf(2)) * -149)
+    constants_of_exp += constants("f64", 53, mpf(709), log(mpf(2)) * 1024, log(mpf(2)) * -1074)
+    for name, text in (("complex_coefficients.inc", HEAD + constants_of_exp),
+                       ("complex_power_coefficients.inc", HEAD + power_constants())):
+        path = folder / name
+        if "--check" not in sys.argv:
+            path.write_text(text)
+        elif path.read_text() != text:
+            sys.exit(f"{path} differs")
 
 
 main()

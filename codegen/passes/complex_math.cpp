@@ -1,6 +1,8 @@
 #include "codegen/passes/complex_math.h"
 
 #include "codegen/math/complex_coefficients.inc"
+#include "codegen/passes/complex_pow.h"
+#include "codegen/passes/real_math.h"
 
 #include <cmath>
 #include <numbers>
@@ -10,60 +12,6 @@ namespace kiln::codegen {
 namespace {
 
 using namespace ir;
-
-// --- a small vocabulary, so that the formulas below read as formulas ---
-
-using Truth = Real;  // a Real whose node is a bool
-
-DType dtype(Real x) { return x.builder->dtype(x.id); }
-bool is_double(Real x) { return dtype(x) == DType::f64; }
-
-Real literal(Real like, double value) {
-    return {like.builder, like.builder->constant(Scalar::of(value).cast(dtype(like)))};
-}
-Real call(Op op, Real a) { return {a.builder, a.builder->op(op, dtype(a), {a.id})}; }
-Real call(Op op, Real a, Real b) { return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id})}; }
-Real call(Op op, Real a, Real b, Real c) {
-    return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id, c.id})};
-}
-Truth test(Op op, Real a, Real b) {
-    return {a.builder, a.builder->op(op, DType::bool_, {a.id, b.id})};
-}
-Truth test(Op op, Real a) { return {a.builder, a.builder->op(op, DType::bool_, {a.id})}; }
-
-Real operator+(Real a, Real b) { return call(Op::add, a, b); }
-Real operator-(Real a, Real b) { return call(Op::sub, a, b); }
-Real operator*(Real a, Real b) { return call(Op::mul, a, b); }
-Real operator/(Real a, Real b) { return call(Op::true_divide, a, b); }
-Real operator-(Real a) { return call(Op::neg, a); }
-Real operator+(double a, Real b) { return literal(b, a) + b; }
-Real operator/(double a, Real b) { return literal(b, a) / b; }
-Real operator*(Real a, double b) { return a * literal(a, b); }
-Real operator-(Real a, double b) { return a - literal(a, b); }
-Truth operator<(Real a, double b) { return test(Op::lt, a, literal(a, b)); }
-Truth operator>(Real a, double b) { return test(Op::gt, a, literal(a, b)); }
-Truth operator>=(Real a, Real b) { return test(Op::ge, a, b); }
-Truth is(Real a, double value) { return test(Op::eq, a, literal(a, value)); }
-Truth operator&(Truth a, Truth b) { return test(Op::logical_and, a, b); }
-Truth operator|(Truth a, Truth b) { return test(Op::logical_or, a, b); }
-Truth operator!(Truth a) { return test(Op::logical_not, a); }
-
-Real abs(Real a) { return call(Op::abs, a); }
-Real sqrt(Real a) { return call(Op::sqrt, a); }
-Real exp(Real a) { return call(Op::exp, a); }
-Real sin(Real a) { return call(Op::sin, a); }
-Real cos(Real a) { return call(Op::cos, a); }
-Real copysign(Real a, Real b) { return call(Op::copysign, a, b); }
-Truth isinf(Real a) { return test(Op::isinf, a); }
-Truth isfinite(Real a) { return test(Op::isfinite, a); }
-
-Real choose(Truth c, Real a, Real b) {
-    const Id operands[] = {c.id, a.id, b.id};
-    return {a.builder, a.builder->op(Op::select, dtype(a), operands, 0)};
-}
-Complex choose(Truth c, const Complex& a, const Complex& b) {
-    return {choose(c, a.re, b.re), choose(c, a.im, b.im)};
-}
 
 // --- arithmetic: NumPy's formulas ---
 
@@ -91,22 +39,6 @@ Complex operator/(const Complex& a, const Complex& b) {
 
 // --- elementary functions: each part is accurate by itself ---
 
-/// While it lives, nodes are made without `flags` of the caller's.
-class Without {
-  public:
-    Without(ir::Builder& builder, std::uint8_t flags)
-        : builder_(builder), before_(builder.fast_flags()) {
-        builder_.set_fast(static_cast<std::uint8_t>(before_ & ~flags));
-    }
-    ~Without() { builder_.set_fast(before_); }
-    Without(const Without&) = delete;
-    Without& operator=(const Without&) = delete;
-
-  private:
-    ir::Builder& builder_;
-    std::uint8_t before_;
-};
-
 /// exp(x) for a product with a cosine or sine, which may be finite though exp(x) is not.
 struct Exponential {
     Real value, factor;  // exp(x) = value * factor * factor; the factor is 1 in the usual range
@@ -133,18 +65,8 @@ Complex exp(const Complex& z) {
     return {direction_free.re, choose(is(z.im, 0), z.im, direction_free.im)};
 }
 
-Real as(DType t, Real a) { return {a.builder, a.builder->convert(a.id, t)}; }
-
-/// A sum of two numbers, the lower one what the higher one was rounded by.
-struct Exact {
-    Real high, low;
-};
-Exact exact_product(Real a, Real b) {
-    const Real high = a * b;
-    return {high, call(Op::fma, a, b, -high)};
-}
 /// The square of an f32 number below 2^115, without an fma, which not every vector unit has.
-Exact exact_square(Real a) {
+DoubleDouble exact_square(Real a) {
     const Real spread = a * 4097.0;
     const Real lost = spread - a;
     const Real head = spread - lost;  // the first 12 bits
@@ -154,21 +76,14 @@ Exact exact_square(Real a) {
     const Real left = heads - high + cross;
     return {high, left + tail * tail};
 }
-Exact exact_sum(Real a, Real b) {
-    const Real high = a + b, of_b = high - a;
-    const Real of_a = high - of_b;
-    const Real lost_a = a - of_a, lost_b = b - of_b;
-    return {high, lost_a + lost_b};
-}
-
 /// x*x + y*y - 1 to the last place or two, for x >= y >= 0 whose squares' sum is near 1.
 Real above_unit_circle(Real x, Real y) {
     const Without as_written(*x.builder, fast::contract);
     const auto square = [](Real a) { return is_double(a) ? exact_product(a, a) : exact_square(a); };
     const Real d = x - 1;  // exact; x*x - 1 = 2 d + d*d
-    const Exact dd = square(d), yy = square(y);
-    const Exact first = exact_sum(d + d, yy.high);
-    const Exact second = exact_sum(first.high, dd.high);
+    const DoubleDouble dd = square(d), yy = square(y);
+    const DoubleDouble first = exact_sum(d + d, yy.high);
+    const DoubleDouble second = exact_sum(first.high, dd.high);
     const Real lost = first.low + second.low, rest = dd.low + yy.low;
     return second.high + (lost + rest);
 }
@@ -284,19 +199,19 @@ Complex close_quotients(Real s, Real sine, Real cosine) {
 }
 Complex close_quotients(Real s, Real sine, Real cosine, Truth saturated) {
     const Without as_written(*s.builder, fast::contract);
-    const Exact ss = exact_product(s, s), cc = exact_product(cosine, cosine);
-    const Exact sc = exact_product(sine, cosine);
-    const Exact sum = exact_sum(ss.high, cc.high);
+    const DoubleDouble ss = exact_product(s, s), cc = exact_product(cosine, cosine);
+    const DoubleDouble sc = exact_product(sine, cosine);
+    const DoubleDouble sum = exact_sum(ss.high, cc.high);
     const Real sum_low = sum.low + (ss.low + cc.low);
     // s sqrt(1 + s^2) = s + s (sqrt(1 + s^2) - 1)
-    const Exact top = exact_sum(s, s * (ss.high / (1 + sqrt(1 + ss.high))));
+    const DoubleDouble top = exact_sum(s, s * (ss.high / (1 + sqrt(1 + ss.high))));
     // Beyond 2^600 the quotient is 0 whatever s is.
     const Real size = call(Op::fmin, abs(s), literal(s, 0x1p600));
     const Real by = choose(saturated, size, sum.high);
     const Real by_low = choose(saturated, literal(s, 0), sum_low);
     const Real high = 1 / by;
     const Real low = high * (call(Op::fma, -high, by, literal(s, 1)) - high * by_low);
-    const auto quotient = [&](const Exact& a) {
+    const auto quotient = [&](const DoubleDouble& a) {
         return call(Op::fma, a.high, high, a.high * low + a.low * high);
     };
     const Real im = quotient(sc);
@@ -324,29 +239,21 @@ Complex tanh(const Complex& z) {
 Complex times_i(const Complex& z) { return {-z.im, z.re}; }
 Complex over_i(const Complex& z) { return {z.im, -z.re}; }
 
-/// exp(b log a). Errors of b log a are as many times larger as that is larger than 1, so c64 is
-/// computed in f64 unless flags allow less.
-Complex general_power(const Complex& a, const Complex& b) {
-    const bool fast = (a.re.builder->fast_flags() & fast::afn) != 0;
-    if (fast || is_double(a.re)) return exp(b * log(a));
-    const auto as_pair = [](DType t, const Complex& z) {
-        return Complex{as(t, z.re), as(t, z.im)};
-    };
-    const Complex wide = general_power(as_pair(DType::f64, a), as_pair(DType::f64, b));
-    return as_pair(DType::f32, wide);
-}
-
 Complex pow(const Complex& a, const Complex& b) {
-    const Complex general = general_power(a, b);
+    const bool fast = (a.re.builder->fast_flags() & fast::afn) != 0;
     const Real zero = literal(a.re, 0), nan = literal(a.re, NAN), one = literal(a.re, 1);
     const auto whole = [&](double n) { return is(b.re, n) & is(b.im, 0); };
     // NumPy: 0 to a power with a positive real part is 0, to the power 0 it is 1, else NaN.
     const Real at_zero = choose(b.re > 0, zero, nan);
-    const Complex square = a * a;
-    Complex result = choose(whole(3), a * square, general);
-    result = choose(whole(-1), Complex{one, zero} / a, result);
-    result = choose(is(a.re, 0) & is(a.im, 0), Complex{at_zero, at_zero}, result);
-    result = choose(whole(2), square, result);
+    const Truth of_zero = is(a.re, 0) & is(a.im, 0);
+    Complex result = fast ? exp(b * log(a)) : close_power(a, b);
+    if (fast) {
+        const Complex square = a * a;
+        result = choose(whole(3), a * square, result);
+        result = choose(whole(-1), Complex{one, zero} / a, result);
+        result = choose(whole(2), square, result);
+    }
+    result = choose(of_zero, Complex{at_zero, at_zero}, result);
     result = choose(whole(1), a, result);
     return choose(whole(0), Complex{one, zero}, result);
 }

@@ -16,9 +16,9 @@ struct Complex {
 
 /// The value of `op` on complex operands of one dtype; `op` gives a complex number. Arithmetic is
 /// NumPy's. Elementary functions follow C99 Annex G at zeros and infinities, and each part stays
-/// within 4 ULP of itself elsewhere, also where the other one overflows or underflows; pow is
-/// exp(b log a) with NumPy's corners. Operations that are not defined on complex numbers: Error
-/// internal.
+/// within 4 ULP of itself elsewhere, also where the other one overflows or underflows (with afn pow
+/// is exp(b log a)); pow has NumPy's corners. Operations that are not defined on complex numbers:
+/// Error internal.
 Complex complex_op(ir::Op op, const Complex& a, const Complex& b);
 /// sqrt(re*re + im*im) without overflow.
 Real complex_abs(const Complex& a);

@@ -15,8 +15,11 @@ class ComplexReference {
 
     void evaluate(std::complex<double> z, std::complex<double> exponent = 0);
     /// The error of each part of a result, as of error_in_ulps. Of abs the real part counts.
-    double re_error(double re) const { return error_in_ulps(re, re_.get(), part_); }
-    double im_error(double im) const { return error_in_ulps(im, im_.get(), part_); }
+    double re_error(double re) const { return error(re, re_); }
+    double im_error(double im) const { return error(im, im_); }
+    /// Of pow(a, b) with b = x + iy: |a^b| (|x arg a| + |y log |a||), beside which parts may
+    /// vanish.
+    double turns() const { return turns_.rounded(); }
     std::complex<double> rounded() const { return {re_.rounded(), im_.rounded()}; }
 
   private:
@@ -25,11 +28,13 @@ class ComplexReference {
     void tanh(const Exact& x, const Exact& y);
     void log(const Exact& x, const Exact& y);
     void sqrt(const Exact& x, const Exact& y);
+    void power(const Exact& b, const Exact& c);  ///< of the logarithm in re_ and im_
+    double error(double part, const Exact& exact) const;
     void over_i();  ///< the result divided by i
 
     ir::Op op_;
     DType part_;
-    Exact re_, im_;
+    Exact re_, im_, turns_;
 };
 
 }  // namespace kiln::test
