@@ -1,10 +1,10 @@
 #include "tests/oracle/random_kernel.h"
+#include "tests/dice.h"
 
 #include "dsl/ir/builder.h"
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 namespace kiln::oracle {
 namespace {
@@ -12,19 +12,7 @@ namespace {
 using ir::Builder;
 using ir::Id;
 using ir::Op;
-
-/// The same numbers on every machine, which std's distributions do not promise.
-class Dice {
-  public:
-    explicit Dice(std::uint64_t seed) : engine_(seed) {}
-    std::uint64_t bits() { return engine_(); }
-    std::size_t below(std::size_t n) { return static_cast<std::size_t>(engine_() % n); }
-    bool chance(unsigned percent) { return engine_() % 100 < percent; }
-    template <class C> const auto& pick(const C& items) { return items[below(std::size(items))]; }
-
-  private:
-    std::mt19937_64 engine_;
-};
+using test::Dice;
 
 Scalar random_integer(Dice& dice, DType dtype) {
     switch (dice.below(5)) {

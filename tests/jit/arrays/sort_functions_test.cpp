@@ -1,6 +1,7 @@
 // sort, argsort, median, quantile, percentile: NumPy's rules along any axis.
 #include "tests/jit/support.h"
 #include "tests/runtime/check_error.h"
+#include "tests/threads.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 #include <random>
 
 using namespace kiln;
+using kiln::test::Threads;
 using test::check_values;
 
 namespace {
@@ -33,12 +35,6 @@ std::vector<std::vector<double>> rows(const Array& x) {
                             all.begin() + static_cast<std::ptrdiff_t>(i + n));
     return result;
 }
-
-struct Threads {
-    explicit Threads(int n) : before(num_threads()) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-    int before;
-};
 
 }  // namespace
 

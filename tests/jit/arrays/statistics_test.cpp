@@ -1,21 +1,17 @@
 // Means, variances and positions of extremes: NumPy's rules, plain loops, threads.
 #include "tests/jit/support.h"
 #include "tests/runtime/check_error.h"
+#include "tests/threads.h"
 
 #include <cmath>
 #include <cstring>
 #include <random>
 
 using namespace kiln;
+using kiln::test::Threads;
 using test::check_values;
 
 namespace {
-
-struct Threads {
-    explicit Threads(int n) : before(num_threads()) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-    int before;
-};
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 const double not_a_number = std::nan("");

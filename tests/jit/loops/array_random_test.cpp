@@ -5,14 +5,15 @@
 // arrays at once. Sums and products of floats take small whole numbers, so that they are exact in
 // any order and all results must be equal; in some programs they take anything, and then only the
 // forms of one kernel are compared, bit for bit.
+#include "tests/dice.h"
 #include "tests/jit/loops/array_ways.h"
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <random>
 
 #include <fmt/format.h>
 
@@ -20,20 +21,6 @@ using namespace kiln;
 using namespace kiln::test;
 
 namespace {
-
-class Dice {
-  public:
-    explicit Dice(std::uint64_t seed) : engine_(seed) {}
-    std::size_t below(std::size_t n) { return static_cast<std::size_t>(engine_() % n); }
-    int between(int low, int high) {
-        return low + static_cast<int>(below(static_cast<std::size_t>(high - low + 1)));
-    }
-    bool chance(unsigned percent) { return engine_() % 100 < percent; }
-    std::uint64_t seed() { return engine_(); }
-
-  private:
-    std::mt19937_64 engine_;
-};
 
 // ---------------------------------------------------------------------------------- the programs
 
@@ -110,13 +97,13 @@ template <class B> class Program {
         const std::size_t kind = dice_.below(20);
         if (kind < 3 && !setting_.overlap) return parallel_loop(depth);
         if (kind == 3 && depth == 0) {
-            const std::uint64_t seed = dice_.seed();
+            const std::uint64_t seed = dice_.bits();
             B::repeat(dice_.between(1, 3),
                       [&](const Val& i) { block(seed, 1, Item{i, {}, DType::i64}); });
             return;
         }
         if (kind == 4 && depth < 2) {
-            const std::uint64_t seed = dice_.seed();
+            const std::uint64_t seed = dice_.bits();
             const Item c = less(scalar(), scalar());
             B::when(c.v, [&] { block(seed, 2, std::nullopt); });
             return;
@@ -486,7 +473,7 @@ template <class B> class Program {
         if (dice_.chance(25))
             options = {.schedule = static_cast<Schedule>(dice_.below(4)),
                        .chunk = static_cast<std::int64_t>(dice_.below(3) * 40)};
-        const std::uint64_t seed = dice_.seed();
+        const std::uint64_t seed = dice_.bits();
         const Dice dice = dice_;
         B::loop({}, like.a, rank, options, [&](const typename B::Loop& l) {
             dice_ = Dice(seed);
@@ -677,7 +664,7 @@ void check_same(const Arguments& a, const Arguments& b, bool bits, const std::st
 void check(std::uint64_t seed) {
     INFO("seed " << seed << ": KILN_RANDOM_PROGRAMS=" << seed << ":1");
     Dice dice(seed * 7919 + 5);
-    const Setting setting{dice.seed(), dice.chance(60), dice.chance(12)};
+    const Setting setting{dice.bits(), dice.chance(60), dice.chance(12)};
     const bool large = dice.chance(25);
     const std::int64_t n = large ? 900 + 300 * dice.between(0, 5) : dice.between(0, 9),
                        m = dice.chance(15) ? 1 : dice.between(1, 7), l = dice.between(1, 4);
@@ -696,12 +683,10 @@ void check(std::uint64_t seed) {
     if (setting.overlap && a.arrays[2].size() == 0) return;
     const auto fresh = [&] { return setting.overlap ? with_overlap(a.copy()) : a.copy(); };
     const auto run = [&](const auto& f, int threads) {
-        const int before = num_threads();
-        set_num_threads(threads);
+        const Threads scope(threads);
         const Arguments now = fresh();
         const auto& x = now.arrays;
         f(x[0], x[1], x[2], x[3], x[4], now.k, now.results);
-        set_num_threads(before);
         return now;
     };
     const auto fused = kernel(setting, a, {.parallel = true});

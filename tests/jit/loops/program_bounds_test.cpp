@@ -1,5 +1,6 @@
 // Subscripts outside of what they index: constants when a kernel is traced, others in checked mode.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <random>
 
@@ -7,14 +8,9 @@
 
 using namespace kiln;
 using kiln::test::error_of;
+using kiln::test::Threads;
 
 namespace {
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-};
 
 struct Expected {
     std::string message, hint;

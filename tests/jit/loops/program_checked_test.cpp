@@ -1,16 +1,12 @@
 // Checked mode of loop kernels: which fault is reported, and what else happens.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 using namespace kiln;
 using kiln::test::error_of;
+using kiln::test::Threads;
 
 namespace {
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-};
 
 TEST_CASE("checked: the lowest iteration that leaves its array is reported",
           "[jit][program][checked]") {

@@ -1,22 +1,18 @@
 // Facts about parallel loops and array reductions that Numba's and NumPy's own tests state, and the
 // sizes around blocks: results do not depend on the number of threads.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 using namespace kiln;
+using kiln::test::Threads;
 
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-};
 
 TEST_CASE("prange: the initial value of a reduction counts once", "[jit][program][facts]") {
     const auto f = jit(

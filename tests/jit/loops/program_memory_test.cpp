@@ -1,5 +1,6 @@
 // Local arrays: where they live, and how large they may be.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <thread>
 
@@ -9,14 +10,9 @@
 
 using namespace kiln;
 using kiln::test::error_of;
+using kiln::test::Threads;
 
 namespace {
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-};
 
 /// Runs `f` in a thread whose stack has this size.
 template <class F> void on_stack(std::size_t bytes, F f) {

@@ -1,6 +1,7 @@
 // Parallel loops over slices, chunks and shifted Vars, and arrays that iterations make for
 // themselves.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <algorithm>
 #include <map>
@@ -11,14 +12,9 @@
 
 using namespace kiln;
 using kiln::test::error_of;
+using kiln::test::Threads;
 
 namespace {
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-};
 
 // ------------------------------------------------------------------------------ brute force
 

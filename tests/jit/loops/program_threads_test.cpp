@@ -1,5 +1,6 @@
 // Loop kernels and threads: schedules, masks, concurrent and nested callers, forked children.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,14 +12,9 @@
 #include <thread>
 
 using namespace kiln;
+using kiln::test::Threads;
 
 namespace {
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-};
 
 /// Scales x into y, gives the sum of its square roots and counts the iterations; f64.
 auto work_kernel(PrangeOptions options) {

@@ -1,29 +1,19 @@
 #include "tests/jit/loops/random_program.h"
 
 #include "dsl/ir/text.h"
+#include "tests/dice.h"
 #include "tests/oracle/interpreter.h"
+#include "tests/threads.h"
 
 #include <cmath>
 #include <cstring>
 #include <iomanip>
 #include <limits>
-#include <random>
 #include <sstream>
 
 namespace kiln::test {
 
 namespace {
-
-/// The same numbers on every machine.
-class Dice {
-  public:
-    explicit Dice(std::uint64_t seed) : engine_(seed) {}
-    std::size_t below(std::size_t n) { return static_cast<std::size_t>(engine_() % n); }
-    bool chance(unsigned percent) { return engine_() % 100 < percent; }
-
-  private:
-    std::mt19937_64 engine_;
-};
 
 /// Writes one random program while it is traced.
 class Program {
@@ -236,13 +226,11 @@ std::string try_random_program(std::uint64_t seed, const std::function<void(bool
         const std::int64_t k = static_cast<std::int64_t>(dice.below(9)) - 4;
         const Outcome wanted = interpreted(kernel, arrays, k);
         for (const int threads : {0, 1, 3}) {
-            const int before = num_threads();
-            if (threads > 0) set_num_threads(threads);
+            const Threads scope(threads > 0 ? threads : num_threads());
             const Array c = arrays[2].copy(), d = arrays[3].copy();
             if (around) around(true);
             const auto all = (threads == 0 ? serial : parallel)(arrays[0], arrays[1], c, d, k);
             if (around) around(false);
-            set_num_threads(before);
             const std::string found = difference(
                 {{c, d}, {std::get<0>(all), std::get<1>(all), std::get<2>(all), std::get<3>(all)}},
                 wanted);

@@ -1,6 +1,7 @@
 // How iterations are dealt out to threads: the pieces themselves.
 #include "jit/loops/schedule.h"
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <thread>
 
 using namespace kiln;
+using kiln::test::Threads;
 
 namespace {
 
@@ -16,12 +18,6 @@ struct Piece {
     std::int64_t first, last;
     std::thread::id thread;
     bool operator<(const Piece& other) const { return first < other.first; }
-};
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
 };
 
 /// The pieces in the order of their iterations, which they cover once each.

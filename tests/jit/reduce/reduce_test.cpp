@@ -1,6 +1,7 @@
 // Reductions: the facts of NumPy's reduce family, the fixed tree, accuracy, threads.
 #include "tests/jit/support.h"
 #include "tests/oracle/interpreter.h"
+#include "tests/threads.h"
 
 #include "dsl/ir/text.h"
 
@@ -10,6 +11,7 @@
 #include <random>
 
 using namespace kiln;
+using kiln::test::Threads;
 using test::check_values;
 using test::error_of;
 
@@ -17,12 +19,6 @@ namespace {
 
 /// The number of columns and of rows at which the tree is cut (jit/reduce/reduce.h).
 constexpr std::int64_t block = 4096, block_of_rows = 128;
-
-struct Threads {
-    explicit Threads(int n) : before(num_threads()) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-    int before;
-};
 
 /// Reproducible numbers in [-1, 1), or small integers, of any dtype.
 Array numbers(const Shape& shape, DType dtype, unsigned seed = 1) {

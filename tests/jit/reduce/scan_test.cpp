@@ -1,24 +1,20 @@
 // Scans: NumPy's cumsum family and accumulate, plain loops, the fixed blocks, threads, overlap.
 #include "tests/jit/support.h"
 #include "tests/runtime/check_error.h"
+#include "tests/threads.h"
 
 #include <cmath>
 #include <cstring>
 #include <random>
 
 using namespace kiln;
+using kiln::test::Threads;
 using test::check_values;
 
 namespace {
 
 /// Columns of a block, and of a group of blocks of f64 and of f32 (jit/reduce/scan.h).
 constexpr std::int64_t block = 4096, group = 4 * block;
-
-struct Threads {
-    explicit Threads(int n) : before(num_threads()) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-    int before;
-};
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 const double not_a_number = std::nan("");

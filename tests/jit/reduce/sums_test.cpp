@@ -6,6 +6,7 @@
 // times u (half an epsilon) of the sum of magnitudes: 31 u for 10^6 numbers. Half of that is held
 // to, with equal numbers too, whose roundings do not cancel.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,17 +18,12 @@
 #include <string_view>
 
 using namespace kiln;
+using kiln::test::Threads;
 
 namespace {
 
 /// In u of the sum of magnitudes of n numbers.
 double most(std::int64_t n) { return (18 + std::log2(static_cast<double>(n) / 128)) / 2; }
-
-struct Threads {
-    int before = num_threads();
-    explicit Threads(int n) { set_num_threads(n); }
-    ~Threads() { set_num_threads(before); }
-};
 
 /// A sum whose error does not count: what additions of long double round off is carried along.
 struct Exact {
