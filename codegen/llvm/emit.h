@@ -28,21 +28,6 @@ constexpr unsigned vector_bytes(VectorIsa isa) {
 /// stores lose (up to 1.5x), since results are still in the cache when they are next read.
 inline constexpr std::int64_t streaming_bytes = 24'000'000;
 
-/// The attribute of a function whose loop holds many elementary functions and no other loop, on a
-/// machine with 32 vector registers.
-inline constexpr const char* long_body = "kiln-long-body";
-/// The attribute of a function that reads no array at positions that it loads: what is not next to
-/// each other in memory is then read by loads one by one.
-inline constexpr const char* no_gathers = "kiln-no-gathers";
-/// The attribute of a function of scalar loops in which branches store.
-inline constexpr const char* conditional_stores = "kiln-conditional-stores";
-/// The attribute of a function of scalar loops with branches that go the same way in all iterations
-/// and pay when they move out of the loop. Tests whether an inner loop runs at all don't, and
-/// copying the loops for each takes most of the time of the optimiser.
-inline constexpr const char* invariant_branches = "kiln-invariant-branches";
-/// The attribute of a function of scalar loops whose iterations read what earlier ones stored.
-inline constexpr const char* carried_values = "kiln-carried-values";
-
 struct EmitOptions {
     VectorIsa isa = VectorIsa::sse2;
     std::string entry = "kiln_map";  ///< the function's symbol

@@ -1,6 +1,7 @@
 #include "codegen/llvm/emit.h"
 
 #include "codegen/lanes/data_flags.h"
+#include "codegen/llvm/attributes.h"
 #include "codegen/llvm/lanes/emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
@@ -101,7 +102,7 @@ void Emitter::run() {
     function_->addParamAttr(0, llvm::Attribute::NoAlias);
     constexpr unsigned many_functions = 4;
     if (options_.isa == VectorIsa::avx512 && facts_.inlined >= many_functions && !facts_.has_loops)
-        function_->addFnAttr(long_body);
+        function_->addFnAttr(attribute::long_body);
     frame_ = function_->getArg(0);
     entry_ = BasicBlock::Create(context_, "entry", function_);
     b_.SetInsertPoint(entry_);

@@ -1,4 +1,5 @@
 // Programs of loops: parallel loops and their reductions.
+#include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
 
 #include <algorithm>
@@ -301,7 +302,7 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
         }
         const auto usual = [&] {
             const auto iteration = [&](Value* k) {
-                if (traits_.carries[id]) function->addFnAttr(carried_values);
+                if (traits_.carries[id]) function->addFnAttr(attribute::carried_values);
                 scope.iteration = k;
                 scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr,
                                     false};

@@ -1,4 +1,5 @@
 // Programs of loops: loops whose iterations run as lanes, by the emitter of element-wise kernels.
+#include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
 #include "dsl/ir/text.h"
 
@@ -75,7 +76,7 @@ llvm::Function* ProgramEmitter::vector_function(const VectorLoop& loop, bool str
     Emitter(loop.kernel, context_, module_, options).run();
     llvm::Function* function = module_.getFunction(options.entry);
     function->setLinkage(llvm::Function::InternalLinkage);
-    function->addFnAttr("kiln-vector");
+    function->addFnAttr(attribute::vector_code);
     if (!in_place) shared_functions_.emplace(std::move(key), function);
     return function;
 }

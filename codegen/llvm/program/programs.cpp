@@ -1,4 +1,5 @@
 // Programs of loops: functions, arguments, control flow.
+#include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
@@ -28,7 +29,7 @@ llvm::Function* ProgramEmitter::make_function(const std::string& name,
     function->addFnAttr("prefer-vector-width", bits);
     function->addFnAttr("min-legal-vector-width", bits);
     function->addFnAttr("frame-pointer", "all");
-    if (!traits_.loads_subscripts) function->addFnAttr(no_gathers);
+    if (!traits_.loads_subscripts) function->addFnAttr(attribute::no_gathers);
     return function;
 }
 
@@ -286,11 +287,12 @@ bool ProgramEmitter::emit_program_node(Id id) {
 void ProgramEmitter::emit_if(const Node& n, Id id) {
     const auto mark_stores = [&](Id inner) {
         if (kernel_.nodes[inner].kind == NodeKind::store)
-            scope_->function->addFnAttr(conditional_stores);
+            scope_->function->addFnAttr(attribute::conditional_stores);
     };
     walk(n.aux, mark_stores);
     if (n.aux2 != ir::none) walk(n.aux2, mark_stores);
-    if (traits_.is_invariant_branch(kernel_, id)) scope_->function->addFnAttr(invariant_branches);
+    if (traits_.is_invariant_branch(kernel_, id))
+        scope_->function->addFnAttr(attribute::invariant_branches);
     auto* then_block = BasicBlock::Create(context_, "if", scope_->function);
     auto* join = BasicBlock::Create(context_, "if.end", scope_->function);
     auto* else_block =
@@ -445,7 +447,7 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
     }
     const bool runs = nonempty_.contains(id);
     const auto body = [&](Value* index) {
-        if (traits_.carries[id]) scope_->function->addFnAttr(carried_values);
+        if (traits_.carries[id]) scope_->function->addFnAttr(attribute::carried_values);
         scope_->values[id] = {index, nullptr, false};
         emit_program_block(n.aux);
     };
@@ -479,7 +481,7 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
 }
 
 void ProgramEmitter::emit_while_loop(const Node& n, Id id) {
-    if (traits_.carries[id]) scope_->function->addFnAttr(carried_values);
+    if (traits_.carries[id]) scope_->function->addFnAttr(attribute::carried_values);
     auto* head = BasicBlock::Create(context_, "while", scope_->function);
     auto* body = BasicBlock::Create(context_, "while.body", scope_->function);
     auto* end = BasicBlock::Create(context_, "while.end", scope_->function);

@@ -1,4 +1,4 @@
-#include "codegen/llvm/ops/short_vectors.h"
+#include "codegen/llvm/transforms/short_vectors.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>

@@ -1,4 +1,4 @@
-#include "codegen/llvm/lanes/shared_loads.h"
+#include "codegen/llvm/transforms/shared_loads.h"
 
 #include <algorithm>
 #include <map>

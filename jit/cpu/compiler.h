@@ -1,0 +1,79 @@
+// LLVM's optimisers and code generator, as kernels need them. What LLVM keeps for the whole process,
+// its options and its default register allocator, is neither read here nor set.
+#pragma once
+#include "codegen/llvm/emit.h"
+
+#include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
+#include <llvm/IR/DiagnosticHandler.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Target/TargetMachine.h>
+
+#include <kiln/error.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace kiln::engine {
+
+[[noreturn]] void fail(const std::string& what, llvm::Error error);
+template <class T> T check(const std::string& what, llvm::Expected<T> value) {
+    if (!value) fail(what, value.takeError());
+    return std::move(*value);
+}
+
+/// Where what LLVM has to say about a context's modules goes: nothing is printed, whatever remarks the
+/// process asks for, and no error ends it.
+class Diagnostics final : public llvm::DiagnosticHandler {
+  public:
+    bool handleDiagnostics(const llvm::DiagnosticInfo& info) override;
+    bool isAnalysisRemarkEnabled(llvm::StringRef) const override { return false; }
+    bool isMissedOptRemarkEnabled(llvm::StringRef) const override { return false; }
+    bool isPassedOptRemarkEnabled(llvm::StringRef) const override { return false; }
+    bool isAnyRemarkEnabled() const override { return false; }
+    const std::string& error() const { return error_; }  ///< the first one; empty: none
+
+  private:
+    std::string error_;
+};
+
+/// What one thread needs to compile; reused, since making it costs a third of a millisecond.
+class Compiler {
+  public:
+    Compiler(llvm::orc::JITTargetMachineBuilder target, codegen::VectorIsa isa);
+
+    llvm::TargetMachine& machine() { return *machine_; }
+
+    /// What the code of a kernel asks of the optimiser.
+    enum class Shape : std::uint8_t {
+        straight,   ///< no branches
+        branching,  ///< branches and loops over whole vectors
+        looping,    ///< scalar loops
+    };
+
+    /// `flags_of_data`: what the code raises reaches the caller.
+    void optimize(llvm::Module& module, Shape shape, bool flags_of_data);
+
+    llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::CodeGenFileType type);
+
+  private:
+    llvm::FunctionPassManager& looping(const llvm::Function& f);
+    void avoid_gathers(llvm::Module& module);
+    bool add_passes(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
+                    const llvm::Module& module, llvm::CodeGenFileType type);
+
+    std::unique_ptr<llvm::TargetMachine> machine_;
+    llvm::PassBuilder builder_;
+    llvm::LoopAnalysisManager loops_;
+    llvm::FunctionAnalysisManager functions_;
+    llvm::CGSCCAnalysisManager call_graphs_;
+    llvm::ModuleAnalysisManager modules_;
+    llvm::FunctionPassManager straight_, branching_;
+    std::array<std::optional<llvm::FunctionPassManager>, 8> looping_;
+    bool has_long_vectors_;
+};
+
+}  // namespace kiln::engine
