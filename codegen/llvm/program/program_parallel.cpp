@@ -270,8 +270,13 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     Value* context = function->getArg(1);
 
     b_.SetInsertPoint(scope.entry);
-    Value* begin = get_cell(context, 0, i64);
-    Value* step = get_cell(context, 1, i64);
+    // What is constant stays so: LLVM must see that the loop runs along its arrays.
+    const auto bound = [&](unsigned cell, Id from) {
+        return kernel_.nodes[from].kind == NodeKind::constant ? value(from).value
+                                                              : get_cell(context, cell, i64);
+    };
+    Value* begin = bound(0, kernel_.operand(id, 0));
+    Value* step = bound(1, kernel_.operand(id, 2));
     unsigned cell = 4;
     for (const Id v : captured.values) {
         const LaneValue from = outer->values[v];
