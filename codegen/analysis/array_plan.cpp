@@ -1,6 +1,7 @@
 #include "codegen/analysis/array_plan.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace kiln::codegen {
 
@@ -12,6 +13,7 @@ ArrayPlan::ArrayPlan(const Kernel& kernel, bool overlap)
       place_(kernel.nodes.size(), 0),
       loop_(kernel.nodes.size(), no_loop),
       in_parallel_(kernel.nodes.size(), false),
+      in_place_(kernel.nodes.size(), false),
       stored_(kernel.nodes.size(), false),
       reached_by_(kernel.nodes.size()) {
     has_arrays_ = std::ranges::any_of(kernel.nodes, [&](const Node& n) {
@@ -19,6 +21,7 @@ ArrayPlan::ArrayPlan(const Kernel& kernel, bool overlap)
     });
     if (!has_arrays_) return;
     for (const Stage& stage : kernel.stages) number(stage.body, no_loop, false);
+    find_in_place();
     for (std::uint32_t s = 0; s < statements_.size(); ++s)
         reach(k_.operands_of(statements_[s]).back(), s);
     find_shared();
@@ -56,12 +59,53 @@ void ArrayPlan::number(Id block, std::uint32_t loop, bool parallel) {
     }
 }
 
+void ArrayPlan::find_in_place() {
+    constexpr Id several = none - 1;
+    std::vector<Id> user(k_.nodes.size(), none);
+    for (Id id = 0; id < k_.nodes.size(); ++id)
+        for (const Id operand : k_.operands_of(id))
+            user[operand] = user[operand] == none ? id : several;
+    for (Id id = 0; id < k_.nodes.size(); ++id)
+        in_place_[id] = in_parallel_[id] && k_.nodes[id].kind == NodeKind::fold &&
+                        takes_each_once(id, user);
+}
+
+/// Whether the reduction keeps its outer axes, and one assignment takes each element once, or
+/// repeats it along inner axes, in front of whose loops it is computed. `user`: per node, what uses
+/// it, if that is one node.
+bool ArrayPlan::takes_each_once(Id fold, const std::vector<Id>& user) const {
+    const Node& n = k_.nodes[fold];
+    const std::uint64_t outer = (std::uint64_t(1) << n.rank) - 1;
+    if (n.rank == 0 || (n.imm & outer) != 0) return false;
+    unsigned rank = n.rank;
+    for (Id id = user[fold]; id < k_.nodes.size(); id = user[id]) {
+        const Node& at = k_.nodes[id];
+        switch (at.kind) {
+            case NodeKind::assign:
+                return k_.params[at.aux].rank - static_cast<unsigned>(std::popcount(at.imm)) ==
+                           rank &&
+                       loop_[id] == loop_[fold];
+            case NodeKind::permute:
+                for (unsigned d = 0; d < rank; ++d)
+                    if ((at.imm >> (4 * d) & 15) != d) return false;
+                rank = at.rank;
+                break;
+            case NodeKind::op:
+            case NodeKind::cast:
+                if (at.rank != rank) return false;
+                break;
+            default: return false;
+        }
+    }
+    return false;
+}
+
 /// Whether the value is computed by its consumers.
 bool ArrayPlan::deferred(Id id) const {
     const Node& n = k_.nodes[id];
     if (n.rank == 0) return false;
     return n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::permute ||
-           (n.kind == NodeKind::fold && in_parallel_[id]);
+           (n.kind == NodeKind::fold && in_place_[id]);
 }
 
 void ArrayPlan::reach(Id value, std::uint32_t statement) {
@@ -80,7 +124,8 @@ bool ArrayPlan::costly(Id id, std::set<Id>& seen) const {
     return std::ranges::any_of(operands, [&](Id x) { return costly(x, seen); });
 }
 
-/// The outermost values that several statements reach by different ways.
+/// The outermost values that several statements reach by different ways, and those that are
+/// repeated along axes in front of their own.
 void ArrayPlan::find_shared() {
     std::vector<bool> inner(k_.nodes.size(), false);  // a user of the same statements has it
     for (Id id = 0; id < k_.nodes.size(); ++id) {
@@ -89,12 +134,29 @@ void ArrayPlan::find_shared() {
             if (reached_by_[operand] == reached_by_[id]) inner[operand] = true;
     }
     for (Id id = 0; id < k_.nodes.size(); ++id) {
-        if (k_.nodes[id].kind != NodeKind::op || in_parallel_[id] || inner[id] ||
-            reached_by_[id].size() < 2)
-            continue;
-        std::set<Id> seen;
-        stored_[id] = costly(id, seen);
+        const Node& n = k_.nodes[id];
+        if (n.kind == NodeKind::op && !inner[id] && reached_by_[id].size() > 1) store_costly(id);
+        if (n.kind == NodeKind::op)
+            for (const Id operand : k_.operands_of(id)) store_repeated(operand, n.rank);
+        if (n.kind == NodeKind::assign)
+            store_repeated(k_.operands_of(id).back(),
+                           k_.params[n.aux].rank - static_cast<unsigned>(std::popcount(n.imm)));
     }
+}
+
+/// A value that is used with `rank` axes.
+void ArrayPlan::store_repeated(Id value, unsigned rank) {
+    bool repeats = k_.nodes[value].rank < rank;
+    if (k_.nodes[value].kind == NodeKind::permute) {
+        repeats = repeats || (k_.nodes[value].imm & 15) == new_axis;
+        value = k_.operand(value, 0);
+    }
+    if (repeats && k_.nodes[value].kind == NodeKind::op && deferred(value)) store_costly(value);
+}
+
+void ArrayPlan::store_costly(Id value) {
+    std::set<Id> seen;
+    stored_[value] = stored_[value] || costly(value, seen);
 }
 
 void ArrayPlan::find_stale(Id value, Id consumer, std::set<Id>& seen) {

@@ -10,7 +10,10 @@ namespace kiln::codegen {
 /// Array values are computed where statements (assign, fold) consume them. That is not where they
 /// stand in the text, so that
 ///  - `whole(a)` is copied where `a` may be stored to before a consumer runs;
-///  - a costly value that several statements consume is computed once, into a temporary.
+///  - a costly value that several statements consume, or that one repeats along its outer axes, is
+///    computed once, into a temporary;
+///  - so is a reduction to an array. (In a parallel loop, whose temporaries belong to the iteration,
+///    one over the inner axes is computed where an assignment takes each of its elements once.)
 class ArrayPlan {
   public:
     /// `overlap`: array arguments may share memory.
@@ -18,8 +21,8 @@ class ArrayPlan {
     bool has_arrays() const { return has_arrays_; }
     /// Whether the value is to be stored to a temporary where it stands.
     bool stored(ir::Id id) const { return stored_[id]; }
-    /// Whether the node is in the body of a parallel loop.
-    bool in_parallel(ir::Id id) const { return in_parallel_[id]; }
+    /// Whether the elements of a reduction are computed where they are consumed.
+    bool in_place(ir::Id fold) const { return in_place_[fold]; }
 
   private:
     static constexpr std::uint32_t no_loop = ~0U;
@@ -31,9 +34,13 @@ class ArrayPlan {
     };
 
     void number(ir::Id block, std::uint32_t loop, bool parallel);
+    void find_in_place();
+    bool takes_each_once(ir::Id fold, const std::vector<ir::Id>& user) const;
     bool deferred(ir::Id id) const;
     void reach(ir::Id value, std::uint32_t statement);
     void find_shared();
+    void store_repeated(ir::Id value, unsigned rank);
+    void store_costly(ir::Id value);
     bool costly(ir::Id id, std::set<ir::Id>& seen) const;
     void find_stale(ir::Id value, ir::Id consumer, std::set<ir::Id>& seen);
     bool stale(ir::Id whole, ir::Id consumer) const;
@@ -42,7 +49,7 @@ class ArrayPlan {
     bool overlap_, has_arrays_ = false;
     std::uint32_t next_place_ = 0;
     std::vector<std::uint32_t> place_, loop_;  // per node
-    std::vector<bool> in_parallel_, stored_;
+    std::vector<bool> in_parallel_, in_place_, stored_;
     std::vector<Loop> loops_;
     std::vector<Write> writes_;
     std::vector<ir::Id> statements_;

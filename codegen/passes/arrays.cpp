@@ -16,8 +16,7 @@
 //  - Extents that meet are equal, which a check makes sure of before the statement runs, or 1 by
 //    what is known here. Those that a check has made equal are one value from there on, so that
 //    loops over them have one domain.
-// Inside a parallel loop nests are serial, reductions to arrays are computed for each element that
-// is used, and temporaries are the iteration's own.
+// Inside a parallel loop nests are serial, and temporaries are the iteration's own.
 #include "codegen/analysis/array_plan.h"
 #include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
@@ -93,7 +92,7 @@ class LowerArrays final : public Rewriter {
             case NodeKind::fold:
                 begin_statement();
                 if (n.rank == 0) return fold_to_scalar(old);
-                if (!out().in_parallel_loop()) fold_to_array(old);
+                if (!plan_.in_place(old)) fold_to_array(old);
                 return none;
             case NodeKind::assign: assign(old); return none;
             case NodeKind::check: {
@@ -702,7 +701,7 @@ class LowerArrays final : public Rewriter {
         };
         const auto first =
             std::ranges::find_if(rest, [&](auto d) { return !is_one(f.extents[d]); });
-        if (!loops && splits(f) && first != rest.end() &&
+        if (!loops && splits(f) && !out().in_parallel_loop() && first != rest.end() &&
             std::ranges::find(f.reduced, *first) != f.reduced.end()) {
             for (const std::size_t d : all)
                 if (is_one(f.extents[d])) at[d] = zero_;
