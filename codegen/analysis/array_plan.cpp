@@ -66,8 +66,8 @@ void ArrayPlan::find_in_place() {
         for (const Id operand : k_.operands_of(id))
             user[operand] = user[operand] == none ? id : several;
     for (Id id = 0; id < k_.nodes.size(); ++id)
-        in_place_[id] = in_parallel_[id] && k_.nodes[id].kind == NodeKind::fold &&
-                        takes_each_once(id, user);
+        in_place_[id] =
+            in_parallel_[id] && k_.nodes[id].kind == NodeKind::fold && takes_each_once(id, user);
 }
 
 /// Whether the reduction keeps its outer axes, and one assignment takes each element once, or

@@ -74,6 +74,39 @@ bool is_left_over(const Kernel& kernel, Id loop) {
     });
 }
 
+namespace {
+
+bool depends_on(const Kernel& kernel, Id id, Id index) {
+    if (id == index) return true;
+    const Node& n = kernel.nodes[id];
+    return (n.kind == NodeKind::op || n.kind == NodeKind::cast) &&
+           std::ranges::any_of(kernel.operands_of(n),
+                               [&](Id x) { return depends_on(kernel, x, index); });
+}
+
+/// Whether iterations of the loop that follow each other load elements that do.
+bool runs_along(const Kernel& kernel, Id load, Id loop) {
+    const Node& n = kernel.nodes[load];
+    if (n.operand_count == 0 || kernel.params[n.aux].layout != Layout::unit) return false;
+    const auto at = kernel.operands_of(n);
+    for (const Id x : at.first(at.size() - 1))
+        if (depends_on(kernel, x, loop)) return false;
+    if (at.back() == loop) return true;
+    const Node& last = kernel.nodes[at.back()];
+    if (last.kind != NodeKind::op || (last.op != Op::add && last.op != Op::sub)) return false;
+    const Id x = kernel.operand(at.back(), 0), y = kernel.operand(at.back(), 1);
+    return (x == loop && !depends_on(kernel, y, loop)) ||
+           (last.op == Op::add && y == loop && !depends_on(kernel, x, loop));
+}
+
+}  // namespace
+
+bool runs_across(const Kernel& kernel, Id load, Id inner, Id outer) {
+    const auto moves = [&](Id x) { return depends_on(kernel, x, inner); };
+    return std::ranges::any_of(kernel.operands_of(load), moves) &&
+           !runs_along(kernel, load, inner) && runs_along(kernel, load, outer);
+}
+
 bool is_slow(Op op) {
     return op == Op::div || op == Op::true_divide || op == Op::sqrt || is_elementary(op);
 }

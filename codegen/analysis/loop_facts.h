@@ -27,4 +27,14 @@ bool is_short(const ir::Kernel& kernel, ir::Id loop, std::int64_t most);
 /// Calls `take` with each loop, outer ones first, but for those inside of a loop that it took.
 void visit_loops(const ir::Kernel& kernel, const std::function<bool(ir::Id)>& take);
 
+/// Whether a load goes along the rows of its array with the index of `outer`, and not with that of
+/// `inner`, a loop in it: lanes of `inner` would gather, neighbours of `outer` make a vector.
+bool runs_across(const ir::Kernel& kernel, ir::Id load, ir::Id inner, ir::Id outer);
+
+/// The flags of an update that could be reassociated and keeps its order: its chain waits for
+/// additions alone, which are faster than products with additions.
+inline std::uint8_t ordered_flags(std::uint8_t flags) {
+    return static_cast<std::uint8_t>(flags & ~(ir::fast::reassoc | ir::fast::contract));
+}
+
 }  // namespace kiln::codegen

@@ -13,8 +13,15 @@ namespace {
 
 using namespace ir;
 
-/// Thrown within this file: the loop stays scalar.
-struct NotVectorised {};
+constexpr const char* left_to_llvm = "its arithmetic is simple: LLVM's vectoriser has it";
+constexpr const char* not_affine =
+    "a subscript is not the loop's index times a constant plus something fixed";
+
+/// Thrown within this file: why the loop stays scalar, in the user's words, and at which node.
+struct NotVectorised {
+    const char* reason;
+    Id node = none;
+};
 
 class Extraction {
   public:
@@ -31,7 +38,7 @@ class Extraction {
         collect(body_, true, false);
         check_trip();
         check_slots();
-        if (!worth_it_ && !always_ && reductions_.empty()) throw NotVectorised{};
+        if (!worth_it_ && !always_ && reductions_.empty()) throw NotVectorised{left_to_llvm};
         if (k_.parallel(k_.nodes[loop_]) == nullptr) check_independence();
         b_.copy_location_tables(k_);
         declare_values();
@@ -78,7 +85,11 @@ class Extraction {
             switch (n.kind) {
                 case NodeKind::op: worth_it_ = worth_it_ || is_better_in_lanes(id); break;
                 case NodeKind::load:
-                    if (guarded) throw NotVectorised{};
+                    if (guarded)
+                        throw NotVectorised{
+                            top ? "not every iteration loads this element, and all lanes would"
+                                : "a loop inside of it loads elements",
+                            id};
                     touches_.push_back({id, {}, none});
                     break;
                 case NodeKind::store: touches_.push_back({id, {}, none}); break;
@@ -89,7 +100,7 @@ class Extraction {
                         guarded || has_jump(k_, n.aux) || (n.aux2 != none && has_jump(k_, n.aux2));
                     break;
                 case NodeKind::loop:
-                    if (n.aux2 != none) throw NotVectorised{};
+                    if (n.aux2 != none) throw NotVectorised{"it has a prange inside", id};
                     worth_it_ = true;
                     collect(n.aux, false, true);
                     break;
@@ -99,7 +110,7 @@ class Extraction {
                     collect(n.aux2, false, true);
                     break;
                 case NodeKind::break_:
-                    if (top) throw NotVectorised{};
+                    if (top) throw NotVectorised{"an iteration may end the loop", id};
                     break;
                 case NodeKind::continue_: worth_it_ = worth_it_ || top; break;
                 case NodeKind::read:
@@ -107,8 +118,21 @@ class Extraction {
                     if (k_.slots[n.aux].length != 1) collect_local(id, guarded);
                     break;
                 case NodeKind::cast: break;
-                default: throw NotVectorised{};
+                default: throw NotVectorised{why_not(n.kind), id};
             }
+        }
+    }
+
+    /// Condition 4.
+    static const char* why_not(NodeKind kind) {
+        switch (kind) {
+            case NodeKind::return_: return "an iteration may end the kernel";
+            case NodeKind::atomic: return "iterations meet in atomic updates";
+            case NodeKind::allocate: return "each iteration makes an array";
+            case NodeKind::call:
+            case NodeKind::call_pure: return "it calls a function of the host program";
+            case NodeKind::check: return "an iteration may fail";
+            default: return "it holds what lanes cannot do";
         }
     }
 
@@ -142,7 +166,9 @@ class Extraction {
     void collect_local(Id id, bool guarded) {
         const Node& n = k_.nodes[id];
         const DType t = k_.slots[n.aux].dtype;
-        if (guarded || is_complex(t) || t == DType::f16 || t == DType::bf16) throw NotVectorised{};
+        if (guarded) throw NotVectorised{"not every iteration gets to this element of a Local", id};
+        if (is_complex(t) || t == DType::f16 || t == DType::bf16)
+            throw NotVectorised{"elements of a Local of this dtype are taken one by one", id};
         touches_.push_back({id, {}, none});
     }
 
@@ -156,7 +182,7 @@ class Extraction {
         const Node *begin = constant(0), *end = constant(1);
         if (begin != nullptr && end != nullptr &&
             static_cast<std::int64_t>(end->imm - begin->imm) <= few)
-            throw NotVectorised{};
+            throw NotVectorised{"16 iterations and fewer are unrolled"};
     }
 
     void check_slots() {
@@ -186,10 +212,12 @@ class Extraction {
                 add_reduction(s);
             }
         }
-        if (scan_ && !reductions_.empty()) throw NotVectorised{};
+        if (scan_ && !reductions_.empty())
+            throw NotVectorised{"it has running results and totals", scan_->store};
         if (reductions_.empty()) return;
         for (const Touch& a : touches_)
-            if (stores(k_.nodes[a.node])) throw NotVectorised{};
+            if (stores(k_.nodes[a.node]))
+                throw NotVectorised{"it sums into a variable and stores elements besides", a.node};
     }
 
     /// Whether the loop stores what the variable has accumulated so far in each iteration, and
@@ -268,9 +296,17 @@ class Extraction {
                                     (k_.nodes[update->op].fast & fast::reassoc) == 0 &&
                                     update->reduction != Reduction::min &&
                                     update->reduction != Reduction::max;
-                if (!update || strict || (reduction && *reduction != update->reduction) ||
+                if (!update)
+                    throw NotVectorised{"an iteration needs the variable that the one before left",
+                                        id};
+                if (strict)
+                    throw NotVectorised{
+                        "the order of this sum is that of the iterations "
+                        "(fastmath's reassoc and prange free it)",
+                        id};
+                if ((reduction && *reduction != update->reduction) ||
                     (update->inverse && update->reduction != Reduction::sum))
-                    throw NotVectorised{};
+                    throw NotVectorised{"one variable is updated by different operations", id};
                 reduction = update->reduction;
                 updates_.push_back(*update);
             }
@@ -280,13 +316,15 @@ class Extraction {
             if (n.kind != NodeKind::read || n.aux != slot) continue;
             const bool of_update =
                 std::ranges::any_of(updates_, [&](const Update& u) { return u.read == id; });
-            if (!of_update || std::ranges::count(k_.operands, id) != 1) throw NotVectorised{};
+            if (!of_update || std::ranges::count(k_.operands, id) != 1)
+                throw NotVectorised{"an iteration needs the variable that the one before left", id};
         }
         // What the variable is in between serves nothing else.
         for (const Update& u : updates_) {
             const bool again = std::ranges::any_of(
                 updates_, [&](const Update& other) { return other.read == u.op; });
-            if (std::ranges::count(k_.operands, u.op) != (again ? 2 : 1)) throw NotVectorised{};
+            if (std::ranges::count(k_.operands, u.op) != (again ? 2 : 1))
+                throw NotVectorised{"what is summed so far is of use to the iteration", u.op};
         }
         return *reduction;
     }
@@ -336,7 +374,7 @@ class Extraction {
         if (id == loop_) return 1;
         if (invariant(id)) return 0;
         const Node& n = k_.nodes[id];
-        if (n.kind != NodeKind::op) throw NotVectorised{};
+        if (n.kind != NodeKind::op) throw NotVectorised{not_affine, id};
         const auto x = k_.operands_of(id);
         const auto constant = [&](Id c) -> std::optional<std::int64_t> {
             if (k_.nodes[c].kind != NodeKind::constant) return std::nullopt;
@@ -350,15 +388,15 @@ class Extraction {
             case Op::neg: result = -coefficient(x[0]); break;
             case Op::mul: {
                 const auto a = constant(x[0]), c = constant(x[1]);
-                if (!a && !c) throw NotVectorised{};
+                if (!a && !c) throw NotVectorised{not_affine, id};
                 const std::int64_t factor = a ? *a : *c;
-                if (factor > limit || factor < -limit) throw NotVectorised{};
+                if (factor > limit || factor < -limit) throw NotVectorised{not_affine, id};
                 result = factor * coefficient(a ? x[1] : x[0]);
                 break;
             }
-            default: throw NotVectorised{};
+            default: throw NotVectorised{not_affine, id};
         }
-        if (result > limit || result < -limit) throw NotVectorised{};
+        if (result > limit || result < -limit) throw NotVectorised{not_affine, id};
         return result;
     }
 
@@ -375,7 +413,12 @@ class Extraction {
                 bool apart = false;
                 for (std::size_t d = 0; d < at.size(); ++d)
                     apart = apart || (at[d] == there[d] && store.coefficients[d] != 0);
-                if (!apart) throw NotVectorised{};
+                if (!apart)
+                    throw NotVectorised{other.node == store.node
+                                            ? "iterations may store to one element"
+                                            : "iterations may meet at this element, to which "
+                                              "the loop stores",
+                                        other.node};
             }
         }
     }
@@ -453,7 +496,8 @@ class Extraction {
                 only_last = only_last && d + 1 == a.coefficients.size() && a.coefficients[d] == 1;
             }
             const bool unit = varies && only_last && unit_step && layout == Layout::unit;
-            if (written && !varies) throw NotVectorised{};
+            if (written && !varies)
+                throw NotVectorised{"all iterations store to one element", a.node};
             a.param = b_.add_param({.name = name,
                                     .dtype = dtype,
                                     .rank = 1,
@@ -615,7 +659,7 @@ class Extraction {
                 b_.jump(top ? NodeKind::return_ : NodeKind::continue_);
                 return;
             case NodeKind::break_: b_.jump(NodeKind::break_); return;
-            default: throw NotVectorised{};
+            default: throw NotVectorised{why_not(n.kind), id};
         }
     }
 
@@ -669,10 +713,12 @@ class Extraction {
 
 }  // namespace
 
-std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop, bool always) {
+std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop, bool always,
+                                              LaneRefusal* why) {
     try {
         return Extraction(kernel, loop, always).run();
-    } catch (const NotVectorised&) {
+    } catch (const NotVectorised& refusal) {
+        if (why != nullptr) *why = {refusal.reason, refusal.node, refusal.reason == left_to_llvm};
         return std::nullopt;
     }
 }

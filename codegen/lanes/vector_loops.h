@@ -26,6 +26,7 @@
 #include "dsl/ir/ir.h"
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace kiln::codegen {
@@ -56,9 +57,16 @@ struct VectorLoop {
     bool in_place = false;  ///< a simple sum within a row, which may be short: worth no call
 };
 
-/// The loop as a kernel, if that is legal and (unless `always`) worth it.
+/// Why a loop is not run as lanes by a kernel of its own.
+struct LaneRefusal {
+    std::string_view reason;    ///< in the user's words
+    ir::Id node = ir::none;     ///< what it is about, if one node is
+    bool left_to_llvm = false;  ///< legal, but LLVM's vectoriser does as well
+};
+
+/// The loop as a kernel, if that is legal and (unless `always`) worth it; else `why` not, if asked.
 std::optional<VectorLoop> extract_vector_loop(const ir::Kernel& kernel, ir::Id loop,
-                                              bool always = false);
+                                              bool always = false, LaneRefusal* why = nullptr);
 
 /// A loop whose stores may go past the caches: it fills the rows of arrays that nothing else in
 /// the program touches, each element once.

@@ -17,7 +17,10 @@
 //     one of each loop and one of them a store, a subscript is the same sum in both, and differs
 //     from iteration to iteration;
 //  6. the fast-math flags of their operations are equal;
-//  7. order stays that of the unfused form: a loop that sums or multiplies floats accumulates in as
+//  7. not each iteration of both goes through whole arrays (of rank 2 and more, which no subscript
+//     ties to the iteration: products of matrices), unless those are the same: together they would
+//     push each other out of the caches;
+//  8. order stays that of the unfused form: a loop that sums or multiplies floats accumulates in as
 //     many lanes as before (LaneForm), unless the kernel may reassociate, and none sums into an
 //     array beside one that does not.
 // Views that may overlap have no place here: such calls run another variant, which is not fused.
@@ -177,7 +180,8 @@ class Fuse {
             if (k_.params[p].access != Access::local) continue;
             const Id gone = Temporaries(k_).scalarize(p);
             if (gone == none) continue;
-            remark(gone, fmt::format("removed: the temporary array {}", place(gone)));
+            context_.decisions.done(DecisionKind::removed, location(gone),
+                                    fmt::format("the temporary array {}", place(gone)));
             changed_ = true;
         }
         return changed_ ? Clone(k_).run() : std::move(k_);
@@ -187,7 +191,7 @@ class Fuse {
     void refuse_all(const char* reason) {
         context_.loops_found = context_.loops_left = count(k_.stages[0].body);
         if (context_.loops_found > 1 && *reason != 0)
-            remark(last_loop_, std::string("not fused: ") + reason);
+            context_.decisions.refused(DecisionKind::fused, location(last_loop_), reason);
     }
 
   private:
@@ -284,7 +288,8 @@ class Fuse {
         std::vector<std::pair<Id, std::string>> refusals;
         while (fuse_once(block, parallel, refusals)) refusals.clear();
         if (parallel)
-            for (const auto& [loop, reason] : refusals) remark(loop, "not fused: " + reason);
+            for (const auto& [loop, reason] : refusals)
+                context_.decisions.refused(DecisionKind::fused, location(loop), reason);
     }
 
     /// One walk over the block; whether loops were fused. `refusals`: loops that were not, and why.
@@ -303,8 +308,9 @@ class Fuse {
                 const auto reason = try_fuse(block, first, second);
                 if (!reason) {
                     if (parallel)
-                        remark(b,
-                               fmt::format("fused: loop {} into the loop {}", place(b), place(a)));
+                        context_.decisions.done(
+                            DecisionKind::fused, location(b),
+                            fmt::format("loop {} into the loop {}", place(b), place(a)));
                     any = changed_ = true;
                     fuse_block(k_.nodes[a].aux, false);
                     refusal.reset();
@@ -319,22 +325,11 @@ class Fuse {
         return any;
     }
 
-    std::string place(Id node) const {
-        const Location l = k_.location(k_.nodes[node].loc);
-        if (l.line == 0) return "of the kernel";
-        const std::string_view file = l.file.substr(l.file.rfind('/') + 1);
-        return fmt::format("at {}:{}", file, l.line);
-    }
+    std::string place(Id node) const { return place_of(k_, node); }
+    Location location(Id node) const { return k_.location(k_.nodes[node].loc); }
     std::string variable(std::uint32_t slot, Id at) const {
         return describe_slot(k_, slot, k_.location(k_.nodes[at].loc));
     }
-    void remark(Id node, std::string text) {
-        const Location l = k_.location(k_.nodes[node].loc);
-        Remark r{std::string(l.file), l.line, std::move(text)};
-        if (std::ranges::find(context_.remarks, r) == context_.remarks.end())
-            context_.remarks.push_back(std::move(r));
-    }
-
     static bool is_float(DType t) { return is_real(t) || is_complex(t); }
     /// How a loop sums (or multiplies) floats in an order that is left to the code made of it.
     enum class Sums : std::uint8_t { none, in_inner_loops, directly };
@@ -471,6 +466,7 @@ class Fuse {
             (!pa->reductions.empty() || !pb->reductions.empty()))
             return fmt::format("one of the loops {} and {} sums into an array, the other does not",
                                place(b), place(a));
+        if (auto text = crowds(a, b, ta, tb)) return text;
         if (!keeps_order(merged, a, b))
             return fmt::format("the order in which the loop {} sums would change",
                                place(sums_floats(a) != Sums::none ? a : b));
@@ -498,6 +494,35 @@ class Fuse {
                                    place(a).substr(3), place(between).substr(3));
         return fmt::format("loop {} depends on the loop {} through {}", place(b), place(a),
                            place(between).substr(3));
+    }
+
+    bool depends_on(Id id, Id index) const {
+        if (id == index) return true;
+        const Node& n = k_.nodes[id];
+        return n.kind != NodeKind::loop &&
+               std::ranges::any_of(k_.operands_of(n), [&](Id x) { return depends_on(x, index); });
+    }
+    /// The arrays that each iteration of the loop goes through from end to end.
+    std::set<std::uint32_t> whole_arrays(Id loop, const Touched& t) const {
+        std::set<std::uint32_t> found;
+        for (const Id id : t.nodes) {
+            const Node& n = k_.nodes[id];
+            const auto moves = [&](Id x) { return k_.nodes[x].kind != NodeKind::constant; };
+            if (n.kind == NodeKind::load && std::ranges::count_if(k_.operands_of(n), moves) > 1 &&
+                !std::ranges::any_of(k_.operands_of(n), [&](Id x) { return depends_on(x, loop); }))
+                found.insert(n.aux);
+        }
+        return found;
+    }
+    std::optional<std::string> crowds(Id a, Id b, const Touched& ta, const Touched& tb) const {
+        const auto first = whole_arrays(a, ta), second = whole_arrays(b, tb);
+        if (first.empty() || second.empty() || first == second) return std::nullopt;
+        const auto name = [&](Id loop, std::uint32_t p) {
+            return describe_array(k_, p, k_.location(k_.nodes[loop].loc));
+        };
+        return fmt::format(
+            "each iteration of the loop {} goes through {}, and of the loop {} through {}",
+            place(a), name(a, *first.begin()), place(b), name(b, *second.begin()));
     }
 
     Kernel merge(Id block, std::size_t first, std::size_t second, const std::vector<Id>& early,
@@ -549,10 +574,7 @@ class Fuse {
                 const bool stores = nx.kind != NodeKind::load || ny.kind != NodeKind::load;
                 if (nx.aux != ny.aux || !stores || aligned(merged, forms, x, y)) continue;
                 const SubscriptText text(merged, loop, forms);
-                const auto line = [&](Id id) {
-                    const Location l = merged.location(merged.nodes[id].loc);
-                    return fmt::format("{}:{}", l.file.substr(l.file.rfind('/') + 1), l.line);
-                };
+                const auto line = [&](Id id) { return line_of(merged, id); };
                 const bool reads = ny.kind == NodeKind::load;
                 return fmt::format(
                     "loop {} {} {}, which {} {}{}", place(second), reads ? "reads" : "writes",

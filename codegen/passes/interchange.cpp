@@ -16,12 +16,22 @@
 //     iterations that differ in the loops without a subscript meet at an element, and those keep
 //     their order, as long as there is one such loop at most;
 //  4. arrays that are written overlap no others (PassOptions::noalias);
-//  5. if the outermost loop is parallel: it has no reductions, and all loops have a subscript in
-//     every array that is stored to, so that any of them may be parallel.
+//  5. if the outermost loop is parallel: it has no reductions, and its index is in every array that
+//     is stored to. Where the loop that comes first has a subscript there too, that one is parallel
+//     then; else blocks of the parallel loop are, each of which has the nest inside:
+//
+//     for %i = a to b parallel {            for %b = a to b step size parallel {
+//       for %j ... {                          for %j ... {
+//         x[%i] += a[%j, %i] * y[%j]   ->       for %i = %b to min(%b + size, b) {
+//                                                 x[%i] += a[%j, %i] * y[%j]
+//
+//     (where nothing runs on threads, the nest is serial).
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <optional>
 
 namespace kiln::codegen {
@@ -36,9 +46,19 @@ struct Nest {
     Id body = none;
 };
 
+/// Iterations of a block: so many that rows of it are worth a loop, and no more than leave enough
+/// blocks for threads.
+constexpr std::int64_t least_block = 128, most_block = 1024, many_blocks = 64;
+
+/// The loops in their new order. `blocks`: the nest is that of a block of the parallel loop.
+struct Order {
+    std::vector<Id> loops;
+    bool blocks = false;
+};
+
 class Interchange : public Rewriter {
   public:
-    explicit Interchange(const Kernel& in) : Rewriter(in) {}
+    Interchange(const Kernel& in, const PassOptions& options) : Rewriter(in), options_(options) {}
 
   private:
     Id rewrite(Id old) override {
@@ -47,25 +67,46 @@ class Interchange : public Rewriter {
         if (nest.loops.size() < 2) return clone(old);
         const auto order = better_order(nest);
         if (!order) return clone(old);
-        const ParallelLoop* parallel = in().parallel(in().node(old));
-        std::vector<std::array<Id, 3>> bounds;
-        for (const Id loop : *order)
-            bounds.push_back({mapped(in().operand(loop, 0)), mapped(in().operand(loop, 1)),
-                              mapped(in().operand(loop, 2))});
-        for (std::size_t i = 0; i < order->size(); ++i) {
-            out().set_location_index(in().node((*order)[i]).loc);
-            const auto& [begin, end, step] = bounds[i];
-            set_mapped((*order)[i], i == 0 && parallel != nullptr
-                                        ? out().begin_parallel_loop(begin, end, step, *parallel)
-                                        : out().begin_loop(begin, end, step));
+        emit(nest, *order);
+        return mapped(old);
+    }
+
+    void emit(const Nest& nest, const Order& order) {
+        const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
+        std::map<Id, std::array<Id, 3>> bounds;
+        for (const Id loop : order.loops)
+            bounds[loop] = {mapped(in().operand(loop, 0)), mapped(in().operand(loop, 1)),
+                            mapped(in().operand(loop, 2))};
+        const bool blocks = order.blocks && options_.threads;
+        if (blocks) {
+            auto& [begin, end, step] = bounds[nest.loops[0]];
+            out().set_location_index(in().node(nest.loops[0]).loc);
+            const Id size = block_size(begin, end);
+            const Id first = out().begin_parallel_loop(begin, end, size, *parallel);
+            end = op(Op::minimum, op(Op::add, first, size), end);
+            begin = first;
+        }
+        for (const Id loop : order.loops) {
+            out().set_location_index(in().node(loop).loc);
+            const auto& [begin, end, step] = bounds[loop];
+            const bool is_parallel = parallel != nullptr && !order.blocks && loop == order.loops[0];
+            set_mapped(loop, is_parallel ? out().begin_parallel_loop(begin, end, step, *parallel)
+                                         : out().begin_loop(begin, end, step));
         }
         for (const Id id : nest.between) {
             out().set_location_index(in().node(id).loc);
             set_mapped(id, clone(id));
         }
         clone_block(nest.body);
-        for (std::size_t i = 0; i < order->size(); ++i) out().end();
-        return mapped(old);
+        for (std::size_t i = 0; i < order.loops.size() + (blocks ? 1 : 0); ++i) out().end();
+    }
+
+    Id op(Op o, Id a, Id b) { return out().op(o, DType::i64, {a, b}); }
+    Id block_size(Id begin, Id end) {
+        const auto i64 = [&](std::int64_t x) { return out().constant_i64(x); };
+        const Id trip = op(Op::maximum, op(Op::sub, end, begin), i64(0));
+        const Id share = op(Op::bit_and, op(Op::div, trip, i64(many_blocks)), i64(-least_block));
+        return op(Op::minimum, op(Op::maximum, share, i64(least_block)), i64(most_block));
     }
 
     /// The loops that are nested perfectly from `loop` on.
@@ -163,7 +204,7 @@ class Interchange : public Rewriter {
     }
 
     /// The loops in the order of memory, if that is another one and legal.
-    std::optional<std::vector<Id>> better_order(const Nest& nest) const {
+    std::optional<Order> better_order(const Nest& nest) const {
         Accesses a;
         a.inside.assign(in().nodes.size(), false);
         collect(nest.body, false, a);
@@ -186,9 +227,27 @@ class Interchange : public Rewriter {
             return distance[x] != distance[y] ? distance[x] > distance[y] : x < y;
         });
         if (std::ranges::is_sorted(order)) return std::nullopt;
-        std::vector<Id> loops;
-        for (const std::size_t i : order) loops.push_back(nest.loops[i]);
-        return loops;
+        Order result;
+        for (const std::size_t i : order) result.loops.push_back(nest.loops[i]);
+        const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
+        result.blocks = parallel != nullptr && !is_in_stores(order[0], nest, a);
+        if (result.blocks && (parallel->schedule != Schedule::automatic || !has_unit_step(nest)))
+            return std::nullopt;
+        return result;
+    }
+
+    bool has_unit_step(const Nest& nest) const {
+        const Node& step = in().node(in().operand(nest.loops[0], 2));
+        return step.kind == NodeKind::constant && step.imm == 1;
+    }
+
+    /// Whether iterations of the nest's loop `l` store to different elements.
+    bool is_in_stores(std::size_t l, const Nest& nest, const Accesses& a) const {
+        return std::ranges::all_of(a.stores, [&](Id store) {
+            return std::ranges::any_of(subscripts(store), [&](Id subscript) {
+                return loop_of(subscript, nest, a) == static_cast<int>(l);
+            });
+        });
     }
 
     /// Condition 2: variables that the body writes are its own.
@@ -221,17 +280,19 @@ class Interchange : public Rewriter {
                 if (!loop) return false;
                 if (*loop >= 0) has[static_cast<std::size_t>(*loop)] = true;
             }
-            const auto absent = std::ranges::count(has, false);
-            if (absent > (parallel != nullptr ? 0 : 1)) return false;
+            if (std::ranges::count(has, false) > 1 || (parallel != nullptr && !has[0]))
+                return false;
         }
         return true;
     }
+
+    const PassOptions& options_;
 };
 
 }  // namespace
 
-ir::Kernel run_interchange(const ir::Kernel& kernel, PassContext&) {
-    return Interchange(kernel).run();
+ir::Kernel run_interchange(const ir::Kernel& kernel, PassContext& context) {
+    return Interchange(kernel, context.options).run();
 }
 
 }  // namespace kiln::codegen

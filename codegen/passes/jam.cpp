@@ -27,6 +27,8 @@
 //  3. variables that the body writes are set before they are read by each iteration, and get a copy
 //     for each row; or are only used after the inner loop;
 //  4. arrays that are written overlap no others (PassOptions::noalias).
+// Sums that could be reassociated keep their order where what they load goes along the outer index,
+// not along the inner one: four neighbours make a vector, while lanes of one sum would be gathered.
 // Worth it where the inner loop accumulates, and needs no elementary function; rows of few
 // elements, whose number is a constant, stay in registers as they are.
 #include "codegen/analysis/loop_facts.h"
@@ -53,6 +55,7 @@ struct Rows {
     Id inner = none;
     std::set<std::uint32_t> summed;  // arrays that the inner loop adds to
     std::set<std::uint32_t> copied;  // variables of a row
+    std::set<Id> ordered;            // operations that could be reassociated, and are not
 };
 
 class Jam final : public Rewriter {
@@ -76,6 +79,10 @@ class Jam final : public Rewriter {
             if (n.kind == NodeKind::read) return out().read(slot->second);
             out().write(slot->second, mapped(in().operand(old, 0)));
             return none;
+        }
+        if (ordered_.contains(old)) {
+            const Id operands[] = {mapped(in().operand(old, 0)), mapped(in().operand(old, 1))};
+            return out().op(n.op, n.dtype, operands, ordered_flags(n.fast), n.weak);
         }
         if (n.kind == NodeKind::load)
             if (const auto value = stored_.find(n.aux); value != stored_.end())
@@ -127,6 +134,7 @@ class Jam final : public Rewriter {
         if (r.inner == none || !is_simple(r.inside) || !same_bounds(loop, r) || !arrays(loop, r) ||
             !variables(r) || !accumulates(r))
             return std::nullopt;
+        find_ordered(loop, r);
         return r;
     }
 
@@ -224,6 +232,19 @@ class Jam final : public Rewriter {
         return true;
     }
 
+    void find_ordered(Id loop, Rows& r) const {
+        if (std::ranges::none_of(r.inside, [&](Id id) {
+                return in().node(id).kind == NodeKind::load && runs_across(in(), id, r.inner, loop);
+            }))
+            return;
+        for (const Id id : r.inside) {
+            if (in().node(id).kind != NodeKind::write) continue;
+            const auto update = update_of(in(), id);
+            if (update && (in().node(update->op).fast & fast::reassoc) != 0)
+                r.ordered.insert(update->op);
+        }
+    }
+
     bool accumulates(const Rows& r) const {
         // Lanes sum by the same tree for four rows as for one as long as bodies are simple.
         constexpr std::ptrdiff_t few_operations = 5;
@@ -264,6 +285,7 @@ class Jam final : public Rewriter {
     }
 
     Id emit(Id loop, const Rows& r) {
+        ordered_ = r.ordered;
         const Id begin = mapped(in().operand(loop, 0)), end = mapped(in().operand(loop, 1));
         const auto i64 = [&](std::int64_t x) { return out().constant_i64(x); };
         const Id trip = op(Op::maximum, op(Op::sub, end, begin), i64(0));
@@ -307,6 +329,7 @@ class Jam final : public Rewriter {
         return none;
     }
 
+    std::set<Id> ordered_;  // of the rows that are being taken four at once
     // Of the row that is being cloned.
     std::map<std::uint32_t, std::uint32_t> slots_;  // variables that have a copy for each row
     std::set<std::uint32_t> summed_;                // arrays that rows are added to

@@ -110,15 +110,12 @@ class Licm {
 
     void remark(Id node, Id loop) {
         const Node& n = k_.nodes[node];
-        const Location at = k_.location(n.loc), outer = k_.location(k_.nodes[loop].loc);
+        const Location at = k_.location(n.loc);
         if (at.line == 0 || n.kind == NodeKind::cast) return;
         const bool parallel = k_.nodes[loop].kind == NodeKind::loop && k_.nodes[loop].aux2 != none;
-        Remark r{std::string(at.file), at.line,
-                 fmt::format("hoisted: {} out of the {}loop at {}:{}", info(n.op).name,
-                             parallel ? "parallel " : "",
-                             outer.file.substr(outer.file.rfind('/') + 1), outer.line)};
-        if (std::ranges::find(context_.hoisted, r) == context_.hoisted.end())
-            context_.hoisted.push_back(std::move(r));
+        context_.decisions.done(DecisionKind::hoisted, at,
+                                fmt::format("{} out of the {}loop at {}", info(n.op).name,
+                                            parallel ? "parallel " : "", line_of(k_, loop)));
     }
 
     Kernel k_;

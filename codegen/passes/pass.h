@@ -1,8 +1,7 @@
 // The passes: pure functions from kernel to kernel, in the order of passes.def.
 #pragma once
+#include "codegen/analysis/decisions.h"
 #include "dsl/ir/ir.h"
-
-#include <kiln/remark.h>
 
 #include <functional>
 
@@ -21,8 +20,7 @@ struct PassOptions {
 
 struct PassContext {
     PassOptions options;
-    std::vector<Remark> remarks;
-    std::vector<Remark> hoisted;               ///< what moved out of loops, by its line
+    Decisions decisions;
     unsigned loops_found = 0, loops_left = 0;  ///< parallel loops before and after fusion
     /// Called after each pass that changed the kernel, with its name and the new kernel.
     std::function<void(std::string_view, const ir::Kernel&)> observer;

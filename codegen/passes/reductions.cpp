@@ -253,12 +253,9 @@ class Reductions {
     void make_serial(Id loop, Id outer) {
         out_.nodes[loop].aux2 = none;
         free_sums(loop);
-        const Location at = in_.location(in_.nodes[loop].loc);
-        const Remark remark{std::string(at.file), at.line,
-                            "this prange runs serially: it is inside of the one at line " +
-                                std::to_string(in_.location(in_.nodes[outer].loc).line)};
-        if (std::ranges::find(context_.remarks, remark) == context_.remarks.end())
-            context_.remarks.push_back(remark);
+        context_.decisions.done(DecisionKind::serial, in_.location(in_.nodes[loop].loc),
+                                "this prange runs serially: it is inside of the one at line " +
+                                    std::to_string(in_.location(in_.nodes[outer].loc).line));
     }
 
     /// The order of sums of floats in a serial loop becomes free, where it does nothing else with

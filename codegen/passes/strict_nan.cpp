@@ -119,13 +119,10 @@ class StrictNan : public Rewriter {
         const char* flags = set == nan_flags    ? "nnan and ninf are"
                             : set == fast::nnan ? "nnan is"
                                                 : "ninf is";
-        const Location where = in().location(n.loc);
-        const Remark made{std::string(where.file), where.line,
-                          what + " stays strict although " + flags +
-                              " set: the values that it depends on keep their NaN and infinities"};
-        for (const Remark& earlier : context_.remarks)
-            if (earlier == made) return;
-        context_.remarks.push_back(made);
+        context_.decisions.done(
+            DecisionKind::strict, in().location(n.loc),
+            what + " stays strict although " + flags +
+                " set: the values that it depends on keep their NaN and infinities");
     }
 
     Id rewrite(Id old) override {

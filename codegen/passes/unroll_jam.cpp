@@ -12,8 +12,12 @@
 //                                           the iterations that are left
 //
 // Worth it where an innermost loop directly inside either
-//  - waits for itself: each of its iterations needs the variable that the one before it wrote, by
-//    operations that may not be reassociated, so that four such chains take the time of one; or
+//  - waits for itself: each of its iterations needs the variable, or the element of an array, that
+//    the one before it wrote, by operations that may not be reassociated, so that four such chains
+//    take the time of one; or
+//  - sums what lies along the index of the loop around it, not along its own: four neighbours make
+//    a vector, while lanes of one sum would be gathered. Such a sum keeps its order, also where it
+//    could be reassociated (ordered_flags); or
 //  - only accumulates, without divisions, roots or elementary functions,
 //    and half or more of what it loads is the same for all four, so that this is loaded once.
 //
@@ -54,6 +58,7 @@ constexpr std::int64_t enough_for_threads = 128;
 /// iteration has for itself.
 struct Plan {
     std::set<Id> in_step;
+    std::set<Id> ordered;  // operations that could be reassociated, and are not
     std::vector<std::uint32_t> slots;
 };
 
@@ -122,12 +127,13 @@ class Analysis {
         }
     }
 
-    bool worth_it(Id loop) const {
+    bool worth_it(Id loop) {
         const auto& body = k_.blocks[k_.nodes[loop].aux].nodes;
-        bool chain = false, slow = false, stores = false, accumulates = false;
+        bool chain = false, slow = false, stores = false, accumulates = false, across = false;
         std::size_t loads = 0, shared = 0;
         std::set<std::uint32_t> seen;
         std::set<Id> moves{loop};  // what differs from one iteration of the inner loop to the next
+        std::vector<Id> updates;   // operations by which it accumulates, in any order
         for (const Id id : body) {
             const Node& n = k_.nodes[id];
             if (std::ranges::any_of(k_.operands_of(id), [&](Id x) { return moves.contains(x); }))
@@ -138,11 +144,23 @@ class Analysis {
                     if (!moves.contains(id)) break;
                     ++loads;
                     shared += varies_[id] ? 0 : 1;
+                    across = across || runs_across(k_, id, loop, loop_);
                     break;
-                case NodeKind::store: stores = true; break;
+                case NodeKind::store: {
+                    const auto op = in_place(body, id, moves);
+                    if (!op) {
+                        stores = true;
+                    } else if (is_free(*op)) {
+                        accumulates = true;
+                        updates.push_back(*op);
+                    } else {
+                        chain = true;
+                    }
+                    break;
+                }
                 case NodeKind::read:
                     if (!seen.insert(n.aux).second || !is_written(body, n.aux)) break;
-                    if (reassociates(body, n.aux))
+                    if (reassociates(body, n.aux, updates))
                         accumulates = true;
                     else
                         chain = true;
@@ -153,7 +171,35 @@ class Analysis {
                 default: break;
             }
         }
+        const bool ordered = std::ranges::all_of(
+            updates, [&](Id op) { return (k_.nodes[op].fast & fast::reassoc) != 0; });
+        if (accumulates && across && ordered) {
+            plan_.ordered.insert(updates.begin(), updates.end());
+            return true;
+        }
         return chain || (accumulates && !slow && !stores && loads > 0 && 2 * shared >= loads);
+    }
+
+    /// The operation of a[...] = a[...] op e, where a[...] is the same element all along.
+    std::optional<Id> in_place(const std::vector<Id>& body, Id store,
+                               const std::set<Id>& moves) const {
+        const auto operands = k_.operands_of(store);
+        const auto at = operands.first(operands.size() - 1);
+        const Id op = operands.back();
+        const Node& n = k_.nodes[op];
+        if (std::ranges::any_of(at, [&](Id x) { return moves.contains(x); }) ||
+            n.kind != NodeKind::op)
+            return std::nullopt;
+        const bool updates = std::ranges::any_of(k_.operands_of(op), [&](Id x) {
+            const Node& load = k_.nodes[x];
+            return load.kind == NodeKind::load && load.aux == k_.nodes[store].aux &&
+                   std::ranges::equal(k_.operands_of(load), at) &&
+                   std::ranges::find(body, x) != body.end();
+        });
+        return updates ? std::optional(op) : std::nullopt;
+    }
+    bool is_free(Id op) const {
+        return (k_.nodes[op].fast & fast::reassoc) != 0 || !is_real(k_.nodes[op].dtype);
     }
 
     bool is_written(const std::vector<Id>& body, std::uint32_t slot) const {
@@ -163,7 +209,8 @@ class Analysis {
     }
 
     /// Whether the loop only accumulates into the slot, in any order.
-    bool reassociates(const std::vector<Id>& body, std::uint32_t slot) const {
+    bool reassociates(const std::vector<Id>& body, std::uint32_t slot,
+                      std::vector<Id>& updates) const {
         for (const Id id : body) {
             const Node& n = k_.nodes[id];
             if (n.kind != NodeKind::write || n.aux != slot) continue;
@@ -174,6 +221,7 @@ class Analysis {
             if (is_real(k_.slots[slot].dtype) && !extreme &&
                 (k_.nodes[update->op].fast & fast::reassoc) == 0)
                 return false;
+            updates.push_back(update->op);
         }
         return true;
     }
@@ -191,7 +239,10 @@ class UnrollJam : public Rewriter {
     UnrollJam(const Kernel& in, bool threads) : Rewriter(in), threads_(threads) {
         visit_loops(in, [&](Id loop) {
             auto plan = Analysis(in, loop).run();
-            if (plan) plans_.emplace(loop, std::move(*plan));
+            if (plan) {
+                ordered_.insert(plan->ordered.begin(), plan->ordered.end());
+                plans_.emplace(loop, std::move(*plan));
+            }
             return plan.has_value();
         });
     }
@@ -231,6 +282,9 @@ class UnrollJam : public Rewriter {
                 out().write(slot, mapped(operands.back()), position(1));
         } else if (plan != plans_.end()) {
             value = unroll(old, plan->second);
+        } else if (ordered_.contains(old)) {
+            const Id operands[] = {mapped(in().operand(old, 0)), mapped(in().operand(old, 1))};
+            value = out().op(n.op, n.dtype, operands, ordered_flags(n.fast), n.weak);
         } else {
             value = clone(old);
         }
@@ -311,6 +365,7 @@ class UnrollJam : public Rewriter {
 
     bool threads_;
     std::map<Id, Plan> plans_;
+    std::set<Id> ordered_;                                                      // of all plans
     std::map<std::uint32_t, std::array<std::uint32_t, copies + 1>> copies_of_;  // of slots
     std::map<Id, std::array<Id, copies>> values_;  // of the loop that is unrolled
     std::size_t copy_ = copies;  // `copies`: the iterations that are left, and all else

@@ -252,7 +252,7 @@ Specialised specialise(const UfuncSource& source, const Loop& loop, ir::Kernel k
     const Stopwatch passes;
     kernel = codegen::run_passes(kernel, context);
     made.stats.passes_ms = passes.ms();
-    made.remarks = std::move(context.remarks);
+    made.remarks = context.decisions.remarks();
     options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(kernel);
     made.variant.drops_flags = !options.flags_of_data;
     made.variant.loop = &loop;

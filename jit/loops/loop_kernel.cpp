@@ -130,9 +130,9 @@ void remark_pranges(const ir::Kernel& kernel, ir::Id block, codegen::PassContext
         if (n.kind == ir::NodeKind::loop && kernel.parallel(n) != nullptr) {
             const Location at = kernel.location(n.loc);
             if (at.line != 0)
-                context.remarks.push_back(
-                    {std::string(at.file), at.line,
-                     "this prange runs on one thread: jit was not given .parallel = true"});
+                context.decisions.done(
+                    codegen::DecisionKind::serial, at,
+                    "this prange runs on one thread: jit was not given .parallel = true");
             continue;
         }
         const bool loops = n.kind == ir::NodeKind::loop || n.kind == ir::NodeKind::loop_while;
@@ -357,9 +357,9 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
     const std::lock_guard lock(mutex_);
     engine::add(made_, stats);
     if (plain) return made;
-    diagnostics_ = {true, context.loops_found, context.loops_left, context.remarks,
-                    context.hoisted};
-    for (const Remark& remark : context.remarks)
+    diagnostics_ = {true, context.loops_found, context.loops_left, context.decisions.remarks(),
+                    context.decisions.remarks(codegen::Shown::hoisted)};
+    for (const Remark& remark : diagnostics_.remarks)
         if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
     return made;
 }

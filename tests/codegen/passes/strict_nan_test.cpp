@@ -16,7 +16,7 @@ Result strict_nan(const std::string& params, const std::string& body) {
     const ir::Kernel after =
         codegen::run_strict_nan(test::kernel(test::map_text(params, body)), context);
     REQUIRE(ir::verify(after).empty());
-    return {ir::print(after), context.remarks};
+    return {ir::print(after), context.decisions.remarks()};
 }
 
 std::string remark(const std::string& what, const std::string& flags) {
@@ -58,8 +58,8 @@ TEST_CASE("strict_nan: through variables and both sides of a branch", "[codegen]
     codegen::PassContext context;
     const ir::Kernel after = codegen::run_strict_nan(test::kernel(body(" fast(nnan)")), context);
     CHECK(ir::print(after) == body(""));
-    REQUIRE(context.remarks.size() == 1);
-    CHECK(context.remarks[0].text == remark("x != x", "nnan is"));
+    REQUIRE(context.decisions.remarks().size() == 1);
+    CHECK(context.decisions.remarks()[0].text == remark("x != x", "nnan is"));
 }
 
 TEST_CASE("strict_nan: each predicate names the flags that it contradicts",
@@ -97,7 +97,7 @@ TEST_CASE("strict_nan: comparisons of different values and integers stay",
         "    %2 = read f32 s\n    %3 = eq bool %1, %2 fast(nnan)\n    store o[i0], %3\n  }\n}\n";
     codegen::PassContext context;
     CHECK(ir::print(codegen::run_strict_nan(test::kernel(written), context)) == written);
-    CHECK(context.remarks.empty());
+    CHECK(context.decisions.remarks().empty());
     const std::string integers =
         "    %0 = load i32 a[i0]\n    %1 = ne bool %0, %0 fast(nnan)\n"
         "    store o[i0], %1\n";
