@@ -167,6 +167,13 @@ Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, Id id) {
 
 KernelFacts analyse(const ir::Kernel& kernel, bool fma) { return Analysis(kernel, fma).run(); }
 
+LaneChoice choose_lanes(const KernelFacts& facts, std::size_t accumulators, VectorIsa isa) {
+    constexpr unsigned most_lanes = 64, most_at_once = 128;
+    const unsigned lanes = std::min(most_lanes, std::max(1U, vector_bytes(isa) / facts.widest));
+    const unsigned wanted = choose_registers(facts, accumulators, isa == VectorIsa::avx512);
+    return {lanes, std::max(1U, std::min(wanted, most_at_once / lanes))};
+}
+
 unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bool many_registers) {
     constexpr unsigned many_streams = 8, few_chains = 3, most_operations = 256;
     constexpr std::size_t few_accumulators = 6;

@@ -2,6 +2,7 @@
 // emission.
 #pragma once
 #include "codegen/lanes/slots.h"
+#include "codegen/lanes/vector_isa.h"
 
 namespace kiln::codegen {
 
@@ -40,5 +41,11 @@ constexpr unsigned few_operations = 24;
 /// values fit the 32 registers of a machine with `many_registers`. Many accumulators cover their
 /// latencies together, and have to stay in registers: one each.
 unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bool many_registers);
+
+/// What the main loop of a kernel takes at once: registers of so many lanes.
+struct LaneChoice {
+    unsigned lanes, registers;
+};
+LaneChoice choose_lanes(const KernelFacts& facts, std::size_t accumulators, VectorIsa isa);
 
 }  // namespace kiln::codegen

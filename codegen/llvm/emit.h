@@ -1,5 +1,6 @@
 // From an element-wise kernel to an LLVM module, vector code made by us.
 #pragma once
+#include "codegen/lanes/vector_isa.h"
 #include "dsl/ir/ir.h"
 
 #include <memory>
@@ -13,20 +14,6 @@ class TargetMachine;
 }  // namespace llvm
 
 namespace kiln::codegen {
-
-/// The vector unit that code is made for, and which SLEEF entry points fit it.
-enum class VectorIsa : std::uint8_t {
-    sse2,    ///< 16-byte registers, no FMA
-    avx2,    ///< 32-byte registers with FMA
-    avx512,  ///< 64-byte registers (F, BW, DQ, VL)
-};
-constexpr unsigned vector_bytes(VectorIsa isa) {
-    return isa == VectorIsa::sse2 ? 16 : isa == VectorIsa::avx2 ? 32 : 64;
-}
-
-/// Bytes of all operands from which outputs bypass the caches. Up to half of that non-temporal
-/// stores lose (up to 1.5x), since results are still in the cache when they are next read.
-inline constexpr std::int64_t streaming_bytes = 24'000'000;
 
 struct EmitOptions {
     VectorIsa isa = VectorIsa::sse2;

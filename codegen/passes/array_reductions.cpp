@@ -40,7 +40,7 @@ constexpr std::int64_t block_rows = 256, group_rows = 16;
 
 class ArrayReductions final : public Rewriter {
   public:
-    using Rewriter::Rewriter;
+    ArrayReductions(const Kernel& in, Decisions& decisions) : Rewriter(in), decisions_(decisions) {}
 
   private:
     Id rewrite(Id old) override {
@@ -108,6 +108,11 @@ class ArrayReductions final : public Rewriter {
 
     void split(Id old, const Node& n) {
         const ParallelLoop& loop = *in().parallel(n);
+        decisions_.done(DecisionKind::blocked, in().location(n.loc),
+                        fmt::format("sums into an array go by groups of {} iterations and blocks "
+                                    "of {}, which are combined pair by pair",
+                                    group_rows, block_rows),
+                        {{"group", group_rows}, {"block", block_rows}});
         const Id count = mapped(in().operand(old, 1));
         const Id size = out().constant_i64(block_rows), zero = out().constant_i64(0),
                  one = out().constant_i64(1);
@@ -187,16 +192,17 @@ class ArrayReductions final : public Rewriter {
         out().end();
     }
 
+    Decisions& decisions_;
     std::map<std::uint32_t, std::uint32_t> rows_;  // of the loop being cloned: target -> rows
     Id block_ = none;
 };
 
 }  // namespace
 
-ir::Kernel run_array_reductions(const ir::Kernel& kernel, PassContext&) {
+ir::Kernel run_array_reductions(const ir::Kernel& kernel, PassContext& context) {
     const bool any = std::ranges::any_of(kernel.parallel_loops,
                                          [](const ParallelLoop& p) { return !p.arrays.empty(); });
-    return any ? ArrayReductions(kernel).run() : kernel;
+    return any ? ArrayReductions(kernel, context.decisions).run() : kernel;
 }
 
 }  // namespace kiln::codegen

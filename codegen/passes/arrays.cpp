@@ -40,8 +40,8 @@ constexpr std::int64_t group_rows = 16;
 
 class LowerArrays final : public Rewriter {
   public:
-    LowerArrays(const Kernel& kernel, const ArrayPlan& plan, const PassOptions& options)
-        : Rewriter(kernel), plan_(plan), options_(options) {}
+    LowerArrays(const Kernel& kernel, const ArrayPlan& plan, PassContext& context)
+        : Rewriter(kernel), plan_(plan), options_(context.options), decisions_(context.decisions) {}
 
   private:
     struct Temporary {
@@ -383,6 +383,11 @@ class LowerArrays final : public Rewriter {
             out().store(param, at, value);
         });
         temporaries_[old] = {param, extents};
+        decisions_.done(DecisionKind::temporary, in().location(loc),
+                        in().nodes[old].kind == NodeKind::whole
+                            ? "a copy of an array, which is stored to before its elements are used"
+                            : "a value that is used more than once, or stored over its own "
+                              "operands, is computed once, into a temporary array");
         begin_statement();
     }
 
@@ -731,10 +736,15 @@ class LowerArrays final : public Rewriter {
             });
         }
         temporaries_[old] = {param, extents};
+        decisions_.done(
+            DecisionKind::temporary, in().location(f.loc),
+            fmt::format("the {} is computed once, into a temporary array{}", info(f.reduction).name,
+                        out().in_parallel_loop() ? " of each iteration" : ""));
     }
 
     const ArrayPlan& plan_;
     const PassOptions& options_;
+    Decisions& decisions_;
     Id zero_ = none, one_ = none;
     std::vector<Equality> equal_;
     std::map<Id, Temporary> temporaries_;        // by node of the old kernel
@@ -747,7 +757,7 @@ class LowerArrays final : public Rewriter {
 ir::Kernel run_arrays(const ir::Kernel& kernel, PassContext& context) {
     const ArrayPlan plan(kernel, !context.options.noalias);
     if (!plan.has_arrays()) return kernel;
-    return LowerArrays(kernel, plan, context.options).run();
+    return LowerArrays(kernel, plan, context).run();
 }
 
 }  // namespace kiln::codegen

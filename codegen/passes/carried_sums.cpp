@@ -127,8 +127,10 @@ class TermFinder {
 
 class CarriedSums final : public Rewriter {
   public:
-    CarriedSums(const Kernel& kernel, const PassOptions& options)
-        : Rewriter(kernel), lanes_possible_(options.noalias && !options.checked) {}
+    CarriedSums(const Kernel& kernel, PassContext& context)
+        : Rewriter(kernel),
+          decisions_(context.decisions),
+          lanes_possible_(context.options.noalias && !context.options.checked) {}
 
   private:
     /// Where a variable's sum is while a loop is cloned: in a variable to which nodes add as they
@@ -258,6 +260,10 @@ class CarriedSums final : public Rewriter {
             places_[s] = place;
             slots.push_back(s);
         }
+        if (!slots.empty())
+            decisions_.done(DecisionKind::carried, in().location(in().nodes[old].loc),
+                            "its sums go in the order of the iterations, one after the other, and "
+                            "carry what each addition rounds off");
         const Id made = clone(old);
         const auto inside = std::exchange(places_, around);
         for (const std::uint32_t s : slots)
@@ -286,6 +292,7 @@ class CarriedSums final : public Rewriter {
         return made;
     }
 
+    Decisions& decisions_;
     const bool lanes_possible_;
     bool in_lanes_ = false;
     std::map<std::uint32_t, Place> places_;
@@ -297,7 +304,7 @@ class CarriedSums final : public Rewriter {
 ir::Kernel run_carried_sums(const ir::Kernel& kernel, PassContext& context) {
     const bool any =
         std::ranges::any_of(kernel.slots, [](const Slot& s) { return is_real(s.dtype); });
-    return any ? CarriedSums(kernel, context.options).run() : kernel;
+    return any ? CarriedSums(kernel, context).run() : kernel;
 }
 
 }  // namespace kiln::codegen

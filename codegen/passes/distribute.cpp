@@ -61,7 +61,7 @@ struct Parts {
 
 class Distribute final : public Rewriter {
   public:
-    using Rewriter::Rewriter;
+    Distribute(const Kernel& in, Decisions& decisions) : Rewriter(in), decisions_(decisions) {}
 
   private:
     Id rewrite(Id old) override {
@@ -129,12 +129,25 @@ class Distribute final : public Rewriter {
         parts.nodes[2].assign(last, body.end());
         for (std::size_t p = 0; p < 3; ++p)
             for (const Id id : parts.nodes[p]) {
-                if (!touch(id, parts.touched[p], 0)) return std::nullopt;
+                if (!touch(id, parts.touched[p], 0))
+                    return refuse(loop,
+                                  "an iteration ends early, calls, makes an array, is atomic "
+                                  "or holds a prange");
                 if (in().node(id).kind == NodeKind::loop && parts.row == none) parts.row = id;
             }
         // Without inner loops over elements the loop is vector code as it is.
-        if (parts.row == none || !separate(parts)) return std::nullopt;
+        if (parts.row == none) return std::nullopt;
+        if (!separate(parts))
+            return refuse(loop,
+                          "what comes before its functions and what comes after them touch "
+                          "one array or variable");
+        decisions_.done(DecisionKind::distributed, in().location(in().node(loop).loc),
+                        "its functions run as lanes, for a block of iterations at once");
         return parts;
+    }
+    std::nullopt_t refuse(Id loop, const char* reason) const {
+        decisions_.refused(DecisionKind::distributed, in().location(in().node(loop).loc), reason);
+        return std::nullopt;
     }
 
     static bool is_plain(DType t) { return !is_complex(t) && t != DType::f16 && t != DType::bf16; }
@@ -287,6 +300,7 @@ class Distribute final : public Rewriter {
         out().end();
     }
 
+    Decisions& decisions_;
     struct Element {
         std::uint32_t buffer;
         Id position;
@@ -297,8 +311,8 @@ class Distribute final : public Rewriter {
 
 }  // namespace
 
-ir::Kernel run_distribute(const ir::Kernel& kernel, PassContext&) {
-    return Distribute(kernel).run();
+ir::Kernel run_distribute(const ir::Kernel& kernel, PassContext& context) {
+    return Distribute(kernel, context.decisions).run();
 }
 
 }  // namespace kiln::codegen

@@ -27,12 +27,15 @@
 //
 //     (where nothing runs on threads, the nest is serial).
 #include "codegen/passes/pass.h"
+#include "dsl/ir/describe.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
+
+#include <fmt/format.h>
 
 namespace kiln::codegen {
 namespace {
@@ -58,7 +61,8 @@ struct Order {
 
 class Interchange : public Rewriter {
   public:
-    Interchange(const Kernel& in, const PassOptions& options) : Rewriter(in), options_(options) {}
+    Interchange(const Kernel& in, PassContext& context)
+        : Rewriter(in), decisions_(context.decisions), options_(context.options) {}
 
   private:
     Id rewrite(Id old) override {
@@ -67,8 +71,22 @@ class Interchange : public Rewriter {
         if (nest.loops.size() < 2) return clone(old);
         const auto order = better_order(nest);
         if (!order) return clone(old);
+        say(nest, *order);
         emit(nest, *order);
         return mapped(old);
+    }
+
+    void say(const Nest& nest, const Order& order) {
+        const auto list = [&](const std::vector<Id>& loops) {
+            std::string text;
+            for (const Id loop : loops) text += (text.empty() ? "" : ", ") + line_of(in(), loop);
+            return text;
+        };
+        decisions_.done(
+            DecisionKind::interchanged, in().location(in().node(nest.loops[0]).loc),
+            fmt::format(
+                "the loops at {} run in the order {}{}", list(nest.loops), list(order.loops),
+                order.blocks && options_.threads ? ", for a block of the prange at once" : ""));
     }
 
     void emit(const Nest& nest, const Order& order) {
@@ -208,12 +226,43 @@ class Interchange : public Rewriter {
         Accesses a;
         a.inside.assign(in().nodes.size(), false);
         collect(nest.body, false, a);
-        if (!a.legal || a.stores.empty() || !keeps_variables(a) || !accesses_agree(nest, a))
+        const auto order = order_of_memory(nest, a);
+        if (a.stores.empty() || order.empty()) return std::nullopt;
+        Order result;
+        for (const std::size_t i : order) result.loops.push_back(nest.loops[i]);
+        const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
+        result.blocks = parallel != nullptr && !is_in_stores(order[0], nest, a);
+        if (const auto reason = why_not(nest, a, result.blocks)) {
+            decisions_.refused(DecisionKind::interchanged,
+                               in().location(in().node(nest.loops[0]).loc), *reason);
             return std::nullopt;
-        // How far from the last subscript the index of each loop stands, summed up.
-        std::vector<int> distance(nest.loops.size(), 0);
+        }
+        return result;
+    }
+
+    /// Why the loops stay in the order in which they are written.
+    std::optional<std::string> why_not(const Nest& nest, const Accesses& a, bool blocks) const {
+        const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
+        if (!a.legal) return "its body leaves a loop, calls, makes an array or is atomic";
+        if (!keeps_variables(a)) return "its body writes variables that are used outside of it";
+        if (parallel != nullptr && !parallel->reductions.empty())
+            return "the prange accumulates into variables";
+        if (const Id store = disagreeing(nest, a); store != none)
+            return fmt::format(
+                "iterations may meet at elements of {}, in another order",
+                describe_array(in(), in().node(store).aux, in().location(in().node(store).loc)));
+        if (blocks && parallel->schedule != Schedule::automatic)
+            return "the prange has a schedule of its own";
+        if (blocks && !has_unit_step(nest)) return "the prange has a step";
+        return std::nullopt;
+    }
+
+    /// The loops by how far from the last subscript their indices stand, as places in the nest;
+    /// empty where that is the order they have, or not known.
+    std::vector<std::size_t> order_of_memory(const Nest& nest, const Accesses& a) const {
+        std::vector<int> distance(nest.loops.size(), 0);  // summed up over all accesses
         for (const Id access : a.all) {
-            if (in().params[in().node(access).aux].layout != Layout::unit) return std::nullopt;
+            if (in().params[in().node(access).aux].layout != Layout::unit) return {};
             const auto at = subscripts(access);
             for (std::size_t d = 0; d < at.size(); ++d)
                 if (const auto loop = loop_of(at[d], nest, a); loop && *loop >= 0)
@@ -226,14 +275,8 @@ class Interchange : public Rewriter {
         std::ranges::sort(order, [&](std::size_t x, std::size_t y) {
             return distance[x] != distance[y] ? distance[x] > distance[y] : x < y;
         });
-        if (std::ranges::is_sorted(order)) return std::nullopt;
-        Order result;
-        for (const std::size_t i : order) result.loops.push_back(nest.loops[i]);
-        const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
-        result.blocks = parallel != nullptr && !is_in_stores(order[0], nest, a);
-        if (result.blocks && (parallel->schedule != Schedule::automatic || !has_unit_step(nest)))
-            return std::nullopt;
-        return result;
+        if (std::ranges::is_sorted(order)) order.clear();
+        return order;
     }
 
     bool has_unit_step(const Nest& nest) const {
@@ -264,35 +307,35 @@ class Interchange : public Rewriter {
         return true;
     }
 
-    /// Conditions 3 and 5.
-    bool accesses_agree(const Nest& nest, const Accesses& a) const {
+    /// Conditions 3 and 5: a store that breaks them.
+    Id disagreeing(const Nest& nest, const Accesses& a) const {
         const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
-        if (parallel != nullptr && !parallel->reductions.empty()) return false;
         for (const Id store : a.stores) {
             const auto at = subscripts(store);
             for (const Id other : a.all)
                 if (in().node(other).aux == in().node(store).aux &&
                     !std::ranges::equal(subscripts(other), at))
-                    return false;
+                    return store;
             std::vector<bool> has(nest.loops.size(), false);
             for (const Id subscript : at) {
                 const auto loop = loop_of(subscript, nest, a);
-                if (!loop) return false;
+                if (!loop) return store;
                 if (*loop >= 0) has[static_cast<std::size_t>(*loop)] = true;
             }
             if (std::ranges::count(has, false) > 1 || (parallel != nullptr && !has[0]))
-                return false;
+                return store;
         }
-        return true;
+        return none;
     }
 
+    Decisions& decisions_;
     const PassOptions& options_;
 };
 
 }  // namespace
 
 ir::Kernel run_interchange(const ir::Kernel& kernel, PassContext& context) {
-    return Interchange(kernel, context.options).run();
+    return Interchange(kernel, context).run();
 }
 
 }  // namespace kiln::codegen

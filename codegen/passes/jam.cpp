@@ -41,6 +41,8 @@
 #include <optional>
 #include <set>
 
+#include <fmt/format.h>
+
 namespace kiln::codegen {
 namespace {
 
@@ -60,7 +62,7 @@ struct Rows {
 
 class Jam final : public Rewriter {
   public:
-    using Rewriter::Rewriter;
+    Jam(const Kernel& in, Decisions& decisions) : Rewriter(in), decisions_(decisions) {}
 
   private:
     Id rewrite(Id old) override {
@@ -131,10 +133,17 @@ class Jam final : public Rewriter {
             }
             (done ? r.after : r.before).push_back(id);
         }
-        if (r.inner == none || !is_simple(r.inside) || !same_bounds(loop, r) || !arrays(loop, r) ||
-            !variables(r) || !accumulates(r))
-            return std::nullopt;
+        if (r.inner == none || !is_simple(r.inside) || !updates(r)) return std::nullopt;
+        if (!same_bounds(loop, r))
+            return refuse(loop, "the bounds of the inner loop differ from row to row");
+        if (!arrays(loop, r)) return refuse(loop, "rows may meet at an element that they store to");
+        if (!variables(r)) return refuse(loop, "a row needs a variable that the one before left");
+        if (!accumulates(r)) return std::nullopt;
         find_ordered(loop, r);
+        decisions_.done(DecisionKind::jammed, in().location(in().node(loop).loc),
+                        fmt::format("{} rows at once{}", rows_at_once,
+                                    r.ordered.empty() ? "" : ", which make a vector"),
+                        {{"rows", rows_at_once}});
         return r;
     }
 
@@ -230,6 +239,23 @@ class Jam final : public Rewriter {
                 return false;
         }
         return true;
+    }
+
+    std::nullopt_t refuse(Id loop, const char* reason) const {
+        decisions_.refused(DecisionKind::jammed, in().location(in().node(loop).loc), reason);
+        return std::nullopt;
+    }
+    /// Whether the inner loop has the look of one that accumulates.
+    bool updates(const Rows& r) const {
+        return std::ranges::any_of(r.inside, [&](Id id) {
+            const Node& n = in().node(id);
+            if (n.kind == NodeKind::write) return update_of(in(), id).has_value();
+            if (n.kind != NodeKind::store) return false;
+            return std::ranges::any_of(r.inside, [&](Id load) {
+                const Node& l = in().node(load);
+                return l.kind == NodeKind::load && l.aux == n.aux;
+            });
+        });
     }
 
     void find_ordered(Id loop, Rows& r) const {
@@ -329,6 +355,7 @@ class Jam final : public Rewriter {
         return none;
     }
 
+    Decisions& decisions_;
     std::set<Id> ordered_;  // of the rows that are being taken four at once
     // Of the row that is being cloned.
     std::map<std::uint32_t, std::uint32_t> slots_;  // variables that have a copy for each row
@@ -339,6 +366,8 @@ class Jam final : public Rewriter {
 
 }  // namespace
 
-ir::Kernel run_jam(const ir::Kernel& kernel, PassContext&) { return Jam(kernel).run(); }
+ir::Kernel run_jam(const ir::Kernel& kernel, PassContext& context) {
+    return Jam(kernel, context.decisions).run();
+}
 
 }  // namespace kiln::codegen

@@ -34,6 +34,8 @@
 #include <optional>
 #include <set>
 
+#include <fmt/format.h>
+
 namespace kiln::codegen {
 namespace {
 
@@ -58,8 +60,8 @@ struct Plan {
 
 class Analysis {
   public:
-    Analysis(const Kernel& kernel, Id time, bool threads)
-        : k_(kernel), time_(time), threads_(threads) {}
+    Analysis(const Kernel& kernel, Id time, bool threads, Decisions& decisions)
+        : k_(kernel), time_(time), threads_(threads), decisions_(decisions) {}
 
     std::optional<Plan> run() {
         const Node& n = k_.nodes[time_];
@@ -79,7 +81,7 @@ class Analysis {
         if (plan_.loops.empty()) return std::nullopt;
         std::size_t with_loops = 0;
         for (const Id loop : plan_.loops) {
-            if (!is_simple(loop)) return std::nullopt;
+            if (const char* reason = why_not(loop)) return refuse(reason);
             const auto& body = k_.blocks[k_.nodes[loop].aux].nodes;
             with_loops += std::ranges::any_of(
                 body, [&](Id id) { return k_.nodes[id].kind == NodeKind::loop; });
@@ -89,7 +91,15 @@ class Analysis {
         const bool own_loads = std::ranges::none_of(accesses_, [&](const Access& a) {
             return a.stores && loaded_.contains(k_.nodes[a.node].aux);
         });
-        if (!own_loads || !find_lags() || plan_.arrays.empty()) return std::nullopt;
+        if (!own_loads)
+            return refuse("a step loads an element to which its loops store, between them");
+        if (!find_lags()) return refuse(lags_);
+        if (plan_.arrays.empty()) return refuse("no two steps store to the same elements");
+        decisions_.done(DecisionKind::skewed, k_.location(k_.nodes[time_].loc),
+                        fmt::format("up to {} steps at once, each {} iterations behind the one "
+                                    "before it",
+                                    most_steps, plan_.step_lag),
+                        {{"steps", most_steps}, {"lag", plan_.step_lag}});
         return std::move(plan_);
     }
 
@@ -112,18 +122,29 @@ class Analysis {
                std::ranges::all_of(k_.operands_of(id), [&](Id x) { return is_fixed(x); });
     }
 
+    /// One loop in another is any nest; steps have several, as sweeps between arrays do.
+    std::nullopt_t refuse(const char* reason) const {
+        if (plan_.loops.size() > 1)
+            decisions_.refused(DecisionKind::skewed, k_.location(k_.nodes[time_].loc), reason);
+        return std::nullopt;
+    }
+
     /// Conditions 2 and 3.
-    bool is_simple(Id loop) {
+    const char* why_not(Id loop) {
         const Node& n = k_.nodes[loop];
         if (const ParallelLoop* p = k_.parallel(n);
             p != nullptr && (threads_ || !p->reductions.empty() || !p->arrays.empty()))
-            return false;
-        if (!is_one(k_.operand(loop, 2)) || !is_fixed(k_.operand(loop, 0)) ||
-            !is_fixed(k_.operand(loop, 1)) || is_short(k_, loop, block))
-            return false;
+            return threads_ ? "its loops run on threads" : "its loops accumulate";
+        if (!is_one(k_.operand(loop, 2))) return "a loop in it has a step";
+        if (!is_fixed(k_.operand(loop, 0)) || !is_fixed(k_.operand(loop, 1)))
+            return "the bounds of a loop in it change from step to step";
+        if (is_short(k_, loop, block)) return "a loop in it is short";
         const std::size_t index =
             static_cast<std::size_t>(std::ranges::find(plan_.loops, loop) - plan_.loops.begin());
-        return collect(n.aux, index) && private_slots(k_, loop).has_value();
+        if (!collect(n.aux, index)) return "a loop in it jumps, calls, is atomic or makes an array";
+        return private_slots(k_, loop).has_value()
+                   ? nullptr
+                   : "a loop in it leaves a variable to its next iteration, or to others";
     }
 
     bool collect(Id block, std::size_t loop) {
@@ -207,7 +228,12 @@ class Analysis {
                 if (k_.nodes[p.node].aux != k_.nodes[q.node].aux || (!p.stores && !q.stores))
                     continue;
                 const auto d = distance(p, q);
-                if (!d) return false;
+                if (!d) {
+                    lags_ =
+                        "how far steps have to be apart is not known: subscripts are not the "
+                        "loop's index plus a constant";
+                    return false;
+                }
                 auto& most = farthest[p.loop][q.loop];
                 most = std::max(most.value_or(d->value), d->value);
                 plan_.arrays[k_.nodes[p.node].aux] = d->dimension;
@@ -228,6 +254,7 @@ class Analysis {
                 if (farthest[p][q])
                     plan_.step_lag =
                         std::max(plan_.step_lag, plan_.lags[p] - plan_.lags[q] + *farthest[p][q]);
+        lags_ = "steps have to be too far apart";
         return plan_.step_lag <= largest_lag &&
                std::ranges::all_of(plan_.lags, [](std::int64_t l) { return l <= largest_lag; });
     }
@@ -239,14 +266,17 @@ class Analysis {
     std::set<std::uint32_t> loaded_;  // arrays, by those nodes
     std::vector<Access> accesses_;
     std::map<Id, bool> on_time_;
+    Decisions& decisions_;
+    const char* lags_ = "";  // why there are none
     Plan plan_;
 };
 
 class TimeSkew : public Rewriter {
   public:
-    TimeSkew(const Kernel& in, bool threads) : Rewriter(in), threads_(threads) {
+    TimeSkew(const Kernel& in, bool threads, Decisions& decisions)
+        : Rewriter(in), threads_(threads) {
         visit_loops(in, [&](Id loop) {
-            auto plan = Analysis(in, loop, threads_).run();
+            auto plan = Analysis(in, loop, threads_, decisions).run();
             if (plan) plans_.emplace(loop, std::move(*plan));
             return plan.has_value();
         });
@@ -339,7 +369,7 @@ class TimeSkew : public Rewriter {
 }  // namespace
 
 ir::Kernel run_time_skew(const ir::Kernel& kernel, PassContext& context) {
-    TimeSkew pass(kernel, context.options.threads);
+    TimeSkew pass(kernel, context.options.threads, context.decisions);
     return pass.changes() ? pass.run() : kernel;
 }
 

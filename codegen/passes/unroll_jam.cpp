@@ -43,6 +43,8 @@
 #include <optional>
 #include <set>
 
+#include <fmt/format.h>
+
 namespace kiln::codegen {
 namespace {
 
@@ -64,8 +66,8 @@ struct Plan {
 
 class Analysis {
   public:
-    Analysis(const Kernel& kernel, Id loop)
-        : k_(kernel), loop_(loop), varies_(kernel.nodes.size(), false) {}
+    Analysis(const Kernel& kernel, Id loop, Decisions& decisions)
+        : k_(kernel), loop_(loop), decisions_(decisions), varies_(kernel.nodes.size(), false) {}
 
     std::optional<Plan> run() {
         const Node& n = k_.nodes[loop_];
@@ -85,7 +87,17 @@ class Analysis {
             if (k_.nodes[id].kind == NodeKind::loop && !varies_[id] && worth_it(id))
                 plan_.in_step.insert(id);
         if (plan_.in_step.empty()) return std::nullopt;
-        if (k_.parallel(n) == nullptr && !iterations_are_apart(k_, loop_)) return std::nullopt;
+        const Location where = k_.location(n.loc);
+        if (k_.parallel(n) == nullptr && !iterations_are_apart(k_, loop_)) {
+            decisions_.refused(DecisionKind::unrolled, where,
+                               "its iterations may touch one element, one of them storing");
+            return std::nullopt;
+        }
+        decisions_.done(DecisionKind::unrolled, where,
+                        fmt::format("{} iterations run in step through the loop at {}{}", ways,
+                                    line_of(k_, *plan_.in_step.begin()),
+                                    plan_.ordered.empty() ? "" : ", and make a vector"),
+                        {{"iterations", ways}});
         return std::move(plan_);
     }
 
@@ -228,6 +240,7 @@ class Analysis {
 
     const Kernel& k_;
     Id loop_;
+    Decisions& decisions_;
     std::vector<Id> nodes_;  // of the body, in the order of the text
     std::set<std::uint32_t> stored_;
     std::vector<bool> varies_;  // per node: differs from iteration to iteration
@@ -236,9 +249,10 @@ class Analysis {
 
 class UnrollJam : public Rewriter {
   public:
-    UnrollJam(const Kernel& in, bool threads) : Rewriter(in), threads_(threads) {
+    UnrollJam(const Kernel& in, bool threads, Decisions& decisions)
+        : Rewriter(in), threads_(threads) {
         visit_loops(in, [&](Id loop) {
-            auto plan = Analysis(in, loop).run();
+            auto plan = Analysis(in, loop, decisions).run();
             if (plan) {
                 ordered_.insert(plan->ordered.begin(), plan->ordered.end());
                 plans_.emplace(loop, std::move(*plan));
@@ -374,7 +388,7 @@ class UnrollJam : public Rewriter {
 }  // namespace
 
 ir::Kernel run_unroll_jam(const ir::Kernel& kernel, PassContext& context) {
-    UnrollJam pass(kernel, context.options.threads);
+    UnrollJam pass(kernel, context.options.threads, context.decisions);
     return pass.changes() ? run_dce(run_cse(pass.run(), context), context) : kernel;
 }
 

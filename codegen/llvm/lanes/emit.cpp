@@ -60,11 +60,9 @@ void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
 void Emitter::run() {
     options_.flags_of_data = options_.flags_of_data && zeros_raise_flags(kernel_);
     choose_form();
-    const unsigned unit = unit_lanes_ =
-        std::min(64U, std::max(1U, vector_bytes(options_.isa) / facts_.widest));
-    const unsigned registers =
-        choose_registers(facts_, accumulators_.size(), options_.isa == VectorIsa::avx512);
-    block_lanes_ = std::max(unit, std::min(unit * registers, 128U));
+    const LaneChoice choice = choose_lanes(facts_, accumulators_.size(), options_.isa);
+    const unsigned unit = unit_lanes_ = choice.lanes;
+    block_lanes_ = unit * choice.registers;
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
     const bool masks = options_.isa == VectorIsa::avx512 ||
                        (options_.isa == VectorIsa::avx2 && facts_.narrowest >= least_masked);

@@ -1,0 +1,285 @@
+#include "codegen/passes/plan.h"
+
+#include "codegen/lanes/facts.h"
+#include "codegen/lanes/vector_loops.h"
+#include "dsl/ir/describe.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+bool has_first(const Node& n) {
+    return n.kind == NodeKind::branch || n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
+}
+bool has_second(const Node& n) {
+    return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
+}
+
+class Planner {
+  public:
+    Planner(const Kernel& traced, const Kernel& compiled, const PassContext& context,
+            const PlanTarget& target)
+        : traced_(traced), k_(compiled), context_(context), target_(target) {}
+
+    Plan run() {
+        const bool program = k_.is_program();
+        for (const Stage& stage : traced_.stages) {
+            if (!program && !stage.extents.empty())
+                kind(traced_, stage.loc, stage.reductions.empty() ? "element-wise" : "reduction");
+            name_kinds(stage.body);
+        }
+        Decisions all = context_.decisions;
+        decisions_ = &all;
+        if (program) {
+            streamed_ = find_streamed_loops(k_);
+            loops(k_.stages[0].body, false);
+        } else {
+            for (const Stage& stage : k_.stages)
+                if (!stage.extents.empty()) elements(stage);
+        }
+        for (const Decision& d : all.all()) at(d.file, d.line).decisions.push_back(d);
+        Plan plan{k_.name, target_.isa, std::move(loops_)};
+        std::ranges::stable_sort(plan.loops, [](const PlannedLoop& a, const PlannedLoop& b) {
+            return std::pair(a.file, a.line) < std::pair(b.file, b.line);
+        });
+        return plan;
+    }
+
+  private:
+    // --- what the user wrote ---
+
+    PlannedLoop& at(std::string_view file, std::uint32_t line) {
+        for (PlannedLoop& l : loops_)
+            if (l.file == file && l.line == line) return l;
+        loops_.push_back({std::string(file), line, {}, {}});
+        return loops_.back();
+    }
+    void kind(const Kernel& kernel, std::uint32_t loc, const char* name) {
+        const Location l = kernel.location(loc);
+        auto& kinds = at(l.file, l.line).kinds;
+        if (std::ranges::find(kinds, name) == kinds.end()) kinds.emplace_back(name);
+    }
+    void name_kinds(Id block) {
+        for (const Id id : traced_.blocks[block].nodes) {
+            const Node& n = traced_.nodes[id];
+            switch (n.kind) {
+                case NodeKind::loop:
+                    kind(traced_, n.loc, traced_.parallel(n) != nullptr ? "prange" : "range");
+                    break;
+                case NodeKind::loop_while: kind(traced_, n.loc, "while"); break;
+                case NodeKind::assign: kind(traced_, n.loc, "statement"); break;
+                case NodeKind::fold: kind(traced_, n.loc, "reduction"); break;
+                default: break;
+            }
+            if (has_first(n)) name_kinds(n.aux);
+            if (has_second(n)) name_kinds(n.aux2);
+        }
+    }
+
+    // --- what the code will be ---
+
+    Location location(Id id) const { return k_.location(k_.nodes[id].loc); }
+
+    void lanes(const Kernel& kernel, const Location& where, std::size_t accumulators,
+               std::string_view what) {
+        const KernelFacts facts = analyse(kernel, target_.isa != VectorIsa::sse2);
+        const LaneChoice choice = choose_lanes(facts, accumulators, target_.isa);
+        decisions_->done(DecisionKind::lanes, where,
+                         fmt::format("{} x {}{}", choice.lanes, choice.registers, what),
+                         {{"lanes", choice.lanes}, {"registers", choice.registers}});
+    }
+
+    void elements(const Stage& stage) {
+        const Location where = k_.location(stage.loc);
+        lanes(k_, where, stage.reductions.size(), "");
+        for (const StageReduction& r : stage.reductions)
+            if (r.position_of == none)
+                decisions_->done(DecisionKind::reduction, where,
+                                 fmt::format("{}: a tree over the lanes, pair by pair over blocks "
+                                             "of 4096 columns",
+                                             info(r.reduction).name));
+        if (stage.reductions.empty())
+            decisions_->done(DecisionKind::streamed, where,
+                             fmt::format("contiguous outputs, where all operands take {} MB",
+                                         streaming_bytes / 1'000'000),
+                             {{"bytes", streaming_bytes}});
+        if (target_.threads && target_.elements_for_threads > 0)
+            decisions_->done(DecisionKind::threads, where,
+                             fmt::format("from {} elements on", target_.elements_for_threads),
+                             {{"elements", target_.elements_for_threads}});
+    }
+
+    void loops(Id block, bool parallel) {
+        for (const Id id : k_.blocks[block].nodes) {
+            const Node& n = k_.nodes[id];
+            if (n.kind == NodeKind::loop) {
+                loop(id, parallel);
+                continue;
+            }
+            if (has_first(n)) loops(n.aux, parallel);
+            if (has_second(n)) loops(n.aux2, parallel);
+        }
+    }
+
+    void loop(Id id, bool parallel) {
+        const Node& n = k_.nodes[id];
+        const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
+        if (declared != nullptr) deal_out(id, *declared);
+        if (runs_as_lanes(id)) return;
+        loops(n.aux, parallel || declared != nullptr);
+    }
+
+    void deal_out(Id id, const ParallelLoop& loop) {
+        bool even = true;
+        has_loops(k_.nodes[id].aux, even);
+        if (target_.threads) {
+            const std::int64_t least = even ? target_.even_us : target_.uneven_us;
+            const char* const how = loop.schedule == Schedule::automatic ? "automatic"
+                                    : loop.schedule == Schedule::static_ ? "static"
+                                    : loop.schedule == Schedule::dynamic ? "dynamic"
+                                                                         : "guided";
+            std::string text = fmt::format("schedule {}", how);
+            if (loop.schedule == Schedule::automatic)
+                text += fmt::format(", from {} us of work on", least);
+            decisions_->done(DecisionKind::threads, location(id), std::move(text),
+                             {{"microseconds", least}});
+        }
+        for (const StageReduction& r : loop.reductions) {
+            if (r.position_of != none) continue;
+            decisions_->done(
+                DecisionKind::reduction, location(id),
+                fmt::format("{} of {}: blocks of iterations, combined pair by pair",
+                            info(r.reduction).name, describe_slot(k_, r.target, location(id))));
+        }
+    }
+    void has_loops(Id block, bool& even) const {
+        for (const Id id : k_.blocks[block].nodes) {
+            const Node& n = k_.nodes[id];
+            even = even && n.kind != NodeKind::loop && n.kind != NodeKind::loop_while &&
+                   n.kind != NodeKind::call && n.kind != NodeKind::call_pure;
+            if (n.kind == NodeKind::branch) {
+                has_loops(n.aux, even);
+                if (n.aux2 != none) has_loops(n.aux2, even);
+            }
+        }
+    }
+
+    /// Says whether the loop runs as lanes; of one that has loops, only if it does.
+    bool runs_as_lanes(Id id) {
+        const Location where = location(id);
+        if (context_.options.checked) {
+            decisions_->refused(DecisionKind::lanes, where,
+                                "every access of a checked kernel is tested by itself");
+            return false;
+        }
+        LaneRefusal why;
+        const auto extracted =
+            context_.options.noalias ? extract_vector_loop(k_, id, false, &why) : std::nullopt;
+        if (!context_.options.noalias) {
+            why = {"arrays that the call writes overlap others", none, false};
+        }
+        const bool streams =
+            std::ranges::find(streamed_, id, &StreamedLoop::loop) != streamed_.end();
+        if (streams)
+            decisions_->done(DecisionKind::streamed, where,
+                             fmt::format("where the arrays of the loops take {} MB",
+                                         streaming_bytes / 1'000'000),
+                             {{"bytes", streaming_bytes}});
+        if (extracted) {
+            std::size_t accumulators = 0;
+            for (const Stage& stage : extracted->kernel.stages)
+                accumulators += stage.reductions.size();
+            lanes(extracted->kernel, where, accumulators,
+                  extracted->scan     ? ", running results"
+                  : accumulators != 0 ? ", whose totals are combined by a tree"
+                                      : "");
+            return true;
+        }
+        bool innermost = true;
+        has_loops(k_.nodes[id].aux, innermost);
+        if (why.left_to_llvm && innermost)
+            decisions_->done(DecisionKind::lanes, where, "by LLVM's vectoriser");
+        else if (innermost)
+            decisions_->refused(DecisionKind::lanes, where, reason(id, why));
+        return false;
+    }
+
+    std::string reason(Id loop, const LaneRefusal& why) const {
+        if (why.node == none || k_.location(k_.nodes[why.node].loc).line == 0 ||
+            line_of(k_, why.node) == line_of(k_, loop))
+            return std::string(why.reason);
+        return fmt::format("{} ({})", why.reason, line_of(k_, why.node));
+    }
+
+    const Kernel& traced_;
+    const Kernel& k_;
+    const PassContext& context_;
+    const PlanTarget& target_;
+    Decisions* decisions_ = nullptr;
+    std::vector<StreamedLoop> streamed_;
+    std::vector<PlannedLoop> loops_;
+};
+
+}  // namespace
+
+Plan make_plan(const Kernel& traced, const Kernel& compiled, const PassContext& context,
+               const PlanTarget& target) {
+    return Planner(traced, compiled, context, target).run();
+}
+
+std::string Plan::text() const {
+    std::string out = fmt::format("{} on {}\n", kernel, name(isa));
+    for (const PlannedLoop& loop : loops) {
+        if (loop.line == 0)
+            out += "of the kernel:";
+        else
+            out += fmt::format("{}:{}:", loop.file.substr(loop.file.rfind('/') + 1), loop.line);
+        for (std::size_t i = 0; i < loop.kinds.size(); ++i)
+            out += (i == 0 ? " " : ", ") + loop.kinds[i];
+        out += '\n';
+        for (const Decision& d : loop.decisions) out += "  " + d.sentence() + '\n';
+    }
+    return out;
+}
+
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (static_cast<unsigned char>(c) < 0x20)
+            out += fmt::format("\\u{:04x}", static_cast<int>(c));
+        else
+            out += c;
+    }
+    return out + '"';
+}
+
+std::string Plan::json() const {
+    const auto list = [](const auto& items, const auto& show) {
+        std::string out = "[";
+        for (const auto& item : items) out += (out.size() == 1 ? "" : ", ") + show(item);
+        return out + ']';
+    };
+    const auto decision = [](const Decision& d) {
+        std::string out = fmt::format("{{\"what\": {}, \"done\": {}, \"text\": {}",
+                                      quoted(info(d.kind).id), d.done, quoted(d.text));
+        for (const auto& [what, number] : d.numbers)
+            out += fmt::format(", {}: {}", quoted(what), number);
+        return out + '}';
+    };
+    const auto loop = [&](const PlannedLoop& l) {
+        return fmt::format("{{\"file\": {}, \"line\": {}, \"kinds\": {}, \"decisions\": {}}}",
+                           quoted(l.file), l.line,
+                           list(l.kinds, [](const std::string& k) { return quoted(k); }),
+                           list(l.decisions, decision));
+    };
+    return fmt::format("{{\"kernel\": {}, \"unit\": {}, \"loops\": {}}}", quoted(kernel),
+                       quoted(name(isa)), list(loops, loop));
+}
+
+}  // namespace kiln::codegen
