@@ -248,12 +248,12 @@ Array arange_real(double start, double stop, double step, DType dtype, Location 
     // NumPy's spacing: the difference of the first two elements as they are rounded.
     const double spacing = (start + step) - start;
     const auto n = static_cast<std::int64_t>(std::max(count, 0.0));
-    if (n <= 1) return generate(n, dtype, where, [&](std::int64_t) { return start; });
+    if (n <= 1) return generate(n, dtype, where, [=](std::int64_t) { return start; });
     if (std::isfinite(count * spacing)) {
         return generate(n, dtype, where,
-                        [&](std::int64_t i) { return start + static_cast<double>(i) * spacing; });
+                        [=](std::int64_t i) { return start + static_cast<double>(i) * spacing; });
     }
-    return generate(n, dtype, where, [&](std::int64_t i) {
+    return generate(n, dtype, where, [=](std::int64_t i) {
         return 2 * (start / 2 + static_cast<double>(i) * (spacing / 2));
     });
 }

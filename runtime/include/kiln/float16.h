@@ -44,18 +44,34 @@ struct bfloat16 {
 
 namespace detail {
 
-/// `value` as a float, rounded to odd: where it is not exact, the neighbour whose last digit is 1.
-/// Rounding that to at least two digits less gives what rounding `value` directly gives.
-constexpr float to_odd(double value) {
-    const float near = static_cast<float>(value);
-    const double back = near;
-    if (back == value) return near;
-    std::uint32_t bits = std::bit_cast<std::uint32_t>(near);
-    constexpr std::uint64_t magnitude = ~(std::uint64_t(1) << 63);
-    const bool away = (std::bit_cast<std::uint64_t>(back) & magnitude) >
-                      (std::bit_cast<std::uint64_t>(value) & magnitude);
-    bits -= away ? 1U : 0U;
-    return std::bit_cast<float>(bits | 1U);
+/// The bits of a float of 16 bits, of so many digits behind the point, that is nearest to one of more
+/// bits; ties to even.
+template <int ToDigits, int ToBias, int Digits, int Bias, class Word>
+constexpr std::uint16_t round_to_16(Word in) {
+    constexpr int width = 8 * sizeof(Word), lost = Digits - ToDigits;
+    constexpr Word one = 1, infinity = Word(2 * Bias + 1) << Digits;
+    constexpr Word normal = Word(Bias - ToBias + 1) << Digits;  // the smallest normal number
+    constexpr Word half_smallest = Word(Bias - ToBias - ToDigits) << Digits;
+    constexpr Word overflow = (Word(Bias + ToBias + 1) << Digits) - (one << (lost - 1));
+    constexpr Word out_infinity = Word(2 * ToBias + 1) << ToDigits;
+    constexpr Word quiet = one << (ToDigits - 1);
+    const Word magnitude = in & ~(one << (width - 1));
+    Word out = 0;
+    if (magnitude > infinity) {  // NaN: keep the upper payload bits, make it quiet
+        out = out_infinity | quiet | ((magnitude >> lost) & (quiet - 1));
+    } else if (magnitude >= overflow) {
+        out = out_infinity;
+    } else if (magnitude >= normal) {  // rebias the exponent and round
+        const Word rebiased = magnitude - (Word(Bias - ToBias) << Digits);
+        out = (rebiased + ((one << (lost - 1)) - 1) + ((rebiased >> lost) & 1)) >> lost;
+    } else if (magnitude > half_smallest) {
+        const Word fraction = (magnitude & ((one << Digits) - 1)) | (one << Digits);
+        const int shift = lost + 1 + (Bias - ToBias) - static_cast<int>(magnitude >> Digits);
+        const Word half = one << (shift - 1), low = fraction & ((half << 1) - 1);
+        out = fraction >> shift;
+        if (low > half || (low == half && (out & 1) != 0)) ++out;
+    }
+    return static_cast<std::uint16_t>((in >> (width - 1) << 15) | out);
 }
 
 /// An integer as a double that rounds to any format of at most 40 digits as the integer does.
@@ -72,34 +88,14 @@ template <std::integral T> constexpr double to_real(T value) {
 
 }  // namespace detail
 
+constexpr float16::float16(float value)
+    : bits(detail::round_to_16<10, 15, 23, 127>(std::bit_cast<std::uint32_t>(value))) {}
 template <std::same_as<double> T>
-constexpr float16::float16(T value) : float16(detail::to_odd(value)) {}
+constexpr float16::float16(T value)
+    : bits(detail::round_to_16<10, 15, 52, 1023>(std::bit_cast<std::uint64_t>(value))) {}
 template <std::same_as<double> T>
-constexpr bfloat16::bfloat16(T value) : bfloat16(detail::to_odd(value)) {}
-
-constexpr float16::float16(float value) {
-    const std::uint32_t in = std::bit_cast<std::uint32_t>(value);
-    const std::uint32_t sign = (in >> 16) & 0x8000U;
-    const std::uint32_t magnitude = in & 0x7fffffffU;
-    std::uint32_t out = 0;
-    if (magnitude > 0x7f800000U) {  // NaN: keep the upper payload bits, make it quiet
-        out = 0x7e00U | ((magnitude >> 13) & 0x1ffU);
-    } else if (magnitude >= 0x477ff000U) {  // 65520 and above rounds to infinity
-        out = 0x7c00U;
-    } else if (magnitude >= 0x38800000U) {  // normal: rebias the exponent and round
-        const std::uint32_t rebiased = magnitude - 0x38000000U;
-        out = (rebiased + 0xfffU + ((rebiased >> 13) & 1U)) >> 13;
-    } else if (magnitude > 0x33000000U) {  // subnormal: above half of the smallest one
-        const std::uint32_t exponent = magnitude >> 23;
-        const std::uint32_t fraction = (magnitude & 0x7fffffU) | 0x800000U;
-        const std::uint32_t shift = 126U - exponent;  // 14..24
-        const std::uint32_t half = 1U << (shift - 1);
-        const std::uint32_t low = fraction & ((half << 1) - 1U);
-        out = fraction >> shift;
-        if (low > half || (low == half && (out & 1U) != 0)) ++out;
-    }
-    bits = static_cast<std::uint16_t>(sign | out);
-}
+constexpr bfloat16::bfloat16(T value)
+    : bits(detail::round_to_16<7, 127, 52, 1023>(std::bit_cast<std::uint64_t>(value))) {}
 
 constexpr float16::operator float() const {
     const std::uint32_t sign = (std::uint32_t(bits) & 0x8000U) << 16;
