@@ -172,14 +172,18 @@ Array empty_like(const Array& like, std::optional<DType> dtype, Order order, Loc
 
 namespace {
 
+/// Not inlined, so that what `make` has is in registers.
+template <class T, class Make>
+[[gnu::noinline]] void generate_elements(T* elements, std::int64_t n, Make make) {
+    for (std::int64_t i = 0; i < n; ++i) elements[i] = convert<T>(make(i));
+}
+
 /// A rank-1 array of make(i) converted to `dtype`.
 template <class Make> Array generate(std::int64_t n, DType dtype, Location where, Make make) {
     const Array result = empty(Shape(n), dtype, Order::c, where);
     visit_dtype(dtype, [&](auto type) {
         using T = typename decltype(type)::type;
-        T* const elements = reinterpret_cast<T*>(result.data());
-        const Make own = make;  // which no element can be
-        for (std::int64_t i = 0; i < n; ++i) elements[i] = convert<T>(own(i));
+        generate_elements(reinterpret_cast<T*>(result.data()), n, make);
     });
     return result;
 }
@@ -223,14 +227,14 @@ Array arange_integer(AnyInteger start, AnyInteger stop, AnyInteger step, std::op
     const DType natural = is_signed ? DType::i64 : is_unsigned ? DType::u64 : DType::f64;
     const DType type = dtype.value_or(natural);
     // Modulo 2^64 an element is exact where all are of one of the two.
-    const auto bits = [&](std::int64_t i) {
-        return start.bits + static_cast<std::uint64_t>(i) * step.bits;
+    const auto bits = [first = start.bits, by = step.bits](std::int64_t i) {
+        return first + static_cast<std::uint64_t>(i) * by;
     };
     if (is_signed)
         return generate(n, type, where,
-                        [&](std::int64_t i) { return static_cast<std::int64_t>(bits(i)); });
+                        [=](std::int64_t i) { return static_cast<std::int64_t>(bits(i)); });
     if (is_unsigned) return generate(n, type, where, bits);
-    return generate(n, type, where, [&](std::int64_t i) { return from + i * pace; });
+    return generate(n, type, where, [=](std::int64_t i) { return from + i * pace; });
 }
 
 Array arange_real(double start, double stop, double step, DType dtype, Location where) {
