@@ -10,6 +10,7 @@
 #include <ctime>
 #include <set>
 #include <string>
+#include <utility>
 
 // Of the C++ ABI: functions for the process's end, each with the library that it belongs to; and
 // the calling, and forgetting, of those of one library.
@@ -179,14 +180,61 @@ Busy::~Busy() { leave_busy(); }
 void Mutex::enter() { enter_busy(); }
 void Mutex::leave() { leave_busy(); }
 
+namespace {
+
+/// A thread that waits for a mutex; all of them are a list, under the gate.
+struct Waiting {
+    std::uint64_t thread;
+    const UserMutex* mutex;
+    Waiting *previous = nullptr, *next = nullptr;
+};
+constinit Waiting* all_waiting = nullptr;
+constinit std::uint64_t generation_of_waiting = 0;
+
+/// Who waited when the process forked is not here, and its stack may be used for something else.
+void forget_parents() {
+    const std::uint64_t now = generation.load(std::memory_order_relaxed);
+    if (std::exchange(generation_of_waiting, now) != now) all_waiting = nullptr;
+}
+void begin_waiting(Waiting& one) {
+    one.next = std::exchange(all_waiting, &one);
+    if (one.next != nullptr) one.next->previous = &one;
+}
+void end_waiting(Waiting& one) {
+    (one.previous != nullptr ? one.previous->next : all_waiting) = one.next;
+    if (one.next != nullptr) one.next->previous = one.previous;
+}
+
+}  // namespace
+
+bool UserMutex::is_free_for(std::uint64_t thread) const {
+    return depth_ == 0 || owner_ == thread ||
+           generation_ != generation.load(std::memory_order_relaxed);
+}
+
+bool UserMutex::closes_a_circle(std::uint64_t thread) const {
+    const UserMutex* wanted = this;
+    while (!wanted->is_free_for(0)) {
+        if (wanted->owner_ == thread) return true;
+        const Waiting* owner = all_waiting;
+        while (owner != nullptr && owner->thread != wanted->owner_) owner = owner->next;
+        if (owner == nullptr) return false;
+        wanted = owner->mutex;
+    }
+    return false;
+}
+
 void UserMutex::lock() {
     const std::uint64_t me = this_thread();
     const std::lock_guard lock(gate);
-    const auto is_free = [&] {
-        return depth_ == 0 || owner_ == me ||
-               generation_ != generation.load(std::memory_order_relaxed);
-    };
-    while (!is_free()) gate.wait();
+    forget_parents();
+    while (!is_free_for(me)) {
+        if (closes_a_circle(me)) return;
+        Waiting waiting{me, this};
+        begin_waiting(waiting);
+        gate.wait();
+        end_waiting(waiting);
+    }
     if (owner_ != me) depth_ = 0;
     owner_ = me;
     generation_ = generation.load(std::memory_order_relaxed);
@@ -194,8 +242,9 @@ void UserMutex::lock() {
 }
 
 void UserMutex::unlock() {
+    const std::uint64_t me = this_thread();
     const std::lock_guard lock(gate);
-    if (--depth_ > 0) return;
+    if (owner_ != me || depth_ == 0 || --depth_ > 0) return;  // without it, or not the last one
     owner_ = 0;
     gate.notify();
 }

@@ -41,13 +41,17 @@ class Mutex {
 };
 
 /// A recursive mutex for what may run the user's code, which no fork waits for: in a forked child
-/// it is free, unless the thread that forked holds it.
+/// it is free, unless the thread that forked holds it. Where threads would wait for each other in
+/// a circle, the one that would close it goes on without the mutex.
 class UserMutex {
   public:
     void lock();
     void unlock();
 
   private:
+    bool is_free_for(std::uint64_t thread) const;
+    bool closes_a_circle(std::uint64_t thread) const;
+
     std::uint64_t owner_ = 0;  // a number of the thread; 0: none
     std::uint64_t generation_ = 0;
     unsigned depth_ = 0;

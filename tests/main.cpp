@@ -2,7 +2,7 @@
 #define CATCH_CONFIG_RUNNER
 #include "tests/catch.h"
 
-#include "jit/compile/specialise.h"
+#include "jit/compile/compile.h"
 
 int main(int argc, char** argv) {
     kiln::engine::verify_passes = true;

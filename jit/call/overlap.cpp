@@ -5,18 +5,6 @@
 
 namespace kiln::engine {
 
-void view_array(OperandView& view, const Array& array, bool weak) {
-    view = {array.data(),
-            array.shape().data(),
-            array.strides().data(),
-            &array,
-            array.rank(),
-            array.dtype(),
-            false,
-            weak,
-            array.read_only()};
-}
-
 namespace {
 
 /// Stores the elements for which the mask is true, or all without a mask.

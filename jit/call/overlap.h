@@ -1,15 +1,12 @@
 // Calls whose outputs overlap their inputs or each other.
 #pragma once
-#include "jit/call/plan.h"
+#include "jit/call/operand.h"
 
 #include <optional>
 #include <span>
 #include <vector>
 
 namespace kiln::engine {
-
-/// Makes `view` the view of an array, which must outlive it.
-void view_array(OperandView& view, const Array& array, bool weak);
 
 /// Replaces operands so that the call is as if all inputs were copied first and the outputs were
 /// stored one after the other:

@@ -1,50 +1,13 @@
 // How the elements of a call are walked: broadcasting, the order of the axes, and which of them the
 // compiled loop sees. Knows nothing of kernels but their entry.
 #pragma once
+#include "jit/call/operand.h"
 #include "jit/compile/backend.h"
-
-#include <kiln/array.h>
 
 #include <array>
 #include <span>
 
 namespace kiln::engine {
-
-inline constexpr int max_inputs = 8;
-inline constexpr int max_outputs = 4;
-inline constexpr int max_operands = max_inputs + 1 + max_outputs;  ///< inputs, where, outputs
-
-/// One operand as the caller gave it. Nothing is owned: extents and strides point at the caller's.
-/// Trivial, so that a call's array of them costs nothing; every field is set by whoever makes one.
-struct OperandView {
-    std::byte* data;
-    const std::int64_t* extents;
-    const std::int64_t* strides;  ///< in bytes
-    const Array* array;           ///< where it is one, else null
-    int rank;
-    DType dtype;
-    bool scalar;  ///< a C++ value or Scalar, not an array
-    bool weak;
-    bool read_only;
-
-    std::int64_t size() const {
-        std::int64_t product = 1;
-        for (int d = 0; d < rank; ++d) product *= extents[d];
-        return product;
-    }
-    std::int64_t item() const { return static_cast<std::int64_t>(size_of(dtype)); }
-    Shape shape() const { return std::span(extents, static_cast<std::size_t>(rank)); }
-    bool is_contiguous() const;
-    /// Lowest and one past the highest address of any element; equal where there is none.
-    std::pair<const std::byte*, const std::byte*> byte_extent() const;
-    /// The same elements in the same order as `other`.
-    bool same_elements(const OperandView& other) const;
-    /// A handle on the elements (which stay the caller's where they are no Array's).
-    Array handle() const;
-};
-
-/// True where the byte ranges of the two meet; elements that only interleave count as meeting.
-bool may_overlap(const OperandView& a, const OperandView& b);
 
 /// The shape of a call: the broadcast of the inputs and, upwards only, of the outputs that are
 /// given. Shape errors: "cannot broadcast (3,4) with (5,)"; "non-broadcastable output operand with

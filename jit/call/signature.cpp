@@ -37,15 +37,6 @@ bool accepts(const CallKey& key, std::size_t i, DType to, Casting casting) {
 
 }  // namespace
 
-void check_param_names(const std::string& name, std::size_t count,
-                       std::span<const std::string> params, Location where) {
-    if (params.empty() || params.size() == count) return;
-    throw Error(ErrorKind::usage,
-                fmt::format("{} has {} parameter{}, .params names {}", name, count,
-                            count == 1 ? "" : "s", params.size()),
-                where);
-}
-
 void check_cpu_target(const std::string& name, std::string_view what, BackendTarget target,
                       Location where) {
     if (target == BackendTarget::cpu) return;

@@ -1,5 +1,6 @@
 // Choosing the loop of a ufunc with listed signatures, and checking the casts of a call.
 #pragma once
+#include "jit/call/arity.h"
 #include "jit/call/key.h"
 
 #include <kiln/vectorize.h>
@@ -27,9 +28,6 @@ LoopTypes choose_loop(const std::string& name, std::span<const Signature> signat
 void check_output_cast(const std::string& name, DType from, DType to, Casting casting,
                        Location where);
 
-/// Errors: usage (.params names another number of parameters than there are).
-void check_param_names(const std::string& name, std::size_t count,
-                       std::span<const std::string> params, Location where);
 /// Errors: unsupported (the target of a `what`, "a loop kernel", is not the CPU).
 void check_cpu_target(const std::string& name, std::string_view what, BackendTarget target,
                       Location where);

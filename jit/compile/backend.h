@@ -6,6 +6,7 @@
 #include <kiln/environment.h>
 #include <kiln/host_function.h>
 #include <kiln/inspect.h>
+#include <kiln/vectorize.h>
 
 #include <cstddef>
 #include <memory>
@@ -119,45 +120,37 @@ struct CompileOptions {
     std::optional<ir::Reduction> scan = {};
 };
 
-/// Milliseconds a compile took, by phase.
-struct PhaseTimes {
-    double load = 0;  ///< opening the backend's libraries, first use in the process only
-    double emit = 0, optimize = 0, codegen = 0, link = 0;
-};
-
-/// A compiled kernel. Its code lives as long as the object.
-class Program {
+/// The machine code, or another target's text, of a kernel. Code lives as long as the object.
+class CompiledCode {
   public:
-    virtual ~Program() = default;
-    /// The entry of the kernel's one element-wise stage; null where the program can't run here.
+    virtual ~CompiledCode() = default;
+    /// The entry of the kernel's one element-wise stage; null where the code can't run here.
     virtual MapFunction map_entry() const = 0;
     /// The entry of a program of loops (Kernel::is_program); null for other kernels.
     virtual ProgramFunction program_entry() const { return nullptr; }
-    /// llvm, llvm_opt, asm, cuda or ptx; what a backend doesn't have is Error unsupported.
+    /// An artifact of this backend (artifacts.def); others are Error internal.
     virtual std::string text(Artifact artifact) const = 0;
     virtual std::vector<std::byte> binary() const = 0;
-    virtual PhaseTimes times() const = 0;
+    /// How long its compile took: the phases of the backend alone.
+    virtual Stats times() const = 0;
 };
 
 /// Thread-safe: compiles of different threads run in parallel.
 class Backend {
   public:
     virtual ~Backend() = default;
-    /// Names what the code depends on: "x86-64/znver4/+avx2,.../llvm-19.1.7", "sm_90/nvrtc-13.0".
-    virtual std::string target_id() const = 0;
-    /// Compiles a kernel that went through codegen::run_passes. Errors: unsupported.
-    virtual std::unique_ptr<Program> compile(const ir::Kernel& kernel,
-                                             const CompileOptions& options) = 0;
-};
-
-enum class BackendId : std::uint8_t {
-#define KILN_BACKEND(id, library, factory, doc) id,
-#include "jit/compile/backends.def"
-#undef KILN_BACKEND
+    /// Compiles a kernel that went through codegen::run_passes. `symbol` is what the object calls
+    /// it. Errors: unsupported.
+    virtual std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel,
+                                                  const CompileOptions& options,
+                                                  const std::string& symbol) = 0;
+    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options) {
+        return compile(kernel, options, "kiln_kernel");
+    }
 };
 
 /// The backend, its library opened on first use and kept. Errors: device, naming what was looked
 /// for and where; never another backend instead.
-Backend& backend(BackendId id);
+Backend& backend(BackendTarget target);
 
 }  // namespace kiln::engine

@@ -18,7 +18,7 @@ struct Row {
 };
 constexpr Row rows[] = {
 #define KILN_BACKEND(id, library, factory, doc) {#id, library, #factory},
-#include "jit/compile/backends.def"
+#include <kiln/backends.def>
 #undef KILN_BACKEND
 };
 
@@ -64,18 +64,18 @@ Backend* open(const Row& row) {
 
 }  // namespace
 
-Backend& backend(BackendId id) {
+Backend& backend(BackendTarget target) {
     // What is opened is never destroyed: kernels may run while static objects are.
     static constinit std::array<std::atomic<Backend*>, std::size(rows)> opened{};
     static constinit kiln::detail::Lazy<kiln::detail::Mutex> mutex;
-    std::atomic<Backend*>& place = opened[static_cast<std::size_t>(id)];
+    std::atomic<Backend*>& place = opened[static_cast<std::size_t>(target)];
     if (Backend* found = place.load(std::memory_order_acquire)) return *found;
     const kiln::detail::BeforeExit running(std::string("the backend ") +
-                                           rows[static_cast<std::size_t>(id)].name +
+                                           rows[static_cast<std::size_t>(target)].name +
                                            " cannot be opened: the program is ending");
     const std::lock_guard lock(mutex.get());
     if (Backend* found = place.load(std::memory_order_acquire)) return *found;
-    Backend* made = open(rows[static_cast<std::size_t>(id)]);
+    Backend* made = open(rows[static_cast<std::size_t>(target)]);
     place.store(made, std::memory_order_release);
     kiln::detail::come_first_at_exit();  // before the static objects that came with it
     return *made;

@@ -9,12 +9,14 @@
 #include <list>
 #include <unordered_map>
 
+#include <fmt/format.h>
+
 namespace kiln::engine {
 
-/// A program, from when its compile begins. Users are counted here instead of in one shared_ptr:
+/// A kernel, from when its compile begins. Users are counted here instead of in one shared_ptr:
 /// so that a program which nobody has any more can come into use again.
-struct ProgramCache::Slot {
-    std::unique_ptr<const CompiledKernel> program;
+struct CodeCache::Slot {
+    std::unique_ptr<const CompiledKernel> kernel;
     std::exception_ptr error;
     bool done = false;
     std::size_t users = 0;
@@ -23,7 +25,7 @@ struct ProgramCache::Slot {
     const std::list<Slot*>::iterator node = place.begin();
 };
 
-struct ProgramCache::Table {
+struct CodeCache::Table {
     explicit Table(Limits l) : limits(l) {}
     const Limits limits;
     kiln::detail::Mutex mutex;  // of what follows, and of the slots
@@ -49,13 +51,13 @@ struct ProgramCache::Table {
         std::unique_lock lock(mutex);
         if (--slot.users > 0) return;
         keep(slot);
-        while (kept.size() > limits.programs || kept_bytes > limits.bytes) {
+        while (kept.size() > limits.kernels || kept_bytes > limits.bytes) {
             Slot& last = *kept.back();
             last.place.splice(last.place.begin(), kept, last.node);
             kept_bytes -= bytes(last);
             const auto dead = slots.extract(*last.key);
             lock.unlock();
-            dead.mapped()->program.reset();
+            dead.mapped()->kernel.reset();
             lock.lock();
         }
     }
@@ -67,29 +69,41 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
         options.checked || std::ranges::any_of(kernel.nodes, [](const ir::Node& n) {
             return n.kind == ir::NodeKind::check;
         });
+    // All of its fields: with a new one, this does not compile.
+    const auto& [streaming, noalias, checked, flags_of_data, scan] = options;
     std::string key(target_id);
-    key += options.streaming ? "\nstreaming" : "\n";
-    key += options.noalias ? " noalias" : "";
-    key += options.flags_of_data ? " flags" : "";
-    key += options.checked ? " checked\n" : "\n";
-    if (options.scan) key += "scan " + std::string(ir::info(*options.scan).name) + '\n';
+    key += streaming ? "\nstreaming" : "\n";
+    key += noalias ? " noalias" : "";
+    key += flags_of_data ? " flags" : "";
+    key += checked ? " checked\n" : "\n";
+    if (scan) key += "scan " + std::string(ir::info(*scan).name) + '\n';
     if (has_checks) {
         for (const std::string& file : kernel.files) key += file + '\n';
     }
     return key + ir::print(kernel, {.locations = has_checks});
 }
 
-ProgramCache::ProgramCache(Limits limits) : table_(std::make_shared<Table>(limits)) {}
+std::string content_symbol(std::string_view key) {
+    // FNV-1a, twice: the second one of every byte and its place.
+    std::uint64_t a = 0xcbf29ce484222325u, b = 0x84222325cbf29ce4u;
+    for (const char c : key) {
+        a = (a ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+        b = (b + static_cast<unsigned char>(c) + (a >> 32)) * 0x9e3779b97f4a7c15u;
+    }
+    return fmt::format("kiln_{:016x}{:016x}", a, b ^ b >> 29);
+}
 
-std::shared_ptr<const CompiledKernel> ProgramCache::use(std::shared_ptr<Table> table,
-                                                        std::shared_ptr<Slot> slot) {
-    const CompiledKernel* const program = slot->program.get();
-    return {program, [table = std::move(table), slot = std::move(slot)](const CompiledKernel*) {
+CodeCache::CodeCache(Limits limits) : table_(std::make_shared<Table>(limits)) {}
+
+std::shared_ptr<const CompiledKernel> CodeCache::use(std::shared_ptr<Table> table,
+                                                     std::shared_ptr<Slot> slot) {
+    const CompiledKernel* const kernel = slot->kernel.get();
+    return {kernel, [table = std::move(table), slot = std::move(slot)](const CompiledKernel*) {
                 table->end_use(*slot);
             }};
 }
 
-ProgramCache::Found ProgramCache::get(const std::string& key, const Compile& compile) {
+CodeCache::Found CodeCache::get(const std::string& key, const Compile& compile) {
     const kiln::detail::Busy busy;  // who waits for a compile, and who makes it
     auto slot = std::make_shared<Slot>();
     std::unique_lock lock(table_->mutex);
@@ -106,7 +120,7 @@ ProgramCache::Found ProgramCache::get(const std::string& key, const Compile& com
     table_->begin_use(*slot);
     lock.unlock();
     try {
-        slot->program = compile();
+        slot->kernel = compile();
     } catch (...) {
         slot->error = std::current_exception();
     }
@@ -119,13 +133,13 @@ ProgramCache::Found ProgramCache::get(const std::string& key, const Compile& com
     return {use(table_, std::move(slot)), true};
 }
 
-std::size_t ProgramCache::size() const {
+std::size_t CodeCache::size() const {
     const std::lock_guard lock(table_->mutex);
     return table_->slots.size();
 }
 
-ProgramCache& ProgramCache::instance() {
-    static constinit kiln::detail::Lazy<ProgramCache> cache;
+CodeCache& CodeCache::instance() {
+    static constinit kiln::detail::Lazy<CodeCache> cache;
     return cache.get();
 }
 

@@ -26,16 +26,19 @@ struct Registry {
 
 void add(Stats& sum, const Stats& more) {
     const kiln::detail::DefaultEnvironment environment;
-    sum.compiles += more.compiles;
-    sum.hits += more.hits;
-    sum.misses += more.misses;
-    sum.trace_ms += more.trace_ms;
-    sum.passes_ms += more.passes_ms;
-    sum.load_ms += more.load_ms;
-    sum.emit_ms += more.emit_ms;
-    sum.optimize_ms += more.optimize_ms;
-    sum.codegen_ms += more.codegen_ms;
-    sum.link_ms += more.link_ms;
+    // All of its fields: with a new one, this does not compile.
+    auto& [compiles, hits, misses, trace, passes, load, emit, optimize, codegen, link] = sum;
+    const auto& [c, h, m, t, p, ld, e, o, g, ln] = more;
+    compiles += c;
+    hits += h;
+    misses += m;
+    trace += t;
+    passes += p;
+    load += ld;
+    emit += e;
+    optimize += o;
+    codegen += g;
+    link += ln;
 }
 
 Counted::Counted(std::function<Stats()> counted) : counted_(std::move(counted)) {

@@ -1,6 +1,7 @@
 // The CPU backend: LLVM from module to machine code.
 #include "jit/compile/backend.h"
 #include "codegen/llvm/emit.h"
+#include "jit/compile/target.h"
 #include "jit/cpu/compiler.h"
 #include "jit/cpu/link.h"
 #include "runtime/process.h"
@@ -16,10 +17,8 @@
 #include <sys/mman.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <mutex>
 #include <new>
-#include <set>
 #include <utility>
 
 namespace kiln::engine {
@@ -34,48 +33,32 @@ double lap(Clock::time_point& since) {
     return ms;
 }
 
-/// The host, or the part of it that KILN_CPU_ISA (sse2, avx2, avx512) allows: for tests, and for
-/// reproducing another machine's results.
+/// What LLVM knows of the CPU, without what its vector unit is not to have.
+llvm::orc::JITTargetMachineBuilder host_machine(codegen::VectorIsa isa) {
+    auto builder =
+        check("the host CPU is unknown to LLVM", llvm::orc::JITTargetMachineBuilder::detectHost());
+    builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Less);
+    builder.setRelocationModel(llvm::Reloc::PIC_);
+    builder.setCodeModel(llvm::CodeModel::Small);
+    const auto leave_out = [&](const std::string& feature) {
+        builder.getFeatures().AddFeature(feature, false);
+    };
+    if (isa != codegen::VectorIsa::avx512)
+        for (const std::string& f : std::vector(builder.getFeatures().getFeatures()))
+            if (f.starts_with("+avx512") || f.starts_with("+avx10")) leave_out(f.substr(1));
+    if (isa == codegen::VectorIsa::sse2)
+        for (const char* f : {"avx2", "avx", "fma", "f16c", "fma4", "xop", "vaes", "vpclmulqdq"})
+            leave_out(f);
+    return builder;
+}
+
 struct Target {
+    codegen::VectorIsa isa;
     llvm::orc::JITTargetMachineBuilder builder;
-    codegen::VectorIsa isa = codegen::VectorIsa::sse2;
-    std::string id;
 
     static Target host() {
-        auto builder = check("the host CPU is unknown to LLVM",
-                             llvm::orc::JITTargetMachineBuilder::detectHost());
-        builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Less);
-        builder.setRelocationModel(llvm::Reloc::PIC_);
-        builder.setCodeModel(llvm::CodeModel::Small);
-        const char* limit_text = std::getenv("KILN_CPU_ISA");
-        const std::string limit = limit_text != nullptr ? limit_text : "avx512";
-        if (limit != "sse2" && limit != "avx2" && limit != "avx512")
-            throw kiln::Error(ErrorKind::usage, "KILN_CPU_ISA is '" + limit + "'", {},
-                              "sse2, avx2 and avx512 are known");
-        std::set<std::string> have;
-        for (const std::string& f : builder.getFeatures().getFeatures())
-            if (f.size() > 1 && f[0] == '+') have.insert(f.substr(1));
-        const auto all = [&](std::initializer_list<const char*> names) {
-            for (const char* n : names)
-                if (!have.contains(n)) return false;
-            return true;
-        };
-        Target t{std::move(builder), codegen::VectorIsa::sse2, {}};
-        if (limit != "sse2" && all({"avx2", "fma"})) t.isa = codegen::VectorIsa::avx2;
-        if (limit == "avx512" && t.isa == codegen::VectorIsa::avx2 &&
-            all({"avx512f", "avx512bw", "avx512dq", "avx512vl"}))
-            t.isa = codegen::VectorIsa::avx512;
-        if (t.isa != codegen::VectorIsa::avx512)
-            for (const std::string& f : have)
-                if (f.starts_with("avx512") || f.starts_with("avx10"))
-                    t.builder.getFeatures().AddFeature(f, false);
-        if (t.isa == codegen::VectorIsa::sse2)
-            for (const char* f :
-                 {"avx2", "avx", "fma", "f16c", "fma4", "xop", "vaes", "vpclmulqdq"})
-                t.builder.getFeatures().AddFeature(f, false);
-        t.id = t.builder.getTargetTriple().getArchName().str() + "/" + t.builder.getCPU() + "/" +
-               t.builder.getFeatures().getString() + "/llvm-" LLVM_VERSION_STRING;
-        return t;
+        const codegen::VectorIsa isa = CpuTarget::host().isa;
+        return {isa, host_machine(isa)};
     }
 };
 
@@ -141,9 +124,9 @@ static_assert(sizeof(ProgramFrame) == 16);  // generated code relies on it
 
 class CpuBackend;
 
-class CpuProgram final : public Program {
+class CpuCode final : public CompiledCode {
   public:
-    CpuProgram(CpuBackend& backend, ir::Kernel kernel, codegen::EmitOptions options)
+    CpuCode(CpuBackend& backend, ir::Kernel kernel, codegen::EmitOptions options)
         : backend_(backend), kernel_(std::move(kernel)), options_(std::move(options)) {}
 
     MapFunction map_entry() const override {
@@ -154,7 +137,7 @@ class CpuProgram final : public Program {
     }
     std::string text(Artifact artifact) const override;
     std::vector<std::byte> binary() const override { return object_; }
-    PhaseTimes times() const override { return times_; }
+    Stats times() const override { return times_; }
     void compile();
 
   private:
@@ -163,7 +146,7 @@ class CpuProgram final : public Program {
     codegen::EmitOptions options_;
     LinkedCode code_;
     std::vector<std::byte> object_;
-    PhaseTimes times_;
+    Stats times_;
 };
 
 class CpuBackend final : public Backend {
@@ -174,20 +157,19 @@ class CpuBackend final : public Backend {
         llvm::install_bad_alloc_error_handler(&on_bad_alloc);
     }
 
-    std::string target_id() const override { return target_.id; }
-
-    std::unique_ptr<Program> compile(const ir::Kernel& kernel,
-                                     const CompileOptions& options) override {
+    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options,
+                                          const std::string& symbol) override {
         codegen::EmitOptions emit;
         emit.isa = target_.isa;
+        emit.entry = symbol;
         emit.streaming = options.streaming;
         emit.noalias = options.noalias;
         emit.checked = options.checked;
         emit.flags_of_data = options.flags_of_data;
         emit.scan = options.scan;
-        auto program = std::make_unique<CpuProgram>(*this, kernel, std::move(emit));
-        program->compile();
-        return program;
+        auto code = std::make_unique<CpuCode>(*this, kernel, std::move(emit));
+        code->compile();
+        return code;
     }
 
     Linker& linker() { return linker_; }
@@ -248,29 +230,28 @@ Compiler::Shape shape_of(const ir::Kernel& kernel) {
     return kernel.slots.empty() ? Shape::straight : Shape::branching;
 }
 
-void CpuProgram::compile() {
+void CpuCode::compile() {
     backend_.compilation(kernel_, [&](Compilation& work) {
         Compiler& compiler = *work.compiler;
         auto at = Clock::now();
         work.module = codegen::emit_llvm(kernel_, work.context, compiler.machine(), options_);
-        times_.emit = lap(at);
+        times_.emit_ms = lap(at);
         compiler.optimize(*work.module, shape_of(kernel_), options_.flags_of_data);
-        times_.optimize = lap(at);
+        times_.optimize_ms = lap(at);
         const auto bytes = work.generate(llvm::CodeGenFileType::ObjectFile);
         const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
         object_.assign(first, first + bytes.size());
-        times_.codegen = lap(at);
+        times_.codegen_ms = lap(at);
         const llvm::StringRef object(bytes.data(), bytes.size());
         code_ = backend_.linker().link({object, options_.entry}, options_.entry);
-        times_.link = lap(at);
+        times_.link_ms = lap(at);
     });
 }
 
-std::string CpuProgram::text(Artifact artifact) const {
+std::string CpuCode::text(Artifact artifact) const {
     if (artifact != Artifact::llvm && artifact != Artifact::llvm_opt &&
         artifact != Artifact::assembly)
-        throw kiln::Error(ErrorKind::unsupported, "the CPU backend has no such text", {},
-                          "ask for llvm, llvm_opt or assembly");
+        throw kiln::Error(ErrorKind::internal, "the CPU backend has no such text");
     return backend_.compilation(kernel_, [&](Compilation& work) {
         Compiler& compiler = *work.compiler;
         work.module = codegen::emit_llvm(kernel_, work.context, compiler.machine(), options_);

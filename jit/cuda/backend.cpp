@@ -2,6 +2,7 @@
 // its driver. NVRTC is opened when the first PTX is asked for.
 #include "jit/compile/backend.h"
 #include "codegen/cuda/emit.h"
+#include "jit/compile/target.h"
 #include "runtime/process.h"
 
 #include <chrono>
@@ -103,16 +104,6 @@ const Nvrtc& nvrtc() {
     return opened.get([] { return std::make_unique<Nvrtc>(open_nvrtc()); });
 }
 
-/// sm_80 unless KILN_CUDA_ARCH names another architecture, such as sm_90.
-std::string architecture() {
-    const char* set = std::getenv("KILN_CUDA_ARCH");
-    const std::string arch = set == nullptr || *set == '\0' ? "sm_80" : set;
-    if (arch.size() < 5 || arch.compare(0, 3, "sm_") != 0)
-        throw Error(ErrorKind::usage,
-                    fmt::format("KILN_CUDA_ARCH is {}, not an architecture such as sm_90", arch));
-    return arch;
-}
-
 std::string compile_to_ptx(const std::string& source, const std::string& name, bool contract,
                            const std::string& arch) {
     const Nvrtc& api = nvrtc();
@@ -157,15 +148,15 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
         .count();
 }
 
-class CudaProgram final : public Program {
+class CudaCode final : public CompiledCode {
   public:
-    explicit CudaProgram(const ir::Kernel& kernel)
+    explicit CudaCode(const ir::Kernel& kernel)
         : name_(codegen::cuda_entry_name(kernel)),
           contract_(codegen::cuda_may_contract(kernel)),
-          arch_(architecture()) {
+          arch_(cuda_architecture()) {
         const auto start = std::chrono::steady_clock::now();
         cuda_ = codegen::emit_cuda(kernel);
-        times_.emit = milliseconds_since(start);
+        times_.emit_ms = milliseconds_since(start);
     }
 
     /// Never runs on the host.
@@ -174,7 +165,7 @@ class CudaProgram final : public Program {
     std::string text(Artifact artifact) const override {
         if (artifact == Artifact::cuda) return cuda_;
         if (artifact == Artifact::ptx) return ptx();
-        throw Error(ErrorKind::unsupported, "the CUDA backend gives the artifacts cuda and ptx");
+        throw Error(ErrorKind::internal, "the CUDA backend has no such text");
     }
 
     std::vector<std::byte> binary() const override {
@@ -183,7 +174,7 @@ class CudaProgram final : public Program {
         return {first, first + text.size()};
     }
 
-    PhaseTimes times() const override {
+    Stats times() const override {
         const std::lock_guard lock(mutex_);
         return times_;
     }
@@ -197,10 +188,10 @@ class CudaProgram final : public Program {
         if (!ptx_.empty()) return ptx_;
         auto start = std::chrono::steady_clock::now();
         nvrtc();
-        times_.load = milliseconds_since(start);
+        times_.load_ms = milliseconds_since(start);
         start = std::chrono::steady_clock::now();
         ptx_ = compile_to_ptx(cuda_, name_, contract_, arch_);
-        times_.codegen = milliseconds_since(start);
+        times_.codegen_ms = milliseconds_since(start);
         return ptx_;
     }
 
@@ -209,22 +200,18 @@ class CudaProgram final : public Program {
     std::string arch_;
     mutable kiln::detail::Mutex mutex_;
     mutable std::string ptx_;
-    mutable PhaseTimes times_;
+    mutable Stats times_;
 };
 
 class CudaBackend final : public Backend {
   public:
-    std::string target_id() const override {
-        const Nvrtc& api = nvrtc();
-        return fmt::format("{}/nvrtc-{}.{}", architecture(), api.major, api.minor);
-    }
-    std::unique_ptr<Program> compile(const ir::Kernel& kernel,
-                                     const CompileOptions& options) override {
+    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options,
+                                          const std::string&) override {
         if (options.scan) {
             throw Error(ErrorKind::unsupported, "this backend compiles no scans", {},
                         "scans run on the CPU");
         }
-        return std::make_unique<CudaProgram>(kernel);
+        return std::make_unique<CudaCode>(kernel);
     }
 };
 

@@ -1,11 +1,10 @@
 // Loop kernels: from a call to types, a trace, machine code.
 #include "jit/loops/loop_kernel.h"
 
-#include "codegen/lanes/data_flags.h"
-#include "dsl/ir/text.h"
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/compile/stopwatch.h"
 #include "jit/loops/run_loop_kernel.h"
 #include "jit/loops/verified_call.h"
 
@@ -14,7 +13,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -23,13 +21,8 @@ namespace kiln {
 namespace detail {
 namespace {
 
+using engine::LoopKernelKey;
 using engine::OperandView;
-using engine::ProgramKey;
-
-double ms_since(std::chrono::steady_clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-        .count();
-}
 
 bool writes(KernelParam p) { return p == KernelParam::out || p == KernelParam::inout; }
 
@@ -71,12 +64,12 @@ JitOptions with_environment(JitOptions options) {
 /// The kernels whose bodies this thread is in. A forked child knows nothing of other threads'.
 class BeingTraced {
   public:
-    explicit BeingTraced(const JitState* kernel)
+    explicit BeingTraced(const LoopKernelState* kernel)
         : kernel_(kernel), outer_(std::exchange(innermost_, this)) {}
     ~BeingTraced() { innermost_ = outer_; }
     BeingTraced(const BeingTraced&) = delete;
     BeingTraced& operator=(const BeingTraced&) = delete;
-    static bool is(const JitState* kernel) {
+    static bool is(const LoopKernelState* kernel) {
         for (const BeingTraced* at = innermost_; at != nullptr; at = at->outer_)
             if (at->kernel_ == kernel) return true;
         return false;
@@ -84,13 +77,9 @@ class BeingTraced {
 
   private:
     static inline constinit thread_local const BeingTraced* innermost_ = nullptr;
-    const JitState* kernel_;
+    const LoopKernelState* kernel_;
     const BeingTraced* outer_;
 };
-
-void make_strict(ir::Kernel& kernel) {
-    for (ir::Node& n : kernel.nodes) n.fast = 0;
-}
 
 /// The array that `copy` is a copy of, made last of all: where a lambda returns several Scratch
 /// arrays, its tuple holds copies, and the arrays themselves may be given away. Else `copy`.
@@ -145,46 +134,45 @@ void remark_pranges(const ir::Kernel& kernel, ir::Id block, codegen::PassContext
 
 }  // namespace
 
-JitState::JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
-                   JitOptions options, Location where)
-    : name_(std::move(name)),
+LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
+                                 std::vector<KernelParam> params, KernelFunction function,
+                                 JitOptions options, Location where)
+    : kind_(kind),
+      name_(std::move(name)),
       params_(std::move(params)),
       function_(std::move(function)),
       options_(with_environment(std::move(options))),
       where_(where) {
-    if (params_.size() > engine::max_program_args)
+    if (params_.size() > engine::max_loop_kernel_args)
         throw Error(ErrorKind::usage,
                     fmt::format("{} has {} parameters; at most {}", name_, params_.size(),
-                                engine::max_program_args),
+                                engine::max_loop_kernel_args),
                     where);
     engine::check_param_names(name_, params_.size(), options_.params, where);
-    engine::check_cpu_target(name_, "a loop kernel", options_.target, where);
+    engine::check_cpu_target(name_, engine::name(kind), options_.target, where);
 }
 
-std::string JitState::param_name(std::size_t i) const {
+std::string LoopKernelState::param_name(std::size_t i) const {
     return options_.params.empty() ? fmt::format("p{}", i) : options_.params[i];
-}
-
-codegen::PassContext JitState::pass_context(const ProgramKey& key, Form form) const {
-    codegen::PassContext context;
-    context.options.checked = options_.checked;
-    context.options.noalias = !key.overlap() && form == Form::optimised;
-    context.options.fuse = options_.fuse && form == Form::optimised;
-    context.options.reassociate = options_.fastmath.has(Fastmath::reassoc);
-    context.options.threads = options_.parallel;
-    for (std::size_t i = 0; i < key.size(); ++i)
-        context.options.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
-    context.options.verify = engine::verify_passes;
-    return context;
 }
 
 // ------------------------------------------------------------------------------ tracing
 
-engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
+const engine::TracedLoopKernel& LoopKernelState::traced(const LoopKernelKey& types,
+                                                        Location where) {
+    if (const engine::TracedLoopKernel* found = traced_.find(types)) return *found;
     const DefaultEnvironment environment;
-    const auto start = std::chrono::steady_clock::now();
     come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
+    if (const engine::TracedLoopKernel* found = traced_.find(types)) return *found;
+    const engine::Stopwatch watch;
+    auto made = trace(types, where);
+    ledger_.traced(watch.ms());
+    return *traced_.insert(types, std::move(made));
+}
+
+std::unique_ptr<engine::TracedLoopKernel> LoopKernelState::trace(const LoopKernelKey& types,
+                                                                 Location where) {
     dsl::Trace trace(name_);
     ir::Builder& b = trace.builder();
     b.set_location(where_);
@@ -195,10 +183,9 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
         const bool array = params_[i] != KernelParam::value;
         const std::uint32_t param =
             b.add_param({.name = param_name(i),
-                         .dtype = key.dtype(i),
-                         .rank = static_cast<std::uint8_t>(array ? key.rank(i) : 0),
-                         .access = access_of(params_[i]),
-                         .layout = array ? key.layout(i) : ir::Layout::strided});
+                         .dtype = types.dtype(i),
+                         .rank = static_cast<std::uint8_t>(array ? types.rank(i) : 0),
+                         .access = access_of(params_[i])});
         if (array)
             items.emplace_back(trace.array(param));
         else
@@ -207,8 +194,7 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
     b.begin_stage({}, false);
     const std::vector<KernelItem> results = traced_body(items);
     trace.check_results(results.size());
-    engine::TracedProgram traced;
-    std::vector<std::uint32_t> arrays;
+    auto traced = std::make_unique<engine::TracedLoopKernel>();
     for (const KernelItem& item : results) {
         if (const auto* array = std::get_if<KernelArray>(&item)) {
             const std::uint32_t param = trace.param(*array, where);
@@ -217,26 +203,26 @@ engine::TracedProgram JitState::trace(const ProgramKey& key, Location where) {
                             where_, "the caller has it already");
             const std::uint32_t original = original_of(b, param);
             b.param_info(original).access = ir::Access::result;
-            traced.results.push_back(original);
+            traced->results.push_back(original);
         } else {
             const ir::Id value = result_node(trace, std::get<Value>(item));
             const std::uint32_t param =
-                b.add_param({.name = fmt::format("result{}", traced.results.size()),
+                b.add_param({.name = fmt::format("result{}", traced->results.size()),
                              .dtype = b.dtype(value),
                              .access = ir::Access::out,
                              .layout = ir::Layout::unit});
             b.store(param, {}, b.cast(value, b.dtype(value)));
-            traced.results.push_back(param);
+            traced->results.push_back(param);
         }
     }
     b.end();
-    traced.functions = trace.host_functions();
-    traced.kernel = trace.finish();
-    traced.trace_ms = ms_since(start);
+    traced->functions = trace.host_functions();
+    traced->kernel = trace.finish();
+    traced->takes_whole_arrays = takes_whole_arrays(traced->kernel);
     return traced;
 }
 
-ir::Id JitState::result_node(dsl::Trace& trace, const Value& result) const {
+ir::Id LoopKernelState::result_node(dsl::Trace& trace, const Value& result) const {
     const ir::Builder& b = trace.builder();
     const ir::Id id = trace.use_any(result);
     if (b.node(id).rank == 0) return id;
@@ -249,22 +235,19 @@ ir::Id JitState::result_node(dsl::Trace& trace, const Value& result) const {
         "return a Scratch: `-> Scratch { ...; return Scratch(value); }`");
 }
 
-std::vector<KernelItem> JitState::traced_body(std::span<const KernelItem> items) {
+std::vector<KernelItem> LoopKernelState::traced_body(std::span<const KernelItem> items) {
     const BeingTraced scope(this);
     return function_(items);
 }
 
-std::vector<KernelItem> JitState::inline_call(std::span<const KernelItem> args, Location where) {
+std::vector<KernelItem> LoopKernelState::inline_call(std::span<const KernelItem> args,
+                                                     Location where) {
     const std::lock_guard tracing(tracing_);
     dsl::Trace& trace = dsl::Trace::current(where);
     if (BeingTraced::is(this))
         throw Error(ErrorKind::usage, fmt::format("kernel {} calls itself", name_), where,
                     "kernels that are called become part of their caller: write a loop");
-    if (args.size() != params_.size())
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),
-                                params_.size() == 1 ? "" : "s", args.size()),
-                    where);
+    engine::check_arity(name_, params_.size(), args.size(), where);
     ir::Builder& b = trace.builder();
     b.set_location(where);
     std::vector<KernelItem> items;
@@ -293,58 +276,49 @@ std::vector<KernelItem> JitState::inline_call(std::span<const KernelItem> args, 
     return trace.call(options_.fastmath.bits, [&] { return traced_body(items); });
 }
 
-std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram traced,
-                                                          const ProgramKey& key,
-                                                          engine::BackendId id, Form form) {
-    const DefaultEnvironment environment;
-    const bool plain = form == Form::plain, noalias = !key.overlap() && !plain;
-    Stats stats;
-    stats.misses = plain ? 0 : 1;
-    stats.trace_ms = traced.trace_ms;
-    codegen::PassContext context = pass_context(key, form);
-    auto start = std::chrono::steady_clock::now();
-    if (plain) make_strict(traced.kernel);
-    ir::Kernel kernel = codegen::run_passes(traced.kernel, context);
-    if (!options_.parallel) remark_pranges(traced.kernel, traced.kernel.stages[0].body, context);
-    if (plain) make_strict(kernel);  // what accumulates was made free to be reordered
-    stats.passes_ms = ms_since(start);
-    start = std::chrono::steady_clock::now();
-    engine::Backend& compiler = *engine::at_line(where_, [&] { return &engine::backend(id); });
-    stats.load_ms = ms_since(start);
-    const engine::CompileOptions options{.noalias = noalias,
-                                         .checked = options_.checked,
-                                         .flags_of_data = codegen::raises_flags_of_data(kernel)};
-    auto made = std::make_unique<engine::ProgramVariant>();
-    made->results = std::move(traced.results);
+// ------------------------------------------------------------------------------ compiling
+
+engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const LoopKernelKey& key,
+                                 Form form) const {
+    const bool optimised = form == Form::optimised, noalias = !key.overlap() && optimised;
+    engine::Job job{
+        .kernel = traced.kernel,
+        .passes = {.checked = options_.checked,
+                   .noalias = noalias,
+                   .fuse = options_.fuse && optimised,
+                   .reassociate = options_.fastmath.has(Fastmath::reassoc),
+                   .threads = options_.parallel},
+        .code = {.noalias = noalias, .checked = options_.checked, .flags_of_data = true},
+        .strict = !optimised};
+    for (std::size_t i = 0; i < key.size(); ++i) {
+        if (key.is_array(i)) job.kernel.params[i].layout = key.layout(i);
+        job.passes.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
+    }
+    return job;
+}
+
+std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
+    const engine::TracedLoopKernel& traced, const LoopKernelKey& key, Form form) {
+    const bool plain = form == Form::plain;
+    engine::Compiled compiled =
+        engine::compile(job(traced, key, form), BackendTarget::cpu, owner());
+    if (!options_.parallel)
+        remark_pranges(traced.kernel, traced.kernel.stages[0].body, compiled.report);
+    auto made = std::make_unique<engine::LoopKernelVariant>();
+    made->kernel = compiled.kernel;
+    made->entry = compiled.kernel->code->program_entry();
+    made->results = traced.results;
     made->serial = key.overlap() || plain;
-    made->drops_flags = !options.flags_of_data;
+    made->drops_flags = compiled.drops_flags;
+    const ir::Kernel& kernel = compiled.kernel->kernel;
     for (const ir::Param& p : kernel.params) {
         made->offsets.push_back(static_cast<std::uint32_t>(made->frame_words));
         made->makes_arrays = made->makes_arrays || ir::is_made_by_kernel(p.access);
         made->frame_words += p.access == ir::Access::value ? 2 : 1 + 2U * p.rank;
     }
-    const auto found = engine::at_line(where_, [&] {
-        return engine::ProgramCache::instance().get(
-            engine::content_key(kernel, options, compiler.target_id()), [&] {
-                auto compiled = std::make_unique<engine::CompiledKernel>();
-                compiled->program = compiler.compile(kernel, options);
-                compiled->kernel = std::move(kernel);
-                return compiled;
-            });
-    });
-    if (found.compiled) {
-        const engine::PhaseTimes times = found.program->program->times();
-        stats.compiles = 1;
-        stats.load_ms += times.load;
-        stats.emit_ms = times.emit;
-        stats.optimize_ms = times.optimize;
-        stats.codegen_ms = times.codegen;
-        stats.link_ms = times.link;
-    }
-    made->program = found.program;
     // The code's own list: equal code may come from a kernel with a call that was dropped, to a
     // function that this one does not know and the code does not call.
-    for (const ir::HostFunction& f : found.program->kernel.functions) {
+    for (const ir::HostFunction& f : kernel.functions) {
         const auto known = traced.functions.find(f.name);
         if (known == traced.functions.end()) {
             made->functions.emplace_back();
@@ -353,37 +327,50 @@ std::unique_ptr<engine::ProgramVariant> JitState::compile(engine::TracedProgram 
         const auto& host = *static_cast<const HostFunctionInfo*>(known->second.get());
         made->functions.push_back({host.thunk, host.target});
     }
-    made->entry = found.program->program->program_entry();
+    if (plain) {
+        compiled.report.decisions = {};  // the plain form's are nobody's
+        ledger_.add(compiled);
+        return made;
+    }
+    ledger_.miss();
+    ledger_.add(compiled);
+    const codegen::PassContext& report = compiled.report;
     const std::lock_guard lock(mutex_);
-    engine::add(made_, stats);
-    if (plain) return made;
-    diagnostics_ = {true, context.loops_found, context.loops_left, context.decisions.remarks(),
-                    context.decisions.remarks(codegen::Shown::hoisted)};
-    for (const Remark& remark : diagnostics_.remarks)
-        if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
+    diagnostics_ = {true, report.loops_found, report.loops_left, report.decisions.remarks(),
+                    report.decisions.remarks(codegen::Shown::hoisted)};
     return made;
 }
 
-const engine::ProgramVariant& JitState::variant(const ProgramKey& key, Form form, Location where) {
-    auto& variants = form == Form::optimised ? variants_ : plain_;
-    if (const engine::ProgramVariant* found = variants.find(key)) {
-        if (form == Form::optimised) hits_.increment();
+const engine::LoopKernelVariant& LoopKernelState::variant_for(std::span<const OperandView> views,
+                                                              Form form, Location where) {
+    const auto& variants = form == Form::optimised ? variants_ : plain_;
+    const LoopKernelKey key = key_of(views, units_matter_.load(std::memory_order_relaxed));
+    if (const engine::LoopKernelVariant* found = variants.find(key)) [[likely]] {
+        if (form == Form::optimised) ledger_.hit();
         return *found;
     }
+    return variant(key_of(views, true), form, where);
+}
+
+const engine::LoopKernelVariant& LoopKernelState::variant(LoopKernelKey key, Form form,
+                                                          Location where) {
     const DefaultEnvironment environment;
-    engine::TracedProgram traced = trace(key, where);
-    ProgramKey used = key;
-    if (!takes_whole_arrays(traced.kernel)) {
-        units_matter_ = false;
-        used.clear_units();
+    const engine::TracedLoopKernel& of = traced(key.types(), where);
+    if (of.takes_whole_arrays)
+        units_matter_ = true;
+    else
+        key.clear_units();
+    auto& variants = form == Form::optimised ? variants_ : plain_;
+    if (const engine::LoopKernelVariant* found = variants.find(key)) {
+        if (form == Form::optimised) ledger_.hit();
+        return *found;
     }
-    auto made = compile(std::move(traced), used, engine::BackendId::cpu, form);
-    return *variants.insert(used, std::move(made));
+    return *variants.insert(key, compile(of, key, form));
 }
 
 // ------------------------------------------------------------------------------ calls
 
-void JitState::check_argument(std::size_t i, const OperandView& view, Location where) const {
+void LoopKernelState::check_argument(std::size_t i, const OperandView& view, Location where) const {
     const bool array = params_[i] != KernelParam::value;
     if (array && view.scalar)
         throw Error(ErrorKind::usage,
@@ -410,8 +397,8 @@ void JitState::check_argument(std::size_t i, const OperandView& view, Location w
                         where, "write to a copy of the broadcast array");
 }
 
-void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
-                    Location where) {
+void LoopKernelState::call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
+                           Location where) {
     try {
         call_checked(args, results, where);
     } catch (const Error& error) {
@@ -422,17 +409,13 @@ void JitState::call(std::span<const JitArg* const> args, std::vector<JitValue>* 
     }
 }
 
-void JitState::call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
-                            Location where) {
-    if (args.size() != params_.size())
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),
-                                params_.size() == 1 ? "" : "s", args.size()),
-                    where);
+void LoopKernelState::call_checked(std::span<const JitArg* const> args,
+                                   std::vector<JitValue>* results, Location where) {
+    engine::check_arity(name_, params_.size(), args.size(), where);
     const DefaultEnvironment environment(options_.verify ? FloatFlags::dropped : FloatFlags::raised,
                                          options_.keep_flush_to_zero);
-    std::array<OperandView, engine::max_program_args> views;
-    std::array<CallAccess::Row, engine::max_program_args> rows;
+    std::array<OperandView, engine::max_loop_kernel_args> views;
+    std::array<CallAccess::Row, engine::max_loop_kernel_args> rows;
     for (std::size_t i = 0; i < args.size(); ++i) {
         CallAccess::view(args[i]->arg(), views[i], rows[i]);
         check_argument(i, views[i], where);
@@ -442,20 +425,19 @@ void JitState::call_checked(std::span<const JitArg* const> args, std::vector<Jit
         call_verified(used, environment, results, where);
         return;
     }
-    const engine::ProgramVariant& code = variant(key_of(used), Form::optimised, where);
-    engine::run_program(code, used, options_.parallel, environment, results, where);
+    const engine::LoopKernelVariant& code = variant_for(used, Form::optimised, where);
+    engine::run_loop_kernel(code, used, options_.parallel, environment, results, where);
 }
 
-ProgramKey JitState::key_of(std::span<const OperandView> views) const {
-    ProgramKey key;
+LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool units) const {
+    LoopKernelKey key;
     bool any_written = false;
-    const bool units_matter = units_matter_;
     for (std::size_t i = 0; i < views.size(); ++i) {
         if (params_[i] == KernelParam::value)
             key.add_scalar(views[i].dtype);
         else
             key.add_array(views[i].dtype, views[i].rank, layout_of(views[i]),
-                          units_matter ? units_of(views[i]) : std::uint8_t(0));
+                          units ? units_of(views[i]) : std::uint8_t(0));
         any_written = any_written || writes(params_[i]);
     }
     const auto overlaps = [&] {
@@ -463,7 +445,7 @@ ProgramKey JitState::key_of(std::span<const OperandView> views) const {
             const std::byte *low, *high;
             bool written;
         };
-        std::array<Bytes, engine::max_program_args> arrays;
+        std::array<Bytes, engine::max_loop_kernel_args> arrays;
         std::size_t count = 0;
         bool any = false;
         for (std::size_t i = 0; i < views.size(); ++i) {
@@ -482,26 +464,26 @@ ProgramKey JitState::key_of(std::span<const OperandView> views) const {
     return key;
 }
 
-void JitState::call_verified(std::span<const OperandView> views,
-                             const DefaultEnvironment& environment, std::vector<JitValue>* results,
-                             Location where) {
+void LoopKernelState::call_verified(std::span<const OperandView> views,
+                                    const DefaultEnvironment& environment,
+                                    std::vector<JitValue>* results, Location where) {
     std::vector<OperandView> copies(views.begin(), views.end());
     std::vector<bool> written;
     for (const KernelParam p : params_) written.push_back(writes(p));
     const engine::CopiedArguments owner(copies, written, where);
     std::vector<JitValue> own_results, expected_results;
-    const engine::ProgramVariant& code = variant(key_of(views), Form::optimised, where);
-    engine::run_program(code, views, options_.parallel, environment, &own_results, where);
-    const engine::ProgramVariant& plain = variant(key_of(copies), Form::plain, where);
-    engine::run_program(plain, copies, false, environment, &expected_results, where);
+    const engine::LoopKernelVariant& code = variant_for(views, Form::optimised, where);
+    engine::run_loop_kernel(code, views, options_.parallel, environment, &own_results, where);
+    const engine::LoopKernelVariant& plain = variant_for(copies, Form::plain, where);
+    engine::run_loop_kernel(plain, copies, false, environment, &expected_results, where);
     compare(views, copies, own_results, expected_results, where);
     if (results != nullptr) *results = std::move(own_results);
 }
 
-void JitState::compare(std::span<const OperandView> views,
-                       std::span<const OperandView> expected_views,
-                       const std::vector<JitValue>& results, const std::vector<JitValue>& expected,
-                       Location where) {
+void LoopKernelState::compare(std::span<const OperandView> views,
+                              std::span<const OperandView> expected_views,
+                              const std::vector<JitValue>& results,
+                              const std::vector<JitValue>& expected, Location where) {
     std::vector<Difference> found;
     const auto add = [&](std::optional<Difference> difference) {
         if (difference) found.push_back(std::move(*difference));
@@ -528,54 +510,30 @@ void JitState::compare(std::span<const OperandView> views,
                         *options_.verify_ulps));
 }
 
-std::vector<Difference> JitState::differences() const {
+std::vector<Difference> LoopKernelState::differences() const {
     const std::lock_guard lock(mutex_);
     return differences_;
 }
 
-std::string JitState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
-    const DefaultEnvironment environment;
-    if (types.size() != params_.size())
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} types given", name_, params_.size(),
-                                params_.size() == 1 ? "" : "s", types.size()),
-                    where);
-    ProgramKey key;
+std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType> types,
+                                     Location where) {
+    engine::check_arity(name_, params_.size(), types.size(), where, engine::Given::types);
+    LoopKernelKey key;
     for (std::size_t i = 0; i < types.size(); ++i) {
         if (params_[i] == KernelParam::value)
             key.add_scalar(types[i].dtype);
         else
             key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit, 0);
     }
-    switch (artifact) {
-        case Artifact::ir: return ir::print(trace(key, where).kernel);
-        case Artifact::passes: {
-            std::string text;
-            codegen::PassContext context = pass_context(key, Form::optimised);
-            context.observer = [&](std::string_view pass, const ir::Kernel& after) {
-                text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
-            };
-            codegen::run_passes(trace(key, where).kernel, context);
-            return text;
-        }
-        case Artifact::llvm:
-        case Artifact::llvm_opt:
-        case Artifact::assembly:
-            return variant(key, Form::optimised, where).program->program->text(artifact);
-        case Artifact::cuda:
-        case Artifact::ptx:
-            return compile(trace(key, where), key, engine::BackendId::cuda, Form::optimised)
-                ->program->program->text(artifact);
-    }
-    __builtin_unreachable();
+    return engine::inspect(
+        artifact, owner(), ledger_,
+        {.job = [&] { return job(traced(key.types(), where), key, Form::optimised); },
+         .code = [&]() -> const engine::CompiledCode& {
+             return *variant(key, Form::optimised, where).kernel->code;
+         }});
 }
 
-std::vector<Remark> JitState::remarks() const {
-    const std::lock_guard lock(mutex_);
-    return remarks_;
-}
-
-std::string JitState::parallel_diagnostics(int level, DiagnosticsFormat format) const {
+std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat format) const {
     const std::lock_guard lock(mutex_);
     if (!diagnostics_.made) return {};
     const auto file = [](const Remark& r) {
@@ -620,13 +578,6 @@ std::string JitState::parallel_diagnostics(int level, DiagnosticsFormat format) 
     return text + '}';
 }
 
-Stats JitState::stats() const {
-    const std::lock_guard lock(mutex_);
-    Stats sum = made_;
-    sum.hits += hits_.total();
-    return sum;
-}
-
 }  // namespace detail
 
 // ------------------------------------------------------------------------------ the handle
@@ -634,15 +585,16 @@ Stats JitState::stats() const {
 JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
                      detail::KernelFunction function, JitOptions options,
                      std::source_location where)
-    : state_(std::make_shared<detail::JitState>(std::move(name), std::move(params),
-                                                std::move(function), std::move(options), where)) {}
+    : state_(std::make_shared<detail::LoopKernelState>(engine::KernelKind::loops, std::move(name),
+                                                       std::move(params), std::move(function),
+                                                       std::move(options), where)) {}
 
 const std::string& JitKernel::name() const { return state_->name(); }
 std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format) const {
     return state_->parallel_diagnostics(level, format);
 }
-std::vector<Remark> JitKernel::remarks() const { return state_->remarks(); }
-Stats JitKernel::stats() const { return state_->stats(); }
+std::vector<Remark> JitKernel::remarks() const { return state_->ledger().remarks(); }
+Stats JitKernel::stats() const { return state_->ledger().stats(); }
 std::vector<Difference> JitKernel::differences() const { return state_->differences(); }
 
 std::string JitKernel::inspect(Artifact artifact, std::initializer_list<ArgType> types,

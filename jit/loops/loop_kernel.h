@@ -1,9 +1,8 @@
 // The state behind a loop kernel: its traces, its machine code, its calls.
 #pragma once
-#include "jit/compile/counters.h"
+#include "jit/call/operand.h"
+#include "jit/compile/compile.h"
 #include "jit/compile/hot_table.h"
-#include "jit/compile/specialise.h"
-#include "jit/ufunc/ufunc.h"
 
 #include <kiln/jit.h>
 
@@ -16,18 +15,19 @@
 
 namespace kiln::engine {
 
-inline constexpr std::size_t max_program_args = 16;
+inline constexpr std::size_t max_loop_kernel_args = 16;
 
 /// The types of a call: for each argument its dtype, rank, layout, extents of 1 (for kernels that
 /// take arrays as a whole), and whether it is a scalar; and whether arrays that are written overlap
 /// others.
-class ProgramKey {
+class LoopKernelKey {
   public:
     void add_scalar(DType dtype) { put(place(dtype)); }
     /// `units`: a mask of the dimensions whose extent is 1, where that matters.
     void add_array(DType dtype, int rank, ir::Layout layout, std::uint8_t units) {
         put(place(dtype) | array_bit | static_cast<std::uint64_t>(rank) << 6 |
-            static_cast<std::uint64_t>(layout) << 10 | static_cast<std::uint64_t>(units) << 12);
+            static_cast<std::uint64_t>(layout) << layout_at |
+            static_cast<std::uint64_t>(units) << units_at);
     }
     void set_overlap() { words_[count_word] |= overlap_bit; }
 
@@ -36,14 +36,22 @@ class ProgramKey {
     bool is_array(std::size_t i) const { return (get(i) & array_bit) != 0; }
     DType dtype(std::size_t i) const { return static_cast<DType>((get(i) & 31u) - 1); }
     int rank(std::size_t i) const { return static_cast<int>(get(i) >> 6 & 15u); }
-    ir::Layout layout(std::size_t i) const { return static_cast<ir::Layout>(get(i) >> 10 & 3u); }
-    std::uint8_t units(std::size_t i) const { return static_cast<std::uint8_t>(get(i) >> 12); }
-    void clear_units() {
-        for (std::size_t i = 0; i < size(); ++i)
-            words_[i / per_word] &= ~(std::uint64_t(0xff) << 12 << i % per_word * bits);
+    ir::Layout layout(std::size_t i) const {
+        return static_cast<ir::Layout>(get(i) >> layout_at & 3u);
+    }
+    std::uint8_t units(std::size_t i) const {
+        return static_cast<std::uint8_t>(get(i) >> units_at);
+    }
+    void clear_units() { keep(~(std::uint64_t(0xff) << units_at)); }
+    /// The part that a trace follows from: neither layouts nor extents of 1 nor overlap.
+    LoopKernelKey types() const {
+        LoopKernelKey key = *this;
+        key.keep((std::uint64_t(1) << layout_at) - 1);
+        key.words_[count_word] &= ~overlap_bit;
+        return key;
     }
 
-    bool operator==(const ProgramKey&) const = default;
+    bool operator==(const LoopKernelKey&) const = default;
     std::uint64_t hash() const {
         std::uint64_t h = words_[count_word];
         for (std::size_t w = 0; w * per_word < size(); ++w)
@@ -53,13 +61,20 @@ class ProgramKey {
 
   private:
     static constexpr std::size_t per_word = 2, bits = 32, count_word = 8;
+    static constexpr unsigned layout_at = 10, units_at = 12;
     static constexpr std::uint64_t array_bit = 1u << 5, overlap_bit = 1u << 8;
-    static_assert(per_word * count_word >= max_program_args && dtype_count < 31);
+    static_assert(per_word * count_word >= max_loop_kernel_args && dtype_count < 31);
     static std::uint64_t place(DType dtype) { return static_cast<std::uint64_t>(dtype) + 1; }
     void put(std::uint64_t value) {
         const std::size_t i = size();
         words_[i / per_word] |= value << i % per_word * bits;
         ++words_[count_word];
+    }
+    /// Of each argument, the bits of `mask`.
+    void keep(std::uint64_t mask) {
+        mask &= (std::uint64_t(1) << bits) - 1;
+        for (std::uint64_t* word = words_; word != words_ + count_word; ++word)
+            *word &= mask | mask << bits;
     }
     std::uint64_t get(std::size_t i) const { return words_[i / per_word] >> i % per_word * bits; }
 
@@ -67,12 +82,12 @@ class ProgramKey {
 };
 
 /// What a kernel's lambda traces to for given types.
-struct TracedProgram {
+struct TracedLoopKernel {
     ir::Kernel kernel;
     std::vector<std::uint32_t> results;  ///< parameters, in the order in which they are returned
     /// The HostFunctionInfo of each function that the kernel calls, by its name there.
     std::map<std::string, std::shared_ptr<const void>, std::less<>> functions;
-    double trace_ms = 0;
+    bool takes_whole_arrays = false;  ///< so extents of 1 matter
 };
 
 /// What an iteration (or unit) of a parallel loop took when it last ran, in picoseconds. Only how
@@ -95,8 +110,8 @@ class LoopCost {
     std::atomic<std::int64_t> ps_{0};  // 0: not known
 };
 
-struct ProgramVariant {
-    std::shared_ptr<const CompiledKernel> program;
+struct LoopKernelVariant {
+    std::shared_ptr<const CompiledKernel> kernel;
     ProgramFunction entry = nullptr;
     std::vector<std::uint32_t> results;
     std::vector<std::uint32_t> offsets;  ///< per parameter: its first word in the frame
@@ -112,26 +127,27 @@ struct ProgramVariant {
 
 namespace kiln::detail {
 
-class JitState {
+class LoopKernelState {
   public:
-    JitState(std::string name, std::vector<KernelParam> params, KernelFunction function,
-             JitOptions options, Location where);
+    LoopKernelState(engine::KernelKind kind, std::string name, std::vector<KernelParam> params,
+                    KernelFunction function, JitOptions options, Location where);
 
     const std::string& name() const { return name_; }
     void call(std::span<const JitArg* const> args, std::vector<JitValue>* results, Location where);
     /// Traces the body as a part of the kernel that is being traced on this thread.
     std::vector<KernelItem> inline_call(std::span<const KernelItem> args, Location where);
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
-    std::vector<Remark> remarks() const;
-    Stats stats() const;
+    const engine::Ledger& ledger() const { return ledger_; }
     std::string parallel_diagnostics(int level, DiagnosticsFormat format) const;
     std::vector<Difference> differences() const;
 
   private:
     /// The code of a kernel as its options say, or what that is verified against.
     enum class Form : std::uint8_t { optimised, plain };
-    engine::ProgramKey key_of(std::span<const engine::OperandView> views) const;
-    const engine::ProgramVariant& variant(const engine::ProgramKey& key, Form form, Location where);
+    engine::LoopKernelKey key_of(std::span<const engine::OperandView> views, bool units) const;
+    const engine::LoopKernelVariant& variant_for(std::span<const engine::OperandView> views,
+                                                 Form form, Location where);
+    const engine::LoopKernelVariant& variant(engine::LoopKernelKey key, Form form, Location where);
     void call_verified(std::span<const engine::OperandView> views,
                        const DefaultEnvironment& environment, std::vector<JitValue>* results,
                        Location where);
@@ -143,34 +159,37 @@ class JitState {
                       Location where);
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     ir::Id result_node(dsl::Trace& trace, const Value& result) const;
-    engine::TracedProgram trace(const engine::ProgramKey& key, Location where);
-    std::unique_ptr<engine::ProgramVariant> compile(engine::TracedProgram traced,
-                                                    const engine::ProgramKey& key,
-                                                    engine::BackendId id, Form form);
-    codegen::PassContext pass_context(const engine::ProgramKey& key, Form form) const;
+    const engine::TracedLoopKernel& traced(const engine::LoopKernelKey& types, Location where);
+    std::unique_ptr<engine::TracedLoopKernel> trace(const engine::LoopKernelKey& types,
+                                                    Location where);
+    engine::KernelOwner owner() const { return {name_, kind_, where_}; }
+    engine::Job job(const engine::TracedLoopKernel& traced, const engine::LoopKernelKey& key,
+                    Form form) const;
+    std::unique_ptr<engine::LoopKernelVariant> compile(const engine::TracedLoopKernel& traced,
+                                                       const engine::LoopKernelKey& key, Form form);
     std::string param_name(std::size_t i) const;
     void check_argument(std::size_t i, const engine::OperandView& view, Location where) const;
 
+    const engine::KernelKind kind_;
     const std::string name_;
     const std::vector<KernelParam> params_;
     const KernelFunction function_;
     const JitOptions options_;
     const Location where_;
-    engine::HotTable<engine::ProgramVariant, engine::ProgramKey> variants_, plain_;
-    SpreadCounter hits_;
-    std::atomic<bool> units_matter_{true};  // false once a trace has no whole-array statements
-    // One for all kernels, since they call each other while they are traced.
-    static inline UserMutex tracing_;
+    engine::HotTable<engine::LoopKernelVariant, engine::LoopKernelKey> variants_, plain_;
+    engine::Ledger ledger_;
+    // Whether the types of some call have whole-array statements, so that hot keys tell extents of 1.
+    std::atomic<bool> units_matter_{false};
+    engine::HotTable<engine::TracedLoopKernel, engine::LoopKernelKey> traced_;
+    // Kernels call each other while they are traced, and so come back to this one.
+    UserMutex tracing_;
     mutable Mutex mutex_;  // of what follows
-    Stats made_;
-    std::vector<Remark> remarks_;
     struct Diagnostics {
         bool made = false;
         unsigned found = 0, left = 0;
         std::vector<Remark> remarks, hoisted;
     } diagnostics_;
     std::vector<Difference> differences_;
-    const engine::Counted counted_{[this] { return stats(); }};
 };
 
 }  // namespace kiln::detail

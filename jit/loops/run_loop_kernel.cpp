@@ -2,6 +2,7 @@
 #include "jit/loops/run_loop_kernel.h"
 
 #include "dsl/ir/describe.h"
+#include "jit/compile/fault.h"
 #include "jit/loops/schedule.h"
 
 #include <kiln/memory.h>
@@ -21,12 +22,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// One run of a program: what ProgramFrame::host points at.
-class Run : public ProgramHost {
+class LoopKernelRun : public ProgramHost {
   public:
-    Run(const ProgramVariant& variant, bool parallel,
-        const kiln::detail::DefaultEnvironment& default_, Location where)
+    LoopKernelRun(const LoopKernelVariant& variant, bool parallel,
+                  const kiln::detail::DefaultEnvironment& default_, Location where)
         : variant_(variant),
-          kernel_(variant.program->kernel),
+          kernel_(variant.kernel->kernel),
           parallel_(parallel && !variant.serial && num_threads() > 1),
           where_(where),
           made_(variant.makes_arrays ? kernel_.params.size() : 0) {
@@ -36,7 +37,9 @@ class Run : public ProgramHost {
     }
 
     static const ProgramRuntime runtime;
-    static Run& of(const ProgramFrame* frame) { return *static_cast<Run*>(frame->host); }
+    static LoopKernelRun& of(const ProgramFrame* frame) {
+        return *static_cast<LoopKernelRun*>(frame->host);
+    }
     /// Notes the exception that is being handled.
     void record_exception(std::int64_t iteration);
 
@@ -78,7 +81,7 @@ class Run : public ProgramHost {
                std::pair(part_, iteration) < std::pair(fault_.part, fault_.iteration);
     }
 
-    const ProgramVariant& variant_;
+    const LoopKernelVariant& variant_;
     const ir::Kernel& kernel_;
     bool parallel_;
     Location where_;
@@ -91,10 +94,10 @@ class Run : public ProgramHost {
     std::exception_ptr error_;
 };
 
-const ProgramRuntime Run::runtime{
+const ProgramRuntime LoopKernelRun::runtime{
     [](const ProgramFrame* frame, PieceFunction piece, const void* context, std::int64_t trip,
        std::int64_t unit, std::int64_t schedule) {
-        Run& run = of(frame);
+        LoopKernelRun& run = of(frame);
         ++run.part_;
         run.parallel_loop(frame, piece, context, trip, unit, schedule);
         ++run.part_;
@@ -125,8 +128,9 @@ constexpr std::int64_t serial_ps = 10'000'000, brief_serial_ps = 5'000'000, piec
 // the last run: iterations that take about the same each and always are dealt out by that. Others
 // are measured on the first ones, in growing steps where nothing was known, until the rest is known
 // to be worth a fork.
-void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const void* context,
-                        std::int64_t trip, std::int64_t unit, std::int64_t schedule) {
+void LoopKernelRun::parallel_loop(const ProgramFrame* frame, PieceFunction piece,
+                                  const void* context, std::int64_t trip, std::int64_t unit,
+                                  std::int64_t schedule) {
     const std::int64_t size = std::max<std::int64_t>(1, unit);
     const std::int64_t count = (trip + size - 1) / size;
     const auto run = [&](std::int64_t first, std::int64_t last) {
@@ -203,8 +207,8 @@ void Run::parallel_loop(const ProgramFrame* frame, PieceFunction piece, const vo
     }
 }
 
-void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
-                       const std::int64_t* subscripts) {
+void LoopKernelRun::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
+                                 const std::int64_t* subscripts) {
     const std::lock_guard lock(mutex_);
     if (!is_first(iteration)) return;
     fault_ = {};
@@ -218,7 +222,7 @@ void Run::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t p
                     fault_.subscripts.begin());
 }
 
-void Run::record_exception(std::int64_t iteration) {
+void LoopKernelRun::record_exception(std::int64_t iteration) {
     const std::lock_guard lock(mutex_);
     if (!is_first(iteration)) return;
     fault_ = {};
@@ -227,7 +231,8 @@ void Run::record_exception(std::int64_t iteration) {
     fault_.thrown = std::current_exception();
 }
 
-bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
+bool LoopKernelRun::allocate(const ProgramFrame* frame, std::size_t param,
+                             const std::int64_t* extents) {
     const ir::Param& p = kernel_.params[param];
     try {
         made_[param] = empty(scratch_shape(p, extents), p.dtype);
@@ -247,7 +252,7 @@ bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int6
     return true;
 }
 
-std::byte* Run::enter(std::int64_t bytes) {
+std::byte* LoopKernelRun::enter(std::int64_t bytes) {
     try {
         return static_cast<std::byte*>(kiln::allocate(static_cast<std::size_t>(bytes), where_));
     } catch (...) {
@@ -256,7 +261,7 @@ std::byte* Run::enter(std::int64_t bytes) {
     }
 }
 
-bool Run::reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& block) {
+bool LoopKernelRun::reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& block) {
     const ir::Param& p = kernel_.params[param];
     try {
         const Shape shape = scratch_shape(p, extents);
@@ -276,12 +281,12 @@ bool Run::reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& 
 }
 
 /// Notes the exception that is being handled, which ends the run.
-void Run::record_error() {
+void LoopKernelRun::record_error() {
     const std::lock_guard lock(mutex_);
     if (error_ == nullptr) error_ = std::current_exception();
 }
 
-Shape Run::scratch_shape(const ir::Param& p, const std::int64_t* extents) const {
+Shape LoopKernelRun::scratch_shape(const ir::Param& p, const std::int64_t* extents) const {
     const Shape shape(std::span(extents, p.rank));
     for (const std::int64_t extent : shape)
         if (extent < 0)
@@ -291,7 +296,7 @@ Shape Run::scratch_shape(const ir::Param& p, const std::int64_t* extents) const 
 }
 
 /// Throws what the run found.
-void Run::finish() const {
+void LoopKernelRun::finish() const {
     if (error_ != nullptr) std::rethrow_exception(error_);
     if (fault_.thrown != nullptr) std::rethrow_exception(fault_.thrown);
     if (fault_.code < 0) return;
@@ -299,12 +304,12 @@ void Run::finish() const {
     if (at.line == 0) at = where_;
     const std::string in =
         fault_.part % 2 == 0 ? "" : fmt::format(" in iteration {}", fault_.iteration);
-    switch (static_cast<ir::Check>(fault_.code & 0xff)) {
+    const auto check = static_cast<ir::Check>(fault_.code & 0xff);
+    const FaultText known = fault_text(check);
+    switch (check) {
         case ir::Check::division_by_zero:
-            throw Error(ErrorKind::usage, "integer division by zero" + in, at);
         case ir::Check::negative_power:
-            throw Error(ErrorKind::usage, "integer to a negative integer power" + in, at,
-                        "convert the base to a floating-point type");
+            throw Error(known.kind, std::string(known.text) + in, at, std::string(known.hint));
         case ir::Check::shapes: {
             Lists lists = reported();
             if (lists.second.back() == -1) {
@@ -323,9 +328,7 @@ void Run::finish() const {
                         at,
                         "extents must be equal, or one of them 1 in an argument or by a constant");
         }
-        case ir::Check::empty:
-            throw Error(ErrorKind::shape,
-                        "zero-size array to a reduction which has no identity (min or max)", at);
+        case ir::Check::empty: throw Error(known.kind, std::string(known.text), at);
         case ir::Check::out_of_bounds: throw Error(ErrorKind::bounds, out_of_bounds(at) + in, at);
         case ir::Check::outside_neighborhood:
             throw Error(ErrorKind::bounds, outside_neighborhood(at), at,
@@ -333,7 +336,7 @@ void Run::finish() const {
     }
 }
 
-Run::Lists Run::reported() const {
+LoopKernelRun::Lists LoopKernelRun::reported() const {
     const auto word = static_cast<std::size_t>(-2 - fault_.param);
     const std::span first(fault_.subscripts.data(), word & 15);
     return {static_cast<std::uint32_t>(word >> 8), first,
@@ -341,7 +344,7 @@ Run::Lists Run::reported() const {
 }
 
 /// "index (4,2) is outside of x of shape (3,3)".
-std::string Run::out_of_bounds(const Location& at) const {
+std::string LoopKernelRun::out_of_bounds(const Location& at) const {
     const auto text = [](const Shape& index, const std::string& array, const Shape& shape) {
         return fmt::format("index {} is outside of {} of shape {}", to_string(index), array,
                            to_string(shape));
@@ -362,7 +365,7 @@ std::string Run::out_of_bounds(const Location& at) const {
 }
 
 /// "offset 3 of dimension 1 of x is outside of the declared neighborhood (-1, 1) at element (2,5)".
-std::string Run::outside_neighborhood(const Location& at) const {
+std::string LoopKernelRun::outside_neighborhood(const Location& at) const {
     const Lists lists = reported();
     const std::size_t rank = lists.first.size();
     const auto [low, high, element] =
@@ -379,14 +382,14 @@ std::string Run::outside_neighborhood(const Location& at) const {
 }  // namespace
 
 void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
-    Run::of(frame).record_exception(iteration);
+    LoopKernelRun::of(frame).record_exception(iteration);
 }
 
-void run_program(const ProgramVariant& variant, std::span<const OperandView> views, bool parallel,
-                 const kiln::detail::DefaultEnvironment& environment,
-                 std::vector<kiln::detail::JitValue>* results, Location where) {
-    const ir::Kernel& kernel = variant.program->kernel;
-    Run run(variant, parallel, environment, where);
+void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandView> views,
+                     bool parallel, const kiln::detail::DefaultEnvironment& environment,
+                     std::vector<kiln::detail::JitValue>* results, Location where) {
+    const ir::Kernel& kernel = variant.kernel->kernel;
+    LoopKernelRun run(variant, parallel, environment, where);
     constexpr std::size_t usual_words = 128;
     std::array<std::int64_t, usual_words> usual;
     std::vector<std::int64_t> many;
@@ -396,7 +399,7 @@ void run_program(const ProgramVariant& variant, std::span<const OperandView> vie
         many.resize(size);
         words = many.data();
     }
-    auto* frame = new (words) ProgramFrame{&Run::runtime, &run};
+    auto* frame = new (words) ProgramFrame{&LoopKernelRun::runtime, &run};
     constexpr std::size_t usual_results = 4;
     std::optional<std::array<Scalar, usual_results>> few;
     std::vector<Scalar> more;

@@ -7,8 +7,8 @@ namespace kiln::engine {
 /// Runs the program on arguments, one view for each of the kernel's arguments, in order. `results`
 /// gets what the kernel returns. `environment`: the one in force. Errors: the lowest fault of
 /// checked mode (usage, bounds), shape and usage of Scratch arrays.
-void run_program(const ProgramVariant& variant, std::span<const OperandView> views, bool parallel,
-                 const kiln::detail::DefaultEnvironment& environment,
-                 std::vector<kiln::detail::JitValue>* results, Location where);
+void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandView> views,
+                     bool parallel, const kiln::detail::DefaultEnvironment& environment,
+                     std::vector<kiln::detail::JitValue>* results, Location where);
 
 }  // namespace kiln::engine

@@ -38,7 +38,17 @@ class StencilState {
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
         return fresh_.inspect(artifact, types, where);
     }
-    Stats stats() const { return fresh_.stats(); }
+    Stats stats() const {
+        Stats sum = fresh_.ledger().stats();
+        engine::add(sum, given_.ledger().stats());
+        return sum;
+    }
+    std::vector<Remark> remarks() const {
+        std::vector<Remark> all = fresh_.ledger().remarks();
+        for (Remark& remark : given_.ledger().remarks())
+            if (std::ranges::find(all, remark) == all.end()) all.push_back(std::move(remark));
+        return all;
+    }
 
   private:
     std::vector<KernelParam> kernel_params(bool given) const;
@@ -55,7 +65,7 @@ class StencilState {
     const StencilFunction function_;
     const StencilOptions options_;
     const Location where_;
-    JitState fresh_, given_;  ///< the result is made by the kernel; is an argument
+    LoopKernelState fresh_, given_;  ///< the result is made by the kernel; is an argument
 };
 
 StencilState::StencilState(std::string name, std::vector<StencilParam> params,
@@ -66,14 +76,15 @@ StencilState::StencilState(std::string name, std::vector<StencilParam> params,
       options_(std::move(options)),
       where_(where),
       fresh_(
-          name_, kernel_params(false),
+          engine::KernelKind::stencil, name_, kernel_params(false),
           [this](std::span<const KernelItem> items) { return trace(items, false); },
           kernel_options(false), where),
       given_(
-          name_, kernel_params(true),
+          engine::KernelKind::stencil, name_, kernel_params(true),
           [this](std::span<const KernelItem> items) { return trace(items, true); },
           kernel_options(true), where) {
-    engine::check_cpu_target(name_, "a stencil", options_.target, where);
+    engine::check_cpu_target(name_, engine::name(engine::KernelKind::stencil), options_.target,
+                             where);
     if (std::ranges::count(params_, StencilParam::neighbors) == 0)
         throw Error(ErrorKind::usage, fmt::format("{} has no Neighbors parameter", name_), where,
                     "a stencil computes an element from the neighbours of one");
@@ -393,11 +404,7 @@ Value Neighbors::at(std::initializer_list<Operand> offsets, Where where) const {
 namespace detail {
 
 Array StencilState::call(const Array* out, std::span<const JitArg* const> args, Location where) {
-    if (args.size() != params_.size())
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} given", name_, params_.size(),
-                                params_.size() == 1 ? "" : "s", args.size()),
-                    where);
+    engine::check_arity(name_, params_.size(), args.size(), where);
     std::vector<engine::OperandView> views(args.size());
     std::vector<CallAccess::Row> rows(args.size());
     for (std::size_t i = 0; i < args.size(); ++i)
@@ -466,6 +473,7 @@ std::string Stencil::inspect(Artifact artifact, std::initializer_list<ArgType> t
     return state_->inspect(artifact, std::span(types.begin(), types.size()), where);
 }
 
+std::vector<Remark> Stencil::remarks() const { return state_->remarks(); }
 Stats Stencil::stats() const { return state_->stats(); }
 
 }  // namespace kiln

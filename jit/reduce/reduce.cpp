@@ -58,7 +58,7 @@ Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims) {
 
 Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
                      Location where) {
-    Array array = output_handle(out);
+    Array array = handle_of(out);
     if (array.shape() != shape) {
         throw Error(ErrorKind::shape,
                     fmt::format("the output of {} has shape {}, its result {}", name,
@@ -117,12 +117,7 @@ struct Sources {
 
 void gather(Sources& sources, const engine::UfuncSource& source,
             std::initializer_list<const Arg*> args, const ReduceOptions& options, Location where) {
-    if (args.size() != source.arity) {
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} given", source.name, source.arity,
-                                source.arity == 1 ? "" : "s", args.size()),
-                    where);
-    }
+    engine::check_arity(source.name, source.arity, args.size(), where);
     for (const Arg* arg : args) {
         CallAccess::view(*arg, sources.views[sources.count], sources.rows[sources.count]);
         ++sources.count;
@@ -205,9 +200,9 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
         key.set_input(k, sources.views[k].dtype, sources.views[k].weak, ir::Layout::strided);
     }
     if (options.where) key.set_where(ir::Layout::strided);
-    const engine::Loop& loop = reducer_.loop(engine::ReduceForm::row, key, where).loop;
-    engine::check_weak_values(source, loop, std::span(sources.views).first(sources.inputs), where);
-    const DType accumulate = loop.memory[0], natural = loop.natural[0];
+    const engine::TracedMap& map = reducer_.traced(engine::ReduceForm::row, key, where).map;
+    engine::check_weak_values(source, map, std::span(sources.views).first(sources.inputs), where);
+    const DType accumulate = map.memory[0], natural = map.natural[0];
 
     const Shape result_shape = reduced_shape(shape, bits, options.keepdims);
     std::int64_t reduced = 1;
@@ -260,8 +255,9 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     } else {
         engine::ReduceProblem problem;
         make_problem(problem, sources, shape, bits, out, options.keepdims);
-        problem.logical_order = loop.has_checks;
-        engine::run_reduction(reducer_, key, problem, source.options.parallel, shape, where);
+        problem.logical_order = map.has_checks;
+        reducer_.ledger().called(
+            engine::run_reduction(reducer_, key, problem, source.options.parallel, shape, where));
         if (initial) engine::combine_scalar(reduction, out, *initial, where);
     }
     if (apart) target.assign(out, Casting::unsafe, where);
@@ -277,9 +273,9 @@ ReduceState* UfuncState::reduction(DType x, Location where) {
     if (source_.arity != 2) return nullptr;
     engine::CallKey types(2, Casting::same_kind, std::nullopt);
     for (std::size_t k = 0; k < 2; ++k) types.set_input(k, x, false, ir::Layout::strided);
-    const engine::Loop& traced = loop(types, where);
-    if (traced.memory.size() != 1) return nullptr;
-    const std::optional<ir::Reduction> reduction = engine::reduction_of(traced.kernel);
+    const engine::TracedMap& map = traced(types, where);
+    if (map.memory.size() != 1) return nullptr;
+    const std::optional<ir::Reduction> reduction = engine::reduction_of(map.kernel);
     if (!reduction) return nullptr;
     const std::lock_guard lock(mutex_);
     auto& place = reducers_[static_cast<std::size_t>(*reduction)];
@@ -301,8 +297,7 @@ ReduceState* UfuncState::reduction(DType x, Location where) {
     const std::string text = fmt::format("{} has no reduction: ", source.name);
     if (source.arity != 2) {
         throw Error(ErrorKind::unsupported,
-                    text + fmt::format("it takes {} argument{}, not two", source.arity,
-                                       source.arity == 1 ? "" : "s"),
+                    text + "it takes " + engine::counted(source.arity, "argument") + ", not two",
                     where, "a reduction combines two elements into one");
     }
     throw Error(ErrorKind::unsupported,
@@ -355,6 +350,8 @@ MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunctio
           static_cast<ir::Reduction>(reduction))) {}
 
 const std::string& MapReduce::name() const { return state_->reducer().source().name; }
+std::vector<Remark> MapReduce::remarks() const { return state_->reducer().ledger().remarks(); }
+Stats MapReduce::stats() const { return state_->reducer().ledger().stats(); }
 
 Array MapReduce::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                       const Where& where) const {
@@ -364,19 +361,14 @@ Array MapReduce::call(std::initializer_list<const Arg*> args, const ReduceOption
 std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType> types,
                                Where where) const {
     const engine::UfuncSource& source = state_->reducer().source();
-    if (types.size() != source.arity) {
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} types given", source.name, source.arity,
-                                source.arity == 1 ? "" : "s", types.size()),
-                    where);
-    }
+    engine::check_arity(source.name, source.arity, types.size(), where, engine::Given::types);
     engine::CallKey key(types.size(), Casting::same_kind, std::nullopt);
     std::size_t k = 0;
     for (const ArgType& type : types) {
         key.set_input(k++, type.dtype, false,
                       type.rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
-    return state_->reducer().inspect(artifact, key, where);
+    return state_->reducer().inspect(artifact, engine::ReduceForm::row, key, where);
 }
 
 // -------------------------------------------------------------------------------- functions

@@ -1,5 +1,6 @@
 // The state behind a MapReduce: its kernels, and the carrying out of reductions.
 #pragma once
+#include "jit/call/operand.h"
 #include "jit/compile/hot_table.h"
 #include "jit/compile/specialise.h"
 
@@ -31,10 +32,10 @@ inline constexpr int operations_of_several_rows = 24;
 /// in the same way. The results' bits depend on them.
 inline constexpr std::int64_t block_columns = 4096, passes_of_a_block = 16;
 
-/// What is traced for given types. Loop::natural[0] is the dtype of the result, Loop::memory[0] the
+/// What is traced for given types. The natural[0] of the map is the dtype of the result, its memory[0] the
 /// dtype that is accumulated in, and so that of all partial results.
-struct ReduceLoop {
-    Loop loop;
+struct TracedReduction {
+    TracedMap map;
     int rows = 1;  ///< of a pass
 };
 
@@ -48,19 +49,26 @@ class Reducer {
     /// "maximum": what errors call the operation.
     std::string_view operation() const;
 
-    const ReduceLoop& loop(ReduceForm form, const CallKey& types, Location where);
-    const Variant& variant(ReduceForm form, const CallKey& key, Location where);
-    std::string inspect(Artifact artifact, const CallKey& key, Location where);
+    Ledger& ledger() { return ledger_; }
+
+    const TracedReduction& traced(ReduceForm form, const CallKey& types, Location where);
+    /// `missed` is set where the code was not there.
+    const Variant& variant(ReduceForm form, const CallKey& key, Location where,
+                           bool* missed = nullptr);
+    std::string inspect(Artifact artifact, ReduceForm form, CallKey key, Location where);
 
   private:
-    std::unique_ptr<ReduceLoop> trace(ReduceForm form, const CallKey& types, Location where);
+    KernelOwner owner(ReduceForm form) const;
+    Job job(ReduceForm form, const CallKey& key, const TracedReduction& traced) const;
+    std::unique_ptr<TracedReduction> trace(ReduceForm form, const CallKey& types, Location where);
 
     const UfuncSource source_;
     const ir::Reduction reduction_;
-    std::array<HotTable<ReduceLoop>, reduce_form_count> loops_;
+    std::array<HotTable<TracedReduction>, reduce_form_count> traced_;
     std::array<HotTable<Variant>, reduce_form_count> variants_;
     // A user's function may come back to this reduction.
     kiln::detail::UserMutex tracing_;
+    Ledger ledger_;
 };
 
 /// The reducer of partial results: of values themselves, by the given reduction. One a process.
@@ -91,8 +99,9 @@ struct ReduceProblem {
 /// strides, outermost first, and merges neighbours where all operands allow it.
 void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count);
 
-/// Reduces; `key` has the types of the call. Errors: the kernel's checks, at an index of `shape`.
-void run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,
+/// Reduces; `key` has the types of the call. False where code of the reducer had to be compiled.
+/// Errors: the kernel's checks, at an index of `shape`.
+bool run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,
                    const Shape& shape, Location where);
 
 /// out = out op x for every element of `out`, whose dtype is accumulated in.

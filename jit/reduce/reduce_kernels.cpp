@@ -1,8 +1,8 @@
 // The kernels of reductions: tracing and compiling them, recognising operations that reduce.
 #include "dsl/ir/evaluate.h"
-#include "dsl/ir/text.h"
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
+#include "jit/compile/stopwatch.h"
 #include "jit/reduce/reduce.h"
 
 #include <kiln/environment.h>
@@ -63,7 +63,7 @@ class ReduceTracer {
         : source_(source), reduction_(reduction), key_(key), where_(where), trace_(source.name) {}
 
     /// The kernel that reduces a row.
-    ReduceLoop row() {
+    TracedReduction row() {
         ir::Builder& b = begin();
         declare_sources("");
         begin_map();
@@ -84,19 +84,18 @@ class ReduceTracer {
         b.begin_stage({}, false);
         b.store(out, {}, b.read(slot));
         b.end();
-        ReduceLoop made = finish(1);
+        TracedReduction made = finish(1);
         // Made second, since its dtype is known only now.
-        std::swap(made.loop.kernel.stages[0], made.loop.kernel.stages[1]);
-        const auto operations =
-            std::ranges::count_if(made.loop.kernel.nodes, [](const ir::Node& n) {
-                return n.kind == ir::NodeKind::op || n.kind > ir::NodeKind::read;
-            });
+        std::swap(made.map.kernel.stages[0], made.map.kernel.stages[1]);
+        const auto operations = std::ranges::count_if(made.map.kernel.nodes, [](const ir::Node& n) {
+            return n.kind == ir::NodeKind::op || n.kind > ir::NodeKind::read;
+        });
         made.rows = operations > operations_of_several_rows ? 1 : rows_of_a_pass;
         return made;
     }
 
     /// The kernel that combines `rows` rows element by element.
-    ReduceLoop rows(int rows, bool running) {
+    TracedReduction rows(int rows, bool running) {
         ir::Builder& b = begin();
         for (int r = 0; r < rows; ++r) declare_sources(fmt::format("_{}", r));
         begin_map();
@@ -115,7 +114,7 @@ class ReduceTracer {
     }
 
     /// The kernel that scans a row.
-    ReduceLoop scan() {
+    TracedReduction scan() {
         ir::Builder& b = begin();
         declare_sources("");
         begin_map();
@@ -214,18 +213,18 @@ class ReduceTracer {
                        {selected, value, b.constant(ir::neutral(reduction_, types_.accumulate))});
     }
 
-    ReduceLoop finish(int rows) {
-        ReduceLoop made;
-        Loop& loop = made.loop;
-        loop.kernel = trace_.builder().finish();
-        loop.where = key_.has_where();
-        loop.natural = {types_.result};
-        loop.memory = {types_.accumulate};
-        loop.weak_ranges = weak_ranges(loop.kernel);
-        loop.has_checks = source_.options.checked ||
-                          std::ranges::any_of(loop.kernel.nodes, [](const ir::Node& n) {
-                              return n.kind == ir::NodeKind::check;
-                          });
+    TracedReduction finish(int rows) {
+        TracedReduction made;
+        TracedMap& map = made.map;
+        map.kernel = trace_.builder().finish();
+        map.where = key_.has_where();
+        map.natural = {types_.result};
+        map.memory = {types_.accumulate};
+        map.weak_ranges = weak_ranges(map.kernel);
+        map.has_checks =
+            source_.options.checked || std::ranges::any_of(map.kernel.nodes, [](const ir::Node& n) {
+                return n.kind == ir::NodeKind::check;
+            });
         made.rows = rows;
         return made;
     }
@@ -245,34 +244,43 @@ Reducer::Reducer(UfuncSource source, ir::Reduction reduction)
 
 std::string_view Reducer::operation() const { return ir::info(ir::info(reduction_).op).name; }
 
-std::unique_ptr<ReduceLoop> Reducer::trace(ReduceForm form, const CallKey& types, Location where) {
+std::unique_ptr<TracedReduction> Reducer::trace(ReduceForm form, const CallKey& types,
+                                                Location where) {
     const kiln::detail::DefaultEnvironment environment;
     ReduceTracer tracer(source_, reduction_, types, where);
-    if (form == ReduceForm::row) return std::make_unique<ReduceLoop>(tracer.row());
-    if (form == ReduceForm::scan) return std::make_unique<ReduceLoop>(tracer.scan());
+    if (form == ReduceForm::row) return std::make_unique<TracedReduction>(tracer.row());
+    if (form == ReduceForm::scan) return std::make_unique<TracedReduction>(tracer.scan());
     const bool one = form == ReduceForm::first_one || form == ReduceForm::next_one;
-    const int rows = one ? 1 : loop(ReduceForm::row, types, where).rows;
-    return std::make_unique<ReduceLoop>(tracer.rows(rows, has_running(form)));
+    const int rows = one ? 1 : traced(ReduceForm::row, types, where).rows;
+    return std::make_unique<TracedReduction>(tracer.rows(rows, has_running(form)));
 }
 
-const ReduceLoop& Reducer::loop(ReduceForm form, const CallKey& types, Location where) {
-    auto& table = loops_[static_cast<std::size_t>(form)];
-    if (const ReduceLoop* found = table.find(types)) return *found;
+const TracedReduction& Reducer::traced(ReduceForm form, const CallKey& types, Location where) {
+    auto& table = traced_[static_cast<std::size_t>(form)];
+    if (const TracedReduction* found = table.find(types)) return *found;
     kiln::detail::come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
-    if (const ReduceLoop* found = table.find(types)) return *found;
-    return *table.insert(types, trace(form, types, where));
+    if (const TracedReduction* found = table.find(types)) return *found;
+    const Stopwatch watch;
+    auto made = trace(form, types, where);
+    ledger_.traced(watch.ms());
+    return *table.insert(types, std::move(made));
 }
 
-const Variant& Reducer::variant(ReduceForm form, const CallKey& key, Location where) {
-    auto& table = variants_[static_cast<std::size_t>(form)];
-    if (const Variant* found = table.find(key)) return *found;
-    const ReduceLoop& made = loop(form, key.types(), where);
-    ir::Kernel kernel = made.loop.kernel;
+KernelOwner Reducer::owner(ReduceForm form) const {
+    return {source_.name, form == ReduceForm::scan ? KernelKind::scan : KernelKind::reduction,
+            source_.where};
+}
+
+Job Reducer::job(ReduceForm form, const CallKey& key, const TracedReduction& traced) const {
+    Job job{.kernel = traced.map.kernel,
+            .passes = {.checked = source_.options.checked},
+            .code = {.streaming = key.is_streaming()}};
+    if (form == ReduceForm::scan) job.code.scan = reduction_;
     const std::size_t sources = key.inputs() + (key.has_where() ? 1 : 0);
-    const std::size_t rows = static_cast<std::size_t>(made.rows);
-    for (std::size_t p = 0; p < kernel.params.size(); ++p) {
-        ir::Layout& layout = kernel.params[p].layout;
+    const std::size_t rows = static_cast<std::size_t>(traced.rows);
+    for (std::size_t p = 0; p < job.kernel.params.size(); ++p) {
+        ir::Layout& layout = job.kernel.params[p].layout;
         if (form == ReduceForm::row && p == sources) continue;   // of rank 0
         if (form == ReduceForm::scan && p == sources) continue;  // the carry
         const std::size_t k = p % sources;
@@ -280,18 +288,25 @@ const Variant& Reducer::variant(ReduceForm form, const CallKey& key, Location wh
                  : k < key.inputs()                                        ? key.input_layout(k)
                                                                            : key.where_layout();
     }
-    CompileOptions options{.streaming = key.is_streaming()};
-    if (form == ReduceForm::scan) options.scan = reduction_;
-    Specialised compiled =
-        specialise(source_, made.loop, std::move(kernel), options, BackendTarget::cpu);
-    return *table.insert(key, std::make_unique<Variant>(std::move(compiled.variant)));
+    return job;
 }
 
-std::string Reducer::inspect(Artifact artifact, const CallKey& key, Location where) {
-    const ReduceLoop& traced = loop(ReduceForm::row, key.types(), where);
-    if (artifact == Artifact::ir) return ir::print(traced.loop.kernel);
-    if (artifact == Artifact::passes) return pass_texts(source_, traced.loop.kernel);
-    return variant(ReduceForm::row, key, where).program->program->text(artifact);
+const Variant& Reducer::variant(ReduceForm form, const CallKey& key, Location where, bool* missed) {
+    auto& table = variants_[static_cast<std::size_t>(form)];
+    if (const Variant* found = table.find(key)) return *found;
+    const TracedReduction& of = traced(form, key.types(), where);
+    const Compiled made = compile(job(form, key, of), BackendTarget::cpu, owner(form));
+    ledger_.add(made);
+    if (missed != nullptr) *missed = true;
+    return *table.insert(key, std::make_unique<Variant>(make_variant(of.map, made)));
+}
+
+std::string Reducer::inspect(Artifact artifact, ReduceForm form, CallKey key, Location where) {
+    const TracedReduction& of = traced(form, key.types(), where);
+    return engine::inspect(
+        artifact, owner(form), ledger_,
+        {.job = [&] { return job(form, key, of); },
+         .code = [&]() -> const CompiledCode& { return *variant(form, key, where).kernel->code; }});
 }
 
 Reducer& partial_reducer(ir::Reduction reduction) {

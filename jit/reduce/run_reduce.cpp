@@ -11,8 +11,8 @@
 //
 // A block is computed by one thread, in one order; which thread it is, and how results are cut into
 // chunks of columns, changes no bit.
+#include "jit/compile/fault.h"
 #include "jit/reduce/reduce.h"
-#include "jit/ufunc/ufunc.h"
 
 #include <kiln/parallel.h>
 
@@ -82,18 +82,19 @@ ReduceAxis take_last(std::array<ReduceAxis, max_rank>& axes, std::size_t& count)
 
 // ------------------------------------------------------------------------------ common
 
-struct Run {
+struct ReductionRun {
     Reducer& reducer;
     CallKey key;
     ReduceProblem& problem;
     bool parallel;
     const Shape& shape;
     Location where;
+    bool missed = false;  ///< code that had to be compiled
 };
 
 /// Splits n pieces of `size` elements each over threads where that pays.
-template <class F> void split(const Run& run, double cost, std::int64_t n, std::int64_t size,
-                              const F& work) {
+template <class F> void split(const ReductionRun& run, double cost, std::int64_t n,
+                              std::int64_t size, const F& work) {
     cost = std::max(cost, least_cost_ns);
     const double total = static_cast<double>(n) * static_cast<double>(size);
     if (!run.parallel || n < 2 || total < static_cast<double>(parallel_threshold(cost)) ||
@@ -121,7 +122,7 @@ class Partials {
     Array many_;
 };
 
-void set_layouts(Run& run, const ReduceAxis& inner, std::int64_t out_stride) {
+void set_layouts(ReductionRun& run, const ReduceAxis& inner, std::int64_t out_stride) {
     const ReduceProblem& p = run.problem;
     const std::size_t inputs = run.key.inputs();
     for (std::size_t k = 0; k < p.sources; ++k) {
@@ -137,7 +138,7 @@ void set_layouts(Run& run, const ReduceAxis& inner, std::int64_t out_stride) {
 
 /// The partial results at `data`, reduced along their last axes; `axes` are the kept ones, with the
 /// strides of the final result, and `count` partial results lie `stride` bytes apart.
-void reduce_partials(const Run& run, std::byte* data, std::span<const ReduceAxis> axes,
+void reduce_partials(const ReductionRun& run, std::byte* data, std::span<const ReduceAxis> axes,
                      std::int64_t count, std::int64_t stride) {
     const ReduceProblem& p = run.problem;
     ReduceProblem next;
@@ -223,8 +224,9 @@ std::int64_t logical_index(const Plan& plan, const RowAxes& outer, const ReduceA
 }
 
 /// Runs part of the rows; `fault` keeps the failed check with the lowest index.
-void run_part(const Run& run, const Variant& code, const RowAxes& outer, const ReduceAxis& inner,
-              const RowPart& part, std::int64_t block_stride, CallFault& fault) {
+void run_part(const ReductionRun& run, const Variant& code, const RowAxes& outer,
+              const ReduceAxis& inner, const RowPart& part, std::int64_t block_stride,
+              CallFault& fault) {
     Plan plan;
     make_row_plan(plan, run.problem, outer, inner, part, block_stride);
     std::mutex mutex;
@@ -239,13 +241,13 @@ void run_part(const Run& run, const Variant& code, const RowAxes& outer, const R
     });
 }
 
-void run_rows(Run& run) {
+void run_rows(ReductionRun& run) {
     ReduceProblem& p = run.problem;
     ReduceAxis inner;  // of one element where nothing is reduced
     for (std::size_t k = 0; k < p.sources; ++k) inner.strides[k] = item(p, k);
     if (p.reduced_count > 0) inner = take_last(p.reduced, p.reduced_count);
     set_layouts(run, inner, static_cast<std::int64_t>(size_of(p.out_dtype)));
-    const Variant& code = run.reducer.variant(ReduceForm::row, run.key, run.where);
+    const Variant& code = run.reducer.variant(ReduceForm::row, run.key, run.where, &run.missed);
 
     const std::int64_t n = inner.extent, blocks = ceil_div(n, block_columns);
     const std::int64_t partials = blocks * product(reduced(p));
@@ -280,7 +282,7 @@ void run_rows(Run& run) {
                      {whole * block_columns, rest, 1, out + whole * out_item}, out_item, fault);
         }
     }
-    if (fault.code != -1) kiln::detail::UfuncState::throw_fault(code, fault, run.shape, run.where);
+    if (fault.code != -1) throw_fault(*code.kernel, fault, run.shape, run.where);
     if (partials > 1) {
         reduce_partials(run, out, std::span(result).first(p.kept_count), partials, out_item);
     }
@@ -324,14 +326,14 @@ struct Passes {
     double cost = 0;        ///< of one element of one row
 };
 
-std::int64_t rows_in_a_pass(const Run& run) {
-    return run.reducer.loop(ReduceForm::row, run.key.types(), run.where).rows;
+std::int64_t rows_in_a_pass(const ReductionRun& run) {
+    return run.reducer.traced(ReduceForm::row, run.key.types(), run.where).rows;
 }
 
-Passes passes_for(const Run& run, std::int64_t total_rows) {
+Passes passes_for(ReductionRun& run, std::int64_t total_rows) {
     Passes passes;
     const auto get = [&](ReduceForm form) {
-        const Variant& code = run.reducer.variant(form, run.key, run.where);
+        const Variant& code = run.reducer.variant(form, run.key, run.where, &run.missed);
         const bool one = form == ReduceForm::first_one || form == ReduceForm::next_one;
         passes.cost = code.cost / static_cast<double>(one ? 1 : passes.rows);
         return code.entry;
@@ -400,7 +402,7 @@ void run_cell(const ReduceProblem& p, const ReduceAxis& inner, std::span<const R
     }
 }
 
-void run_columns(Run& run) {
+void run_columns(ReductionRun& run) {
     ReduceProblem& p = run.problem;
     const ReduceAxis inner = take_last(p.kept, p.kept_count);
     const std::span<const ReduceAxis> outer = kept(p), rows = reduced(p);
@@ -508,25 +510,27 @@ void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& cou
     count = last + 1;
 }
 
-void run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,
+bool run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,
                    const Shape& shape, Location where) {
-    Run run{reducer, key, problem, parallel, shape, where};
+    ReductionRun run{reducer, key, problem, parallel, shape, where};
     if (!problem.logical_order) {
         arrange_axes(problem, kept(problem), problem.kept_count);
         arrange_axes(problem, reduced(problem), problem.reduced_count);
-        if (prefers_columns(problem)) return run_columns(run);
+        if (prefers_columns(problem)) {
+            run_columns(run);
+            return !run.missed;
+        }
     }
     run_rows(run);
+    return !run.missed;
 }
 
 void combine_scalar(ir::Reduction reduction, const Array& out, const Scalar& x, Location where) {
-    const auto view = [](const Array& a) {
-        return OperandView{
-            a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false, false,
-            false};
-    };
     const Array value = Array::of(x, where);
-    std::array<OperandView, 3> operands{view(value), view(out), view(out)};
+    std::array<OperandView, 3> operands;
+    view_array(operands[0], value, false);
+    view_array(operands[1], out, false);
+    view_array(operands[2], out, false);
     Plan plan;
     make_plan(plan, out.shape(), operands, 2, false);
     CallKey key(1, Casting::same_kind,

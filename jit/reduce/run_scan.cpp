@@ -8,10 +8,10 @@
 //             Threads take items in order, so the item that one waits for is always under way.
 //   columns   generated code runs along another axis, and combines the row of results before with
 //             the next row: one after the other, all columns at once
+#include "codegen/llvm/emit.h"
 #include "dsl/ir/evaluate.h"
 #include "jit/reduce/chunks.h"
 #include "jit/reduce/scan.h"
-#include "jit/ufunc/ufunc.h"
 
 #include <kiln/parallel.h>
 
@@ -101,14 +101,15 @@ struct Frame {
 
 // ------------------------------------------------------------------------------ columns
 
-void run_columns(Reducer& reducer, CallKey key, ScanProblem& p, bool parallel, Location where) {
+bool run_columns(Reducer& reducer, CallKey key, ScanProblem& p, bool parallel, Location where) {
+    bool missed = false;
     const ReduceAxis inner = p.others[--p.other_count];
     key.set_input(0, p.source_dtype, false, layout_of(inner.strides[0], p.source_dtype));
     key.set_output(0, p.dtype, layout_of(inner.out_stride, p.dtype), false);
-    const MapFunction first = reducer.variant(ReduceForm::first_one, key, where).entry;
+    const MapFunction first = reducer.variant(ReduceForm::first_one, key, where, &missed).entry;
     const std::int64_t n = p.along.extent, slabs = p.rows();
     const MapFunction next =
-        n > 1 ? reducer.variant(ReduceForm::next_one, key, where).entry : nullptr;
+        n > 1 ? reducer.variant(ReduceForm::next_one, key, where, &missed).entry : nullptr;
     const std::int64_t bytes =
         slabs * n * inner.extent * (p.item() + static_cast<std::int64_t>(size_of(p.source_dtype)));
     const bool threads = parallel && bytes >= parallel_bytes && num_threads() > 1;
@@ -145,6 +146,7 @@ void run_columns(Reducer& reducer, CallKey key, ScanProblem& p, bool parallel, L
     } else {
         work(0, slabs * pieces);
     }
+    return !missed;
 }
 
 // ------------------------------------------------------------------------------ rows
@@ -205,7 +207,7 @@ class RowScan {
                       backwards_ ? ir::Layout::unit : layout_of(inner, p_.source_dtype));
         if (blocks_ > 1) {
             key.set_output(0, p_.dtype, ir::Layout::unit, false);
-            totals_ = reducer.variant(ReduceForm::row, key, where).entry;
+            totals_ = reducer.variant(ReduceForm::row, key, where, &missed_).entry;
             CallKey partial(1, Casting::same_kind,
                             is_bool(p_.dtype) ? std::nullopt : std::optional(p_.dtype));
             partial.set_input(0, p_.dtype, false, ir::Layout::unit);
@@ -218,8 +220,10 @@ class RowScan {
                        backwards_ ? ir::Layout::unit : layout_of(p_.along.out_stride, p_.dtype),
                        false);
         if (streams()) key.set_streaming();
-        scan_ = reducer.variant(ReduceForm::scan, key, where).entry;
+        scan_ = reducer.variant(ReduceForm::scan, key, where, &missed_).entry;
     }
+
+    bool missed() const { return missed_; }
 
     void run(bool parallel) {
         if (blocks_ == 1) return run_short_rows(parallel);
@@ -244,7 +248,7 @@ class RowScan {
     bool streams() const {
         auto bits = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(p_.out));
         for (std::size_t a = 0; a < p_.other_count; ++a) bits |= p_.others[a].out_stride;
-        return bytes() >= kiln::detail::streaming_bytes && p_.out != p_.source &&
+        return bytes() >= codegen::streaming_bytes && p_.out != p_.source &&
                p_.along.out_stride == p_.item() && bits % 64 == 0 && !is_complex(p_.dtype);
     }
 
@@ -350,6 +354,7 @@ class RowScan {
 
     const ScanProblem& p_;
     Scalar nothing_;
+    bool missed_ = false;     ///< code that had to be compiled
     bool backwards_ = false;  ///< contiguous, from the last element to the first
     std::int64_t group_ = 1, blocks_ = 1, groups_ = 1;  ///< blocks of a group and a row; groups
     MapFunction totals_ = nullptr, carries_ = nullptr, scan_ = nullptr;
@@ -357,14 +362,16 @@ class RowScan {
 
 }  // namespace
 
-void run_scan(Reducer& reducer, CallKey key, const Array& source, const Array& out, int axis,
+bool run_scan(Reducer& reducer, CallKey key, const Array& source, const Array& out, int axis,
               bool parallel, Location where) {
     ScanProblem p = problem_of(source, out, axis);
     const bool columns =
         p.other_count > 0 && p.others[p.other_count - 1].extent >= short_columns &&
         std::abs(p.others[p.other_count - 1].out_stride) < std::abs(p.along.out_stride);
     if (columns) return run_columns(reducer, key, p, parallel, where);
-    RowScan(reducer, key, p, where).run(parallel);
+    RowScan scan(reducer, key, p, where);
+    scan.run(parallel);
+    return !scan.missed();
 }
 
 }  // namespace kiln::engine

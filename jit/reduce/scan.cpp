@@ -39,8 +39,8 @@ Array scan(const std::string& name, Reducer& reducer, const Array& x, const Scan
 
     CallKey key(1, Casting::same_kind, options.dtype);
     key.set_input(0, source.dtype(), false, ir::Layout::strided);
-    const Loop& loop = reducer.loop(ReduceForm::row, key, where).loop;
-    const DType accumulate = loop.memory[0], natural = loop.natural[0];
+    const TracedMap& map = reducer.traced(ReduceForm::row, key, where).map;
+    const DType accumulate = map.memory[0], natural = map.natural[0];
 
     Array target;
     bool apart = accumulate != natural;  // computed apart from the result, then converted
@@ -66,7 +66,8 @@ Array scan(const std::string& name, Reducer& reducer, const Array& x, const Scan
         from = from.slice(axis, {0, n - 1}, where);
         to = to.slice(axis, {1, n}, where);
     }
-    if (to.size() > 0) run_scan(reducer, key, from, to, axis, options.parallel, where);
+    if (to.size() > 0)
+        reducer.ledger().called(run_scan(reducer, key, from, to, axis, options.parallel, where));
     if (apart) target.assign(result, Casting::unsafe, where);
     return target;
 }
@@ -95,14 +96,6 @@ engine::Reducer& reducer_of(LazyReducer& lazy, std::string_view name, Reduce red
 Array scan_by(engine::Reducer& reducer, const Array& x, const ScanOptions& options,
               Location where) {
     return engine::scan(reducer.source().name, reducer, x, options, where);
-}
-
-/// The array that stands for an argument.
-Array array_of(const Arg& x) {
-    engine::OperandView view;
-    detail::CallAccess::Row row;
-    detail::CallAccess::view(x, view, row);
-    return view.handle();
 }
 
 }  // namespace
@@ -134,7 +127,7 @@ Array cummax(const Array& x, const ScanOptions& options, std::source_location wh
 Array Ufunc::accumulate(const Arg& x, const AccumulateOptions& options, Where where) const {
     const detail::DefaultEnvironment environment;
     const std::string label = name() + ".accumulate";
-    const Array source = array_of(x);
+    const Array source = detail::handle_of(x);
     if (arity() != 2) {
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes a kernel of 2 arguments, not of {}", label, arity()),

@@ -14,8 +14,9 @@ inline constexpr std::int64_t scan_columns = 4096;
 inline constexpr std::int64_t scan_group_bytes = 131'072;
 
 /// Scans `source` along `axis` into `out`, of the same shape (no extent 0) and of the dtype that is
-/// accumulated in, which is `source` itself or apart from it. `key` has the types of the call.
-void run_scan(Reducer& reducer, CallKey key, const Array& source, const Array& out, int axis,
+/// accumulated in, which is `source` itself or apart from it. `key` has the types of the call. False
+/// where code of the reducer had to be compiled.
+bool run_scan(Reducer& reducer, CallKey key, const Array& source, const Array& out, int axis,
               bool parallel, Location where);
 
 /// A call of a scan by this reducer, under a name for errors.

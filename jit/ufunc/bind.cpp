@@ -1,4 +1,5 @@
 // Typed handles on one loop of a ufunc.
+#include "jit/compile/fault.h"
 #include "jit/ufunc/ufunc.h"
 
 #include <algorithm>
@@ -78,15 +79,15 @@ BoundEntry make_bound(const SharedState<UfuncState>& ufunc, std::span<const Boun
                       params[k].kind == BoundKind::value ? ir::Layout::uniform : ir::Layout::unit);
     }
     if (params.size() < inputs) check_params(source, params, 1, returns, where);
-    check_params(source, params, ufunc->loop(key.types(), where).natural.size(), returns, where);
+    check_params(source, params, ufunc->traced(key.types(), where).natural.size(), returns, where);
 
     std::int64_t bytes = 0;
     for (std::size_t k = 0; k < params.size(); ++k) {
         if (k >= inputs) key.set_output(k - inputs, params[k].dtype, ir::Layout::unit, true);
         if (is_span(params[k].kind)) bytes += static_cast<std::int64_t>(size_of(params[k].dtype));
     }
-    const engine::Loop& loop = ufunc->loop(key.types(), where);
-    const engine::Variant& variant = ufunc->variant(key, loop);
+    const engine::TracedMap& map = ufunc->traced(key.types(), where);
+    const engine::Variant& variant = ufunc->variant(key, map);
     if (variant.entry == nullptr) {
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} was compiled for another machine than this", source.name),
@@ -140,8 +141,8 @@ void throw_bound_fault(const BoundState& state, std::int64_t code, std::int64_t 
     const bool spans =
         std::ranges::any_of(state.params, [](const BoundParam& p) { return is_span(p.kind); });
     // The index needs the position only, not the size.
-    state.ufunc->throw_fault(*state.variant, {code, column}, spans ? Shape(column + 1) : Shape(),
-                             where);
+    engine::throw_fault(*state.variant->kernel, {code, column}, spans ? Shape(column + 1) : Shape(),
+                        where);
 }
 
 }  // namespace kiln::detail

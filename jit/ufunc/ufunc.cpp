@@ -1,7 +1,9 @@
 // Calls of ufuncs: the short way for simple operands, and the general one.
 #include "jit/ufunc/ufunc.h"
 
+#include "jit/call/arity.h"
 #include "jit/call/overlap.h"
+#include "jit/compile/fault.h"
 
 #include <algorithm>
 
@@ -14,32 +16,11 @@ using engine::OperandView;
 
 namespace detail {
 
-void CallAccess::view_other(const Arg& arg, OperandView& view, Row& row) {
-    if (arg.kind_ == Arg::Kind::scalar) {
-        auto* data = const_cast<std::byte*>(arg.scalar_.bytes.data());
-        view = {data, nullptr,          nullptr, nullptr, 0, arg.scalar_.dtype,
-                true, arg.scalar_.weak, true};
-        return;
-    }
-    const SpanData& s = arg.span_;
-    row = {s.size, static_cast<std::int64_t>(size_of(s.dtype))};
-    view = {s.data, &row.extent, &row.stride, nullptr, 1, s.dtype, false, false, s.read_only};
-}
-
-Array output_handle(const OutArg& out) {
-    OperandView view;
-    CallAccess::Row row;
-    CallAccess::view(out, view, row);
-    return view.handle();
-}
-
 void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
                         const CallOptions& options, const std::source_location& where) const {
     if (args.size() != source_.arity) [[unlikely]] {
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes {} argument{}, {} given", source_.name, source_.arity,
-                                source_.arity == 1 ? "" : "s", args.size()),
-                    where);
+        engine::throw_wrong_arity(source_.name, source_.arity, args.size(),
+                                  engine::Given::arguments, where);
     }
     std::size_t k = 0;
     for (const Arg* arg : args) {
@@ -155,17 +136,17 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     }
     const engine::Variant* const found = variants_.find(key);
     const engine::Variant& code =
-        found != nullptr ? *found : variant(key, loop(key.types(), where));
-    const engine::Loop& loop = *code.loop;
-    if (code.entry == nullptr || loop.memory.size() != 1) return false;
+        found != nullptr ? *found : variant(key, traced(key.types(), where));
+    const engine::TracedMap& map = *code.map;
+    if (code.entry == nullptr || map.memory.size() != 1) return false;
     if (source_.options.parallel && n >= code.threads_from) return false;
-    if (found != nullptr) hits_.increment();
-    if (!loop.weak_ranges.empty()) engine::check_weak_values(source_, loop, call.reads(), where);
+    if (found != nullptr) ledger_.hit();
+    if (!map.weak_ranges.empty()) engine::check_weak_values(source_, map, call.reads(), where);
 
     if (result != nullptr) {
         const Shape shape = shaped->shape();
-        *result = call.where ? zeros(shape, loop.memory[0], Order::c, {})
-                             : empty(shape, loop.memory[0], Order::c, {});
+        *result = call.where ? zeros(shape, map.memory[0], Order::c, {})
+                             : empty(shape, map.memory[0], Order::c, {});
         frame.operands[sources] = {result->data(), static_cast<std::int64_t>(result->item_size()),
                                    0};
     } else {
@@ -177,7 +158,8 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     code.entry(&frame.map);
     if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != -1) [[unlikely]] {
-        throw_fault(code, {fault.code, fault.row * n + fault.column}, shaped->shape(), where);
+        engine::throw_fault(*code.kernel, {fault.code, fault.row * n + fault.column},
+                            shaped->shape(), where);
     }
     return true;
 }
@@ -215,7 +197,7 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
     for (std::size_t i = 0; i < call.outputs; ++i) {
         types.set_output(i, call.writes()[i].dtype, ir::Layout::strided, true);
     }
-    const engine::Loop& made = loop(types, where);
+    const engine::TracedMap& made = traced(types, where);
     engine::check_weak_values(source_, made, call.reads(), where);
 
     std::vector<Array> results;
@@ -240,7 +222,7 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
     return results;
 }
 
-void UfuncState::execute(Call& call, const Shape& shape, const engine::Loop& made, bool given,
+void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap& made, bool given,
                          Location where) {
     const std::size_t sources = call.sources();
     const auto operands = std::span(call.operands).first(sources + call.outputs);
@@ -278,7 +260,7 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::Loop& mad
         const DroppedFlags flags(code.drops_flags);
         fault = engine::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     }
-    if (fault.code != -1) throw_fault(code, fault, shape, where);
+    if (fault.code != -1) engine::throw_fault(*code.kernel, fault, shape, where);
 }
 
 }  // namespace detail

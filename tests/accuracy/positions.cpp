@@ -68,7 +68,7 @@ struct Shape {
     ir::Layout layout;
 };
 
-Elements run_shape(const engine::Program& program, ir::Op op, std::span<const Elements> inputs,
+Elements run_shape(const engine::CompiledCode& program, ir::Op op, std::span<const Elements> inputs,
                    const Shape& shape) {
     const auto count = static_cast<std::int64_t>(inputs[0].size());
     const DType t = inputs[0].dtype;

@@ -186,7 +186,7 @@ class Search {
     std::uint64_t seed_;
     Points points_;
     std::mt19937_64 engine_;
-    std::unique_ptr<engine::Program> program_;
+    std::unique_ptr<engine::CompiledCode> program_;
     std::vector<Found> best_;  // the worst first
 };
 

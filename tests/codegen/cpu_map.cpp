@@ -55,15 +55,16 @@ engine::Backend& cpu_backend(VectorIsa isa) {
     return *backend;
 }
 
-std::unique_ptr<engine::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
-                                             const engine::CompileOptions& options) {
+std::unique_ptr<engine::CompiledCode> compile_for(VectorIsa isa, const ir::Kernel& kernel,
+                                                  const engine::CompileOptions& options) {
     codegen::PassContext context;
     context.options.verify = true;
     return cpu_backend(isa).compile(codegen::run_passes(kernel, context), options);
 }
 
-engine::Fault run_map(const engine::Program& program, std::span<const engine::Operand> operands,
-                      std::int64_t columns, std::int64_t rows) {
+engine::Fault run_map(const engine::CompiledCode& program,
+                      std::span<const engine::Operand> operands, std::int64_t columns,
+                      std::int64_t rows) {
     engine::Fault fault;
     std::vector<std::byte> memory(sizeof(engine::MapFrame) + operands.size_bytes());
     const engine::MapFrame frame{columns, rows, &fault};

@@ -20,12 +20,13 @@ std::string_view name(VectorIsa isa);
 engine::Backend& cpu_backend(VectorIsa isa);
 
 /// The passes, verified one by one, then the backend of `isa`.
-std::unique_ptr<engine::Program> compile_for(VectorIsa isa, const ir::Kernel& kernel,
-                                             const engine::CompileOptions& options = {});
+std::unique_ptr<engine::CompiledCode> compile_for(VectorIsa isa, const ir::Kernel& kernel,
+                                                  const engine::CompileOptions& options = {});
 
 /// Runs rows x columns iterations; the fault that the call recorded.
-engine::Fault run_map(const engine::Program& program, std::span<const engine::Operand> operands,
-                      std::int64_t columns, std::int64_t rows = 1);
+engine::Fault run_map(const engine::CompiledCode& program,
+                      std::span<const engine::Operand> operands, std::int64_t columns,
+                      std::int64_t rows = 1);
 
 /// An operand over C-contiguous elements, or (`inner` 0) over one.
 template <class T>

@@ -128,7 +128,7 @@ class Soak {
         for (const oracle::Argument& a : actual.arguments())
             operands.push_back(
                 {a.buffer.data, a.buffer.strides.empty() ? 0 : a.buffer.strides[0], 0});
-        std::unique_ptr<engine::Program> program;
+        std::unique_ptr<engine::CompiledCode> program;
         {
             const ForeignEnvironment foreign(environment);
             program = test::compile_for(test::host_isas().front(), kernel, {});

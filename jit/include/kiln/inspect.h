@@ -9,15 +9,11 @@
 
 namespace kiln {
 
-/// The texts that `inspect` gives.
+/// The texts that `inspect` gives: one for each row of artifacts.def, which tells what each is.
 enum class Artifact : std::uint8_t {
-    ir,        ///< the kernel as traced
-    passes,    ///< the kernel after each pass that changed it
-    llvm,      ///< LLVM IR as emitted
-    llvm_opt,  ///< LLVM IR after optimisation
-    assembly,  ///< assembler for this CPU
-    cuda,      ///< CUDA C++
-    ptx,       ///< PTX, compiled by NVRTC (no GPU needed)
+#define KILN_ARTIFACT(id, maker, doc) id,
+#include <kiln/artifacts.def>
+#undef KILN_ARTIFACT
 };
 
 /// Counters of one kernel, or of the process (`kiln::stats()`).
@@ -37,7 +33,8 @@ struct Stats {
     }
 };
 
-/// The counters of all ufuncs, loop kernels and stencils of this process so far. `compiles` counts
+/// The counters of all kernels of this process so far, of whatever kind: also those of reductions,
+/// scans and statistics that are kiln's own. `compiles` counts
 /// machine code that was made: kernels that come to equal code share one compile. Calls through
 /// `bind` handles are not counted.
 Stats stats();

@@ -129,7 +129,7 @@ class TracedNumber : public TracedArg {
 };
 
 namespace detail {
-class JitState;
+class LoopKernelState;
 
 /// A parameter or a result of a kernel's lambda, while it is traced.
 using KernelItem = std::variant<KernelArray, Value>;
@@ -266,7 +266,7 @@ class JitKernel {
                                                 std::source_location where) const;
 
   private:
-    detail::SharedState<detail::JitState> state_;
+    detail::SharedState<detail::LoopKernelState> state_;
 };
 
 /// A loop kernel whose calls give R: void, Scalar, Array, or a tuple of the latter two.

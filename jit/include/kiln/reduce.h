@@ -86,6 +86,8 @@ class MapReduce {
     /// strong scalar). Errors: as of Ufunc::inspect.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         Where where = Where::current()) const;
+    std::vector<Remark> remarks() const;  ///< what its compiles had to say
+    Stats stats() const;
 
   private:
     Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,

@@ -173,6 +173,7 @@ class Stencil {
     /// A text of the kernel for arguments of these types: see JitKernel::inspect.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         Where where = Where::current()) const;
+    std::vector<Remark> remarks() const;
     Stats stats() const;
 
   private:

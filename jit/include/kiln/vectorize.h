@@ -37,7 +37,11 @@
 namespace kiln {
 
 /// Where a ufunc's kernels run.
-enum class BackendTarget : std::uint8_t { cpu, cuda };
+enum class BackendTarget : std::uint8_t {
+#define KILN_BACKEND(id, library, factory, doc) id,
+#include <kiln/backends.def>
+#undef KILN_BACKEND
+};
 
 namespace detail {
 struct CallAccess;

@@ -47,7 +47,7 @@ TEST_CASE("kernels that report lines are told apart by them", "[jit][cache]") {
 }
 
 TEST_CASE("one compile for each key", "[jit][cache][threads]") {
-    ProgramCache cache;
+    CodeCache cache;
     std::atomic<int> compiles = 0, own = 0;
     std::vector<std::shared_ptr<const CompiledKernel>> found(8);
     std::vector<std::thread> threads;
@@ -59,7 +59,7 @@ TEST_CASE("one compile for each key", "[jit][cache][threads]") {
                 return nothing();
             });
             own += result.compiled;
-            found[t] = result.program;
+            found[t] = result.kernel;
         });
     }
     for (std::thread& thread : threads) thread.join();
@@ -70,8 +70,8 @@ TEST_CASE("one compile for each key", "[jit][cache][threads]") {
     CHECK(found[0] != found[1]);
 }
 
-TEST_CASE("programs that nobody has are kept, the last ones of them", "[jit][cache]") {
-    ProgramCache cache({.programs = 2, .bytes = 1000});
+TEST_CASE("kernels that nobody has are kept, the last ones of them", "[jit][cache]") {
+    CodeCache cache({.kernels = 2, .bytes = 1000});
     const auto is_new = [&](const std::string& key) { return cache.get(key, nothing).compiled; };
     CHECK(is_new("a"));
     CHECK(is_new("b"));
@@ -84,11 +84,11 @@ TEST_CASE("programs that nobody has are kept, the last ones of them", "[jit][cac
     // What is in use is no matter of limits, and comes back from having been kept.
     std::vector<std::shared_ptr<const CompiledKernel>> held;
     for (char key = 'd'; key <= 'z'; ++key)
-        held.push_back(cache.get(std::string(1, key), nothing).program);
+        held.push_back(cache.get(std::string(1, key), nothing).kernel);
     CHECK(cache.size() == 2 + held.size());
     for (char key = 'd'; key <= 'z'; ++key) CHECK_FALSE(is_new(std::string(1, key)));
     const auto again = cache.get("d", nothing);
-    CHECK(again.program == held[0]);
+    CHECK(again.kernel == held[0]);
     held.clear();
     CHECK(cache.size() == 3);
     CHECK_FALSE(is_new("d"));
@@ -102,33 +102,32 @@ TEST_CASE("programs that nobody has are kept, the last ones of them", "[jit][cac
     CHECK_FALSE(is_new(std::string(60, 'k')));
 }
 
-TEST_CASE("programs are destroyed outside of the cache's lock, and may outlive it",
-          "[jit][cache]") {
-    struct Noting final : Program {
+TEST_CASE("kernels are destroyed outside of the cache's lock, and may outlive it", "[jit][cache]") {
+    struct Noting final : CompiledCode {
         std::function<void()> note;
         ~Noting() override { note(); }
         MapFunction map_entry() const override { return nullptr; }
         std::string text(Artifact) const override { return {}; }
         std::vector<std::byte> binary() const override { return {}; }
-        PhaseTimes times() const override { return {}; }
+        Stats times() const override { return {}; }
     };
     int destroyed = 0;
     std::shared_ptr<const CompiledKernel> last;
     {
-        ProgramCache cache({.programs = 0, .bytes = 1000});
+        CodeCache cache({.kernels = 0, .bytes = 1000});
         const auto compile = [&](std::function<void()> note) {
             return [note = std::move(note)] {
                 auto kernel = std::make_unique<CompiledKernel>();
                 auto program = std::make_unique<Noting>();
                 program->note = note;
-                kernel->program = std::move(program);
+                kernel->code = std::move(program);
                 return kernel;
             };
         };
         std::size_t then = 9;
         cache.get("first", compile([&] { then = cache.size(), ++destroyed; }));
         CHECK(then == 0);
-        last = cache.get("last", compile([&] { ++destroyed; })).program;
+        last = cache.get("last", compile([&] { ++destroyed; })).kernel;
         CHECK(destroyed == 1);
     }
     CHECK(destroyed == 1);
@@ -137,7 +136,7 @@ TEST_CASE("programs are destroyed outside of the cache's lock, and may outlive i
 }
 
 TEST_CASE("one key from many threads that let go at once", "[jit][cache][threads]") {
-    ProgramCache cache({.programs = 1, .bytes = 1000});
+    CodeCache cache({.kernels = 1, .bytes = 1000});
     std::atomic<int> wrong = 0;
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
@@ -149,7 +148,7 @@ TEST_CASE("one key from many threads that let go at once", "[jit][cache][threads
                     kernel->kernel.name = key;
                     return kernel;
                 });
-                wrong += found.program->kernel.name != key;
+                wrong += found.kernel->kernel.name != key;
             }
         });
     }
@@ -159,7 +158,7 @@ TEST_CASE("one key from many threads that let go at once", "[jit][cache][threads
 }
 
 TEST_CASE("compiles of different keys run at the same time", "[jit][cache][threads]") {
-    ProgramCache cache;
+    CodeCache cache;
     std::atomic<int> inside = 0;
     const auto wait_for_both = [&] {
         ++inside;
@@ -173,7 +172,7 @@ TEST_CASE("compiles of different keys run at the same time", "[jit][cache][threa
 }
 
 TEST_CASE("a failed compile is told to all that wait, and forgotten", "[jit][cache][threads]") {
-    ProgramCache cache;
+    CodeCache cache;
     std::atomic<int> attempts = 0, errors = 0;
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {

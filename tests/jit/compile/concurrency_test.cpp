@@ -3,6 +3,9 @@
 
 #include <atomic>
 #include <barrier>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 using namespace kiln;
@@ -41,6 +44,108 @@ TEST_CASE("one compile per signature under concurrent first calls", "[jit][threa
     CHECK(after.misses >= 4);
     CHECK(after.hits + after.misses == 400);
     CHECK(stats().compiles - before.compiles == 4);
+}
+
+namespace {
+
+/// Two threads meet here, or one of them gives up.
+class Meeting {
+  public:
+    bool meet() {
+        std::unique_lock lock(mutex_);
+        ++arrived_;
+        all_.notify_all();
+        return all_.wait_for(lock, std::chrono::seconds(60), [&] { return arrived_ >= 2; });
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable all_;
+    int arrived_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("different kernels are traced at the same time", "[jit][threads]") {
+    // Each lambda waits until the other is being traced.
+    Meeting ufuncs, loops;
+    std::atomic<int> met = 0;
+    std::vector<std::thread> threads;
+    for (const double c : {2.0, 3.0}) {
+        threads.emplace_back([&, c] {
+            const auto f = vectorize("f", [&](Value x) {
+                met += ufuncs.meet();
+                return x * c;
+            });
+            const auto g = jit("g", [&](In x) -> Value {
+                met += loops.meet();
+                return x(0) * c;
+            });
+            const Array x = Array::of({1.5});
+            met += at(f(x), 0) == 1.5 * c;
+            met += g(x).get<double>() == 1.5 * c;
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(met == 8);
+}
+
+TEST_CASE("kernels that call each other are traced by threads at once", "[jit][threads]") {
+    // a calls b where it is given f32, b calls a where it is given f64: each thread has one, and
+    // wants the other.
+    const auto call = [](auto& kernel, const Value& x) -> Value {
+        Scratch one(x.dtype(), {1});
+        one(0) = x;
+        return kernel(one);
+    };
+    for (int round = 0; round < 20; ++round) {
+        Meeting meeting;
+        std::function<Value(const Value&)> inner_a, inner_b;
+        const auto a = jit("a", [&](In x) -> Value {
+            if (x.dtype() != DType::f32) return x(0) + 1.0;
+            if (round % 2 == 0) meeting.meet();
+            return inner_b(cast<float>(x(0)));
+        });
+        const auto b = jit("b", [&](In x) -> Value {
+            if (x.dtype() != DType::f64) return x(0) * 2.0f;
+            if (round % 2 == 0) meeting.meet();
+            return inner_a(x(0));
+        });
+        inner_a = [&](const Value& x) { return call(a, x); };
+        inner_b = [&](const Value& x) { return call(b, x); };
+        double from_a = 0, from_b = 0;
+        std::thread first([&] { from_a = a(Array::of({1.5f})).cast(DType::f64).get<double>(); });
+        std::thread second([&] { from_b = b(Array::of({4.0})).get<double>(); });
+        first.join();
+        second.join();
+        CHECK(from_a == 3.0);
+        CHECK(from_b == 5.0);
+    }
+}
+
+TEST_CASE("a kernel whose lambda has whole-array statements for some types alone",
+          "[jit][threads]") {
+    const auto f = jit("mixed", [](In a, In b, Out c) {
+        if (a.dtype() == DType::f32)
+            for (Index i : range(c.extent(0))) c(i) = a(i) + b(0);
+        else
+            c = a + b;
+    });
+    const std::vector<float> x{1, 2, 3}, one{10};
+    std::vector<float> y(3);
+    f(x, one, y);  // extents of 1 are nothing to this one
+    CHECK(y == std::vector<float>{11, 12, 13});
+    const std::vector<double> u{1, 2, 3}, v{10}, w{1, 1, 1};
+    std::vector<double> z(3);
+    f(u, v, z);  // and are to this one: b is broadcast
+    CHECK(z == std::vector<double>{11, 12, 13});
+    f(u, w, z);
+    CHECK(z == std::vector<double>{2, 3, 4});
+    f(x, one, y);
+    f(u, v, z);
+    CHECK(z == std::vector<double>{11, 12, 13});
+    CHECK(f.stats().misses == 3);
+    CHECK(f.stats().hits == 2);
 }
 
 TEST_CASE("calls of different ufuncs from many threads", "[jit][threads]") {

@@ -1,0 +1,88 @@
+// The arguments of a call as jit sees them.
+#pragma once
+#include <kiln/array.h>
+#include <kiln/vectorize.h>
+
+#include <span>
+#include <utility>
+
+namespace kiln::engine {
+
+inline constexpr int max_inputs = 8;
+inline constexpr int max_outputs = 4;
+inline constexpr int max_operands = max_inputs + 1 + max_outputs;  ///< inputs, where, outputs
+
+/// One operand as the caller gave it. Nothing is owned: extents and strides point at the caller's.
+/// Trivial, so that a call's array of them costs nothing; every field is set by whoever makes one.
+struct OperandView {
+    std::byte* data;
+    const std::int64_t* extents;
+    const std::int64_t* strides;  ///< in bytes
+    const Array* array;           ///< where it is one, else null
+    int rank;
+    DType dtype;
+    bool scalar;  ///< a C++ value or Scalar, not an array
+    bool weak;
+    bool read_only;
+
+    std::int64_t size() const {
+        std::int64_t product = 1;
+        for (int d = 0; d < rank; ++d) product *= extents[d];
+        return product;
+    }
+    std::int64_t item() const { return static_cast<std::int64_t>(size_of(dtype)); }
+    Shape shape() const { return std::span(extents, static_cast<std::size_t>(rank)); }
+    bool is_contiguous() const;
+    /// Lowest and one past the highest address of any element; equal where there is none.
+    std::pair<const std::byte*, const std::byte*> byte_extent() const;
+    /// The same elements in the same order as `other`.
+    bool same_elements(const OperandView& other) const;
+    /// A handle on the elements (which stay the caller's where they are no Array's).
+    Array handle() const;
+};
+
+/// Makes `view` the view of an array, which must outlive it.
+inline void view_array(OperandView& view, const Array& a, bool weak) {
+    view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
+            weak,     a.read_only()};
+}
+
+/// True where the byte ranges of the two meet; elements that only interleave count as meeting.
+bool may_overlap(const OperandView& a, const OperandView& b);
+
+}  // namespace kiln::engine
+
+namespace kiln::detail {
+
+/// What jit sees of the arguments of a call.
+struct CallAccess {
+    /// Room for the shape of an operand that is no Array.
+    struct Row {
+        std::int64_t extent, stride;
+    };
+    static void view(const Arg& arg, engine::OperandView& view, Row& row) {
+        if (arg.kind_ == Arg::Kind::array) [[likely]] {
+            engine::view_array(view, *arg.array_, false);
+        } else {
+            view_other(arg, view, row);
+        }
+    }
+    static void view(const OutArg& out, engine::OperandView& view, Row& row) {
+        if (out.array_ != nullptr) [[likely]] {
+            engine::view_array(view, *out.array_, false);
+        } else {
+            row = {out.size_, static_cast<std::int64_t>(size_of(out.dtype_))};
+            view = {out.data_,  &row.extent, &row.stride, nullptr, 1,
+                    out.dtype_, false,       false,       false};
+        }
+    }
+
+  private:
+    static void view_other(const Arg& arg, engine::OperandView& view, Row& row);
+};
+
+/// The array that stands for an argument: itself, or one over the caller's memory.
+Array handle_of(const Arg& arg);
+Array handle_of(const OutArg& out);
+
+}  // namespace kiln::detail

@@ -1,0 +1,136 @@
+#include "jit/compile/compile.h"
+
+#include "codegen/lanes/data_flags.h"
+#include "dsl/ir/text.h"
+#include "jit/compile/stopwatch.h"
+#include "jit/compile/target.h"
+
+#include <kiln/environment.h>
+
+#include <fmt/format.h>
+
+namespace kiln::engine {
+
+#ifdef NDEBUG
+std::atomic<bool> verify_passes{false};
+#else
+std::atomic<bool> verify_passes{true};
+#endif
+
+namespace {
+
+constexpr std::string_view kind_names[] = {
+#define KILN_KERNEL_KIND(id, name) name,
+#include "jit/compile/kernel_kinds.def"
+#undef KILN_KERNEL_KIND
+};
+
+constexpr std::optional<BackendTarget> makers[] = {
+#define KILN_ARTIFACT(id, maker, doc) maker,
+#include <kiln/artifacts.def>
+#undef KILN_ARTIFACT
+};
+
+void make_strict(ir::Kernel& kernel) {
+    for (ir::Node& n : kernel.nodes) n.fast = 0;
+}
+
+/// f(), with the owner's line in errors that know none.
+template <class F> auto for_owner(const KernelOwner& owner, F&& f) {
+    try {
+        return f();
+    } catch (const Error& error) {
+        const Location where =
+            error.line() != 0 ? Location{error.file(), error.line()} : owner.where;
+        if (error.kind() == ErrorKind::unsupported && owner.kind != KernelKind::element_wise)
+            throw Error(error.kind(),
+                        fmt::format("{} is {}: {}", owner.name, name(owner.kind), error.message()),
+                        where, error.hint());
+        if (error.line() != 0) throw;
+        throw Error(error.kind(), error.message(), where, error.hint());
+    }
+}
+
+codegen::PassContext context_of(codegen::PassOptions options) {
+    codegen::PassContext context;
+    context.options = std::move(options);
+    context.options.verify = verify_passes;
+    return context;
+}
+
+/// The kernel after the passes.
+ir::Kernel run_passes(Job& job, codegen::PassContext& context) {
+    if (job.strict) make_strict(job.kernel);
+    ir::Kernel kernel = codegen::run_passes(job.kernel, context);
+    if (job.strict) make_strict(kernel);  // what accumulates was made free to be reordered
+    return kernel;
+}
+
+/// The kernel after each pass that changed it, each headed by the name of the pass.
+std::string pass_texts(Job& job) {
+    std::string text;
+    codegen::PassContext context = context_of(std::move(job.passes));
+    context.observer = [&](std::string_view pass, const ir::Kernel& after) {
+        text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
+    };
+    run_passes(job, context);
+    return text;
+}
+
+}  // namespace
+
+std::string_view name(KernelKind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
+
+Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
+    const kiln::detail::DefaultEnvironment environment;
+    Compiled made;
+    made.report = context_of(std::move(job.passes));
+    const Stopwatch passes;
+    ir::Kernel kernel = run_passes(job, made.report);
+    made.stats.passes_ms = passes.ms();
+    CompileOptions options = job.code;
+    options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(kernel);
+    made.drops_flags = !options.flags_of_data;
+    const auto found = for_owner(owner, [&] {
+        const std::string key = content_key(kernel, options, target_id(target));
+        return CodeCache::instance().get(key, [&] {
+            const Stopwatch opening;
+            Backend& compiler = backend(target);
+            made.stats.load_ms = opening.ms();
+            auto compiled = std::make_unique<CompiledKernel>();
+            compiled->code = compiler.compile(kernel, options, content_symbol(key));
+            compiled->kernel = std::move(kernel);
+            return compiled;
+        });
+    });
+    if (found.compiled) {
+        made.stats.compiles = 1;
+        add(made.stats, found.kernel->code->times());
+    }
+    made.kernel = found.kernel;
+    return made;
+}
+
+std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
+                    const Inspection& of) {
+    const kiln::detail::DefaultEnvironment environment;
+    if (const auto maker = makers[static_cast<std::size_t>(artifact)]) {
+        if (*maker == owner.target) return of.code().text(artifact);
+        const Compiled made = compile(of.job(), *maker, owner);
+        ledger.add(made);
+        return for_owner(owner, [&] { return made.kernel->code->text(artifact); });
+    }
+    Job job = of.job();
+    switch (artifact) {
+        case Artifact::ir: return ir::print(job.kernel);
+        case Artifact::passes: return pass_texts(job);
+        case Artifact::llvm:
+        case Artifact::llvm_opt:
+        case Artifact::assembly:
+        case Artifact::cuda:
+        case Artifact::ptx: break;  // of a backend
+    }
+    __builtin_unreachable();
+}
+
+}  // namespace kiln::engine

@@ -1,0 +1,33 @@
+// What code is compiled for, found out without opening what compiles it: so that a key exists before.
+#pragma once
+#include "codegen/llvm/emit.h"
+
+#include <kiln/vectorize.h>
+
+#include <string>
+
+namespace kiln::engine {
+
+/// This CPU, or the part of it that KILN_CPU_ISA (sse2, avx2, avx512) allows: for tests, and for
+/// reproducing another machine's results.
+struct CpuTarget {
+    codegen::VectorIsa isa = codegen::VectorIsa::sse2;
+    /// Vendor, model and all features, as far as they decide about code; the vector unit.
+    std::string id;
+
+    /// Errors: usage (KILN_CPU_ISA).
+    static CpuTarget host();
+};
+
+/// Names all that code for this target depends on besides its kernel and options, the build of kiln
+/// among it: "x86-64/AuthenticAMD-25-17-1/.../avx512/llvm-19.1.7/kiln-5f2e...", "sm_90/kiln-5f2e...".
+/// Errors: usage (KILN_CPU_ISA, KILN_CUDA_ARCH).
+std::string target_id(BackendTarget target);
+
+/// sm_80 unless KILN_CUDA_ARCH names another architecture, such as sm_90. Errors: usage.
+std::string cuda_architecture();
+
+/// A hash of the sources of this build and of its compiler.
+extern const char* const build_fingerprint;
+
+}  // namespace kiln::engine
