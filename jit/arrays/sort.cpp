@@ -2,6 +2,8 @@
 #include "runtime/sort.h"
 
 #include "jit/arrays/rows.h"
+#include "jit/call/axes.h"
+#include "jit/call/threads.h"
 #include "jit/reduce/reduce.h"
 
 #include <kiln/parallel.h>
@@ -40,16 +42,11 @@ Array rows_of(const Array& x, unsigned bits, DType dtype, Location where) {
 
 void for_rows(bool parallel, std::int64_t rows, std::int64_t elements,
               const std::function<void(std::int64_t)>& work) {
-    /// Some 20 us and more of sorting.
-    constexpr std::int64_t parallel_elements = 2'000;
-    const auto piece = [&](std::int64_t begin, std::int64_t end) {
-        for (; begin < end; ++begin) work(begin);
-    };
-    if (!parallel || rows < 2 || elements < parallel_elements) {
-        piece(0, rows);
-    } else {
-        parallel_for(rows, std::max<std::int64_t>(1, parallel_elements * rows / elements), piece);
-    }
+    split(parallel && elements >= least_parallel_sorted, rows,
+          least_parallel_sorted * rows / std::max<std::int64_t>(1, elements),
+          [&](std::int64_t begin, std::int64_t end) {
+              for (; begin < end; ++begin) work(begin);
+          });
 }
 
 }  // namespace engine
@@ -70,18 +67,11 @@ SortCall sort_call(const char* name, const Array& x, const SortOptions& options,
     if (!options.axis) {
         call.source = x.reshape(Shape(x.size()), where);
     } else {
-        const int rank = x.rank();
-        call.axis = *options.axis < 0 ? *options.axis + rank : *options.axis;
-        if (call.axis < 0 || call.axis >= rank) {
-            throw Error(ErrorKind::bounds,
-                        fmt::format("axis {} of {} is out of bounds for an array of rank {}",
-                                    *options.axis, name, rank),
-                        where);
-        }
+        call.axis = engine::checked_axis(name, *options.axis, x.rank(), where);
     }
     const DType result = dtype.value_or(x.dtype());
     call.target =
-        call.given ? detail::checked_output(name, options.out, call.source.shape(), result, where)
+        call.given ? engine::checked_output(name, options.out, call.source.shape(), result, where)
                    : empty(call.source.shape(), result, Order::c, where);
     return call;
 }
@@ -232,14 +222,14 @@ Array quantiles(const QuantileCall& call, const Array& x, std::span<const double
         }
         fractions.push_back(q / call.whole);
     }
-    const unsigned bits = detail::reduced_axes(
+    const unsigned bits = engine::axis_bits(
         call.name, options.axis.is_default() ? Axes::all() : options.axis, x.rank(), where);
-    Shape shape = detail::reduced_shape(x.shape(), bits, options.keepdims);
+    Shape shape = engine::reduced_shape(x.shape(), bits, options.keepdims);
     if (call.several) shape.insert(0, static_cast<std::int64_t>(fractions.size()));
     const DType result = is_real(x.dtype()) ? x.dtype() : DType::f64;
     const DType compute = compute_type(result);
     Array target;
-    if (options.out) target = detail::checked_output(call.name, options.out, shape, result, where);
+    if (options.out) target = engine::checked_output(call.name, options.out, shape, result, where);
     const Array values = empty(shape, compute, Order::c, where);
     if (x.size() == 0) {
         values.fill(std::numeric_limits<double>::quiet_NaN(), where);

@@ -1,4 +1,5 @@
 // Means, variances, positions of extremes: chunks of reductions, merged in a fixed order.
+#include "jit/call/axes.h"
 #include "jit/reduce/chunks.h"
 #include "runtime/process.h"
 
@@ -84,7 +85,7 @@ void divide(const Array& sums, double n) {
 Array deliver(const char* name, const Array& result, DType dtype, const OutArg& out,
               Location where) {
     if (!out) return result.dtype() == dtype ? result : result.astype(dtype);
-    const Array target = detail::checked_output(name, out, result.shape(), dtype, where);
+    const Array target = engine::checked_output(name, out, result.shape(), dtype, where);
     target.assign(result, Casting::unsafe, where);
     return target;
 }
@@ -95,7 +96,7 @@ Array mean(const Array& x, const MomentOptions& options, std::source_location wh
     static constinit detail::Lazy<MapReduce> serial, threaded;
     const detail::DefaultEnvironment environment;
     const MomentTypes types = moment_types("mean", x.dtype(), options.dtype, where);
-    const unsigned bits = detail::reduced_axes(
+    const unsigned bits = engine::axis_bits(
         "mean", options.axis.is_default() ? Axes::all() : options.axis, x.rank(), where);
     const MapReduce& sums = (options.parallel ? threaded : serial).get([&] {
         return std::make_unique<MapReduce>(
@@ -258,12 +259,12 @@ Array variance(const char* name, const Array& x, const MomentOptions& options, b
                Location where) {
     const detail::DefaultEnvironment environment;
     const MomentTypes types = moment_types(name, x.dtype(), options.dtype, where);
-    const unsigned bits = detail::reduced_axes(
+    const unsigned bits = engine::axis_bits(
         name, options.axis.is_default() ? Axes::all() : options.axis, x.rank(), where);
-    const Shape shape = detail::reduced_shape(x.shape(), bits, options.keepdims);
+    const Shape shape = engine::reduced_shape(x.shape(), bits, options.keepdims);
     const Array result = empty(shape, DType::f64, Order::c, where);
     const DType dtype = real_type(types.result);
-    if (options.out) detail::checked_output(name, options.out, shape, dtype, where);
+    if (options.out) engine::checked_output(name, options.out, shape, dtype, where);
     const auto n = static_cast<double>(reduced_count(x.shape(), bits));
     if (result.size() > 0 && x.size() == 0) {
         result.fill(std::numeric_limits<double>::quiet_NaN(), where);
@@ -407,10 +408,10 @@ Array position(const char* name, Array x, const PositionOptions& options, bool l
     }
     const int rank = x.rank();
     unsigned bits =
-        detail::reduced_axes(name, options.axis ? Axes(*options.axis) : Axes::all(), rank, where);
-    const Shape shape = detail::reduced_shape(x.shape(), bits, options.keepdims);
+        engine::axis_bits(name, options.axis ? Axes(*options.axis) : Axes::all(), rank, where);
+    const Shape shape = engine::reduced_shape(x.shape(), bits, options.keepdims);
     const Array result = empty(shape, DType::i64, Order::c, where);
-    if (options.out) detail::checked_output(name, options.out, shape, DType::i64, where);
+    if (options.out) engine::checked_output(name, options.out, shape, DType::i64, where);
     if (reduced_count(x.shape(), bits) == 0) {
         throw Error(ErrorKind::shape, fmt::format("attempt to get {} of an empty sequence", name),
                     where);

@@ -1,4 +1,6 @@
 #include "jit/call/plan.h"
+#include "jit/call/axes.h"
+#include "jit/call/threads.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -60,12 +62,6 @@ Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandVie
 }
 
 namespace {
-
-/// The stride of `operand` along axis d of `shape`, 0 where it is broadcast.
-std::int64_t broadcast_stride(const OperandView& operand, const Shape& shape, int d) {
-    const int own = d - (shape.rank() - operand.rank);
-    return own < 0 || operand.extents[own] == 1 ? 0 : operand.strides[own];
-}
 
 /// The axes of `shape` in the memory order of the inputs, outermost first. Inputs that disagree
 /// leave two axes in C order.
@@ -148,20 +144,20 @@ struct Axis {
     std::array<std::int64_t, max_operands> strides;
 };
 
-struct Axes {
+struct AxisList {
     std::array<Axis, max_rank> list;
     std::size_t count = 0;
 };
 
 /// Makes the axis the last one, the others keeping their order.
-void move_to_back(Axes& axes, std::size_t axis) {
+void move_to_back(AxisList& axes, std::size_t axis) {
     std::rotate(axes.list.begin() + static_cast<std::ptrdiff_t>(axis),
                 axes.list.begin() + static_cast<std::ptrdiff_t>(axis) + 1,
                 axes.list.begin() + static_cast<std::ptrdiff_t>(axes.count));
 }
 
 /// Reverses axes along which the first output runs backwards, and sorts them by its strides.
-void reorder(Axes& axes, Plan& plan, std::size_t operands, std::size_t first_output) {
+void reorder(AxisList& axes, Plan& plan, std::size_t operands, std::size_t first_output) {
     for (std::size_t a = 0; a < axes.count; ++a) {
         Axis& axis = axes.list[a];
         if (axis.strides[first_output] >= 0) continue;
@@ -170,40 +166,22 @@ void reorder(Axes& axes, Plan& plan, std::size_t operands, std::size_t first_out
             axis.strides[k] = -axis.strides[k];
         }
     }
-    // A stable insertion sort: std::stable_sort would allocate.
-    const auto begin = axes.list.begin();
-    for (auto next = begin, end = begin + static_cast<std::ptrdiff_t>(axes.count); next != end;
-         ++next) {
-        const auto place = std::upper_bound(begin, next, *next, [&](const Axis& a, const Axis& b) {
-            return a.strides[first_output] > b.strides[first_output];
-        });
-        std::rotate(place, next, next + 1);
-    }
+    sort_axes(std::span(axes.list).first(axes.count),
+              [&](const Axis& axis) { return axis.strides[first_output]; });
 }
 
-/// Merges neighbours where one step of the outer axis is a whole run of the inner for all operands.
-void coalesce(Axes& axes, std::size_t operands) {
-    if (axes.count == 0) return;
-    std::size_t last = 0;
-    for (std::size_t a = 1; a < axes.count; ++a) {
-        Axis& outer = axes.list[last];
-        const Axis& inner = axes.list[a];
-        bool whole = true;
-        for (std::size_t k = 0; k < operands; ++k) {
-            whole = whole && outer.strides[k] == inner.strides[k] * inner.extent;
-        }
-        if (whole) {
-            outer.extent *= inner.extent;
-            outer.strides = inner.strides;
-        } else {
-            axes.list[++last] = inner;
-        }
-    }
-    axes.count = last + 1;
+void coalesce(AxisList& axes, std::size_t operands) {
+    axes.count = merge_axes(
+        std::span(axes.list).first(axes.count), [&](const Axis& outer, const Axis& inner) {
+            bool whole = true;
+            for (std::size_t k = 0; k < operands; ++k)
+                whole = whole && outer.strides[k] == inner.strides[k] * inner.extent;
+            return whole;
+        });
 }
 
 /// Moves the axis with most contiguous operands to the back, if any has more than the last one.
-void choose_inner(Axes& axes, std::span<const OperandView> operands) {
+void choose_inner(AxisList& axes, std::span<const OperandView> operands) {
     const auto contiguous = [&](const Axis& axis) {
         int count = 0;
         for (std::size_t k = 0; k < operands.size(); ++k) {
@@ -228,7 +206,7 @@ void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> oper
                int first_output, bool logical_order) {
     const std::size_t count = operands.size();
     plan.operand_count = static_cast<int>(count);
-    Axes axes;
+    AxisList axes;
     for (int d = 0; d < shape.rank(); ++d) {
         if (shape[d] == 1) continue;
         Axis& axis = axes.list[axes.count++];
@@ -261,9 +239,7 @@ void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> oper
         for (std::size_t a = 0; a < static_cast<std::size_t>(plan.outer_rank); ++a) {
             planned.strides[a] = axes.list[a].strides[k];
         }
-        planned.layout = planned.inner == item ? ir::Layout::unit
-                         : planned.inner == 0  ? ir::Layout::uniform
-                                               : ir::Layout::strided;
+        planned.layout = layout_of(planned.inner, operands[k].dtype);
     }
 }
 

@@ -1,8 +1,8 @@
 // Running a plan: the odometer over its slabs, and its distribution over threads.
 #include "jit/call/plan.h"
+#include "jit/call/threads.h"
 
 #include <kiln/environment.h>
-#include <kiln/parallel.h>
 
 #include <algorithm>
 #include <mutex>
@@ -10,19 +10,6 @@
 namespace kiln::engine {
 
 namespace {
-
-/// Waking a worker costs from 0.3 us (spinning) to tens of us (parked): below this much estimated
-/// work a second thread loses more often than it wins. Estimates are high where operands lie in the
-/// caches, so this is 7 to 14 us of real time. It is 133,000 iterations of the cheapest loop.
-constexpr double least_parallel_ns = 20'000;
-/// Work of one piece: long against the claiming of a piece (tens of ns), short enough that threads
-/// that come late still find some. It is 17,000 iterations of the cheapest loop.
-constexpr double piece_ns = 2'500;
-/// What the cheapest loop needs for one element: a load and a store in the second cache.
-constexpr double least_cost_ns = 0.15;
-/// Pieces begin at multiples of this many columns, so that vectors and their remainders fall the
-/// same way wherever a row is cut.
-constexpr std::int64_t column_unit = 64;
 
 /// The frame of generated code with room for all operands.
 struct Frame {
@@ -33,17 +20,15 @@ static_assert(offsetof(Frame, operands) == sizeof(MapFrame));
 
 [[gnu::noinline]] std::int64_t piece_size(double cost) {
     const kiln::detail::DroppedFlags flags;
-    const double n = piece_ns / std::max(cost, least_cost_ns);
+    const double n = map_piece_ns / std::max(cost, least_map_cost_ns);
     return std::max<std::int64_t>(1, static_cast<std::int64_t>(n));
 }
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
 std::int64_t parallel_threshold(double cost) {
     const kiln::detail::DroppedFlags flags;
-    return static_cast<std::int64_t>(least_parallel_ns / std::max(cost, least_cost_ns)) + 1;
+    return static_cast<std::int64_t>(least_parallel_ns / std::max(cost, least_map_cost_ns)) + 1;
 }
 
 void run_region(const Plan& plan, MapFunction entry, const Region& region, CallFault& fault) {

@@ -1,6 +1,6 @@
 #include "jit/reduce/chunks.h"
 
-#include <kiln/parallel.h>
+#include "jit/call/threads.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,8 +13,6 @@ namespace {
 constexpr std::int64_t chunk_bytes = largest_chunk;  // of elements of a byte and more
 /// Where columns are kept: rows of a chunk are this many of them, so that a chunk has many rows.
 constexpr std::int64_t chunk_columns = 1024;
-/// Less than this is not worth a second thread: some 20 us of reading.
-constexpr std::int64_t parallel_bytes = 524'288;
 
 }  // namespace
 
@@ -71,28 +69,10 @@ Box Boxes::at(std::int64_t i) const {
 
 ReduceProblem problem_of(const Array& x, unsigned bits, const Array& out, bool keepdims,
                          bool any_order) {
+    OperandView view;
+    view_array(view, x, false);
     ReduceProblem p;
-    p.sources = 1;
-    p.data[0] = x.data();
-    p.dtypes[0] = x.dtype();
-    p.out = out.data();
-    p.out_dtype = out.dtype();
-    int own = 0;  // the axis of the result
-    for (int d = 0; d < x.rank(); ++d) {
-        const bool reduced = (bits >> d & 1U) != 0;
-        ReduceAxis axis;
-        axis.extent = x.extent(d);
-        axis.dimension = d;
-        axis.strides[0] = x.stride(d);
-        if (!reduced) axis.out_stride = out.stride(own);
-        if (!reduced || keepdims) ++own;
-        if (axis.extent == 1) continue;
-        if (reduced) {
-            p.reduced[p.reduced_count++] = axis;
-        } else {
-            p.kept[p.kept_count++] = axis;
-        }
-    }
+    make_problem(p, std::span(&view, 1), x.shape(), bits, out, keepdims);
     arrange_axes(p, std::span(p.kept).first(p.kept_count), p.kept_count);
     if (any_order) arrange_axes(p, std::span(p.reduced).first(p.reduced_count), p.reduced_count);
     return p;
@@ -115,14 +95,10 @@ Chunks cut(ReduceProblem& p) {
 
 void for_chunks(bool parallel, std::int64_t n, std::int64_t bytes,
                 const std::function<void(std::int64_t)>& work) {
-    const auto piece = [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) work(i);
-    };
-    if (!parallel || n < 2 || bytes < parallel_bytes) {
-        piece(0, n);
-    } else {
-        parallel_for(n, 1, piece);
-    }
+    split(parallel && bytes >= least_parallel_bytes, n, 1,
+          [&](std::int64_t begin, std::int64_t end) {
+              for (; begin < end; ++begin) work(begin);
+          });
 }
 
 ReduceProblem chunk_problem(const ReduceProblem& whole, const Box& kept, const Box& reduced,

@@ -2,6 +2,7 @@
 #include "jit/reduce/reduce.h"
 
 #include "dsl/ir/evaluate.h"
+#include "jit/call/axes.h"
 #include "jit/call/overlap.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
@@ -21,63 +22,6 @@ using engine::OperandView;
 static_assert(static_cast<int>(Reduce::any) == static_cast<int>(ir::Reduction::any));
 
 namespace detail {
-
-unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Location where) {
-    if (axes.is_all()) return (1U << rank) - 1;
-    unsigned bits = 0;
-    for (const std::int64_t given : axes.list()) {
-        const std::int64_t axis = given < 0 ? given + rank : given;
-        // NumPy: a scalar may be reduced along its axis 0.
-        if (rank == 0 && (given == 0 || given == -1)) continue;
-        if (axis < 0 || axis >= rank) {
-            throw Error(ErrorKind::bounds,
-                        fmt::format("axis {} of {} is out of bounds for an array of rank {}", given,
-                                    name, rank),
-                        where);
-        }
-        if ((bits >> axis & 1U) != 0) {
-            throw Error(ErrorKind::usage, fmt::format("axis {} of {} is listed twice", given, name),
-                        where);
-        }
-        bits |= 1U << axis;
-    }
-    return bits;
-}
-
-Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims) {
-    Shape result;
-    for (int d = 0; d < shape.rank(); ++d) {
-        if ((bits >> d & 1U) == 0) {
-            result.push_back(shape[d]);
-        } else if (keepdims) {
-            result.push_back(1);
-        }
-    }
-    return result;
-}
-
-Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
-                     Location where) {
-    Array array = handle_of(out);
-    if (array.shape() != shape) {
-        throw Error(ErrorKind::shape,
-                    fmt::format("the output of {} has shape {}, its result {}", name,
-                                to_string(array.shape()), to_string(shape)),
-                    where, "an output of a reduction is never broadcast");
-    }
-    if (array.read_only()) {
-        throw Error(ErrorKind::usage, fmt::format("the output of {} is read-only", name), where,
-                    "write to a copy()");
-    }
-    if (has_internal_overlap(array)) {
-        throw Error(ErrorKind::usage,
-                    fmt::format("the output of {} has several indices for one element (strides {})",
-                                name, to_string(array.strides())),
-                    where, "a broadcast array cannot be written; write to a copy()");
-    }
-    engine::check_output_cast(name, result, array.dtype(), Casting::same_kind, where);
-    return array;
-}
 
 namespace {
 
@@ -150,38 +94,6 @@ Shape shape_of(const Sources& sources, const std::string& name, Location where) 
     return shape;
 }
 
-/// The problem of reducing the axes in `bits` into `out`, whose shape is that of the result.
-void make_problem(engine::ReduceProblem& p, const Sources& sources, const Shape& shape,
-                  unsigned bits, const Array& out, bool keepdims) {
-    p.sources = sources.count;
-    p.out = out.data();
-    p.out_dtype = out.dtype();
-    for (std::size_t k = 0; k < sources.count; ++k) {
-        p.data[k] = sources.views[k].data;
-        p.dtypes[k] = sources.views[k].dtype;
-    }
-    int own = 0;  // the axis of the result
-    for (int d = 0; d < shape.rank(); ++d) {
-        const bool reduced = (bits >> d & 1U) != 0;
-        engine::ReduceAxis axis;
-        axis.extent = shape[d];
-        axis.dimension = d;
-        for (std::size_t k = 0; k < sources.count; ++k) {
-            const OperandView& view = sources.views[k];
-            const int at = d - (shape.rank() - view.rank);
-            axis.strides[k] = at < 0 || view.extents[at] == 1 ? 0 : view.strides[at];
-        }
-        if (!reduced) axis.out_stride = out.stride(own);
-        if (!reduced || keepdims) ++own;
-        if (axis.extent == 1) continue;
-        if (reduced) {
-            p.reduced[p.reduced_count++] = axis;
-        } else {
-            p.kept[p.kept_count++] = axis;
-        }
-    }
-}
-
 }  // namespace
 
 Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
@@ -192,7 +104,7 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     Sources sources;
     gather(sources, source, args, options, where);
     const Shape shape = shape_of(sources, source.name, where);
-    const unsigned bits = reduced_axes(
+    const unsigned bits = engine::axis_bits(
         source.name, options.axis.is_default() ? by_default : options.axis, shape.rank(), where);
 
     engine::CallKey key(sources.inputs, Casting::same_kind, options.dtype);
@@ -204,7 +116,7 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     engine::check_weak_values(source, map, std::span(sources.views).first(sources.inputs), where);
     const DType accumulate = map.memory[0], natural = map.natural[0];
 
-    const Shape result_shape = reduced_shape(shape, bits, options.keepdims);
+    const Shape result_shape = engine::reduced_shape(shape, bits, options.keepdims);
     std::int64_t reduced = 1;
     bool empty_result = false;
     for (int d = 0; d < shape.rank(); ++d) {
@@ -239,7 +151,7 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     Array target;
     bool apart = accumulate != natural;  // computed apart from the result, then converted
     if (options.out) {
-        target = checked_output(source.name, options.out, result_shape, natural, where);
+        target = engine::checked_output(source.name, options.out, result_shape, natural, where);
         OperandView out_view;
         engine::view_array(out_view, target, false);
         apart = apart || target.dtype() != accumulate;
@@ -254,7 +166,7 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
         out.fill(*initial, where);
     } else {
         engine::ReduceProblem problem;
-        make_problem(problem, sources, shape, bits, out, options.keepdims);
+        engine::make_problem(problem, sources.all(), shape, bits, out, options.keepdims);
         problem.logical_order = map.has_checks;
         reducer_.ledger().called(
             engine::run_reduction(reducer_, key, problem, source.options.parallel, shape, where));

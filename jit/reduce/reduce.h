@@ -95,6 +95,11 @@ struct ReduceProblem {
     bool logical_order = false;
 };
 
+/// The problem of reducing the axes in `bits` of sources that broadcast to `shape` into `out`, whose
+/// shape is that of the result.
+void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const Shape& shape,
+                  unsigned bits, const Array& out, bool keepdims);
+
 /// Reverses axes along which the operands run backwards, sorts the axes of a kind by the operands'
 /// strides, outermost first, and merges neighbours where all operands allow it.
 void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count);
@@ -113,15 +118,6 @@ std::optional<ir::Reduction> reduction_of(const ir::Kernel& kernel);
 }  // namespace kiln::engine
 
 namespace kiln::detail {
-
-/// Which axes of an array of this rank are reduced, as bits. Errors: bounds, usage.
-unsigned reduced_axes(const std::string& name, const Axes& axes, int rank, Location where);
-/// The shape of what is left when the axes in `bits` are reduced.
-Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims);
-/// The output of a call, which must have exactly the shape of the result, and whose dtype that of
-/// the result casts to under same_kind. Errors: shape, usage, type.
-Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
-                     Location where);
 
 class ReduceState {
   public:

@@ -11,10 +11,10 @@
 //
 // A block is computed by one thread, in one order; which thread it is, and how results are cut into
 // chunks of columns, changes no bit.
+#include "jit/call/axes.h"
+#include "jit/call/threads.h"
 #include "jit/compile/fault.h"
 #include "jit/reduce/reduce.h"
-
-#include <kiln/parallel.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -24,18 +24,11 @@ namespace kiln::engine {
 
 namespace {
 
-/// Work of one piece, as in run_plan.cpp: long against the claiming of a piece.
-constexpr double piece_ns = 5'000;
-constexpr double least_cost_ns = 0.1;
 /// Bytes of the results of a chunk of columns: they are read and written again for every pass, so
 /// they must stay in the second-level cache, next to rows that only pass through.
 constexpr std::int64_t chunk_bytes = 32'768;
-/// Chunks begin at multiples of this many columns, so that vectors and remainders fall the same.
-constexpr std::int64_t column_unit = 64;
 /// An inner axis shorter than this leaves most of a register empty.
 constexpr std::int64_t short_columns = 5, short_row = 16;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 std::int64_t product(std::span<const ReduceAxis> axes) {
     std::int64_t n = 1;
@@ -49,12 +42,6 @@ std::span<ReduceAxis> reduced(ReduceProblem& p) {
 }
 std::int64_t item(const ReduceProblem& p, std::size_t k) {
     return static_cast<std::int64_t>(size_of(p.dtypes[k]));
-}
-
-ir::Layout layout_of(std::int64_t stride, DType dtype) {
-    return stride == static_cast<std::int64_t>(size_of(dtype)) ? ir::Layout::unit
-           : stride == 0                                       ? ir::Layout::uniform
-                                                               : ir::Layout::strided;
 }
 
 // ------------------------------------------------------------------------------ the axes
@@ -93,18 +80,18 @@ struct ReductionRun {
 };
 
 /// Splits n pieces of `size` elements each over threads where that pays.
-template <class F> void split(const ReductionRun& run, double cost, std::int64_t n,
-                              std::int64_t size, const F& work) {
-    cost = std::max(cost, least_cost_ns);
+template <class F> void split_pieces(const ReductionRun& run, double cost, std::int64_t n,
+                                     std::int64_t size, const F& work) {
+    cost = std::max(cost, least_reduction_cost_ns);
     const double total = static_cast<double>(n) * static_cast<double>(size);
-    if (!run.parallel || n < 2 || total < static_cast<double>(parallel_threshold(cost)) ||
+    if (!run.parallel || total < static_cast<double>(parallel_threshold(cost)) ||
         num_threads() == 1) {
         work(0, n);
         return;
     }
-    const double pieces = piece_ns / (cost * static_cast<double>(std::max<std::int64_t>(size, 1)));
-    parallel_for(n, std::max<std::int64_t>(1, static_cast<std::int64_t>(pieces)), work,
-                 pieces >= 1);
+    const double pieces =
+        reduction_piece_ns / (cost * static_cast<double>(std::max<std::int64_t>(size, 1)));
+    split(true, n, static_cast<std::int64_t>(pieces), work, pieces >= 1);
 }
 
 /// Memory for partial results: a few on the stack of the caller, more on the heap.
@@ -230,15 +217,16 @@ void run_part(const ReductionRun& run, const Variant& code, const RowAxes& outer
     Plan plan;
     make_row_plan(plan, run.problem, outer, inner, part, block_stride);
     std::mutex mutex;
-    split(run, code.cost, plan.total_rows, plan.columns, [&](std::int64_t begin, std::int64_t end) {
-        CallFault own;
-        run_region(plan, code.entry, {begin, end, 0, plan.columns}, own);
-        if (own.code == -1) [[likely]]
-            return;
-        own.index = logical_index(plan, outer, inner, part, run.shape, own.index);
-        const std::lock_guard lock(mutex);
-        if (fault.code == -1 || own.index < fault.index) fault = own;
-    });
+    split_pieces(run, code.cost, plan.total_rows, plan.columns,
+                 [&](std::int64_t begin, std::int64_t end) {
+                     CallFault own;
+                     run_region(plan, code.entry, {begin, end, 0, plan.columns}, own);
+                     if (own.code == -1) [[likely]]
+                         return;
+                     own.index = logical_index(plan, outer, inner, part, run.shape, own.index);
+                     const std::lock_guard lock(mutex);
+                     if (fault.code == -1 || own.index < fault.index) fault = own;
+                 });
 }
 
 void run_rows(ReductionRun& run) {
@@ -418,10 +406,10 @@ void run_columns(ReductionRun& run) {
     std::byte* const out = blocks > 1 ? memory.of(slabs * blocks * n, p.out_dtype) : p.out;
     // Chunks of columns: of a size that stays in the cache, and enough of them for the threads.
     std::int64_t width = chunk_bytes / out_item;
-    const double cost = std::max(passes.cost, least_cost_ns);
+    const double cost = std::max(passes.cost, least_reduction_cost_ns);
     const std::int64_t block = std::min(total_rows, rows_of_a_block);
     if (run.parallel && slabs * blocks < 4 * num_threads()) {
-        const double least = piece_ns / (cost * static_cast<double>(block));
+        const double least = reduction_piece_ns / (cost * static_cast<double>(block));
         const std::int64_t share = ceil_div(n * slabs * blocks, 4 * num_threads());
         width = std::min(width, std::max(share, static_cast<std::int64_t>(least)));
     }
@@ -449,7 +437,7 @@ void run_columns(ReductionRun& run) {
             run_cell(p, inner, rows, passes, cell);
         }
     };
-    split(run, passes.cost, slabs * blocks * chunks, std::min(width, n) * block, work);
+    split_pieces(run, passes.cost, slabs * blocks * chunks, std::min(width, n) * block, work);
     if (blocks == 1) return;
 
     std::array<ReduceAxis, max_rank> result;
@@ -466,12 +454,35 @@ void run_columns(ReductionRun& run) {
 
 }  // namespace
 
+void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const Shape& shape,
+                  unsigned bits, const Array& out, bool keepdims) {
+    p.sources = sources.size();
+    p.out = out.data();
+    p.out_dtype = out.dtype();
+    for (std::size_t k = 0; k < sources.size(); ++k) {
+        p.data[k] = sources[k].data;
+        p.dtypes[k] = sources[k].dtype;
+    }
+    int own = 0;  // the axis of the result
+    for (int d = 0; d < shape.rank(); ++d) {
+        const bool reduced = (bits >> d & 1U) != 0;
+        ReduceAxis axis;
+        axis.extent = shape[d];
+        axis.dimension = d;
+        for (std::size_t k = 0; k < sources.size(); ++k)
+            axis.strides[k] = broadcast_stride(sources[k], shape, d);
+        if (!reduced) axis.out_stride = out.stride(own);
+        if (!reduced || keepdims) ++own;
+        if (axis.extent == 1) continue;
+        if (reduced) {
+            p.reduced[p.reduced_count++] = axis;
+        } else {
+            p.kept[p.kept_count++] = axis;
+        }
+    }
+}
+
 void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count) {
-    const auto weight = [&](const ReduceAxis& axis) {
-        std::int64_t sum = 0;
-        for (std::size_t k = 0; k < p.sources; ++k) sum += std::abs(axis.strides[k]);
-        return sum;
-    };
     for (ReduceAxis& axis : axes) {
         int backwards = 0;
         for (std::size_t k = 0; k < p.sources; ++k)
@@ -484,30 +495,17 @@ void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& cou
         p.out += axis.out_stride * (axis.extent - 1);
         axis.out_stride = -axis.out_stride;
     }
-    // A stable insertion sort: std::stable_sort would allocate.
-    for (auto next = axes.begin(); next != axes.end(); ++next) {
-        const auto place = std::upper_bound(
-            axes.begin(), next, *next,
-            [&](const ReduceAxis& a, const ReduceAxis& b) { return weight(a) > weight(b); });
-        std::rotate(place, next, next + 1);
-    }
-    if (axes.empty()) return;
-    std::size_t last = 0;
-    for (std::size_t a = 1; a < axes.size(); ++a) {
-        ReduceAxis& outer = axes[last];
-        const ReduceAxis& inner = axes[a];
+    sort_axes(axes, [&](const ReduceAxis& axis) {
+        std::int64_t sum = 0;
+        for (std::size_t k = 0; k < p.sources; ++k) sum += std::abs(axis.strides[k]);
+        return sum;
+    });
+    count = merge_axes(axes, [&](const ReduceAxis& outer, const ReduceAxis& inner) {
         bool whole = outer.out_stride == inner.out_stride * inner.extent;
         for (std::size_t k = 0; k < p.sources; ++k)
             whole = whole && outer.strides[k] == inner.strides[k] * inner.extent;
-        if (whole) {
-            outer.extent *= inner.extent;
-            outer.strides = inner.strides;
-            outer.out_stride = inner.out_stride;
-        } else {
-            axes[++last] = inner;
-        }
-    }
-    count = last + 1;
+        return whole;
+    });
 }
 
 bool run_reduction(Reducer& reducer, CallKey key, ReduceProblem& problem, bool parallel,

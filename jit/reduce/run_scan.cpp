@@ -10,10 +10,9 @@
 //             the next row: one after the other, all columns at once
 #include "codegen/llvm/emit.h"
 #include "dsl/ir/evaluate.h"
+#include "jit/call/threads.h"
 #include "jit/reduce/chunks.h"
 #include "jit/reduce/scan.h"
-
-#include <kiln/parallel.h>
 
 #include <algorithm>
 #include <atomic>
@@ -27,23 +26,11 @@ namespace kiln::engine {
 
 namespace {
 
-/// Less than this (of source and result) is not worth a second thread.
-constexpr std::int64_t parallel_bytes = 524'288;
 /// Bytes of a row of results that one piece of the columns form walks down with: it is read again
 /// for each row, so it must stay in the first-level cache.
 constexpr std::int64_t column_bytes = 8'192;
-/// Pieces of columns begin at multiples of this many.
-constexpr std::int64_t column_unit = 64;
 /// Columns fewer than this leave most of a register empty.
 constexpr std::int64_t short_columns = 8;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-ir::Layout layout_of(std::int64_t stride, DType dtype) {
-    return stride == static_cast<std::int64_t>(size_of(dtype)) ? ir::Layout::unit
-           : stride == 0                                       ? ir::Layout::uniform
-                                                               : ir::Layout::strided;
-}
 
 /// What is scanned, by shape and strides: the axis of the scan, and the others arranged.
 struct ScanProblem {
@@ -62,19 +49,12 @@ struct ScanProblem {
 };
 
 ScanProblem problem_of(const Array& source, const Array& out, int axis) {
-    // Arranged by the strides of the results, which matter more.
+    // Arranged by the strides of the results, which matter more: as a reduction of both.
+    std::array<OperandView, 2> views;
+    view_array(views[0], out, false);
+    view_array(views[1], source, false);
     ReduceProblem p;
-    p.sources = 2;
-    p.data = {out.data(), source.data()};
-    for (int d = 0; d < source.rank(); ++d) {
-        if (d == axis || source.extent(d) == 1) continue;
-        ReduceAxis& other = p.kept[p.kept_count++];
-        other.extent = source.extent(d);
-        other.strides = {out.stride(d), source.stride(d)};
-        // Neighbours merge where this does too.
-        other.out_stride = out.stride(d);
-    }
-    p.out = out.data();
+    make_problem(p, views, source.shape(), 1U << axis, out, true);
     arrange_axes(p, std::span(p.kept).first(p.kept_count), p.kept_count);
     ScanProblem problem{p.data[1], p.data[0], source.dtype(), out.dtype(), {}, {}, p.kept_count};
     for (std::size_t a = 0; a < p.kept_count; ++a) {
@@ -112,7 +92,7 @@ bool run_columns(Reducer& reducer, CallKey key, ScanProblem& p, bool parallel, L
         n > 1 ? reducer.variant(ReduceForm::next_one, key, where, &missed).entry : nullptr;
     const std::int64_t bytes =
         slabs * n * inner.extent * (p.item() + static_cast<std::int64_t>(size_of(p.source_dtype)));
-    const bool threads = parallel && bytes >= parallel_bytes && num_threads() > 1;
+    const bool threads = parallel && bytes >= least_parallel_bytes && num_threads() > 1;
     std::int64_t width = column_bytes / p.item();
     if (threads) width = std::min(width, ceil_div(slabs * inner.extent, 2 * num_threads()));
     width = ceil_div(width, column_unit) * column_unit;
@@ -141,11 +121,7 @@ bool run_columns(Reducer& reducer, CallKey key, ScanProblem& p, bool parallel, L
             frame.run(next, columns, n - 1);
         }
     };
-    if (threads) {
-        parallel_for(slabs * pieces, 1, work);
-    } else {
-        work(0, slabs * pieces);
-    }
+    split(threads, slabs * pieces, 1, work);
     return !missed;
 }
 
@@ -234,7 +210,7 @@ class RowScan {
             for (; begin < end; ++begin)
                 for (std::int64_t i = next++; i < items; i = next++) run_item(i, carries);
         };
-        const std::int64_t workers = parallel && bytes() >= parallel_bytes
+        const std::int64_t workers = parallel && bytes() >= least_parallel_bytes
                                          ? std::min<std::int64_t>(num_threads(), items)
                                          : 1;
         parallel_for(workers, 1, worker);
@@ -277,11 +253,7 @@ class RowScan {
                 begin += count;
             }
         };
-        if (parallel && bytes() >= parallel_bytes) {
-            parallel_for(rows, std::max<std::int64_t>(1, 65'536 * rows / bytes()), work);
-        } else {
-            work(0, rows);
-        }
+        split(parallel && bytes() >= least_parallel_bytes, rows, 65'536 * rows / bytes(), work);
     }
 
     void run_item(std::int64_t item, Carries& carries) {

@@ -4,6 +4,7 @@
 #include "runtime/process.h"
 
 #include "dsl/ir/evaluate.h"
+#include "jit/call/axes.h"
 #include "jit/call/overlap.h"
 #include "jit/call/signature.h"
 #include "jit/ufunc/ufunc.h"
@@ -14,16 +15,6 @@
 
 namespace kiln {
 namespace engine {
-
-/// The axis of a scan, counted from the first.
-static int checked_axis(const std::string& name, int axis, int rank, Location where) {
-    const int counted = axis < 0 ? axis + rank : axis;
-    if (counted >= 0 && counted < rank) return counted;
-    throw Error(
-        ErrorKind::bounds,
-        fmt::format("axis {} of {} is out of bounds for an array of rank {}", axis, name, rank),
-        where);
-}
 
 /// What an exclusive scan begins with.
 static Scalar beginning(ir::Reduction reduction, DType dtype) {
@@ -45,7 +36,7 @@ Array scan(const std::string& name, Reducer& reducer, const Array& x, const Scan
     Array target;
     bool apart = accumulate != natural;  // computed apart from the result, then converted
     if (options.out) {
-        target = kiln::detail::checked_output(name, options.out, source.shape(), natural, where);
+        target = checked_output(name, options.out, source.shape(), natural, where);
         // A scan of other places than the result's would read what it has written.
         const bool same = exactly_same(source, target) && !options.exclusive;
         apart =
@@ -147,7 +138,7 @@ Array Ufunc::accumulate(const Arg& x, const AccumulateOptions& options, Where wh
     const Array result = empty(source.shape(), natural, Order::c, where);
     Array target = result;
     if (options.out)
-        target = detail::checked_output(label, options.out, source.shape(), natural, where);
+        target = engine::checked_output(label, options.out, source.shape(), natural, where);
     if (source.size() > 0)
         result.index(axis, 0, where).assign(source.index(axis, 0, where), Casting::unsafe, where);
     for (std::int64_t i = 1; source.size() > 0 && i < source.extent(axis); ++i) {
