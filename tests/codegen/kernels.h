@@ -36,6 +36,17 @@ inline std::string after(Pass pass, std::string_view text) {
 /// The text as the printer writes it: what `after` gives where the pass changes nothing.
 inline std::string printed(std::string_view text) { return ir::print(kernel(text)); }
 
+/// Whether the pass changes the kernel in the pipeline, run with these options.
+inline bool fires(std::string_view pass, std::string_view text, codegen::PassOptions options) {
+    codegen::PassContext context;
+    context.options = std::move(options);
+    context.options.verify = true;
+    bool seen = false;
+    context.observer = [&](std::string_view name, const ir::Kernel&) { seen |= name == pass; };
+    codegen::run_passes(kernel(text), context);
+    return seen;
+}
+
 /// The whole pipeline with the verifier after every pass.
 inline ir::Kernel all_passes(const ir::Kernel& k, bool checked = false) {
     codegen::PassContext context;

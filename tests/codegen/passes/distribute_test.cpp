@@ -89,4 +89,111 @@ kernel t(x: in f64[2] unit, y: in f64[1] unit, g: inout f64[1] unit) {
 )"));
 }
 
+/// Rows: an inner loop that sums, an elementary function of the sum, and what comes of it.
+struct Row {
+    std::string outer = "for %0 = i64(0) to extent(x, 0) step i64(1) {\n",
+                before = "write r, f64(0)\n", bounds = "i64(0) to extent(x, 1) step i64(1) ",
+                inside =
+                    "%2 = load f64 x[%0, %1]\n%3 = read f64 r\n%4 = add f64 %2, %3\nwrite r, %4\n",
+                middle = "%5 = read f64 r\n%8 = exp f64 %5\n", last = "store z[%0], %8\n";
+    std::string text() const {
+        return "kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit, h: in f16[1] "
+               "unit, "
+               "w: out f16[1] unit, n: value i64) {\n  slot r: f64\n  slot q: f64\n  slot ring: "
+               "f64[2]\n"
+               "  slot half: f16\n  stage [] {\n" +
+               outer + before + "for %1 = " + bounds + "{\n" + inside + "}\n" + middle + last +
+               "}\n}\n}\n";
+    }
+};
+
+std::string after(const Row& row) { return test::after(codegen::run_distribute, row.text()); }
+void check_kept(const Row& row) { CHECK(after(row) == test::printed(row.text())); }
+void check_cut(const Row& row) { CHECK(after(row) != test::printed(row.text())); }
+
+std::size_t count(const std::string& text, std::string_view what) {
+    std::size_t n = 0;
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+        ++n;
+    return n;
+}
+
+TEST_CASE("distribute: loops of other kinds stay", "[codegen][distribute]") {
+    check_cut({});
+    check_kept({.outer = "for %0 = i64(0) to extent(x, 0) step i64(2) {\n"});
+    check_kept({.outer = "for %0 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {\n"});
+    check_kept({.bounds = "i64(0) to extent(x, 1) step i64(1) parallel automatic 0 "});
+    const std::string condition = "%9 = lt bool %8, f64(3)\n";
+    check_kept({.last = "store z[%0], %8\n" + condition + "if %9 {\nbreak\n}\n"});
+    check_kept({.last = "store z[%0], %8\n" + condition + "if %9 {\ncontinue\n}\n"});
+    check_kept({.last = "store z[%0], %8\n" + condition + "if %9 {\nreturn\n}\n"});
+    check_kept({.last = "%9 = atomic sum f64 g[n], %8\n"});
+    check_kept({.last = "store z[%0], %8\n" + condition + "check shapes, %9\n"});
+    // A function after a store, none at all, and no inner loop.
+    check_kept({.last = "store z[%0], %8\n%9 = sin f64 %8\nstore z[%0], %9\n"});
+    check_kept({.middle = "%5 = read f64 r\n%8 = mul f64 %5, %5\n"});
+    const std::string flat =
+        "kernel t(x: in f64[1] unit, z: out f64[1] unit) {\n  slot r: f64\n  stage [] "
+        "{\nfor %0 = i64(0) to extent(x, 0) step i64(1) {\nwrite r, f64(0)\n"
+        "%1 = load f64 x[%0]\n%2 = exp f64 %1\nstore z[%0], %2\n}\n}\n}\n";
+    CHECK(test::after(codegen::run_distribute, flat) == test::printed(flat));
+}
+
+TEST_CASE("distribute: parts that share arrays stay together", "[codegen][distribute]") {
+    const std::string
+        store = Row().inside + "store g[%1], %4\n",
+        add = "for %6 = i64(0) to extent(x, 1) step i64(1) {\n%7 = load f64 x[%0, %6]\n";
+    check_cut({.last = add + "%9 = load f64 g[%6]\n%10 = mul f64 %8, %9\nstore g[%6], %10\n}\n"});
+    check_kept({.inside = store, .middle = "%5 = load f64 g[%0]\n%8 = exp f64 %5\n"});
+    check_kept({.inside = store,
+                .last = add + "%9 = load f64 g[%6]\n%10 = mul f64 %8, %9\n"
+                              "store z[%6], %10\n}\n"});
+    check_kept({.inside = store, .last = "store g[%0], %8\n"});
+    check_kept({.inside = Row().inside + "%11 = load f64 g[%1]\nwrite q, %11\n",
+                .last = "store g[%0], %8\n"});
+    check_kept({.middle = "%5 = load f64 g[%0]\n%8 = exp f64 %5\n", .last = "store g[n], %8\n"});
+}
+
+TEST_CASE("distribute: parts that share variables stay together", "[codegen][distribute]") {
+    const std::string last = "store z[%0], %8\nwrite q, %8\n";
+    check_cut({.last = last});
+    check_kept({.before = "%11 = read f64 q\nwrite r, %11\n", .last = last});
+    check_kept({.before = "write r, f64(0)\nwrite q, f64(1)\n", .last = last});
+    check_kept({.middle = "%5 = read f64 q\n%8 = exp f64 %5\n", .last = last});
+    check_kept({.before = "write r, f64(0)\nwrite ring[i64(0)], f64(0)\n",
+                .middle = "%5 = read f64 ring[i64(1)]\n%8 = exp f64 %5\n"});
+    // 16 bits would round on the way.
+    check_kept({.before = "write r, f64(0)\nwrite half, f16(1)\n",
+                .last = "store z[%0], %8\n%9 = read f16 half\nstore w[%0], %9\n"});
+    check_kept({.before = "write r, f64(0)\n%9 = load f16 h[%0]\n",
+                .last = "store z[%0], %8\nstore w[%0], %9\n"});
+    check_kept({.middle = "%5 = read f64 r\n%8 = exp f64 %5\n%9 = load f16 h[%0]\n",
+                .last = "store z[%0], %8\nstore w[%0], %9\n"});
+}
+
+TEST_CASE("distribute: what parts compute again, and what they keep", "[codegen][distribute]") {
+    // The function is computed once, whatever it is computed of.
+    CHECK(count(after({.middle = "%5 = load f64 x[%0, n]\n%8 = exp f64 %5\n"}), "exp f64") == 1);
+    // Elements and variables that the first part changes are read where they were.
+    CHECK(count(after({.before = "%5 = load f64 g[%0]\nwrite r, %5\nstore g[%0], f64(0)\n",
+                       .middle = "%8 = exp f64 %5\n",
+                       .last = "%9 = mul f64 %8, %5\nstore z[%0], %9\n"}),
+                "load f64 g[") == 1);
+    CHECK(count(after({.before = "%5 = read f64 q\nwrite r, %5\nwrite q, f64(0)\n",
+                       .middle = "%8 = exp f64 %5\n",
+                       .last = "store z[%0], %8\n"}),
+                "read f64 q") == 1);
+    // Rows of different lengths: the size of blocks is a constant.
+    check_cut({.bounds = "i64(0) to %0 step i64(1) "});
+    check_cut(
+        {.before = "write r, f64(0)\n%9 = mul i64 %0, n\n", .bounds = "%9 to n step i64(1) "});
+}
+
+TEST_CASE("distribute: arrays that overlap, and checked mode, keep rows whole",
+          "[codegen][distribute]") {
+    CHECK(test::fires("distribute", Row().text(), {.noalias = true}));
+    CHECK(!test::fires("distribute", Row().text(), {.noalias = false}));
+    CHECK(!test::fires("distribute", Row().text(), {.checked = true, .noalias = true}));
+}
+
 }  // namespace

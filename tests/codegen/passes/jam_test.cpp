@@ -136,4 +136,107 @@ TEST_CASE("jam: rows of few elements, whose number is a constant, stay", "[codeg
     CHECK(test::after(codegen::run_jam, rows("i64(100)")) != test::printed(rows("i64(100)")));
 }
 
+/// Rows of x, each summed into `r`: the outer head, what comes before, in and after the inner loop.
+struct Row {
+    std::string outer = "for %0 = i64(0) to extent(x, 0) step i64(1) {\n",
+                before = "write r, f64(0)\n",
+                inner = "for %1 = i64(0) to extent(x, 1) step i64(1) {\n",
+                inside =
+                    "%2 = load f64 x[%0, %1]\n%3 = read f64 r\n%4 = add f64 %2, %3\nwrite r, %4\n",
+                after = "%9 = read f64 r\nstore z[%0], %9\n", outside = "";
+    std::string text() const {
+        return "kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit, h: inout "
+               "f64[2] "
+               "unit, n: value i64) {\n  slot r: f64\n  slot q: f64\n  slot ring: f64[2]\n"
+               "  stage [] {\n" +
+               outer + before + inner + inside + "}\n" + after + "}\n" + outside + "}\n}\n";
+    }
+};
+
+void check_kept(const Row& row) {
+    CHECK(test::after(codegen::run_jam, row.text()) == test::printed(row.text()));
+}
+void check_taken(const Row& row) {
+    CHECK(test::after(codegen::run_jam, row.text()) != test::printed(row.text()));
+}
+
+TEST_CASE("jam: loops of other kinds stay", "[codegen][jam]") {
+    check_taken({});
+    check_kept({.outer = "for %0 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {\n"});
+    check_kept({.outer = "for %0 = i64(0) to extent(x, 0) step i64(2) {\n"});
+    check_kept({.outer = "for %0 = i64(0) to extent(x, 0) step n {\n"});
+    check_kept({.before = "write r, f64(0)\nstore z[%0], f64(0)\n"});
+    check_kept(
+        {.before =
+             "write r, f64(0)\nfor %5 = i64(0) to n step i64(1) {\nstore g[%5], f64(1)\n}\n"});
+    check_kept({.inner = "for %1 = i64(0) to extent(x, 1) step i64(1) parallel automatic 0 {\n"});
+    check_kept(
+        {.before = "write r, f64(0)\n%5 = lt bool n, i64(3)\nif %5 {\nwrite q, f64(1)\n}\n"});
+    check_kept({.before = "write r, f64(0)\n%5 = lt bool n, i64(3)\ncheck shapes, %5\n"});
+    check_kept({.inside = Row().inside + "%5 = lt bool %2, f64(0)\nif %5 {\nbreak\n}\n"});
+    check_kept({.inside = Row().inside + "%5 = atomic sum f64 g[%1], %2\n"});
+    check_kept({.before = "write r, f64(0)\n%5 = cast f64 %0\n%6 = exp f64 %5\n",
+                .inside = "%2 = load f64 x[%0, %1]\n%3 = read f64 r\n%7 = mul f64 %2, %6\n"
+                          "%4 = add f64 %7, %3\nwrite r, %4\n"});
+    // Of a length that differs from row to row.
+    check_kept({.inner = "for %1 = %0 to extent(x, 1) step i64(1) {\n"});
+    check_kept({.before = "write r, f64(0)\n%5 = mul i64 %0, n\n",
+                .inner = "for %1 = i64(0) to %5 step i64(1) {\n"});
+}
+
+TEST_CASE("jam: arrays in which rows meet", "[codegen][jam]") {
+    // Stored to after the inner loop, and loaded from before it; stored to in it too.
+    check_kept({.before = "write r, f64(0)\n%5 = load f64 g[n]\n",
+                .after = "%9 = read f64 r\nstore g[%0], %9\n"});
+    const std::string add = "%5 = load f64 g[%1]\n%6 = add f64 %5, %2\nstore g[%1], %6\n";
+    check_taken({.inside = "%2 = load f64 x[%0, %1]\n" + add});
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\n" + add, .after = "store g[%0], f64(1)\n"});
+    // What the inner loop adds to is touched there alone, at one element.
+    check_kept({.before = "%5 = load f64 g[n]\nwrite r, %5\n",
+                .inside = "%2 = load f64 x[%0, %1]\n%7 = load f64 g[%1]\n%6 = add f64 %7, %2\n"
+                          "store g[%1], %6\n"});
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\n%7 = add i64 %1, i64(1)\n%8 = load f64 g[%7]\n"
+                          "%6 = add f64 %8, %2\nstore g[%1], %6\n"});
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\n" + add + "store g[%1], f64(1)\n"});
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\n%5 = load f64 g[n]\n%6 = add f64 %5, %2\n"
+                          "store g[n], %6\n"});
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\n%7 = add i64 %0, %1\n%5 = load f64 g[%7]\n"
+                          "%6 = add f64 %5, %2\nstore g[%7], %6\n"});
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\n%5 = load f64 h[%0, %1]\n%6 = add f64 %5, %2\n"
+                          "store h[%0, %1], %6\n"});
+    // A row of h that a variable of the iteration chooses.
+    check_kept({.before = "%4 = cast f64 %0\nwrite q, %4\n%7 = read f64 q\n%8 = cast i64 %7\n",
+                .inside = "%2 = load f64 x[%0, %1]\n%5 = load f64 h[%8, %1]\n%6 = add f64 %5, %2\n"
+                          "store h[%8, %1], %6\n"});
+}
+
+TEST_CASE("jam: variables that outlive their row", "[codegen][jam]") {
+    check_kept({.before = ""});
+    check_kept({.before = "%5 = read f64 r\nwrite r, %5\n"});
+    check_kept(
+        {.before = "write r, f64(0)\n%5 = read f64 q\n", .inside = Row().inside + "write q, %2\n"});
+    check_kept({.before = "write r, f64(0)\nwrite ring[i64(0)], f64(0)\n",
+                .inside = Row().inside + "write ring[i64(1)], %2\n"});
+    // Set in the inner loop, which may have no iteration.
+    check_kept({.inside = Row().inside + "write q, %2\n%5 = read f64 q\nwrite q, %5\n"});
+    // Used after the inner loop alone, or by what follows the rows: the last row's stays.
+    check_taken(
+        {.after = Row().after + "write q, %9\n", .outside = "%10 = read f64 q\nstore z[n], %10\n"});
+}
+
+TEST_CASE("jam: where it is not worth it", "[codegen][jam]") {
+    // More operations than keep the tree of sums.
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\n%3 = mul f64 %2, %2\n%4 = mul f64 %3, %2\n"
+                          "%5 = sub f64 %4, f64(1)\n%6 = mul f64 %5, %3\n%7 = sub f64 %6, f64(3)\n"
+                          "%8 = read f64 r\n%10 = add f64 %7, %8\nwrite r, %10\n"});
+    // Nothing is accumulated.
+    check_kept({.inside = "%2 = load f64 x[%0, %1]\nwrite r, %2\n"});
+}
+
+TEST_CASE("jam: arrays that overlap, and checked mode, keep single rows", "[codegen][jam]") {
+    CHECK(test::fires("jam", Row().text(), {.noalias = true}));
+    CHECK(!test::fires("jam", Row().text(), {.noalias = false}));
+    CHECK(!test::fires("jam", Row().text(), {.checked = true, .noalias = true}));
+}
+
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "codegen/passes/pass.h"
 #include "dsl/ir/text.h"
+#include "tests/codegen/kernels.h"
 #include "tests/jit/support.h"
 
 #include <cmath>
@@ -156,6 +157,45 @@ TEST_CASE("licm: in checked mode a division stays where it may be a fault", "[co
     CHECK_NOTHROW(divide(false)(none, std::int64_t(7), std::int64_t(0)));
     divide(false)(some, std::int64_t(7), std::int64_t(2));
     CHECK(some[0] == 8);
+}
+
+TEST_CASE("licm: what the body of a while loop computes from itself stays", "[codegen][licm]") {
+    const std::string body =
+        "    while {\n"
+        "      %0 = read f64 v0\n"
+        "      %1 = lt bool %0, p2\n"
+        "    } %1 {\n"
+        "      %2 = load f64 p0[i64(0)]\n"
+        "      %3 = add f64 %2, f64(1)\n"
+        "      write v0, %3\n"
+        "    }\n";
+    CHECK(after(body) == body);
+}
+
+TEST_CASE("licm: whole arrays, and extents of arrays that the loop makes, stay",
+          "[codegen][licm]") {
+    const auto kept = [](const std::string& body) {
+        const std::string text = test::printed(
+            "kernel k(a: in f64[1], b: inout f64[1], t: local f64[1], n: value i64) {\n  stage [] "
+            "{\n" +
+            body + "  }\n}\n");
+        CHECK(test::after(codegen::run_licm, text) == text);
+    };
+    kept(
+        "%0 = whole f64[1] a\nfor %1 = i64(0) to n step i64(1) {\n%2 = mul f64[1] %0, f64(2)\n"
+        "assign b, %2\n}\n");
+    kept(
+        "for %1 = i64(0) to n step i64(1) {\nallocate t[%1]\n%2 = sub i64 extent(t, 0), i64(1)\n"
+        "store b[%2], f64(1)\n}\n");
+}
+
+TEST_CASE("licm: not in checked mode", "[codegen][licm]") {
+    const std::string text =
+        "kernel k(b: inout i64[1], n: value i64) {\n  stage [] {\n"
+        "for %1 = i64(0) to n step i64(1) {\n%2 = mul i64 n, n\n"
+        "store b[%1], %2\n}\n}\n}\n";
+    CHECK(test::fires("licm", text, {}));
+    CHECK(!test::fires("licm", text, {.checked = true}));
 }
 
 }  // namespace

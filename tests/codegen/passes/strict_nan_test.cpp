@@ -111,3 +111,55 @@ TEST_CASE("strict_nan: without it simplify would fold the predicate", "[codegen]
                                     "    %2 = isnan bool %1 fast(nnan)\n    store o[i0], %2\n"))));
     CHECK(text.find("isnan bool") != std::string::npos);
 }
+
+TEST_CASE("strict_nan: values that are not the same keep their flags", "[codegen][strict_nan]") {
+    const std::string two = "a: in f32[1], b: inout f32[1], o: out bool[1]";
+    const auto keeps = [&](const std::string& body) {
+        const std::string text = test::printed(test::map_text(two, body));
+        CHECK(strict_nan(two, body).text == text);
+    };
+    // Another operation, of other operands; elements that may have been stored to between.
+    keeps(
+        "%0 = load f32 a[i0]\n%1 = load f32 b[i0]\n%2 = add f32 %0, %1 fast(nnan)\n"
+        "%3 = sub f32 %0, %1 fast(nnan)\n%4 = ne bool %2, %3 fast(nnan)\nstore o[i0], %4\n");
+    keeps(
+        "%0 = load f32 a[i0]\n%1 = load f32 b[i0]\n%2 = add f32 %0, %1 fast(nnan)\n"
+        "%3 = add f32 %1, %1 fast(nnan)\n%4 = ne bool %2, %3 fast(nnan)\nstore o[i0], %4\n");
+    keeps(
+        "%0 = load f32 b[i0]\nstore b[i0], f32(1)\n%1 = load f32 b[i0]\n"
+        "%2 = ne bool %0, %1 fast(nnan)\nstore o[i0], %2\n");
+}
+
+TEST_CASE("strict_nan: other variables keep their flags", "[codegen][strict_nan]") {
+    const std::string text = test::printed(
+        "kernel k(a: in f32[1], o: out bool[1]) {\n  slot s: f32\n  slot t: f32\n"
+        "  stage [extent(a, 0)] {\n%0 = load f32 a[i0]\n%1 = add f32 %0, %0 fast(nnan)\nwrite s, "
+        "%1\n"
+        "write t, %0\n%2 = read f32 s\n%3 = read f32 t\n%4 = ne bool %2, %3 fast(nnan)\n"
+        "store o[i0], %4\n}\n}\n");
+    CHECK(ir::print(test::run(codegen::run_strict_nan, test::kernel(text))) == text);
+}
+
+TEST_CASE("strict_nan: predicates in arms, conditions, and before what they test is written",
+          "[codegen][strict_nan]") {
+    const auto after = [](const std::string& body) {
+        return ir::print(test::run(
+            codegen::run_strict_nan,
+            test::kernel("kernel k(a: in f32[1], z: in c64[1], o: inout bool[1]) {\n  slot s: f32\n"
+                         "  stage [extent(a, 0)] {\n%0 = load f32 a[i0]\n"
+                         "%1 = sub f32 %0, %0 fast(nnan)\n%2 = isnan bool %0\n" +
+                         body + "}\n}\n")));
+    };
+    for (const std::string body :
+         {"if %2 {\nstore o[i0], %2\n} else {\n%3 = isnan bool %1\nstore o[i0], %3\n}\n",
+          "while {\n%3 = isnan bool %1\n} %3 {\nstore o[i0], %2\n}\n",
+          "while {\n} %2 {\n%3 = isnan bool %1\nstore o[i0], %3\n}\n",
+          "for %3 = i64(0) to i64(9) step i64(1) {\n%4 = read f32 s\n%5 = isnan bool %4\n"
+          "store o[i0], %5\nwrite s, %1\n}\n"}) {
+        INFO(body);
+        CHECK(after(body).find("fast") == std::string::npos);
+    }
+    CHECK(after("%3 = load c64 z[i0]\n%4 = add c64 %3, %3 fast(nnan)\n%5 = isnan bool %4\n"
+                "store o[i0], %5\n")
+              .find("add c64 %3, %3\n") != std::string::npos);
+}

@@ -72,6 +72,14 @@ TEST_CASE("unscale: what keeps its scale", "[codegen][unscale]") {
     stays(
         "    %4 = mul f32 %2, f32(0.5)\n    %5 = lt bool %4, f32(1.7014118e+38)\n    store p[i0], "
         "%5\n");
+    SECTION("a constant that is subnormal with it")
+    stays(
+        "    %4 = mul f32 %2, f32(5.9604645e-08)\n    %5 = lt bool %4, f32(7.3468397e-40)\n"
+        "    store p[i0], %5\n");
+    SECTION("no integers")
+    stays(
+        "    %4 = cast f64 %2\n    %5 = cast f32 %4\n    %6 = mul f32 %5, f32(0.5)\n"
+        "    %7 = lt bool %6, f32(1)\n    store p[i0], %7\n");
     SECTION("a comparison of two values")
     stays("    %4 = mul f32 %2, f32(0.5)\n    %5 = lt bool %4, %3\n    store p[i0], %5\n");
 }
