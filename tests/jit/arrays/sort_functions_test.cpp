@@ -195,7 +195,8 @@ template <class T> void check_random_quantiles(std::mt19937_64& random) {
             const T ends[] = {std::numeric_limits<T>::min(), std::numeric_limits<T>::max(), T(0),
                               static_cast<T>(std::uint64_t(1) << 53)};
             const T away = static_cast<T>(random() >> (random() % 64));
-            x = static_cast<T>(ends[random() % 4] + away);
+            x = static_cast<T>(static_cast<std::uint64_t>(ends[random() % 4]) +
+                               static_cast<std::uint64_t>(away));
         } else {
             const T ends[] = {std::numeric_limits<T>::max(), -std::numeric_limits<T>::max(),
                               std::numeric_limits<T>::infinity(), T(1)};
