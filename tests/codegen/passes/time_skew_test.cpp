@@ -1,6 +1,7 @@
 // Steps over time that go through the arrays together: for which loops, for which not, and that
 // results stay.
 #include "tests/catch.h"
+#include "tests/codegen/kernels.h"
 
 #include <kiln/kiln.h>
 
@@ -210,6 +211,103 @@ TEST_CASE("time_skew: where it stays as it is", "[codegen][time_skew]") {
         for (std::size_t i = 1; i < 499; ++i) x[i] = x[i + 100];
     }
     CHECK(same_bits(base, x));
+}
+
+/// Two sweeps over time: the heads of the loops, what stands between them, their bodies.
+struct Sweeps {
+    std::string before = "", time = "for %0 = i64(0) to steps step i64(1) ", between = "",
+                first = "for %1 = i64(1) to n step i64(1) ",
+                store_b = "%2 = load f64 a[%1]\nstore b[%1], %2\n", middle = "",
+                second = "for %5 = i64(1) to n step i64(1) ",
+                store_a = "%6 = load f64 b[%5]\nstore a[%5], %6\n";
+    std::string text() const {
+        return "kernel t(a: inout f64[1] unit, b: inout f64[1] unit, c: in f64[1] unit, e: inout "
+               "f64[1] "
+               "unit, steps: value i64, n: value i64) {\n  slot s: f64\n  stage [] {\nwrite s, "
+               "f64(0)\n" +
+               before + time + "{\n" + between + first + "{\n" + store_b + "}\n" + middle + second +
+               "{\n" + store_a + "}\n}\n%30 = read f64 s\nstore e[n], %30\n}\n}\n";
+    }
+};
+
+void check_kept(const Sweeps& sweeps, bool threads = true) {
+    const ir::Kernel kernel = test::kernel(sweeps.text());
+    CHECK(ir::print(test::run(codegen::run_time_skew, kernel,
+                              {.noalias = true, .threads = threads})) == ir::print(kernel));
+}
+void check_skewed(const Sweeps& sweeps) {
+    CHECK(test::after(codegen::run_time_skew, sweeps.text()) != test::printed(sweeps.text()));
+}
+
+TEST_CASE("time_skew: loops of other kinds stay", "[codegen][time_skew]") {
+    check_skewed({});
+    check_skewed({.between = "%20 = mul i64 %0, n\n%21 = load f64 c[%0]\n"});
+    check_kept({.time = "for %0 = i64(0) to steps step i64(1) parallel automatic 0 "});
+    check_kept({.time = "for %0 = i64(0) to steps step i64(2) "});
+    check_kept({.time = "for %0 = i64(0) to steps step n "});
+    // What another loop left over, of which there are less than four.
+    check_kept({.before = "%20 = bit_and i64 steps, i64(-4)\n%21 = add i64 i64(0), %20\n",
+                .time = "for %0 = %21 to steps step i64(1) "});
+    check_kept({.between = "store e[n], f64(1)\n"});
+    check_kept({.middle = "write s, f64(1)\n"});
+    check_kept({.middle = "%20 = load f64 a[n]\n"});
+    check_kept({.second = "for %5 = i64(1) to n step i64(2) "});
+    check_kept({.first = "for %1 = i64(1) to n step i64(1) parallel automatic 0 (sum -> s) "},
+               false);
+    // Bounds that time changes, of a loop that touches no array of the other one's results.
+    check_kept({.first = "for %1 = %0 to n step i64(1) ",
+                .store_b = "%2 = load f64 c[%1]\nstore b[%1], %2\n"});
+    check_kept({.first = "for %1 = i64(1) to %0 step i64(1) ",
+                .store_b = "%2 = load f64 c[%1]\nstore b[%1], %2\n"});
+    // So few elements that they are in the cache anyway; loops with inner loops beside others.
+    check_kept({.first = "for %1 = i64(1) to i64(300) step i64(1) "});
+    const std::string inner = "for %7 = i64(0) to i64(3) step i64(1) ",
+                      nested = "{\n%6 = load f64 b[%5]\nstore a[%5], %6\n}\n";
+    check_kept({.store_a = inner + nested});
+    const std::string of_b = "{\n%2 = load f64 a[%1]\nstore b[%1], %2\n}\n";
+    const std::string inner_b = "for %8 = i64(0) to i64(3) step i64(1) ";
+    check_skewed({.store_b = inner_b + of_b, .store_a = inner + nested});
+    check_kept({.store_b = inner_b + of_b, .store_a = inner + "parallel automatic 0 " + nested});
+    check_kept({.store_b = Sweeps().store_b + "%8 = atomic sum f64 e[n], %2\n"});
+    check_kept({.store_b = Sweeps().store_b + "%8 = lt bool %2, f64(0)\nif %8 {\nbreak\n}\n"});
+}
+
+TEST_CASE("time_skew: lags that add up to too much", "[codegen][time_skew]") {
+    const auto ahead = [](const std::string& by) {
+        return Sweeps{
+            .store_b = "%3 = add i64 %1, i64(" + by + ")\n%2 = load f64 a[%3]\nstore b[%1], %2\n",
+            .store_a = "%7 = add i64 %5, i64(" + by + ")\n%6 = load f64 b[%7]\nstore a[%5], %6\n"};
+    };
+    check_skewed(ahead("4"));
+    check_kept(ahead("5"));
+}
+
+TEST_CASE("time_skew: what a later sweep overwrites is read before", "[codegen][time_skew]") {
+    const auto f = jit("overwrite", [](Value steps, InOut a, InOut b, In c) {
+        for (Index t : range(steps)) {
+            for (Index i : range(3, a.extent(0))) b(i) = a(i - 3) + b(i);
+            for (Index i : range(a.extent(0))) a(i) = c(i) * cast<double>(t);
+        }
+    });
+    CHECK(is_skewed(f, {i64, f64[1], f64[1], f64[1]}));
+    const std::size_t n = 1300;
+    const Array a = numbers({1300}), b = numbers({1300}), c = numbers({1300});
+    std::vector<double> x = elements(a), y = elements(b);
+    const std::vector<double> z = elements(c);
+    f(std::int64_t(9), a, b, c);
+    for (int t = 0; t < 9; ++t) {
+        for (std::size_t i = 3; i < n; ++i) y[i] = x[i - 3] + y[i];
+        for (std::size_t i = 0; i < n; ++i) x[i] = z[i] * t;
+    }
+    CHECK(same_bits(a, x));
+    CHECK(same_bits(b, y));
+}
+
+TEST_CASE("time_skew: arrays that overlap, and checked mode, keep the steps apart",
+          "[codegen][time_skew]") {
+    CHECK(test::fires("time_skew", Sweeps().text(), {.noalias = true}));
+    CHECK(!test::fires("time_skew", Sweeps().text(), {.noalias = false}));
+    CHECK(!test::fires("time_skew", Sweeps().text(), {.checked = true, .noalias = true}));
 }
 
 }  // namespace

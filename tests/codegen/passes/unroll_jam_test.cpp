@@ -1,5 +1,6 @@
 // Four iterations at once: for which loops, for which not, and that results stay.
 #include "tests/catch.h"
+#include "tests/codegen/kernels.h"
 
 #include <kiln/kiln.h>
 
@@ -262,6 +263,76 @@ TEST_CASE("unroll_jam: where iterations may meet, or wait for each other, it sta
     for (std::int64_t i = 0; i < 9; ++i)
         for (std::int64_t j = 0; j < 5; ++j)
             CHECK(base.at<double>({i, j}) == want.at<double>({i, j}));
+}
+
+/// Rows with a chain each.
+struct Rows {
+    std::string outer = "for %0 = i64(0) to extent(x, 0) step i64(1) ",
+                before = "write r, f64(0)\n",
+                inner = "for %1 = i64(0) to extent(x, 1) step i64(1) ",
+                inside =
+                    "%2 = load f64 x[%0, %1]\n%3 = read f64 r\n%4 = mul f64 %3, f64(0.5)\n"
+                    "%5 = add f64 %4, %2\nwrite r, %5\n",
+                after = "%9 = read f64 r\nstore z[%0], %9\n", outside = "";
+    std::string text() const {
+        return "kernel t(x: in f64[2] unit, z: out f64[1] unit, g: inout f64[1] unit, n: value "
+               "i64) {\n"
+               "  slot r: f64\n  slot q: f64\n  slot ring: f64[2]\n  slot s: f64\n  stage [] {\n"
+               "write s, f64(0)\n" +
+               outer + "{\n" + before + inner + "{\n" + inside + "}\n" + after + "}\n" + outside +
+               "%30 = read f64 s\nstore g[n], %30\n}\n}\n";
+    }
+};
+
+void check_kept(const Rows& rows) {
+    CHECK(test::after(codegen::run_unroll_jam, rows.text()) == test::printed(rows.text()));
+}
+void check_unrolled(const Rows& rows) {
+    CHECK(test::after(codegen::run_unroll_jam, rows.text()) != test::printed(rows.text()));
+}
+
+TEST_CASE("unroll_jam: loops of other kinds stay", "[codegen][unroll_jam]") {
+    check_unrolled({});
+    const std::string loop = "for %0 = i64(0) to extent(x, 0) step i64(1) ";
+    check_unrolled({.outer = loop + "parallel automatic 0 "});
+    check_kept({.outer = loop + "parallel automatic 0 (sum -> s) "});
+    check_kept({.outer = loop + "parallel dynamic 1 "});
+    check_kept({.outer = "for %0 = i64(0) to extent(x, 0) step n "});
+    check_kept({.after = Rows().after + "%10 = lt bool %9, f64(3)\nif %10 {\nbreak\n}\n"});
+    check_kept({.after = Rows().after + "%10 = atomic sum f64 g[n], %9\n"});
+    check_kept({.after = Rows().after +
+                         "%10 = lt bool %9, f64(3)\nwhile {\n} %10 {\nstore z[%0], %9\n}\n"});
+    check_kept({.after = Rows().after + "for %10 = i64(0) to n step i64(1) parallel automatic 0 {\n"
+                                        "store z[%0], %9\n}\n"});
+}
+
+TEST_CASE("unroll_jam: bounds that differ from row to row", "[codegen][unroll_jam]") {
+    const std::string to = "for %1 = i64(0) to %8 step i64(1) ";
+    check_unrolled(
+        {.before = "write r, f64(0)\n%7 = load f64 g[n]\n%8 = cast i64 %7\n", .inner = to});
+    // By a variable of the row, or an element that rows store to.
+    check_kept({.before = "write r, f64(0)\n%6 = cast f64 %0\nwrite q, %6\n%7 = read f64 q\n"
+                          "%8 = cast i64 %7\n",
+                .inner = to});
+    check_kept({.outer = Rows().outer + "parallel automatic 0 ",
+                .before = "write r, f64(0)\n%7 = load f64 g[n]\n%8 = cast i64 %7\n",
+                .inner = to,
+                .after = Rows().after + "store g[%0], %9\n"});
+}
+
+TEST_CASE("unroll_jam: variables that outlive their row", "[codegen][unroll_jam]") {
+    check_kept({.outside = "%10 = read f64 r\nstore g[n], %10\n"});
+    check_kept({.before = "write r, f64(0)\nwrite ring[i64(0)], f64(0)\n"});
+    check_kept({.before = "%6 = read f64 r\nwrite r, %6\n"});
+    check_kept({.before = "write r, f64(0)\n%6 = lt bool n, i64(3)\nif %6 {\nwrite q, f64(1)\n}\n",
+                .after = Rows().after + "%7 = read f64 q\nstore z[%0], %7\n"});
+}
+
+TEST_CASE("unroll_jam: arrays that overlap, and checked mode, keep single rows",
+          "[codegen][unroll_jam]") {
+    CHECK(test::fires("unroll_jam", Rows().text(), {.noalias = true}));
+    CHECK(!test::fires("unroll_jam", Rows().text(), {.noalias = false}));
+    CHECK(!test::fires("unroll_jam", Rows().text(), {.checked = true, .noalias = true}));
 }
 
 }  // namespace
