@@ -58,15 +58,6 @@ codegen::VectorIsa vector_isa(std::string_view limit) {
     return avx2 && limit != "sse2" ? codegen::VectorIsa::avx2 : codegen::VectorIsa::sse2;
 }
 
-std::string_view name(codegen::VectorIsa isa) {
-    switch (isa) {
-        case codegen::VectorIsa::sse2: return "sse2";
-        case codegen::VectorIsa::avx2: return "avx2";
-        case codegen::VectorIsa::avx512: return "avx512";
-    }
-    __builtin_unreachable();
-}
-
 }  // namespace
 
 CpuTarget CpuTarget::host() {
