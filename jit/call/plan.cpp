@@ -157,7 +157,7 @@ void move_to_back(AxisList& axes, std::size_t axis) {
 }
 
 /// Reverses axes along which the first output runs backwards, and sorts them by its strides.
-void reorder(AxisList& axes, Plan& plan, std::size_t operands, std::size_t first_output) {
+void reorder(AxisList& axes, CallPlan& plan, std::size_t operands, std::size_t first_output) {
     for (std::size_t a = 0; a < axes.count; ++a) {
         Axis& axis = axes.list[a];
         if (axis.strides[first_output] >= 0) continue;
@@ -202,8 +202,8 @@ void choose_inner(AxisList& axes, std::span<const OperandView> operands) {
 
 }  // namespace
 
-void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> operands,
-               int first_output, bool logical_order) {
+void make_call_plan(CallPlan& plan, const Shape& shape, std::span<const OperandView> operands,
+                    int first_output, bool logical_order) {
     const std::size_t count = operands.size();
     plan.operand_count = static_cast<int>(count);
     AxisList axes;

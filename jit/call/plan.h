@@ -32,7 +32,7 @@ struct PlannedOperand {
 
 /// A call's iteration space as slabs of rows x columns, walked by an odometer over `outer_extents`
 /// (outermost first).
-struct Plan {
+struct CallPlan {
     int operand_count = 0;
     int outer_rank = 0;
     std::int64_t columns = 1, rows = 1;
@@ -47,8 +47,8 @@ struct Plan {
 /// With `logical_order` the iterations stay in the C order of `shape` (axes are only merged), so
 /// that row * columns + column is an element's logical index.
 /// `first_output` is the position of the first output among `operands`.
-void make_plan(Plan& plan, const Shape& shape, std::span<const OperandView> operands,
-               int first_output, bool logical_order);
+void make_call_plan(CallPlan& plan, const Shape& shape, std::span<const OperandView> operands,
+                    int first_output, bool logical_order);
 
 /// A failed check of a call: what failed, and the index of the iteration in plan order.
 struct CallFault {
@@ -63,11 +63,11 @@ struct Region {
 };
 
 /// Runs a region in plan order; `fault` keeps the failure with the lowest index.
-void run_region(const Plan& plan, MapFunction entry, const Region& region, CallFault& fault);
+void run_region(const CallPlan& plan, MapFunction entry, const Region& region, CallFault& fault);
 
 /// Runs all of a plan, over threads where that pays. `cost` is the estimated time of one iteration
 /// in nanoseconds, or 0 for a serial run. Results do not depend on how the plan is cut.
-CallFault run_plan(const Plan& plan, MapFunction entry, double cost);
+CallFault run_call_plan(const CallPlan& plan, MapFunction entry, double cost);
 
 /// Iterations from which run_plan uses threads, for a given cost.
 std::int64_t parallel_threshold(double cost);

@@ -31,7 +31,7 @@ std::int64_t parallel_threshold(double cost) {
     return static_cast<std::int64_t>(least_parallel_ns / std::max(cost, least_map_cost_ns)) + 1;
 }
 
-void run_region(const Plan& plan, MapFunction entry, const Region& region, CallFault& fault) {
+void run_region(const CallPlan& plan, MapFunction entry, const Region& region, CallFault& fault) {
     Frame frame;
     Fault local;
     const auto count = static_cast<std::size_t>(plan.operand_count);
@@ -65,7 +65,7 @@ void run_region(const Plan& plan, MapFunction entry, const Region& region, CallF
     }
 }
 
-CallFault run_plan(const Plan& plan, MapFunction entry, double cost) {
+CallFault run_call_plan(const CallPlan& plan, MapFunction entry, double cost) {
     CallFault fault;
     const Region all{0, plan.total_rows, 0, plan.columns};
     if (cost <= 0 || plan.columns * plan.total_rows < parallel_threshold(cost) ||

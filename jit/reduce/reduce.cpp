@@ -6,7 +6,6 @@
 #include "jit/call/overlap.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
-#include "jit/ufunc/ufunc.h"
 #include "runtime/process.h"
 
 #include <kiln/environment.h>
@@ -176,68 +175,7 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     return target;
 }
 
-ReduceState* UfuncState::reduction(DType x, Location where) {
-    if (source_.options.target != BackendTarget::cpu) {
-        throw Error(ErrorKind::unsupported,
-                    fmt::format("{} was compiled for another machine than this", source_.name),
-                    where, "reductions run on the CPU");
-    }
-    if (source_.arity != 2) return nullptr;
-    engine::CallKey types(2, Casting::same_kind, std::nullopt);
-    for (std::size_t k = 0; k < 2; ++k) types.set_input(k, x, false, ir::Layout::strided);
-    const engine::TracedMap& map = traced(types, where);
-    if (map.memory.size() != 1) return nullptr;
-    const std::optional<ir::Reduction> reduction = engine::reduction_of(map.kernel);
-    if (!reduction) return nullptr;
-    const std::lock_guard lock(mutex_);
-    auto& place = reducers_[static_cast<std::size_t>(*reduction)];
-    if (place == nullptr) {
-        UfuncOptions copied;
-        copied.fastmath = source_.options.fastmath;
-        copied.parallel = source_.options.parallel;
-        const auto same = [](std::span<const Value> values, std::vector<Value>& out) {
-            out.push_back(values[0]);
-        };
-        place = std::make_unique<ReduceState>(engine::UfuncSource{source_.name + ".reduce", 1, same,
-                                                                  std::move(copied), source_.where},
-                                              *reduction);
-    }
-    return place.get();
-}
-
-[[noreturn]] static void throw_no_reduction(const engine::UfuncSource& source, Location where) {
-    const std::string text = fmt::format("{} has no reduction: ", source.name);
-    if (source.arity != 2) {
-        throw Error(ErrorKind::unsupported,
-                    text + "it takes " + engine::counted(source.arity, "argument") + ", not two",
-                    where, "a reduction combines two elements into one");
-    }
-    throw Error(ErrorKind::unsupported,
-                text +
-                    "its kernel is not one operation of add, mul, minimum, maximum, bit_and, "
-                    "bit_or, bit_xor, logical_and, logical_or on its two arguments",
-                where,
-                fmt::format("{}.accumulate(x, {{.axis = 0}}).index(0, -1) applies it to the "
-                            "elements in order",
-                            source.name));
-}
-
-Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location where) {
-    OperandView view;
-    CallAccess::Row row;
-    CallAccess::view(x, view, row);
-    ReduceState* const state = reduction(view.dtype, where);
-    if (state == nullptr) {
-        throw_no_reduction(source_, where);
-    }
-    return state->call({&x}, options, Axes(0), where);
-}
-
 }  // namespace detail
-
-Array Ufunc::reduce(const Arg& x, const ReduceOptions& options, Where where) const {
-    return state_->reduce(x, options, where);
-}
 
 // -------------------------------------------------------------------------------- the handle
 

@@ -159,7 +159,7 @@ struct RowAxes {
     std::size_t count = 0;
 };
 
-void make_row_plan(Plan& plan, const ReduceProblem& p, const RowAxes& outer,
+void make_row_plan(CallPlan& plan, const ReduceProblem& p, const RowAxes& outer,
                    const ReduceAxis& inner, const RowPart& part, std::int64_t block_stride) {
     const std::size_t operands = p.sources + 1;
     plan.operand_count = static_cast<int>(operands);
@@ -191,7 +191,7 @@ void make_row_plan(Plan& plan, const ReduceProblem& p, const RowAxes& outer,
 }
 
 /// The logical index of the iteration of a fault.
-std::int64_t logical_index(const Plan& plan, const RowAxes& outer, const ReduceAxis& inner,
+std::int64_t logical_index(const CallPlan& plan, const RowAxes& outer, const ReduceAxis& inner,
                            const RowPart& part, const Shape& shape, std::int64_t at) {
     Shape index = Shape::filled(shape.rank(), 0);
     const std::int64_t column = at % plan.columns;
@@ -214,7 +214,7 @@ std::int64_t logical_index(const Plan& plan, const RowAxes& outer, const ReduceA
 void run_part(const ReductionRun& run, const Variant& code, const RowAxes& outer,
               const ReduceAxis& inner, const RowPart& part, std::int64_t block_stride,
               CallFault& fault) {
-    Plan plan;
+    CallPlan plan;
     make_row_plan(plan, run.problem, outer, inner, part, block_stride);
     std::mutex mutex;
     split_pieces(run, code.cost, plan.total_rows, plan.columns,
@@ -529,14 +529,14 @@ void combine_scalar(ir::Reduction reduction, const Array& out, const Scalar& x, 
     view_array(operands[0], value, false);
     view_array(operands[1], out, false);
     view_array(operands[2], out, false);
-    Plan plan;
-    make_plan(plan, out.shape(), operands, 2, false);
+    CallPlan plan;
+    make_call_plan(plan, out.shape(), operands, 2, false);
     CallKey key(1, Casting::same_kind,
                 is_bool(out.dtype()) ? std::nullopt : std::optional(out.dtype()));
     key.set_input(0, out.dtype(), false, plan.operands[0].layout);
     key.set_output(0, out.dtype(), plan.operands[2].layout, false);
     const Variant& code = partial_reducer(reduction).variant(ReduceForm::next_one, key, where);
-    run_plan(plan, code.entry, 0);
+    run_call_plan(plan, code.entry, 0);
 }
 
 }  // namespace kiln::engine

@@ -7,7 +7,6 @@
 #include "jit/call/axes.h"
 #include "jit/call/overlap.h"
 #include "jit/call/signature.h"
-#include "jit/ufunc/ufunc.h"
 
 #include <kiln/environment.h>
 
@@ -113,40 +112,6 @@ Array cummin(const Array& x, const ScanOptions& options, std::source_location wh
 Array cummax(const Array& x, const ScanOptions& options, std::source_location where) {
     static constinit LazyReducer lazy;
     return scan_by(reducer_of(lazy, "cummax", Reduce::max), x, options, where);
-}
-
-Array Ufunc::accumulate(const Arg& x, const AccumulateOptions& options, Where where) const {
-    const detail::DefaultEnvironment environment;
-    const std::string label = name() + ".accumulate";
-    const Array source = detail::handle_of(x);
-    if (arity() != 2) {
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} takes a kernel of 2 arguments, not of {}", label, arity()),
-                    where);
-    }
-    const int axis = engine::checked_axis(label, options.axis, source.rank(), where);
-    if (detail::ReduceState* const state = state_->reduction(source.dtype(), where)) {
-        ScanOptions scan{.axis = axis, .dtype = options.dtype, .out = options.out};
-        scan.parallel = state->reducer().source().options.parallel;
-        return engine::scan(label, state->reducer(), source, scan, where);
-    }
-    // The dtype of f(x[0], x[1]), which must take its own results.
-    const Shape none = Shape::filled(source.rank(), 0);
-    const DType natural =
-        (*this)(empty(none, source.dtype()), empty(none, source.dtype()), {.dtype = options.dtype})
-            .dtype();
-    const Array result = empty(source.shape(), natural, Order::c, where);
-    Array target = result;
-    if (options.out)
-        target = engine::checked_output(label, options.out, source.shape(), natural, where);
-    if (source.size() > 0)
-        result.index(axis, 0, where).assign(source.index(axis, 0, where), Casting::unsafe, where);
-    for (std::int64_t i = 1; source.size() > 0 && i < source.extent(axis); ++i) {
-        (*this)(result.index(axis, i - 1, where), source.index(axis, i, where),
-                {.out = result.index(axis, i, where), .dtype = options.dtype}, where);
-    }
-    if (options.out) target.assign(result, Casting::unsafe, where);
-    return target;
 }
 
 }  // namespace kiln

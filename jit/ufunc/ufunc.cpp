@@ -226,8 +226,8 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
                          Location where) {
     const std::size_t sources = call.sources();
     const auto operands = std::span(call.operands).first(sources + call.outputs);
-    engine::Plan plan;
-    engine::make_plan(plan, shape, operands, static_cast<int>(sources), made.has_checks);
+    engine::CallPlan plan;
+    engine::make_call_plan(plan, shape, operands, static_cast<int>(sources), made.has_checks);
 
     engine::CallKey key(call.inputs, call.casting, call.dtype);
     std::int64_t bytes = 0;
@@ -258,7 +258,7 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
     engine::CallFault fault;
     {
         const DroppedFlags flags(code.drops_flags);
-        fault = engine::run_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+        fault = engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     }
     if (fault.code != -1) engine::throw_fault(*code.kernel, fault, shape, where);
 }

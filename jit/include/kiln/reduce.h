@@ -99,7 +99,7 @@ class MapReduce {
 /// A map-reduce from a callable of 1 to 8 Values (generic or not) that returns one Value:
 /// `auto dot = map_reduce("dot", [](Value x, Value y) { return x * y; }, Reduce::sum);` The
 /// callable is copied, and run a few times for each combination of dtypes when it is first met,
-/// never concurrently with itself: what it captures by value is a constant of that code, what it
+/// by one thread at a time: what it captures by value is a constant of that code, what it
 /// captures by reference is read then, and must be alive then. Errors: usage (.params), unsupported
 /// (.target).
 template <class F>

@@ -628,8 +628,9 @@ class Ufunc {
 
 /// A ufunc from a callable of 0 to 8 Values (generic or not) that returns a Value, or several as a
 /// pair, tuple or array. The callable is copied, and run once for each combination of dtypes that
-/// the ufunc meets, never concurrently with itself. `name` is what errors call it. Errors: usage
-/// (a signature with another number of inputs).
+/// the ufunc meets, by one thread at a time (but for kernels whose callables call each other's, when
+/// threads meet both at once). `name` is what errors call it. Errors: usage (a signature with
+/// another number of inputs).
 template <class F>
 Ufunc vectorize(std::string name, F function, UfuncOptions options = {},
                 std::source_location where = std::source_location::current()) {

@@ -46,12 +46,12 @@ void refuse_negative(const engine::MapFrame* frame) {
     }
 }
 
-engine::Plan plan_of(const Shape& shape, std::initializer_list<Array> arrays, int first_output,
-                     bool logical = false) {
+engine::CallPlan plan_of(const Shape& shape, std::initializer_list<Array> arrays, int first_output,
+                         bool logical = false) {
     std::vector<OperandView> views;
     for (const Array& a : arrays) views.push_back(view_of(a));
-    engine::Plan plan;
-    engine::make_plan(plan, shape, views, first_output, logical);
+    engine::CallPlan plan;
+    engine::make_call_plan(plan, shape, views, first_output, logical);
     return plan;
 }
 
@@ -88,7 +88,7 @@ void fill_random(std::mt19937& random, const Array& a) {
 
 TEST_CASE("contiguous operands are one row", "[jit][plan]") {
     const Array a = zeros({4, 5, 6}), b = zeros({4, 5, 6});
-    const engine::Plan plan = plan_of({4, 5, 6}, {a, b}, 1);
+    const engine::CallPlan plan = plan_of({4, 5, 6}, {a, b}, 1);
     CHECK(plan.columns == 120);
     CHECK(plan.total_rows == 1);
     CHECK(plan.operands[0].layout == ir::Layout::unit);
@@ -98,12 +98,12 @@ TEST_CASE("contiguous operands are one row", "[jit][plan]") {
 TEST_CASE("Fortran order and backward axes are one row too", "[jit][plan]") {
     const Array a = zeros({4, 5}, DType::f64, Order::fortran).flip();
     const Array b = zeros({4, 5}, DType::f64, Order::fortran).flip();
-    const engine::Plan plan = plan_of({4, 5}, {a, b}, 1);
+    const engine::CallPlan plan = plan_of({4, 5}, {a, b}, 1);
     CHECK(plan.columns == 20);
     CHECK(plan.total_rows == 1);
     CHECK(plan.operands[0].inner == 8);
     // In logical order nothing may be turned round.
-    const engine::Plan logical = plan_of({4, 5}, {a, b}, 1, true);
+    const engine::CallPlan logical = plan_of({4, 5}, {a, b}, 1, true);
     CHECK(logical.columns == 5);
     CHECK(logical.rows == 4);
     CHECK(logical.operands[1].layout == ir::Layout::strided);
@@ -111,7 +111,7 @@ TEST_CASE("Fortran order and backward axes are one row too", "[jit][plan]") {
 
 TEST_CASE("a broadcast row and column", "[jit][plan]") {
     const Array row = zeros({6}), column = zeros({4, 1}), out = zeros({4, 6});
-    const engine::Plan plan = plan_of({4, 6}, {row, column, out}, 2);
+    const engine::CallPlan plan = plan_of({4, 6}, {row, column, out}, 2);
     CHECK(plan.columns == 6);
     CHECK(plan.rows == 4);
     CHECK(plan.operands[0].layout == ir::Layout::unit);
@@ -125,14 +125,14 @@ TEST_CASE("the inner axis is the one with most contiguous operands", "[jit][plan
     // The output alone is contiguous along axis 1, both inputs along axis 0.
     const Array a = zeros({4, 6}, DType::f64, Order::fortran),
                 b = zeros({4, 6}, DType::f64, Order::fortran);
-    const engine::Plan plan = plan_of({4, 6}, {a, b, zeros({4, 6})}, 2);
+    const engine::CallPlan plan = plan_of({4, 6}, {a, b, zeros({4, 6})}, 2);
     CHECK(plan.columns == 4);
     CHECK(plan.operands[0].layout == ir::Layout::unit);
     CHECK(plan.operands[2].layout == ir::Layout::strided);
 }
 
 TEST_CASE("a single element", "[jit][plan]") {
-    const engine::Plan plan = plan_of({1, 1}, {zeros({}), zeros({1, 1})}, 1);
+    const engine::CallPlan plan = plan_of({1, 1}, {zeros({}), zeros({1, 1})}, 1);
     CHECK(plan.columns == 1);
     CHECK(plan.total_rows == 1);
     CHECK(plan.operands[0].layout == ir::Layout::unit);
@@ -154,10 +154,10 @@ TEST_CASE("random shapes and strides cover each element once", "[jit][plan]") {
         fill_random(random, a);
         fill_random(random, b);
         const bool logical = random() % 2 == 0;
-        const engine::Plan plan = plan_of(shape, {a, b, out}, 2, logical);
+        const engine::CallPlan plan = plan_of(shape, {a, b, out}, 2, logical);
         CHECK(plan.columns * plan.total_rows == out.size());
         // A high cost makes pieces of few iterations, run by threads.
-        const auto fault = engine::run_plan(plan, combine, random() % 2 == 0 ? 0.0 : 5000.0);
+        const auto fault = engine::run_call_plan(plan, combine, random() % 2 == 0 ? 0.0 : 5000.0);
         CHECK(fault.code == -1);
         const Array wide = b.broadcast_to(shape);
         for (std::int64_t i = 0; i < out.size(); ++i) {
@@ -175,9 +175,9 @@ TEST_CASE("the fault of the lowest index is the one that counts", "[jit][plan]")
         for (std::int64_t i = first; i < 600; i += 1 + static_cast<std::int64_t>(random() % 100)) {
             a.at<std::int32_t>({i / 200, i / 50 % 4, i % 50}) = -1;
         }
-        const engine::Plan plan = plan_of(shape, {a}, 0, true);
+        const engine::CallPlan plan = plan_of(shape, {a}, 0, true);
         for (const double cost : {0.0, 500.0, 50'000.0}) {
-            const auto fault = engine::run_plan(plan, refuse_negative, cost);
+            const auto fault = engine::run_call_plan(plan, refuse_negative, cost);
             CHECK(fault.code == 7);
             CHECK(fault.index == first);
         }
@@ -191,8 +191,8 @@ TEST_CASE("long rows are cut at multiples of 64 columns", "[jit][plan]") {
     total = 0, aligned = true;
     const Array a = zeros({1'000'001}, DType::i32);
     base = a.data();
-    const engine::Plan plan = plan_of(a.shape(), {a}, 0);
-    engine::run_plan(
+    const engine::CallPlan plan = plan_of(a.shape(), {a}, 0);
+    engine::run_call_plan(
         plan,
         [](const engine::MapFrame* frame) {
             const std::int64_t offset = (operands_of(frame)->data - base) / 4;
