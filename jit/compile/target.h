@@ -1,6 +1,6 @@
 // What code is compiled for, found out without opening what compiles it: so that a key exists before.
 #pragma once
-#include "codegen/llvm/emit.h"
+#include "codegen/lanes/vector_isa.h"
 
 #include <kiln/vectorize.h>
 
