@@ -27,15 +27,6 @@ const std::vector<VectorIsa>& host_isas() {
     return isas;
 }
 
-std::string_view name(VectorIsa isa) {
-    switch (isa) {
-        case VectorIsa::sse2: return "sse2";
-        case VectorIsa::avx2: return "avx2";
-        case VectorIsa::avx512: return "avx512";
-    }
-    __builtin_unreachable();
-}
-
 engine::Backend& cpu_backend(VectorIsa isa) {
     static std::mutex mutex;
     static auto& made = *new std::map<VectorIsa, engine::Backend*>();

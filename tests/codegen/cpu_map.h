@@ -14,7 +14,6 @@ using codegen::VectorIsa;
 
 /// The vector units of this machine's CPU, the widest first.
 const std::vector<VectorIsa>& host_isas();
-std::string_view name(VectorIsa isa);
 
 /// A backend that makes code for `isa` only; kept until the process ends.
 engine::Backend& cpu_backend(VectorIsa isa);

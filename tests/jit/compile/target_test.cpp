@@ -37,7 +37,7 @@ TEST_CASE("vector units have names of their own, and what they are called is wha
     const char* const before = std::getenv("KILN_CPU_ISA");
     const std::string kept = before != nullptr ? before : "";
     for (const codegen::VectorIsa isa : host_isas()) {
-        setenv("KILN_CPU_ISA", std::string(test::name(isa)).c_str(), 1);
+        setenv("KILN_CPU_ISA", std::string(name(isa)).c_str(), 1);
         const engine::CpuTarget target = engine::CpuTarget::host();
         CHECK(target.isa == isa);
         ids.insert(target.id);
