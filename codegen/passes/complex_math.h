@@ -9,6 +9,7 @@ namespace kiln::codegen {
 struct Real {
     ir::Builder* builder;
     ir::Id id;
+    bool fma = true;  ///< PassOptions::fma
 };
 struct Complex {
     Real re, im;

@@ -71,7 +71,7 @@ Turned turned(const Complex& z, const Octant& octant, Real base) {
 DoubleDouble odd_series(const DoubleDouble& x, const DoubleDouble& z) {
     Real tail = literal(z.high, *std::rbegin(odd_tail));
     for (auto c = std::rbegin(odd_tail) + 1; c != std::rend(odd_tail); ++c)
-        tail = fma(tail, z.high, literal(tail, *c));
+        tail = multiply_add(tail, z.high, literal(tail, *c));
     DoubleDouble behind = {z.high * tail, literal(tail, 0)};
     for (auto c = std::rbegin(odd_head); c != std::rend(odd_head); ++c) {
         const DoubleDouble sum = ordered_sum(literal(tail, c->high), behind.high);
@@ -98,7 +98,7 @@ DoubleDouble square_above_one(Real x, Real y, Real c) {
 
 /// log sqrt(x^2 + y^2) for x^2 + y^2 in [2^-1.5, 2^1.5].
 DoubleDouble log_near_one(Real x, Real y) {
-    const Real square = fma(x, x, y * y);
+    const Real square = multiply_add(x, x, y * y);
     const LogRow& last = *std::rbegin(log_rows);
     Real scale = literal(x, last.scale);
     DoubleDouble log = literal(x, last.log);
@@ -204,7 +204,19 @@ template <class Number> struct Exponent {
     Real quarters;
     Number angle;
 };
-template <class Number> Exponent<Number> exponent(const Polar<Number>& a, const Complex& b) {
+/// The exponent as products without fma can take it: no other power has a part in range.
+Complex bounded(const Complex& b) {
+    const auto part = [](Real x) {
+        const Real least = call(Op::minimum, abs(x), literal(x, 0x1p900));
+        return choose(isinf(x), x, copysign(least, x));
+    };
+    if (b.re.fma || !is_double(b.re)) return b;
+    const Real re = part(b.re);
+    return {re, part(b.im)};
+}
+
+template <class Number> Exponent<Number> exponent(const Polar<Number>& a, const Complex& exact_b) {
+    const Complex b = bounded(exact_b);
     const Number pi = constant<Number>(b.re, pi_2), over_pi = constant<Number>(b.re, over_pi_2);
     const Number argument = pi * a.base + a.angle;
     const Number grown = a.log * b.re, shrunk = argument * b.im;
@@ -213,7 +225,8 @@ template <class Number> Exponent<Number> exponent(const Polar<Number>& a, const 
 
     const Number turned = a.angle * b.re, wound = a.log * b.im;
     // Quarter turns of the base first, so that a small angle is not rounded beside them.
-    const Number from_base = exact<Number>(a.base, b.re);
+    const Real turns = rint(exact_b.re * 0.125) * 8.0;
+    const Number from_base = exact<Number>(a.base, exact_b.re - turns);
     const Real whole = rint(head(from_base) * 0.5) * 2.0;
     const Real within = head(from_base) - whole;
     const Real steps = rint(within * 2.0);
@@ -254,7 +267,7 @@ struct CloseSize {
         const Real factor = choose(negative, -scale, scale);
         const DoubleDouble product = exact_product(a.high * factor, value);
         const Real of_low = value * (a.low * factor);
-        const Real sum = product.high + (product.low + fma(product.high, rest, of_low));
+        const Real sum = product.high + (product.low + multiply_add(product.high, rest, of_low));
         const Real finite = choose(isfinite(product.high), sum, product.high);
         return copysign(finite, product.high) * scale;  // the sign of a zero, too
     }

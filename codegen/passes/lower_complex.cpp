@@ -21,8 +21,8 @@ using namespace ir;
 
 class LowerComplex : public Rewriter {
   public:
-    explicit LowerComplex(const Kernel& in)
-        : Rewriter(in), re_(in.nodes.size(), none), im_(in.nodes.size(), none) {}
+    LowerComplex(const Kernel& in, bool fma)
+        : Rewriter(in), re_(in.nodes.size(), none), im_(in.nodes.size(), none), fma_(fma) {}
 
   private:
     struct SlotPair {
@@ -68,7 +68,7 @@ class LowerComplex : public Rewriter {
 
     Real part(Op op, Id value) {
         const Id operands[] = {value};
-        return {&out(), out().op(op, real_type(out().dtype(value)), operands, 0)};
+        return {&out(), out().op(op, real_type(out().dtype(value)), operands, 0), fma_};
     }
     Complex split(Id value) { return {part(Op::real, value), part(Op::imag, value)}; }
     Id join(const Complex& z) {
@@ -81,7 +81,7 @@ class LowerComplex : public Rewriter {
     /// The pair of a complex value of the old kernel. Parameters are leaves: split where used.
     Complex pair(Id old) {
         if (re_[old] == none) return split(mapped(old));
-        return {{&out(), re_[old]}, {&out(), im_[old]}};
+        return {{&out(), re_[old], fma_}, {&out(), im_[old], fma_}};
     }
     Id set_pair(Id old, const Complex& z) {
         re_[old] = z.re.id;
@@ -228,14 +228,15 @@ class LowerComplex : public Rewriter {
 
     std::vector<Id> re_, im_;  // per old node
     std::vector<SlotPair> slots_;
+    bool fma_;
 };
 
 }  // namespace
 
-ir::Kernel run_lower_complex(const ir::Kernel& kernel, PassContext&) {
+ir::Kernel run_lower_complex(const ir::Kernel& kernel, PassContext& context) {
     const bool any =
         std::ranges::any_of(kernel.nodes, [](const Node& n) { return is_complex(n.dtype); });
-    return any ? LowerComplex(kernel).run() : kernel;
+    return any ? LowerComplex(kernel, context.options.fma).run() : kernel;
 }
 
 }  // namespace kiln::codegen

@@ -13,15 +13,17 @@ inline DType dtype(Real x) { return x.builder->dtype(x.id); }
 inline bool is_double(Real x) { return dtype(x) == DType::f64; }
 
 inline Real literal(Real like, double value) {
-    return {like.builder, like.builder->constant(Scalar::of(value).cast(dtype(like)))};
+    return {like.builder, like.builder->constant(Scalar::of(value).cast(dtype(like))), like.fma};
 }
-inline Real as(DType t, Real a) { return {a.builder, a.builder->convert(a.id, t)}; }
-inline Real call(ir::Op op, Real a) { return {a.builder, a.builder->op(op, dtype(a), {a.id})}; }
+inline Real as(DType t, Real a) { return {a.builder, a.builder->convert(a.id, t), a.fma}; }
+inline Real call(ir::Op op, Real a) {
+    return {a.builder, a.builder->op(op, dtype(a), {a.id}), a.fma};
+}
 inline Real call(ir::Op op, Real a, Real b) {
-    return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id})};
+    return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id}), a.fma};
 }
 inline Real call(ir::Op op, Real a, Real b, Real c) {
-    return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id, c.id})};
+    return {a.builder, a.builder->op(op, dtype(a), {a.id, b.id, c.id}), a.fma};
 }
 inline Truth test(ir::Op op, Real a, Real b) {
     return {a.builder, a.builder->op(op, DType::bool_, {a.id, b.id})};
@@ -56,7 +58,10 @@ inline Real exp(Real a) { return call(ir::Op::exp, a); }
 inline Real sin(Real a) { return call(ir::Op::sin, a); }
 inline Real cos(Real a) { return call(ir::Op::cos, a); }
 inline Real rint(Real a) { return call(ir::Op::rint, a); }
-inline Real fma(Real a, Real b, Real c) { return call(ir::Op::fma, a, b, c); }
+/// a * b + c, in one instruction where the target has it.
+inline Real multiply_add(Real a, Real b, Real c) {
+    return a.fma ? call(ir::Op::fma, a, b, c) : a * b + c;
+}
 inline Real copysign(Real a, Real b) { return call(ir::Op::copysign, a, b); }
 inline Truth signbit(Real a) { return test(ir::Op::signbit, a); }
 inline Truth isinf(Real a) { return test(ir::Op::isinf, a); }
@@ -64,7 +69,7 @@ inline Truth isfinite(Real a) { return test(ir::Op::isfinite, a); }
 
 inline Real choose(Truth c, Real a, Real b) {
     const ir::Id operands[] = {c.id, a.id, b.id};
-    return {a.builder, a.builder->op(ir::Op::select, dtype(a), operands, 0)};
+    return {a.builder, a.builder->op(ir::Op::select, dtype(a), operands, 0), a.fma};
 }
 inline Real choose(Truth c, double a, Real b) { return choose(c, literal(b, a), b); }
 inline Complex choose(Truth c, const Complex& a, const Complex& b) {
@@ -106,10 +111,30 @@ inline DoubleDouble ordered_sum(Real a, Real b) {
     const Real of_b = high - a;
     return {high, b - of_b};
 }
-/// a * b, exact but for what is below the subnormal numbers.
+/// A double as a sum of two of 26 digits.
+inline DoubleDouble split(Real a) {
+    const Real spread = a * 0x1.0000002p27;
+    const Real lost = spread - a;
+    const Real high = spread - lost;
+    return {high, a - high};
+}
+/// a * b of doubles, exact but for what is below the subnormal numbers. Without fma: where both are
+/// below 2^996.
 inline DoubleDouble exact_product(Real a, Real b) {
     const Real high = a * b;
-    return {high, fma(a, b, -high)};
+    if (a.fma) return {high, call(ir::Op::fma, a, b, -high)};
+    const DoubleDouble x = split(a), y = split(b);
+    const Real heads = x.high * y.high;
+    const Real first = heads - high, across = x.high * y.low;
+    const Real left = first + across, back = x.low * y.high;
+    const Real rest = left + back;
+    return {high, rest + x.low * y.low};
+}
+/// c - a * b, exact where a is near c / b.
+inline Real less_product(Real c, Real a, Real b) {
+    if (a.fma) return call(ir::Op::fma, -a, b, c);
+    const DoubleDouble product = exact_product(a, b);
+    return c - product.high - product.low;
 }
 
 inline DoubleDouble choose(Truth c, const DoubleDouble& a, const DoubleDouble& b) {
@@ -122,18 +147,17 @@ inline DoubleDouble operator+(const DoubleDouble& a, const DoubleDouble& b) {
 }
 inline DoubleDouble operator*(const DoubleDouble& a, Real b) {
     const DoubleDouble product = exact_product(a.high, b);
-    return {product.high, fma(a.low, b, product.low)};
+    return {product.high, multiply_add(a.low, b, product.low)};
 }
 inline DoubleDouble operator*(const DoubleDouble& a, const DoubleDouble& b) {
     const DoubleDouble product = a * b.high;
-    return {product.high, fma(a.high, b.low, product.low)};
+    return {product.high, multiply_add(a.high, b.low, product.low)};
 }
 inline DoubleDouble operator/(const DoubleDouble& a, const DoubleDouble& b) {
     const Real inverse = 1 / b.high;
     const Real high = a.high * inverse;
-    const Real minus = -high;
-    const Real left = fma(minus, b.high, a.high);
-    const Real rest = fma(minus, b.low, left + a.low);
+    const Real left = less_product(a.high, high, b.high) + a.low;
+    const Real rest = multiply_add(-high, b.low, left);
     return {high, rest * inverse};
 }
 

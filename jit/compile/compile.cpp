@@ -51,9 +51,11 @@ template <class F> auto for_owner(const KernelOwner& owner, F&& f) {
     }
 }
 
-codegen::PassContext context_of(codegen::PassOptions options) {
+codegen::PassContext context_of(codegen::PassOptions options, BackendTarget target,
+                                const KernelOwner& owner) {
     codegen::PassContext context;
     context.options = std::move(options);
+    context.options.fma = for_owner(owner, [&] { return has_fma(target); });
     context.options.verify = verify_passes;
     return context;
 }
@@ -67,9 +69,9 @@ ir::Kernel run_passes(Job& job, codegen::PassContext& context) {
 }
 
 /// The kernel after each pass that changed it, each headed by the name of the pass.
-std::string pass_texts(Job& job) {
+std::string pass_texts(Job& job, const KernelOwner& owner) {
     std::string text;
-    codegen::PassContext context = context_of(std::move(job.passes));
+    codegen::PassContext context = context_of(std::move(job.passes), owner.target, owner);
     context.observer = [&](std::string_view pass, const ir::Kernel& after) {
         text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
     };
@@ -84,7 +86,7 @@ std::string_view name(KernelKind kind) { return kind_names[static_cast<std::size
 Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     const kiln::detail::DefaultEnvironment environment;
     Compiled made;
-    made.report = context_of(std::move(job.passes));
+    made.report = context_of(std::move(job.passes), target, owner);
     const Stopwatch passes;
     ir::Kernel kernel = run_passes(job, made.report);
     made.stats.passes_ms = passes.ms();
@@ -123,7 +125,7 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
     Job job = of.job();
     switch (artifact) {
         case Artifact::ir: return ir::print(job.kernel);
-        case Artifact::passes: return pass_texts(job);
+        case Artifact::passes: return pass_texts(job, owner);
         case Artifact::llvm:
         case Artifact::llvm_opt:
         case Artifact::assembly:

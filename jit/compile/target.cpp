@@ -58,6 +58,12 @@ codegen::VectorIsa vector_isa(std::string_view limit) {
     return avx2 && limit != "sse2" ? codegen::VectorIsa::avx2 : codegen::VectorIsa::sse2;
 }
 
+/// Read once: asking the CPU takes a virtual machine as long as many calls.
+const CpuTarget& this_cpu() {
+    static constinit kiln::detail::Lazy<CpuTarget> cpu;
+    return cpu.get([] { return std::make_unique<CpuTarget>(CpuTarget::host()); });
+}
+
 }  // namespace
 
 CpuTarget CpuTarget::host() {
@@ -79,15 +85,15 @@ std::string cuda_architecture() {
     return arch;
 }
 
+bool has_fma(BackendTarget target) {
+    return target != BackendTarget::cpu || this_cpu().isa != codegen::VectorIsa::sse2;
+}
+
 std::string target_id(BackendTarget target) {
-    // Read once: asking the CPU takes a virtual machine as long as many calls.
-    static constinit kiln::detail::Lazy<CpuTarget> cpu;
     switch (target) {
         case BackendTarget::cpu:
-            return fmt::format(
-                "{}/llvm-{}/kiln-{}",
-                cpu.get([] { return std::make_unique<CpuTarget>(CpuTarget::host()); }).id,
-                KILN_LLVM_VERSION, build_fingerprint);
+            return fmt::format("{}/llvm-{}/kiln-{}", this_cpu().id, KILN_LLVM_VERSION,
+                               build_fingerprint);
         case BackendTarget::cuda:
             return fmt::format("{}/kiln-{}", cuda_architecture(), build_fingerprint);
     }

@@ -24,6 +24,9 @@ struct CpuTarget {
 /// Errors: usage (KILN_CPU_ISA, KILN_CUDA_ARCH).
 std::string target_id(BackendTarget target);
 
+/// Whether it has an instruction for a * b + c, rounded once. Errors: usage (KILN_CPU_ISA).
+bool has_fma(BackendTarget target);
+
 /// sm_80 unless KILN_CUDA_ARCH names another architecture, such as sm_90. Errors: usage.
 std::string cuda_architecture();
 

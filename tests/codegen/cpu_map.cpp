@@ -50,6 +50,7 @@ std::unique_ptr<engine::CompiledCode> compile_for(VectorIsa isa, const ir::Kerne
                                                   const engine::CompileOptions& options) {
     codegen::PassContext context;
     context.options.verify = true;
+    context.options.fma = isa != VectorIsa::sse2;
     return cpu_backend(isa).compile(codegen::run_passes(kernel, context), options);
 }
 
