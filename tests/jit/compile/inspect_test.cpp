@@ -119,14 +119,6 @@ TEST_CASE("captured values and options keep ufuncs apart", "[jit][stats]") {
     check_values(make(4, {})(x), {8});
 }
 
-TEST_CASE("a backend that is not installed names what was tried", "[jit][backend]") {
-    try {
-        engine::backend(BackendTarget::cuda);
-    } catch (const Error& error) {
-        CHECK(error.kind() == ErrorKind::device);
-        CHECK(error.message().find("the backend cuda could not be opened: tried ") == 0);
-        CHECK(error.message().find("/libkiln_cuda.so") != std::string::npos);
-        CHECK(error.hint() == "libkiln_cuda.so belongs beside libkiln, or on the loader's path");
-    }
+TEST_CASE("a backend is opened once", "[jit][backend]") {
     CHECK(&engine::backend(BackendTarget::cpu) == &engine::backend(BackendTarget::cpu));
 }

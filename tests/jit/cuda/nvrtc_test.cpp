@@ -1,0 +1,76 @@
+// What NVRTC makes of CUDA text. ctest shows the file as skipped where NVRTC is not installed.
+#include "jit/compile/backend.h"
+#include "tests/catch.h"
+#include "tests/codegen/kernels.h"
+#include "tests/jit/cuda/variable.h"
+
+#include <memory>
+
+extern "C" kiln::engine::Backend* kiln_make_cuda_backend();
+
+using namespace kiln;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::unique_ptr<engine::Backend> make() {
+    return std::unique_ptr<engine::Backend>(kiln_make_cuda_backend());
+}
+
+ir::Kernel saxpy() {
+    return test::kernel(
+        test::map_text("a: in f32[1] uniform, x: in f32[1] unit, y: out f32[1] unit",
+                       "    %0 = load f32 a[i0]\n    %1 = load f32 x[i0]\n    %2 = mul f32 %0, %1\n"
+                       "    store y[i0], %2\n"));
+}
+
+/// Whether NVRTC is there; says so where it is not, since the test then proves nothing.
+bool have_nvrtc() {
+    try {
+        make()->compile(saxpy(), {})->text(Artifact::ptx);
+        return true;
+    } catch (const Error& e) {
+        WARN("skipped: " << e.what());
+        return false;
+    }
+}
+
+}  // namespace
+
+TEST_CASE("NVRTC gives PTX, which is the binary", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    const auto code = make()->compile(saxpy(), {});
+    const std::string ptx = code->text(Artifact::ptx);
+    CHECK_THAT(ptx, Contains(".visible .entry kiln_k("));
+    CHECK(code->binary().size() == ptx.size());
+    CHECK(code->times().codegen_ms > 0);
+}
+
+TEST_CASE("products are contracted only where the flag allows it", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    const auto ptx = [](const std::string& flag) {
+        const auto k = test::kernel(
+            test::map_text("x: in f32[1] unit, y: out f32[1] unit",
+                           "    %0 = load f32 x[i0]\n    %1 = mul f32 %0, %0" + flag +
+                               "\n    %2 = add f32 %1, %0" + flag + "\n    store y[i0], %2\n"));
+        return make()->compile(k, {})->text(Artifact::ptx);
+    };
+    CHECK_THAT(ptx(""), !Contains("fma.rn.f32"));
+    CHECK_THAT(ptx(" fast(contract)"), Contains("fma.rn.f32"));
+}
+
+TEST_CASE("NVRTC compiles every operation on every dtype", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    for (const char* arch : {"sm_80", "sm_90"}) {
+        const test::Variable use("KILN_CUDA_ARCH", arch);
+        for (std::size_t i = 0; i < dtype_count; ++i) {
+            const auto t = static_cast<DType>(i);
+            INFO(arch << " " << name(t));
+            const ir::Kernel k = test::all_passes(test::every_operation(t), t == DType::i32);
+            const auto code = make()->compile(k, {});
+            CHECK_THAT(code->text(Artifact::ptx),
+                       Contains(".visible .entry kiln_all_" + std::string(name(t))) &&
+                           Contains(".target " + std::string(arch)));
+        }
+    }
+}
