@@ -154,8 +154,12 @@ TEST_CASE("interchange: a parallel loop goes where any loop may be parallel",
     check_kept(columns("", copy + "%7 = read f64 s\n%8 = add f64 %7, %6\nwrite s, %8\n",
                        "%9 = read f64 s\nstore c[i64(0)], %9\n",
                        "parallel automatic 0 (sum -> s) "));
-    // Every iteration of the loop that would be outside stores to c.
-    check_kept(columns("", copy + "store c[%1], %6\n", "", "parallel automatic 0 "));
+    // Every row stores to c: columns stay the parallel loop, block by block.
+    const std::string blocks =
+        test::after(codegen::run_interchange,
+                    columns("", copy + "store c[%1], %6\n", "", "parallel automatic 0 "));
+    CHECK(blocks.find("to extent(a, 1) step %5 parallel automatic 0 {") != std::string::npos);
+    CHECK(blocks.find("store c[%10], %11") != std::string::npos);
 }
 
 TEST_CASE("interchange: arrays that overlap, and checked mode, keep the order",
