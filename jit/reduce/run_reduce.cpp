@@ -466,19 +466,15 @@ void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const 
     int own = 0;  // the axis of the result
     for (int d = 0; d < shape.rank(); ++d) {
         const bool reduced = (bits >> d & 1U) != 0;
-        ReduceAxis axis;
+        const int place = own;
+        if (!reduced || keepdims) ++own;
+        if (shape[d] == 1) continue;
+        ReduceAxis& axis = reduced ? p.reduced[p.reduced_count++] : p.kept[p.kept_count++];
         axis.extent = shape[d];
         axis.dimension = d;
         for (std::size_t k = 0; k < sources.size(); ++k)
             axis.strides[k] = broadcast_stride(sources[k], shape, d);
-        if (!reduced) axis.out_stride = out.stride(own);
-        if (!reduced || keepdims) ++own;
-        if (axis.extent == 1) continue;
-        if (reduced) {
-            p.reduced[p.reduced_count++] = axis;
-        } else {
-            p.kept[p.kept_count++] = axis;
-        }
+        if (!reduced) axis.out_stride = out.stride(place);
     }
 }
 
