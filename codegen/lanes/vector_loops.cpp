@@ -25,10 +25,11 @@ struct NotVectorised {
 
 class Extraction {
   public:
-    Extraction(const Kernel& kernel, Id loop, bool always)
+    Extraction(const Kernel& kernel, Id loop, bool always, bool explains)
         : k_(kernel),
           loop_(loop),
           always_(always),
+          explains_(explains),
           body_(kernel.nodes[loop].aux),
           inside_(kernel.nodes.size(), false),
           map_(kernel.nodes.size(), none),
@@ -38,7 +39,11 @@ class Extraction {
         collect(body_, true, false);
         check_trip();
         check_slots();
-        if (!worth_it_ && !always_ && reductions_.empty()) throw NotVectorised{left_to_llvm};
+        if (!worth_it_ && !always_ && reductions_.empty()) {
+            // LLVM's vectoriser asks the same.
+            if (explains_ && k_.parallel(k_.nodes[loop_]) == nullptr) check_independence();
+            throw NotVectorised{left_to_llvm};
+        }
         if (k_.parallel(k_.nodes[loop_]) == nullptr) check_independence();
         b_.copy_location_tables(k_);
         declare_values();
@@ -693,7 +698,7 @@ class Extraction {
 
     const Kernel& k_;
     Id loop_;
-    bool always_;
+    bool always_, explains_;
     Id body_;
     std::vector<bool> inside_;
     std::vector<Id> nodes_;  // of the body, in the order in which they run
@@ -716,7 +721,7 @@ class Extraction {
 std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop, bool always,
                                               LaneRefusal* why) {
     try {
-        return Extraction(kernel, loop, always).run();
+        return Extraction(kernel, loop, always, why != nullptr).run();
     } catch (const NotVectorised& refusal) {
         if (why != nullptr) *why = {refusal.reason, refusal.node, refusal.reason == left_to_llvm};
         return std::nullopt;

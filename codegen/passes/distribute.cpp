@@ -273,6 +273,7 @@ class Distribute final : public Rewriter {
         const Id stop = op(Op::add, block, op(Op::minimum, size, op(Op::sub, end, block)));
         for (std::size_t p = 0; p < 3; ++p) {
             if (parts.nodes[p].empty()) continue;
+            out().set_location_index(in().node(loop).loc);
             set_mapped(loop, out().begin_loop(block, stop, one));
             const Id position = op(Op::sub, mapped(loop), block);
             const auto around = of_slot_;

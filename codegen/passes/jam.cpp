@@ -342,6 +342,7 @@ class Jam final : public Rewriter {
         all(r.after);
         out().end();
 
+        out().set_location_index(in().node(loop).loc);
         const Id left = out().begin_loop(middle, end, i64(1));
         Row row;
         row.values[loop] = left;

@@ -334,6 +334,7 @@ class UnrollJam : public Rewriter {
         out().end();
         copy_ = copies;
 
+        out().set_location_index(in().node(loop).loc);
         const Id rest = open(split, end, 1);
         set_mapped(loop, rest);
         clone_block(in().node(loop).aux);

@@ -37,6 +37,9 @@ inline constexpr double least_map_cost_ns = 0.15, least_reduction_cost_ns = 0.1;
 inline constexpr double map_piece_ns = 2'500, reduction_piece_ns = 5'000;
 /// Of work that is as long as the reading of memory takes: some 20 us of it.
 inline constexpr std::int64_t least_parallel_bytes = 524'288;
+/// Work of a parallel loop of a kernel, as measured, in microseconds: of one whose iterations take
+/// about the same, so that little of it may be shared by few threads, and of others.
+inline constexpr std::int64_t even_loop_us = 5, uneven_loop_us = 10;
 /// Elements to sort: some 20 us and more.
 inline constexpr std::int64_t least_parallel_sorted = 2'000;
 

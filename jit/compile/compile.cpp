@@ -1,7 +1,11 @@
 #include "jit/compile/compile.h"
 
 #include "codegen/lanes/data_flags.h"
+#include "codegen/passes/kernel_plan.h"
 #include "dsl/ir/text.h"
+#include "jit/call/plan.h"
+#include "jit/call/threads.h"
+#include "jit/compile/cost.h"
 #include "jit/compile/stopwatch.h"
 #include "jit/compile/target.h"
 
@@ -68,6 +72,24 @@ ir::Kernel run_passes(Job& job, codegen::PassContext& context) {
     return kernel;
 }
 
+/// What becomes of the kernel's loops.
+codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner) {
+    const ir::Kernel traced = job.kernel;
+    codegen::PassContext context = context_of(std::move(job.passes), owner.target, owner);
+    const ir::Kernel after = run_passes(job, context);
+    const bool threads = context.options.threads;
+    return for_owner(owner, [&] {
+        return codegen::make_kernel_plan(
+            traced, after, context,
+            {.isa = CpuTarget::host().isa,
+             .threads = threads,
+             .elements_for_threads =
+                 after.is_program() ? 0 : parallel_threshold(estimate_cost(after)),
+             .even_us = even_loop_us,
+             .uneven_us = uneven_loop_us});
+    });
+}
+
 /// The kernel after each pass that changed it, each headed by the name of the pass.
 std::string pass_texts(Job& job, const KernelOwner& owner) {
     std::string text;
@@ -126,6 +148,8 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
     switch (artifact) {
         case Artifact::ir: return ir::print(job.kernel);
         case Artifact::passes: return pass_texts(job, owner);
+        case Artifact::plan: return plan_of(job, owner).text();
+        case Artifact::plan_json: return plan_of(job, owner).json();
         case Artifact::llvm:
         case Artifact::llvm_opt:
         case Artifact::assembly:

@@ -1,6 +1,7 @@
 // Loop kernels: from a call to types, a trace, machine code.
 #include "jit/loops/loop_kernel.h"
 
+#include "codegen/passes/kernel_plan.h"
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
@@ -110,26 +111,6 @@ bool has_default_name(std::string_view text) {
         if (text[i] == 'p' && is_digit(text[i + 1]) && (i == 0 || !is_word(text[i - 1])))
             return true;
     return false;
-}
-
-/// Of each outermost prange: that a kernel which is not parallel runs it on one thread.
-void remark_pranges(const ir::Kernel& kernel, ir::Id block, codegen::PassContext& context) {
-    for (const ir::Id id : kernel.blocks[block].nodes) {
-        const ir::Node& n = kernel.nodes[id];
-        if (n.kind == ir::NodeKind::loop && kernel.parallel(n) != nullptr) {
-            const Location at = kernel.location(n.loc);
-            if (at.line != 0)
-                context.decisions.done(
-                    codegen::DecisionKind::serial, at,
-                    "this prange runs on one thread: jit was not given .parallel = true");
-            continue;
-        }
-        const bool loops = n.kind == ir::NodeKind::loop || n.kind == ir::NodeKind::loop_while;
-        if (loops || n.kind == ir::NodeKind::branch) remark_pranges(kernel, n.aux, context);
-        if ((n.kind == ir::NodeKind::loop_while || n.kind == ir::NodeKind::branch) &&
-            n.aux2 != ir::none)
-            remark_pranges(kernel, n.aux2, context);
-    }
 }
 
 }  // namespace
@@ -302,8 +283,7 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     const bool plain = form == Form::plain;
     engine::Compiled compiled =
         engine::compile(job(traced, key, form), BackendTarget::cpu, owner());
-    if (!options_.parallel)
-        remark_pranges(traced.kernel, traced.kernel.stages[0].body, compiled.report);
+    if (!options_.parallel) codegen::say_one_thread(traced.kernel, compiled.report.decisions);
     auto made = std::make_unique<engine::LoopKernelVariant>();
     made->kernel = compiled.kernel;
     made->entry = compiled.kernel->code->program_entry();
@@ -551,17 +531,7 @@ std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat f
                 text += fmt::format("  {}:{}: {}\n", file(r), r.line, r.text);
         return text;
     }
-    const auto quoted = [](std::string_view s) {
-        std::string out = "\"";
-        for (const char c : s) {
-            if (c == '"' || c == '\\') out += '\\';
-            if (static_cast<unsigned char>(c) < 0x20)
-                out += fmt::format("\\u{:04x}", static_cast<int>(c));
-            else
-                out += c;
-        }
-        return out + '"';
-    };
+    using codegen::quoted;
     const auto list = [&](const std::vector<Remark>& remarks, bool wanted) {
         std::string all = "[";
         for (std::size_t i = 0; wanted && i < remarks.size(); ++i) {

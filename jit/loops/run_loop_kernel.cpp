@@ -2,6 +2,7 @@
 #include "jit/loops/run_loop_kernel.h"
 
 #include "dsl/ir/describe.h"
+#include "jit/call/threads.h"
 #include "jit/compile/fault.h"
 #include "jit/loops/schedule.h"
 
@@ -121,7 +122,8 @@ const ProgramRuntime LoopKernelRun::runtime{
 
 /// Work that is not worth a fork, what a piece should take, what is measured reliably. Pieces of
 /// even work may be brief, so that little of it is shared by few threads.
-constexpr std::int64_t serial_ps = 10'000'000, brief_serial_ps = 5'000'000, piece_ps = 20'000'000,
+constexpr std::int64_t serial_ps = uneven_loop_us * 1'000'000,
+                       brief_serial_ps = even_loop_us * 1'000'000, piece_ps = 20'000'000,
                        brief_piece_ps = 2'500'000, probe_ps = 2'000'000;
 
 // Loops whose iterations are short stay on this thread. What an iteration takes is remembered from

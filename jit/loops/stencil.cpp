@@ -270,6 +270,7 @@ std::vector<KernelItem> StencilState::trace(std::span<const KernelItem> items, b
     for_each_box(place.extents, reach, [&](const auto& bounds, bool inside) {
         place.index.clear();
         place.inside = inside;
+        b.set_location(where_);
         const ir::Id one = b.constant_i64(1);
         for (const auto& [low, high] : bounds) {
             const ir::Id from = b.cast(trace.id(low), DType::i64);

@@ -274,7 +274,7 @@ KernelOwner Reducer::owner(ReduceForm form) const {
 
 Job Reducer::job(ReduceForm form, const CallKey& key, const TracedReduction& traced) const {
     Job job{.kernel = traced.map.kernel,
-            .passes = {.checked = source_.options.checked},
+            .passes = {.checked = source_.options.checked, .threads = source_.options.parallel},
             .code = {.streaming = key.is_streaming()}};
     if (form == ReduceForm::scan) job.code.scan = reduction_;
     const std::size_t sources = key.inputs() + (key.has_where() ? 1 : 0);

@@ -47,7 +47,7 @@ engine::KernelOwner UfuncState::owner() const {
 
 engine::Job UfuncState::job(const engine::CallKey& key, const engine::TracedMap& map) const {
     return {.kernel = engine::kernel_with_layouts(map, key),
-            .passes = {.checked = source_.options.checked},
+            .passes = {.checked = source_.options.checked, .threads = source_.options.parallel},
             .code = {.streaming = key.is_streaming(), .flags_of_data = true}};
 }
 

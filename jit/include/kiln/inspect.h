@@ -9,7 +9,8 @@
 
 namespace kiln {
 
-/// The texts that `inspect` gives: one for each row of artifacts.def, which tells what each is.
+/// The texts that `inspect` gives: one for each row of artifacts.def, which tells what each is. A
+/// plan as JSON is an artifact of its own, plan_json.
 enum class Artifact : std::uint8_t {
 #define KILN_ARTIFACT(id, maker, doc) id,
 #include <kiln/artifacts.def>

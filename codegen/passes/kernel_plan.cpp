@@ -1,4 +1,4 @@
-#include "codegen/passes/plan.h"
+#include "codegen/passes/kernel_plan.h"
 
 #include "codegen/lanes/facts.h"
 #include "codegen/lanes/vector_loops.h"
@@ -26,7 +26,7 @@ class Planner {
             const PlanTarget& target)
         : traced_(traced), k_(compiled), context_(context), target_(target) {}
 
-    Plan run() {
+    KernelPlan run() {
         const bool program = k_.is_program();
         for (const Stage& stage : traced_.stages) {
             if (!program && !stage.extents.empty())
@@ -36,6 +36,7 @@ class Planner {
         Decisions all = context_.decisions;
         decisions_ = &all;
         if (program) {
+            if (!target_.threads) say_one_thread(traced_, all);
             streamed_ = find_streamed_loops(k_);
             loops(k_.stages[0].body, false);
         } else {
@@ -43,7 +44,7 @@ class Planner {
                 if (!stage.extents.empty()) elements(stage);
         }
         for (const Decision& d : all.all()) at(d.file, d.line).decisions.push_back(d);
-        Plan plan{k_.name, target_.isa, std::move(loops_)};
+        KernelPlan plan{k_.name, target_.isa, std::move(loops_)};
         std::ranges::stable_sort(plan.loops, [](const PlannedLoop& a, const PlannedLoop& b) {
             return std::pair(a.file, a.line) < std::pair(b.file, b.line);
         });
@@ -225,14 +226,33 @@ class Planner {
     std::vector<PlannedLoop> loops_;
 };
 
+void say_one_thread(const Kernel& kernel, Id block, Decisions& decisions) {
+    for (const Id id : kernel.blocks[block].nodes) {
+        const Node& n = kernel.nodes[id];
+        if (n.kind == NodeKind::loop && kernel.parallel(n) != nullptr) {
+            if (const Location at = kernel.location(n.loc); at.line != 0)
+                decisions.done(
+                    DecisionKind::serial, at,
+                    "this prange runs on one thread: jit was not given .parallel = true");
+            continue;
+        }
+        if (has_first(n)) say_one_thread(kernel, n.aux, decisions);
+        if (has_second(n)) say_one_thread(kernel, n.aux2, decisions);
+    }
+}
+
 }  // namespace
 
-Plan make_plan(const Kernel& traced, const Kernel& compiled, const PassContext& context,
-               const PlanTarget& target) {
+void say_one_thread(const Kernel& traced, Decisions& decisions) {
+    for (const Stage& stage : traced.stages) say_one_thread(traced, stage.body, decisions);
+}
+
+KernelPlan make_kernel_plan(const Kernel& traced, const Kernel& compiled,
+                            const PassContext& context, const PlanTarget& target) {
     return Planner(traced, compiled, context, target).run();
 }
 
-std::string Plan::text() const {
+std::string KernelPlan::text() const {
     std::string out = fmt::format("{} on {}\n", kernel, name(isa));
     for (const PlannedLoop& loop : loops) {
         if (loop.line == 0)
@@ -259,7 +279,7 @@ std::string quoted(std::string_view text) {
     return out + '"';
 }
 
-std::string Plan::json() const {
+std::string KernelPlan::json() const {
     const auto list = [](const auto& items, const auto& show) {
         std::string out = "[";
         for (const auto& item : items) out += (out.size() == 1 ? "" : ", ") + show(item);

@@ -31,7 +31,7 @@ struct PlannedLoop {
 };
 
 /// By file and line.
-struct Plan {
+struct KernelPlan {
     std::string kernel;
     VectorIsa isa = VectorIsa::sse2;
     std::vector<PlannedLoop> loops;
@@ -44,8 +44,11 @@ struct Plan {
 
 /// `traced` is what the passes were given, `compiled` what they made of it, and `context` what they
 /// were told and said.
-Plan make_plan(const ir::Kernel& traced, const ir::Kernel& compiled, const PassContext& context,
-               const PlanTarget& target);
+KernelPlan make_kernel_plan(const ir::Kernel& traced, const ir::Kernel& compiled,
+                            const PassContext& context, const PlanTarget& target);
+
+/// Of each outermost prange: that a kernel which is not parallel runs it on one thread.
+void say_one_thread(const ir::Kernel& traced, Decisions& decisions);
 
 /// A string of JSON.
 std::string quoted(std::string_view text);
