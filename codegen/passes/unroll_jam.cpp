@@ -23,6 +23,8 @@
 //
 // Other inner loops run four times, one after the other.
 //
+// Sums into an element that goes through memory keep their order as well, wherever they are.
+//
 // Legal where, tested in this order,
 //  1. the step is 1, the schedule (if parallel) automatic, and the loop has no reductions;
 //  2. nothing in it jumps, is atomic, allocates or is a loop with a condition;
@@ -63,6 +65,46 @@ struct Plan {
     std::set<Id> ordered;  // operations that could be reassociated, and are not
     std::vector<std::uint32_t> slots;
 };
+
+/// The operation of a[...] = a[...] op e, where a[...] is the same element all along a loop; `moves`
+/// is what differs between its iterations.
+std::optional<Id> in_place_update(const Kernel& k, const std::vector<Id>& body, Id store,
+                                  const std::set<Id>& moves) {
+    const auto operands = k.operands_of(store);
+    const auto at = operands.first(operands.size() - 1);
+    const Id op = operands.back();
+    if (std::ranges::any_of(at, [&](Id x) { return moves.contains(x); }) ||
+        k.nodes[op].kind != NodeKind::op)
+        return std::nullopt;
+    const bool updates = std::ranges::any_of(k.operands_of(op), [&](Id x) {
+        const Node& load = k.nodes[x];
+        return load.kind == NodeKind::load && load.aux == k.nodes[store].aux &&
+               std::ranges::equal(k.operands_of(load), at) &&
+               std::ranges::find(body, x) != body.end();
+    });
+    return updates ? std::optional(op) : std::nullopt;
+}
+
+/// Updates of an element whose array the innermost loop loads elsewhere too, so that the element
+/// goes through memory: they wait for each other, and gain nothing from being free.
+void find_chains_through_memory(const Kernel& k, Id loop, std::set<Id>& ordered) {
+    const auto& body = k.blocks[k.nodes[loop].aux].nodes;
+    std::set<Id> moves{loop};
+    for (const Id id : body) {
+        if (k.nodes[id].kind == NodeKind::loop) return;
+        if (std::ranges::any_of(k.operands_of(id), [&](Id x) { return moves.contains(x); }))
+            moves.insert(id);
+    }
+    for (const Id id : body) {
+        if (k.nodes[id].kind != NodeKind::store) continue;
+        const auto op = in_place_update(k, body, id, moves);
+        const bool others = std::ranges::any_of(body, [&](Id x) {
+            return k.nodes[x].kind == NodeKind::load && k.nodes[x].aux == k.nodes[id].aux &&
+                   moves.contains(x);
+        });
+        if (op && others && (k.nodes[*op].fast & fast::reassoc) != 0) ordered.insert(*op);
+    }
+}
 
 class Analysis {
   public:
@@ -159,7 +201,7 @@ class Analysis {
                     across = across || runs_across(k_, id, loop, loop_);
                     break;
                 case NodeKind::store: {
-                    const auto op = in_place(body, id, moves);
+                    const auto op = in_place_update(k_, body, id, moves);
                     if (!op) {
                         stores = true;
                     } else if (is_free(*op)) {
@@ -192,24 +234,6 @@ class Analysis {
         return chain || (accumulates && !slow && !stores && loads > 0 && 2 * shared >= loads);
     }
 
-    /// The operation of a[...] = a[...] op e, where a[...] is the same element all along.
-    std::optional<Id> in_place(const std::vector<Id>& body, Id store,
-                               const std::set<Id>& moves) const {
-        const auto operands = k_.operands_of(store);
-        const auto at = operands.first(operands.size() - 1);
-        const Id op = operands.back();
-        const Node& n = k_.nodes[op];
-        if (std::ranges::any_of(at, [&](Id x) { return moves.contains(x); }) ||
-            n.kind != NodeKind::op)
-            return std::nullopt;
-        const bool updates = std::ranges::any_of(k_.operands_of(op), [&](Id x) {
-            const Node& load = k_.nodes[x];
-            return load.kind == NodeKind::load && load.aux == k_.nodes[store].aux &&
-                   std::ranges::equal(k_.operands_of(load), at) &&
-                   std::ranges::find(body, x) != body.end();
-        });
-        return updates ? std::optional(op) : std::nullopt;
-    }
     bool is_free(Id op) const {
         return (k_.nodes[op].fast & fast::reassoc) != 0 || !is_real(k_.nodes[op].dtype);
     }
@@ -252,6 +276,10 @@ class UnrollJam : public Rewriter {
     UnrollJam(const Kernel& in, bool threads, Decisions& decisions)
         : Rewriter(in), threads_(threads) {
         visit_loops(in, [&](Id loop) {
+            find_chains_through_memory(in, loop, ordered_);
+            return false;
+        });
+        visit_loops(in, [&](Id loop) {
             auto plan = Analysis(in, loop, decisions).run();
             if (plan) {
                 ordered_.insert(plan->ordered.begin(), plan->ordered.end());
@@ -260,7 +288,7 @@ class UnrollJam : public Rewriter {
             return plan.has_value();
         });
     }
-    bool changes() const { return !plans_.empty(); }
+    bool changes() const { return !plans_.empty() || !ordered_.empty(); }
 
   private:
     void declare() override {
