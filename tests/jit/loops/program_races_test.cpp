@@ -100,6 +100,11 @@ TEST_CASE("races: what is refused, with both accesses and their lines", "[jit][p
         CHECK_REFUSED("a: a(i) is written here and a(i+1) is read here",
                       if_(i % 2 == 0, [&] { a(i) = a(i + 1); }));
     }
+    SECTION("a remainder that inner indices take away") {
+        CHECK_ACCEPTED(for (Index j : range(5)) a(2 * i) = a(2 * i + 1 + 4 * j));
+        CHECK_REFUSED("a: a(2*i) is written here and a(2*i+1+3*j) is read here",
+                      for (Index j : range(5)) a(2 * i) = a(2 * i + 1 + 3 * j));
+    }
     SECTION("variables that change") {
         CHECK_ACCEPTED(Var k(i * 2); k += 1; a(k) = 1.0);
         CHECK_ACCEPTED(Var k(i); k += 1; a(2 * k) = a(2 * k + 1));
