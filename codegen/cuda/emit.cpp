@@ -1,5 +1,6 @@
 #include "codegen/cuda/emit.h"
 
+#include "codegen/abi.h"
 #include "codegen/cuda/prelude.h"
 
 #include <algorithm>
@@ -457,7 +458,7 @@ void collect_checks(const Kernel& kernel, Id block, std::vector<std::int64_t>& s
     for (const Id id : kernel.blocks[block].nodes) {
         const Node& n = kernel.node(id);
         if (n.kind == NodeKind::check)
-            sites.push_back(std::int64_t(n.aux) | std::int64_t(n.loc) << 8);
+            sites.push_back(abi::pack(abi::FaultSite{static_cast<Check>(n.aux), n.loc}));
         if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
             n.kind == NodeKind::loop_while)
             collect_checks(kernel, n.aux, sites);

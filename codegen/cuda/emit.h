@@ -28,7 +28,7 @@ std::string cuda_entry_name(const ir::Kernel& kernel);
 /// where it has several stages, more dimensions, whole arrays, atomics or reductions.
 std::string emit_cuda(const ir::Kernel& kernel);
 
-/// The check nodes in the order of their sites, as Fault codes: Check | location index << 8.
+/// The check nodes in the order of their sites, as packed abi::FaultSites.
 std::vector<std::int64_t> cuda_check_sites(const ir::Kernel& kernel);
 
 /// Whether the compiler may contract a*b + c of this kernel: every sum, difference and product of

@@ -18,8 +18,4 @@ constexpr std::string_view name(VectorIsa isa) {
     return isa == VectorIsa::sse2 ? "sse2" : isa == VectorIsa::avx2 ? "avx2" : "avx512";
 }
 
-/// Bytes of all operands from which outputs bypass the caches. Up to half of that non-temporal
-/// stores lose (up to 1.5x), since results are still in the cache when they are next read.
-inline constexpr std::int64_t streaming_bytes = 24'000'000;
-
 }  // namespace kiln::codegen

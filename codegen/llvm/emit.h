@@ -29,7 +29,7 @@ struct EmitOptions {
 };
 
 /// The module of a kernel of one of these forms, but for programs one function
-/// `void entry(const engine::MapFrame*)`.
+/// `void entry(const abi::MapFrame*)`.
 ///  - Element-wise: one stage over extents {extent(p, 0)}; array parameters have rank 1 and are
 ///    accessed at index(0) only. An input may overlap an output only element by element (in place).
 ///  - Reduction: three stages, whose parameters are inputs of rank 1 and outputs of rank 0 and
@@ -40,7 +40,7 @@ struct EmitOptions {
 ///  - Scan (options.scan): element-wise with one output, before which stands a parameter that the
 ///    body does not read, of layout `uniform` and the output's dtype: the carry. Column c of a row
 ///    gets carry op value(0) op ... op value(c), combined over a tree that c fixes.
-///  - Program (Kernel::is_program): `void entry(const engine::ProgramFrame*)`, over arguments of
+///  - Program (Kernel::is_program): `void entry(const abi::ProgramFrame*)`, over arguments of
 ///    any rank. Each parallel loop is a function of its own, which the runtime calls with ranges of
 ///    iterations.
 /// Errors: unsupported, for kernels of any other form.

@@ -19,6 +19,7 @@
 // numbers each goes through 32 + log2(n / 256) additions at most, and through no more than 16 after
 // each other before a tree begins, as in a pairwise sum that begins with 128 in 8 lanes.
 #include "codegen/passes/pass.h"
+#include "codegen/trees.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
 
@@ -34,9 +35,6 @@ namespace {
 
 using namespace ir;
 using Ids = std::vector<Id>;
-
-/// Iterations of one block, and of the groups in it.
-constexpr std::int64_t block_rows = 256, group_rows = 16;
 
 class ArrayReductions final : public Rewriter {
   public:
@@ -111,13 +109,14 @@ class ArrayReductions final : public Rewriter {
         decisions_.done(DecisionKind::blocked, in().location(n.loc),
                         fmt::format("sums into an array go by groups of {} iterations and blocks "
                                     "of {}, which are combined pair by pair",
-                                    group_rows, block_rows),
-                        {{"group", group_rows}, {"block", block_rows}});
+                                    tree::group_rows, tree::block_rows),
+                        {{"group", tree::group_rows}, {"block", tree::block_rows}});
         const Id count = mapped(in().operand(old, 1));
-        const Id size = out().constant_i64(block_rows), zero = out().constant_i64(0),
+        const Id size = out().constant_i64(tree::block_rows), zero = out().constant_i64(0),
                  one = out().constant_i64(1);
         const std::uint32_t loc = n.loc;
-        const Id blocks = op(Op::div, op(Op::add, count, out().constant_i64(block_rows - 1)), size);
+        const Id blocks =
+            op(Op::div, op(Op::add, count, out().constant_i64(tree::block_rows - 1)), size);
         for (const ArrayReduction& r : loop.arrays) {
             const Param& target = in().params[r.target];
             Ids extents{op(Op::add, blocks, blocks)};
@@ -140,7 +139,7 @@ class ArrayReductions final : public Rewriter {
         }
         const Id first = op(Op::mul, block_, size);
         const Id last = op(Op::minimum, count, op(Op::add, first, size));
-        const Id group_size = out().constant_i64(group_rows);
+        const Id group_size = out().constant_i64(tree::group_rows);
         const Id group = out().begin_loop(first, last, group_size);
         set_mapped(old, out().begin_loop(
                             group, op(Op::minimum, last, op(Op::add, group, group_size)), one));

@@ -20,6 +20,7 @@
 #include "codegen/analysis/array_plan.h"
 #include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
+#include "codegen/trees.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
 
@@ -34,9 +35,6 @@ namespace {
 
 using namespace ir;
 using Ids = std::vector<Id>;
-
-/// Rows of a reduction that are combined one after the other.
-constexpr std::int64_t group_rows = 16;
 
 class LowerArrays final : public Rewriter {
   public:
@@ -561,7 +559,7 @@ class LowerArrays final : public Rewriter {
         clear(row, result);
         const Id n = f.extents[all[outer]];
         if (rows.empty() || is_one(n)) return add_elements(row, result, all.subspan(outer));
-        out().begin_branch(integer(Op::le, n, out().constant_i64(group_rows)));
+        out().begin_branch(integer(Op::le, n, out().constant_i64(tree::group_rows)));
         add_elements(row, result, all.subspan(outer));
         out().begin_else();
         fold_groups(row, rows[0], rows[1], result, all.subspan(outer));
@@ -597,7 +595,7 @@ class LowerArrays final : public Rewriter {
     /// The loops over groups: `all` are the axis that they cut and those after it.
     void fold_groups(const Row& row, std::uint32_t group, std::uint32_t stack, std::uint32_t result,
                      std::span<const std::size_t> all) {
-        const Id n = row.fold.extents[all[0]], size = out().constant_i64(group_rows);
+        const Id n = row.fold.extents[all[0]], size = out().constant_i64(tree::group_rows);
         const std::uint32_t count = counter(), bits = counter(), level = counter();
         const auto on_level = [&] {
             Ids p{out().read(level)};
@@ -663,9 +661,9 @@ class LowerArrays final : public Rewriter {
         out().write(rows, n);
         out().write(levels, one_);
         out().begin_while_condition();
-        out().begin_while_body(
-            out().op(Op::gt, DType::bool_,
-                     std::initializer_list<Id>{out().read(rows), out().constant_i64(group_rows)}));
+        out().begin_while_body(out().op(
+            Op::gt, DType::bool_,
+            std::initializer_list<Id>{out().read(rows), out().constant_i64(tree::group_rows)}));
         out().write(rows, integer(Op::shr, out().read(rows), one_));
         out().write(levels, integer(Op::add, out().read(levels), one_));
         out().end();

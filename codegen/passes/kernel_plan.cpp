@@ -1,5 +1,6 @@
 #include "codegen/passes/kernel_plan.h"
 
+#include "codegen/abi.h"
 #include "codegen/lanes/facts.h"
 #include "codegen/lanes/vector_loops.h"
 #include "dsl/ir/describe.h"
@@ -107,8 +108,8 @@ class Planner {
         if (stage.reductions.empty())
             decisions_->done(DecisionKind::streamed, where,
                              fmt::format("contiguous outputs, where all operands take {} MB",
-                                         streaming_bytes / 1'000'000),
-                             {{"bytes", streaming_bytes}});
+                                         abi::streaming_bytes / 1'000'000),
+                             {{"bytes", abi::streaming_bytes}});
         if (target_.threads && target_.elements_for_threads > 0)
             decisions_->done(DecisionKind::threads, where,
                              fmt::format("from {} elements on", target_.elements_for_threads),
@@ -189,8 +190,8 @@ class Planner {
         if (streams)
             decisions_->done(DecisionKind::streamed, where,
                              fmt::format("where the arrays of the loops take {} MB",
-                                         streaming_bytes / 1'000'000),
-                             {{"bytes", streaming_bytes}});
+                                         abi::streaming_bytes / 1'000'000),
+                             {{"bytes", abi::streaming_bytes}});
         if (extracted) {
             std::size_t accumulators = 0;
             for (const Stage& stage : extracted->kernel.stages)

@@ -52,7 +52,7 @@ void make_call_plan(CallPlan& plan, const Shape& shape, std::span<const OperandV
 
 /// A failed check of a call: what failed, and the index of the iteration in plan order.
 struct CallFault {
-    std::int64_t code = -1;  ///< -1: none; as Fault::code
+    std::int64_t code = abi::no_fault;  ///< as Fault::code
     std::int64_t index = 0;
 };
 

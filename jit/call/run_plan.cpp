@@ -11,13 +11,6 @@ namespace kiln::engine {
 
 namespace {
 
-/// The frame of generated code with room for all operands.
-struct Frame {
-    MapFrame map;
-    std::array<Operand, max_operands> operands;
-};
-static_assert(offsetof(Frame, operands) == sizeof(MapFrame));
-
 [[gnu::noinline]] std::int64_t piece_size(double cost) {
     const kiln::detail::DroppedFlags flags;
     const double n = map_piece_ns / std::max(cost, least_map_cost_ns);
@@ -32,7 +25,7 @@ std::int64_t parallel_threshold(double cost) {
 }
 
 void run_region(const CallPlan& plan, MapFunction entry, const Region& region, CallFault& fault) {
-    Frame frame;
+    abi::MapCall<max_operands> frame;
     Fault local;
     const auto count = static_cast<std::size_t>(plan.operand_count);
     const auto outer_rank = static_cast<std::size_t>(plan.outer_rank);
@@ -54,11 +47,11 @@ void run_region(const CallPlan& plan, MapFunction entry, const Region& region, C
             for (std::size_t a = 0; a < outer_rank; ++a) offset += index[a] * operand.strides[a];
             frame.operands[k] = {operand.data + offset, operand.inner, operand.outer};
         }
-        entry(&frame.map);
-        if (local.code != -1) [[unlikely]] {
+        frame.run(entry);
+        if (local.code != abi::no_fault) [[unlikely]] {
             const std::int64_t at =
                 (first + local.row) * plan.columns + region.column_begin + local.column;
-            if (fault.code == -1 || at < fault.index) fault = {local.code, at};
+            if (fault.code == abi::no_fault || at < fault.index) fault = {local.code, at};
             local = Fault{};
         }
         first += rows;
@@ -77,10 +70,10 @@ CallFault run_call_plan(const CallPlan& plan, MapFunction entry, double cost) {
     const auto run = [&](const Region& region) {
         CallFault own;
         run_region(plan, entry, region, own);
-        if (own.code == -1) [[likely]]
+        if (own.code == abi::no_fault) [[likely]]
             return;
         const std::lock_guard lock(mutex);
-        if (fault.code == -1 || own.index < fault.index) fault = own;
+        if (fault.code == abi::no_fault || own.index < fault.index) fault = own;
     };
     const std::int64_t piece = piece_size(cost);
     if (plan.columns < 2 * piece) {

@@ -23,14 +23,15 @@ FaultText fault_text(ir::Check check) {
 
 void throw_fault(const CompiledKernel& kernel, const CallFault& fault, const Shape& shape,
                  Location where) {
-    const FaultText what = fault_text(static_cast<ir::Check>(fault.code & 0xff));
+    const auto [check, line] = abi::fault_site(fault.code);
+    const FaultText what = fault_text(check);
     Shape index = shape;
     std::int64_t rest = fault.index;
     for (int d = shape.rank(); d-- > 0;) {
         index[d] = rest % shape[d];
         rest /= shape[d];
     }
-    const Location at = kernel.kernel.location(static_cast<std::uint32_t>(fault.code >> 8));
+    const Location at = kernel.kernel.location(line);
     throw Error(what.kind, fmt::format("{} at index {}", what.text, to_string(index)),
                 at.line == 0 ? where : at, std::string(what.hint));
 }

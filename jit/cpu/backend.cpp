@@ -120,8 +120,6 @@ void on_bad_alloc(void* /*user*/, const char* reason, bool /*crash*/) {
 
 // ------------------------------------------------------------------------------ programs
 
-static_assert(sizeof(ProgramFrame) == 16);  // generated code relies on it
-
 class CpuBackend;
 
 class CpuCode final : public CompiledCode {

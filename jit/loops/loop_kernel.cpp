@@ -294,7 +294,7 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     for (const ir::Param& p : kernel.params) {
         made->offsets.push_back(static_cast<std::uint32_t>(made->frame_words));
         made->makes_arrays = made->makes_arrays || ir::is_made_by_kernel(p.access);
-        made->frame_words += p.access == ir::Access::value ? 2 : 1 + 2U * p.rank;
+        made->frame_words += abi::program_word::count(p);
     }
     // The code's own list: equal code may come from a kernel with a call that was dropped, to a
     // function that this one does not know and the code does not call.

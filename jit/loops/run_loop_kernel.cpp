@@ -6,6 +6,7 @@
 #include "jit/compile/fault.h"
 #include "jit/loops/schedule.h"
 
+#include <kiln/host_function.h>
 #include <kiln/memory.h>
 #include <kiln/parallel.h>
 
@@ -71,9 +72,11 @@ class LoopKernelRun : public ProgramHost {
     std::string out_of_bounds(const Location& at) const;
     std::string outside_neighborhood(const Location& at) const;
     struct Fault {
-        std::int64_t code = -1, part = 0, iteration = 0, param = -1;
-        std::array<std::int64_t, 2 * max_rank> subscripts;  // and extents, or two lists
-        std::exception_ptr thrown = nullptr;                // by a function of the host
+        std::int64_t code = abi::no_fault, part = 0, iteration = 0;
+        abi::Subject about;
+        // Subscripts and extents, or two lists: at most an offset, its bounds and an element.
+        std::array<std::int64_t, 4 * max_rank> numbers;
+        std::exception_ptr thrown = nullptr;  // by a function of the host
         bool any() const { return code >= 0 || thrown != nullptr; }
     };
     /// Whether a fault here comes before that which is known.
@@ -103,10 +106,8 @@ const ProgramRuntime LoopKernelRun::runtime{
         run.parallel_loop(frame, piece, context, trip, unit, schedule);
         ++run.part_;
     },
-    [](const ProgramFrame* frame, std::int64_t code, std::int64_t iteration, std::int64_t param,
-       const std::int64_t* subscripts) {
-        of(frame).record_fault(code, iteration, param, subscripts);
-    },
+    [](const ProgramFrame* frame, std::int64_t site, std::int64_t iteration, std::int64_t about,
+       const std::int64_t* numbers) { of(frame).record_fault(site, iteration, about, numbers); },
     [](const ProgramFrame* frame, std::int64_t param, const std::int64_t* extents) {
         return of(frame).allocate(frame, static_cast<std::size_t>(param), extents);
     },
@@ -147,10 +148,8 @@ void LoopKernelRun::parallel_loop(const ProgramFrame* frame, PieceFunction piece
         if (count > 0) run(0, count);
         return;
     }
-    const auto kind = static_cast<ir::Schedule>(schedule & 0x7f);
-    const bool flat = (schedule & 0x80) != 0;
+    const auto [kind, flat, wanted] = abi::schedule_word(schedule);
     // Reductions go by units. All in integers: floating-point flags are the kernel's.
-    const std::int64_t wanted = schedule >> 8;
     const std::int64_t chunk = wanted == 0 ? 0 : std::max<std::int64_t>(1, wanted / size);
     const auto timed = [&](std::int64_t first, std::int64_t last) {
         const auto before = Clock::now();
@@ -209,19 +208,24 @@ void LoopKernelRun::parallel_loop(const ProgramFrame* frame, PieceFunction piece
     }
 }
 
-void LoopKernelRun::record_fault(std::int64_t code, std::int64_t iteration, std::int64_t param,
-                                 const std::int64_t* subscripts) {
+void LoopKernelRun::record_fault(std::int64_t site, std::int64_t iteration, std::int64_t about,
+                                 const std::int64_t* numbers) {
     const std::lock_guard lock(mutex_);
     if (!is_first(iteration)) return;
     fault_ = {};
-    fault_.code = code;
+    fault_.code = site;
     fault_.part = part_;
     fault_.iteration = iteration;
-    fault_.param = param;
-    if (param >= 0) std::copy_n(subscripts, 2 * rank_of(param), fault_.subscripts.begin());
-    if (param < -1)
-        std::copy_n(subscripts, ((-2 - param) & 15) + ((-2 - param) >> 4 & 15),
-                    fault_.subscripts.begin());
+    fault_.about = abi::subject(about);
+    switch (fault_.about.kind) {
+        case abi::Subject::Kind::nothing: return;
+        case abi::Subject::Kind::array:
+            std::copy_n(numbers, 2 * rank_of(fault_.about.array), fault_.numbers.begin());
+            return;
+        case abi::Subject::Kind::lists:
+            std::copy_n(numbers, fault_.about.first + fault_.about.second, fault_.numbers.begin());
+            return;
+    }
 }
 
 void LoopKernelRun::record_exception(std::int64_t iteration) {
@@ -248,8 +252,9 @@ bool LoopKernelRun::allocate(const ProgramFrame* frame, std::size_t param,
     const std::byte* data = array.data();
     std::memcpy(words, &data, sizeof data);
     for (int d = 0; d < p.rank; ++d) {
-        words[1 + d] = array.shape()[d];
-        words[1 + p.rank + d] = array.strides()[d];
+        const auto axis = static_cast<unsigned>(d);
+        words[abi::program_word::extent(axis)] = array.shape()[d];
+        words[abi::program_word::stride(axis, p.rank)] = array.strides()[d];
     }
     return true;
 }
@@ -302,13 +307,13 @@ void LoopKernelRun::finish() const {
     if (error_ != nullptr) std::rethrow_exception(error_);
     if (fault_.thrown != nullptr) std::rethrow_exception(fault_.thrown);
     if (fault_.code < 0) return;
-    Location at = kernel_.location(static_cast<std::uint32_t>(fault_.code >> 8));
+    const abi::FaultSite site = abi::fault_site(fault_.code);
+    Location at = kernel_.location(site.location);
     if (at.line == 0) at = where_;
     const std::string in =
         fault_.part % 2 == 0 ? "" : fmt::format(" in iteration {}", fault_.iteration);
-    const auto check = static_cast<ir::Check>(fault_.code & 0xff);
-    const FaultText known = fault_text(check);
-    switch (check) {
+    const FaultText known = fault_text(site.check);
+    switch (site.check) {
         case ir::Check::division_by_zero:
         case ir::Check::negative_power:
             throw Error(known.kind, std::string(known.text) + in, at, std::string(known.hint));
@@ -339,10 +344,8 @@ void LoopKernelRun::finish() const {
 }
 
 LoopKernelRun::Lists LoopKernelRun::reported() const {
-    const auto word = static_cast<std::size_t>(-2 - fault_.param);
-    const std::span first(fault_.subscripts.data(), word & 15);
-    return {static_cast<std::uint32_t>(word >> 8), first,
-            std::span(first.data() + first.size(), word >> 4 & 15)};
+    const std::span first(fault_.numbers.data(), fault_.about.first);
+    return {fault_.about.array, first, std::span(first.data() + first.size(), fault_.about.second)};
 }
 
 /// "index (4,2) is outside of x of shape (3,3)".
@@ -351,14 +354,16 @@ std::string LoopKernelRun::out_of_bounds(const Location& at) const {
         return fmt::format("index {} is outside of {} of shape {}", to_string(index), array,
                            to_string(shape));
     };
-    if (fault_.param < 0) {  // of a Local of one element: the subscript, and the Local's line
+    if (fault_.about.kind ==
+        abi::Subject::Kind::
+            lists) {  // of a Local of one element: the subscript, and the Local's line
         const Lists lists = reported();
         return text(Shape(lists.first), fmt::format("the Local of line {}", lists.second[0]), {1});
     }
-    const auto p = static_cast<std::uint32_t>(fault_.param);
+    const std::uint32_t p = fault_.about.array;
     const auto rank = static_cast<std::size_t>(rank_of(p));
-    const Shape index(std::span(fault_.subscripts.data(), rank));
-    const Shape shape(std::span(fault_.subscripts.data() + rank, rank));
+    const Shape index(std::span(fault_.numbers.data(), rank));
+    const Shape shape(std::span(fault_.numbers.data() + rank, rank));
     if (p >= kernel_.params.size()) {
         const auto slot = p - static_cast<std::uint32_t>(kernel_.params.size());
         return text(index, ir::describe_slot(kernel_, slot, at, false), shape);
@@ -395,7 +400,7 @@ void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandVi
     constexpr std::size_t usual_words = 128;
     std::array<std::int64_t, usual_words> usual;
     std::vector<std::int64_t> many;
-    const std::size_t size = 2 + variant.frame_words;
+    const std::size_t size = abi::program_word::params + variant.frame_words;
     std::int64_t* words = usual.data();
     if (size > usual_words) {
         many.resize(size);
@@ -415,7 +420,7 @@ void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandVi
     std::size_t scalar_count = 0;
     for (std::size_t p = 0; p < kernel.params.size(); ++p) {
         const ir::Param& param = kernel.params[p];
-        std::int64_t* at = words + 2 + variant.offsets[p];
+        std::int64_t* at = words + abi::program_word::params + variant.offsets[p];
         if (p < views.size()) {
             const OperandView& v = views[p];
             if (param.access == ir::Access::value) {
@@ -424,8 +429,9 @@ void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandVi
             }
             std::memcpy(at, &v.data, sizeof v.data);
             for (int d = 0; d < param.rank; ++d) {
-                at[1 + d] = v.extents[d];
-                at[1 + param.rank + d] = v.strides[d];
+                const auto axis = static_cast<unsigned>(d);
+                at[abi::program_word::extent(axis)] = v.extents[d];
+                at[abi::program_word::stride(axis, param.rank)] = v.strides[d];
             }
         } else if (!ir::is_made_by_kernel(param.access)) {
             Scalar& s = scalars[scalar_count++];

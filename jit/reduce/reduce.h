@@ -24,13 +24,8 @@ constexpr bool has_running(ReduceForm form) {
     return form == ReduceForm::next || form == ReduceForm::next_one;
 }
 
-/// Rows that one pass of `first` and `next` combines; functions of more operations take one.
-inline constexpr int rows_of_a_pass = 8;
+/// Functions of more operations combine one row a pass, not several.
 inline constexpr int operations_of_several_rows = 24;
-/// The blocks of the tree: columns that `row` combines, passes that follow each other. Rows that
-/// are longer, and more rows, are cut at multiples of these; the results of the blocks are reduced
-/// in the same way. The results' bits depend on them.
-inline constexpr std::int64_t block_columns = 4096, passes_of_a_block = 16;
 
 /// What is traced for given types. The natural[0] of the map is the dtype of the result, its memory[0] the
 /// dtype that is accumulated in, and so that of all partial results.

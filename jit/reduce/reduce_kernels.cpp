@@ -1,4 +1,5 @@
 // The kernels of reductions: tracing and compiling them, recognising operations that reduce.
+#include "codegen/trees.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
@@ -90,7 +91,7 @@ class ReduceTracer {
         const auto operations = std::ranges::count_if(made.map.kernel.nodes, [](const ir::Node& n) {
             return n.kind == ir::NodeKind::op || n.kind > ir::NodeKind::read;
         });
-        made.rows = operations > operations_of_several_rows ? 1 : rows_of_a_pass;
+        made.rows = operations > operations_of_several_rows ? 1 : tree::rows_of_a_pass;
         return made;
     }
 

@@ -11,6 +11,7 @@
 //
 // A block is computed by one thread, in one order; which thread it is, and how results are cut into
 // chunks of columns, changes no bit.
+#include "codegen/trees.h"
 #include "jit/call/axes.h"
 #include "jit/call/threads.h"
 #include "jit/compile/fault.h"
@@ -59,7 +60,7 @@ bool prefers_columns(ReduceProblem& p) {
     const ReduceAxis &row = rows.back(), &column = columns.back();
     if (contiguous(column) > contiguous(row)) return column.extent >= short_columns;
     return row.extent < short_row && column.extent >= short_row &&
-           product(rows) < passes_of_a_block * rows_of_a_pass;
+           product(rows) < tree::passes_of_a_block * tree::rows_of_a_pass;
 }
 
 /// Takes the last axis of a kind out of the problem.
@@ -221,11 +222,11 @@ void run_part(const ReductionRun& run, const Variant& code, const RowAxes& outer
                  [&](std::int64_t begin, std::int64_t end) {
                      CallFault own;
                      run_region(plan, code.entry, {begin, end, 0, plan.columns}, own);
-                     if (own.code == -1) [[likely]]
+                     if (own.code == abi::no_fault) [[likely]]
                          return;
                      own.index = logical_index(plan, outer, inner, part, run.shape, own.index);
                      const std::lock_guard lock(mutex);
-                     if (fault.code == -1 || own.index < fault.index) fault = own;
+                     if (fault.code == abi::no_fault || own.index < fault.index) fault = own;
                  });
 }
 
@@ -237,7 +238,7 @@ void run_rows(ReductionRun& run) {
     set_layouts(run, inner, static_cast<std::int64_t>(size_of(p.out_dtype)));
     const Variant& code = run.reducer.variant(ReduceForm::row, run.key, run.where, &run.missed);
 
-    const std::int64_t n = inner.extent, blocks = ceil_div(n, block_columns);
+    const std::int64_t n = inner.extent, blocks = ceil_div(n, tree::block_columns);
     const std::int64_t partials = blocks * product(reduced(p));
     const auto out_item = static_cast<std::int64_t>(size_of(p.out_dtype));
     RowAxes outer;
@@ -260,17 +261,18 @@ void run_rows(ReductionRun& run) {
         }
     }
     CallFault fault;
-    const std::int64_t whole = n / block_columns;
+    const std::int64_t whole = n / tree::block_columns;
     if (blocks == 1) {
         run_part(run, code, outer, inner, {0, n, 1, out}, out_item, fault);
     } else {
-        run_part(run, code, outer, inner, {0, block_columns, whole, out}, out_item, fault);
-        if (const std::int64_t rest = n % block_columns; rest > 0) {
+        run_part(run, code, outer, inner, {0, tree::block_columns, whole, out}, out_item, fault);
+        if (const std::int64_t rest = n % tree::block_columns; rest > 0) {
             run_part(run, code, outer, inner,
-                     {whole * block_columns, rest, 1, out + whole * out_item}, out_item, fault);
+                     {whole * tree::block_columns, rest, 1, out + whole * out_item}, out_item,
+                     fault);
         }
     }
-    if (fault.code != -1) throw_fault(*code.kernel, fault, run.shape, run.where);
+    if (fault.code != abi::no_fault) throw_fault(*code.kernel, fault, run.shape, run.where);
     if (partials > 1) {
         reduce_partials(run, out, std::span(result).first(p.kept_count), partials, out_item);
     }
@@ -327,7 +329,7 @@ Passes passes_for(ReductionRun& run, std::int64_t total_rows) {
         return code.entry;
     };
     passes.rows = rows_in_a_pass(run);
-    const std::int64_t most = passes_of_a_block * passes.rows;
+    const std::int64_t most = tree::passes_of_a_block * passes.rows;
     const std::int64_t block = std::min(total_rows, most), last = total_rows % most;
     if (passes.rows > 1) {
         const bool short_block = block < passes.rows || (last > 0 && last < passes.rows);
@@ -353,10 +355,7 @@ struct Cell {
 
 void run_cell(const ReduceProblem& p, const ReduceAxis& inner, std::span<const ReduceAxis> axes,
               const Passes& passes, const Cell& cell) {
-    struct {
-        MapFrame map;
-        std::array<Operand, rows_of_a_pass*(max_inputs + 1) + 2> operands;
-    } frame;
+    abi::MapCall<tree::rows_of_a_pass*(max_inputs + 1) + 2> frame;
     Fault fault;  // kernels with checks take the rows form
     frame.map = {cell.columns, 1, &fault};
     std::array<std::byte*, max_inputs + 1> data{};
@@ -384,7 +383,7 @@ void run_cell(const ReduceProblem& p, const ReduceAxis& inner, std::span<const R
         frame.operands[place] = {out, cell.out_stride, 0};
         const MapFunction entry = running ? (one ? passes.next_one : passes.next)
                                           : (one ? passes.first_one : passes.first);
-        entry(&frame.map);
+        frame.run(entry);
         row += count * frame.map.rows;
         if (frame.map.rows > 1) cursor = RowCursor(axes, p.sources, row);
     }
@@ -396,7 +395,7 @@ void run_columns(ReductionRun& run) {
     const std::span<const ReduceAxis> outer = kept(p), rows = reduced(p);
     const std::int64_t n = inner.extent, total_rows = product(rows), slabs = product(outer);
     const auto out_item = static_cast<std::int64_t>(size_of(p.out_dtype));
-    const std::int64_t rows_of_a_block = passes_of_a_block * rows_in_a_pass(run);
+    const std::int64_t rows_of_a_block = tree::passes_of_a_block * rows_in_a_pass(run);
     const std::int64_t blocks = ceil_div(total_rows, rows_of_a_block);
     const std::int64_t out_stride = blocks > 1 ? out_item : inner.out_stride;
     set_layouts(run, inner, out_stride);

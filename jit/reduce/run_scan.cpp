@@ -8,7 +8,7 @@
 //             Threads take items in order, so the item that one waits for is always under way.
 //   columns   generated code runs along another axis, and combines the row of results before with
 //             the next row: one after the other, all columns at once
-#include "codegen/llvm/emit.h"
+#include "codegen/trees.h"
 #include "dsl/ir/evaluate.h"
 #include "jit/call/threads.h"
 #include "jit/reduce/chunks.h"
@@ -68,14 +68,12 @@ ScanProblem problem_of(const Array& source, const Array& out, int axis) {
 }
 
 /// The frame of a kernel of up to four operands.
-struct Frame {
-    MapFrame map;
-    std::array<Operand, 4> operands;
+struct Frame : abi::MapCall<4> {
     Fault fault;
 
     void run(MapFunction entry, std::int64_t columns, std::int64_t rows) {
         map = {columns, rows, &fault};
-        entry(&map);
+        MapCall::run(entry);
     }
 };
 
@@ -174,8 +172,9 @@ class RowScan {
   public:
     RowScan(Reducer& reducer, CallKey key, const ScanProblem& problem, Location where)
         : p_(problem), nothing_(ir::neutral(reducer.reduction(), problem.dtype)) {
-        group_ = std::max<std::int64_t>(1, scan_group_bytes / (scan_columns * p_.item()));
-        blocks_ = ceil_div(p_.along.extent, scan_columns);
+        group_ =
+            std::max<std::int64_t>(1, tree::scan_group_bytes / (tree::scan_columns * p_.item()));
+        blocks_ = ceil_div(p_.along.extent, tree::scan_columns);
         groups_ = ceil_div(blocks_, group_);
         const std::int64_t inner = p_.along.strides[0];
         backwards_ = inner == -source_item() && p_.along.out_stride == -p_.item();
@@ -224,7 +223,7 @@ class RowScan {
     bool streams() const {
         auto bits = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(p_.out));
         for (std::size_t a = 0; a < p_.other_count; ++a) bits |= p_.others[a].out_stride;
-        return bytes() >= codegen::streaming_bytes && p_.out != p_.source &&
+        return bytes() >= abi::streaming_bytes && p_.out != p_.source &&
                p_.along.out_stride == p_.item() && bits % 64 == 0 && !is_complex(p_.dtype);
     }
 
@@ -260,13 +259,14 @@ class RowScan {
         const std::int64_t row = item / groups_, group = item % groups_;
         const auto [source_offset, out_offset] = offsets(row);
         const std::int64_t first = group * group_, count = std::min(group_, blocks_ - first);
-        const std::int64_t begin = first * scan_columns;
-        const std::int64_t columns = std::min(count * scan_columns, p_.along.extent - begin);
-        const std::int64_t whole = columns / scan_columns, rest = columns % scan_columns;
+        const std::int64_t begin = first * tree::scan_columns;
+        const std::int64_t columns = std::min(count * tree::scan_columns, p_.along.extent - begin);
+        const std::int64_t whole = columns / tree::scan_columns,
+                           rest = columns % tree::scan_columns;
         std::byte* const source = p_.source + source_offset + begin * p_.along.strides[0];
         std::byte* const out = p_.out + out_offset + begin * p_.along.out_stride;
-        const std::int64_t step = scan_columns * p_.along.strides[0],
-                           out_step = scan_columns * p_.along.out_stride;
+        const std::int64_t step = tree::scan_columns * p_.along.strides[0],
+                           out_step = tree::scan_columns * p_.along.out_stride;
         // before[b] is the carry of block b; the last one that of the next item.
         const std::int64_t size = p_.item();
         std::vector<std::byte> memory(static_cast<std::size_t>((2 * count + 1) * size));
@@ -276,10 +276,11 @@ class RowScan {
         Frame frame;
         if (needed > 0) {
             // Backwards, a block begins at its last element: a total does not depend on the order.
-            const std::int64_t low = backwards_ ? (scan_columns - 1) * p_.along.strides[0] : 0;
+            const std::int64_t low =
+                backwards_ ? (tree::scan_columns - 1) * p_.along.strides[0] : 0;
             frame.operands[0] = {source + low, p_.along.strides[0], step};
             frame.operands[1] = {totals, 0, size};
-            frame.run(totals_, scan_columns, needed);
+            frame.run(totals_, tree::scan_columns, needed);
         }
         std::memcpy(before, group == 0 ? nothing_.bytes.data() : carries.wait(item),
                     static_cast<std::size_t>(size));
@@ -290,7 +291,7 @@ class RowScan {
             frame.run(carries_, needed, 1);
         }
         if (goes_on) carries.publish(item + 1, before + count * size);
-        scan(source, step, before, size, out, out_step, scan_columns, whole);
+        scan(source, step, before, size, out, out_step, tree::scan_columns, whole);
         if (rest > 0) {
             scan(source + whole * step, step, before + whole * size, size, out + whole * out_step,
                  out_step, rest, 1);

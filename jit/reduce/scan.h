@@ -6,13 +6,6 @@
 
 namespace kiln::engine {
 
-/// The blocks of a scan along an axis that generated code runs along: each is scanned by itself
-/// and combined with what came before it. The results' bits depend on it.
-inline constexpr std::int64_t scan_columns = 4096;
-/// Blocks of this many bytes of the result are taken together: they stay in a core's second-level
-/// cache from the pass that finds their totals to the one that scans them. Bits depend on it too.
-inline constexpr std::int64_t scan_group_bytes = 131'072;
-
 /// Scans `source` along `axis` into `out`, of the same shape (no extent 0) and of the dtype that is
 /// accumulated in, which is `source` itself or apart from it. `key` has the types of the call. False
 /// where code of the reducer had to be compiled.

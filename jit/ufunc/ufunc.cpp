@@ -104,10 +104,7 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     if (n >= simple_limit || n <= 0) return false;
 
     engine::CallKey key(call.inputs, call.casting, call.dtype);
-    struct Frame {
-        engine::MapFrame map;
-        std::array<engine::Operand, engine::max_operands> operands;
-    } frame;
+    abi::MapCall<engine::max_operands> frame;
     for (std::size_t k = 0; k < sources; ++k) {
         const OperandView& o = call.operands[k];
         const int form = simple_form(o, shaped->extents, rank);
@@ -155,9 +152,9 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     }
     engine::Fault fault;
     frame.map = {n, 1, &fault};
-    code.entry(&frame.map);
+    frame.run(code.entry);
     if (code.drops_flags) write_float_word(call.environment);
-    if (fault.code != -1) [[unlikely]] {
+    if (fault.code != abi::no_fault) [[unlikely]] {
         engine::throw_fault(*code.kernel, {fault.code, fault.row * n + fault.column},
                             shaped->shape(), where);
     }
@@ -260,7 +257,7 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
         const DroppedFlags flags(code.drops_flags);
         fault = engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     }
-    if (fault.code != -1) engine::throw_fault(*code.kernel, fault, shape, where);
+    if (fault.code != abi::no_fault) engine::throw_fault(*code.kernel, fault, shape, where);
 }
 
 }  // namespace detail

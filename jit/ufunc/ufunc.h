@@ -29,7 +29,7 @@ struct Call {
     std::span<engine::OperandView> writes() { return {operands.data() + sources(), outputs}; }
 };
 
-using codegen::streaming_bytes;
+using abi::streaming_bytes;
 
 class UfuncState {
   public:

@@ -1,4 +1,5 @@
 // Control flow as masks: blocks, branches, loops, jumps, checks, for all lanes of a body at once.
+#include "codegen/abi.h"
 #include "codegen/llvm/lanes/emitter.h"
 
 #include <algorithm>
@@ -452,16 +453,18 @@ void Emitter::emit_check(const Node& n, Id id) {
         b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, bits, b_.getTrue()), b_.getInt64Ty());
     Value* column = b_.CreateAdd(index_, lane);
     auto* i64 = b_.getInt64Ty();
-    Value* fault =
-        b_.CreateLoad(b_.getPtrTy(), b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 16));
-    Value* row_at = b_.CreateConstInBoundsGEP1_64(i64, fault, 1);
-    Value* column_at = b_.CreateConstInBoundsGEP1_64(i64, fault, 2);
+    Value* fault = b_.CreateLoad(
+        b_.getPtrTy(), b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_,
+                                                     abi::word_bytes * abi::map_word::fault));
+    Value* row_at = b_.CreateConstInBoundsGEP1_64(i64, fault, abi::fault_word::row);
+    Value* column_at = b_.CreateConstInBoundsGEP1_64(i64, fault, abi::fault_word::column);
     Value* first = b_.CreateICmpSLT(b_.CreateLoad(i64, fault), b_.getInt64(0));
     Value* earlier = b_.CreateAnd(b_.CreateICmpEQ(b_.CreateLoad(i64, row_at), row_number_),
                                   b_.CreateICmpSLT(column, b_.CreateLoad(i64, column_at)));
     b_.CreateCondBr(b_.CreateOr(first, earlier), store, next);
     b_.SetInsertPoint(store);
-    b_.CreateStore(b_.getInt64(n.aux | static_cast<std::uint64_t>(n.loc) << 8), fault);
+    const abi::FaultSite site{static_cast<ir::Check>(n.aux), n.loc};
+    b_.CreateStore(b_.getInt64(static_cast<std::uint64_t>(abi::pack(site))), fault);
     b_.CreateStore(row_number_, row_at);
     b_.CreateStore(column, column_at);
     b_.CreateBr(next);

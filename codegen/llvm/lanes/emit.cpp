@@ -1,5 +1,6 @@
 #include "codegen/llvm/emit.h"
 
+#include "codegen/abi.h"
 #include "codegen/lanes/data_flags.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/lanes/emitter.h"
@@ -108,23 +109,24 @@ void Emitter::run() {
     emit_rows();
 }
 
-// struct MapFrame { i64 columns, rows; Fault* fault; }, then { ptr data; i64 inner, outer; } each.
+/// A word of the frame.
 Value* Emitter::frame_field(unsigned at, llvm::Type* type, const llvm::Twine& name) {
-    return b_.CreateAlignedLoad(type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, 8 * at),
-                                llvm::Align(8), name);
+    return b_.CreateAlignedLoad(
+        type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, abi::word_bytes * at),
+        llvm::Align(8), name);
 }
-static unsigned operand_field(std::size_t param) { return 3 + 3 * static_cast<unsigned>(param); }
 
 void Emitter::load_frame() {
-    columns_ = frame_field(0, b_.getInt64Ty(), "columns");
+    columns_ = frame_field(abi::map_word::columns, b_.getInt64Ty(), "columns");
     for (std::size_t p = 0; p < kernel_.params.size(); ++p) {
         const std::string& name = kernel_.params[p].name;
-        const unsigned at = operand_field(p);
-        params_.push_back({frame_field(at, b_.getPtrTy(), name),
-                           kernel_.params[p].layout == Layout::strided
-                               ? frame_field(at + 1, b_.getInt64Ty(), name + ".inner")
-                               : nullptr,
-                           nullptr});
+        const auto field = [p](unsigned f) { return abi::map_word::operand(p, f); };
+        params_.push_back(
+            {frame_field(field(abi::map_word::data), b_.getPtrTy(), name),
+             kernel_.params[p].layout == Layout::strided
+                 ? frame_field(field(abi::map_word::inner), b_.getInt64Ty(), name + ".inner")
+                 : nullptr,
+             nullptr});
     }
 }
 
@@ -134,7 +136,7 @@ void Emitter::emit_rows() {
     auto* next = BasicBlock::Create(context_, "row.next", function_);
     auto* done = BasicBlock::Create(context_, "done", function_);
     BasicBlock* before = b_.GetInsertBlock();
-    Value* some = frame_field(1, b_.getInt64Ty(), "rows");
+    Value* some = frame_field(abi::map_word::rows, b_.getInt64Ty(), "rows");
     b_.CreateCondBr(b_.CreateICmpSGT(some, b_.getInt64(0)), head, done);
     b_.SetInsertPoint(head);
     auto* row = b_.CreatePHI(b_.getInt64Ty(), 2, "r");
@@ -154,13 +156,15 @@ void Emitter::emit_rows() {
         emit_reduced_columns();
     }
     Value* following = b_.CreateNUWAdd(row, b_.getInt64(1));
-    Value* rows = frame_field(1, b_.getInt64Ty(), "rows");  // not kept in a register for one row
+    Value* rows = frame_field(abi::map_word::rows, b_.getInt64Ty(),
+                              "rows");  // not kept in a register for one row
     b_.CreateCondBr(b_.CreateICmpSLT(following, rows), next, done);
 
     b_.SetInsertPoint(next);
     row->addIncoming(following, next);
     for (std::size_t p = 0; p < params_.size(); ++p) {
-        Value* outer = frame_field(operand_field(p) + 2, b_.getInt64Ty(), "outer");
+        Value* outer =
+            frame_field(abi::map_word::operand(p, abi::map_word::outer), b_.getInt64Ty(), "outer");
         addresses[p]->addIncoming(b_.CreateGEP(b_.getInt8Ty(), params_[p].row, outer), next);
     }
     b_.CreateBr(head);

@@ -18,6 +18,7 @@
 // So the tree is a function of n and of the target alone, and a sum of 4096 columns passes each of
 // them through some 8 + 8 + 4 + log2(L) additions.
 #include "codegen/llvm/lanes/emitter.h"
+#include "codegen/trees.h"
 
 #include <algorithm>
 #include <array>
@@ -31,13 +32,6 @@ using ir::NodeKind;
 using ir::Op;
 using llvm::BasicBlock;
 using llvm::Value;
-
-namespace {
-constexpr std::uint64_t fan_in = 8;  // of all levels but the last
-/// Steps of so many lanes take the rows and pieces of loops that there are, 8192 columns, in a few
-/// times 64.
-constexpr unsigned lanes_of_three_levels = 16;
-}  // namespace
 
 /// Finds the stages of the kernel's form and declares its accumulators.
 void Emitter::choose_form() {
@@ -324,7 +318,7 @@ void Emitter::emit_steps(Value* whole) {
     auto *first = block("blocks"), *step = block("step"), *fold = block("fold"),
          *done = block("folded");
     std::vector<Place> levels{&Accumulator::step, &Accumulator::group, &Accumulator::block};
-    if (block_lanes_ < lanes_of_three_levels) levels.push_back(&Accumulator::upper);
+    if (block_lanes_ < tree::lanes_of_three_levels) levels.push_back(&Accumulator::upper);
     const std::size_t top = levels.size() - 1;
     for (const Accumulator& a : accumulators_) clear(a, a.tail);
     b_.CreateCondBr(b_.CreateICmpSGT(whole, b_.getInt64(0)), first, done);
@@ -340,9 +334,9 @@ void Emitter::emit_steps(Value* whole) {
     for (std::size_t l = 0; l < top; ++l) {
         heads[l] = block("level");
         ends[l] = block("level.end");
-        steps *= fan_in;
+        steps *= tree::fan_in;
     }
-    for (std::size_t l = top; l-- > 0; steps /= fan_in) {
+    for (std::size_t l = top; l-- > 0; steps /= tree::fan_in) {
         BasicBlock* const before = b_.GetInsertBlock();
         b_.CreateBr(heads[l]);
         b_.SetInsertPoint(heads[l]);

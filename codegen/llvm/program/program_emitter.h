@@ -16,6 +16,7 @@
 // bits of the result. Sums of floats follow trees within the blocks too, and in loops inside of
 // the parallel one: program_sums.cpp.
 #pragma once
+#include "codegen/abi.h"
 #include "codegen/lanes/loop_traits.h"
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/llvm/lanes/emitter.h"
@@ -24,15 +25,6 @@
 #include <set>
 
 namespace kiln::codegen {
-
-/// Iterations that one accumulator combines in the order in which they come.
-constexpr std::int64_t block_iterations = 1024;
-/// The same where its iterations run as lanes, which are combined by a tree.
-constexpr std::int64_t vector_block_iterations = 8192;
-/// Bytes of what the iterations of a block add, where that is combined by a tree.
-constexpr std::int64_t block_bytes = 4096;
-/// Units of a loop with reductions, at most.
-constexpr std::int64_t max_units = 256;
 
 class ProgramEmitter final : public Emitter {
   public:
@@ -83,7 +75,8 @@ class ProgramEmitter final : public Emitter {
     LaneValue value(ir::Id id) override;
 
     // --- parameters ---
-    std::int64_t param_offset(std::uint32_t param) const;
+    /// Bytes from the frame's beginning on to a word of a parameter.
+    std::int64_t param_offset(std::uint32_t param, unsigned word = 0) const;
     llvm::Value* frame_word(std::int64_t offset, llvm::Type* type, const llvm::Twine& name);
     View& view(std::uint32_t param);
     /// `array`: a parameter, or behind all of them a slot.
@@ -118,14 +111,14 @@ class ProgramEmitter final : public Emitter {
     llvm::BasicBlock* guard(const ir::Node& n, std::size_t subscripts);
     llvm::BasicBlock* guard_local(const ir::Node& n, ir::Id position);
     llvm::BasicBlock* guard(const ir::Node& n, llvm::ArrayRef<llvm::Value*> subscripts,
-                            llvm::ArrayRef<llvm::Value*> extents, std::uint64_t array);
+                            llvm::ArrayRef<llvm::Value*> extents, std::uint32_t array);
     LaneValue or_zero(const LaneValue& v, llvm::BasicBlock* join);
     LaneValue read_local(const ir::Node& n, ir::Id id);
     void write_local(const ir::Node& n, ir::Id id);
     llvm::Value* local_place(std::uint32_t slot, llvm::Value* part, ir::Id position);
     LaneValue make_slot(std::uint32_t slot);
     std::vector<bool> slots_of_pieces() const;
-    void report(std::int64_t code, llvm::Value* param, llvm::Value* subscripts);
+    void report(abi::FaultSite site, const abi::Subject& about, llvm::Value* numbers);
 
     // --- parallel loops ---
     void emit_parallel(const ir::Node& n, ir::Id id);

@@ -16,14 +16,15 @@ using llvm::Value;
 // ------------------------------------------------------------------------------ faults
 
 /// Calls the runtime's `fault`.
-void ProgramEmitter::report(std::int64_t code, Value* param, Value* subscripts) {
+void ProgramEmitter::report(abi::FaultSite site, const abi::Subject& about, Value* numbers) {
     auto* i64 = b_.getInt64Ty();
     auto* type = llvm::FunctionType::get(b_.getVoidTy(),
                                          {b_.getPtrTy(), i64, i64, i64, b_.getPtrTy()}, false);
     Value* iteration = scope_->iteration != nullptr ? scope_->iteration : b_.getInt64(0);
-    auto* call = b_.CreateCall(
-        type, runtime_function(1),
-        {scope_->frame, llvm::ConstantInt::getSigned(i64, code), iteration, param, subscripts});
+    auto* call =
+        b_.CreateCall(type, runtime_function(abi::runtime_word::fault),
+                      {scope_->frame, llvm::ConstantInt::getSigned(i64, abi::pack(site)), iteration,
+                       llvm::ConstantInt::getSigned(i64, abi::pack(about)), numbers});
     call->addFnAttr(llvm::Attribute::Cold);
     call->addFnAttr(llvm::Attribute::NoUnwind);
 }
@@ -34,10 +35,7 @@ void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
     b_.CreateCondBr(value(kernel_.operand(id, 0)).value, next, failed,
                     llvm::MDBuilder(context_).createBranchWeights(1000000, 1));
     b_.SetInsertPoint(failed);
-    const auto code = static_cast<std::int64_t>(n.aux | static_cast<std::uint64_t>(n.loc) << 8);
     auto* i64 = b_.getInt64Ty();
-    // With two lists of integers: -2 - their lengths, and the array that they are about, in place
-    // of a parameter.
     const auto extents = kernel_.operands_of(n).subspan(1);
     Value* list = llvm::ConstantPointerNull::get(b_.getPtrTy());
     if (!extents.empty()) {
@@ -45,10 +43,14 @@ void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
         for (std::size_t d = 0; d < extents.size(); ++d)
             b_.CreateStore(value(extents[d]).value, b_.CreateConstInBoundsGEP1_64(i64, list, d));
     }
-    const auto ranks = static_cast<std::int64_t>(n.imm | (extents.size() - n.imm) << 4 |
-                                                 std::uint64_t(n.aux2) << 8);
-    report(code, llvm::ConstantInt::getSigned(i64, extents.empty() ? -1 : -2 - ranks), list);
+    abi::Subject about;
+    if (!extents.empty()) {
+        const auto first = static_cast<std::uint32_t>(n.imm);
+        about = {abi::Subject::Kind::lists, n.aux2, first,
+                 static_cast<std::uint32_t>(extents.size()) - first};
+    }
     const auto check = static_cast<ir::Check>(n.aux);
+    report({check, n.loc}, about, list);
     const bool ends = check == ir::Check::shapes || check == ir::Check::empty;
     b_.CreateBr(ends ? scope_->exit : next);
     b_.SetInsertPoint(next);
@@ -68,12 +70,12 @@ BasicBlock* ProgramEmitter::guard(const Node& n, std::size_t subscripts) {
 BasicBlock* ProgramEmitter::guard_local(const Node& n, Id position) {
     if (!options_.checked || position == ir::none) return nullptr;
     return guard(n, {value(position).value}, {b_.getInt64(kernel_.slots[n.aux].length)},
-                 kernel_.params.size() + n.aux);
+                 static_cast<std::uint32_t>(kernel_.params.size()) + n.aux);
 }
 
 /// `array`: a parameter, or behind all of them a slot.
 BasicBlock* ProgramEmitter::guard(const Node& n, llvm::ArrayRef<Value*> subscripts,
-                                  llvm::ArrayRef<Value*> extents, std::uint64_t array) {
+                                  llvm::ArrayRef<Value*> extents, std::uint32_t array) {
     auto* i64 = b_.getInt64Ty();
     auto* failed = BasicBlock::Create(context_, "outside", scope_->function);
     auto* fine = BasicBlock::Create(context_, "inside", scope_->function);
@@ -90,9 +92,7 @@ BasicBlock* ProgramEmitter::guard(const Node& n, llvm::ArrayRef<Value*> subscrip
         b_.CreateStore(subscripts[d], b_.CreateConstInBoundsGEP1_64(i64, list, d));
         b_.CreateStore(extents[d], b_.CreateConstInBoundsGEP1_64(i64, list, rank + d));
     }
-    report(static_cast<std::int64_t>(static_cast<std::uint64_t>(ir::Check::out_of_bounds) |
-                                     static_cast<std::uint64_t>(n.loc) << 8),
-           b_.getInt64(array), list);
+    report({ir::Check::out_of_bounds, n.loc}, {abi::Subject::Kind::array, array}, list);
     b_.CreateBr(join);
     b_.SetInsertPoint(fine);
     return join;

@@ -1,6 +1,8 @@
 // Programs of loops: parallel loops and their reductions.
+#include "codegen/abi.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
+#include "codegen/trees.h"
 
 #include <algorithm>
 #include <set>
@@ -120,12 +122,13 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
         // The least multiple of a block that cuts the loop into at most max_units units.
         Value* blocks =
             b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block_size - 1)), b_.getInt64(block_size));
-        Value* per_unit =
-            b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(max_units - 1)), b_.getInt64(max_units));
+        Value* per_unit = b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(tree::max_units - 1)),
+                                        b_.getInt64(tree::max_units));
         unit =
             b_.CreateMul(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, per_unit, b_.getInt64(1)),
                          b_.getInt64(block_size));
-        partials = function_memory(llvm::ArrayType::get(reductions.partial, max_units), "partials");
+        partials =
+            function_memory(llvm::ArrayType::get(reductions.partial, tree::max_units), "partials");
         put_cell(context, 2, partials);
         put_cell(context, 3, unit);
     }
@@ -156,9 +159,8 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
         flat = flat && kind != NodeKind::loop && kind != NodeKind::loop_while &&
                kind != NodeKind::call && kind != NodeKind::call_pure;
     });
-    const std::int64_t schedule = static_cast<std::int64_t>(loop.schedule) | (flat ? 128 : 0) |
-                                  std::min<std::int64_t>(loop.chunk, 1LL << 54) << 8;
-    auto* call = b_.CreateCall(type, runtime_function(0),
+    const std::int64_t schedule = abi::pack(abi::ScheduleWord{loop.schedule, flat, loop.chunk});
+    auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::parallel),
                                {scope_->frame, piece, context, trip, unit,
                                 b_.getInt64(static_cast<std::uint64_t>(schedule))});
     call->addFnAttr(llvm::Attribute::NoUnwind);

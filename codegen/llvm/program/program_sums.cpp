@@ -18,6 +18,7 @@
 // round off instead: passes/carried_sums.cpp.)
 #include "codegen/analysis/updates.h"
 #include "codegen/llvm/program/program_emitter.h"
+#include "codegen/trees.h"
 
 #include <algorithm>
 #include <bit>
@@ -38,14 +39,14 @@ const ProgramEmitter::Slots& ProgramEmitter::sums_of(Id loop) {
 
 /// Iterations of a loop with reductions that are one block.
 std::int64_t ProgramEmitter::block_of(Id loop) {
-    if (vector_loop(loop) != nullptr) return vector_block_iterations;
+    if (vector_loop(loop) != nullptr) return tree::vector_block_iterations;
     std::int64_t bytes = 0;
     for (const std::uint32_t s : sums_of(loop))
         bytes += static_cast<std::int64_t>(size_of(kernel_.slots[s].dtype));
-    if (bytes == 0) return block_iterations;
-    const auto most = static_cast<std::uint64_t>(block_bytes / bytes);
+    if (bytes == 0) return tree::block_iterations;
+    const auto most = static_cast<std::uint64_t>(tree::block_bytes / bytes);
     return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::bit_floor(most)), 64,
-                                    block_iterations);
+                                    tree::block_iterations);
 }
 
 /// The tree over the blocks of iterations [first, last), of which there is one at least:

@@ -1,6 +1,8 @@
 // Programs of loops: loops whose iterations run as lanes, by the emitter of element-wise kernels.
+#include "codegen/abi.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
+#include "codegen/trees.h"
 #include "dsl/ir/text.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
@@ -96,13 +98,14 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     b_.CreateCondBr(b_.CreateICmpSGT(count, b_.getInt64(0)), some, done);
     b_.SetInsertPoint(some);
     scope_->values[id] = {first, nullptr, false};
-    Value* frame = alloca_at_entry(llvm::ArrayType::get(i64, 3 + 3 * loop.operands.size()), "map");
+    Value* frame = alloca_at_entry(
+        llvm::ArrayType::get(i64, abi::map_word::count(loop.operands.size())), "map");
     const auto put = [&](std::size_t word, Value* v) {
         b_.CreateStore(v, b_.CreateConstInBoundsGEP1_64(i64, frame, word));
     };
-    put(0, count);
-    put(1, b_.getInt64(1));
-    put(2, llvm::ConstantPointerNull::get(b_.getPtrTy()));
+    put(abi::map_word::columns, count);
+    put(abi::map_word::rows, b_.getInt64(1));
+    put(abi::map_word::fault, llvm::ConstantPointerNull::get(b_.getPtrTy()));
     std::vector<Value*> totals(loop.operands.size(), nullptr);
     for (std::size_t p = 0; p < loop.operands.size(); ++p) {
         const VectorOperand& operand = loop.operands[p];
@@ -153,9 +156,9 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
                 totals[p] = data;
                 break;
         }
-        put(3 + 3 * p, data);
-        put(4 + 3 * p, inner);
-        put(5 + 3 * p, b_.getInt64(0));
+        put(abi::map_word::operand(p, abi::map_word::data), data);
+        put(abi::map_word::operand(p, abi::map_word::inner), inner);
+        put(abi::map_word::operand(p, abi::map_word::outer), b_.getInt64(0));
     }
     auto* call = b_.CreateCall(function, {frame});
     call->addFnAttr(llvm::Attribute::NoUnwind);
@@ -187,12 +190,15 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     if (loop.scan) {  // what is stored last is what the variable has then
         const VectorOperand& carry = loop.operands[loop.operands.size() - 2];
         const DType t = kernel_.slots[carry.slot].dtype;
-        const std::size_t at = 3 + 3 * (loop.operands.size() - 1);
+        const std::size_t out = loop.operands.size() - 1;
         const auto word = [&](std::size_t w, llvm::Type* type) {
             return b_.CreateLoad(type, b_.CreateConstInBoundsGEP1_64(i64, frame, w));
         };
-        Value* bytes = b_.CreateMul(b_.CreateSub(count, b_.getInt64(1)), word(at + 1, i64));
-        Value* last = b_.CreateInBoundsGEP(b_.getInt8Ty(), word(at, b_.getPtrTy()), bytes);
+        Value* bytes = b_.CreateMul(b_.CreateSub(count, b_.getInt64(1)),
+                                    word(abi::map_word::operand(out, abi::map_word::inner), i64));
+        Value* last = b_.CreateInBoundsGEP(
+            b_.getInt8Ty(), word(abi::map_word::operand(out, abi::map_word::data), b_.getPtrTy()),
+            bytes);
         Value* total = b_.CreateAlignedLoad(memory_type(t), last, llvm::Align(1));
         b_.CreateStore(from_memory(total, t), scope_->slots[carry.slot].value);
     }
@@ -210,11 +216,12 @@ void ProgramEmitter::emit_vector_pieces(Id id, const VectorLoop& loop, Value* fi
             is_real(kernel_.slots[operand.slot].dtype))
             sums.push_back(operand.slot);
     auto* known = llvm::dyn_cast<llvm::ConstantInt>(count);
-    if (sums.empty() || (known != nullptr && known->getZExtValue() <= vector_block_iterations)) {
+    if (sums.empty() ||
+        (known != nullptr && known->getZExtValue() <= tree::vector_block_iterations)) {
         emit_vector_loop(id, loop, first, count, step);
         return;
     }
-    sum_apart(sums, vector_block_iterations, count, [&](Value* from, Value* to) {
+    sum_apart(sums, tree::vector_block_iterations, count, [&](Value* from, Value* to) {
         emit_vector_loop(id, loop, b_.CreateAdd(first, b_.CreateMul(from, step)),
                          b_.CreateSub(to, from), step);
     });
@@ -234,7 +241,7 @@ Value* ProgramEmitter::are_large(const std::vector<std::uint32_t>& arrays) {
         for (Value* extent : view(p).extents) size = b_.CreateMul(size, extent);
         bytes = b_.CreateAdd(bytes, size);
     }
-    return b_.CreateICmpSGE(bytes, b_.getInt64(streaming_bytes));
+    return b_.CreateICmpSGE(bytes, b_.getInt64(abi::streaming_bytes));
 }
 
 /// The iterations with the indices first, first + step ..., `count` of them: with streaming stores

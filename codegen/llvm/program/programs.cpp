@@ -69,7 +69,8 @@ void ProgramEmitter::end_of_function(BasicBlock* body) {
     auto* i64 = b_.getInt64Ty();
     const auto leave = [&](Value* memory, Value* bytes) {
         auto* type = llvm::FunctionType::get(b_.getVoidTy(), {pointer, pointer, i64}, false);
-        b_.CreateCall(type, runtime_function(4), {scope_->frame, memory, bytes})
+        b_.CreateCall(type, runtime_function(abi::runtime_word::leave),
+                      {scope_->frame, memory, bytes})
             ->addFnAttr(llvm::Attribute::NoUnwind);
     };
     if (scope_->memory != nullptr) leave(scope_->memory, b_.getInt64(scope_->memory_bytes));
@@ -92,8 +93,8 @@ Value* ProgramEmitter::function_memory(llvm::Type* type, const char* name) {
     auto* i64 = b_.getInt64Ty();
     if (scope_->memory == nullptr) {
         auto* function = llvm::FunctionType::get(b_.getPtrTy(), {b_.getPtrTy(), i64}, false);
-        scope_->memory =
-            b_.CreateCall(function, runtime_function(3), {scope_->frame, b_.getInt64(0)}, "memory");
+        scope_->memory = b_.CreateCall(function, runtime_function(abi::runtime_word::enter),
+                                       {scope_->frame, b_.getInt64(0)}, "memory");
         scope_->memory->addFnAttr(llvm::Attribute::NoUnwind);
         scope_->memory->addRetAttr(llvm::Attribute::NoAlias);
         scope_->memory->addRetAttr(llvm::Attribute::getWithAlignment(context_, llvm::Align(64)));
@@ -156,13 +157,10 @@ LaneValue ProgramEmitter::value(Id id) {
 
 // ------------------------------------------------------------------------------ parameters
 
-std::int64_t ProgramEmitter::param_offset(std::uint32_t param) const {
-    std::int64_t offset = 16;  // behind the pointers to the runtime and its host
-    for (std::uint32_t p = 0; p < param; ++p)
-        offset += kernel_.params[p].access == ir::Access::value
-                      ? 16
-                      : 8 * (1 + 2 * static_cast<std::int64_t>(kernel_.params[p].rank));
-    return offset;
+std::int64_t ProgramEmitter::param_offset(std::uint32_t param, unsigned word) const {
+    return static_cast<std::int64_t>(
+        abi::word_bytes *
+        (abi::program_word::params + abi::program_word::offset(kernel_, param) + word));
 }
 
 Value* ProgramEmitter::frame_word(std::int64_t offset, llvm::Type* type, const llvm::Twine& name) {
@@ -185,14 +183,15 @@ ProgramEmitter::View& ProgramEmitter::view(std::uint32_t param) {
     if (moves) throw Error(ErrorKind::internal, "array '" + p.name + "' is used before it is made");
     const llvm::IRBuilder<>::InsertPointGuard guard(b_);
     b_.SetInsertPoint(scope_->entry);
-    const std::int64_t at = param_offset(param);
-    v.data = frame_word(at, b_.getPtrTy(), p.name);
+    v.data = frame_word(param_offset(param, abi::program_word::data), b_.getPtrTy(), p.name);
     for (unsigned d = 0; d < p.rank; ++d) {
-        v.extents.push_back(frame_word(at + 8 * (1 + d), b_.getInt64Ty(), p.name + ".extent"));
+        v.extents.push_back(frame_word(param_offset(param, abi::program_word::extent(d)),
+                                       b_.getInt64Ty(), p.name + ".extent"));
         const bool unit = d + 1U == p.rank && p.layout == Layout::unit;
         v.strides.push_back(
             unit ? b_.getInt64(size_of(p.dtype))
-                 : frame_word(at + 8 * (1 + p.rank + d), b_.getInt64Ty(), p.name + ".stride"));
+                 : frame_word(param_offset(param, abi::program_word::stride(d, p.rank)),
+                              b_.getInt64Ty(), p.name + ".stride"));
     }
     return v;
 }
@@ -225,7 +224,8 @@ void ProgramEmitter::add_alias_scopes(llvm::Instruction* access, std::size_t arr
 }
 
 Value* ProgramEmitter::runtime_function(unsigned index) {
-    Value* table = frame_word(0, b_.getPtrTy(), "runtime");
+    Value* table =
+        frame_word(abi::word_bytes * abi::program_word::runtime, b_.getPtrTy(), "runtime");
     return b_.CreateAlignedLoad(
         b_.getPtrTy(), b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), table, index), llvm::Align(8));
 }
@@ -521,8 +521,8 @@ Value* ProgramEmitter::allocate_in_frame(const Node& n, Value* extents) {
     auto* i64 = b_.getInt64Ty();
     auto* pointer = b_.getPtrTy();
     auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {pointer, i64, pointer}, false);
-    auto* call =
-        b_.CreateCall(type, runtime_function(2), {scope_->frame, b_.getInt64(n.aux), extents});
+    auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::allocate),
+                               {scope_->frame, b_.getInt64(n.aux), extents});
     call->addRetAttr(llvm::Attribute::ZExt);
     auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
     b_.CreateCondBr(call, made, scope_->exit);
@@ -543,7 +543,7 @@ Value* ProgramEmitter::allocate_own(const Node& n, Value* extents) {
         b_.CreateStore(llvm::Constant::getNullValue(llvm::ArrayType::get(i64, 2)), block);
     }
     auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {pointer, i64, pointer, pointer}, false);
-    auto* call = b_.CreateCall(type, runtime_function(5),
+    auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::reserve),
                                {scope_->frame, b_.getInt64(n.aux), extents, block});
     call->addRetAttr(llvm::Attribute::ZExt);
     call->addFnAttr(llvm::Attribute::NoUnwind);
@@ -553,28 +553,31 @@ Value* ProgramEmitter::allocate_own(const Node& n, Value* extents) {
     return b_.CreateLoad(pointer, block, kernel_.params[n.aux].name);
 }
 
-// The frame's host begins with a pointer to a table, two words for each function: its thunk and
-// what that calls (jit/compile/backend.h).
+// The frame's host begins with a pointer to a table, a HostCall for each function.
 LaneValue ProgramEmitter::emit_call(const Node& n) {
     const ir::HostFunction& f = kernel_.functions[n.aux];
     auto* pointer = b_.getPtrTy();
     auto* i64 = b_.getInt64Ty();
-    Value* table =
-        b_.CreateAlignedLoad(pointer, frame_word(8, pointer, "host"), llvm::Align(8), "functions");
+    Value* table = b_.CreateAlignedLoad(
+        pointer, frame_word(abi::word_bytes * abi::program_word::host, pointer, "host"),
+        llvm::Align(8), "functions");
     const auto word = [&](unsigned i) {
         return b_.CreateAlignedLoad(
-            pointer, b_.CreateConstInBoundsGEP1_64(pointer, table, 2 * std::uint64_t(n.aux) + i),
+            pointer,
+            b_.CreateConstInBoundsGEP1_64(pointer, table,
+                                          abi::host_word::of_function * std::uint64_t(n.aux) + i),
             llvm::Align(8), f.name);
     };
     Value* iteration = scope_->iteration != nullptr ? scope_->iteration : b_.getInt64(0);
     std::vector<llvm::Type*> types{pointer, pointer, i64};
-    std::vector<Value*> arguments{word(1), scope_->frame, iteration};
+    std::vector<Value*> arguments{word(abi::host_word::target), scope_->frame, iteration};
     for (const Id id : kernel_.operands_of(n)) {
         arguments.push_back(to_memory(value(id).value, kernel_.nodes[id].dtype));
         types.push_back(arguments.back()->getType());
     }
     auto* result = f.result ? memory_type(*f.result) : b_.getVoidTy();
-    auto* call = b_.CreateCall(llvm::FunctionType::get(result, types, false), word(0), arguments);
+    auto* call = b_.CreateCall(llvm::FunctionType::get(result, types, false),
+                               word(abi::host_word::thunk), arguments);
     call->addFnAttr(llvm::Attribute::NoUnwind);
     // C passes and returns narrow integers extended to the size of an int.
     const auto extension = [&](DType t) {

@@ -57,7 +57,7 @@ std::optional<Value> trace_host_call(const HostFunctionHandle& function,
 /// Records the exception that is being handled for an iteration of a running kernel.
 void record_exception(const void* frame, std::int64_t iteration) noexcept;
 
-/// What generated code hands to thunks: ProgramFrame and ProgramHost of jit/compile/backend.h.
+/// What generated code hands to thunks: ProgramFrame and ProgramHost of codegen/abi.h.
 struct HostFrame {
     const void* runtime;
     const struct Host {

@@ -439,7 +439,7 @@ template <class R, class... P> class Bound<R(P...)> {
     template <std::size_t... K, class... A>
     [[gnu::always_inline]] void call_indexed(std::index_sequence<K...> all,
                                              std::source_location where, A&... args) const {
-        // Generated code reads it: MapFrame of jit/compile/backend.h, followed by the operands.
+        // Generated code reads it: MapFrame of codegen/abi.h, followed by the operands.
         struct {
             std::int64_t columns, rows;
             std::int64_t* fault;

@@ -239,6 +239,19 @@ TEST_CASE("stencil: errors", "[jit][stencil]") {
                    ErrorKind::shape) == "the output of stencil has shape (4,), its result (5,)");
 }
 
+TEST_CASE("stencil: an offset outside of the neighborhood in eight dimensions", "[jit][stencil]") {
+    const auto f =
+        stencil([](Neighbors a, In far) -> Value { return a(0, 0, 0, 0, 0, 0, far(0), far(1)); },
+                {.boundary = Boundary::wrap,
+                 .neighborhood = {{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {-1, 2}, {-3, 1}},
+                 .checked = true});
+    const Array a = arange(36, DType::i64).reshape({1, 1, 1, 1, 1, 1, 6, 6});
+    CHECK(f(a, Array::of<std::int64_t>({1, -2})).span<std::int64_t>()[0] == 10);
+    CHECK(test::error_of([&] { f(a, Array::of<std::int64_t>({2, -4})); }).message() ==
+          "offset -4 of dimension 7 of p0 is outside of the declared neighborhood (-3, 1) at "
+          "element (0,0,0,0,0,0,1,3)");
+}
+
 TEST_CASE("stencil: random computed offsets, checked, against a plain loop",
           "[jit][stencil][bounds][random]") {
     const std::uint64_t seed = std::random_device{}();

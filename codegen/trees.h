@@ -1,0 +1,46 @@
+// The order of reductions: the constants of the trees by which sums, products, extremes and scans are
+// combined, in generated code, in the passes that make loops for it and in those who call it. The bits
+// of results depend on each of them, and on nothing else but shapes and the target.
+#pragma once
+#include <cstdint>
+
+namespace kiln::tree {
+
+// ------------------------------------------------------------------------------ rows as lanes
+
+/// Steps of vectors, groups of them and so on, that are combined before the next level begins.
+inline constexpr std::uint64_t fan_in = 8;
+/// Steps of so many lanes take the rows and pieces of loops that there are, 8192 columns, in three
+/// levels: a few times 64. Narrower ones take a fourth.
+inline constexpr unsigned lanes_of_three_levels = 16;
+
+// ------------------------------------------------------------------------------ loops of programs
+
+/// Iterations that one accumulator combines in the order in which they come.
+inline constexpr std::int64_t block_iterations = 1024;
+/// The same where its iterations run as lanes, which are combined by a tree.
+inline constexpr std::int64_t vector_block_iterations = 8192;
+/// Bytes of what the iterations of a block add, where that is combined by a tree.
+inline constexpr std::int64_t block_bytes = 4096;
+/// Units of a parallel loop with reductions, at most.
+inline constexpr std::int64_t max_units = 256;
+
+// ------------------------------------------------------------------------------ rows added to rows
+
+/// Rows of a group, which are added one after the other, and of a block of groups.
+inline constexpr std::int64_t group_rows = 16, block_rows = 256;
+
+// ------------------------------------------------------------------------------ calls of reductions
+
+/// Columns that a row kernel combines; longer rows are cut at multiples of it.
+inline constexpr std::int64_t block_columns = 4096;
+/// Rows that one pass combines, where they are kept, and passes that follow each other.
+inline constexpr int rows_of_a_pass = 8;
+inline constexpr std::int64_t passes_of_a_block = 16;
+/// Columns of a block of a scan, which is scanned by itself and combined with what came before it.
+inline constexpr std::int64_t scan_columns = 4096;
+/// Bytes of the blocks of a scan's results that are taken together: they stay in a core's second-level
+/// cache from the pass that finds their totals to the one that scans them.
+inline constexpr std::int64_t scan_group_bytes = 131'072;
+
+}  // namespace kiln::tree
