@@ -1,6 +1,6 @@
 // Control flow as masks: blocks, branches, loops, jumps, checks, for all lanes of a body at once.
 #include "codegen/abi.h"
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/lanes/lane_emitter.h"
 
 #include <algorithm>
 
@@ -12,7 +12,17 @@ using ir::NodeKind;
 using llvm::BasicBlock;
 using llvm::Value;
 
-void Emitter::emit_block(Id block) {
+LaneValue LaneEmitter::value(Id id) {
+    const Node& n = kernel_.nodes[id];
+    switch (n.kind) {
+        case NodeKind::constant: return ops_.constant(id);
+        case NodeKind::extent: return {columns_, nullptr, false};
+        case NodeKind::index: return ops_.stepped(index_, ops_.iota(b_.getInt64Ty()));
+        default: return values_[id];
+    }
+}
+
+void LaneEmitter::emit_block(Id block) {
     for (const Id id : kernel_.blocks[block].nodes) {
         if (values_[id].value != nullptr && !facts_.varying[id] && uniform_[id].value != nullptr)
             continue;
@@ -20,7 +30,7 @@ void Emitter::emit_block(Id block) {
     }
 }
 
-void Emitter::emit_node(Id id) {
+void LaneEmitter::emit_node(Id id) {
     const Node& n = kernel_.nodes[id];
     switch (n.kind) {
         case NodeKind::constant:
@@ -30,11 +40,11 @@ void Emitter::emit_node(Id id) {
         case NodeKind::op:
             if (facts_.only_tested[id]) return;
             if (const Id rest = tested_remainder(kernel_, facts_.slots, id); rest != ir::none)
-                values_[id] = emit_divisible(n, rest);
+                values_[id] = ops_.emit_divisible(n, rest);
             else
-                values_[id] = emit_op(id);
+                values_[id] = ops_.emit_op(id);
             return;
-        case NodeKind::cast: values_[id] = emit_cast(id); return;
+        case NodeKind::cast: values_[id] = ops_.emit_cast(id); return;
         case NodeKind::load: values_[id] = emit_load(n); return;
         case NodeKind::read: values_[id] = read_slot(n.aux, facts_.varying[id]); return;
         case NodeKind::store: emit_store(n, id); return;
@@ -66,13 +76,13 @@ void Emitter::emit_node(Id id) {
     }
 }
 
-Value* Emitter::all_lanes() {
+Value* LaneEmitter::all_lanes() {
     return llvm::ConstantInt::getTrue(llvm::FixedVectorType::get(b_.getInt1Ty(), lanes_));
 }
-Value* Emitter::active_mask() { return mask_ != nullptr ? mask_ : all_lanes(); }
+Value* LaneEmitter::active_mask() { return mask_ != nullptr ? mask_ : all_lanes(); }
 
 /// A mask by registers.
-std::vector<Value*> Emitter::parts_of(Value* mask) {
+std::vector<Value*> LaneEmitter::parts_of(Value* mask) {
     if (lanes_ <= unit_lanes_) return {mask};
     std::vector<Value*> parts;
     for (unsigned from = 0; from < lanes_; from += unit_lanes_) {
@@ -83,7 +93,7 @@ std::vector<Value*> Emitter::parts_of(Value* mask) {
     return parts;
 }
 
-Value* Emitter::whole(std::span<Value* const> parts) {
+Value* LaneEmitter::whole(std::span<Value* const> parts) {
     std::vector<Value*> joined(parts.begin(), parts.end());
     while (joined.size() > 1) {  // a power of two of them
         const auto count =
@@ -97,7 +107,7 @@ Value* Emitter::whole(std::span<Value* const> parts) {
     return joined[0];
 }
 
-Value* Emitter::any(Value* mask) {
+Value* LaneEmitter::any(Value* mask) {
     const std::vector<Value*> parts = parts_of(mask);
     Value* some = b_.CreateOr(parts);
     const auto lanes = llvm::cast<llvm::FixedVectorType>(some->getType())->getNumElements();
@@ -107,13 +117,13 @@ Value* Emitter::any(Value* mask) {
 
 /// Without mask registers, a mask is kept as what comparisons give there: integers as wide as the
 /// elements, all ones or all zeros.
-Emitter::MaskPlace Emitter::mask_place(const char* name) {
+LaneEmitter::MaskPlace LaneEmitter::mask_place(const char* name) {
     llvm::Type* element =
         options_.isa == VectorIsa::avx512 ? b_.getInt1Ty() : b_.getIntNTy(8 * facts_.widest);
     const unsigned lanes = std::min(lanes_, unit_lanes_);
     MaskPlace place;
     for (unsigned part = 0; part < lanes_ / lanes; ++part)
-        place.push_back(alloca_at_entry(llvm::FixedVectorType::get(element, lanes), name));
+        place.push_back(ops_.alloca_at_entry(llvm::FixedVectorType::get(element, lanes), name));
     return place;
 }
 
@@ -121,14 +131,14 @@ static llvm::Type* kept_type(Value* place) {
     return llvm::cast<llvm::AllocaInst>(place)->getAllocatedType();
 }
 
-void Emitter::keep(Value* mask, const MaskPlace& place) {
+void LaneEmitter::keep(Value* mask, const MaskPlace& place) {
     const std::vector<Value*> parts = parts_of(mask);
     for (std::size_t i = 0; i < place.size(); ++i)
         b_.CreateStore(b_.CreateSExt(parts[i], kept_type(place[i])), place[i]);
 }
 
 /// Takes the lanes out of a kept mask for which the condition does not hold.
-void Emitter::keep_where(Value* condition, const MaskPlace& place) {
+void LaneEmitter::keep_where(Value* condition, const MaskPlace& place) {
     const std::vector<Value*> parts = parts_of(condition);
     for (std::size_t i = 0; i < place.size(); ++i) {
         llvm::Type* type = kept_type(place[i]);
@@ -137,7 +147,7 @@ void Emitter::keep_where(Value* condition, const MaskPlace& place) {
     }
 }
 
-Value* Emitter::kept(const MaskPlace& place) {
+Value* LaneEmitter::kept(const MaskPlace& place) {
     std::vector<Value*> parts;
     for (Value* at : place) {
         llvm::Type* type = kept_type(at);
@@ -149,20 +159,8 @@ Value* Emitter::kept(const MaskPlace& place) {
     return whole(parts);
 }
 
-Value* Emitter::iota(llvm::Type* element) {
-    std::vector<llvm::Constant*> lanes;
-    for (unsigned l = 0; l < lanes_; ++l) lanes.push_back(llvm::ConstantInt::get(element, l));
-    return llvm::ConstantVector::get(lanes);
-}
-
-Value* Emitter::alloca_at_entry(llvm::Type* type, const char* name) {
-    llvm::IRBuilder<>::InsertPointGuard guard(b_);
-    b_.SetInsertPoint(entry_, entry_->begin());
-    return b_.CreateAlloca(type, nullptr, name);
-}
-
 /// Whether a block is worth a jump around it when no lane needs it.
-bool Emitter::is_heavy(Id block) const {
+bool LaneEmitter::is_heavy(Id block) const {
     unsigned operations = 0;
     for (const Id id : kernel_.blocks[block].nodes) {
         const Node& n = kernel_.nodes[id];
@@ -176,13 +174,13 @@ bool Emitter::is_heavy(Id block) const {
 }
 
 /// After nodes that may have ended some lanes' iteration: take those out of the mask.
-void Emitter::narrow_mask() {
+void LaneEmitter::narrow_mask() {
     if (!loops_.empty() && !loops_.back().iteration.empty())
         mask_ = b_.CreateAnd(active_mask(), kept(loops_.back().iteration));
     if (!alive_.empty()) mask_ = b_.CreateAnd(active_mask(), kept(alive_));
 }
 
-void Emitter::emit_branch(const Node& n, Id id) {
+void LaneEmitter::emit_branch(const Node& n, Id id) {
     const LaneValue condition = value(kernel_.operand(id, 0));
     const bool jumps =
         has_jump(kernel_, n.aux) || (n.aux2 != ir::none && has_jump(kernel_, n.aux2));
@@ -216,7 +214,7 @@ void Emitter::emit_branch(const Node& n, Id id) {
     if (jumps) narrow_mask();
 }
 
-void Emitter::emit_jump(NodeKind kind) {
+void LaneEmitter::emit_jump(NodeKind kind) {
     Value* leaving = b_.CreateNot(active_mask());
     if (kind == NodeKind::return_) {
         keep_where(leaving, alive_);
@@ -234,7 +232,7 @@ void Emitter::emit_jump(NodeKind kind) {
 // ------------------------------------------------------------------------------ loops
 
 /// The body of a loop that lanes may leave, for the lanes in `mask_`.
-void Emitter::emit_loop_body(Id block, const Loop& loop) {
+void LaneEmitter::emit_loop_body(Id block, const Loop& loop) {
     if (!loop.iteration.empty()) keep(active_mask(), loop.iteration);
     loops_.push_back(loop);
     emit_block(block);
@@ -243,7 +241,7 @@ void Emitter::emit_loop_body(Id block, const Loop& loop) {
 
 /// Before a loop that all lanes run alike: where it must not run since no lane is left, for then
 /// nothing says that it ends. Returns where to go on behind the loop; null: some lane is left.
-BasicBlock* Emitter::skip_without_lanes() {
+BasicBlock* LaneEmitter::skip_without_lanes() {
     if (mask_ == nullptr || mask_ == range_mask_) return nullptr;
     auto* loop = BasicBlock::Create(context_, "some", function_);
     auto* behind = BasicBlock::Create(context_, "some.end", function_);
@@ -254,7 +252,7 @@ BasicBlock* Emitter::skip_without_lanes() {
 
 /// The steps from `begin` on that all lanes of the mask make, without masks of the loop; where they
 /// end. Lanes differ in the last ones only, if that.
-Value* Emitter::emit_common_steps(const Node& n, Id id, Value* begin, Value* ends) {
+Value* LaneEmitter::emit_common_steps(const Node& n, Id id, Value* begin, Value* ends) {
     auto* i64 = b_.getInt64Ty();
     Value* most = b_.CreateVectorSplat(lanes_, llvm::ConstantInt::get(i64, INT64_MAX));
     Value* end =
@@ -278,7 +276,7 @@ Value* Emitter::emit_common_steps(const Node& n, Id id, Value* begin, Value* end
     return counter;
 }
 
-void Emitter::emit_loop(const Node& n, Id id) {
+void LaneEmitter::emit_loop(const Node& n, Id id) {
     // The index is the same in all lanes where begin and step are, wherever each lane ends.
     const bool varying = facts_.varying[id], jumps = has_jump(kernel_, n.aux);
     const bool ends_vary = varying || facts_.varying[kernel_.operand(id, 1)];
@@ -286,7 +284,7 @@ void Emitter::emit_loop(const Node& n, Id id) {
     Value* outer = mask_;
     BasicBlock* behind = diverges ? nullptr : skip_without_lanes();
     const auto bound = [&](std::size_t i, bool by_lane) {
-        return by_lane ? varying_value(kernel_.operand(id, i))
+        return by_lane ? ops_.varying_value(kernel_.operand(id, i))
                        : value(kernel_.operand(id, i)).value;
     };
     Value *begin = bound(0, varying), *end = bound(1, ends_vary), *step = bound(2, varying);
@@ -342,7 +340,7 @@ void Emitter::emit_loop(const Node& n, Id id) {
 }
 
 /// Whether the block computes and writes slots under masks, and that is all; counts its nodes.
-bool Emitter::is_light(Id block, unsigned& nodes) const {
+bool LaneEmitter::is_light(Id block, unsigned& nodes) const {
     return std::ranges::all_of(kernel_.blocks[block].nodes, [&](Id id) {
         const Node& x = kernel_.nodes[id];
         ++nodes;
@@ -362,15 +360,15 @@ bool Emitter::is_light(Id block, unsigned& nodes) const {
 
 /// How many steps of a loop run between two tests whether any lane is left. Steps of no lane must
 /// do nothing and cost little.
-unsigned Emitter::steps_a_test(const Node& n) const {
+unsigned LaneEmitter::steps_a_test(const Node& n) const {
     unsigned nodes = 0;
     if (!is_light(n.aux, nodes) || !is_light(n.aux2, nodes)) return 1;
     return nodes <= 24 ? 4 : nodes <= 48 ? 2 : 1;
 }
 
 /// The conjuncts of a condition: those that are the same in all lanes, and the others.
-void Emitter::split_condition(Id condition, std::vector<Value*>& one,
-                              std::vector<Value*>& by_lane) {
+void LaneEmitter::split_condition(Id condition, std::vector<Value*>& one,
+                                  std::vector<Value*>& by_lane) {
     const Node& n = kernel_.nodes[condition];
     const bool both = n.kind == NodeKind::op && is_bool(n.dtype) &&
                       (n.op == ir::Op::logical_and || n.op == ir::Op::bit_and);
@@ -381,7 +379,7 @@ void Emitter::split_condition(Id condition, std::vector<Value*>& one,
     }
 }
 
-void Emitter::emit_while(const Node& n, Id id) {
+void LaneEmitter::emit_while(const Node& n, Id id) {
     const bool jumps = has_jump(kernel_, n.aux2), diverges = facts_.varying[id] || jumps;
     Value* outer = mask_;
     BasicBlock* behind = diverges ? nullptr : skip_without_lanes();
@@ -416,7 +414,7 @@ void Emitter::emit_while(const Node& n, Id id) {
 
 //   condition; live &= it; any live? no: done;  body     each step but the first without the test.
 // What of the condition is the same in all lanes is tested by a jump of its own, in each step.
-void Emitter::emit_while_steps(const Node& n, Id id, const Loop& loop, BasicBlock* done) {
+void LaneEmitter::emit_while_steps(const Node& n, Id id, const Loop& loop, BasicBlock* done) {
     const unsigned steps = steps_a_test(n);
     const auto go_on_if = [&](Value* condition) {
         auto* next = BasicBlock::Create(context_, "while.body", function_);
@@ -438,9 +436,9 @@ void Emitter::emit_while_steps(const Node& n, Id id, const Loop& loop, BasicBloc
 
 // ------------------------------------------------------------------------------ checks
 
-void Emitter::emit_check(const Node& n, Id id) {
+void LaneEmitter::emit_check(const Node& n, Id id) {
     Value* failed =
-        b_.CreateAnd(active_mask(), b_.CreateNot(varying_value(kernel_.operand(id, 0))));
+        b_.CreateAnd(active_mask(), b_.CreateNot(ops_.varying_value(kernel_.operand(id, 0))));
     auto* record = BasicBlock::Create(context_, "fault", function_);
     auto* store = BasicBlock::Create(context_, "fault.record", function_);
     auto* next = BasicBlock::Create(context_, "checked", function_);

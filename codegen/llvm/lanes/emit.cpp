@@ -1,12 +1,9 @@
-#include "codegen/llvm/emit.h"
-
 #include "codegen/abi.h"
 #include "codegen/lanes/data_flags.h"
 #include "codegen/llvm/attributes.h"
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/lanes/lane_emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
-#include <llvm/Target/TargetMachine.h>
 
 #include <algorithm>
 
@@ -19,29 +16,16 @@ using ir::NodeKind;
 using llvm::BasicBlock;
 using llvm::Value;
 
-std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMContext& context,
-                                        const llvm::TargetMachine& machine,
-                                        const EmitOptions& options) {
-    auto module = std::make_unique<llvm::Module>(kernel.name, context);
-    module->setDataLayout(machine.createDataLayout());
-    module->setTargetTriple(machine.getTargetTriple().str());
-    if (kernel.is_program())
-        emit_program(kernel, context, *module, options);
-    else
-        Emitter(kernel, context, *module, options).run();
-    return module;
-}
-
-Emitter::Emitter(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,
-                 const EmitOptions& options)
+LaneEmitter::LaneEmitter(const ir::Kernel& kernel, llvm::Module& module, const EmitOptions& options)
     : kernel_(kernel),
-      context_(context),
+      context_(module.getContext()),
       module_(module),
       options_(options),
       facts_(analyse(kernel, options.isa != VectorIsa::sse2)),
-      b_(context) {}
+      ops_(kernel, facts_.strict_nan, options.isa, module, *this),
+      b_(ops_.builder()) {}
 
-void Emitter::refuse_local_array(std::uint32_t slot) const {
+void LaneEmitter::refuse_local_array(std::uint32_t slot) const {
     const auto uses = [&](const ir::Node& n) {
         return (n.kind == NodeKind::read || n.kind == NodeKind::write) && n.aux == slot;
     };
@@ -51,14 +35,14 @@ void Emitter::refuse_local_array(std::uint32_t slot) const {
                 "write the kernel with jit, whose loops may have arrays of their own");
 }
 
-void Emitter::refuse(const std::string& what, std::uint32_t loc) const {
+void LaneEmitter::refuse(const std::string& what, std::uint32_t loc) const {
     throw Error(ErrorKind::unsupported, what, kernel_.location(loc),
                 "this backend compiles element-wise kernels and their reductions");
 }
 
 // ------------------------------------------------------------------------------ the function
 
-void Emitter::run() {
+void LaneEmitter::run() {
     options_.flags_of_data = options_.flags_of_data && zeros_raise_flags(kernel_);
     choose_form();
     const LaneChoice choice = choose_lanes(facts_, accumulators_.size(), options_.isa);
@@ -110,13 +94,13 @@ void Emitter::run() {
 }
 
 /// A word of the frame.
-Value* Emitter::frame_field(unsigned at, llvm::Type* type, const llvm::Twine& name) {
+Value* LaneEmitter::frame_field(unsigned at, llvm::Type* type, const llvm::Twine& name) {
     return b_.CreateAlignedLoad(
         type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), frame_, abi::word_bytes * at),
         llvm::Align(8), name);
 }
 
-void Emitter::load_frame() {
+void LaneEmitter::load_frame() {
     columns_ = frame_field(abi::map_word::columns, b_.getInt64Ty(), "columns");
     for (std::size_t p = 0; p < kernel_.params.size(); ++p) {
         const std::string& name = kernel_.params[p].name;
@@ -131,7 +115,7 @@ void Emitter::load_frame() {
 }
 
 // Most calls have one row: what leads to the next one is read from the frame when there is a next.
-void Emitter::emit_rows() {
+void LaneEmitter::emit_rows() {
     auto* head = BasicBlock::Create(context_, "row", function_);
     auto* next = BasicBlock::Create(context_, "row.next", function_);
     auto* done = BasicBlock::Create(context_, "done", function_);
@@ -175,7 +159,7 @@ void Emitter::emit_rows() {
     b_.CreateRetVoid();
 }
 
-void Emitter::emit_uniform_nodes() {
+void LaneEmitter::emit_uniform_nodes() {
     uniform_.assign(kernel_.nodes.size(), {});
     values_.assign(kernel_.nodes.size(), {});
     for (const Id id : kernel_.blocks[body_].nodes) {
@@ -194,7 +178,7 @@ void Emitter::emit_uniform_nodes() {
 }
 
 /// Whole blocks of `lanes` columns from `begin` on: where they end.
-Value* Emitter::emit_blocks(const char* name, unsigned lanes, Value* begin) {
+Value* LaneEmitter::emit_blocks(const char* name, unsigned lanes, Value* begin) {
     auto* i64 = b_.getInt64Ty();
     auto* body = BasicBlock::Create(context_, name, function_);
     auto* done = BasicBlock::Create(context_, llvm::Twine(name) + ".end", function_);
@@ -219,7 +203,7 @@ Value* Emitter::emit_blocks(const char* name, unsigned lanes, Value* begin) {
 }
 
 /// The columns [begin, end), tail_lanes_ at a time, masked. `once`: they are fewer than that.
-void Emitter::emit_masked(const char* name, Value* begin, Value* end, bool once) {
+void LaneEmitter::emit_masked(const char* name, Value* begin, Value* end, bool once) {
     auto* body = BasicBlock::Create(context_, name, function_);
     auto* done = BasicBlock::Create(context_, llvm::Twine(name) + ".end", function_);
     BasicBlock* before = b_.GetInsertBlock();
@@ -242,7 +226,7 @@ void Emitter::emit_masked(const char* name, Value* begin, Value* end, bool once)
 }
 
 /// How many columns come before the streamed output is aligned.
-Value* Emitter::misaligned_columns() {
+Value* LaneEmitter::misaligned_columns() {
     auto* i64 = b_.getInt64Ty();
     Value* address = b_.CreatePtrToInt(params_[streamed_].row, i64);
     Value* misaligned =
@@ -260,7 +244,7 @@ Value* Emitter::misaligned_columns() {
 //          main:    whole blocks of block_lanes_ columns                 (not with one_loop_)
 //          single:  whole registers, one at a time                       (simple bodies)
 //          tail:    the rest, tail_lanes_ columns at a time, masked; all of them with one_loop_
-void Emitter::emit_columns() {
+void LaneEmitter::emit_columns() {
     Value* at = b_.getInt64(0);
     if (streamed_ != ir::none) {
         Value* aligned = misaligned_columns();
@@ -274,8 +258,8 @@ void Emitter::emit_columns() {
 }
 
 /// `columns`: how many of the lanes have one, at least one of them; null: all.
-void Emitter::emit_body(unsigned lanes, Value* index, Value* columns, bool main_loop) {
-    lanes_ = lanes;
+void LaneEmitter::emit_body(unsigned lanes, Value* index, Value* columns, bool main_loop) {
+    set_lanes(lanes);
     index_ = index;
     main_loop_ = main_loop;
     range_mask_ = whole_ = nullptr;
@@ -290,12 +274,12 @@ void Emitter::emit_body(unsigned lanes, Value* index, Value* columns, bool main_
     for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
         const ir::Slot& slot = kernel_.slots[s];
         if (slot.length != 1) refuse_local_array(s);
-        llvm::Type* one = compute_type(real_type(slot.dtype));
+        llvm::Type* one = ops_.compute_type(real_type(slot.dtype));
         const auto place = [&](bool wanted, llvm::Type* type, bool varying) {
             if (!wanted) return LaneValue{};
-            return LaneValue{alloca_at_entry(type, "slot"),
-                             is_complex(slot.dtype) ? alloca_at_entry(type, "slot.im") : nullptr,
-                             varying};
+            return LaneValue{
+                ops_.alloca_at_entry(type, "slot"),
+                is_complex(slot.dtype) ? ops_.alloca_at_entry(type, "slot.im") : nullptr, varying};
         };
         slots_.push_back(
             {place(facts_.slots.read_by_lane[s], llvm::FixedVectorType::get(one, lanes_), true),

@@ -1,5 +1,5 @@
 // Loads, stores and slots of all lanes of a body.
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/lanes/lane_emitter.h"
 
 namespace kiln::codegen {
 
@@ -10,20 +10,20 @@ using ir::NodeKind;
 using llvm::BasicBlock;
 using llvm::Value;
 
-void Emitter::check_subscripts(const Node& n, std::size_t count) const {
+void LaneEmitter::check_subscripts(const Node& n, std::size_t count) const {
     const auto operands = kernel_.operands_of(n);
     if (count != 1 || kernel_.nodes[operands[0]].kind != NodeKind::index)
         refuse("an element-wise kernel accesses arrays at its own index only", n.loc);
 }
 
 /// Address of the first lane's element of a parameter of layout `unit`.
-Value* Emitter::row_address(std::uint32_t param) {
+Value* LaneEmitter::row_address(std::uint32_t param) {
     return b_.CreateGEP(b_.getInt8Ty(), params_[param].row,
                         b_.CreateMul(index_, b_.getInt64(size_of(kernel_.params[param].dtype))));
 }
 
 /// a0 b0 a1 b1 ...
-Value* Emitter::interleave(Value* a, Value* b) {
+Value* LaneEmitter::interleave(Value* a, Value* b) {
     std::vector<int> order;
     for (unsigned l = 0; l < lanes_; ++l) {
         order.push_back(static_cast<int>(l));
@@ -33,14 +33,14 @@ Value* Emitter::interleave(Value* a, Value* b) {
 }
 
 /// The positions `from`, `from` + 2 ... of an interleaved vector.
-std::vector<int> Emitter::stride_two(int from) const {
+std::vector<int> LaneEmitter::stride_two(int from) const {
     std::vector<int> positions;
     for (unsigned l = 0; l < lanes_; ++l) positions.push_back(from + 2 * static_cast<int>(l));
     return positions;
 }
 
 /// Addresses of the lanes' elements, `offset` bytes in.
-Value* Emitter::element_pointers(std::uint32_t param, unsigned offset) {
+Value* LaneEmitter::element_pointers(std::uint32_t param, unsigned offset) {
     auto* i64 = b_.getInt64Ty();
     const Param& p = params_[param];
     Value* step = kernel_.params[param].layout == Layout::unit
@@ -49,11 +49,11 @@ Value* Emitter::element_pointers(std::uint32_t param, unsigned offset) {
     Value* base = b_.CreateGEP(b_.getInt8Ty(), p.row,
                                b_.CreateAdd(b_.CreateMul(index_, step), b_.getInt64(offset)));
     if (lanes_ == 1) return base;
-    Value* offsets = b_.CreateMul(iota(i64), b_.CreateVectorSplat(lanes_, step));
+    Value* offsets = b_.CreateMul(ops_.iota(i64), b_.CreateVectorSplat(lanes_, step));
     return b_.CreateGEP(b_.getInt8Ty(), base, offsets);
 }
 
-Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset) {
+Value* LaneEmitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset) {
     const ir::Param& p = kernel_.params[param];
     if (p.layout == Layout::uniform) {
         Value* at = b_.CreateConstGEP1_64(b_.getInt8Ty(), params_[param].row, offset);
@@ -77,7 +77,7 @@ Value* Emitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned of
 
 /// What lanes without an element load, of which the first one is not: 0, or where their flags would
 /// show, the first `period` elements again and again.
-Value* Emitter::in_idle_lanes(llvm::FixedVectorType* vector, Value* first, unsigned period) {
+Value* LaneEmitter::in_idle_lanes(llvm::FixedVectorType* vector, Value* first, unsigned period) {
     if (!options_.flags_of_data) return llvm::Constant::getNullValue(vector);
     auto* some = llvm::FixedVectorType::get(vector->getElementType(), period);
     Value* loaded = b_.CreateAlignedLoad(some, first, llvm::Align(1));
@@ -87,12 +87,12 @@ Value* Emitter::in_idle_lanes(llvm::FixedVectorType* vector, Value* first, unsig
     return b_.CreateShuffleVector(loaded, order);
 }
 
-LaneValue Emitter::emit_load(const Node& n) {
+LaneValue LaneEmitter::emit_load(const Node& n) {
     check_subscripts(n, n.operand_count);
     const DType t = n.dtype;
     const bool varying = kernel_.params[n.aux].layout != Layout::uniform;
     if (is_complex(t)) {
-        auto* element = compute_type(real_type(t));
+        auto* element = ops_.compute_type(real_type(t));
         if (kernel_.params[n.aux].layout == Layout::unit && lanes_ > 1) {
             auto* pairs = llvm::FixedVectorType::get(element, 2 * lanes_);
             Value* first = row_address(n.aux);
@@ -108,20 +108,21 @@ LaneValue Emitter::emit_load(const Node& n) {
         return {load_lanes(n.aux, element, 0),
                 load_lanes(n.aux, element, static_cast<unsigned>(size_of(t) / 2)), varying};
     }
-    return {from_memory(load_lanes(n.aux, memory_type(t), 0), t), nullptr, varying};
+    return {ops_.from_memory(load_lanes(n.aux, ops_.memory_type(t), 0), t), nullptr, varying};
 }
 
 /// The lanes that have a column.
-Value* Emitter::range_mask() {
+Value* LaneEmitter::range_mask() {
     Value* count = b_.CreateTrunc(columns_here_, b_.getInt32Ty());
-    return b_.CreateICmpULT(iota(b_.getInt32Ty()), b_.CreateVectorSplat(lanes_, count), "in_range");
+    return b_.CreateICmpULT(ops_.iota(b_.getInt32Ty()), b_.CreateVectorSplat(lanes_, count),
+                            "in_range");
 }
 
 // Masks cost a sixth of the time of a short body. So where one masked loop runs all columns, its
 // loads and stores jump to masked forms for the last of a row, which make their masks there.
 
 /// The elements from `first` on, of the lanes that have a column.
-Value* Emitter::load_contiguous(llvm::Type* type, Value* first, const std::string& name) {
+Value* LaneEmitter::load_contiguous(llvm::Type* type, Value* first, const std::string& name) {
     auto* vector = llvm::cast<llvm::FixedVectorType>(type);
     if (range_mask_ == nullptr) return b_.CreateAlignedLoad(vector, first, llvm::Align(1), name);
     if (whole_ == nullptr)
@@ -146,7 +147,7 @@ Value* Emitter::load_contiguous(llvm::Type* type, Value* first, const std::strin
 }
 
 /// Stores the lanes of `mask` (null: all) to adjacent elements.
-void Emitter::store_contiguous(Value* value, Value* first, Value* mask) {
+void LaneEmitter::store_contiguous(Value* value, Value* first, Value* mask) {
     if (mask == nullptr) {
         b_.CreateAlignedStore(value, first, llvm::Align(1));
         return;
@@ -168,8 +169,8 @@ void Emitter::store_contiguous(Value* value, Value* first, Value* mask) {
     b_.SetInsertPoint(next);
 }
 
-void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Value* mask,
-                          bool streaming) {
+void LaneEmitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Value* mask,
+                              bool streaming) {
     const ir::Param& p = kernel_.params[param];
     const unsigned size = static_cast<unsigned>(size_of(p.dtype));
     auto* vector = llvm::cast<llvm::FixedVectorType>(value->getType());
@@ -205,16 +206,16 @@ void Emitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Va
                            mask != nullptr ? mask : all_lanes());
 }
 
-void Emitter::emit_store(const Node& n, Id id) {
+void LaneEmitter::emit_store(const Node& n, Id id) {
     if (kernel_.params[n.aux].rank != 0) check_subscripts(n, n.operand_count - 1U);
     const LaneValue v = value(kernel_.operands_of(id).back());
     store_value(n, options_.scan ? running(v) : v);
 }
 
-void Emitter::store_value(const Node& n, const LaneValue& v) {
+void LaneEmitter::store_value(const Node& n, const LaneValue& v) {
     const DType t = kernel_.params[n.aux].dtype;
     if (is_complex(t) && kernel_.params[n.aux].layout == Layout::unit && lanes_ > 1) {
-        Value* both = interleave(as_varying(v, v.value), as_varying(v, v.imag));
+        Value* both = interleave(ops_.as_varying(v, v.value), ops_.as_varying(v, v.imag));
         Value* first = row_address(n.aux);
         if (mask_ == nullptr)
             b_.CreateAlignedStore(both, first, llvm::Align(1));
@@ -223,18 +224,18 @@ void Emitter::store_value(const Node& n, const LaneValue& v) {
         return;
     }
     if (is_complex(t)) {
-        store_lanes(n.aux, as_varying(v, v.value), 0, mask_, false);
-        store_lanes(n.aux, as_varying(v, v.imag), static_cast<unsigned>(size_of(t) / 2), mask_,
+        store_lanes(n.aux, ops_.as_varying(v, v.value), 0, mask_, false);
+        store_lanes(n.aux, ops_.as_varying(v, v.imag), static_cast<unsigned>(size_of(t) / 2), mask_,
                     false);
         return;
     }
     const bool streaming = main_loop_ && n.aux == streamed_;
     const bool whole_registers = lanes_ * size_of(t) % vector_bytes(options_.isa) == 0;
-    store_lanes(n.aux, to_memory(as_varying(v, v.value), t), 0, mask_,
+    store_lanes(n.aux, ops_.to_memory(ops_.as_varying(v, v.value), t), 0, mask_,
                 streaming && whole_registers);
 }
 
-LaneValue Emitter::read_slot(std::uint32_t slot, bool varying) {
+LaneValue LaneEmitter::read_slot(std::uint32_t slot, bool varying) {
     const LaneValue& place = varying ? slots_[slot].lanes : slots_[slot].one;
     const auto load = [&](Value* at) -> Value* {
         if (at == nullptr) return nullptr;
@@ -243,10 +244,10 @@ LaneValue Emitter::read_slot(std::uint32_t slot, bool varying) {
     return {load(place.value), load(place.imag), varying};
 }
 
-void Emitter::write_slot(std::uint32_t slot, const LaneValue& v, bool to_all_lanes) {
+void LaneEmitter::write_slot(std::uint32_t slot, const LaneValue& v, bool to_all_lanes) {
     const auto put = [&](Value* place, Value* part) {
         if (place == nullptr) return;
-        Value* full = as_varying(v, part);
+        Value* full = ops_.as_varying(v, part);
         if (!to_all_lanes && mask_ != nullptr && mask_ != range_mask_)
             full = b_.CreateSelect(mask_, full, b_.CreateLoad(full->getType(), place));
         b_.CreateStore(full, place);

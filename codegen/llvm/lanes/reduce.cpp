@@ -17,7 +17,7 @@
 //
 // So the tree is a function of n and of the target alone, and a sum of 4096 columns passes each of
 // them through some 8 + 8 + 4 + log2(L) additions.
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/lanes/lane_emitter.h"
 #include "codegen/trees.h"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ using llvm::BasicBlock;
 using llvm::Value;
 
 /// Finds the stages of the kernel's form and declares its accumulators.
-void Emitter::choose_form() {
+void LaneEmitter::choose_form() {
     const auto& stages = kernel_.stages;
     const bool reduces = stages.size() == 3 && stages[0].extents.empty() &&
                          stages[2].extents.empty() && !stages[1].reductions.empty();
@@ -55,8 +55,7 @@ void Emitter::choose_form() {
     after_ = &stages[2];
     for (const ir::StageReduction& r : map->reductions) {
         const std::size_t number = accumulators_.size();
-        accumulators_.push_back(
-            {info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}});
+        accumulators_.push_back({r.reduction, kernel_.slots[r.target].dtype, {}, {}, {}, {}});
         if (r.position_of == ir::none) continue;
         const auto extreme =
             std::ranges::find(map->reductions, r.position_of, &ir::StageReduction::target);
@@ -68,13 +67,13 @@ void Emitter::choose_form() {
 
 // ------------------------------------------------------------------------------ accumulators
 
-LaneValue Emitter::accumulator_place(DType t, unsigned lanes, const char* name) {
-    auto* type = llvm::FixedVectorType::get(compute_type(real_type(t)), lanes);
-    return {alloca_at_entry(type, name), is_complex(t) ? alloca_at_entry(type, name) : nullptr,
-            true};
+LaneValue LaneEmitter::accumulator_place(DType t, unsigned lanes, const char* name) {
+    auto* type = llvm::FixedVectorType::get(ops_.compute_type(real_type(t)), lanes);
+    return {ops_.alloca_at_entry(type, name),
+            is_complex(t) ? ops_.alloca_at_entry(type, name) : nullptr, true};
 }
 
-LaneValue Emitter::get(const LaneValue& place) {
+LaneValue LaneEmitter::get(const LaneValue& place) {
     const auto load = [&](Value* at) -> Value* {
         if (at == nullptr) return nullptr;
         return b_.CreateLoad(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType(), at);
@@ -82,106 +81,36 @@ LaneValue Emitter::get(const LaneValue& place) {
     return {load(place.value), load(place.imag), true};
 }
 
-void Emitter::put(const LaneValue& place, const LaneValue& v) {
+void LaneEmitter::put(const LaneValue& place, const LaneValue& v) {
     b_.CreateStore(v.value, place.value);
     if (place.imag != nullptr) b_.CreateStore(v.imag, place.imag);
 }
 
-/// What changes no value under `op`: for sums -0, since 0 would change the sign of -0.
-llvm::Constant* Emitter::identity(Op op, DType t, bool imaginary) {
-    auto* type = compute_type(real_type(t));
-    if (type->isFloatingPointTy()) {
-        constexpr double infinity = std::numeric_limits<double>::infinity();
-        const double x = op == Op::add       ? -0.0
-                         : op == Op::mul     ? (imaginary ? 0.0 : 1.0)
-                         : op == Op::minimum ? infinity
-                                             : -infinity;
-        return llvm::ConstantFP::get(type, x);
-    }
-    const unsigned bits = type->getIntegerBitWidth();
-    const bool boolean = bits == 1, with_sign = is_signed(t);
-    const auto of = [&](const llvm::APInt& x) { return llvm::ConstantInt::get(context_, x); };
-    const llvm::APInt zero(bits, 0), ones = llvm::APInt::getAllOnes(bits);
-    switch (op) {
-        case Op::mul: return of(llvm::APInt(bits, 1));
-        case Op::minimum:
-            return of(with_sign && !boolean ? llvm::APInt::getSignedMaxValue(bits) : ones);
-        case Op::maximum:
-            return of(with_sign && !boolean ? llvm::APInt::getSignedMinValue(bits) : zero);
-        case Op::bit_and:
-        case Op::logical_and: return of(ones);
-        default: return of(zero);  // add, bit_or, bit_xor, logical_or
-    }
-}
-
-void Emitter::clear(const Accumulator& a, const LaneValue& place) {
+void LaneEmitter::clear(const Accumulator& a, const LaneValue& place) {
     const auto fill = [&](Value* at, bool imaginary) {
         auto* type =
             llvm::cast<llvm::FixedVectorType>(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType());
-        b_.CreateStore(llvm::ConstantVector::getSplat(type->getElementCount(),
-                                                      identity(a.op, a.dtype, imaginary)),
+        b_.CreateStore(llvm::ConstantVector::getSplat(
+                           type->getElementCount(), ops_.neutral(a.reduction, a.dtype, imaginary)),
                        at);
     };
     fill(place.value, false);
     if (place.imag != nullptr) fill(place.imag, true);
 }
 
-LaneValue Emitter::combine(const Accumulator& a, const LaneValue& x, const LaneValue& y) {
-    if (is_complex(a.dtype) && a.op == Op::mul) {
-        Value* re = b_.CreateFSub(b_.CreateFMul(x.value, y.value), b_.CreateFMul(x.imag, y.imag));
-        Value* im = b_.CreateFAdd(b_.CreateFMul(x.value, y.imag), b_.CreateFMul(x.imag, y.value));
-        return {re, im, true};
-    }
-    const auto part = [&](Value* p, Value* q) -> Value* {
-        if (p == nullptr) return nullptr;
-        const DType t = real_type(a.dtype);
-        const std::array<Value*, 2> both{p, q};
-        return is_real(t) ? real_op(a.op, t, both, Node{}) : integer_op(a.op, t, both, Node{});
-    };
-    return {part(x.value, y.value), part(x.imag, y.imag), true};
-}
-
-/// Of two extremes and their positions, the one that is the result: a NaN before numbers, and of
-/// equal values or two NaN the one with the lesser position.
-Emitter::Found Emitter::earlier(Op op, DType t, DType position, Found a, Found b) {
-    const bool least = op == Op::minimum;
-    Value *better = nullptr, *equal = nullptr;
-    if (is_real(t)) {
-        const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
-        b_.clearFastMathFlags();
-        a.first = stays_wide(a.first);
-        b.first = stays_wide(b.first);
-        Value *a_nan = b_.CreateFCmpUNO(a.first, a.first),
-              *b_nan = b_.CreateFCmpUNO(b.first, b.first);
-        better = b_.CreateOr(
-            least ? b_.CreateFCmpOLT(b.first, a.first) : b_.CreateFCmpOGT(b.first, a.first),
-            b_.CreateAnd(b_nan, b_.CreateNot(a_nan)));
-        equal = b_.CreateOr(b_.CreateFCmpOEQ(a.first, b.first), b_.CreateAnd(a_nan, b_nan));
-    } else {
-        const bool with_sign = is_integer(t) && !is_unsigned(t);
-        const auto below = with_sign ? llvm::CmpInst::ICMP_SLT : llvm::CmpInst::ICMP_ULT;
-        better =
-            least ? b_.CreateICmp(below, b.first, a.first) : b_.CreateICmp(below, a.first, b.first);
-        equal = b_.CreateICmpEQ(a.first, b.first);
-    }
-    Value* before = is_unsigned(position) ? b_.CreateICmpULT(b.second, a.second)
-                                          : b_.CreateICmpSLT(b.second, a.second);
-    Value* chosen = b_.CreateOr(better, b_.CreateAnd(equal, before));
-    return {b_.CreateSelect(chosen, b.first, a.first), b_.CreateSelect(chosen, b.second, a.second)};
-}
-
 /// What all accumulators hold, combined; a comes first.
-std::vector<LaneValue> Emitter::combine_each(const std::vector<LaneValue>& a,
-                                             const std::vector<LaneValue>& b) {
+std::vector<LaneValue> LaneEmitter::combine_each(const std::vector<LaneValue>& a,
+                                                 const std::vector<LaneValue>& b) {
     std::vector<LaneValue> result(accumulators_.size());
     for (std::size_t i = 0; i < accumulators_.size(); ++i) {
         const Accumulator& x = accumulators_[i];
         const std::size_t p = x.position;
         if (p == Accumulator::no_position) {
-            result[i] = combine(x, a[i], b[i]);
+            result[i] = ops_.combine(x.reduction, x.dtype, a[i], b[i]);
         } else if (p != i) {
-            const Found found = earlier(x.op, x.dtype, accumulators_[p].dtype,
-                                        {a[i].value, a[p].value}, {b[i].value, b[p].value});
+            const OpEmitter::Found found =
+                ops_.earlier(x.reduction, x.dtype, accumulators_[p].dtype, {a[i].value, a[p].value},
+                             {b[i].value, b[p].value});
             result[i] = {found.first, nullptr, true};
             result[p] = {found.second, nullptr, true};
         }
@@ -189,7 +118,7 @@ std::vector<LaneValue> Emitter::combine_each(const std::vector<LaneValue>& a,
     return result;
 }
 
-void Emitter::merge_all(Place into, Place from) {
+void LaneEmitter::merge_all(Place into, Place from) {
     std::vector<LaneValue> a, b;
     for (const Accumulator& x : accumulators_) {
         a.push_back(get(x.*into));
@@ -200,7 +129,7 @@ void Emitter::merge_all(Place into, Place from) {
 }
 
 /// Lower half op upper half, until `to` lanes are left.
-std::vector<LaneValue> Emitter::folded(Place place, unsigned from, unsigned to) {
+std::vector<LaneValue> LaneEmitter::folded(Place place, unsigned from, unsigned to) {
     std::vector<LaneValue> v;
     for (const Accumulator& a : accumulators_) v.push_back(get(a.*place));
     while (from > to) {
@@ -222,7 +151,7 @@ std::vector<LaneValue> Emitter::folded(Place place, unsigned from, unsigned to) 
 }
 
 /// The condition by which a contribution is 1 or 0; none for others.
-Id Emitter::counted(Id contributed) const {
+Id LaneEmitter::counted(Id contributed) const {
     const Node& n = kernel_.nodes[contributed];
     const auto is = [&](std::size_t i, std::uint64_t x) {
         const Node& c = kernel_.nodes[kernel_.operand(contributed, i)];
@@ -237,17 +166,17 @@ Id Emitter::counted(Id contributed) const {
 }
 
 /// Adds the number of lanes for which the condition holds.
-void Emitter::emit_count(const Accumulator& a, Id condition) {
-    Value* lanes = varying_value(condition);
+void LaneEmitter::emit_count(const Accumulator& a, Id condition) {
+    Value* lanes = ops_.varying_value(condition);
     if (mask_ != nullptr) lanes = b_.CreateAnd(lanes, mask_);
     Value* bits = b_.CreateBitCast(lanes, b_.getIntNTy(lanes_));
     Value* count = b_.CreateUnaryIntrinsic(llvm::Intrinsic::ctpop, bits);
-    auto* type = compute_type(a.dtype);
+    auto* type = ops_.compute_type(a.dtype);
     b_.CreateStore(b_.CreateAdd(b_.CreateLoad(type, a.count), b_.CreateZExtOrTrunc(count, type)),
                    a.count);
 }
 
-void Emitter::emit_contribute(const Node& n, Id id) {
+void LaneEmitter::emit_contribute(const Node& n, Id id) {
     if (n.aux >= accumulators_.size()) refuse("a contribution outside of a reduction", n.loc);
     const Accumulator& a = accumulators_[n.aux];
     if (a.count != nullptr && lanes_ > 1)
@@ -258,9 +187,10 @@ void Emitter::emit_contribute(const Node& n, Id id) {
     const LaneValue v = value(contributed);
     const auto part = [&](Value* x, bool imaginary) -> Value* {
         if (x == nullptr) return nullptr;
-        Value* full = as_varying(v, x);
+        Value* full = ops_.as_varying(v, x);
         if (mask_ == nullptr) return full;
-        Value* nothing = b_.CreateVectorSplat(lanes_, identity(a.op, a.dtype, imaginary));
+        Value* nothing =
+            b_.CreateVectorSplat(lanes_, ops_.neutral(a.reduction, a.dtype, imaginary));
         return b_.CreateSelect(mask_, full, nothing);
     };
     const LaneValue more{part(v.value, false), part(v.imag, true), true};
@@ -272,9 +202,9 @@ void Emitter::emit_contribute(const Node& n, Id id) {
         const Accumulator& extreme =
             *std::ranges::find(accumulators_, a.position, [](const auto& x) { return x.position; });
         const LaneValue& best = main_loop_ ? extreme.step : extreme.tail;
-        const Found found =
-            earlier(extreme.op, extreme.dtype, a.dtype, {get(best).value, get(place).value},
-                    {contributed_.value, more.value});
+        const OpEmitter::Found found =
+            ops_.earlier(extreme.reduction, extreme.dtype, a.dtype,
+                         {get(best).value, get(place).value}, {contributed_.value, more.value});
         put(best, {found.first, nullptr, true});
         put(place, {found.second, nullptr, true});
         return;
@@ -282,15 +212,15 @@ void Emitter::emit_contribute(const Node& n, Id id) {
     // A sum of products that may contract adds each with one rounding.
     Node flags = kernel_.nodes[contributed];
     flags.fast &= ir::fast::contract;
-    set_fast(flags, contributed);
-    const LaneValue sum = combine(a, get(place), more);
+    ops_.set_fast(flags, contributed);
+    const LaneValue sum = ops_.combine(a.reduction, a.dtype, get(place), more);
     b_.clearFastMathFlags();
     put(place, sum);
 }
 
 // ------------------------------------------------------------------------------ the row
 
-void Emitter::emit_reduced_columns() {
+void LaneEmitter::emit_reduced_columns() {
     for (const ir::StageReduction& r : kernel_.stages[1].reductions)
         if (kernel_.slots[r.target].length != 1) refuse("a reduction into a local array");
     for (Accumulator& a : accumulators_) {
@@ -299,9 +229,11 @@ void Emitter::emit_reduced_columns() {
         a.block = accumulator_place(a.dtype, block_lanes_, "block");
         a.upper = accumulator_place(a.dtype, block_lanes_, "upper");
         a.tail = accumulator_place(a.dtype, tail_lanes_, "tail");
-        if (a.op != Op::add || !is_integer(a.dtype) || options_.isa == VectorIsa::sse2) continue;
-        a.count = alloca_at_entry(compute_type(a.dtype), "count");
-        b_.CreateStore(llvm::ConstantInt::get(compute_type(a.dtype), 0), a.count);
+        if (a.reduction != ir::Reduction::sum || !is_integer(a.dtype) ||
+            options_.isa == VectorIsa::sse2)
+            continue;
+        a.count = ops_.alloca_at_entry(ops_.compute_type(a.dtype), "count");
+        b_.CreateStore(llvm::ConstantInt::get(ops_.compute_type(a.dtype), 0), a.count);
     }
     Value* whole = b_.CreateAnd(columns_, b_.getInt64(~std::uint64_t(block_lanes_ - 1)), "whole");
     emit_steps(whole);
@@ -310,7 +242,7 @@ void Emitter::emit_reduced_columns() {
 }
 
 /// The columns before `whole`, in steps of block_lanes_; leaves them folded in `tail`.
-void Emitter::emit_steps(Value* whole) {
+void LaneEmitter::emit_steps(Value* whole) {
     auto* i64 = b_.getInt64Ty();
     const auto block = [&](const char* name) {
         return BasicBlock::Create(context_, name, function_);
@@ -375,7 +307,7 @@ void Emitter::emit_steps(Value* whole) {
 
 /// The columns from `begin` on, into `tail`: where bodies are simple, whole registers without masks
 /// first, since rows may be short.
-void Emitter::emit_tail(Value* begin) {
+void LaneEmitter::emit_tail(Value* begin) {
     const bool simple = facts_.inlined == 0 && facts_.calls == 0 && !facts_.has_loops;
     if (simple && tail_lanes_ > 1) begin = emit_registers(begin);
     auto* head = BasicBlock::Create(context_, "tail", function_);
@@ -397,7 +329,7 @@ void Emitter::emit_tail(Value* begin) {
 }
 
 /// Whole registers of the columns from `begin` on; where they end.
-Value* Emitter::emit_registers(Value* begin) {
+Value* LaneEmitter::emit_registers(Value* begin) {
     auto* head = BasicBlock::Create(context_, "register", function_);
     auto* body = BasicBlock::Create(context_, "register.body", function_);
     auto* done = BasicBlock::Create(context_, "register.end", function_);
@@ -417,15 +349,15 @@ Value* Emitter::emit_registers(Value* begin) {
 }
 
 /// The stages around the row's: what the slots hold before, the totals, the stores.
-void Emitter::emit_results() {
+void LaneEmitter::emit_results() {
     std::vector<LaneValue> totals = folded(&Accumulator::tail, tail_lanes_, 1);
     for (std::size_t r = 0; r < accumulators_.size(); ++r) {
         const Accumulator& a = accumulators_[r];
         if (a.count == nullptr) continue;
-        Value* count = b_.CreateLoad(compute_type(a.dtype), a.count);
+        Value* count = b_.CreateLoad(ops_.compute_type(a.dtype), a.count);
         totals[r].value = b_.CreateAdd(totals[r].value, b_.CreateVectorSplat(1, count));
     }
-    lanes_ = 1;
+    set_lanes(1);
     index_ = b_.getInt64(0);
     range_mask_ = mask_ = nullptr;
     main_loop_ = false;

@@ -3,7 +3,7 @@
 // A register of L lanes is scanned by itself, in log2(L) steps that each combine lanes with the
 // lanes 1, 2, 4 ... before them, and then combined with what came before. What came before moves on
 // by the last lane of the register's own scan, so that registers wait for one operation each.
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/lanes/lane_emitter.h"
 
 #include <algorithm>
 
@@ -12,7 +12,7 @@ namespace kiln::codegen {
 using llvm::Value;
 
 /// Once a row: what came before is the carry.
-void Emitter::begin_scan() {
+void LaneEmitter::begin_scan() {
     const auto outputs = std::ranges::count_if(
         kernel_.params, [](const ir::Param& p) { return p.access == ir::Access::out; });
     if (!accumulators_.empty() || outputs != 1 || kernel_.params.size() < 2)
@@ -21,27 +21,27 @@ void Emitter::begin_scan() {
     const ir::Param& carry = kernel_.params[param];
     if (carry.layout != ir::Layout::uniform || carry.dtype != kernel_.params[param + 1].dtype)
         refuse("parameter '" + carry.name + "' of a scan is not the carry");
-    scan_.op = info(*options_.scan).op;
+    scan_.reduction = *options_.scan;
     scan_.dtype = carry.dtype;
     if (scan_.tail.value == nullptr)
         scan_.tail = accumulator_place(carry.dtype, unit_lanes_, "before");
     const DType part = real_type(carry.dtype);
     const auto splat = [&](unsigned offset) {
-        Value* one = load_lanes(param, memory_type(part), offset);
-        return b_.CreateVectorSplat(unit_lanes_, from_memory(one, part));
+        Value* one = load_lanes(param, ops_.memory_type(part), offset);
+        return b_.CreateVectorSplat(unit_lanes_, ops_.from_memory(one, part));
     };
     const auto half = static_cast<unsigned>(size_of(part));
     put(scan_.tail, {splat(0), is_complex(carry.dtype) ? splat(half) : nullptr, true});
 }
 
-LaneValue Emitter::running(const LaneValue& v) {
+LaneValue LaneEmitter::running(const LaneValue& v) {
     const unsigned lanes = std::min(unit_lanes_, lanes_);  // of a register
     const auto nothing = [&](unsigned count, bool imaginary) {
-        return b_.CreateVectorSplat(count, identity(scan_.op, scan_.dtype, imaginary));
+        return b_.CreateVectorSplat(count, ops_.neutral(scan_.reduction, scan_.dtype, imaginary));
     };
     const auto prepared = [&](Value* part, bool imaginary) -> Value* {
         if (part == nullptr) return nullptr;
-        Value* full = as_varying(v, part);
+        Value* full = ops_.as_varying(v, part);
         if (range_mask_ == nullptr) return full;
         return b_.CreateSelect(range_mask_, full, nothing(lanes_, imaginary));
     };
@@ -70,9 +70,12 @@ LaneValue Emitter::running(const LaneValue& v) {
     LaneValue before = get(scan_.tail), result;
     for (unsigned at = 0; at < lanes_; at += lanes) {
         LaneValue own = pick(all, at, lanes, 1);
-        for (unsigned by = 1; by < lanes; by *= 2) own = combine(scan_, shifted(own, by), own);
-        const LaneValue done = combine(scan_, pick(before, 0, lanes, 1), own);
-        before = combine(scan_, before, pick(own, lanes - 1, unit_lanes_, 0));
+        for (unsigned by = 1; by < lanes; by *= 2)
+            own = ops_.combine(scan_.reduction, scan_.dtype, shifted(own, by), own);
+        const LaneValue done =
+            ops_.combine(scan_.reduction, scan_.dtype, pick(before, 0, lanes, 1), own);
+        before = ops_.combine(scan_.reduction, scan_.dtype, before,
+                              pick(own, lanes - 1, unit_lanes_, 0));
         const auto append = [&](Value* rest, Value* more) -> Value* {
             if (more == nullptr) return nullptr;
             if (lanes == lanes_) return more;

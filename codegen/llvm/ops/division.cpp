@@ -2,7 +2,7 @@
 // that a float type holds exactly, rounded to it and then truncated, is the quotient of the
 // integers as long as they have two bits less than the type's fraction. For a / b just below an
 // integer k lies at least 1 / b below it, which is more than half a unit in the last place of k.
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/ops/op_emitter.h"
 
 #include <llvm/IR/MDBuilder.h>
 
@@ -14,7 +14,7 @@ using llvm::Value;
 namespace Intrinsic = llvm::Intrinsic;
 
 /// Division by 0 gives 0 and MIN / -1 gives MIN: both divide by 1 instead, so nothing traps.
-Value* Emitter::integer_division(Op op, DType t, Value* a, Value* b) {
+Value* OpEmitter::integer_division(Op op, DType t, Value* a, Value* b) {
     auto* type = a->getType();
     Value* zero = llvm::Constant::getNullValue(type);
     Value* one = llvm::ConstantInt::get(type, 1);
@@ -41,7 +41,7 @@ Value* Emitter::integer_division(Op op, DType t, Value* a, Value* b) {
 }
 
 /// Quotient and remainder, truncated; `b` is not 0, and not -1 where `a` is the lowest value.
-std::pair<Value*, Value*> Emitter::divide_lanes(DType t, Value* a, Value* b) {
+std::pair<Value*, Value*> OpEmitter::divide_lanes(DType t, Value* a, Value* b) {
     const bool with_sign = is_signed(t);
     const auto plain = [&] {
         return std::pair{with_sign ? b_.CreateSDiv(a, b) : b_.CreateUDiv(a, b),
@@ -51,7 +51,7 @@ std::pair<Value*, Value*> Emitter::divide_lanes(DType t, Value* a, Value* b) {
     const auto bits = static_cast<unsigned>(8 * size_of(t));
     const bool by_constant = llvm::isa<llvm::Constant>(b) && bits < 64;  // a product and a shift
     if (vector == nullptr || vector->getNumElements() == 1 || by_constant ||
-        options_.isa == VectorIsa::sse2)
+        isa_ == VectorIsa::sse2)
         return plain();
     if (bits == 64) return divide_wide_lanes(t, a, b);
     // 8 and 16 bits by f32, 32 bits by f64; in integers as wide as those.
@@ -69,7 +69,7 @@ std::pair<Value*, Value*> Emitter::divide_lanes(DType t, Value* a, Value* b) {
 /// exactly: q = a * (1 / b), rounded to an integer, is the quotient of a multiple as long as that
 /// is below 2^(fraction bits - 2), for it is off by less than 2^-(fraction bits) of itself twice;
 /// and the rest a - q b, which fma rounds once, is 0 for multiples only.
-Value* Emitter::divisible(Value* a, Value* b) {
+Value* OpEmitter::divisible(Value* a, Value* b) {
     Value* reciprocal = b_.CreateFDiv(llvm::ConstantFP::get(b->getType(), 1), b);
     Value* q = b_.CreateUnaryIntrinsic(Intrinsic::rint,
                                        b_.CreateFMul(a, b_.CreateVectorSplat(lanes_, reciprocal)));
@@ -79,7 +79,7 @@ Value* Emitter::divisible(Value* a, Value* b) {
 }
 
 /// Whether the number is exact in f32, with two bits to spare.
-Value* Emitter::is_small(Value* x, bool with_sign) {
+Value* OpEmitter::is_small(Value* x, bool with_sign) {
     constexpr std::uint64_t limit = std::uint64_t(1) << 21;
     auto* type = x->getType();
     Value* distance = with_sign ? b_.CreateAdd(x, llvm::ConstantInt::get(type, limit)) : x;
@@ -87,7 +87,7 @@ Value* Emitter::is_small(Value* x, bool with_sign) {
 }
 
 /// Made where `a` is, once: divisors are mostly tried in a loop.
-Emitter::Dividend Emitter::dividend(Value* a, DType t) {
+OpEmitter::Dividend OpEmitter::dividend(Value* a, DType t) {
     if (const auto known = dividends_.find(a); known != dividends_.end()) return known->second;
     const llvm::IRBuilder<>::InsertPointGuard guard(b_);
     auto* made = llvm::dyn_cast<llvm::Instruction>(a);
@@ -107,19 +107,19 @@ Emitter::Dividend Emitter::dividend(Value* a, DType t) {
 
 /// a % b == 0, or != 0, where b is the same in all lanes: in f32 where all numbers are small, else
 /// in f64 or by division. (x % 0 is 0.)
-LaneValue Emitter::emit_divisible(const ir::Node& comparison, ir::Id rest) {
+LaneValue OpEmitter::emit_divisible(const ir::Node& comparison, ir::Id rest) {
     const DType t = kernel_.nodes[rest].dtype;
     const bool with_sign = is_signed(t);
     Value* a = varying_value(kernel_.operand(rest, 0));
-    Value* b = value(kernel_.operand(rest, 1)).value;
+    Value* b = values_.value(kernel_.operand(rest, 1)).value;
     auto* one = b->getType();
     b_.clearFastMathFlags();
     const Dividend d = dividend(a, t);
     b = b_.CreateSelect(b_.CreateICmpEQ(b, llvm::Constant::getNullValue(one)),
                         llvm::ConstantInt::get(one, 1), b);
-    auto* fast = BasicBlock::Create(context_, "divisible", function_);
-    auto* slow = BasicBlock::Create(context_, "divisible.wide", function_);
-    auto* done = BasicBlock::Create(context_, "divisible.end", function_);
+    auto* fast = make_block("divisible");
+    auto* slow = make_block("divisible.wide");
+    auto* done = make_block("divisible.end");
     b_.CreateCondBr(b_.CreateAnd(d.small, is_small(b, with_sign)), fast, slow,
                     llvm::MDBuilder(context_).createBranchWeights(1000, 1));
     b_.SetInsertPoint(fast);
@@ -147,7 +147,7 @@ LaneValue Emitter::emit_divisible(const ir::Node& comparison, ir::Id rest) {
 }
 
 /// The same of 64 bits: by f64 where all lanes are below 2^51, else one after the other.
-std::pair<Value*, Value*> Emitter::divide_wide_lanes(DType t, Value* a, Value* b) {
+std::pair<Value*, Value*> OpEmitter::divide_wide_lanes(DType t, Value* a, Value* b) {
     const bool with_sign = is_signed(t);
     auto* type = a->getType();
     auto* real = like(b_.getDoubleTy(), a);
@@ -160,7 +160,7 @@ std::pair<Value*, Value*> Emitter::divide_wide_lanes(DType t, Value* a, Value* b
     // x + 1.5 * 2^52 has x in the low bits of its fraction.
     constexpr std::uint64_t magic_bits = 0x4338000000000000u;
     Value* magic = llvm::ConstantFP::get(real, 0x1.8p52);
-    const bool converts = options_.isa == VectorIsa::avx512;
+    const bool converts = isa_ == VectorIsa::avx512;
     const auto to_real = [&](Value* x) -> Value* {
         if (converts) return b_.CreateSIToFP(x, real);
         return b_.CreateFSub(b_.CreateBitCast(b_.CreateAdd(x, integer(magic_bits)), real), magic);
@@ -169,9 +169,9 @@ std::pair<Value*, Value*> Emitter::divide_wide_lanes(DType t, Value* a, Value* b
         if (converts) return b_.CreateFPToSI(x, type);
         return b_.CreateSub(b_.CreateBitCast(b_.CreateFAdd(x, magic), type), integer(magic_bits));
     };
-    auto* fast = BasicBlock::Create(context_, "divide", function_);
-    auto* slow = BasicBlock::Create(context_, "divide.wide", function_);
-    auto* done = BasicBlock::Create(context_, "divided", function_);
+    auto* fast = make_block("divide");
+    auto* slow = make_block("divide.wide");
+    auto* done = make_block("divided");
     b_.CreateCondBr(b_.CreateAndReduce(b_.CreateAnd(small(a), small(b))), fast, slow,
                     llvm::MDBuilder(context_).createBranchWeights(1000, 1));
     b_.SetInsertPoint(fast);

@@ -1,5 +1,5 @@
 // Elementary functions: SLEEF's vector functions, repaired where they leave their error bound.
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/ops/op_emitter.h"
 #include "codegen/llvm/ops/vector_math.h"
 
 #include <llvm/IR/MDBuilder.h>
@@ -16,11 +16,11 @@ namespace Intrinsic = llvm::Intrinsic;
 /// SLEEF's function for `lanes` elements, which fill a register. The deterministic forms (finz_
 /// with FMA, cinz_ without): in the others a lane's bits depend on its neighbours, as all lanes
 /// take the way of the worst one.
-Value* Emitter::call_sleef(Op op, DType t, unsigned lanes, std::span<Value* const> a) {
+Value* OpEmitter::call_sleef(Op op, DType t, unsigned lanes, std::span<Value* const> a) {
     const std::string_view spelling = info(op).sleef;
     const std::size_t comma = spelling.find(',');
     const unsigned bytes = lanes * static_cast<unsigned>(size_of(t));
-    const bool fma = options_.isa != VectorIsa::sse2;
+    const bool fma = isa_ != VectorIsa::sse2;
     const char* isa = bytes == 64 ? "avx512f" : bytes == 32 ? "avx2" : fma ? "avx2128" : "sse2";
     const std::string symbol = std::string(fma ? "Sleef_finz_" : "Sleef_cinz_") +
                                std::string(spelling.substr(0, comma)) +
@@ -30,8 +30,8 @@ Value* Emitter::call_sleef(Op op, DType t, unsigned lanes, std::span<Value* cons
     return call_pure(symbol, llvm::FunctionType::get(a[0]->getType(), types, false), a);
 }
 
-Value* Emitter::call_pure(const std::string& symbol, llvm::FunctionType* type,
-                          std::span<Value* const> a) {
+Value* OpEmitter::call_pure(const std::string& symbol, llvm::FunctionType* type,
+                            std::span<Value* const> a) {
     auto callee = module_.getOrInsertFunction(symbol, type);
     auto* function = llvm::cast<llvm::Function>(callee.getCallee());
     function->addFnAttr(llvm::Attribute::NoUnwind);
@@ -42,12 +42,12 @@ Value* Emitter::call_pure(const std::string& symbol, llvm::FunctionType* type,
 
 /// The function of any number of lanes by whole registers. Fewer lanes, one too, are padded to
 /// SLEEF's shortest vector: its scalar functions without FMA give other bits.
-Value* Emitter::in_registers(Op op, DType t, std::span<Value* const> a) {
+Value* OpEmitter::in_registers(Op op, DType t, std::span<Value* const> a) {
     auto* vector = llvm::cast<llvm::FixedVectorType>(a[0]->getType());
     const unsigned lanes = vector->getNumElements();
     std::vector<Value*> part(a.size());
     const unsigned shortest = 16 / static_cast<unsigned>(size_of(t));
-    const unsigned longest = vector_bytes(options_.isa) / static_cast<unsigned>(size_of(t));
+    const unsigned longest = vector_bytes(isa_) / static_cast<unsigned>(size_of(t));
     const unsigned width = std::max(shortest, std::min(lanes, longest));
     std::vector<Value*> results;
     for (unsigned from = 0; from < lanes; from += width) {
@@ -76,7 +76,7 @@ Value* Emitter::in_registers(Op op, DType t, std::span<Value* const> a) {
 }
 
 /// Whether low < |x| / 2^n < high for a whole number n; 1 <= low, high <= 2. Of f64.
-Value* Emitter::mantissa_between(Value* x, double low, double high) {
+Value* OpEmitter::mantissa_between(Value* x, double low, double high) {
     llvm::Type* bits = x->getType()->getWithNewType(b_.getInt64Ty());
     Value* fraction = b_.CreateAnd(b_.CreateBitCast(x, bits), (std::uint64_t(1) << 52) - 1);
     Value* one = b_.CreateBitCast(number(x, 1.0), bits);
@@ -87,7 +87,7 @@ Value* Emitter::mantissa_between(Value* x, double low, double high) {
 
 /// Where SLEEF 3.5.1's result `r` may be off by more than the bound, or by a sign; null: nowhere.
 /// Found by tests/accuracy.
-Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
+Value* OpEmitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
     const bool single = t == DType::f32;
     const auto above = [&](Value* x, double f64, double f32) {
         return b_.CreateFCmpOGT(x, number(x, single ? f32 : f64));
@@ -118,7 +118,7 @@ Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
             if (single) return nullptr;
             Value* overflow = b_.CreateAnd(b_.CreateFCmpOEQ(magnitude(r), number(r, INFINITY)),
                                            b_.CreateAnd(finite(a[0]), finite(a[1])));
-            if (options_.isa != VectorIsa::sse2) return overflow;
+            if (isa_ != VectorIsa::sse2) return overflow;
             // Without FMA the error of these logarithms times the exponent is up to 1.36 ULP.
             Value* steep =
                 b_.CreateAnd(above(magnitude(a[1]), 512, 0), mantissa_between(a[0], 1.39, 1.51));
@@ -153,7 +153,7 @@ Value* Emitter::doubtful(Op op, DType t, std::span<Value* const> a, Value* r) {
 }
 
 /// f(x) = x for small x, where SLEEF loses the sign of the result or its last bits.
-Value* Emitter::near_zero(Op op, DType t, Value* x, Value* r) {
+Value* OpEmitter::near_zero(Op op, DType t, Value* x, Value* r) {
     const bool single = t == DType::f32;
     double limit = 0;
     switch (op) {
@@ -173,13 +173,13 @@ Value* Emitter::near_zero(Op op, DType t, Value* x, Value* r) {
 //
 //   if (any(doubt)) for (bits = doubt; bits != 0; bits &= bits - 1) r[ctz(bits)] =
 //   careful(a[ctz(bits)]);
-Value* Emitter::recompute(Op op, DType t, std::span<Value* const> a, Value* r, Value* doubt) {
+Value* OpEmitter::recompute(Op op, DType t, std::span<Value* const> a, Value* r, Value* doubt) {
     auto* f64 = b_.getDoubleTy();
     auto* i64 = b_.getInt64Ty();
     const unsigned lanes = llvm::cast<llvm::FixedVectorType>(r->getType())->getNumElements();
     Value* bits = b_.CreateZExt(b_.CreateBitCast(doubt, b_.getIntNTy(lanes)), i64);
-    auto* repair = BasicBlock::Create(context_, "repair", function_);
-    auto* next = BasicBlock::Create(context_, "repaired", function_);
+    auto* repair = make_block("repair");
+    auto* next = make_block("repaired");
     BasicBlock* before = b_.GetInsertBlock();
     b_.CreateCondBr(b_.CreateICmpNE(bits, b_.getInt64(0)), repair, next,
                     llvm::MDBuilder(context_).createBranchWeights(1, 1000));
@@ -209,24 +209,24 @@ Value* Emitter::recompute(Op op, DType t, std::span<Value* const> a, Value* r, V
     return result;
 }
 
-Value* Emitter::elementary(Op op, DType t, std::span<Value* const> a, bool afn) {
+Value* OpEmitter::elementary(Op op, DType t, std::span<Value* const> a, bool afn) {
     b_.clearFastMathFlags();  // comparisons here see infinities and NaN whatever the flags
     const MathDefinition definition = math_definition(op);
     // Without FMA the definitions would call a library for each of theirs.
-    if (definition == nullptr || options_.isa == VectorIsa::sse2) return library_call(op, t, a);
+    if (definition == nullptr || isa_ == VectorIsa::sse2) return library_call(op, t, a);
     MathBuilder math(b_, a[0]->getType(), afn, [&] { return library_call(op, t, a); });
     return definition(math, a);
 }
 
 /// The function by SLEEF, whatever the number of lanes, within its bound.
-Value* Emitter::library_call(Op op, DType t, std::span<Value* const> a) {
+Value* OpEmitter::library_call(Op op, DType t, std::span<Value* const> a) {
     if (!a[0]->getType()->isVectorTy()) {
         std::vector<Value*> vectors;
         for (Value* x : a) vectors.push_back(b_.CreateVectorSplat(1, x));
         return b_.CreateExtractElement(library_call(op, t, vectors), std::uint64_t(0));
     }
     Value* r = near_zero(op, t, a[0], in_registers(op, t, a));
-    if (op == Op::exp10 && t == DType::f64 && options_.isa == VectorIsa::sse2) {
+    if (op == Op::exp10 && t == DType::f64 && isa_ == VectorIsa::sse2) {
         // Up to 1.06 ULP where 10^x is farthest from powers of two; as a power it is within 0.9.
         Value* const power[] = {number(a[0], 10.0), a[0]};
         MathBuilder math(b_, r->getType(), false, [&] { return in_registers(Op::pow, t, power); });

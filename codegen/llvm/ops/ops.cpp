@@ -1,5 +1,5 @@
 // Pure operations on lane values.
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/ops/op_emitter.h"
 #include "codegen/llvm/ops/roots.h"
 
 #include <array>
@@ -16,9 +16,30 @@ using llvm::Value;
 using llvm::Intrinsic::ID;
 namespace Intrinsic = llvm::Intrinsic;
 
+OpEmitter::OpEmitter(const ir::Kernel& kernel, const std::vector<bool>& strict_nan, VectorIsa isa,
+                     llvm::Module& module, NodeValues& values)
+    : kernel_(kernel),
+      strict_nan_(strict_nan),
+      isa_(isa),
+      context_(module.getContext()),
+      module_(module),
+      values_(values),
+      b_(context_) {}
+
+llvm::BasicBlock* OpEmitter::make_block(const char* name) {
+    return llvm::BasicBlock::Create(context_, name, b_.GetInsertBlock()->getParent());
+}
+
+Value* OpEmitter::alloca_at_entry(llvm::Type* type, const char* name) {
+    const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+    llvm::BasicBlock& entry = b_.GetInsertBlock()->getParent()->getEntryBlock();
+    b_.SetInsertPoint(&entry, entry.begin());
+    return b_.CreateAlloca(type, nullptr, name);
+}
+
 // ------------------------------------------------------------------------------ types and shapes
 
-llvm::Type* Emitter::compute_type(DType t) {
+llvm::Type* OpEmitter::compute_type(DType t) {
     switch (kind_of(t)) {
         case Kind::boolean: return b_.getInt1Ty();
         case Kind::signed_integer:
@@ -32,29 +53,31 @@ llvm::Type* Emitter::compute_type(DType t) {
     __builtin_unreachable();
 }
 
-llvm::Type* Emitter::memory_type(DType t) { return is_bool(t) ? b_.getInt8Ty() : compute_type(t); }
+llvm::Type* OpEmitter::memory_type(DType t) {
+    return is_bool(t) ? b_.getInt8Ty() : compute_type(t);
+}
 
-Value* Emitter::from_memory(Value* v, DType t) {
+Value* OpEmitter::from_memory(Value* v, DType t) {
     return is_bool(t) ? b_.CreateICmpNE(v, llvm::Constant::getNullValue(v->getType())) : v;
 }
 
-Value* Emitter::to_memory(Value* v, DType t) {
+Value* OpEmitter::to_memory(Value* v, DType t) {
     return is_bool(t) ? b_.CreateZExt(v, like(b_.getInt8Ty(), v)) : v;
 }
 
-llvm::Type* Emitter::like(llvm::Type* element, Value* shape) {
+llvm::Type* OpEmitter::like(llvm::Type* element, Value* shape) {
     auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(shape->getType());
     return vector == nullptr ? element
                              : llvm::FixedVectorType::get(element, vector->getNumElements());
 }
 
-Value* Emitter::number(Value* shape, double x) {
+Value* OpEmitter::number(Value* shape, double x) {
     return llvm::ConstantFP::get(shape->getType(), x);
 }
 
 // ------------------------------------------------------------------------------ values
 
-LaneValue Emitter::constant(Id id) {
+LaneValue OpEmitter::constant(Id id) {
     const Node& n = kernel_.nodes[id];
     llvm::Type* type = compute_type(n.dtype);
     if (!type->isFloatingPointTy()) return {llvm::ConstantInt::get(type, n.imm), nullptr, false};
@@ -63,22 +86,12 @@ LaneValue Emitter::constant(Id id) {
             false};
 }
 
-LaneValue Emitter::value(Id id) {
-    const Node& n = kernel_.nodes[id];
-    switch (n.kind) {
-        case NodeKind::constant: return constant(id);
-        case NodeKind::extent: return {columns_, nullptr, false};
-        case NodeKind::index: return stepped(index_, iota(b_.getInt64Ty()));
-        default: return values_[id];
-    }
-}
-
-LaneValue Emitter::stepped(Value* base, Value* steps) {
+LaneValue OpEmitter::stepped(Value* base, Value* steps) {
     return {b_.CreateAdd(b_.CreateVectorSplat(lanes_, base), steps), nullptr, true, base, steps};
 }
 
 /// The sum, difference or product of integers as a base and constant steps, if it has this form.
-std::optional<LaneValue> Emitter::stepped_op(const Node& n, std::span<const LaneValue> in) {
+std::optional<LaneValue> OpEmitter::stepped_op(const Node& n, std::span<const LaneValue> in) {
     if (!is_integer(n.dtype) || std::ranges::none_of(in, &LaneValue::base)) return std::nullopt;
     const bool sum = n.op == Op::add || n.op == Op::sub;
     if (!sum && n.op != Op::mul) return std::nullopt;
@@ -104,20 +117,26 @@ std::optional<LaneValue> Emitter::stepped_op(const Node& n, std::span<const Lane
     return stepped(apply(bases), apply(steps));
 }
 
-Value* Emitter::as_varying(const LaneValue& v, Value* part) {
+Value* OpEmitter::iota(llvm::Type* element) {
+    std::vector<llvm::Constant*> lanes;
+    for (unsigned l = 0; l < lanes_; ++l) lanes.push_back(llvm::ConstantInt::get(element, l));
+    return llvm::ConstantVector::get(lanes);
+}
+
+Value* OpEmitter::as_varying(const LaneValue& v, Value* part) {
     return v.varying ? part : b_.CreateVectorSplat(lanes_, part);
 }
 
-Value* Emitter::varying_value(Id id) {
-    const LaneValue v = value(id);
+Value* OpEmitter::varying_value(Id id) {
+    const LaneValue v = values_.value(id);
     return as_varying(v, v.value);
 }
 
 /// Fast flags of a node as LLVM's. Values that reach isnan and its kin must not become poison.
-void Emitter::set_fast(const Node& n, Id id) {
+void OpEmitter::set_fast(const Node& n, Id id) {
     namespace f = ir::fast;
     llvm::FastMathFlags flags;
-    const bool strict_nan = facts_.strict_nan[id];
+    const bool strict_nan = strict_nan_[id];
     flags.setNoNaNs((n.fast & f::nnan) != 0 && !strict_nan);
     flags.setNoInfs((n.fast & f::ninf) != 0 && !strict_nan);
     flags.setNoSignedZeros((n.fast & f::nsz) != 0);
@@ -145,13 +164,13 @@ static Id reciprocal_of_root(const ir::Kernel& kernel, const Node& n) {
     return kernel.operand(operands[1], 0);
 }
 
-LaneValue Emitter::emit_op(Id id) {
+LaneValue OpEmitter::emit_op(Id id) {
     const Node& n = kernel_.nodes[id];
     const auto operands = kernel_.operands_of(n);
     std::array<LaneValue, 3> in;
     bool varying = false;
     for (std::size_t i = 0; i < operands.size(); ++i) {
-        in[i] = value(operands[i]);
+        in[i] = values_.value(operands[i]);
         varying = varying || in[i].varying;
     }
     if (n.op == Op::make_complex)
@@ -180,10 +199,9 @@ LaneValue Emitter::emit_op(Id id) {
     if (n.op == Op::select) {
         b_.clearFastMathFlags();  // nnan would make a NaN that is not chosen poison too
         result = b_.CreateSelect(a[0], a[1], a[2]);
-    } else if (const Id root = reciprocal_of_root(kernel_, n); root != ir::none &&
-                                                               options_.isa == VectorIsa::avx512 &&
-                                                               roots_are_the_limit(kernel_, t)) {
-        const LaneValue of = value(root);
+    } else if (const Id root = reciprocal_of_root(kernel_, n);
+               root != ir::none && isa_ == VectorIsa::avx512 && roots_are_the_limit(kernel_, t)) {
+        const LaneValue of = values_.value(root);
         b_.clearFastMathFlags();
         return {estimated_root(b_, of.value, true, n.fast), nullptr, of.varying};
     } else if (is_real(t)) {
@@ -196,7 +214,7 @@ LaneValue Emitter::emit_op(Id id) {
     return {result, nullptr, varying};
 }
 
-Value* Emitter::compare(Op op, DType t, Value* a, Value* b) {
+Value* OpEmitter::compare(Op op, DType t, Value* a, Value* b) {
     using P = llvm::CmpInst::Predicate;
     const bool is_signed_type = is_signed(t);
     const auto pick = [&](P real, P with_sign, P without) {
@@ -214,7 +232,7 @@ Value* Emitter::compare(Op op, DType t, Value* a, Value* b) {
     }
 }
 
-Value* Emitter::shift(Op op, DType t, Value* a, Value* b) {
+Value* OpEmitter::shift(Op op, DType t, Value* a, Value* b) {
     const unsigned width = static_cast<unsigned>(8 * size_of(t));
     auto* type = a->getType();
     Value* inside = b_.CreateICmpULT(b, llvm::ConstantInt::get(type, width));
@@ -230,15 +248,15 @@ Value* Emitter::shift(Op op, DType t, Value* a, Value* b) {
 /// a ** b by repeated squaring until no lane has exponent bits left; 0 for b < 0.
 //
 //   for (result = 1, left = b; any(left != 0); left >>= 1, a *= a) if (left & 1) result *= a;
-Value* Emitter::integer_power(DType t, Value* a, Value* b) {
+Value* OpEmitter::integer_power(DType t, Value* a, Value* b) {
     auto* type = a->getType();
     Value *zero = llvm::Constant::getNullValue(type), *one = llvm::ConstantInt::get(type, 1);
     Value* negative = is_signed(t) ? b_.CreateICmpSLT(b, zero) : nullptr;
     Value* exponent = negative != nullptr ? b_.CreateSelect(negative, zero, b) : b;
     llvm::BasicBlock* before = b_.GetInsertBlock();
-    auto* head = llvm::BasicBlock::Create(context_, "power", function_);
-    auto* body = llvm::BasicBlock::Create(context_, "power.body", function_);
-    auto* done = llvm::BasicBlock::Create(context_, "power.end", function_);
+    auto* head = make_block("power");
+    auto* body = make_block("power.body");
+    auto* done = make_block("power.end");
     b_.CreateBr(head);
     b_.SetInsertPoint(head);
     auto* left = b_.CreatePHI(type, 2, "left");
@@ -261,7 +279,7 @@ Value* Emitter::integer_power(DType t, Value* a, Value* b) {
     return negative != nullptr ? b_.CreateSelect(negative, zero, result) : result;
 }
 
-Value* Emitter::integer_op(Op op, DType t, std::span<Value* const> a, const Node& n) {
+Value* OpEmitter::integer_op(Op op, DType t, std::span<Value* const> a, const Node& n) {
     auto* type = a[0]->getType();
     const bool boolean = is_bool(t), with_sign = is_signed(t);
     switch (op) {
@@ -334,7 +352,7 @@ Value* Emitter::integer_op(Op op, DType t, std::span<Value* const> a, const Node
 
 /// Floored division and modulus by NumPy's algorithm: the remainder is exact, the quotient is
 /// rounded to the nearest integer value.
-Value* Emitter::float_division(Op op, Value* a, Value* b) {
+Value* OpEmitter::float_division(Op op, Value* a, Value* b) {
     Value* zero = number(a, 0.0);
     Value* remainder = b_.CreateFRem(a, b);
     Value* opposite = b_.CreateXor(b_.CreateFCmpOLT(b, zero), b_.CreateFCmpOLT(remainder, zero));
@@ -356,7 +374,7 @@ Value* Emitter::float_division(Op op, Value* a, Value* b) {
     return b_.CreateSelect(b_.CreateFCmpOEQ(b, zero), plain, result);
 }
 
-Value* Emitter::classify(Op op, Value* a) {
+Value* OpEmitter::classify(Op op, Value* a) {
     const bool single = a->getType()->getScalarType()->isFloatTy();
     auto* bits_type = like(single ? b_.getInt32Ty() : b_.getInt64Ty(), a);
     Value* bits = b_.CreateBitCast(a, bits_type);
@@ -412,14 +430,14 @@ static bool narrowed_by_llvm(Op op) {
 }
 
 /// `a`, hidden from the optimiser where it is an f32 that comes from f16.
-Value* Emitter::stays_wide(Value* a) {
+Value* OpEmitter::stays_wide(Value* a) {
     auto* extension = llvm::dyn_cast<llvm::FPExtInst>(a);
     const bool from_f16 =
         extension != nullptr && extension->getSrcTy()->getScalarType()->isHalfTy();
     return from_f16 ? b_.CreateArithmeticFence(a, a->getType()) : a;
 }
 
-Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n) {
+Value* OpEmitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n) {
     const auto unary = [&](ID id) { return b_.CreateUnaryIntrinsic(id, a[0]); };
     const auto binary = [&](ID id) { return b_.CreateBinaryIntrinsic(id, a[0], a[1]); };
     if (!is_one_instruction(op, n.fast)) b_.clearFastMathFlags();
@@ -472,7 +490,7 @@ Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n
         case Op::trunc: return unary(Intrinsic::trunc);
         case Op::rint: return unary(Intrinsic::roundeven);
         case Op::sqrt:
-            if (options_.isa == VectorIsa::avx512 && (n.fast & ir::fast::afn) != 0 &&
+            if (isa_ == VectorIsa::avx512 && (n.fast & ir::fast::afn) != 0 &&
                 roots_are_the_limit(kernel_, t)) {
                 b_.clearFastMathFlags();  // the steps are exact about what they compensate
                 return estimated_root(b_, a[0], false, n.fast);
@@ -494,9 +512,9 @@ Value* Emitter::real_op(Op op, DType t, std::span<Value* const> a, const Node& n
 
 // ------------------------------------------------------------------------------ conversions
 
-LaneValue Emitter::emit_cast(Id id) {
+LaneValue OpEmitter::emit_cast(Id id) {
     const Node& n = kernel_.nodes[id];
-    const LaneValue v = value(kernel_.operand(id, 0));
+    const LaneValue v = values_.value(kernel_.operand(id, 0));
     const DType from = kernel_.nodes[kernel_.operand(id, 0)].dtype, to = n.dtype;
     if (is_complex(from) && is_complex(to))
         return {convert(v.value, real_type(from), real_type(to)),
@@ -517,7 +535,7 @@ LaneValue Emitter::emit_cast(Id id) {
 
 /// Real numbers as signed integers, the nearest of these where there is no such one, 0 for NaN.
 /// LLVM takes lanes apart for it.
-Value* Emitter::saturated(Value* v, llvm::Type* type) {
+Value* OpEmitter::saturated(Value* v, llvm::Type* type) {
     auto* real = v->getType();
     const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
     b_.clearFastMathFlags();
@@ -537,7 +555,7 @@ Value* Emitter::saturated(Value* v, llvm::Type* type) {
 
 /// f64 as f32, rounded to odd: where it is not exact, the neighbour whose last digit is 1. What is
 /// rounded from that to 16 bits is as if it were rounded from `v`.
-Value* Emitter::to_odd(Value* v) {
+Value* OpEmitter::to_odd(Value* v) {
     auto *i64 = like(b_.getInt64Ty(), v), *i32 = like(b_.getInt32Ty(), v);
     Value* near = b_.CreateFPTrunc(v, like(b_.getFloatTy(), v));
     Value* back = b_.CreateFPExt(near, v->getType());
@@ -561,7 +579,7 @@ static Value* shortened(llvm::IRBuilder<>& b, Value* v, std::uint64_t low) {
 
 /// A number as f32, for a second rounding to `to`, of 16 bits: what f32 does not hold keeps more
 /// digits than `to` has, and a last one that tells whether anything is missing.
-Value* Emitter::rounds_once(Value* v, DType from, DType to) {
+Value* OpEmitter::rounds_once(Value* v, DType from, DType to) {
     if (from == DType::f64 && to == DType::bf16) return to_odd(v);
     if (from == DType::f64) {
         // Below the normal numbers of f32, where this would round twice, f16 has nothing but 0.
@@ -585,7 +603,7 @@ Value* Emitter::rounds_once(Value* v, DType from, DType to) {
     return wide ? to_odd(convert(v, from, DType::f64)) : convert(v, from, DType::f32);
 }
 
-Value* Emitter::convert(Value* v, DType from, DType to) {
+Value* OpEmitter::convert(Value* v, DType from, DType to) {
     if (from == to) return v;
     auto* type = like(compute_type(to), v);
     auto* i32 = like(b_.getInt32Ty(), v);
@@ -616,7 +634,7 @@ Value* Emitter::convert(Value* v, DType from, DType to) {
         return is_signed(from) ? b_.CreateSIToFP(v, type) : b_.CreateUIToFP(v, type);
     }
     if (is_real(from) && is_signed(to) && size_of(to) >= 4 && type->isVectorTy() &&
-        options_.isa == VectorIsa::avx512)
+        isa_ == VectorIsa::avx512)
         return saturated(v, type);
     if (is_real(from))
         return b_.CreateIntrinsic(is_signed(to) ? Intrinsic::fptosi_sat : Intrinsic::fptoui_sat,

@@ -19,17 +19,17 @@
 #include "codegen/abi.h"
 #include "codegen/lanes/loop_traits.h"
 #include "codegen/lanes/vector_loops.h"
-#include "codegen/llvm/lanes/emitter.h"
+#include "codegen/llvm/ops/op_emitter.h"
 
 #include <map>
 #include <set>
 
 namespace kiln::codegen {
 
-class ProgramEmitter final : public Emitter {
+class ProgramEmitter final : private NodeValues {
   public:
-    using Emitter::Emitter;
-    void run() override;
+    ProgramEmitter(const ir::Kernel& kernel, llvm::Module& module, const EmitOptions& options);
+    void run();
 
   private:
     /// An array parameter in the function being emitted.
@@ -163,6 +163,14 @@ class ProgramEmitter final : public Emitter {
                             llvm::Value* count, llvm::Value* step);
     llvm::Value* at_first(ir::Id id, ir::Id loop);
     llvm::Value* spill(const LaneValue& v, DType t);
+
+    const ir::Kernel& kernel_;
+    llvm::LLVMContext& context_;
+    llvm::Module& module_;
+    EmitOptions options_;
+    std::vector<bool> strict_nan_;
+    OpEmitter ops_;
+    llvm::IRBuilder<>& b_;
 
     Scope* scope_ = nullptr;
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter, then per slot

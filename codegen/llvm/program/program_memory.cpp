@@ -39,7 +39,7 @@ void ProgramEmitter::emit_failed_check(const Node& n, Id id) {
     const auto extents = kernel_.operands_of(n).subspan(1);
     Value* list = llvm::ConstantPointerNull::get(b_.getPtrTy());
     if (!extents.empty()) {
-        list = alloca_at_entry(llvm::ArrayType::get(i64, extents.size()), "extents");
+        list = ops_.alloca_at_entry(llvm::ArrayType::get(i64, extents.size()), "extents");
         for (std::size_t d = 0; d < extents.size(); ++d)
             b_.CreateStore(value(extents[d]).value, b_.CreateConstInBoundsGEP1_64(i64, list, d));
     }
@@ -87,7 +87,7 @@ BasicBlock* ProgramEmitter::guard(const Node& n, llvm::ArrayRef<Value*> subscrip
                     llvm::MDBuilder(context_).createBranchWeights(1000000, 1));
     b_.SetInsertPoint(failed);
     const std::size_t rank = subscripts.size();
-    Value* list = alloca_at_entry(llvm::ArrayType::get(i64, 2 * rank), "subscripts");
+    Value* list = ops_.alloca_at_entry(llvm::ArrayType::get(i64, 2 * rank), "subscripts");
     for (std::size_t d = 0; d < rank; ++d) {
         b_.CreateStore(subscripts[d], b_.CreateConstInBoundsGEP1_64(i64, list, d));
         b_.CreateStore(extents[d], b_.CreateConstInBoundsGEP1_64(i64, list, rank + d));
@@ -130,7 +130,7 @@ Value* ProgramEmitter::address(const Node& n, std::size_t subscripts, unsigned o
 
 LaneValue ProgramEmitter::load_element(const Node& n) {
     const DType t = n.dtype;
-    auto* type = is_complex(t) ? compute_type(real_type(t)) : memory_type(t);
+    auto* type = is_complex(t) ? ops_.compute_type(real_type(t)) : ops_.memory_type(t);
     BasicBlock* join = guard(n, n.operand_count);
     const auto load = [&](unsigned offset) -> Value* {
         auto* l = b_.CreateAlignedLoad(type, address(n, n.operand_count, offset), llvm::Align(1),
@@ -141,7 +141,7 @@ LaneValue ProgramEmitter::load_element(const Node& n) {
     LaneValue v{load(0), nullptr, false};
     if (is_complex(t)) v.imag = load(static_cast<unsigned>(size_of(t) / 2));
     v = or_zero(v, join);
-    if (!is_complex(t)) v.value = from_memory(v.value, t);
+    if (!is_complex(t)) v.value = ops_.from_memory(v.value, t);
     return v;
 }
 
@@ -158,7 +158,7 @@ void ProgramEmitter::store_element(const Node& n) {
         store(v.value, 0);
         store(v.imag, static_cast<unsigned>(size_of(t) / 2));
     } else {
-        store(to_memory(v.value, t), 0);
+        store(ops_.to_memory(v.value, t), 0);
     }
     if (join == nullptr) return;
     b_.CreateBr(join);
@@ -191,9 +191,8 @@ LaneValue ProgramEmitter::emit_atomic(const Node& n) {
         b_.SetInsertPoint(loop);
         auto* seen = b_.CreatePHI(bits, 2, "seen");
         seen->addIncoming(initial, before);
-        old = is_real(t) ? b_.CreateBitCast(seen, compute_type(t)) : seen;
-        const Accumulator a{op, t, {}, {}, {}, {}};
-        Value* wanted = combine(a, {old, nullptr, false}, {operand, nullptr, false}).value;
+        old = is_real(t) ? b_.CreateBitCast(seen, ops_.compute_type(t)) : seen;
+        Value* wanted = ops_.combine(ir::Reduction(n.aux2), t, old, operand);
         if (is_real(t)) wanted = b_.CreateBitCast(wanted, bits);
         auto* exchange =
             b_.CreateAtomicCmpXchg(at, seen, wanted, align, llvm::AtomicOrdering::Monotonic,
@@ -209,10 +208,10 @@ LaneValue ProgramEmitter::emit_atomic(const Node& n) {
 LaneValue ProgramEmitter::make_slot(std::uint32_t slot) {
     const ir::Slot& s = kernel_.slots[slot];
     auto* element =
-        is_bool(s.dtype) && s.length > 1 ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
+        is_bool(s.dtype) && s.length > 1 ? b_.getInt8Ty() : ops_.compute_type(real_type(s.dtype));
     llvm::Type* type = s.length == 1 ? element : llvm::ArrayType::get(element, s.length);
     const auto place = [&](const char* name) {
-        return s.length == 1 ? alloca_at_entry(type, name) : function_memory(type, name);
+        return s.length == 1 ? ops_.alloca_at_entry(type, name) : function_memory(type, name);
     };
     return {place("slot"), is_complex(s.dtype) ? place("slot.im") : nullptr, false};
 }
@@ -220,14 +219,14 @@ LaneValue ProgramEmitter::make_slot(std::uint32_t slot) {
 Value* ProgramEmitter::local_place(std::uint32_t slot, Value* part, Id position) {
     const ir::Slot& s = kernel_.slots[slot];
     if (s.length == 1) return part;
-    auto* element = is_bool(s.dtype) ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
+    auto* element = is_bool(s.dtype) ? b_.getInt8Ty() : ops_.compute_type(real_type(s.dtype));
     return b_.CreateInBoundsGEP(element, part, value(position).value);
 }
 
 LaneValue ProgramEmitter::read_local(const Node& n, Id id) {
     const ir::Slot& s = kernel_.slots[n.aux];
     const bool bytes = is_bool(s.dtype) && s.length > 1;
-    auto* type = bytes ? b_.getInt8Ty() : compute_type(real_type(s.dtype));
+    auto* type = bytes ? b_.getInt8Ty() : ops_.compute_type(real_type(s.dtype));
     const Id position = n.operand_count == 0 ? ir::none : kernel_.operand(id, 0);
     BasicBlock* join = guard_local(n, position);
     const auto get = [&](Value* part) -> Value* {
@@ -238,14 +237,14 @@ LaneValue ProgramEmitter::read_local(const Node& n, Id id) {
     };
     LaneValue v{get(scope_->slots[n.aux].value), get(scope_->slots[n.aux].imag), false};
     v = or_zero(v, join);
-    if (bytes) v.value = from_memory(v.value, s.dtype);
+    if (bytes) v.value = ops_.from_memory(v.value, s.dtype);
     return v;
 }
 
 void ProgramEmitter::write_local(const Node& n, Id id) {
     const ir::Slot& s = kernel_.slots[n.aux];
     LaneValue v = value(kernel_.operands_of(n).back());
-    if (is_bool(s.dtype) && s.length > 1) v.value = to_memory(v.value, s.dtype);
+    if (is_bool(s.dtype) && s.length > 1) v.value = ops_.to_memory(v.value, s.dtype);
     const Id position = n.operand_count == 2 ? kernel_.operand(id, 0) : ir::none;
     BasicBlock* join = guard_local(n, position);
     const auto put = [&](Value* part, Value* at) {

@@ -113,7 +113,7 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     auto* i64 = b_.getInt64Ty();
     const std::size_t cells =
         4 + 2 * captured.values.size() + 2 * captured.slots.size() + 2 * captured.places.size();
-    Value* context = alloca_at_entry(llvm::ArrayType::get(i64, cells), "context");
+    Value* context = ops_.alloca_at_entry(llvm::ArrayType::get(i64, cells), "context");
     put_cell(context, 0, begin);
     put_cell(context, 1, step);
     const std::int64_t block_size = block_of(id);
@@ -139,7 +139,7 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
         if (from.imag != nullptr) put_cell(context, cell++, from.imag);
     }
     for (const std::uint32_t s : captured.slots) {
-        auto* type = compute_type(real_type(kernel_.slots[s].dtype));
+        auto* type = ops_.compute_type(real_type(kernel_.slots[s].dtype));
         put_cell(context, cell++, b_.CreateLoad(type, scope_->slots[s].value));
         if (scope_->slots[s].imag != nullptr)
             put_cell(context, cell++, b_.CreateLoad(type, scope_->slots[s].imag));
@@ -172,7 +172,7 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
 ProgramEmitter::Reductions ProgramEmitter::as_reductions(std::vector<ir::StageReduction> list) {
     std::vector<llvm::Type*> parts;
     for (const ir::StageReduction& r : list)
-        parts.push_back(compute_type(kernel_.slots[r.target].dtype));
+        parts.push_back(ops_.compute_type(kernel_.slots[r.target].dtype));
     auto* partial = parts.empty() ? nullptr : llvm::StructType::get(context_, parts);
     return {std::move(list), partial};
 }
@@ -182,12 +182,9 @@ Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value
     Value* result = llvm::PoisonValue::get(reductions.partial);
     for (unsigned i = 0; i < reductions.list.size(); ++i) {
         const ir::StageReduction& r = reductions.list[i];
-        const Accumulator accumulator{
-            info(r.reduction).op, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
-        const LaneValue combined =
-            combine(accumulator, {b_.CreateExtractValue(a, i), nullptr, false},
-                    {b_.CreateExtractValue(b, i), nullptr, false});
-        result = b_.CreateInsertValue(result, combined.value, i);
+        Value* combined = ops_.combine(r.reduction, kernel_.slots[r.target].dtype,
+                                       b_.CreateExtractValue(a, i), b_.CreateExtractValue(b, i));
+        result = b_.CreateInsertValue(result, combined, i);
     }
     for (unsigned i = 0; i < reductions.list.size(); ++i) {
         const std::uint32_t extreme = reductions.list[i].position_of;
@@ -195,11 +192,11 @@ Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value
         unsigned e = 0;
         while (reductions.list[e].target != extreme) ++e;
         const auto at = [&](Value* x) {
-            return Found{b_.CreateExtractValue(x, e), b_.CreateExtractValue(x, i)};
+            return OpEmitter::Found{b_.CreateExtractValue(x, e), b_.CreateExtractValue(x, i)};
         };
-        const Found found =
-            earlier(info(reductions.list[e].reduction).op, kernel_.slots[extreme].dtype,
-                    kernel_.slots[reductions.list[i].target].dtype, at(a), at(b));
+        const OpEmitter::Found found =
+            ops_.earlier(reductions.list[e].reduction, kernel_.slots[extreme].dtype,
+                         kernel_.slots[reductions.list[i].target].dtype, at(a), at(b));
         result = b_.CreateInsertValue(result, found.second, i);
     }
     return result;
@@ -264,8 +261,6 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
         make_function(options_.entry + "_" + std::to_string(pieces_++), {ptr, ptr, i64, i64});
     function->setLinkage(llvm::Function::InternalLinkage);
     Scope* const outer = scope_;
-    llvm::Function* const outer_function = function_;
-    BasicBlock* const outer_entry = entry_;
     Scope scope = begin_function(function, true);
     scope_ = &scope;
     auto* body = BasicBlock::Create(context_, "body", function);
@@ -288,7 +283,7 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     }
     for (const std::uint32_t s : captured.slots) {
         scope.slots[s] = make_slot(s);
-        auto* type = compute_type(real_type(kernel_.slots[s].dtype));
+        auto* type = ops_.compute_type(real_type(kernel_.slots[s].dtype));
         b_.CreateStore(get_cell(context, cell++, type), scope.slots[s].value);
         if (scope.slots[s].imag != nullptr)
             b_.CreateStore(get_cell(context, cell++, type), scope.slots[s].imag);
@@ -335,8 +330,6 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     }
     end_of_function(body);
     scope_ = outer;
-    function_ = outer_function;
-    entry_ = outer_entry;
     return function;
 }
 

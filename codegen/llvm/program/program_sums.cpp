@@ -69,8 +69,8 @@ Value* ProgramEmitter::block_tree(const Reductions& reductions, std::int64_t blo
     const auto make = [&](const char* name) {
         return BasicBlock::Create(context_, name, scope_->function);
     };
-    Value* stack = alloca_at_entry(llvm::ArrayType::get(partial, 64), "stack");
-    Value* acc = alloca_at_entry(partial, "acc");
+    Value* stack = ops_.alloca_at_entry(llvm::ArrayType::get(partial, 64), "stack");
+    Value* acc = ops_.alloca_at_entry(partial, "acc");
     const auto level_at = [&](Value* l) { return b_.CreateInBoundsGEP(partial, stack, l); };
     const auto merge = [&](Value* l) {
         b_.CreateStore(combine_all(reductions, b_.CreateLoad(partial, level_at(l)),
@@ -92,14 +92,14 @@ Value* ProgramEmitter::block_tree(const Reductions& reductions, std::int64_t blo
     block->addIncoming(b_.getInt64(0), before);
     Value* to = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, size), last);
     for (const ir::StageReduction& r : reductions.list)
-        b_.CreateStore(identity(info(r.reduction).op, kernel_.slots[r.target].dtype, false),
+        b_.CreateStore(ops_.neutral(r.reduction, kernel_.slots[r.target].dtype, false),
                        scope_->slots[r.target].value);
     iterations(from, to);
     Value* result = llvm::PoisonValue::get(partial);
     for (unsigned i = 0; i < reductions.list.size(); ++i) {
         const std::uint32_t target = reductions.list[i].target;
-        Value* part =
-            b_.CreateLoad(compute_type(kernel_.slots[target].dtype), scope_->slots[target].value);
+        Value* part = b_.CreateLoad(ops_.compute_type(kernel_.slots[target].dtype),
+                                    scope_->slots[target].value);
         result = b_.CreateInsertValue(result, part, i);
     }
     b_.CreateStore(result, acc);
@@ -160,12 +160,9 @@ void ProgramEmitter::sum_apart(const Slots& sums, std::int64_t block_size, Value
     for (unsigned i = 0; i < sums.size(); ++i) {
         const DType t = kernel_.slots[sums[i]].dtype;
         Value* place = around[i].value;
-        const Accumulator a{ir::Op::add, t, {}, {}, {}, {}};
-        Value* so_far = b_.CreateLoad(compute_type(t), place);
+        Value* so_far = b_.CreateLoad(ops_.compute_type(t), place);
         b_.CreateStore(
-            combine(a, {so_far, nullptr, false}, {b_.CreateExtractValue(totals, i), nullptr, false})
-                .value,
-            place);
+            ops_.combine(ir::Reduction::sum, t, so_far, b_.CreateExtractValue(totals, i)), place);
         scope_->slots[sums[i]] = around[i];
     }
     b_.CreateBr(end);
@@ -179,21 +176,21 @@ llvm::BranchInst* ProgramEmitter::sum_iterations(const Slots& sums, std::int64_t
                                                  llvm::function_ref<void(Value*)> body,
                                                  Value* stop) {
     std::vector<Value*> buffers;
-    const auto type = [&](std::uint32_t s) { return compute_type(kernel_.slots[s].dtype); };
+    const auto type = [&](std::uint32_t s) { return ops_.compute_type(kernel_.slots[s].dtype); };
     for (const std::uint32_t s : sums) {
         auto* array = llvm::ArrayType::get(type(s), static_cast<std::uint64_t>(block_size));
-        auto* buffer = llvm::cast<llvm::AllocaInst>(alloca_at_entry(array, "sums"));
+        auto* buffer = llvm::cast<llvm::AllocaInst>(ops_.alloca_at_entry(array, "sums"));
         buffer->setAlignment(llvm::Align(64));
         buffers.push_back(buffer);
     }
-    Value* ran = alloca_at_entry(b_.getInt64Ty(), "ran");
+    Value* ran = ops_.alloca_at_entry(b_.getInt64Ty(), "ran");
     b_.CreateStore(b_.CreateSub(last, first), ran);
     auto* left = BasicBlock::Create(context_, "left", scope_->function);
     Value* index = nullptr;
     const auto iteration = [&](Value* k) {
         index = k;
         for (const std::uint32_t s : sums)
-            b_.CreateStore(identity(ir::Op::add, kernel_.slots[s].dtype, false),
+            b_.CreateStore(ops_.neutral(ir::Reduction::sum, kernel_.slots[s].dtype, false),
                            scope_->slots[s].value);
         body(k);
     };
@@ -234,21 +231,17 @@ llvm::Function* ProgramEmitter::tree_function(DType t) {
     function->addParamAttr(0, llvm::Attribute::NoAlias);
     function->setOnlyAccessesArgMemory();
     Scope* const outer = scope_;
-    llvm::Function* const outer_function = function_;
-    BasicBlock* const outer_entry = entry_;
     Scope scope = begin_function(function, true);
     scope_ = &scope;
     auto* body = BasicBlock::Create(context_, "body", function);
     b_.SetInsertPoint(body);
-    emit_tree(compute_type(t), function->getArg(0), function->getArg(1));
+    emit_tree(ops_.compute_type(t), function->getArg(0), function->getArg(1));
     b_.CreateBr(scope.exit);
     b_.SetInsertPoint(scope.entry);
     b_.CreateBr(body);
     b_.SetInsertPoint(scope.exit);
     b_.CreateRetVoid();
     scope_ = outer;
-    function_ = outer_function;
-    entry_ = outer_entry;
     trees_.emplace(t, function);
     return function;
 }
@@ -274,7 +267,7 @@ void ProgramEmitter::emit_tree(llvm::Type* element, Value* buffer, Value* count)
 
     // The first of `n` and those after it.
     const auto chain = [&](llvm::Type* type, Value* n) -> Value* {
-        Value* sum = alloca_at_entry(type, "sum");
+        Value* sum = ops_.alloca_at_entry(type, "sum");
         b_.CreateStore(b_.CreateAlignedLoad(type, buffer, llvm::Align(64)), sum);
         count_up(b_.getInt64(1), n, [&](Value* i) {
             Value* more = b_.CreateLoad(type, b_.CreateInBoundsGEP(type, buffer, i));

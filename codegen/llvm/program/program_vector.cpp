@@ -1,6 +1,7 @@
 // Programs of loops: loops whose iterations run as lanes, by the emitter of element-wise kernels.
 #include "codegen/abi.h"
 #include "codegen/llvm/attributes.h"
+#include "codegen/llvm/lanes/lane_emitter.h"
 #include "codegen/llvm/program/program_emitter.h"
 #include "codegen/trees.h"
 #include "dsl/ir/text.h"
@@ -39,7 +40,7 @@ Value* ProgramEmitter::at_first(Id id, Id loop) {
         scope_->values[operand] = {at_first(operand, loop), nullptr, false};
         made.push_back(operand);
     }
-    Value* v = n.kind == NodeKind::op ? emit_op(id).value : emit_cast(id).value;
+    Value* v = n.kind == NodeKind::op ? ops_.emit_op(id).value : ops_.emit_cast(id).value;
     for (const Id operand : made) scope_->values[operand] = {};
     return v;
 }
@@ -47,12 +48,12 @@ Value* ProgramEmitter::at_first(Id id, Id loop) {
 /// A cell of memory that holds a value.
 Value* ProgramEmitter::spill(const LaneValue& v, DType t) {
     if (!is_complex(t)) {
-        Value* part = to_memory(v.value, t);
-        Value* cell = alloca_at_entry(part->getType(), "cell");
+        Value* part = ops_.to_memory(v.value, t);
+        Value* cell = ops_.alloca_at_entry(part->getType(), "cell");
         b_.CreateStore(part, cell);
         return cell;
     }
-    Value* cell = alloca_at_entry(llvm::ArrayType::get(v.value->getType(), 2), "cell");
+    Value* cell = ops_.alloca_at_entry(llvm::ArrayType::get(v.value->getType(), 2), "cell");
     b_.CreateStore(v.value, cell);
     b_.CreateStore(v.imag, b_.CreateConstInBoundsGEP1_64(v.value->getType(), cell, 1));
     return cell;
@@ -75,7 +76,7 @@ llvm::Function* ProgramEmitter::vector_function(const VectorLoop& loop, bool str
     options.streaming = streaming;
     options.scan = loop.scan;
     options.fence = false;  // end_of_function has one for all
-    Emitter(loop.kernel, context_, module_, options).run();
+    LaneEmitter(loop.kernel, module_, options).run();
     llvm::Function* function = module_.getFunction(options.entry);
     function->setLinkage(llvm::Function::InternalLinkage);
     function->addFnAttr(attribute::vector_code);
@@ -98,7 +99,7 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     b_.CreateCondBr(b_.CreateICmpSGT(count, b_.getInt64(0)), some, done);
     b_.SetInsertPoint(some);
     scope_->values[id] = {first, nullptr, false};
-    Value* frame = alloca_at_entry(
+    Value* frame = ops_.alloca_at_entry(
         llvm::ArrayType::get(i64, abi::map_word::count(loop.operands.size())), "map");
     const auto put = [&](std::size_t word, Value* v) {
         b_.CreateStore(v, b_.CreateConstInBoundsGEP1_64(i64, frame, word));
@@ -140,7 +141,7 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
                 break;
             case VectorOperand::Kind::slot: {
                 const LaneValue& place = scope_->slots[operand.slot];
-                auto* type = compute_type(real_type(kernel_.slots[operand.slot].dtype));
+                auto* type = ops_.compute_type(real_type(kernel_.slots[operand.slot].dtype));
                 data = spill(
                     {b_.CreateLoad(type, place.value),
                      place.imag != nullptr ? b_.CreateLoad(type, place.imag) : nullptr, false},
@@ -152,7 +153,8 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
                 break;
             case VectorOperand::Kind::step: data = spill({step, nullptr, false}, DType::i64); break;
             case VectorOperand::Kind::total:
-                data = alloca_at_entry(memory_type(kernel_.slots[operand.slot].dtype), "total");
+                data = ops_.alloca_at_entry(ops_.memory_type(kernel_.slots[operand.slot].dtype),
+                                            "total");
                 totals[p] = data;
                 break;
         }
@@ -165,27 +167,26 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
     if (in_place) in_place_.push_back(call);
     const auto total = [&](std::size_t p) {
         const DType t = kernel_.slots[loop.operands[p].slot].dtype;
-        return from_memory(b_.CreateLoad(memory_type(t), totals[p]), t);
+        return ops_.from_memory(b_.CreateLoad(ops_.memory_type(t), totals[p]), t);
     };
     const auto place = [&](std::size_t p) { return scope_->slots[loop.operands[p].slot].value; };
     const auto so_far = [&](std::size_t p) {
-        return b_.CreateLoad(compute_type(kernel_.slots[loop.operands[p].slot].dtype), place(p));
+        return b_.CreateLoad(ops_.compute_type(kernel_.slots[loop.operands[p].slot].dtype),
+                             place(p));
     };
     for (std::size_t p = 0; p < loop.operands.size(); ++p) {
         const VectorOperand& operand = loop.operands[p];
         if (totals[p] == nullptr || operand.is_position) continue;
         const DType t = kernel_.slots[operand.slot].dtype;
-        const ir::Op op = info(operand.reduction).op;
         if (p + 1 < loop.operands.size() && loop.operands[p + 1].is_position) {
-            const Found found = earlier(op, t, kernel_.slots[loop.operands[p + 1].slot].dtype,
-                                        {so_far(p), so_far(p + 1)}, {total(p), total(p + 1)});
+            const OpEmitter::Found found =
+                ops_.earlier(operand.reduction, t, kernel_.slots[loop.operands[p + 1].slot].dtype,
+                             {so_far(p), so_far(p + 1)}, {total(p), total(p + 1)});
             b_.CreateStore(found.first, place(p));
             b_.CreateStore(found.second, place(p + 1));
             continue;
         }
-        const Accumulator a{op, t, {}, {}, {}, {}};
-        b_.CreateStore(combine(a, {so_far(p), nullptr, false}, {total(p), nullptr, false}).value,
-                       place(p));
+        b_.CreateStore(ops_.combine(operand.reduction, t, so_far(p), total(p)), place(p));
     }
     if (loop.scan) {  // what is stored last is what the variable has then
         const VectorOperand& carry = loop.operands[loop.operands.size() - 2];
@@ -199,8 +200,8 @@ void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* firs
         Value* last = b_.CreateInBoundsGEP(
             b_.getInt8Ty(), word(abi::map_word::operand(out, abi::map_word::data), b_.getPtrTy()),
             bytes);
-        Value* total = b_.CreateAlignedLoad(memory_type(t), last, llvm::Align(1));
-        b_.CreateStore(from_memory(total, t), scope_->slots[carry.slot].value);
+        Value* total = b_.CreateAlignedLoad(ops_.memory_type(t), last, llvm::Align(1));
+        b_.CreateStore(ops_.from_memory(total, t), scope_->slots[carry.slot].value);
     }
     b_.CreateBr(done);
     b_.SetInsertPoint(done);

@@ -1,4 +1,5 @@
 // Programs of loops: functions, arguments, control flow.
+#include "codegen/lanes/facts.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
 
@@ -17,6 +18,16 @@ using ir::Node;
 using ir::NodeKind;
 using llvm::BasicBlock;
 using llvm::Value;
+
+ProgramEmitter::ProgramEmitter(const ir::Kernel& kernel, llvm::Module& module,
+                               const EmitOptions& options)
+    : kernel_(kernel),
+      context_(module.getContext()),
+      module_(module),
+      options_(options),
+      strict_nan_(analyse(kernel, options.isa != VectorIsa::sse2).strict_nan),
+      ops_(kernel, strict_nan_, options.isa, module, *this),
+      b_(ops_.builder()) {}
 
 // ------------------------------------------------------------------------------ functions
 
@@ -44,8 +55,6 @@ ProgramEmitter::Scope ProgramEmitter::begin_function(llvm::Function* function, b
     scope.parallel = parallel;
     scope.values.assign(kernel_.nodes.size(), {});
     scope.slots.assign(kernel_.slots.size(), {});
-    function_ = function;
-    entry_ = scope.entry;
     return scope;
 }
 
@@ -86,7 +95,7 @@ Value* ProgramEmitter::function_memory(llvm::Type* type, const char* name) {
     const std::uint64_t bytes = module_.getDataLayout().getTypeAllocSize(type);
     if (bytes <= largest && scope_->stack_bytes + bytes <= most) {
         scope_->stack_bytes += bytes;
-        return alloca_at_entry(type, name);
+        return ops_.alloca_at_entry(type, name);
     }
     const llvm::IRBuilder<>::InsertPointGuard guard(b_);
     b_.SetInsertPoint(scope_->entry);
@@ -107,7 +116,6 @@ Value* ProgramEmitter::function_memory(llvm::Type* type, const char* name) {
 void ProgramEmitter::run() {
     make_alias_scopes();
     streamed_loops_ = find_streamed_loops(kernel_);
-    lanes_ = 1;
     traits_ = find_loop_traits(kernel_);
     auto* function = make_function(options_.entry, {b_.getPtrTy()});
     function->addParamAttr(0, llvm::Attribute::NoAlias);
@@ -115,7 +123,6 @@ void ProgramEmitter::run() {
     scope_ = &scope;
     auto* body = BasicBlock::Create(context_, "body", function);
     b_.SetInsertPoint(body);
-    values_.assign(kernel_.nodes.size(), {});
     const std::vector<bool> elsewhere = slots_of_pieces();
     for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s)
         if (!elsewhere[s]) scope.slots[s] = make_slot(s);
@@ -132,7 +139,7 @@ void ProgramEmitter::run() {
 LaneValue ProgramEmitter::value(Id id) {
     const Node& n = kernel_.nodes[id];
     switch (n.kind) {
-        case NodeKind::constant: return constant(id);
+        case NodeKind::constant: return ops_.constant(id);
         case NodeKind::extent: return {view(n.aux).extents[n.aux2], nullptr, false};
         case NodeKind::param: {
             if (LaneValue& known = scope_->values[id]; known.value != nullptr) return known;
@@ -142,12 +149,12 @@ LaneValue ProgramEmitter::value(Id id) {
             const std::string& name = kernel_.params[n.aux].name;
             LaneValue v;
             if (is_complex(n.dtype)) {
-                auto* part = compute_type(real_type(n.dtype));
+                auto* part = ops_.compute_type(real_type(n.dtype));
                 const auto size = static_cast<std::int64_t>(size_of(n.dtype) / 2);
                 v = {frame_word(at, part, name), frame_word(at + size, part, name), false};
             } else {
-                v = {from_memory(frame_word(at, memory_type(n.dtype), name), n.dtype), nullptr,
-                     false};
+                v = {ops_.from_memory(frame_word(at, ops_.memory_type(n.dtype), name), n.dtype),
+                     nullptr, false};
             }
             return scope_->values[id] = v;
         }
@@ -251,8 +258,8 @@ bool ProgramEmitter::emit_program_node(Id id) {
         case NodeKind::param:
         case NodeKind::extent:
         case NodeKind::index: return true;
-        case NodeKind::op: values[id] = emit_op(id); return true;
-        case NodeKind::cast: values[id] = emit_cast(id); return true;
+        case NodeKind::op: values[id] = ops_.emit_op(id); return true;
+        case NodeKind::cast: values[id] = ops_.emit_cast(id); return true;
         case NodeKind::load: values[id] = load_element(n); return true;
         case NodeKind::read: values[id] = read_local(n, id); return true;
         case NodeKind::store: store_element(n); return true;
@@ -452,7 +459,7 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
         emit_program_block(n.aux);
     };
     if (const Slots& sums = sums_of(id); !sums.empty()) {
-        Value* stop = alloca_at_entry(b_.getInt1Ty(), "stop");
+        Value* stop = ops_.alloca_at_entry(b_.getInt1Ty(), "stop");
         b_.CreateStore(b_.getFalse(), stop);
         const std::int64_t block = block_of(id);
         sum_apart(
@@ -501,7 +508,7 @@ void ProgramEmitter::emit_allocate(const Node& n, Id id) {
     const ir::Param& p = kernel_.params[n.aux];
     auto* i64 = b_.getInt64Ty();
     Value* extents =
-        alloca_at_entry(llvm::ArrayType::get(i64, std::max<unsigned>(1, p.rank)), "extents");
+        ops_.alloca_at_entry(llvm::ArrayType::get(i64, std::max<unsigned>(1, p.rank)), "extents");
     View v;
     for (unsigned d = 0; d < p.rank; ++d) {
         v.extents.push_back(value(kernel_.operand(id, d)).value);
@@ -535,7 +542,7 @@ Value* ProgramEmitter::allocate_in_frame(const Node& n, Value* extents) {
 Value* ProgramEmitter::allocate_own(const Node& n, Value* extents) {
     auto* i64 = b_.getInt64Ty();
     auto* pointer = b_.getPtrTy();
-    Value* block = alloca_at_entry(llvm::ArrayType::get(i64, 2), "block");
+    Value* block = ops_.alloca_at_entry(llvm::ArrayType::get(i64, 2), "block");
     scope_->own_arrays.push_back(block);
     {
         const llvm::IRBuilder<>::InsertPointGuard guard(b_);
@@ -572,10 +579,10 @@ LaneValue ProgramEmitter::emit_call(const Node& n) {
     std::vector<llvm::Type*> types{pointer, pointer, i64};
     std::vector<Value*> arguments{word(abi::host_word::target), scope_->frame, iteration};
     for (const Id id : kernel_.operands_of(n)) {
-        arguments.push_back(to_memory(value(id).value, kernel_.nodes[id].dtype));
+        arguments.push_back(ops_.to_memory(value(id).value, kernel_.nodes[id].dtype));
         types.push_back(arguments.back()->getType());
     }
-    auto* result = f.result ? memory_type(*f.result) : b_.getVoidTy();
+    auto* result = f.result ? ops_.memory_type(*f.result) : b_.getVoidTy();
     auto* call = b_.CreateCall(llvm::FunctionType::get(result, types, false),
                                word(abi::host_word::thunk), arguments);
     call->addFnAttr(llvm::Attribute::NoUnwind);
@@ -587,12 +594,7 @@ LaneValue ProgramEmitter::emit_call(const Node& n) {
         if (size_of(f.params[i]) < 4) call->addParamAttr(3 + i, extension(f.params[i]));
     if (!f.result) return {};
     if (size_of(*f.result) < 4) call->addRetAttr(extension(*f.result));
-    return {from_memory(call, *f.result), nullptr, false};
-}
-
-void emit_program(const ir::Kernel& kernel, llvm::LLVMContext& context, llvm::Module& module,
-                  const EmitOptions& options) {
-    ProgramEmitter(kernel, context, module, options).run();
+    return {ops_.from_memory(call, *f.result), nullptr, false};
 }
 
 }  // namespace kiln::codegen
