@@ -160,11 +160,13 @@ class CpuBackend final : public Backend {
         codegen::EmitOptions emit;
         emit.isa = target_.isa;
         emit.entry = symbol;
-        emit.streaming = options.streaming;
-        emit.noalias = options.noalias;
-        emit.checked = options.checked;
-        emit.flags_of_data = options.flags_of_data;
-        emit.scan = options.scan;
+        // All of its fields: with a new one, this does not compile.
+        const auto& [streaming, noalias, checked, flags_of_data, scan] = options;
+        emit.streaming = streaming;
+        emit.noalias = noalias;
+        emit.checked = checked;
+        emit.flags_of_data = flags_of_data;
+        emit.scan = scan;
         auto code = std::make_unique<CpuCode>(*this, kernel, std::move(emit));
         code->compile();
         return code;
