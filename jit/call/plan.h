@@ -1,13 +1,19 @@
 // How the elements of a call are walked: broadcasting, the order of the axes, and which of them the
 // compiled loop sees. Knows nothing of kernels but their entry.
 #pragma once
+#include "codegen/abi.h"
+#include "dsl/ir/ir.h"
 #include "jit/call/operand.h"
-#include "jit/compile/backend.h"
 
 #include <array>
 #include <span>
 
 namespace kiln::engine {
+
+using abi::Fault;
+using abi::MapFrame;
+using abi::MapFunction;
+using abi::Operand;
 
 /// The shape of a call: the broadcast of the inputs and, upwards only, of the outputs that are
 /// given. Shape errors: "cannot broadcast (3,4) with (5,)"; "non-broadcastable output operand with
