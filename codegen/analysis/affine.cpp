@@ -1,4 +1,6 @@
 #include "codegen/analysis/affine.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -48,13 +50,6 @@ Interval range_of(DType t) {
     return is_unsigned(t) ? Interval{0, count - 1} : Interval{-count / 2, count / 2 - 1};
 }
 
-bool has_then_block(NodeKind kind) {
-    return kind == NodeKind::branch || kind == NodeKind::loop || kind == NodeKind::loop_while;
-}
-bool has_second_block(const Node& n) {
-    return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
-}
-
 /// Sums beyond this are not worth the care that they would need.
 constexpr Wide too_large = Wide(1) << 62;
 
@@ -76,16 +71,17 @@ AffineForms::AffineForms(const Kernel& kernel, Id loop)
       own_(kernel.params.size(), false),
       written_(kernel.slots.size(), false) {
     atoms_.push_back({false, {}});
-    collect(kernel.nodes[loop].aux);
+    walk(kernel, kernel.nodes[loop].aux, [&](Id id) {
+        order_[id] = static_cast<std::uint32_t>(body_.size());
+        body_.push_back(id);
+    });
     Slots current(kernel.slots.size(), none);
     find_values(kernel.nodes[loop].aux, current);
     for (const Id id : body_) {
-        const Node& n = kernel.nodes[id];
-        if (n.kind == NodeKind::store || n.kind == NodeKind::atomic || n.kind == NodeKind::assign ||
-            n.kind == NodeKind::allocate)
-            stored_[n.aux] = true;
-        if (n.kind == NodeKind::allocate) own_[n.aux] = true;
-        if (n.kind == NodeKind::write) written_[n.aux] = true;
+        const Effects e = effects_of(kernel.nodes[id]);
+        if (e.any(effect::stores | effect::allocates)) stored_[e.array] = true;
+        if (e.any(effect::allocates)) own_[e.array] = true;
+        if (e.any(effect::writes)) written_[e.slot] = true;
     }
     // The loop's own index: begin + step * (atom 0), or atom 0 where the step is not known.
     const Id by = kernel.operand(loop, 2);
@@ -118,64 +114,38 @@ AffineForms::AffineForms(const Kernel& kernel, Id loop)
     forms_[loop] = index;
 }
 
-void AffineForms::collect(Id block) {
-    for (const Id id : kernel_.blocks[block].nodes) {
-        const Node& n = kernel_.nodes[id];
-        order_[id] = static_cast<std::uint32_t>(body_.size());
-        body_.push_back(id);
-        if (has_then_block(n.kind)) collect(n.aux);
-        if (has_second_block(n)) collect(n.aux2);
-    }
-}
-
 /// `current`: per slot, the value that it has where the block begins, and then where it ends; none
 /// where that is not known.
 void AffineForms::find_values(Id block, Slots& current) {
     for (const Id id : kernel_.blocks[block].nodes) {
         const Node& n = kernel_.nodes[id];
-        switch (n.kind) {
-            case NodeKind::read:
-                if (n.operand_count == 0 && current[n.aux] != none) value_of_[id] = current[n.aux];
-                break;
-            case NodeKind::write:
-                if (n.operand_count == 1) current[n.aux] = kernel_.operand(id, 0);
-                break;
-            case NodeKind::branch: {
-                Slots other = current;
-                find_values(n.aux, current);
-                if (n.aux2 != none) find_values(n.aux2, other);
-                // What an arm computes is not known behind it; an arm that jumps is none at all.
-                forget_written(n.aux, current);
-                if (n.aux2 != none) forget_written(n.aux2, current);
-                break;
-            }
-            case NodeKind::loop:
-            case NodeKind::loop_while: {
-                forget_written(n.aux, current);
-                if (n.kind == NodeKind::loop_while) forget_written(n.aux2, current);
-                // A parallel loop writes what it reduces into.
-                if (const ParallelLoop* p =
-                        n.kind == NodeKind::loop ? kernel_.parallel(n) : nullptr)
-                    for (const StageReduction& r : p->reductions) current[r.target] = none;
+        const Effects e = effects_of(n);
+        if (e.any(effect::reads) && n.operand_count == 0 && current[n.aux] != none)
+            value_of_[id] = current[n.aux];
+        if (e.any(effect::writes) && n.operand_count == 1) current[n.aux] = kernel_.operand(id, 0);
+        if (is_loop(n.kind)) {  // what an iteration writes, the next one may read
+            forget_written(id, current);
+            Slots inside = current;
+            for (const Id b : blocks_of(n)) find_values(b, inside);
+        } else {
+            for (const Id b : blocks_of(n)) {
                 Slots inside = current;
-                find_values(n.aux, inside);
-                if (n.kind == NodeKind::loop_while) find_values(n.aux2, inside);
-                break;
+                find_values(b, inside);
             }
-            default: break;
+            // What an arm computes is not known behind it.
+            if (!blocks_of(n).empty()) forget_written(id, current);
         }
     }
 }
 
-void AffineForms::forget_written(Id block, Slots& current) const {
-    for (const Id id : kernel_.blocks[block].nodes) {
+/// What the node and its blocks write; a parallel loop writes what it reduces into.
+void AffineForms::forget_written(Id node, Slots& current) const {
+    walk_node(kernel_, node, [&](Id id) {
         const Node& n = kernel_.nodes[id];
         if (n.kind == NodeKind::write) current[n.aux] = none;
         if (const ParallelLoop* p = n.kind == NodeKind::loop ? kernel_.parallel(n) : nullptr)
             for (const StageReduction& r : p->reductions) current[r.target] = none;
-        if (has_then_block(n.kind)) forget_written(n.aux, current);
-        if (has_second_block(n)) forget_written(n.aux2, current);
-    }
+    });
 }
 
 // ------------------------------------------------------------------------------ forms
@@ -195,24 +165,18 @@ const Affine& AffineForms::form(Id id) {
 Affine AffineForms::compute(Id id) {
     const Node& n = kernel_.nodes[id];
     if (!is_integer(n.dtype)) return opaque(id);
-    switch (n.kind) {
-        case NodeKind::constant: {
-            const Scalar c = kernel_.constant(id);
-            Affine form;
-            form.constant = is_unsigned(n.dtype) ? Wide(c.cast(DType::u64).get<std::uint64_t>())
-                                                 : Wide(c.cast(DType::i64).get<std::int64_t>());
-            return form;
-        }
-        case NodeKind::cast:
-            if (!is_integer(kernel_.nodes[kernel_.operand(id, 0)].dtype)) return opaque(id);
-            return unwrapped(id, form(kernel_.operand(id, 0)));
-        case NodeKind::op: return compute_op(id);
-        case NodeKind::read:
-            if (const Id value = only_value(id); value != none) return form(value);
-            return opaque(id);
-        case NodeKind::loop: return order_[id] == none ? opaque(id) : of_loop(id);
-        default: return opaque(id);
+    if (n.kind == NodeKind::constant) {
+        const Scalar c = kernel_.constant(id);
+        Affine form;
+        form.constant = is_unsigned(n.dtype) ? Wide(c.cast(DType::u64).get<std::uint64_t>())
+                                             : Wide(c.cast(DType::i64).get<std::int64_t>());
+        return form;
     }
+    if (n.kind == NodeKind::cast && is_integer(kernel_.nodes[kernel_.operand(id, 0)].dtype))
+        return unwrapped(id, form(kernel_.operand(id, 0)));
+    if (n.kind == NodeKind::op) return compute_op(id);
+    if (n.kind == NodeKind::read && only_value(id) != none) return form(only_value(id));
+    return n.kind == NodeKind::loop && order_[id] != none ? of_loop(id) : opaque(id);
 }
 
 Affine AffineForms::compute_op(Id id) {

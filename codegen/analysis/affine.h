@@ -123,9 +123,8 @@ class AffineForms {
 
     using Slots = std::vector<ir::Id>;
 
-    void collect(ir::Id block);
     void find_values(ir::Id block, Slots& current);
-    void forget_written(ir::Id block, Slots& current) const;
+    void forget_written(ir::Id node, Slots& current) const;
     enum class Bounds : std::uint8_t { may_be_negative, not_negative, multiples };
     Bounds bounds_of(const SliceLoop& slice);
     bool never_negative(ir::Id bound);

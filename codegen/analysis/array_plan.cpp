@@ -1,4 +1,6 @@
 #include "codegen/analysis/array_plan.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <bit>
@@ -42,19 +44,16 @@ void ArrayPlan::number(Id block, std::uint32_t loop, bool parallel) {
         place_[id] = next_place_++;
         loop_[id] = loop;
         in_parallel_[id] = parallel;
-        if (n.kind == NodeKind::store || n.kind == NodeKind::atomic || n.kind == NodeKind::assign)
-            writes_.push_back({place_[id], n.aux});
+        if (effects_of(n).any(effect::stores)) writes_.push_back({place_[id], n.aux});
         if (n.kind == NodeKind::assign || n.kind == NodeKind::fold) statements_.push_back(id);
-        const bool repeats = n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
-        if (!repeats && n.kind != NodeKind::branch) continue;
+        const bool repeats = is_loop(n.kind);
         std::uint32_t inner = loop;
         if (repeats) {
             inner = static_cast<std::uint32_t>(loops_.size());
             loops_.push_back({loop, place_[id], 0});
         }
-        const bool runs_parallel = parallel || (n.kind == NodeKind::loop && n.aux2 != none);
-        number(n.aux, inner, runs_parallel);
-        if (n.kind != NodeKind::loop && n.aux2 != none) number(n.aux2, inner, runs_parallel);
+        const bool runs_parallel = parallel || effects_of(n).any(effect::in_parallel);
+        for (const Id b : blocks_of(n)) number(b, inner, runs_parallel);
         if (repeats) loops_[inner].last = next_place_;
     }
 }

@@ -8,7 +8,9 @@
 // stay, used or not.
 #include "codegen/analysis/dead_code.h"
 
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -27,10 +29,10 @@ class Liveness {
           slot_live_(kernel.slots.size(), false),
           owner_(kernel.nodes.size(), none),
           loop_(kernel.nodes.size(), none) {
+        walk(kernel, [&](Id id, const Around& around) { note(id, around); });
         for (const Stage& stage : kernel.stages) {
             for (const Id extent : stage.extents) mark(extent);
             for (const StageReduction& r : stage.reductions) mark_slot(r.target);
-            scan(stage.body, none, none);
         }
         for (const Id id : roots_) mark(id);
         while (!pending_.empty()) {
@@ -48,43 +50,21 @@ class Liveness {
     }
 
   private:
-    void scan(Id block, Id owner, Id loop) {
-        for (const Id id : kernel_.blocks[block].nodes) {
-            const Node& n = kernel_.nodes[id];
-            owner_[id] = owner;
-            loop_[id] = loop;
-            switch (n.kind) {
-                case NodeKind::store:
-                case NodeKind::atomic:
-                case NodeKind::call:
-                case NodeKind::contribute:
-                case NodeKind::check:
-                case NodeKind::return_:
-                case NodeKind::assign:
-                case NodeKind::allocate: roots_.push_back(id); break;
-                case NodeKind::write:
-                    writes_.push_back(id);
-                    if (checked_ && n.operand_count == 2) roots_.push_back(id);
-                    break;
-                case NodeKind::load:
-                case NodeKind::read:
-                    if (checked_ && n.operand_count > 0) roots_.push_back(id);
-                    break;
-                case NodeKind::break_:
-                case NodeKind::continue_: jumps_.push_back(id); break;
-                case NodeKind::branch:
-                    scan(n.aux, id, loop);
-                    if (n.aux2 != none) scan(n.aux2, id, loop);
-                    break;
-                case NodeKind::loop: scan(n.aux, id, id); break;
-                case NodeKind::loop_while:
-                    roots_.push_back(id);
-                    scan(n.aux, id, loop);
-                    scan(n.aux2, id, id);
-                    break;
-                default: break;
-            }
-        }
+    void note(Id id, const Around& around) {
+        const Node& n = kernel_.nodes[id];
+        const Effects e = effects_of(n);
+        owner_[id] = around.node;
+        loop_[id] = around.loop;
+        // Writes matter where something reads the slot, structure where something in it matters,
+        // jumps where their loop does.
+        constexpr effect::Mask depends =
+            effect::writes | effect::branches | effect::counts | effect::in_parallel;
+        const bool may_be_outside = e.any(effect::accesses) && !subscripts_of(kernel_, n).empty();
+        if (e.any(effect::breaks | effect::continues))
+            jumps_.push_back(id);
+        else if ((has_effect(n.kind) && !e.only(depends)) || (checked_ && may_be_outside))
+            roots_.push_back(id);
+        if (e.any(effect::writes)) writes_.push_back(id);
     }
 
     void mark(Id id) {
@@ -104,8 +84,8 @@ class Liveness {
         const Node& n = kernel_.nodes[id];
         for (const Id operand : kernel_.operands_of(n)) mark(operand);
         if (owner_[id] != none) mark(owner_[id]);
-        if (n.kind == NodeKind::read || n.kind == NodeKind::write) mark_slot(n.aux);
-        if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while)
+        if (effects_of(n).slot != none) mark_slot(n.aux);
+        if (is_loop(n.kind))
             for (const Id jump : jumps_)
                 if (loop_[jump] == id) mark(jump);
     }
@@ -143,19 +123,15 @@ class DeadCode : public Rewriter {
         const Node& n = in().node(old);
         const bool in_prologue = out().kernel().stages.empty();
         if (!in_prologue && !liveness_.live(old)) return none;
-        switch (n.kind) {
-            case NodeKind::read:
-                return out().read(slots_[n.aux],
-                                  n.operand_count == 0 ? none : mapped(in().operand(old, 0)));
-            case NodeKind::write: {
-                const auto operands = in().operands_of(old);
-                out().write(slots_[n.aux], mapped(operands.back()),
-                            operands.size() == 2 ? mapped(operands[0]) : none);
-                return none;
-            }
-            case NodeKind::branch: return rewrite_branch(old, n);
-            default: return clone(old);
-        }
+        if (n.kind == NodeKind::branch) return rewrite_branch(old, n);
+        if (n.kind == NodeKind::read)
+            return out().read(slots_[n.aux],
+                              n.operand_count == 0 ? none : mapped(in().operand(old, 0)));
+        if (n.kind != NodeKind::write) return clone(old);
+        const auto operands = in().operands_of(old);
+        out().write(slots_[n.aux], mapped(operands.back()),
+                    operands.size() == 2 ? mapped(operands[0]) : none);
+        return none;
     }
 
     Id rewrite_branch(Id old, const Node& n) {

@@ -1,5 +1,8 @@
 #include "codegen/analysis/loop_facts.h"
 
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
+
 #include <algorithm>
 #include <set>
 
@@ -7,53 +10,29 @@ namespace kiln::codegen {
 
 using namespace ir;
 
-namespace {
-
-void collect(const Kernel& kernel, Id block, std::set<Id>& nodes) {
-    for (const Id id : kernel.blocks[block].nodes) {
-        const Node& n = kernel.nodes[id];
-        nodes.insert(id);
-        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-            n.kind == NodeKind::loop_while)
-            collect(kernel, n.aux, nodes);
-        if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-            collect(kernel, n.aux2, nodes);
-    }
-}
-
-}  // namespace
-
 std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel, Id loop) {
     const Id body = kernel.nodes[loop].aux;
-    std::set<Id> inside;
-    collect(kernel, body, inside);
+    std::vector<bool> inside(kernel.nodes.size(), false);
+    walk(kernel, body, [&](Id id) { inside[id] = true; });
     std::set<std::uint32_t> written, outside;
     for (Id id = 0; id < kernel.nodes.size(); ++id) {
-        const Node& n = kernel.nodes[id];
-        if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
-        if (!inside.contains(id))
-            outside.insert(n.aux);
-        else if (n.kind == NodeKind::write)
-            written.insert(n.aux);
+        const Effects e = effects_of(kernel.nodes[id]);
+        if (e.slot == none) continue;
+        if (!inside[id])
+            outside.insert(e.slot);
+        else if (e.any(effect::writes))
+            written.insert(e.slot);
     }
     for (const ParallelLoop& p : kernel.parallel_loops)
         for (const StageReduction& r : p.reductions) outside.insert(r.target);
     for (const std::uint32_t slot : written) {
         if (outside.contains(slot) || kernel.slots[slot].length != 1) return std::nullopt;
-        const auto touches = [&](Id id) {
-            std::set<Id> nodes{id};
-            const Node& n = kernel.nodes[id];
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while)
-                collect(kernel, n.aux, nodes);
-            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-                collect(kernel, n.aux2, nodes);
-            return std::ranges::any_of(nodes, [&](Id x) {
-                const Node& m = kernel.nodes[x];
-                return (m.kind == NodeKind::read || m.kind == NodeKind::write) && m.aux == slot;
-            });
-        };
-        const auto first = std::ranges::find_if(kernel.blocks[body].nodes, touches);
+        const auto touches = [&](Id id) { return effects_of(kernel.nodes[id]).slot == slot; };
+        const auto first = std::ranges::find_if(kernel.blocks[body].nodes, [&](Id id) {
+            return touches(id) || std::ranges::any_of(blocks_of(kernel.nodes[id]), [&](Id block) {
+                       return any_in(kernel, block, touches);
+                   });
+        });
         if (kernel.nodes[*first].kind != NodeKind::write) return std::nullopt;
     }
     return std::vector(written.begin(), written.end());
@@ -118,17 +97,11 @@ bool is_short(const Kernel& kernel, Id loop, std::int64_t most) {
            static_cast<std::int64_t>(end.imm - begin.imm) <= most;
 }
 
-static void visit_loops(const Kernel& k, Id block, const std::function<bool(Id)>& take) {
-    for (const Id id : k.blocks[block].nodes) {
-        const Node& n = k.nodes[id];
-        const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
-        if (n.kind == NodeKind::loop ? !take(id) : two) visit_loops(k, n.aux, take);
-        if (two && n.aux2 != none) visit_loops(k, n.aux2, take);
-    }
-}
-
 void visit_loops(const Kernel& kernel, const std::function<bool(Id)>& take) {
-    for (const Stage& stage : kernel.stages) visit_loops(kernel, stage.body, take);
+    walk(kernel, [&](Id id) {
+        const bool taken = kernel.nodes[id].kind == NodeKind::loop && take(id);
+        return taken ? Walk::skip : Walk::on;
+    });
 }
 
 }  // namespace kiln::codegen

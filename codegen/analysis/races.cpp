@@ -15,6 +15,7 @@
 #include "codegen/analysis/races.h"
 
 #include "codegen/analysis/affine.h"
+#include "dsl/ir/effects.h"
 
 #include <algorithm>
 #include <utility>
@@ -57,8 +58,8 @@ class Races {
 
     bool any_atomic() const {
         return std::ranges::any_of(forms_.body(), [&](Id id) {
-            const Node& n = k_.nodes[id];
-            return n.kind == NodeKind::atomic && !forms_.is_own(n.aux);
+            const Effects e = effects_of(k_.nodes[id]);
+            return e.any(effect::atomically) && !forms_.is_own(e.array);
         });
     }
 
@@ -74,11 +75,11 @@ class Races {
         std::vector<Access> accesses;
         for (const Id id : forms_.body()) {
             const Node& n = k_.nodes[id];
-            const bool atomic = n.kind == NodeKind::atomic;
-            const bool everything = n.kind == NodeKind::whole || n.kind == NodeKind::assign;
-            const bool stores = n.kind == NodeKind::store || n.kind == NodeKind::assign || atomic;
-            if ((!stores && !everything && n.kind != NodeKind::load) || n.aux != param) continue;
-            Access& a = accesses.emplace_back(Access{id, stores, atomic, {}, everything});
+            const Effects e = effects_of(n);
+            if (!e.any(effect::loads | effect::stores) || e.array != param) continue;
+            const bool everything = e.any(effect::all_elements);
+            Access& a = accesses.emplace_back(
+                Access{id, e.any(effect::stores), e.any(effect::atomically), {}, everything});
             for (std::size_t d = 0; !everything && d < k_.params[param].rank; ++d)
                 a.subscripts.push_back(
                     forms_.subscript(k_.operand(id, d), param, static_cast<std::uint32_t>(d)));

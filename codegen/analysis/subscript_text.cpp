@@ -1,6 +1,8 @@
 #include "codegen/analysis/subscript_text.h"
 
 #include "dsl/ir/describe.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -79,21 +81,18 @@ SubscriptText::SubscriptText(const Kernel& kernel, Id loop, const AffineForms& f
 }
 
 void SubscriptText::name_loops(Id block, std::size_t level) {
-    for (const Id id : kernel_.blocks[block].nodes) {
+    walk(kernel_, block, [&](Id id) {
         const Node& n = kernel_.nodes[id];
-        if (n.kind == NodeKind::loop) {
-            loops_[id] = letters_[std::min(level, letters_.size() - 1)];
-            name_loops(n.aux, level + 1);
-        } else if (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) {
-            name_loops(n.aux, level);
-            if (n.aux2 != none) name_loops(n.aux2, level);
-        }
-    }
+        if (n.kind != NodeKind::loop) return Walk::on;
+        loops_[id] = letters_[std::min(level, letters_.size() - 1)];
+        name_loops(n.aux, level + 1);
+        return Walk::skip;
+    });
 }
 
 std::string SubscriptText::element(Id access) const {
     const Node& n = kernel_.nodes[access];
-    if (n.kind == NodeKind::whole || n.kind == NodeKind::assign) return array(n);
+    if (effects_of(n).any(effect::all_elements)) return array(n);
     std::string text;
     for (int depth = 0; depth < deepest; ++depth) {
         text = element_of(n, depth);
@@ -150,36 +149,34 @@ std::string SubscriptText::constant(Id id) const {
 std::string SubscriptText::value(Id id, int binding, int depth) const {
     if (depth > deepest) return "...";
     const Node& n = kernel_.nodes[id];
-    switch (n.kind) {
-        case NodeKind::constant: return constant(id);
-        case NodeKind::param: return kernel_.params[n.aux].name;
-        case NodeKind::extent:
-            if (has_name(kernel_.params[n.aux]))
-                return fmt::format("{}.extent({})", array(n), n.aux2);
-            return fmt::format("(extent {} of {})", n.aux2, array(n));
-        case NodeKind::op: return operation(id, binding, depth);
-        case NodeKind::cast: {
-            const Id from = kernel_.operand(id, 0);
-            if (is_integer(n.dtype) && is_integer(kernel_.nodes[from].dtype))
-                return value(from, binding, depth);
-            return fmt::format("cast({}, {})", name(n.dtype), value(from, 0, depth + 1));
-        }
-        case NodeKind::read: {
-            if (const Id only = forms_.only_value(id); only != none)
-                return value(only, binding, depth + 1);
-            const std::string text = describe_slot(kernel_, n.aux, kernel_.location(n.loc), false);
-            return binding == 0 ? text : '(' + text + ')';
-        }
-        case NodeKind::loop: {
-            const auto found = loops_.find(id);
-            return found != loops_.end() ? found->second : "an outer index";
-        }
-        case NodeKind::load: {
-            const std::string text = element_of(n, depth + 1);
-            return has_name(kernel_.params[n.aux]) || binding == 0 ? text : '(' + text + ')';
-        }
-        default: return "...";
+    if (n.kind == NodeKind::constant) return constant(id);
+    if (n.kind == NodeKind::param) return kernel_.params[n.aux].name;
+    if (n.kind == NodeKind::op) return operation(id, binding, depth);
+    if (n.kind == NodeKind::extent) {
+        if (has_name(kernel_.params[n.aux])) return fmt::format("{}.extent({})", array(n), n.aux2);
+        return fmt::format("(extent {} of {})", n.aux2, array(n));
     }
+    if (n.kind == NodeKind::cast) {
+        const Id from = kernel_.operand(id, 0);
+        if (is_integer(n.dtype) && is_integer(kernel_.nodes[from].dtype))
+            return value(from, binding, depth);
+        return fmt::format("cast({}, {})", name(n.dtype), value(from, 0, depth + 1));
+    }
+    if (n.kind == NodeKind::loop) {
+        const auto found = loops_.find(id);
+        return found != loops_.end() ? found->second : "an outer index";
+    }
+    const auto in_parentheses = [&](std::string text) {
+        return binding == 0 ? text : '(' + text + ')';
+    };
+    if (n.kind == NodeKind::read) {
+        if (const Id only = forms_.only_value(id); only != none)
+            return value(only, binding, depth + 1);
+        return in_parentheses(describe_slot(kernel_, n.aux, kernel_.location(n.loc), false));
+    }
+    if (n.kind != NodeKind::load) return "...";
+    const std::string text = element_of(n, depth + 1);
+    return has_name(kernel_.params[n.aux]) ? text : in_parentheses(text);
 }
 
 std::string SubscriptText::operation(Id id, int binding, int depth) const {

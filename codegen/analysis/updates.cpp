@@ -1,4 +1,5 @@
 #include "codegen/analysis/updates.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <iterator>
@@ -75,12 +76,7 @@ class SumFinder {
     explicit SumFinder(const Kernel& kernel) : k_(kernel) {}
 
     std::vector<std::uint32_t> find(Id loop) {
-        const Node& n = k_.nodes[loop];
-        block(n.aux);
-        if (n.kind == NodeKind::loop_while) {
-            use(k_.operand(loop, 0));
-            block(n.aux2);
-        }
+        blocks(loop);
         std::vector<std::uint32_t> result;
         for (const auto& [slot, sums] : slots_)
             if (sums.written && !sums.other && is_promised(k_, slot)) result.push_back(slot);
@@ -106,21 +102,18 @@ class SumFinder {
     void block(Id b) {
         for (const Id id : k_.blocks[b].nodes) {
             node(id);
-            const Node& n = k_.nodes[id];
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop) {
-                block(n.aux);
-                if (n.kind == NodeKind::branch && n.aux2 != none) block(n.aux2);
-            } else if (n.kind == NodeKind::loop_while) {
-                block(n.aux);
-                use(k_.operand(id, 0));
-                block(n.aux2);
-            }
+            blocks(id);
         }
+    }
+    void blocks(Id id) {
+        const Node& n = k_.nodes[id];
+        for (const Id b : blocks_of(n)) block(b);
+        if (n.kind == NodeKind::loop_while) use(k_.operand(id, 0));
     }
 
     void node(Id id) {
         const Node& n = k_.nodes[id];
-        if (n.kind == NodeKind::loop_while) return;
+        if (n.kind == NodeKind::loop_while) return;  // its operand is in its own block
         if (n.kind == NodeKind::read && n.operand_count == 0) {
             sum_[id] = {n.aux};
             return;

@@ -2,6 +2,7 @@
 
 #include "codegen/abi.h"
 #include "codegen/cuda/prelude.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <array>
@@ -67,7 +68,7 @@ class Emitter {
             "step) {{");
         ++indent_;
         // A jump to `next` leaves the scope of all values that it skips.
-        const bool jumps = has_inner_return(stage.body, false);
+        const bool jumps = has_inner_return(stage.body);
         if (jumps) {
             line("{{");
             ++indent_;
@@ -248,15 +249,12 @@ class Emitter {
 
     std::string value(Id id) const {
         const Node& n = kernel_.node(id);
-        switch (n.kind) {
-            case NodeKind::constant: return literal(id);
-            case NodeKind::param: return params_[n.aux];
-            case NodeKind::extent:
-                if (n.aux2 != 0) unsupported("a second dimension", kernel_.location(n.loc));
-                return "n";
-            case NodeKind::index: return "i";
-            default: return names_[id];
-        }
+        if (!is_leaf(n.kind)) return names_[id];
+        if (n.kind == NodeKind::constant) return literal(id);
+        if (n.kind == NodeKind::param) return params_[n.aux];
+        if (n.kind == NodeKind::index) return "i";
+        if (n.aux2 != 0) unsupported("a second dimension", kernel_.location(n.loc));
+        return "n";
     }
     std::string operand(Id id, std::size_t i) const { return value(kernel_.operand(id, i)); }
 
@@ -427,18 +425,9 @@ class Emitter {
         line("}}");
     }
 
-    bool has_inner_return(Id block, bool in_loop) const {
-        return std::ranges::any_of(kernel_.blocks[block].nodes, [&](Id id) {
-            const Node& n = kernel_.node(id);
-            switch (n.kind) {
-                case NodeKind::return_: return in_loop;
-                case NodeKind::branch:
-                    return has_inner_return(n.aux, in_loop) ||
-                           (n.aux2 != none && has_inner_return(n.aux2, in_loop));
-                case NodeKind::loop: return has_inner_return(n.aux, true);
-                case NodeKind::loop_while: return has_inner_return(n.aux2, true);
-                default: return false;
-            }
+    bool has_inner_return(Id block) const {
+        return any_in(kernel_, block, [&](Id id, const Around& around) {
+            return kernel_.node(id).kind == NodeKind::return_ && around.loops > 0;
         });
     }
 
@@ -454,19 +443,6 @@ class Emitter {
     std::uint32_t shown_loc_ = 0;
 };
 
-void collect_checks(const Kernel& kernel, Id block, std::vector<std::int64_t>& sites) {
-    for (const Id id : kernel.blocks[block].nodes) {
-        const Node& n = kernel.node(id);
-        if (n.kind == NodeKind::check)
-            sites.push_back(abi::pack(abi::FaultSite{static_cast<Check>(n.aux), n.loc}));
-        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-            n.kind == NodeKind::loop_while)
-            collect_checks(kernel, n.aux, sites);
-        if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-            collect_checks(kernel, n.aux2, sites);
-    }
-}
-
 }  // namespace
 
 std::string cuda_entry_name(const Kernel& kernel) { return "kiln_" + identifier(kernel.name); }
@@ -475,7 +451,11 @@ std::string emit_cuda(const Kernel& kernel) { return Emitter(kernel).run(); }
 
 std::vector<std::int64_t> cuda_check_sites(const Kernel& kernel) {
     std::vector<std::int64_t> sites;
-    for (const Stage& stage : kernel.stages) collect_checks(kernel, stage.body, sites);
+    walk(kernel, [&](Id id) {
+        const Node& n = kernel.node(id);
+        if (n.kind == NodeKind::check)
+            sites.push_back(abi::pack(abi::FaultSite{static_cast<Check>(n.aux), n.loc}));
+    });
     return sites;
 }
 

@@ -1,5 +1,8 @@
 #include "codegen/lanes/facts.h"
 
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
+
 #include <algorithm>
 
 namespace kiln::codegen {
@@ -34,7 +37,8 @@ class Analysis {
     }
 
     KernelFacts run() {
-        for (const ir::Stage& stage : kernel_.stages) walk(stage.body, false);
+        ir::walk(kernel_,
+                 [&](Id id, const ir::Around& around) { measure_node(id, around.loops > 0); });
         if (widest_in_loops_ != 0) facts_.widest = widest_in_loops_;
         // Backwards, so that a mark on a value reaches what it was computed from; a slot that is
         // read under a mark passes it to everything written to it, hence the repetition.
@@ -59,50 +63,33 @@ class Analysis {
             facts_.only_tested[id] = tests[id] != 0 && tests[id] == uses[id];
     }
 
-    void walk(Id block, bool in_loop) {
-        for (const Id id : kernel_.blocks[block].nodes) {
-            const Node& n = kernel_.nodes[id];
-            order_.push_back(id);
-            const bool varying = facts_.varying[id];
-            if (n.kind == NodeKind::op && varying) {
+    void measure_node(Id id, bool in_loop) {
+        const Node& n = kernel_.nodes[id];
+        order_.push_back(id);
+        const bool varying = facts_.varying[id];
+        if (n.kind == NodeKind::op) {
+            if (varying) {
                 for (const Id operand : kernel_.operands_of(n))
                     depth_[id] = std::max(depth_[id], depth_[operand]);
                 facts_.depth = std::max(facts_.depth, ++depth_[id]);
-            } else if (n.kind == NodeKind::cast) {
-                depth_[id] = depth_[kernel_.operand(id, 0)];
             }
-            switch (n.kind) {
-                case NodeKind::load:
-                    facts_.streams += varying ? 1 : 0;
-                    measure_memory(n.dtype, varying);
-                    break;
-                case NodeKind::store:
-                    measure_memory(kernel_.params[n.aux].dtype, n.operand_count > 1);
-                    break;
-                case NodeKind::op:
-                    ++facts_.operations;
-                    if (!ir::is_elementary(n.op)) break;
-                    // Without FMA everything elementary is a call (see Emitter::elementary).
-                    ++(fma_ && has_definition(n.op) ? facts_.inlined : facts_.calls);
-                    break;
-                default: break;
-            }
-            if (n.kind == NodeKind::op || n.kind == NodeKind::cast || n.kind == NodeKind::load ||
-                n.kind == NodeKind::read)
-                // Remainders that are only tested are computed in f32, most of the time.
-                if (varying) measure(facts_.only_tested[id] ? DType::f32 : n.dtype, in_loop);
-            if (n.kind == NodeKind::branch) {
-                walk(n.aux, in_loop);
-                if (n.aux2 != ir::none) walk(n.aux2, in_loop);
-            } else if (n.kind == NodeKind::loop) {
-                facts_.has_loops = true;
-                walk(n.aux, true);
-            } else if (n.kind == NodeKind::loop_while) {
-                facts_.has_loops = true;
-                walk(n.aux, true);
-                walk(n.aux2, true);
-            }
+            ++facts_.operations;
+            // Without FMA everything elementary is a call (see Emitter::elementary).
+            if (ir::is_elementary(n.op))
+                ++(fma_ && has_definition(n.op) ? facts_.inlined : facts_.calls);
+        } else if (n.kind == NodeKind::cast) {
+            depth_[id] = depth_[kernel_.operand(id, 0)];
+        } else if (n.kind == NodeKind::load) {
+            facts_.streams += varying ? 1 : 0;
+            measure_memory(n.dtype, varying);
+        } else if (n.kind == NodeKind::store) {
+            measure_memory(kernel_.params[n.aux].dtype, n.operand_count > 1);
         }
+        const bool computes =
+            ir::is_computation(n.kind) || n.kind == NodeKind::load || n.kind == NodeKind::read;
+        // Remainders that are only tested are computed in f32, most of the time.
+        if (varying && computes) measure(facts_.only_tested[id] ? DType::f32 : n.dtype, in_loop);
+        facts_.has_loops = facts_.has_loops || ir::is_loop(n.kind);
     }
 
     void measure(DType t, bool in_loop = false) {

@@ -1,6 +1,8 @@
 // What of a program decides which of LLVM's passes its functions need.
 #include "codegen/lanes/loop_traits.h"
 #include "codegen/analysis/loop_facts.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <map>
@@ -28,37 +30,30 @@ class Finder {
     }
 
     LoopTraits find() {
-        for (const ir::Stage& stage : kernel_.stages) block(stage.body, ir::none);
+        ir::walk(kernel_, [&](Id id, const ir::Around& around) { note(id, around.loop); });
         find_loaded_subscripts();
         return std::move(traits_);
     }
 
   private:
-    void block(Id b, Id loop) {
-        for (const Id id : kernel_.blocks[b].nodes) {
-            const Node& n = kernel_.nodes[id];
-            traits_.loop_of[id] = loop;
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while) {
-                const Id inside = n.kind == NodeKind::branch ? loop : id;
-                block(n.aux, inside);
-                if (n.kind != NodeKind::loop && n.aux2 != ir::none) block(n.aux2, inside);
-            } else if (loop != ir::none) {
-                traits_.carries[loop] = traits_.carries[loop] || meets_another(id, loop);
-            }
-        }
+    void note(Id id, Id loop) {
+        traits_.loop_of[id] = loop;
+        if (loop != ir::none)
+            traits_.carries[loop] = traits_.carries[loop] || meets_another(id, loop);
     }
 
     /// Whether the loop accesses the array of `id` at other subscripts, and one of the two stores.
     bool meets_another(Id id, Id loop) {
         const Node& n = kernel_.nodes[id];
-        const bool local = n.kind == NodeKind::read || n.kind == NodeKind::write;
-        if (local ? kernel_.slots[n.aux].length <= 1
-                  : n.kind != NodeKind::load && n.kind != NodeKind::store)
+        const ir::Effects e = ir::effects_of(n);
+        const bool local = e.slot != ir::none;
+        if (!e.any(ir::effect::accesses) || !e.only(ir::effect::accesses) ||
+            (local && kernel_.slots[n.aux].length <= 1))
             return false;
-        const bool stores = n.kind == NodeKind::store || n.kind == NodeKind::write;
-        const std::size_t subscripts = local ? 1 : kernel_.params[n.aux].rank;
-        const auto at = [&](Id access) { return kernel_.operands_of(access).first(subscripts); };
+        const bool stores = e.any(ir::effect::stores | ir::effect::writes);
+        const auto at = [&](Id access) {
+            return ir::subscripts_of(kernel_, kernel_.nodes[access]);
+        };
         auto& others = accesses_[{loop, local, n.aux}];
         const bool met = std::ranges::any_of(others, [&](const Access& other) {
             return (stores || other.stores) && !std::ranges::equal(at(id), at(other.node));

@@ -4,6 +4,8 @@
 // flow has brought together lanes whose last writes differ. So a counter of a loop that lanes leave
 // one after the other is a scalar within the loop, and what each lane last had after it.
 #include "codegen/lanes/slots.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -27,32 +29,18 @@ bool add(Set& a, const Set& b) {
     return grown;
 }
 
-template <class F> void for_each_node(const ir::Kernel& kernel, Id block, const F& f) {
-    for (const Id id : kernel.blocks[block].nodes) {
-        const Node& n = kernel.nodes[id];
-        f(n);
-        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) {
-            for_each_node(kernel, n.aux, f);
-            if (n.aux2 != ir::none) for_each_node(kernel, n.aux2, f);
-        } else if (n.kind == NodeKind::loop) {
-            for_each_node(kernel, n.aux, f);
-        }
-    }
-}
-
 Set written(const ir::Kernel& kernel, Id block) {
     Set slots(kernel.slots.size());
-    for_each_node(kernel, block, [&](const Node& n) {
-        if (n.kind == NodeKind::write) slots[n.aux] = true;
+    ir::walk(kernel, block, [&](Id id) {
+        if (kernel.nodes[id].kind == NodeKind::write) slots[kernel.nodes[id].aux] = true;
     });
     return slots;
 }
 
+/// One of an inner loop counts too: rare, and safe.
 bool has_continue(const ir::Kernel& kernel, Id block) {
-    bool found = false;  // one of an inner loop counts too: rare, and safe
-    for_each_node(kernel, block,
-                  [&](const Node& n) { found = found || n.kind == NodeKind::continue_; });
-    return found;
+    return ir::any_in(kernel, block,
+                      [&](Id id) { return kernel.nodes[id].kind == NodeKind::continue_; });
 }
 
 bool any_operand_varies(const ir::Kernel& kernel, const SlotFacts& facts, const Node& n) {
@@ -80,7 +68,11 @@ class Uniformity {
         } while (changed_);
         facts_.read_as_one.assign(kernel_.slots.size(), false);
         facts_.read_by_lane.assign(kernel_.slots.size(), false);
-        for (const ir::Stage& stage : kernel_.stages) note_reads(stage.body);
+        ir::walk(kernel_, [&](Id id) {
+            const Node& n = kernel_.nodes[id];
+            if (n.kind == NodeKind::read)
+                (facts_.varying[id] ? facts_.read_by_lane : facts_.read_as_one)[n.aux] = true;
+        });
     }
 
   private:
@@ -96,24 +88,24 @@ class Uniformity {
     void walk(Id block) {
         for (const Id id : kernel_.blocks[block].nodes) {
             const Node& n = kernel_.nodes[id];
-            switch (n.kind) {
-                case NodeKind::load:
-                    mark(id, kernel_.params[n.aux].layout != ir::Layout::uniform);
-                    break;
-                case NodeKind::read: mark(id, state_[n.aux]); break;
-                case NodeKind::write:
-                    state_[n.aux] =
-                        by_lane_ || any_operand_varies(n) || kernel_.slots[n.aux].length != 1;
-                    break;
-                case NodeKind::branch: walk_branch(id); break;
-                case NodeKind::loop:
-                    // Lanes that are still in it have made as many steps.
-                    mark(id, facts_.varying[kernel_.operand(id, 0)] ||
-                                 facts_.varying[kernel_.operand(id, 2)]);
-                    walk_loop(ir::none, n.aux, any_operand_varies(n));
-                    break;
-                case NodeKind::loop_while: walk_loop(n.aux, n.aux2, false, id); break;
-                default: mark(id, any_operand_varies(n)); break;
+            if (n.kind == NodeKind::load) {
+                mark(id, kernel_.params[n.aux].layout != ir::Layout::uniform);
+            } else if (n.kind == NodeKind::read) {
+                mark(id, state_[n.aux]);
+            } else if (n.kind == NodeKind::write) {
+                state_[n.aux] =
+                    by_lane_ || any_operand_varies(n) || kernel_.slots[n.aux].length != 1;
+            } else if (n.kind == NodeKind::branch) {
+                walk_branch(id);
+            } else if (n.kind == NodeKind::loop) {
+                // Lanes that are still in it have made as many steps.
+                mark(id, facts_.varying[kernel_.operand(id, 0)] ||
+                             facts_.varying[kernel_.operand(id, 2)]);
+                walk_loop(ir::none, n.aux, any_operand_varies(n));
+            } else if (n.kind == NodeKind::loop_while) {
+                walk_loop(n.aux, n.aux2, false, id);
+            } else {
+                mark(id, any_operand_varies(n));
             }
         }
     }
@@ -160,20 +152,6 @@ class Uniformity {
         if (condition != ir::none) add(state_, written(kernel_, condition));
     }
 
-    void note_reads(Id block) {
-        for (const Id id : kernel_.blocks[block].nodes) {
-            const Node& n = kernel_.nodes[id];
-            if (n.kind == NodeKind::read)
-                (facts_.varying[id] ? facts_.read_by_lane : facts_.read_as_one)[n.aux] = true;
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while ||
-                n.kind == NodeKind::loop)
-                note_reads(n.aux);
-            if (n.kind == NodeKind::loop_while ||
-                (n.kind == NodeKind::branch && n.aux2 != ir::none))
-                note_reads(n.aux2);
-        }
-    }
-
     const ir::Kernel& kernel_;
     SlotFacts& facts_;
     Set state_;
@@ -202,25 +180,22 @@ class Liveness {
         const auto& nodes = kernel_.blocks[block].nodes;
         for (std::size_t i = nodes.size(); i-- > 0;) {
             const Node& n = kernel_.nodes[nodes[i]];
-            switch (n.kind) {
-                case NodeKind::read: live[n.aux] = true; break;
-                case NodeKind::write:
-                    if (kernel_.slots[n.aux].length == 1) live[n.aux] = false;
-                    break;
-                case NodeKind::branch: {
-                    Around& around = around_[nodes[i]];
-                    around.after = live;
-                    around.waiting = n.aux2 != ir::none ? before(n.aux2, live) : live;
-                    live = before(n.aux, std::move(live));
-                    add(live, around.waiting);
-                    break;
-                }
-                case NodeKind::loop: live = before_loop(nodes[i], ir::none, n.aux, live); break;
-                case NodeKind::loop_while: live = before_loop(nodes[i], n.aux, n.aux2, live); break;
-                case NodeKind::break_: live = loops_.back()->after; break;
-                case NodeKind::continue_: live = loops_.back()->waiting; break;
-                case NodeKind::return_: live.assign(live.size(), false); break;
-                default: break;
+            const ir::Effects e = ir::effects_of(n);
+            if (e.any(ir::effect::reads)) live[n.aux] = true;
+            if (e.any(ir::effect::writes) && kernel_.slots[n.aux].length == 1) live[n.aux] = false;
+            if (e.any(ir::effect::breaks)) live = loops_.back()->after;
+            if (e.any(ir::effect::continues)) live = loops_.back()->waiting;
+            if (e.any(ir::effect::returns)) live.assign(live.size(), false);
+            if (n.kind == NodeKind::loop) {
+                live = before_loop(nodes[i], ir::none, n.aux, live);
+            } else if (n.kind == NodeKind::loop_while) {
+                live = before_loop(nodes[i], n.aux, n.aux2, live);
+            } else if (n.kind == NodeKind::branch) {
+                Around& around = around_[nodes[i]];
+                around.after = live;
+                around.waiting = n.aux2 != ir::none ? before(n.aux2, live) : live;
+                live = before(n.aux, std::move(live));
+                add(live, around.waiting);
             }
         }
         return live;
@@ -273,23 +248,6 @@ class Liveness {
     std::vector<Around*> loops_;
 };
 
-bool has_jump(const ir::Kernel& kernel, Id block, bool of_inner_loop) {
-    return std::ranges::any_of(kernel.blocks[block].nodes, [&](Id id) {
-        const Node& n = kernel.nodes[id];
-        switch (n.kind) {
-            case NodeKind::return_: return true;
-            case NodeKind::break_:
-            case NodeKind::continue_: return !of_inner_loop;
-            case NodeKind::branch:
-                return has_jump(kernel, n.aux, of_inner_loop) ||
-                       (n.aux2 != ir::none && has_jump(kernel, n.aux2, of_inner_loop));
-            case NodeKind::loop: return has_jump(kernel, n.aux, true);
-            case NodeKind::loop_while: return has_jump(kernel, n.aux2, true);
-            default: return false;
-        }
-    });
-}
-
 }  // namespace
 
 SlotFacts analyse_slots(const ir::Kernel& kernel) {
@@ -302,6 +260,11 @@ SlotFacts analyse_slots(const ir::Kernel& kernel) {
     return facts;
 }
 
-bool has_jump(const ir::Kernel& kernel, Id block) { return has_jump(kernel, block, false); }
+bool has_jump(const ir::Kernel& kernel, Id block) {
+    return ir::any_in(kernel, block, [&](Id id, const ir::Around& around) {
+        const ir::Effects e = ir::effects_of(kernel.nodes[id]);
+        return e.any(ir::effect::returns) || (e.any(ir::effect::jumps) && around.loops == 0);
+    });
+}
 
 }  // namespace kiln::codegen

@@ -1,5 +1,6 @@
 // Which loops of a program may store past the caches.
 #include "codegen/lanes/vector_loops.h"
+#include "dsl/ir/effects.h"
 
 #include <algorithm>
 
@@ -15,8 +16,8 @@ class StreamedLoops {
   public:
     explicit StreamedLoops(const Kernel& kernel) : k_(kernel), touched_(kernel.params.size(), 0) {
         for (const Node& n : kernel.nodes)
-            if (n.kind == NodeKind::load || n.kind == NodeKind::store || n.kind == NodeKind::atomic)
-                ++touched_[n.aux];
+            if (const Effects e = effects_of(n); e.any(effect::loads | effect::stores))
+                ++touched_[e.array];
     }
 
     /// Of the nests that stand in no other loop: one that does may come back to the arrays.
@@ -41,20 +42,14 @@ class StreamedLoops {
             next = none;
             for (const Id id : k_.blocks[head.aux].nodes) {
                 const Node& n = k_.nodes[id];
-                switch (n.kind) {
-                    case NodeKind::op:
-                        if (is_elementary(n.op)) return;
-                        ++operations;
-                        break;
-                    case NodeKind::cast: ++operations; break;
-                    case NodeKind::store:
-                    case NodeKind::load: arrays.push_back(n.aux); break;
-                    case NodeKind::loop:
-                        if (next != none) return;
-                        next = id;
-                        break;
-                    default: return;
-                }
+                const Effects e = effects_of(n);
+                constexpr effect::Mask inner = effect::counts | effect::in_parallel;
+                if (!e.only(effect::loads | effect::stores | inner)) return;
+                if (e.any(inner) && next != none) return;
+                if (n.kind == NodeKind::op && is_elementary(n.op)) return;
+                if (is_computation(n.kind)) ++operations;
+                if (e.array != none) arrays.push_back(e.array);
+                if (e.any(inner)) next = id;
             }
         }
         if (operations > few_operations || !fills(loops)) return;
@@ -72,7 +67,7 @@ class StreamedLoops {
                 const Node& n = k_.nodes[id];
                 if (n.kind != NodeKind::store) continue;
                 any = true;
-                const auto at = k_.operands_of(n).first(n.operand_count - 1U);
+                const auto at = subscripts_of(k_, n);
                 const bool each = std::ranges::all_of(
                     loops, [&](Id index) { return std::ranges::find(at, index) != at.end(); });
                 if (loop != loops.back() || !each || touched_[n.aux] != 1 ||

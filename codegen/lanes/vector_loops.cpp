@@ -4,7 +4,9 @@
 #include "codegen/analysis/updates.h"
 #include "codegen/lanes/facts.h"
 #include "dsl/ir/builder.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -63,19 +65,12 @@ class Extraction {
         std::uint32_t param;  // of the new kernel
     };
 
-    std::span<const Id> subscripts(const Node& n) const {
-        const auto operands = k_.operands_of(n);
-        return stores(n) ? operands.first(operands.size() - 1) : operands;
-    }
-    static bool stores(const Node& n) {
-        return n.kind == NodeKind::store || n.kind == NodeKind::write;
-    }
+    std::span<const Id> subscripts(const Node& n) const { return subscripts_of(k_, n); }
+    static bool stores(const Node& n) { return effects_of(n).any(effect::stores | effect::writes); }
     /// Whether both touch one array, of the arguments or of the variables.
-    bool same_array(const Node& a, const Node& b) const {
-        const auto of_variables = [](const Node& n) {
-            return n.kind == NodeKind::read || n.kind == NodeKind::write;
-        };
-        return a.aux == b.aux && of_variables(a) == of_variables(b);
+    static bool same_array(const Node& a, const Node& b) {
+        const Effects x = effects_of(a), y = effects_of(b);
+        return x.array == y.array && x.slot == y.slot;
     }
 
     // --- what the body has ---
@@ -87,58 +82,40 @@ class Extraction {
             const Node& n = k_.nodes[id];
             inside_[id] = true;
             nodes_.push_back(id);
-            switch (n.kind) {
-                case NodeKind::op: worth_it_ = worth_it_ || is_better_in_lanes(id); break;
-                case NodeKind::load:
-                    if (guarded)
-                        throw NotVectorised{
-                            top ? "not every iteration loads this element, and all lanes would"
-                                : "a loop inside of it loads elements",
-                            id};
-                    touches_.push_back({id, {}, none});
-                    break;
-                case NodeKind::store: touches_.push_back({id, {}, none}); break;
-                case NodeKind::branch:
-                    collect(n.aux, top, true);
-                    if (n.aux2 != none) collect(n.aux2, top, true);
-                    guarded =
-                        guarded || has_jump(k_, n.aux) || (n.aux2 != none && has_jump(k_, n.aux2));
-                    break;
-                case NodeKind::loop:
-                    if (n.aux2 != none) throw NotVectorised{"it has a prange inside", id};
-                    worth_it_ = true;
-                    collect(n.aux, false, true);
-                    break;
-                case NodeKind::loop_while:
-                    worth_it_ = true;
-                    collect(n.aux, false, true);
-                    collect(n.aux2, false, true);
-                    break;
-                case NodeKind::break_:
-                    if (top) throw NotVectorised{"an iteration may end the loop", id};
-                    break;
-                case NodeKind::continue_: worth_it_ = worth_it_ || top; break;
-                case NodeKind::read:
-                case NodeKind::write:
-                    if (k_.slots[n.aux].length != 1) collect_local(id, guarded);
-                    break;
-                case NodeKind::cast: break;
-                default: throw NotVectorised{why_not(n.kind), id};
+            constexpr effect::Mask in_lanes = effect::accesses | effect::branches | effect::loops |
+                                              effect::breaks | effect::continues;
+            const Effects e = effects_of(n);
+            if (!e.only(in_lanes)) throw NotVectorised{why_not(e), id};
+            if (top && e.any(effect::breaks))
+                throw NotVectorised{"an iteration may end the loop", id};
+            if (e.array != none) {
+                if (guarded && e.any(effect::loads))
+                    throw NotVectorised{
+                        top ? "not every iteration loads this element, and all lanes would"
+                            : "a loop inside of it loads elements",
+                        id};
+                touches_.push_back({id, {}, none});
             }
+            if (e.slot != none && k_.slots[e.slot].length != 1) collect_local(id, guarded);
+            const bool loops = e.any(effect::loops);
+            worth_it_ = worth_it_ || loops || (top && e.any(effect::continues)) ||
+                        (n.kind == NodeKind::op && is_better_in_lanes(id));
+            for (const Id inner : blocks_of(n)) collect(inner, top && !loops, true);
+            if (e.any(effect::branches))
+                for (const Id arm : blocks_of(n)) guarded = guarded || has_jump(k_, arm);
         }
     }
 
     /// Condition 4.
-    static const char* why_not(NodeKind kind) {
-        switch (kind) {
-            case NodeKind::return_: return "an iteration may end the kernel";
-            case NodeKind::atomic: return "iterations meet in atomic updates";
-            case NodeKind::allocate: return "each iteration makes an array";
-            case NodeKind::call:
-            case NodeKind::call_pure: return "it calls a function of the host program";
-            case NodeKind::check: return "an iteration may fail";
-            default: return "it holds what lanes cannot do";
-        }
+    static const char* why_not(const Effects& e) {
+        if (e.any(effect::in_parallel)) return "it has a prange inside";
+        if (e.any(effect::returns)) return "an iteration may end the kernel";
+        if (e.any(effect::atomically)) return "iterations meet in atomic updates";
+        if (e.any(effect::allocates)) return "each iteration makes an array";
+        if (e.any(effect::calls | effect::calls_pure))
+            return "it calls a function of the host program";
+        if (e.any(effect::checks)) return "an iteration may fail";
+        return "it holds what lanes cannot do";
     }
 
     /// Elementary functions, and what LLVM's vectoriser would compute in f16, lane by lane.
@@ -338,25 +315,17 @@ class Extraction {
     /// where there is no such write, or where a block between them has another.
     Id written_before(Id write) const {
         const std::uint32_t slot = k_.nodes[write].aux;
-        const auto writes = [&](const auto& self, Id block) -> bool {
-            return std::ranges::any_of(k_.blocks[block].nodes, [&](Id id) {
-                const Node& n = k_.nodes[id];
-                if (n.kind == NodeKind::write) return n.aux == slot;
-                const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
-                return ((two || n.kind == NodeKind::loop) && self(self, n.aux)) ||
-                       (two && n.aux2 != none && self(self, n.aux2));
-            });
+        const auto writes = [&](Id id) {
+            return k_.nodes[id].kind == NodeKind::write && k_.nodes[id].aux == slot;
         };
         for (const Block& block : k_.blocks) {
             const auto at = std::ranges::find(block.nodes, write);
             if (at == block.nodes.end()) continue;
             for (auto before = at; before != block.nodes.begin();) {
                 const Node& n = k_.nodes[*--before];
-                if (n.kind == NodeKind::write && n.aux == slot) return k_.operands_of(n).back();
-                const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
-                if (((two || n.kind == NodeKind::loop) && writes(writes, n.aux)) ||
-                    (two && n.aux2 != none && writes(writes, n.aux2)))
-                    return none;
+                if (writes(*before)) return k_.operands_of(n).back();
+                for (const Id inner : blocks_of(n))
+                    if (any_in(k_, inner, writes)) return none;
             }
         }
         return none;
@@ -594,78 +563,88 @@ class Extraction {
         }
     }
 
+    /// collect let only these kinds through.
     void clone(Id id, bool top) {
         const Node& n = k_.nodes[id];
         const auto operand = [&](std::size_t i) { return mapped(k_.operand(id, i)); };
-        switch (n.kind) {
-            case NodeKind::op: {
-                std::vector<Id> x;
-                for (const Id o : k_.operands_of(id)) x.push_back(mapped(o));
-                if (std::ranges::count(x, none) == 0)  // else it is the update of a reduction
-                    map_[id] = b_.op(n.op, n.dtype, x, n.fast, n.weak);
+        if (n.kind == NodeKind::op)
+            clone_operation(id, n);
+        else if (n.kind == NodeKind::cast)
+            map_[id] = b_.convert(operand(0), n.dtype, n.weak);
+        else if (n.kind == NodeKind::load)
+            map_[id] = b_.load(touch(id).param, {b_.index(0)});
+        else if (n.kind == NodeKind::store)
+            clone_store(id);
+        else if (n.kind == NodeKind::read)
+            clone_read(id, n);
+        else if (n.kind == NodeKind::write)
+            clone_write(id, n);
+        else if (is_bare(n.kind))
+            b_.bare(top && n.kind == NodeKind::continue_ ? NodeKind::return_ : n.kind);
+        else
+            clone_structure(id, n, top);
+    }
+
+    void clone_operation(Id id, const Node& n) {
+        std::vector<Id> x;
+        for (const Id o : k_.operands_of(id)) x.push_back(mapped(o));
+        if (std::ranges::count(x, none) == 0)  // else it is the update of a reduction
+            map_[id] = b_.op(n.op, n.dtype, x, n.fast, n.weak);
+    }
+
+    void clone_store(Id id) {
+        const bool running = scan_ && scan_->store == id;
+        Id value = mapped(running ? scan_->update.value : k_.operands_of(id).back());
+        if (running && scan_->update.inverse) value = b_.op(Op::neg, b_.dtype(value), {value});
+        b_.store(touch(id).param, {b_.index(0)}, value);
+    }
+
+    void clone_read(Id id, const Node& n) {
+        if (k_.slots[n.aux].length != 1)
+            map_[id] = b_.load(touch(id).param, {b_.index(0)});
+        else if (kind_[n.aux] == SlotKind::own)
+            map_[id] = b_.read(slots_[n.aux]);
+        else if (kind_[n.aux] == SlotKind::fixed)
+            map_[id] = std::ranges::find_if(values_, [&](const Outer& v) {
+                           return v.node == none && v.slot == n.aux;
+                       })->value;
+    }
+
+    void clone_write(Id id, const Node& n) {
+        const auto operand = [&](std::size_t i) { return mapped(k_.operand(id, i)); };
+        if (k_.slots[n.aux].length != 1)
+            b_.store(touch(id).param, {b_.index(0)}, operand(1));
+        else if (kind_[n.aux] == SlotKind::own)
+            b_.write(slots_[n.aux], operand(0));
+        else if (kind_[n.aux] == SlotKind::total)
+            contribute(id);
+    }
+
+    void clone_structure(Id id, const Node& n, bool top) {
+        const auto operand = [&](std::size_t i) { return mapped(k_.operand(id, i)); };
+        if (n.kind == NodeKind::branch) {
+            if (is_position_step(n)) {
+                for (const Id write : k_.blocks[n.aux].nodes)
+                    b_.contribute(reduction_number(k_.nodes[write].aux),
+                                  mapped(k_.operand(write, 0)));
                 return;
             }
-            case NodeKind::cast: map_[id] = b_.convert(operand(0), n.dtype, n.weak); return;
-            case NodeKind::load: map_[id] = b_.load(touch(id).param, {b_.index(0)}); return;
-            case NodeKind::store: {
-                const bool running = scan_ && scan_->store == id;
-                Id value = mapped(running ? scan_->update.value : k_.operands_of(id).back());
-                if (running && scan_->update.inverse)
-                    value = b_.op(Op::neg, b_.dtype(value), {value});
-                b_.store(touch(id).param, {b_.index(0)}, value);
-                return;
+            b_.begin_branch(operand(0));
+            clone_block(n.aux, top);
+            if (n.aux2 != none) {
+                b_.begin_else();
+                clone_block(n.aux2, top);
             }
-            case NodeKind::read:
-                if (k_.slots[n.aux].length != 1)
-                    map_[id] = b_.load(touch(id).param, {b_.index(0)});
-                else if (kind_[n.aux] == SlotKind::own)
-                    map_[id] = b_.read(slots_[n.aux]);
-                else if (kind_[n.aux] == SlotKind::fixed)
-                    map_[id] = std::ranges::find_if(values_, [&](const Outer& v) {
-                                   return v.node == none && v.slot == n.aux;
-                               })->value;
-                return;
-            case NodeKind::write:
-                if (k_.slots[n.aux].length != 1)
-                    b_.store(touch(id).param, {b_.index(0)}, operand(1));
-                else if (kind_[n.aux] == SlotKind::own)
-                    b_.write(slots_[n.aux], operand(0));
-                else if (kind_[n.aux] == SlotKind::total)
-                    contribute(id);
-                return;
-            case NodeKind::branch:
-                if (is_position_step(n)) {
-                    for (const Id write : k_.blocks[n.aux].nodes)
-                        b_.contribute(reduction_number(k_.nodes[write].aux),
-                                      mapped(k_.operand(write, 0)));
-                    return;
-                }
-                b_.begin_branch(operand(0));
-                clone_block(n.aux, top);
-                if (n.aux2 != none) {
-                    b_.begin_else();
-                    clone_block(n.aux2, top);
-                }
-                b_.end();
-                return;
-            case NodeKind::loop:
-                map_[id] = b_.begin_loop(operand(0), operand(1), operand(2));
-                clone_block(n.aux, false);
-                b_.end();
-                return;
-            case NodeKind::loop_while:
-                b_.begin_while_condition();
-                clone_block(n.aux, false);
-                b_.begin_while_body(operand(0));
-                clone_block(n.aux2, false);
-                b_.end();
-                return;
-            case NodeKind::continue_:
-                b_.jump(top ? NodeKind::return_ : NodeKind::continue_);
-                return;
-            case NodeKind::break_: b_.jump(NodeKind::break_); return;
-            default: throw NotVectorised{why_not(n.kind), id};
+        } else if (n.kind == NodeKind::loop) {
+            map_[id] = b_.begin_loop(operand(0), operand(1), operand(2));
+            clone_block(n.aux, false);
+        } else {
+            b_.begin_while_condition();
+            clone_block(n.aux, false);
+            b_.begin_while_body(operand(0));
+            clone_block(n.aux2, false);
         }
+        b_.end();
     }
 
     void contribute(Id write) {

@@ -65,45 +65,47 @@ class LowerArrays final : public Rewriter {
 
     Id rewrite(Id old) override {
         const Node& n = in().nodes[old];
-        switch (n.kind) {
-            case NodeKind::whole:
-                if (n.rank == 0) return out().load(n.aux, subscripts(old, n.operand_count, {}));
-                if (plan_.stored(old)) keep(old);
-                return none;
-            case NodeKind::op:
-                if (n.rank != 0) {
-                    if (plan_.stored(old)) keep(old);
-                    return none;
-                }
-                if (n.dtype == DType::i64) {
-                    Ids operands;
-                    for (const Id x : in().operands_of(old)) operands.push_back(same(mapped(x)));
-                    return out().op(n.op, n.dtype, operands, n.fast, n.weak);
-                }
-                return clone(old);
-            case NodeKind::permute: return none;
-            case NodeKind::cast:
-                if (n.rank != 0) return none;
-                if (out().dtype(mapped(in().operand(old, 0))) == DType::i64)
-                    return out().convert(same(mapped(in().operand(old, 0))), n.dtype, n.weak);
-                return clone(old);
-            case NodeKind::fold:
-                begin_statement();
-                if (n.rank == 0) return fold_to_scalar(old);
-                if (!plan_.in_place(old)) fold_to_array(old);
-                return none;
-            case NodeKind::assign: assign(old); return none;
-            case NodeKind::check: {
-                const Id made = clone(old);
-                const Node& ok = in().nodes[in().operand(old, 0)];
-                if (static_cast<Check>(n.aux) == Check::shapes && ok.op == Op::eq)
-                    make_equal(mapped(in().operands_of(ok)[1]), mapped(in().operands_of(ok)[0]));
-                return made;
-            }
-            case NodeKind::allocate: allocate(old); return none;
-            case NodeKind::loop: return rewrite_loop(old, n);
-            default: return clone(old);
+        if (n.kind == NodeKind::fold) return rewrite_fold(old, n);
+        if (n.rank != 0) {
+            const bool keeps = n.kind == NodeKind::whole || n.kind == NodeKind::op;
+            if (keeps && plan_.stored(old)) keep(old);
+            return none;
         }
+        if (n.kind == NodeKind::whole)
+            return out().load(n.aux, subscripts(old, n.operand_count, {}));
+        if (n.kind == NodeKind::op && n.dtype == DType::i64) {
+            Ids operands;
+            for (const Id x : in().operands_of(old)) operands.push_back(same(mapped(x)));
+            return out().op(n.op, n.dtype, operands, n.fast, n.weak);
+        }
+        if (n.kind == NodeKind::cast && out().dtype(mapped(in().operand(old, 0))) == DType::i64)
+            return out().convert(same(mapped(in().operand(old, 0))), n.dtype, n.weak);
+        if (n.kind == NodeKind::loop) return rewrite_loop(old, n);
+        if (n.kind == NodeKind::assign) {
+            assign(old);
+            return none;
+        }
+        if (n.kind == NodeKind::allocate) {
+            allocate(old);
+            return none;
+        }
+        const Id made = clone(old);
+        if (n.kind == NodeKind::check && static_cast<Check>(n.aux) == Check::shapes) learn(old);
+        return made;
+    }
+
+    Id rewrite_fold(Id old, const Node& n) {
+        begin_statement();
+        if (n.rank == 0) return fold_to_scalar(old);
+        if (!plan_.in_place(old)) fold_to_array(old);
+        return none;
+    }
+
+    /// What a check of shapes compares is equal from here on.
+    void learn(Id check) {
+        const Node& ok = in().nodes[in().operand(check, 0)];
+        if (ok.op == Op::eq)
+            make_equal(mapped(in().operands_of(ok)[1]), mapped(in().operands_of(ok)[0]));
     }
 
     void begin_statement() {

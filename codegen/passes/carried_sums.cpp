@@ -28,6 +28,7 @@
 #include "codegen/passes/pass.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <map>
@@ -48,17 +49,13 @@ struct Term {
 };
 using Terms = std::vector<Term>;
 
-bool has_blocks(const Node& n) {
-    return n.kind == NodeKind::branch || n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
-}
-
 /// What each write of a slot in a loop adds to it; nothing where condition 2 does not hold.
 class TermFinder {
   public:
     TermFinder(const Kernel& kernel, std::uint32_t slot) : k_(kernel), slot_(slot) {}
 
     std::optional<std::map<Id, Terms>> find(Id loop) {
-        inside(k_.nodes[loop]);
+        inside(k_.nodes[loop], {});
         if (!legal_) return std::nullopt;
         return std::move(terms_);
     }
@@ -76,23 +73,20 @@ class TermFinder {
                 now = {k_.operand(id, 0)};
                 written = true;
             }
-            if (n.kind == NodeKind::branch) {
-                Values then = now, otherwise = now;
-                bool any = block(n.aux, then);
-                if (n.aux2 != none) any = block(n.aux2, otherwise) || any;
-                if (any) now.clear();
-                written = written || any;
-            } else if (has_blocks(n) && inside(n)) {
-                now.clear();
-                written = true;
-            }
+            if (!inside(n, now)) continue;
+            now.clear();
+            written = true;
         }
         return written;
     }
-    bool inside(const Node& n) {
-        Values unknown, also_unknown;
-        const bool first = block(n.aux, unknown);
-        return (n.kind == NodeKind::loop_while && block(n.aux2, also_unknown)) || first;
+    /// Whether the node's blocks write the slot; where they run again, nothing is known of it.
+    bool inside(const Node& n, const Values& now) {
+        bool any = false;
+        for (const Id b : blocks_of(n)) {
+            Values here = is_loop(n.kind) ? Values() : now;
+            any = block(b, here) || any;
+        }
+        return any;
     }
 
     Terms terms_of(Id value, const Values& now) {
@@ -143,19 +137,15 @@ class CarriedSums final : public Rewriter {
     Id rewrite(Id old) override {
         const Node& n = in().nodes[old];
         if (n.kind == NodeKind::read || n.kind == NodeKind::write) return access(old, n);
-        if (n.kind == NodeKind::loop_while || (n.kind == NodeKind::loop && in_lanes_))
-            return carry(old);
-        return n.kind == NodeKind::loop ? sum_apart(old) : clone(old);
+        if (!is_loop(n.kind)) return clone(old);
+        return n.kind == NodeKind::loop && !in_lanes_ ? sum_apart(old) : carry(old);
     }
 
     /// Whether a loop in the block sums, so that it matters whether they are in lanes.
     bool sums_in_loops(Id block) const {
-        return std::ranges::any_of(in().blocks[block].nodes, [&](Id id) {
-            const Node& n = in().nodes[id];
-            if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while)
-                return !tree_sums(in(), id).empty();
-            return n.kind == NodeKind::branch &&
-                   (sums_in_loops(n.aux) || (n.aux2 != none && sums_in_loops(n.aux2)));
+        return !walk(in(), block, [&](Id id) {
+            if (!is_loop(in().nodes[id].kind)) return Walk::on;
+            return tree_sums(in(), id).empty() ? Walk::skip : Walk::stop;
         });
     }
 

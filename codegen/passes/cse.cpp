@@ -16,7 +16,9 @@
 // and both are in one stage: a stage runs any number of times, and its end changes what its
 // reductions target.
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -25,7 +27,7 @@ namespace {
 
 using namespace ir;
 
-/// What a block may change.
+/// What nodes may change.
 struct Writes {
     bool arrays = false;
     std::vector<std::uint32_t> slots;
@@ -47,24 +49,14 @@ class Cse : public Rewriter {
 
     Id rewrite(Id old) override {
         const Node& n = in().node(old);
-        switch (n.kind) {
-            case NodeKind::op: return n.rank == 0 ? rewrite_op(old, n) : clone(old);
-            case NodeKind::load:
-            case NodeKind::read: return rewrite_read(old, n);
-            case NodeKind::write: return rewrite_write(old, n);
-            case NodeKind::store:
-            case NodeKind::atomic:
-            case NodeKind::assign:
-            case NodeKind::allocate: {
-                const Id value = clone(old);
-                forget({true, {}});
-                return value;
-            }
-            case NodeKind::branch: return rewrite_branch(old, n);
-            case NodeKind::loop: return rewrite_loop(old, {n.aux});
-            case NodeKind::loop_while: return rewrite_loop(old, {n.aux, n.aux2});
-            default: return clone(old);
-        }
+        if (n.kind == NodeKind::op && n.rank == 0) return rewrite_op(old, n);
+        if (n.kind == NodeKind::load || n.kind == NodeKind::read) return rewrite_read(old, n);
+        if (n.kind == NodeKind::write) return rewrite_write(old, n);
+        if (n.kind == NodeKind::branch) return rewrite_branch(old, n);
+        if (is_loop(n.kind)) return rewrite_loop(old);
+        const Id value = clone(old);
+        forget(writes_of(old));
+        return value;
     }
 
     /// a > b -> b < a, a >= b -> b <= a; constants stay to the right. The operands of commutative
@@ -128,47 +120,39 @@ class Cse : public Rewriter {
         const std::vector<Available> before = available_;
         out().begin_branch(condition);
         clone_block(n.aux);
-        Writes writes;
-        collect(n.aux, writes);
         if (n.aux2 != none) {
             available_ = before;
             out().begin_else();
             clone_block(n.aux2);
-            collect(n.aux2, writes);
         }
         out().end();
         available_ = before;
-        forget(writes);
+        forget(writes_of(old));
         return none;
     }
 
     /// The body may run again after its own writes, and not at all.
-    Id rewrite_loop(Id old, std::initializer_list<Id> blocks) {
-        Writes writes;
-        for (const Id block : blocks) collect(block, writes);
-        forget(writes);
+    Id rewrite_loop(Id old) {
+        forget(writes_of(old));
         const std::vector<Available> before = available_;
         const Id value = clone(old);
         available_ = before;
         return value;
     }
 
-    void collect(Id block, Writes& writes) const {
-        for (const Id id : in().blocks[block].nodes) {
-            const Node& n = in().node(id);
-            if (n.kind == NodeKind::store || n.kind == NodeKind::atomic ||
-                n.kind == NodeKind::assign || n.kind == NodeKind::allocate)
-                writes.arrays = true;
-            if (n.kind == NodeKind::write) writes.slots.push_back(n.aux);
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while)
-                collect(n.aux, writes);
-            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-                collect(n.aux2, writes);
-        }
+    /// By the node and its blocks.
+    Writes writes_of(Id node) const {
+        Writes writes;
+        walk_node(in(), node, [&](Id id) {
+            const Effects e = effects_of(in().node(id));
+            if (e.any(effect::stores | effect::allocates)) writes.arrays = true;
+            if (e.any(effect::writes)) writes.slots.push_back(e.slot);
+        });
+        return writes;
     }
 
     void forget(const Writes& writes) {
+        if (!writes.arrays && writes.slots.empty()) return;
         std::erase_if(available_, [&](const Available& a) {
             return a.kind == NodeKind::load ? writes.arrays
                                             : std::ranges::count(writes.slots, a.aux) != 0;

@@ -27,6 +27,7 @@
 // Values that cross parts are computed again where that takes no elementary function and gives the
 // same, and else go through local arrays of a block.
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
@@ -44,13 +45,6 @@ using namespace ir;
 
 /// Iterations of a block: so many elements of rows, within these bounds.
 constexpr std::int64_t block_elements = 4096, least_block = 16, most_block = 64;
-
-struct Touched {
-    std::set<std::uint32_t> loads, stores, reads, writes;
-};
-bool meet(const std::set<std::uint32_t>& a, const std::set<std::uint32_t>& b) {
-    return std::ranges::any_of(a, [&](std::uint32_t x) { return b.contains(x); });
-}
 
 /// A loop that can be cut.
 struct Parts {
@@ -79,39 +73,13 @@ class Distribute final : public Rewriter {
     // --- analysis ---
 
     static bool is_straight(NodeKind k) {
-        return k == NodeKind::op || k == NodeKind::cast || k == NodeKind::load ||
-               k == NodeKind::read;
+        return is_computation(k) || k == NodeKind::load || k == NodeKind::read;
     }
-
-    /// Condition 1; `depth`: loops around the node within the body.
-    bool touch(Id id, Touched& t, unsigned depth) const {
-        const Node& n = in().node(id);
-        const auto block = [&](Id b, unsigned d) {
-            return std::ranges::all_of(in().blocks[b].nodes, [&](Id x) { return touch(x, t, d); });
-        };
-        switch (n.kind) {
-            case NodeKind::op:
-            case NodeKind::cast: return true;
-            case NodeKind::load: t.loads.insert(n.aux); return true;
-            case NodeKind::store: t.stores.insert(n.aux); return true;
-            case NodeKind::read: t.reads.insert(n.aux); return true;
-            case NodeKind::write: t.writes.insert(n.aux); return true;
-            case NodeKind::branch:
-                return block(n.aux, depth) && (n.aux2 == none || block(n.aux2, depth));
-            case NodeKind::loop: return n.aux2 == none && block(n.aux, depth + 1);
-            case NodeKind::loop_while: return block(n.aux, depth + 1) && block(n.aux2, depth + 1);
-            case NodeKind::break_:
-            case NodeKind::continue_: return depth > 0;
-            default: return false;
-        }
-    }
-
-    bool is_one(Id id) const {
-        return in().node(id).kind == NodeKind::constant && in().node(id).imm == 1;
-    }
+    /// Condition 1: what the parts may do.
+    static constexpr effect::Mask allowed = effect::accesses | effect::branches | effect::loops;
 
     std::optional<Parts> cut(Id loop) const {
-        if (!is_one(in().operand(loop, 2))) return std::nullopt;
+        if (!in().is_constant(in().operand(loop, 2), 1)) return std::nullopt;
         const auto& body = in().blocks[in().node(loop).aux].nodes;
         const auto elementary = [&](Id id) {
             return in().node(id).kind == NodeKind::op && is_elementary(in().node(id).op);
@@ -129,10 +97,12 @@ class Distribute final : public Rewriter {
         parts.nodes[2].assign(last, body.end());
         for (std::size_t p = 0; p < 3; ++p)
             for (const Id id : parts.nodes[p]) {
-                if (!touch(id, parts.touched[p], 0))
+                const Touched t = touched_by(in(), id, Jumps::out);
+                if ((t.does & ~allowed) != 0)
                     return refuse(loop,
                                   "an iteration ends early, calls, makes an array, is atomic "
                                   "or holds a prange");
+                parts.touched[p].add(t);
                 if (in().node(id).kind == NodeKind::loop && parts.row == none) parts.row = id;
             }
         // Without inner loops over elements the loop is vector code as it is.
@@ -186,19 +156,10 @@ class Distribute final : public Rewriter {
         const auto written = [&](std::uint32_t s) {
             return p.touched[0].writes.contains(s) || p.touched[2].writes.contains(s);
         };
-        switch (n.kind) {
-            case NodeKind::op:
-                if (is_elementary(n.op)) return false;
-                break;
-            case NodeKind::cast: break;
-            case NodeKind::load:
-                if (stored(n.aux)) return false;
-                break;
-            case NodeKind::read:
-                if (written(n.aux)) return false;
-                break;
-            default: return false;
-        }
+        if (!is_straight(n.kind) || (n.kind == NodeKind::op && is_elementary(n.op)) ||
+            (n.kind == NodeKind::load && stored(n.aux)) ||
+            (n.kind == NodeKind::read && written(n.aux)))
+            return false;
         return std::ranges::all_of(in().operands_of(n), [&](Id x) {
             const bool inside = std::ranges::find(p.nodes[0], x) != p.nodes[0].end() ||
                                 std::ranges::find(p.nodes[1], x) != p.nodes[1].end();
@@ -220,16 +181,8 @@ class Distribute final : public Rewriter {
                 for (const Id x : in().operands_of(id)) need(x);
             }
         };
-        const std::function<void(Id)> visit = [&](Id id) {
-            const Node& n = in().node(id);
-            for (const Id x : in().operands_of(n)) need(x);
-            const bool two = n.kind == NodeKind::branch || n.kind == NodeKind::loop_while;
-            if (two || n.kind == NodeKind::loop)
-                for (const Id x : in().blocks[n.aux].nodes) visit(x);
-            if (two && n.aux2 != none)
-                for (const Id x : in().blocks[n.aux2].nodes) visit(x);
-        };
-        for (const Id id : parts.nodes[p]) visit(id);
+        for (const Id id : parts.nodes[p])
+            for (const Id x : touched_by(in(), id).uses) need(x);
         return c;
     }
 

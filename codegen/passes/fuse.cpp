@@ -35,7 +35,9 @@
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <map>
@@ -49,37 +51,10 @@ namespace {
 
 using namespace ir;
 
-/// What a node and the blocks inside of it touch.
-struct Touched {
-    std::set<std::uint32_t> loads, stores, reads, writes;  // arrays; slots
-    std::set<Id> uses, nodes;
-    bool leaves = false;  // returns, or goes on with or out of a loop around the node
-    Id call = none;       // of a function of the host that is not pure
-
-    static bool meet(const std::set<std::uint32_t>& a, const std::set<std::uint32_t>& b) {
-        return std::ranges::any_of(a, [&](std::uint32_t x) { return b.contains(x); });
-    }
-    bool slots_conflict(const Touched& o) const {
-        return meet(writes, o.writes) || meet(writes, o.reads) || meet(reads, o.writes);
-    }
-    bool conflicts(const Touched& o) const {
-        return slots_conflict(o) || meet(stores, o.stores) || meet(stores, o.loads) ||
-               meet(loads, o.stores) ||
-               std::ranges::any_of(o.uses, [&](Id x) { return nodes.contains(x); });
-    }
-};
-
 class Clone final : public Rewriter {
   public:
     using Rewriter::Rewriter;
 };
-
-bool has_first(const Node& n) {
-    return n.kind == NodeKind::branch || n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
-}
-bool has_second(const Node& n) {
-    return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
-}
 
 /// Makes variables of temporary arrays.
 class Temporaries {
@@ -88,26 +63,28 @@ class Temporaries {
 
     /// Gives the allocation that went; none where the temporary stays.
     Id scalarize(std::uint32_t p) {
-        std::vector<Id> parent(k_.blocks.size(), none), block_of(k_.nodes.size(), none), order;
-        parents(k_.stages[0].body, parent, block_of, order);
+        std::vector<Id> parent(k_.blocks.size(), none), block_of(k_.nodes.size(), none);
         Id allocation = none;
         std::vector<Id> accesses;
-        for (const Id id : order) {
+        const bool legal = walk(k_, k_.stages[0].body, [&](Id id, const Around& around) {
             const Node& n = k_.nodes[id];
-            const bool is_access =
-                n.kind == NodeKind::load || n.kind == NodeKind::store || n.kind == NodeKind::atomic;
-            if (n.kind == NodeKind::allocate && n.aux == p) {
-                if (allocation != none) return none;
-                allocation = id;
-            }
-            if (is_access && n.aux == p) {
-                if (n.kind == NodeKind::atomic) return none;
+            block_of[id] = around.block;
+            for (const Id block : blocks_of(n)) parent[block] = around.block;
+            const bool extent = std::ranges::any_of(k_.operands_of(n), [&](Id x) {
+                return k_.nodes[x].kind == NodeKind::extent && k_.nodes[x].aux == p;
+            });
+            if (extent) return Walk::stop;
+            const Effects e = effects_of(n);
+            if (e.array != p) return Walk::on;
+            if (!e.any(effect::allocates)) {
                 accesses.push_back(id);
+                return e.only(effect::accesses) ? Walk::on : Walk::stop;
             }
-            for (const Id x : k_.operands_of(n))
-                if (k_.nodes[x].kind == NodeKind::extent && k_.nodes[x].aux == p) return none;
-        }
-        if (allocation == none || accesses.empty()) return none;
+            const bool first_one = allocation == none;
+            allocation = id;
+            return first_one ? Walk::on : Walk::stop;
+        });
+        if (!legal || allocation == none || accesses.empty()) return none;
         for (const ParallelLoop& loop : k_.parallel_loops)
             for (const ArrayReduction& r : loop.arrays)
                 if (r.target == p) return none;
@@ -148,23 +125,6 @@ class Temporaries {
     }
 
   private:
-    void parents(Id block, std::vector<Id>& parent, std::vector<Id>& block_of,
-                 std::vector<Id>& order) const {
-        for (const Id id : k_.blocks[block].nodes) {
-            block_of[id] = block;
-            order.push_back(id);
-            const Node& n = k_.nodes[id];
-            if (has_first(n)) {
-                parent[n.aux] = block;
-                parents(n.aux, parent, block_of, order);
-            }
-            if (has_second(n)) {
-                parent[n.aux2] = block;
-                parents(n.aux2, parent, block_of, order);
-            }
-        }
-    }
-
     Kernel& k_;
 };
 
@@ -198,16 +158,12 @@ class Fuse {
     /// The outermost parallel loops of the block.
     unsigned count(Id block) {
         unsigned loops = 0;
-        for (const Id id : k_.blocks[block].nodes) {
-            const Node& n = k_.nodes[id];
-            if (n.kind == NodeKind::loop && n.aux2 != none) {
-                ++loops;
-                last_loop_ = id;
-                continue;
-            }
-            if (has_first(n)) loops += count(n.aux);
-            if (has_second(n)) loops += count(n.aux2);
-        }
+        walk(k_, block, [&](Id id) {
+            if (!effects_of(k_.nodes[id]).any(effect::in_parallel)) return Walk::on;
+            ++loops;
+            last_loop_ = id;
+            return Walk::skip;
+        });
         return loops;
     }
 
@@ -215,51 +171,12 @@ class Fuse {
         fuse_block(block, true);
         for (const Id id : std::vector(k_.blocks[block].nodes)) {
             const Node n = k_.nodes[id];
-            if (n.kind == NodeKind::loop && n.aux2 != none) continue;
-            if (has_first(n)) visit(n.aux);
-            if (has_second(n)) visit(n.aux2);
+            if (effects_of(n).any(effect::in_parallel)) continue;
+            for (const Id inner : blocks_of(n)) visit(inner);
         }
     }
 
-    void touch(Id id, Touched& t, unsigned loops) const {
-        const Node& n = k_.nodes[id];
-        t.nodes.insert(id);
-        for (const Id x : k_.operands_of(n)) t.uses.insert(x);
-        switch (n.kind) {
-            case NodeKind::load: t.loads.insert(n.aux); break;
-            case NodeKind::store:
-            case NodeKind::allocate: t.stores.insert(n.aux); break;
-            case NodeKind::atomic:
-                t.loads.insert(n.aux);
-                t.stores.insert(n.aux);
-                break;
-            case NodeKind::read: t.reads.insert(n.aux); break;
-            case NodeKind::write: t.writes.insert(n.aux); break;
-            case NodeKind::call: t.call = id; break;
-            case NodeKind::return_: t.leaves = true; break;
-            case NodeKind::break_:
-            case NodeKind::continue_: t.leaves = t.leaves || loops <= 1; break;
-            default: break;
-        }
-        if (const ParallelLoop* p = n.kind == NodeKind::loop ? k_.parallel(n) : nullptr) {
-            for (const StageReduction& r : p->reductions) {
-                t.reads.insert(r.target);
-                t.writes.insert(r.target);
-            }
-            for (const ArrayReduction& r : p->arrays) t.stores.insert(r.target);
-        }
-        const unsigned inside =
-            loops + (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while);
-        if (has_first(n))
-            for (const Id x : k_.blocks[n.aux].nodes) touch(x, t, inside);
-        if (has_second(n))
-            for (const Id x : k_.blocks[n.aux2].nodes) touch(x, t, inside);
-    }
-    Touched touched(Id id) const {
-        Touched t;
-        touch(id, t, 0);
-        return t;
-    }
+    Touched touched(Id id) const { return touched_by(k_, id); }
 
     bool is_candidate(Id id, bool parallel) const {
         const Node& n = k_.nodes[id];
@@ -335,26 +252,21 @@ class Fuse {
     enum class Sums : std::uint8_t { none, in_inner_loops, directly };
     Sums sums_floats(Id loop) const {
         Sums found = Sums::none;
-        find_sums(k_.nodes[loop].aux, k_.parallel(k_.nodes[loop]), false, found);
-        return found;
-    }
-    void find_sums(Id block, const ParallelLoop* parallel, bool inner, Sums& found) const {
-        for (const Id id : k_.blocks[block].nodes) {
+        const ParallelLoop* parallel = k_.parallel(k_.nodes[loop]);
+        walk(k_, k_.nodes[loop].aux, [&](Id id, const Around& around) {
             const Node& n = k_.nodes[id];
-            const bool write = n.kind == NodeKind::write;
+            const bool inner = around.loops > 0;
             const bool to_array =
                 n.kind == NodeKind::store && parallel != nullptr &&
                 std::ranges::any_of(parallel->arrays,
                                     [&](const ArrayReduction& r) { return r.target == n.aux; });
             // A store of an inner loop goes to another element in each of its iterations.
-            if (write ? reassociates(k_.operands_of(n)[0]) : to_array && !inner) {
-                if (!inner) found = Sums::directly;
-                if (found == Sums::none) found = Sums::in_inner_loops;
-            }
-            const bool loops = n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
-            if (has_first(n)) find_sums(n.aux, parallel, inner || loops, found);
-            if (has_second(n)) find_sums(n.aux2, parallel, inner || loops, found);
-        }
+            const bool sums =
+                n.kind == NodeKind::write ? reassociates(k_.operands_of(n)[0]) : to_array && !inner;
+            if (sums && !inner) found = Sums::directly;
+            if (sums && found == Sums::none) found = Sums::in_inner_loops;
+        });
+        return found;
     }
     bool reassociates(Id value) const {
         const Node& n = k_.nodes[value];
@@ -405,8 +317,9 @@ class Fuse {
             return fmt::format("loop {} and the loop {} have different schedules", place(b),
                                place(a));
         const Touched ta = touched(a), tb = touched(b);
-        if (ta.leaves || tb.leaves)
-            return fmt::format("an iteration of the loop {} ends early", place(ta.leaves ? a : b));
+        if (ta.leaves() || tb.leaves())
+            return fmt::format("an iteration of the loop {} ends early",
+                               place(ta.leaves() ? a : b));
         for (const Touched* t : {&ta, &tb})
             if (t->call != none) return calls(t == &ta ? a : b, t->call);
         if (pa != nullptr)
@@ -433,7 +346,7 @@ class Fuse {
                     "between the loop {} and the loop {}, {} is called {}, which is "
                     "not pure",
                     place(a), place(b), function(t.call), place(t.call));
-            const bool stays = ta.conflicts(t) || t.conflicts(ta) || t.leaves ||
+            const bool stays = ta.conflicts(t) || t.conflicts(ta) || t.leaves() ||
                                std::ranges::any_of(late_touched, [&](const Touched& l) {
                                    return l.conflicts(t) || t.conflicts(l);
                                });
@@ -444,7 +357,7 @@ class Fuse {
             // Its equality is needed before the fused loop.
             if (k_.nodes[nodes[i]].kind == NodeKind::check)
                 return dependence(a, b, ta, tb, nodes[i]);
-            if (t.leaves) return fmt::format("the kernel may end before the loop {}", place(b));
+            if (t.leaves()) return fmt::format("the kernel may end before the loop {}", place(b));
             if (t.conflicts(tb) || tb.conflicts(t)) return dependence(a, b, ta, tb, nodes[i]);
             late.push_back(nodes[i]);
             late_touched.push_back(t);

@@ -28,7 +28,9 @@
 //     (where nothing runs on threads, the nest is serial).
 #include "codegen/passes/pass.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <array>
@@ -139,7 +141,7 @@ class Interchange : public Rewriter {
                 const Node& n = in().node(id);
                 if (n.kind == NodeKind::loop && n.aux2 == none && inner == none)
                     inner = id;
-                else if ((n.kind == NodeKind::op || n.kind == NodeKind::cast) && inner == none)
+                else if (is_computation(n.kind) && inner == none)
                     pure.push_back(id);
                 else
                     return nest;
@@ -166,44 +168,22 @@ class Interchange : public Rewriter {
         bool legal = true;
     };
 
-    void collect(Id block, bool in_loop, Accesses& a) const {
-        for (const Id id : in().blocks[block].nodes) {
-            const Node& n = in().node(id);
+    void collect(Id block, Accesses& a) const {
+        constexpr effect::Mask allowed =
+            effect::accesses | effect::calls_pure | effect::branches | effect::loops;
+        walk(in(), block, [&](Id id, const Around& around) {
+            const Effects e = effects_of(in().node(id));
+            const bool of_inner_loop =
+                e.only(effect::breaks | effect::continues) && around.loops > 0;
             a.inside[id] = true;
-            switch (n.kind) {
-                case NodeKind::op:
-                case NodeKind::cast:
-                case NodeKind::call_pure:
-                case NodeKind::read:
-                case NodeKind::write: break;
-                case NodeKind::load: a.all.push_back(id); break;
-                case NodeKind::store:
-                    a.all.push_back(id);
-                    a.stores.push_back(id);
-                    break;
-                case NodeKind::branch:
-                    collect(n.aux, in_loop, a);
-                    if (n.aux2 != none) collect(n.aux2, in_loop, a);
-                    break;
-                case NodeKind::loop:
-                    if (n.aux2 != none) a.legal = false;
-                    collect(n.aux, true, a);
-                    break;
-                case NodeKind::loop_while:
-                    collect(n.aux, true, a);
-                    collect(n.aux2, true, a);
-                    break;
-                case NodeKind::break_:
-                case NodeKind::continue_: a.legal = a.legal && in_loop; break;
-                default: a.legal = false;
-            }
-        }
+            a.legal = a.legal && (e.only(allowed) || of_inner_loop);
+            if (e.array != none) a.all.push_back(id);
+            if (e.any(effect::stores)) a.stores.push_back(id);
+        });
     }
 
     std::span<const Id> subscripts(Id access) const {
-        const auto operands = in().operands_of(access);
-        return in().node(access).kind == NodeKind::load ? operands
-                                                        : operands.first(operands.size() - 1);
+        return subscripts_of(in(), in().node(access));
     }
 
     /// The loop of the nest (its place in it) whose index, plus or minus something fixed, a
@@ -225,7 +205,7 @@ class Interchange : public Rewriter {
     std::optional<Order> better_order(const Nest& nest) const {
         Accesses a;
         a.inside.assign(in().nodes.size(), false);
-        collect(nest.body, false, a);
+        collect(nest.body, a);
         const auto order = order_of_memory(nest, a);
         if (a.stores.empty() || order.empty()) return std::nullopt;
         Order result;

@@ -34,6 +34,7 @@
 #include "codegen/analysis/loop_facts.h"
 #include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
@@ -103,37 +104,22 @@ class Jam final : public Rewriter {
 
     // --- analysis ---
 
-    bool is_one(Id id) const {
-        return in().node(id).kind == NodeKind::constant && in().node(id).imm == 1;
-    }
-
     std::optional<Rows> rows_of(Id loop) const {
-        if (!is_one(in().operand(loop, 2))) return std::nullopt;
+        if (!in().is_constant(in().operand(loop, 2), 1)) return std::nullopt;
         Rows r;
         for (const Id id : in().blocks[in().node(loop).aux].nodes) {
             const Node& n = in().node(id);
             const bool done = r.inner != none;
-            switch (n.kind) {
-                case NodeKind::op:
-                    if (is_elementary(n.op)) return std::nullopt;
-                    break;
-                case NodeKind::cast:
-                case NodeKind::load:
-                case NodeKind::read:
-                case NodeKind::write: break;
-                case NodeKind::store:
-                    if (!done) return std::nullopt;
-                    break;
-                case NodeKind::loop:
-                    if (done || n.aux2 != none) return std::nullopt;
-                    r.inner = id;
-                    r.inside = in().blocks[n.aux].nodes;
-                    continue;
-                default: return std::nullopt;
+            if (effects_of(n).only(effect::counts) && n.kind == NodeKind::loop && !done) {
+                r.inner = id;
+                r.inside = in().blocks[n.aux].nodes;
+                continue;
             }
+            if (!is_simple(id) || (n.kind == NodeKind::store && !done)) return std::nullopt;
             (done ? r.after : r.before).push_back(id);
         }
-        if (r.inner == none || !is_simple(r.inside) || !updates(r)) return std::nullopt;
+        const auto simple = [&](Id id) { return is_simple(id); };
+        if (r.inner == none || !std::ranges::all_of(r.inside, simple) || !updates(r)) return std::nullopt;
         if (!same_bounds(loop, r))
             return refuse(loop, "the bounds of the inner loop differ from row to row");
         if (!arrays(loop, r)) return refuse(loop, "rows may meet at an element that they store to");
@@ -147,13 +133,10 @@ class Jam final : public Rewriter {
         return r;
     }
 
-    bool is_simple(const std::vector<Id>& nodes) const {
-        return std::ranges::all_of(nodes, [&](Id id) {
-            const Node& n = in().node(id);
-            return n.kind == NodeKind::cast || n.kind == NodeKind::load ||
-                   n.kind == NodeKind::store || n.kind == NodeKind::read ||
-                   n.kind == NodeKind::write || (n.kind == NodeKind::op && !is_elementary(n.op));
-        });
+    bool is_simple(Id id) const {
+        const Node& n = in().node(id);
+        return effects_of(n).only(effect::accesses) &&
+               !(n.kind == NodeKind::op && is_elementary(n.op));
     }
 
     /// Whether the value is the same in all rows, but for the inner index.
@@ -165,9 +148,9 @@ class Jam final : public Rewriter {
         };
         if (!has(r.before) && !has(r.inside)) return true;
         const Node& n = in().node(id);
-        return (n.kind == NodeKind::op || n.kind == NodeKind::cast) &&
-               std::ranges::all_of(in().operands_of(n),
-                                   [&](Id x) { return same_in_rows(x, loop, r); });
+        return is_computation(n.kind) && std::ranges::all_of(in().operands_of(n), [&](Id x) {
+                   return same_in_rows(x, loop, r);
+               });
     }
 
     bool same_bounds(Id loop, const Rows& r) const {
@@ -177,10 +160,7 @@ class Jam final : public Rewriter {
         });
     }
 
-    std::span<const Id> subscripts(const Node& n) const {
-        const auto operands = in().operands_of(n);
-        return n.kind == NodeKind::load ? operands : operands.first(operands.size() - 1);
-    }
+    std::span<const Id> subscripts(const Node& n) const { return subscripts_of(in(), n); }
 
     /// Condition 2.
     bool arrays(Id loop, Rows& r) const {
@@ -188,8 +168,7 @@ class Jam final : public Rewriter {
         for (const auto* nodes : {&r.before, &r.inside, &r.after})
             for (const Id id : *nodes) {
                 const Node& n = in().node(id);
-                if (n.kind == NodeKind::load || n.kind == NodeKind::store)
-                    touched[n.aux].push_back(id);
+                if (effects_of(n).array != none) touched[n.aux].push_back(id);
             }
         const auto in_loop = [&](Id id) {
             return std::ranges::find(r.inside, id) != r.inside.end();
@@ -222,7 +201,7 @@ class Jam final : public Rewriter {
         for (const auto* nodes : {&r.before, &r.inside, &r.after})
             for (const Id id : *nodes) {
                 const Node& n = in().node(id);
-                if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
+                if (effects_of(n).slot == none) continue;
                 const bool early = nodes != &r.after;
                 if (n.kind == NodeKind::write) {
                     written.insert(n.aux);

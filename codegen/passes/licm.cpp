@@ -19,7 +19,9 @@
 // The pass comes before fusion, which foresees how the lanes of a loop sum from what the loop has
 // in it.
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <map>
@@ -56,42 +58,30 @@ class Licm {
         std::vector<Id> kept;
         for (const Id id : std::vector(k_.blocks[block].nodes)) {
             const Node n = k_.nodes[id];
-            if (n.kind == NodeKind::branch) {
-                visit(n.aux);
-                if (n.aux2 != none) visit(n.aux2);
-            } else if (n.kind == NodeKind::loop || n.kind == NodeKind::loop_while) {
-                const bool counted = n.kind == NodeKind::loop;
-                visit(n.aux);
-                if (!counted) visit(n.aux2);
-                inside_[id] = id;  // its own index
-                mark(n.aux, id);
-                if (!counted) mark(n.aux2, id);
-                hoist(n.aux, id, kept);
-                if (!counted) hoist(n.aux2, id, kept);
+            for (const Id inner : blocks_of(n)) visit(inner);
+            if (is_loop(n.kind)) {
+                mark(id);
+                for (const Id inner : blocks_of(n)) hoist(inner, id, kept);
             }
             kept.push_back(id);
         }
         k_.blocks[block].nodes = std::move(kept);
     }
 
-    /// Notes what is defined in a loop.
-    void mark(Id block, Id loop) {
-        for (const Id id : k_.blocks[block].nodes) {
+    /// Notes what is defined in a loop; its own index too.
+    void mark(Id loop) {
+        walk_node(k_, loop, [&](Id id) {
             inside_[id] = loop;
-            const Node& n = k_.nodes[id];
-            if (n.kind == NodeKind::allocate) made_[n.aux] = loop;
-            const bool has_body = n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                                  n.kind == NodeKind::loop_while;
-            if (has_body) mark(n.aux, loop);
-            if (has_body && n.kind != NodeKind::loop && n.aux2 != none) mark(n.aux2, loop);
-        }
+            const Effects e = effects_of(k_.nodes[id]);
+            if (e.any(effect::allocates)) made_[e.array] = loop;
+        });
     }
 
     void hoist(Id block, Id loop, std::vector<Id>& before) {
         std::vector<Id> kept;
         for (const Id id : k_.blocks[block].nodes) {
             const Node& n = k_.nodes[id];
-            const bool pure = (n.kind == NodeKind::op || n.kind == NodeKind::cast) && n.rank == 0;
+            const bool pure = is_computation(n.kind) && n.rank == 0;
             const bool fixed = std::ranges::all_of(k_.operands_of(n), [&](Id x) {
                 const Node& operand = k_.nodes[x];
                 if (operand.kind == NodeKind::extent && made_[operand.aux] == loop) return false;

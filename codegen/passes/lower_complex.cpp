@@ -10,6 +10,7 @@
 // Other complex slots become two real ones.
 #include "codegen/passes/complex_math.h"
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
 
 #include <algorithm>
@@ -94,19 +95,13 @@ class LowerComplex : public Rewriter {
         out().set_fast(n.fast);
         if (n.rank != 0 || n.kind == NodeKind::fold || n.kind == NodeKind::assign)
             return keep(old, n);
-        switch (n.kind) {
-            case NodeKind::op: return rewrite_op(old, n);
-            case NodeKind::cast: return rewrite_cast(old, n);
-            case NodeKind::load:
-                if (!complex(old)) return clone(old);
-                return set_pair(old, split(clone(old)));
-            case NodeKind::read: return rewrite_read(old, n);
-            case NodeKind::write: return rewrite_write(old, n);
-            case NodeKind::store:
-            case NodeKind::atomic:
-            case NodeKind::contribute: return rewrite_use(old, n);
-            default: return clone(old);
-        }
+        if (n.kind == NodeKind::op) return rewrite_op(old, n);
+        if (n.kind == NodeKind::cast) return rewrite_cast(old, n);
+        if (n.kind == NodeKind::load && complex(old)) return set_pair(old, split(clone(old)));
+        if (n.kind == NodeKind::read) return rewrite_read(old, n);
+        if (n.kind == NodeKind::write) return rewrite_write(old, n);
+        if (effects_of(n).any(effect::stores | effect::contributes)) return rewrite_use(old, n);
+        return clone(old);
     }
 
     /// A node on whole arrays stays; scalars that it broadcasts are joined for it, and a fold to a

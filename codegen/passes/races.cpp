@@ -12,6 +12,8 @@
 #include "codegen/analysis/subscript_text.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -48,9 +50,7 @@ class Refusal {
     }
 
     std::string_view verb(Id access) const {
-        return k_.nodes[access].kind == NodeKind::load || k_.nodes[access].kind == NodeKind::whole
-                   ? "read"
-                   : "written";
+        return effects_of(k_.nodes[access]).any(effect::stores) ? "written" : "read";
     }
 
     [[noreturn]] void refuse(Id store, Id other) const {
@@ -83,26 +83,16 @@ class Refusal {
     SubscriptText text_;
 };
 
-void check_loops(const Kernel& kernel, Id block) {
-    for (const Id id : kernel.blocks[block].nodes) {
-        const Node& n = kernel.nodes[id];
-        if (const ParallelLoop* p = n.kind == NodeKind::loop ? kernel.parallel(n) : nullptr) {
-            if (p->unsafe_races) continue;
-            if (const auto meeting = first_meeting(kernel, id)) Refusal(kernel, id).raise(*meeting);
-            continue;
-        }
-        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-            n.kind == NodeKind::loop_while)
-            check_loops(kernel, n.aux);
-        if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-            check_loops(kernel, n.aux2);
-    }
-}
-
 }  // namespace
 
 ir::Kernel run_races(const ir::Kernel& kernel, PassContext&) {
-    for (const Stage& stage : kernel.stages) check_loops(kernel, stage.body);
+    walk(kernel, [&](Id id) {
+        const Node& n = kernel.nodes[id];
+        if (!effects_of(n).any(effect::in_parallel)) return Walk::on;
+        if (!kernel.parallel(n)->unsafe_races)
+            if (const auto meeting = first_meeting(kernel, id)) Refusal(kernel, id).raise(*meeting);
+        return Walk::skip;
+    });
     return kernel;
 }
 

@@ -25,7 +25,9 @@
 #include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/positions.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <map>
@@ -43,43 +45,20 @@ class Reductions {
         : in_(kernel), out_(kernel), context_(context) {}
 
     Kernel run() {
-        for (const Stage& stage : in_.stages) find_loops(stage.body);
+        walk(in_, [&](Id id) {
+            if (!effects_of(in_.nodes[id]).any(effect::in_parallel)) return Walk::on;
+            reduce(id);
+            return Walk::skip;
+        });
         drop_unused();
         return std::move(out_);
     }
 
   private:
-    void find_loops(Id block) {
-        for (const Id id : in_.blocks[block].nodes) {
-            const Node& n = in_.nodes[id];
-            if (n.kind == NodeKind::loop && n.aux2 != none) {
-                reduce(id);
-                continue;
-            }
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while)
-                find_loops(n.aux);
-            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-                find_loops(n.aux2);
-        }
-    }
-
-    void collect(Id block, std::vector<Id>& into) const {
-        for (const Id id : in_.blocks[block].nodes) {
-            const Node& n = in_.nodes[id];
-            into.push_back(id);
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while)
-                collect(n.aux, into);
-            if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none)
-                collect(n.aux2, into);
-        }
-    }
-
     void reduce(Id id) {
         const Node& loop = in_.nodes[id];
         std::vector<Id> body;
-        collect(loop.aux, body);
+        walk(in_, loop.aux, [&](Id inner) { body.push_back(inner); });
         for (const Id inner : body)
             if (in_.nodes[inner].kind == NodeKind::loop && in_.nodes[inner].aux2 != none)
                 make_serial(inner, id);
@@ -262,7 +241,7 @@ class Reductions {
     /// their variables.
     void free_sums(Id loop) {
         std::vector<Id> body;
-        collect(in_.nodes[loop].aux, body);
+        walk(in_, in_.nodes[loop].aux, [&](Id inner) { body.push_back(inner); });
         std::map<std::uint32_t, std::vector<Id>> sums;  // operations, by slot
         std::set<std::uint32_t> others;
         std::set<Id> reads;

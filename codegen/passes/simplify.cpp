@@ -10,6 +10,7 @@
 //     while with a condition that is false from the start -> the condition's block, once
 #include "codegen/passes/simplify.h"
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
 
@@ -118,23 +119,20 @@ class Simplify : public Rewriter, public RuleContext {
         const Node& n = in().node(old);
         out().set_fast(n.fast);
         if (n.rank != 0) return clone(old);
-        switch (n.kind) {
-            case NodeKind::op: {
-                std::vector<Id> operands;
-                for (const Id id : in().operands_of(old)) operands.push_back(strong(id));
-                return make(n.op, n.dtype, operands, n.fast);
-            }
-            case NodeKind::cast: return convert(strong(in().operand(old, 0)), n.dtype);
-            case NodeKind::check: return is_true(mapped(in().operand(old, 0))) ? none : clone(old);
-            case NodeKind::branch: return rewrite_branch(old, n);
-            case NodeKind::loop: return is_empty_loop(old) ? none : clone(old);
-            case NodeKind::loop_while: {
-                if (!is_false_constant(in().operand(old, 0))) return clone(old);
-                clone_block(n.aux);
-                return none;
-            }
-            default: return clone(old);
+        if (n.kind == NodeKind::op) {
+            std::vector<Id> operands;
+            for (const Id id : in().operands_of(old)) operands.push_back(strong(id));
+            return make(n.op, n.dtype, operands, n.fast);
         }
+        if (n.kind == NodeKind::cast) return convert(strong(in().operand(old, 0)), n.dtype);
+        if (n.kind == NodeKind::branch) return rewrite_branch(old, n);
+        if (n.kind == NodeKind::check && is_true(mapped(in().operand(old, 0)))) return none;
+        if (n.kind == NodeKind::loop && is_empty_loop(old)) return none;
+        if (n.kind == NodeKind::loop_while && is_false_constant(in().operand(old, 0))) {
+            clone_block(n.aux);
+            return none;
+        }
+        return clone(old);
     }
 
     /// Typing is over, so weak constants need not stay apart from strong ones.
@@ -156,11 +154,7 @@ class Simplify : public Rewriter, public RuleContext {
         if (!is_constant(condition)) return clone(old);
         const Id taken = node(condition).imm != 0 ? n.aux : n.aux2;
         if (taken == none) return none;
-        const auto is_jump = [&](Id id) {
-            const NodeKind kind = in().node(id).kind;
-            return kind == NodeKind::break_ || kind == NodeKind::continue_ ||
-                   kind == NodeKind::return_;
-        };
+        const auto is_jump = [&](Id id) { return effects_of(in().node(id)).any(effect::jumps); };
         // Code after the branch would follow a jump in one block.
         if (std::ranges::any_of(in().blocks[taken].nodes, is_jump)) return clone(old);
         clone_block(taken);

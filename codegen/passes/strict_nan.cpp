@@ -8,6 +8,7 @@
 // the pipeline, so that remarks come from the user's own nodes and no later pass sees the flags.
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 namespace kiln::codegen {
 namespace {
@@ -25,7 +26,7 @@ class StrictNan : public Rewriter {
           strict_slot_(in.slots.size(), false) {}
 
     Kernel run_pass() {
-        for (const Stage& stage : in().stages) walk(stage.body);
+        walk(in(), [&](Id id) { note(id); });
         // Backwards, so that a mark reaches what a value was computed from; a marked slot passes
         // it to everything written to it, hence the repetition.
         for (bool changed = true; changed;) {
@@ -38,28 +39,17 @@ class StrictNan : public Rewriter {
 
   private:
     /// Lists the nodes in the order in which they run, and finds the predicates.
-    void walk(Id block) {
-        for (const Id id : in().blocks[block].nodes) {
-            const Node& n = in().node(id);
-            if (has_effect(n.kind)) ++effects_;
-            order_.push_back(id);
-            if (n.kind == NodeKind::read) {
-                read_after_.resize(in().nodes.size());
-                read_after_[id] = effects_;
-            }
-            if (is_predicate(n)) {
-                strict_[id] = true;
-                predicates_.push_back(id);
-            }
-            if (n.kind == NodeKind::branch) {
-                walk(n.aux);
-                if (n.aux2 != none) walk(n.aux2);
-            } else if (n.kind == NodeKind::loop) {
-                walk(n.aux);
-            } else if (n.kind == NodeKind::loop_while) {
-                walk(n.aux);
-                walk(n.aux2);
-            }
+    void note(Id id) {
+        const Node& n = in().node(id);
+        if (has_effect(n.kind)) ++effects_;
+        order_.push_back(id);
+        if (n.kind == NodeKind::read) {
+            read_after_.resize(in().nodes.size());
+            read_after_[id] = effects_;
+        }
+        if (is_predicate(n)) {
+            strict_[id] = true;
+            predicates_.push_back(id);
         }
     }
 

@@ -27,7 +27,9 @@
 //  5. lags are small, and every step stores to the same elements of some array.
 #include "codegen/analysis/loop_facts.h"
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <map>
@@ -65,17 +67,15 @@ class Analysis {
 
     std::optional<Plan> run() {
         const Node& n = k_.nodes[time_];
-        if (k_.parallel(n) != nullptr || !is_one(k_.operand(time_, 2)) || is_left_over(k_, time_))
+        if (k_.parallel(n) != nullptr || !k_.is_constant(k_.operand(time_, 2), 1) ||
+            is_left_over(k_, time_))
             return std::nullopt;
         inside_.insert(time_);
         for (const Id id : k_.blocks[n.aux].nodes) {
-            const NodeKind kind = k_.nodes[id].kind;
-            if (kind == NodeKind::loop)
-                plan_.loops.push_back(id);
-            else if (kind == NodeKind::load)
-                loaded_.insert(k_.nodes[id].aux);
-            else if (kind != NodeKind::op && kind != NodeKind::cast)
-                return std::nullopt;
+            const Effects e = effects_of(k_.nodes[id]);
+            if (!e.only(effect::loads | effect::counts | effect::in_parallel)) return std::nullopt;
+            if (e.any(effect::counts)) plan_.loops.push_back(id);
+            if (e.any(effect::loads)) loaded_.insert(e.array);
             inside_.insert(id);
         }
         if (plan_.loops.empty()) return std::nullopt;
@@ -110,9 +110,6 @@ class Analysis {
         bool stores;
     };
 
-    bool is_one(Id id) const {
-        return k_.nodes[id].kind == NodeKind::constant && k_.nodes[id].imm == 1;
-    }
     /// Computed before the loop over time, or without its index and what changes in it.
     bool is_fixed(Id id) const {
         if (id == time_) return false;
@@ -135,7 +132,7 @@ class Analysis {
         if (const ParallelLoop* p = k_.parallel(n);
             p != nullptr && (threads_ || !p->reductions.empty() || !p->arrays.empty()))
             return threads_ ? "its loops run on threads" : "its loops accumulate";
-        if (!is_one(k_.operand(loop, 2))) return "a loop in it has a step";
+        if (!k_.is_constant(k_.operand(loop, 2), 1)) return "a loop in it has a step";
         if (!is_fixed(k_.operand(loop, 0)) || !is_fixed(k_.operand(loop, 1)))
             return "the bounds of a loop in it change from step to step";
         if (is_short(k_, loop, block)) return "a loop in it is short";
@@ -148,28 +145,11 @@ class Analysis {
     }
 
     bool collect(Id block, std::size_t loop) {
-        for (const Id id : k_.blocks[block].nodes) {
-            const Node& n = k_.nodes[id];
-            switch (n.kind) {
-                case NodeKind::op:
-                case NodeKind::cast:
-                case NodeKind::read:
-                case NodeKind::write: break;
-                case NodeKind::load:
-                case NodeKind::store:
-                    accesses_.push_back({id, loop, n.kind == NodeKind::store});
-                    break;
-                case NodeKind::branch:
-                    if (!collect(n.aux, loop) || (n.aux2 != none && !collect(n.aux2, loop)))
-                        return false;
-                    break;
-                case NodeKind::loop:
-                    if (n.aux2 != none || !collect(n.aux, loop)) return false;
-                    break;
-                default: return false;
-            }
-        }
-        return true;
+        return all_in(k_, block, [&](Id id) {
+            const Effects e = effects_of(k_.nodes[id]);
+            if (e.array != none) accesses_.push_back({id, loop, e.any(effect::stores)});
+            return e.only(effect::accesses | effect::branches | effect::counts);
+        });
     }
 
     /// c where the subscript is the loop's index + c.
@@ -239,8 +219,7 @@ class Analysis {
                 plan_.arrays[k_.nodes[p.node].aux] = d->dimension;
             }
         for (const Access& a : accesses_) {
-            const auto operands = k_.operands_of(a.node);
-            const auto subscripts = a.stores ? operands.first(operands.size() - 1) : operands;
+            const auto subscripts = subscripts_of(k_, k_.nodes[a.node]);
             if (std::ranges::any_of(subscripts, [&](Id x) { return depends_on_time(x); }))
                 plan_.arrays.erase(k_.nodes[a.node].aux);
         }

@@ -37,7 +37,9 @@
 #include "codegen/analysis/races.h"
 #include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <array>
@@ -113,8 +115,7 @@ class Analysis {
 
     std::optional<Plan> run() {
         const Node& n = k_.nodes[loop_];
-        const Node& step = k_.nodes[k_.operand(loop_, 2)];
-        if (step.kind != NodeKind::constant || step.imm != 1 || is_left_over(k_, loop_))
+        if (!k_.is_constant(k_.operand(loop_, 2), 1) || is_left_over(k_, loop_))
             return std::nullopt;
         if (const ParallelLoop* p = k_.parallel(n);
             p != nullptr &&
@@ -146,26 +147,12 @@ class Analysis {
   private:
     /// Condition 2.
     bool collect(Id block) {
-        for (const Id id : k_.blocks[block].nodes) {
-            const Node& n = k_.nodes[id];
+        return all_in(k_, block, [&](Id id) {
+            const Effects e = effects_of(k_.nodes[id]);
             nodes_.push_back(id);
-            switch (n.kind) {
-                case NodeKind::op:
-                case NodeKind::cast:
-                case NodeKind::load:
-                case NodeKind::read:
-                case NodeKind::write: break;
-                case NodeKind::store: stored_.insert(n.aux); break;
-                case NodeKind::branch:
-                    if (!collect(n.aux) || (n.aux2 != none && !collect(n.aux2))) return false;
-                    break;
-                case NodeKind::loop:
-                    if (n.aux2 != none || !collect(n.aux)) return false;
-                    break;
-                default: return false;
-            }
-        }
-        return true;
+            if (e.any(effect::stores)) stored_.insert(e.array);
+            return e.only(effect::accesses | effect::branches | effect::counts);
+        });
     }
 
     void find_what_varies() {
@@ -192,38 +179,25 @@ class Analysis {
             const Node& n = k_.nodes[id];
             if (std::ranges::any_of(k_.operands_of(id), [&](Id x) { return moves.contains(x); }))
                 moves.insert(id);
-            switch (n.kind) {
-                case NodeKind::op: slow = slow || is_slow(n.op); break;
-                case NodeKind::load:
-                    if (!moves.contains(id)) break;
-                    ++loads;
-                    shared += varies_[id] ? 0 : 1;
-                    across = across || runs_across(k_, id, loop, loop_);
-                    break;
-                case NodeKind::store: {
-                    const auto op = in_place_update(k_, body, id, moves);
-                    if (!op) {
-                        stores = true;
-                    } else if (is_free(*op)) {
-                        accumulates = true;
-                        updates.push_back(*op);
-                    } else {
-                        chain = true;
-                    }
-                    break;
-                }
-                case NodeKind::read:
-                    if (!seen.insert(n.aux).second || !is_written(body, n.aux)) break;
-                    if (reassociates(body, n.aux, updates))
-                        accumulates = true;
-                    else
-                        chain = true;
-                    break;
-                case NodeKind::write: seen.insert(n.aux); break;
-                case NodeKind::branch:
-                case NodeKind::loop: return false;
-                default: break;
+            const Effects e = effects_of(n);
+            if (!blocks_of(n).empty()) return false;
+            slow = slow || (n.kind == NodeKind::op && is_slow(n.op));
+            if (e.any(effect::loads) && moves.contains(id)) {
+                ++loads;
+                shared += varies_[id] ? 0 : 1;
+                across = across || runs_across(k_, id, loop, loop_);
             }
+            if (e.any(effect::stores)) {
+                const auto op = in_place_update(k_, body, id, moves);
+                if (!op)
+                    stores = true;
+                else
+                    (is_free(*op) ? accumulates : chain) = true;
+                if (op && is_free(*op)) updates.push_back(*op);
+            }
+            if (e.slot != none && seen.insert(e.slot).second && e.any(effect::reads) &&
+                is_written(body, e.slot))
+                (reassociates(body, e.slot, updates) ? accumulates : chain) = true;
         }
         const bool ordered = std::ranges::all_of(
             updates, [&](Id op) { return (k_.nodes[op].fast & fast::reassoc) != 0; });
@@ -385,7 +359,7 @@ class UnrollJam : public Rewriter {
                 out().end();
                 continue;
             }
-            const bool has_blocks = n.kind == NodeKind::branch || n.kind == NodeKind::loop;
+            const bool has_blocks = !blocks_of(n).empty();
             auto& values = values_[id];
             for (std::size_t c = 0; c < copies; ++c) {
                 copy_ = c;

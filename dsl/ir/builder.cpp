@@ -299,8 +299,9 @@ void Builder::check(Check check, Id ok, std::span<const Id> first, std::span<con
     append(n, operands);
 }
 
-void Builder::jump(NodeKind kind) {
-    assert(kind == NodeKind::return_ || in_loop());
+void Builder::bare(NodeKind kind) {
+    assert(is_bare(kind));
+    assert((info(kind).does & (effect::breaks | effect::continues)) == 0 || in_loop());
     Node n;
     n.kind = kind;
     append(n, {});

@@ -91,7 +91,7 @@ class Builder {
     /// `param`: of offsets outside of a neighborhood, the array.
     void check(Check check, Id ok, std::span<const Id> first, std::span<const Id> second,
                std::uint32_t param = 0);
-    void jump(NodeKind kind);  ///< break_, continue_ or return_
+    void bare(NodeKind kind);  ///< break_, continue_, return_
     Id whole(std::uint32_t param) { return whole(param, {}, 0); }
     Id whole(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped);
     Id fold(Reduction reduction, Id array, std::uint64_t axes);

@@ -32,6 +32,7 @@
 #include <kiln/error.h>
 
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -124,46 +125,53 @@ inline constexpr std::uint8_t nnan = 1, ninf = 2, nsz = 4, arcp = 8, contract = 
 inline constexpr std::uint8_t all = 127;
 }  // namespace fast
 
+/// Kinds of nodes: nodes.def says what each is, and what its fields mean.
 enum class NodeKind : std::uint8_t {
-    // Leaves. No block lists them; they are available everywhere.
-    constant,  ///< imm = the value's bits in `dtype` (never complex; 1-byte bool is 0 or 1)
-    param,     ///< aux = a parameter with access `value`
-    extent,    ///< i64; aux = array parameter, aux2 = dimension
-    index,     ///< i64; the iteration index of dimension aux of the enclosing stage
-    // Pure computations.
-    op,         ///< op(operands)
-    cast,       ///< operand converted to dtype
-    call_pure,  ///< aux = a function of the host that is pure; operands = its arguments
-    // Reads, ordered with respect to effects.
-    load,  ///< aux = array parameter; operands = subscripts (i64)
-    read,  ///< aux = slot; operands = () or (position) of a slot with several elements
-    // Effects.
-    store,       ///< aux = array parameter; operands = subscripts, value
-    write,       ///< aux = slot; operands = (value) or (position, value)
-    atomic,      ///< aux = array parameter, aux2 = Reduction; operands = subscripts, value; the old
-                 ///< value
-    call,        ///< aux = a function of the host; operands = its arguments; its result, if any
-    contribute,  ///< aux = index into the stage's reductions; operand = value
-    check,       ///< aux = Check; operand = bool that must hold, then what it reports
-    // Structure.
-    branch,  ///< operand = bool; aux = then block, aux2 = else block or none
-    loop,  ///< operands = begin, end, step (i64); aux = body; aux2 = its ParallelLoop or none; its
-           ///< own value is the index (i64)
-    loop_while,  ///< aux = block that computes the condition, operand = the condition, aux2 = body
-    break_,      ///< leaves the innermost loop
-    continue_,   ///< next iteration of the innermost loop
-    return_,     ///< ends the iteration of the stage
-    // Whole arrays: nodes of rank > 0, element-wise in `op` and `cast`, broadcast NumPy's way.
-    whole,  ///< the array parameter aux as a value; operands = () or a slice, see below
-    fold,   ///< aux = Reduction, imm = bit mask of the axes that are reduced; operand = array value
-    permute,  ///< imm = the axes of the result, outermost first, 4 bits each: an axis of the
-              ///< operand, or new_axis for an extent of 1; operand = array value
-    assign,  ///< aux = array parameter; operands = () or a slice, then the array value (or a scalar
-             ///< for every element)
-    // Memory.
-    allocate,  ///< aux = parameter with access `local`; operands = extents, or one array value
-               ///< whose shape it takes; contents undefined
+#define KILN_NODE(id, word, kind, does, blocks) id,
+#include "dsl/ir/nodes.def"
+#undef KILN_NODE
 };
+enum class NodeClass : std::uint8_t { leaf, pure, read, effect, bare };
+enum class BlockForm : std::uint8_t { none, arms, body, condition_body };
+
+/// What a node touches when it runs; the bits of Effects::does (effects.h).
+namespace effect {
+using Mask = std::uint32_t;
+inline constexpr Mask nothing = 0;
+inline constexpr Mask loads = 1 << 0, stores = 1 << 1;  // of elements of an array
+inline constexpr Mask allocates = 1 << 2;               // an array
+inline constexpr Mask reads = 1 << 3, writes = 1 << 4;  // of a slot
+inline constexpr Mask atomically = 1 << 5;
+inline constexpr Mask all_elements = 1 << 6;                // array values
+inline constexpr Mask calls_pure = 1 << 7, calls = 1 << 8;  // functions of the host
+inline constexpr Mask contributes = 1 << 9;                 // to a reduction of the stage
+inline constexpr Mask checks = 1 << 10;                     // may record a failure
+inline constexpr Mask branches = 1 << 11;                   // some of its blocks run
+inline constexpr Mask counts = 1 << 12, repeats = 1 << 13;  // a counted loop; one that may not end
+inline constexpr Mask in_parallel = 1 << 14;                // a counted loop that is parallel
+inline constexpr Mask breaks = 1 << 15, continues = 1 << 16, returns = 1 << 17;
+inline constexpr Mask jumps = breaks | continues | returns;
+inline constexpr Mask loops = counts | repeats;
+/// Elements and slots that are touched one by one, as a program of loops does.
+inline constexpr Mask accesses = loads | stores | reads | writes;
+}  // namespace effect
+
+struct NodeInfo {
+    std::string_view word;
+    NodeClass kind;
+    effect::Mask does;
+    BlockForm blocks;
+};
+namespace table {
+using namespace effect;
+inline constexpr NodeInfo nodes[] = {
+#define KILN_NODE(id, word, kind, does, blocks) {word, NodeClass::kind, does, BlockForm::blocks},
+#include "dsl/ir/nodes.def"
+#undef KILN_NODE
+};
+}  // namespace table
+inline constexpr std::size_t node_kinds = std::size(table::nodes);
+constexpr const NodeInfo& info(NodeKind k) { return table::nodes[static_cast<std::size_t>(k)]; }
 
 // A slice: start, step and extent (i64) for each dimension of the parameter, step and extent of
 // dimensions in the mask `imm` being 1: those are left out of the value.
@@ -202,16 +210,11 @@ struct Node {
 };
 static_assert(sizeof(Node) == 32);
 
-constexpr bool is_leaf(NodeKind k) { return k <= NodeKind::index; }
-constexpr bool is_pure(NodeKind k) {
-    return k <= NodeKind::call_pure || k == NodeKind::whole || k == NodeKind::fold ||
-           k == NodeKind::permute;
-}
-constexpr bool has_effect(NodeKind k) {
-    return k >= NodeKind::store && k <= NodeKind::return_
-               ? true
-               : k == NodeKind::assign || k == NodeKind::allocate;
-}
+constexpr bool is_leaf(NodeKind k) { return info(k).kind == NodeClass::leaf; }
+constexpr bool is_pure(NodeKind k) { return is_leaf(k) || info(k).kind == NodeClass::pure; }
+/// An effect that its kind alone says: no operands, no array, no value.
+constexpr bool is_bare(NodeKind k) { return info(k).kind == NodeClass::bare; }
+constexpr bool has_effect(NodeKind k) { return is_bare(k) || info(k).kind == NodeClass::effect; }
 
 /// How a kernel uses a parameter: a scalar by value, or an array. `local` arrays are no arguments:
 /// they are made by `allocate` nodes, of C order, and `result` ones are given to the caller.
@@ -342,6 +345,10 @@ struct Kernel {
     }
     /// The value of a constant node.
     Scalar constant(Id id) const;
+    /// Whether the node is the constant with these bits.
+    bool is_constant(Id id, std::uint64_t bits) const {
+        return nodes[id].kind == NodeKind::constant && nodes[id].imm == bits;
+    }
     /// Whether it is a program of loops: one stage that runs once, over arguments of any rank.
     bool is_program() const { return stages.size() == 1 && stages[0].extents.empty(); }
     /// What makes a loop node parallel; null for serial ones.

@@ -676,6 +676,15 @@ class Parser {
         n.weak = accept_word("weak");
     }
 
+    /// Statements that are a word.
+    bool parse_bare(Node& n) {
+        for (std::size_t kind = 0; kind < node_kinds; ++kind) {
+            n.kind = static_cast<NodeKind>(kind);
+            if (is_bare(n.kind) && accept_word(info(n.kind).word)) return true;
+        }
+        return false;
+    }
+
     void parse_effect(Id block) {
         Node n;
         std::vector<Id> operands;
@@ -716,14 +725,7 @@ class Parser {
             has_value = false;
         } else {
             has_value = false;
-            if (accept_word("break"))
-                n.kind = NodeKind::break_;
-            else if (accept_word("continue"))
-                n.kind = NodeKind::continue_;
-            else if (accept_word("return"))
-                n.kind = NodeKind::return_;
-            else
-                fail("a statement or '}'");
+            if (!parse_bare(n)) fail("a statement or '}'");
         }
         if (has_value) {
             expect(',');

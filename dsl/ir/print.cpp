@@ -1,5 +1,7 @@
+#include "dsl/ir/effects.h"
 #include "dsl/ir/text.h"
 #include "dsl/ir/text_tables.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <bit>
@@ -190,26 +192,23 @@ class Printer {
     void put_value(Id id) {
         if (id == none) return put("none");
         const Node& n = k_.node(id);
-        switch (n.kind) {
-            case NodeKind::constant: put_constant(id); break;
-            case NodeKind::param: put(param_words_[n.aux]); break;
-            case NodeKind::extent:
-                put("extent(");
-                put(param_words_[n.aux]);
-                put(", ");
-                put_number(n.aux2);
-                put(')');
-                break;
-            case NodeKind::index:
-                put('i');
-                put_number(n.aux);
-                break;
-            default:
-                put('%');
-                if (number_[id] == none)
-                    put('?');  // not listed before its use: verify() says so
-                else
-                    put_number(number_[id]);
+        if (n.kind == NodeKind::constant) return put_constant(id);
+        if (n.kind == NodeKind::param) return put(param_words_[n.aux]);
+        if (n.kind == NodeKind::extent) {
+            put("extent(");
+            put(param_words_[n.aux]);
+            put(", ");
+            put_number(n.aux2);
+            put(')');
+        } else if (n.kind == NodeKind::index) {
+            put('i');
+            put_number(n.aux);
+        } else {
+            put('%');
+            if (number_[id] == none)
+                put('?');  // not listed before its use: verify() says so
+            else
+                put_number(number_[id]);
         }
     }
 
@@ -280,12 +279,7 @@ class Printer {
     void print_node(Id id, int columns) {
         indent(columns);
         const Node& n = k_.node(id);
-        switch (n.kind) {
-            case NodeKind::branch:
-            case NodeKind::loop:
-            case NodeKind::loop_while: print_structure(id, n, columns); return;
-            default: break;
-        }
+        if (!blocks_of(n).empty()) return print_structure(id, n, columns);
         const bool has_value =
             n.kind == NodeKind::atomic || (n.kind == NodeKind::call && k_.functions[n.aux].result);
         if (has_effect(n.kind) && !has_value)
@@ -366,76 +360,40 @@ class Printer {
 
     void print_value(Id id, const Node& n) {
         const auto x = k_.operands_of(n);
-        switch (n.kind) {
-            case NodeKind::op:
-                begin_value(id, info(n.op).name);
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_values(x);
-                break;
-            case NodeKind::cast:
-                begin_value(id, "cast");
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_values(x);
-                break;
-            case NodeKind::load:
-                begin_value(id, "load");
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_element(param_words_[n.aux], x);
-                break;
-            case NodeKind::read:
-                begin_value(id, "read");
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_element(slot_words_[n.aux], x);
-                break;
-            case NodeKind::call_pure:
-            case NodeKind::call:
-                begin_value(id, n.kind == NodeKind::call ? "call" : "call pure");
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_call(n);
-                break;
-            case NodeKind::atomic:
-                begin_value(id, "atomic");
-                put(info(static_cast<Reduction>(n.aux2)).name);
-                put(' ');
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_element(param_words_[n.aux], x.first(x.size() - 1));
-                put(", ");
-                put_value(x.back());
-                break;
-            case NodeKind::whole:
-                begin_value(id, "whole");
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_element(param_words_[n.aux], x);
-                if (n.imm != 0) put_axes(n.imm, " drop(");
-                break;
-            case NodeKind::permute:
-                begin_value(id, "permute");
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_values(x);
-                put(" axes(");
-                for (unsigned d = 0; d < n.rank; ++d) {
-                    if (d != 0) put(", ");
-                    put_number(n.imm >> (4 * d) & 15);
-                }
-                put(')');
-                break;
-            default:
-                begin_value(id, "fold");
-                put(info(static_cast<Reduction>(n.aux)).name);
-                put(' ');
-                put_type(n.dtype, n.rank);
-                put(' ');
-                put_values(x);
-                put_axes(n.imm, " axes(");
+        begin_value(id, n.kind == NodeKind::op          ? info(n.op).name
+                        : n.kind == NodeKind::call_pure ? "call pure"
+                                                        : info(n.kind).word);
+        if (n.kind == NodeKind::atomic || n.kind == NodeKind::fold) {
+            put(info(static_cast<Reduction>(n.kind == NodeKind::atomic ? n.aux2 : n.aux)).name);
+            put(' ');
         }
+        put_type(n.dtype, n.rank);
+        put(' ');
+        const Effects e = effects_of(n);
+        if (e.any(effect::calls | effect::calls_pure)) {
+            put_call(n);
+        } else if (e.array != none) {
+            const auto subscripts = subscripts_of(k_, n);
+            put_element(param_words_[n.aux], subscripts);
+            if (subscripts.size() == x.size()) return put_axes(n.imm, " drop(");
+            put(", ");
+            put_value(x.back());
+        } else if (e.slot != none) {
+            put_element(slot_words_[n.aux], x);
+        } else {
+            put_values(x);
+            if (n.kind == NodeKind::permute) put_permutation(n);
+            if (n.kind == NodeKind::fold) put_axes(n.imm, " axes(");
+        }
+    }
+
+    void put_permutation(const Node& n) {
+        put(" axes(");
+        for (unsigned d = 0; d < n.rank; ++d) {
+            if (d != 0) put(", ");
+            put_number(n.imm >> (4 * d) & 15);
+        }
+        put(')');
     }
 
     void put_call(const Node& n) {
@@ -445,7 +403,9 @@ class Printer {
         put(')');
     }
 
+    /// Nothing where there is no axis.
     void put_axes(std::uint64_t axes, std::string_view word) {
+        if (axes == 0) return;
         put(word);
         for (bool first = true; axes != 0; axes &= axes - 1, first = false) {
             if (!first) put(", ");
@@ -456,45 +416,35 @@ class Printer {
 
     void print_effect(const Node& n) {
         const auto x = k_.operands_of(n);
-        switch (n.kind) {
-            case NodeKind::store:
-                put("store ");
-                put_element(param_words_[n.aux], x.first(x.size() - 1));
-                break;
-            case NodeKind::write:
-                put("write ");
-                put_element(slot_words_[n.aux], x.first(x.size() - 1));
-                break;
-            case NodeKind::call: put("call "); return put_call(n);
-            case NodeKind::contribute:
-                put("contribute ");
-                put_number(n.aux);
-                break;
-            case NodeKind::check:
-                put("check ");
-                put(text::check_names[n.aux]);
-                if (static_cast<Check>(n.aux) == Check::outside_neighborhood) {
-                    put(' ');
-                    put(param_words_[n.aux2]);
-                }
-                if (x.size() > 1) {
-                    put(' ');
-                    put_number(n.imm);
-                }
-                put(", ");
-                return put_values(x);
-            case NodeKind::assign:
-                put("assign ");
-                put_element(param_words_[n.aux], x.first(x.size() - 1));
-                if (n.imm != 0) put_axes(n.imm, " drop(");
-                break;
-            case NodeKind::allocate: put("allocate "); return put_element(param_words_[n.aux], x);
-            case NodeKind::break_: return put("break");
-            case NodeKind::continue_: return put("continue");
-            default: return put("return");
-        }
+        put(info(n.kind).word);
+        if (is_bare(n.kind)) return;
+        put(' ');
+        if (n.kind == NodeKind::call) return put_call(n);
+        if (n.kind == NodeKind::check) return put_check(n);
+        if (n.kind == NodeKind::allocate) return put_element(param_words_[n.aux], x);
+        if (n.kind == NodeKind::contribute)
+            put_number(n.aux);
+        else
+            put_element((effects_of(n).slot == none ? param_words_ : slot_words_)[n.aux],
+                        subscripts_of(k_, n));
+        put_axes(n.imm, " drop(");
         put(", ");
         put_value(x.back());
+    }
+
+    void put_check(const Node& n) {
+        const auto x = k_.operands_of(n);
+        put(text::check_names[n.aux]);
+        if (static_cast<Check>(n.aux) == Check::outside_neighborhood) {
+            put(' ');
+            put(param_words_[n.aux2]);
+        }
+        if (x.size() > 1) {
+            put(' ');
+            put_number(n.imm);
+        }
+        put(", ");
+        put_values(x);
     }
 
     const Kernel& k_;

@@ -114,7 +114,7 @@ Id Rewriter::clone(Id old) {
             return none;
         case NodeKind::break_:
         case NodeKind::continue_:
-        case NodeKind::return_: out_.jump(n.kind); return none;
+        case NodeKind::return_: out_.bare(n.kind); return none;
         case NodeKind::whole: return out_.whole(n.aux, operands, n.imm);
         case NodeKind::fold: return out_.fold(Reduction(n.aux), operands[0], n.imm);
         case NodeKind::permute: {

@@ -1,6 +1,8 @@
+#include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/text.h"
 #include "dsl/ir/text_tables.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <bit>
@@ -12,35 +14,7 @@ namespace kiln::ir {
 namespace {
 
 std::string_view kind_name(const Node& n) {
-    switch (n.kind) {
-        case NodeKind::constant: return "constant";
-        case NodeKind::param: return "param";
-        case NodeKind::extent: return "extent";
-        case NodeKind::index: return "index";
-        case NodeKind::op: return info(n.op).name;
-        case NodeKind::cast: return "cast";
-        case NodeKind::load: return "load";
-        case NodeKind::read: return "read";
-        case NodeKind::store: return "store";
-        case NodeKind::write: return "write";
-        case NodeKind::atomic: return "atomic";
-        case NodeKind::call_pure:
-        case NodeKind::call: return "call";
-        case NodeKind::contribute: return "contribute";
-        case NodeKind::check: return "check";
-        case NodeKind::branch: return "if";
-        case NodeKind::loop: return "for";
-        case NodeKind::loop_while: return "while";
-        case NodeKind::break_: return "break";
-        case NodeKind::continue_: return "continue";
-        case NodeKind::return_: return "return";
-        case NodeKind::whole: return "whole";
-        case NodeKind::fold: return "fold";
-        case NodeKind::permute: return "permute";
-        case NodeKind::assign: return "assign";
-        case NodeKind::allocate: return "allocate";
-    }
-    return "?";
+    return n.kind == NodeKind::op ? info(n.op).name : info(n.kind).word;
 }
 
 /// The first violation, thrown within this file only.
@@ -138,38 +112,21 @@ class Verifier {
         for (const Id operand : k_.operands_of(n))
             if (operand >= k_.nodes.size())
                 fail(id, "operand {} of {} nodes", operand, k_.nodes.size());
-        switch (n.kind) {
-            case NodeKind::param:
-            case NodeKind::extent:
-            case NodeKind::load:
-            case NodeKind::store:
-            case NodeKind::atomic:
-            case NodeKind::whole:
-            case NodeKind::assign:
-            case NodeKind::allocate:
-                if (n.aux >= k_.params.size())
-                    fail(id, "parameter {} of {}", n.aux, k_.params.size());
-                break;
-            case NodeKind::read:
-            case NodeKind::write:
-                if (n.aux >= k_.slots.size()) fail(id, "slot {} of {}", n.aux, k_.slots.size());
-                break;
-            case NodeKind::call_pure:
-            case NodeKind::call:
-                if (n.aux >= k_.functions.size())
-                    fail(id, "function {} of {}", n.aux, k_.functions.size());
-                break;
-            case NodeKind::loop:
-                if (n.aux2 != none && n.aux2 >= k_.parallel_loops.size())
-                    fail(id, "parallel loop {} of {}", n.aux2, k_.parallel_loops.size());
-                break;
-            case NodeKind::check:
-                if (n.aux >= text::check_names.size())
-                    fail(id, "check {} of {}", n.aux, text::check_names.size());
-                if (n.aux2 >= std::max<std::size_t>(1, k_.params.size()))
-                    fail(id, "parameter {} of {}", n.aux2, k_.params.size());
-                break;
-            default: break;
+        const Effects e = effects_of(n);
+        if ((e.array != none || n.kind == NodeKind::param || n.kind == NodeKind::extent) &&
+            n.aux >= k_.params.size())
+            fail(id, "parameter {} of {}", n.aux, k_.params.size());
+        if (e.slot != none && n.aux >= k_.slots.size())
+            fail(id, "slot {} of {}", n.aux, k_.slots.size());
+        if (e.any(effect::calls | effect::calls_pure) && n.aux >= k_.functions.size())
+            fail(id, "function {} of {}", n.aux, k_.functions.size());
+        if (e.any(effect::in_parallel) && n.aux2 >= k_.parallel_loops.size())
+            fail(id, "parallel loop {} of {}", n.aux2, k_.parallel_loops.size());
+        if (e.any(effect::checks)) {
+            if (n.aux >= text::check_names.size())
+                fail(id, "check {} of {}", n.aux, text::check_names.size());
+            if (n.aux2 >= std::max<std::size_t>(1, k_.params.size()))
+                fail(id, "parameter {} of {}", n.aux2, k_.params.size());
         }
         const std::uint32_t reduction = n.kind == NodeKind::atomic ? n.aux2
                                         : n.kind == NodeKind::fold ? n.aux
@@ -190,13 +147,8 @@ class Verifier {
         };
         if (k_.prologue != none) own(k_.prologue);
         for (const Stage& stage : k_.stages) own(stage.body);
-        for (const Node& n : k_.nodes) {
-            if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-                n.kind == NodeKind::loop_while)
-                own(n.aux);
-            if ((n.kind == NodeKind::branch && n.aux2 != none) || n.kind == NodeKind::loop_while)
-                own(n.aux2);
-        }
+        for (const Node& n : k_.nodes)
+            for (const Id block : blocks_of(n)) own(block);
         for (std::size_t i = 0; i < owners.size(); ++i)
             require(owners[i] == 1,
                     [&] { return fmt::format("block {} has {} owners", i, owners[i]); });
@@ -311,13 +263,13 @@ class Verifier {
         if (n.kind == NodeKind::loop_while) return check_while(id, n);
         for (const Id operand : k_.operands_of(n)) check_use(id, operand);
         check_form(id, n);
-        if (n.kind == NodeKind::branch) {
-            visit_block(n.aux);
-            if (n.aux2 != none) visit_block(n.aux2);
-        } else if (n.kind == NodeKind::loop) {
+        const bool loop = n.kind == NodeKind::loop;
+        if (loop) {
             state_[id] = State::visible;
             ++loops_;
-            visit_block(n.aux);
+        }
+        for (const Id block : blocks_of(n)) visit_block(block);
+        if (loop) {
             --loops_;
             state_[id] = State::hidden;
         }
@@ -342,8 +294,7 @@ class Verifier {
             fail(user, "operand {} is not defined before", operand);
         if (state_[operand] == State::hidden)
             fail(user, "operand {} is defined in a block that is closed", operand);
-        const bool has_value = is_pure(n.kind) || n.kind == NodeKind::load ||
-                               n.kind == NodeKind::read || n.kind == NodeKind::atomic ||
+        const bool has_value = !has_effect(n.kind) || n.kind == NodeKind::atomic ||
                                (n.kind == NodeKind::call && k_.functions[n.aux].result) ||
                                n.kind == NodeKind::loop;
         if (!has_value) fail(user, "operand {} has no value", operand);
@@ -450,7 +401,11 @@ class Verifier {
                 expect_count(id, k_.params[n.aux].rank);
                 for (std::size_t i = 0; i < n.operand_count; ++i) expect_scalar(id, i, DType::i64);
                 return;
-            default: return;
+            case NodeKind::loop_while:  // check_while
+            case NodeKind::constant:    // check_leaf
+            case NodeKind::param:
+            case NodeKind::extent:
+            case NodeKind::index: return;
         }
     }
 

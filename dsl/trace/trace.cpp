@@ -1,6 +1,7 @@
 #include "dsl/trace/trace.h"
 
 #include "dsl/ir/describe.h"
+#include "dsl/ir/effects.h"
 
 #include <kiln/kernel.h>
 
@@ -488,46 +489,23 @@ class Retrace {
     }
 
   private:
+    static bool is_read_anew(ir::NodeKind k) {
+        return ir::is_computation(k) || k == ir::NodeKind::call_pure || k == ir::NodeKind::load ||
+               k == ir::NodeKind::read;
+    }
+
     ir::Id make(ir::Id id) {
         const ir::Node n = b_.node(id);
         std::vector<ir::Id> operands;
-        switch (n.kind) {
-            case ir::NodeKind::op:
-            case ir::NodeKind::cast:
-            case ir::NodeKind::call_pure:
-            case ir::NodeKind::load:
-            case ir::NodeKind::read:
-                for (std::size_t i = 0; i < n.operand_count; ++i)
-                    operands.push_back((*this)(b_.kernel().operand(id, i)));
-                break;
-            case ir::NodeKind::call:
-                throw Error(ErrorKind::usage,
-                            fmt::format("the condition of while_ calls {}, a function that is not "
-                                        "pure",
-                                        b_.kernel().functions[n.aux].name),
-                            where_,
-                            "write the condition as a lambda: while_([&] { return ...; }, ...)");
-            case ir::NodeKind::constant:
-            case ir::NodeKind::param:
-            case ir::NodeKind::extent:
-            case ir::NodeKind::index:
-            case ir::NodeKind::store:
-            case ir::NodeKind::write:
-            case ir::NodeKind::atomic:
-            case ir::NodeKind::contribute:
-            case ir::NodeKind::check:
-            case ir::NodeKind::branch:
-            case ir::NodeKind::loop:
-            case ir::NodeKind::loop_while:
-            case ir::NodeKind::break_:
-            case ir::NodeKind::continue_:
-            case ir::NodeKind::return_:
-            case ir::NodeKind::whole:
-            case ir::NodeKind::fold:
-            case ir::NodeKind::permute:
-            case ir::NodeKind::assign:
-            case ir::NodeKind::allocate: return id;
-        }
+        if (n.kind == ir::NodeKind::call)
+            throw Error(ErrorKind::usage,
+                        fmt::format("the condition of while_ calls {}, a function that is not pure",
+                                    b_.kernel().functions[n.aux].name),
+                        where_,
+                        "write the condition as a lambda: while_([&] { return ...; }, ...)");
+        if (!is_read_anew(n.kind)) return id;
+        for (std::size_t i = 0; i < n.operand_count; ++i)
+            operands.push_back((*this)(b_.kernel().operand(id, i)));
         b_.set_location_index(n.loc);
         if (n.kind == ir::NodeKind::op) return b_.op(n.op, n.dtype, operands, n.fast, n.weak);
         if (n.kind == ir::NodeKind::cast) return b_.convert(operands[0], n.dtype, n.weak);
@@ -542,9 +520,7 @@ class Retrace {
     bool reads_here(ir::Id id) const {
         const ir::Node& n = b_.node(id);
         if (n.kind == ir::NodeKind::read && n.loc == here_) return true;
-        if (n.kind != ir::NodeKind::op && n.kind != ir::NodeKind::cast &&
-            n.kind != ir::NodeKind::call_pure && n.kind != ir::NodeKind::load)
-            return false;
+        if (!is_read_anew(n.kind) || n.kind == ir::NodeKind::read) return false;
         const auto operands = b_.kernel().operands_of(id);
         return std::ranges::any_of(operands,
                                    [this](ir::Id operand) { return reads_here(operand); });
@@ -681,7 +657,7 @@ void jump(ir::NodeKind kind, std::string_view word, const Location& where) {
         throw Error(ErrorKind::usage, fmt::format("{}() would leave a prange", word), where,
                     "its iterations are independent; use range, or continue_()");
     b.set_location(where);
-    b.jump(kind);
+    b.bare(kind);
 }
 
 }  // namespace

@@ -233,7 +233,7 @@ class Generator {
     void jump_sometimes() {
         if (!dice_.chance(30)) return;
         b_.begin_branch(condition());
-        b_.jump(options_.returns && dice_.chance(10) ? ir::NodeKind::return_
+        b_.bare(options_.returns && dice_.chance(10) ? ir::NodeKind::return_
                 : dice_.chance(50)                   ? ir::NodeKind::break_
                                                      : ir::NodeKind::continue_);
         b_.end();
@@ -243,7 +243,7 @@ class Generator {
         const std::uint32_t slot = new_slot();
         b_.begin_branch(condition());
         body(slot, depth);
-        if (options_.returns && dice_.chance(5)) b_.jump(ir::NodeKind::return_);
+        if (options_.returns && dice_.chance(5)) b_.bare(ir::NodeKind::return_);
         if (dice_.chance(60)) {
             b_.begin_else();
             body(slot, depth);
