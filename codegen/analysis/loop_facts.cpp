@@ -1,6 +1,7 @@
 #include "codegen/analysis/loop_facts.h"
 
 #include "dsl/ir/effects.h"
+#include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -12,21 +13,14 @@ using namespace ir;
 
 std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel, Id loop) {
     const Id body = kernel.nodes[loop].aux;
-    std::vector<bool> inside(kernel.nodes.size(), false);
-    walk(kernel, body, [&](Id id) { inside[id] = true; });
-    std::set<std::uint32_t> written, outside;
-    for (Id id = 0; id < kernel.nodes.size(); ++id) {
-        const Effects e = effects_of(kernel.nodes[id]);
-        if (e.slot == none) continue;
-        if (!inside[id])
-            outside.insert(e.slot);
-        else if (e.any(effect::writes))
+    const SlotOwners owners(kernel);
+    std::set<std::uint32_t> written;
+    walk(kernel, body, [&](Id id) {
+        if (const Effects e = effects_of(kernel.nodes[id]); e.any(effect::writes))
             written.insert(e.slot);
-    }
-    for (const ParallelLoop& p : kernel.parallel_loops)
-        for (const StageReduction& r : p.reductions) outside.insert(r.target);
+    });
     for (const std::uint32_t slot : written) {
-        if (outside.contains(slot) || kernel.slots[slot].length != 1) return std::nullopt;
+        if (!owners.belongs_to(slot, body) || kernel.slots[slot].length != 1) return std::nullopt;
         const auto touches = [&](Id id) { return effects_of(kernel.nodes[id]).slot == slot; };
         const auto first = std::ranges::find_if(kernel.blocks[body].nodes, [&](Id id) {
             return touches(id) || std::ranges::any_of(blocks_of(kernel.nodes[id]), [&](Id block) {

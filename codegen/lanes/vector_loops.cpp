@@ -6,6 +6,7 @@
 #include "dsl/ir/builder.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
+#include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -168,23 +169,18 @@ class Extraction {
     }
 
     void check_slots() {
-        std::vector<std::size_t> all(k_.slots.size(), 0), here(k_.slots.size(), 0);
-        std::vector<bool> written(k_.slots.size(), false);
-        for (const Node& n : k_.nodes)
-            if (n.kind == NodeKind::read || n.kind == NodeKind::write) ++all[n.aux];
-        for (const ParallelLoop& p : k_.parallel_loops)
-            for (const StageReduction& r : p.reductions) ++all[r.target];
+        const SlotOwners owners(k_);
+        std::vector<bool> used(k_.slots.size(), false), written(k_.slots.size(), false);
         for (const Id id : nodes_) {
-            const Node& n = k_.nodes[id];
-            if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
-            if (k_.slots[n.aux].length != 1) continue;
-            ++here[n.aux];
-            if (n.kind == NodeKind::write) written[n.aux] = true;
+            const Effects e = effects_of(k_.nodes[id]);
+            if (e.slot == none || k_.slots[e.slot].length != 1) continue;
+            used[e.slot] = true;
+            if (e.any(effect::writes)) written[e.slot] = true;
         }
         slots_.assign(k_.slots.size(), none);
         kind_.assign(k_.slots.size(), SlotKind::own);
         for (std::uint32_t s = 0; s < k_.slots.size(); ++s) {
-            if (here[s] == 0 || here[s] == all[s]) continue;
+            if (!used[s] || owners.belongs_to(s, body_)) continue;
             if (!written[s]) {
                 kind_[s] = SlotKind::fixed;
             } else if (find_scan(s)) {

@@ -35,14 +35,16 @@
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/editor.h"
 #include "dsl/ir/effects.h"
-#include "dsl/ir/rewrite.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -51,15 +53,10 @@ namespace {
 
 using namespace ir;
 
-class Clone final : public Rewriter {
-  public:
-    using Rewriter::Rewriter;
-};
-
 /// Makes variables of temporary arrays.
 class Temporaries {
   public:
-    explicit Temporaries(Kernel& kernel) : k_(kernel) {}
+    explicit Temporaries(Editor& editor) : editor_(editor), k_(editor.kernel()) {}
 
     /// Gives the allocation that went; none where the temporary stays.
     Id scalarize(std::uint32_t p) {
@@ -108,29 +105,21 @@ class Temporaries {
             if (b == none) return none;
         }
         // Every iteration has its own element, which it stores to first.
-        const auto slot = static_cast<std::uint32_t>(k_.slots.size());
-        k_.slots.push_back({k_.params[p].name, k_.params[p].dtype, 1});
-        for (const Id id : accesses) {
-            Node& n = k_.nodes[id];
-            const bool load = n.kind == NodeKind::load;
-            n.kind = load ? NodeKind::read : NodeKind::write;
-            n.aux = slot;
-            n.weak = false;
-            n.first_operand = load ? 0 : n.first_operand + rank;
-            n.operand_count = load ? 0 : 1;
-        }
-        auto& list = k_.blocks[block_of[allocation]].nodes;
-        list.erase(std::ranges::find(list, allocation));
+        const std::uint32_t slot = editor_.add_slot({k_.params[p].name, k_.params[p].dtype, 1});
+        for (const Id id : accesses) editor_.access_slot(id, slot);
+        editor_.unlist(block_of[allocation], allocation);
         return allocation;
     }
 
   private:
-    Kernel& k_;
+    Editor& editor_;
+    const Kernel& k_;
 };
 
 class Fuse {
   public:
-    Fuse(Kernel kernel, PassContext& context) : k_(std::move(kernel)), context_(context) {}
+    Fuse(Kernel kernel, PassContext& context)
+        : editor_(std::move(kernel)), k_(editor_.kernel()), context_(context) {}
 
     Kernel run() {
         context_.loops_found = count(k_.stages[0].body);
@@ -138,13 +127,12 @@ class Fuse {
         context_.loops_left = count(k_.stages[0].body);
         for (std::uint32_t p = 0; p < k_.params.size(); ++p) {
             if (k_.params[p].access != Access::local) continue;
-            const Id gone = Temporaries(k_).scalarize(p);
+            const Id gone = Temporaries(editor_).scalarize(p);
             if (gone == none) continue;
             context_.decisions.done(DecisionKind::removed, location(gone),
                                     fmt::format("the temporary array {}", place(gone)));
-            changed_ = true;
         }
-        return changed_ ? Clone(k_).run() : std::move(k_);
+        return editor_.finish();
     }
 
     /// Counts the loops, and says why none is fused if there is a reason to tell.
@@ -228,7 +216,7 @@ class Fuse {
                         context_.decisions.done(
                             DecisionKind::fused, location(b),
                             fmt::format("loop {} into the loop {}", place(b), place(a)));
-                    any = changed_ = true;
+                    any = true;
                     fuse_block(k_.nodes[a].aux, false);
                     refusal.reset();
                     second = first;
@@ -273,25 +261,29 @@ class Fuse {
         return n.kind == NodeKind::op && is_float(n.dtype) && (n.fast & fast::reassoc) != 0 &&
                n.op != Op::minimum && n.op != Op::maximum;
     }
-    /// Whether the sums of loops `a` and `b` keep their order in loop `a` of `merged`. Those of
-    /// inner loops have that of these, which stay as they are.
-    bool keeps_order(const Kernel& merged, Id a, Id b) {
-        const Sums sums[] = {sums_floats(a), sums_floats(b)};
+    /// Whether the sums of two loops keep their order in the fused one. Those of inner loops have
+    /// that of these, which stay as they are.
+    bool keeps_order(Editor::Fusion& fusion, const std::array<Sums, 2>& sums) {
         if (context_.options.reassociate || (sums[0] == Sums::none && sums[1] == Sums::none))
             return true;
-        Kernel trial = merged;
-        for (std::uint32_t p = 0; p < trial.params.size(); ++p)
-            if (trial.params[p].access == Access::local) Temporaries(trial).scalarize(p);
-        const auto form = lane_form(trial, a);
-        for (const std::size_t i : {0, 1}) {
+        const auto [block, a, b] = std::tuple(fusion.block, fusion.first, fusion.second);
+        Editor trial(k_);
+        for (std::uint32_t p = 0; p < k_.params.size(); ++p)
+            if (k_.params[p].access == Access::local) Temporaries(trial).scalarize(p);
+        const auto form = lane_form(trial.kernel(), a);
+        if (!form && std::ranges::count(sums, Sums::directly) != 0) return false;
+        // The forms that they have apart.
+        std::vector<Id> fused = k_.blocks[block].nodes;
+        editor_.undo(std::move(fusion));
+        const bool same = std::ranges::all_of(std::array{0U, 1U}, [&](std::size_t i) {
+            if (sums[i] == Sums::none) return true;
             const Id loop = i == 0 ? a : b;
-            if (sums[i] == Sums::none) continue;
-            if (!form && sums[i] == Sums::directly) return false;
             const auto known = forms_.find(loop);
-            if ((known != forms_.end() ? known->second : lane_form(k_, loop)) != form) return false;
-        }
-        forms_[a] = form;
-        return true;
+            return (known != forms_.end() ? known->second : lane_form(k_, loop)) == form;
+        });
+        fusion = editor_.fuse_loops(block, a, b, std::move(fused));
+        if (same) forms_[a] = form;
+        return same;
     }
     /// All flags of operations on floats, but for those by which a loop accumulates.
     std::set<std::uint8_t> flags(const Touched& t) const {
@@ -370,20 +362,28 @@ class Fuse {
                         return fmt::format("loop {} reads the {} that the loop {} computes",
                                            place(b), info(r.reduction).name, place(a));
                 }
-        Kernel merged = merge(block, first, second, early, late);
-        if (auto text = crossing(merged, a, b, ta, tb)) return text;
+        const std::array sums{sums_floats(a), sums_floats(b)};
+        const auto crowded = crowds(a, b, ta, tb);
+        Editor::Fusion fusion = merge(block, first, second, early, late);
+        auto refusal = crossing(a, b, ta, tb);
+        if (!refusal) refusal = mixed_sums(a, b, ta, tb);
+        if (!refusal) refusal = crowded;
+        if (!refusal && !keeps_order(fusion, sums))
+            refusal = fmt::format("the order in which the loop {} sums would change",
+                                  place(sums[0] != Sums::none ? a : b));
+        if (refusal) editor_.undo(std::move(fusion));
+        return refusal;
+    }
+
+    /// Why operations of the two, in the fused loop now, do not go together.
+    std::optional<std::string> mixed_sums(Id a, Id b, const Touched& ta, const Touched& tb) const {
         if (const auto fa = flags(ta), fb = flags(tb); !fa.empty() && !fb.empty() && fa != fb)
             return fmt::format("loop {} and the loop {} have different fast-math flags", place(b),
                                place(a));
-        if (pa != nullptr && (!pa->arrays.empty() || !pb->arrays.empty()) &&
-            (!pa->reductions.empty() || !pb->reductions.empty()))
+        const ParallelLoop* fused = k_.parallel(k_.nodes[a]);
+        if (fused != nullptr && !fused->arrays.empty() && !fused->reductions.empty())
             return fmt::format("one of the loops {} and {} sums into an array, the other does not",
                                place(b), place(a));
-        if (auto text = crowds(a, b, ta, tb)) return text;
-        if (!keeps_order(merged, a, b))
-            return fmt::format("the order in which the loop {} sums would change",
-                               place(sums_floats(a) != Sums::none ? a : b));
-        k_ = std::move(merged);
         return std::nullopt;
     }
 
@@ -438,9 +438,8 @@ class Fuse {
             place(a), name(a, *first.begin()), place(b), name(b, *second.begin()));
     }
 
-    Kernel merge(Id block, std::size_t first, std::size_t second, const std::vector<Id>& early,
-                 const std::vector<Id>& late) const {
-        Kernel m = k_;
+    Editor::Fusion merge(Id block, std::size_t first, std::size_t second,
+                         const std::vector<Id>& early, const std::vector<Id>& late) {
         const auto& nodes = k_.blocks[block].nodes;
         const Id a = nodes[first], b = nodes[second];
         std::vector<Id> list(nodes.begin(), nodes.begin() + static_cast<std::ptrdiff_t>(first));
@@ -449,33 +448,18 @@ class Fuse {
         list.insert(list.end(), late.begin(), late.end());
         list.insert(list.end(), nodes.begin() + static_cast<std::ptrdiff_t>(second) + 1,
                     nodes.end());
-        m.blocks[block].nodes = std::move(list);
-        auto& body = m.blocks[m.nodes[a].aux].nodes;
-        const auto& other = k_.blocks[k_.nodes[b].aux].nodes;
-        body.insert(body.end(), other.begin(), other.end());
-        m.blocks[m.nodes[b].aux].nodes.clear();
-        for (Id& x : m.operands)
-            if (x == b) x = a;
-        if (m.nodes[a].aux2 != none) {
-            ParallelLoop& pa = m.parallel_loops[m.nodes[a].aux2];
-            const ParallelLoop& pb = m.parallel_loops[m.nodes[b].aux2];
-            pa.reductions.insert(pa.reductions.end(), pb.reductions.begin(), pb.reductions.end());
-            pa.arrays.insert(pa.arrays.end(), pb.arrays.begin(), pb.arrays.end());
-            pa.unsafe_races = pa.unsafe_races || pb.unsafe_races;
-        }
-        return m;
+        return editor_.fuse_loops(block, a, b, std::move(list));
     }
 
     /// The first two accesses that may touch one element in different iterations.
-    std::optional<std::string> crossing(const Kernel& merged, Id loop, Id second, const Touched& ta,
+    std::optional<std::string> crossing(Id loop, Id second, const Touched& ta,
                                         const Touched& tb) const {
-        AffineForms forms(merged, loop);
+        AffineForms forms(k_, loop);
         const auto accesses = [&](const Touched& t) {
             std::vector<Id> list;
             for (const Id id : forms.body()) {
-                const NodeKind kind = merged.nodes[id].kind;
-                if (t.nodes.contains(id) &&
-                    (kind == NodeKind::load || kind == NodeKind::store || kind == NodeKind::atomic))
+                const Effects e = effects_of(k_.nodes[id]);
+                if (t.nodes.contains(id) && e.any(effect::loads | effect::stores))
                     list.push_back(id);
             }
             return list;
@@ -483,11 +467,11 @@ class Fuse {
         const auto left = accesses(ta), right = accesses(tb);
         for (const Id x : left)
             for (const Id y : right) {
-                const Node &nx = merged.nodes[x], &ny = merged.nodes[y];
+                const Node &nx = k_.nodes[x], &ny = k_.nodes[y];
                 const bool stores = nx.kind != NodeKind::load || ny.kind != NodeKind::load;
-                if (nx.aux != ny.aux || !stores || aligned(merged, forms, x, y)) continue;
-                const SubscriptText text(merged, loop, forms);
-                const auto line = [&](Id id) { return line_of(merged, id); };
+                if (nx.aux != ny.aux || !stores || aligned(k_, forms, x, y)) continue;
+                const SubscriptText text(k_, loop, forms);
+                const auto line = [&](Id id) { return line_of(k_, id); };
                 const bool reads = ny.kind == NodeKind::load;
                 return fmt::format(
                     "loop {} {} {}, which {} {}{}", place(second), reads ? "reads" : "writes",
@@ -514,9 +498,9 @@ class Fuse {
         return false;
     }
 
-    Kernel k_;
+    Editor editor_;
+    const Kernel& k_;
     PassContext& context_;
-    bool changed_ = false;
     Id last_loop_ = none;                   // that was counted
     std::vector<std::pair<Id, Id>> equal_;  // by checks before what is looked at
     // Of loops that were fused, and sum floats: temporaries may be in the way of finding it anew.

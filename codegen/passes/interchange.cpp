@@ -30,6 +30,7 @@
 #include "dsl/ir/describe.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -64,7 +65,7 @@ struct Order {
 class Interchange : public Rewriter {
   public:
     Interchange(const Kernel& in, PassContext& context)
-        : Rewriter(in), decisions_(context.decisions), options_(context.options) {}
+        : Rewriter(in), owners_(in), decisions_(context.decisions), options_(context.options) {}
 
   private:
     Id rewrite(Id old) override {
@@ -224,7 +225,7 @@ class Interchange : public Rewriter {
     std::optional<std::string> why_not(const Nest& nest, const Accesses& a, bool blocks) const {
         const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
         if (!a.legal) return "its body leaves a loop, calls, makes an array or is atomic";
-        if (!keeps_variables(a)) return "its body writes variables that are used outside of it";
+        if (!keeps_variables(nest.body)) return "its body writes variables that are used outside of it";
         if (parallel != nullptr && !parallel->reductions.empty())
             return "the prange accumulates into variables";
         if (const Id store = disagreeing(nest, a); store != none)
@@ -274,17 +275,11 @@ class Interchange : public Rewriter {
     }
 
     /// Condition 2: variables that the body writes are its own.
-    bool keeps_variables(const Accesses& a) const {
-        std::vector<bool> written(in().slots.size(), false), outside(in().slots.size(), false);
-        for (Id id = 0; id < in().nodes.size(); ++id) {
-            const Node& n = in().node(id);
-            if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
-            if (a.inside[id] && n.kind == NodeKind::write) written[n.aux] = true;
-            if (!a.inside[id]) outside[n.aux] = true;
-        }
-        for (std::size_t s = 0; s < written.size(); ++s)
-            if (written[s] && outside[s]) return false;
-        return true;
+    bool keeps_variables(Id body) const {
+        return all_in(in(), body, [&](Id id) {
+            const Effects e = effects_of(in().node(id));
+            return !e.any(effect::writes) || owners_.belongs_to(e.slot, body);
+        });
     }
 
     /// Conditions 3 and 5: a store that breaks them.
@@ -308,6 +303,7 @@ class Interchange : public Rewriter {
         return none;
     }
 
+    const SlotOwners owners_;
     Decisions& decisions_;
     const PassOptions& options_;
 };

@@ -19,8 +19,8 @@
 // The pass comes before fusion, which foresees how the lanes of a loop sum from what the loop has
 // in it.
 #include "codegen/passes/pass.h"
+#include "dsl/ir/editor.h"
 #include "dsl/ir/effects.h"
-#include "dsl/ir/rewrite.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -33,24 +33,19 @@ namespace {
 
 using namespace ir;
 
-class Clone final : public Rewriter {
-  public:
-    using Rewriter::Rewriter;
-};
-
 class Licm {
   public:
     Licm(Kernel kernel, PassContext& context)
-        : k_(std::move(kernel)),
+        : editor_(std::move(kernel)),
+          k_(editor_.kernel()),
           context_(context),
           inside_(k_.nodes.size(), none),
           made_(k_.params.size(), none) {}
 
     Kernel run() {
         for (const Stage& stage : k_.stages) visit(stage.body);
-        if (moved_.empty()) return std::move(k_);
         for (const auto& [node, loop] : moved_) remark(node, loop);
-        return Clone(k_).run();
+        return editor_.finish();
     }
 
   private:
@@ -65,7 +60,7 @@ class Licm {
             }
             kept.push_back(id);
         }
-        k_.blocks[block].nodes = std::move(kept);
+        if (kept.size() != k_.blocks[block].nodes.size()) editor_.list(block, std::move(kept));
     }
 
     /// Notes what is defined in a loop; its own index too.
@@ -95,7 +90,7 @@ class Licm {
             before.push_back(id);
             moved_[id] = loop;
         }
-        k_.blocks[block].nodes = std::move(kept);
+        if (kept.size() != k_.blocks[block].nodes.size()) editor_.list(block, std::move(kept));
     }
 
     void remark(Id node, Id loop) {
@@ -108,7 +103,8 @@ class Licm {
                                             parallel ? "parallel " : "", line_of(k_, loop)));
     }
 
-    Kernel k_;
+    Editor editor_;
+    const Kernel& k_;
     PassContext& context_;
     std::vector<Id> inside_;  // per node: the loop being looked at that it is defined in
     std::vector<Id> made_;    // per parameter: the loop being looked at that makes the array

@@ -25,8 +25,10 @@
 #include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/editor.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/positions.h"
+#include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -50,8 +52,7 @@ class Reductions {
             reduce(id);
             return Walk::skip;
         });
-        drop_unused();
-        return std::move(out_);
+        return out_.finish();
     }
 
   private:
@@ -62,21 +63,14 @@ class Reductions {
         for (const Id inner : body)
             if (in_.nodes[inner].kind == NodeKind::loop && in_.nodes[inner].aux2 != none)
                 make_serial(inner, id);
-        std::vector<std::size_t> inside(in_.slots.size(), 0), everywhere(in_.slots.size(), 0);
-        std::vector<bool> written(in_.slots.size(), false);
-        for (const Node& n : in_.nodes)
-            if (n.kind == NodeKind::read || n.kind == NodeKind::write) ++everywhere[n.aux];
-        for (const Id inner : body) {
-            const Node& n = in_.nodes[inner];
-            if (n.kind != NodeKind::read && n.kind != NodeKind::write) continue;
-            ++inside[n.aux];
-            if (n.kind == NodeKind::write) written[n.aux] = true;
-        }
         shared_.assign(in_.slots.size(), false);
+        for (const Id inner : body) {
+            const Effects e = effects_of(in_.nodes[inner]);
+            if (e.any(effect::writes) && !owners_.belongs_to(e.slot, loop.aux))
+                shared_[e.slot] = true;
+        }
         for (std::uint32_t s = 0; s < in_.slots.size(); ++s)
-            shared_[s] = written[s] && inside[s] != everywhere[s];
-        for (std::uint32_t s = 0; s < in_.slots.size(); ++s)
-            if (shared_[s]) reduce_slot(loop, s, body);
+            if (shared_[s]) reduce_slot(id, s, body);
     }
 
     [[noreturn]] void refuse(Id at, std::string text, std::string hint) const {
@@ -97,8 +91,8 @@ class Reductions {
         bool is_position = false;
     };
 
-    void reduce_slot(const Node& loop, std::uint32_t slot, const std::vector<Id>& body) {
-        const bool answered_for = in_.parallel(loop)->unsafe_races;
+    void reduce_slot(Id loop, std::uint32_t slot, const std::vector<Id>& body) {
+        const bool answered_for = in_.parallel(in_.nodes[loop])->unsafe_races;
         std::optional<Found> found;
         for (const Id id : body) {
             const Node& n = in_.nodes[id];
@@ -137,16 +131,16 @@ class Reductions {
                        " would round after every step",
                    "accumulate in f32: Var v(DType::f32, ...)");
         if (is_real(t) || is_complex(t))
-            for (const Id id : found->ops) out_.nodes[id].fast |= fast::reassoc;
+            for (const Id id : found->ops) free_order(id);
         if (found->position != none && !shared_[found->position])
             refuse(first_write(slot, body),
                    variable(found->position, first_write(slot, body)) +
                        ", the position of a reduction, is declared inside of the prange",
                    "declare it before the loop");
         if (found->is_position) return;  // it goes with its extreme
-        auto& reductions = out_.parallel_loops[loop.aux2].reductions;
-        reductions.push_back({found->reduction, slot, none});
-        if (found->position != none) reductions.push_back({Reduction::min, found->position, slot});
+        out_.add_reduction(loop, {found->reduction, slot, none});
+        if (found->position != none)
+            out_.add_reduction(loop, {Reduction::min, found->position, slot});
     }
 
     Id first_write(std::uint32_t slot, const std::vector<Id>& body) const {
@@ -230,7 +224,7 @@ class Reductions {
     /// A prange within another one is a serial loop. What it sums is as accurate as it is
     /// elsewhere.
     void make_serial(Id loop, Id outer) {
-        out_.nodes[loop].aux2 = none;
+        out_.make_serial(loop);
         free_sums(loop);
         context_.decisions.done(DecisionKind::serial, in_.location(in_.nodes[loop].loc),
                                 "this prange runs serially: it is inside of the one at line " +
@@ -264,25 +258,19 @@ class Reductions {
                 others.insert(in_.nodes[id].aux);
         for (const auto& [slot, ops] : sums) {
             if (others.contains(slot)) continue;
-            for (const Id id : ops) out_.nodes[id].fast |= fast::reassoc;
-            out_.slots[slot].name = total_name(slot);
+            for (const Id id : ops) free_order(id);
+            out_.rename_slot(slot, total_name(slot));
         }
     }
 
-    /// Drops the entries of loops that are serial now.
-    void drop_unused() {
-        std::vector<ParallelLoop> kept;
-        for (Node& n : out_.nodes)
-            if (n.kind == NodeKind::loop && n.aux2 != none) {
-                kept.push_back(std::move(out_.parallel_loops[n.aux2]));
-                n.aux2 = static_cast<std::uint32_t>(kept.size() - 1);
-            }
-        out_.parallel_loops = std::move(kept);
+    void free_order(Id op) {
+        out_.set_fast(op, static_cast<std::uint8_t>(in_.nodes[op].fast | fast::reassoc));
     }
 
     const Kernel& in_;
-    Kernel out_;
+    Editor out_;
     PassContext& context_;
+    const SlotOwners owners_{in_};
     std::vector<bool> shared_;  // per slot: written in the loop, and accessed outside of it
 };
 
