@@ -164,7 +164,11 @@ class Fuse {
         }
     }
 
-    Touched touched(Id id) const { return touched_by(k_, id); }
+    const Touched& touched(Id id) {
+        const auto known = touched_.find(id);
+        return known != touched_.end() ? known->second
+                                       : touched_.emplace(id, touched_by(k_, id)).first->second;
+    }
 
     bool is_candidate(Id id, bool parallel) const {
         const Node& n = k_.nodes[id];
@@ -308,7 +312,7 @@ class Fuse {
         if (pa != nullptr && (pa->schedule != pb->schedule || pa->chunk != pb->chunk))
             return fmt::format("loop {} and the loop {} have different schedules", place(b),
                                place(a));
-        const Touched ta = touched(a), tb = touched(b);
+        const Touched &ta = touched(a), &tb = touched(b);
         if (ta.leaves() || tb.leaves())
             return fmt::format("an iteration of the loop {} ends early",
                                place(ta.leaves() ? a : b));
@@ -329,18 +333,18 @@ class Fuse {
                                    variable(slot, b), place(a));
         // What stands between them.
         std::vector<Id> early, late;
-        std::vector<Touched> late_touched;
+        std::vector<const Touched*> late_touched;
         const auto& nodes = k_.blocks[block].nodes;
         for (std::size_t i = first + 1; i < second; ++i) {
-            const Touched t = touched(nodes[i]);
+            const Touched& t = touched(nodes[i]);
             if (t.call != none)
                 return fmt::format(
                     "between the loop {} and the loop {}, {} is called {}, which is "
                     "not pure",
                     place(a), place(b), function(t.call), place(t.call));
             const bool stays = ta.conflicts(t) || t.conflicts(ta) || t.leaves() ||
-                               std::ranges::any_of(late_touched, [&](const Touched& l) {
-                                   return l.conflicts(t) || t.conflicts(l);
+                               std::ranges::any_of(late_touched, [&](const Touched* l) {
+                                   return l->conflicts(t) || t.conflicts(*l);
                                });
             if (!stays) {
                 early.push_back(nodes[i]);
@@ -352,7 +356,7 @@ class Fuse {
             if (t.leaves()) return fmt::format("the kernel may end before the loop {}", place(b));
             if (t.conflicts(tb) || tb.conflicts(t)) return dependence(a, b, ta, tb, nodes[i]);
             late.push_back(nodes[i]);
-            late_touched.push_back(t);
+            late_touched.push_back(&t);
         }
         if (pa != nullptr)
             for (const auto* reductions : {&pa->arrays, &pb->arrays})
@@ -371,7 +375,10 @@ class Fuse {
         if (!refusal && !keeps_order(fusion, sums))
             refusal = fmt::format("the order in which the loop {} sums would change",
                                   place(sums[0] != Sums::none ? a : b));
-        if (refusal) editor_.undo(std::move(fusion));
+        if (refusal)
+            editor_.undo(std::move(fusion));
+        else
+            touched_.at(a).add(tb);
         return refusal;
     }
 
@@ -501,7 +508,8 @@ class Fuse {
     Editor editor_;
     const Kernel& k_;
     PassContext& context_;
-    Id last_loop_ = none;                   // that was counted
+    std::map<Id, Touched> touched_;  // what nodes of the kernel touched at some time, or do now
+    Id last_loop_ = none;            // that was counted
     std::vector<std::pair<Id, Id>> equal_;  // by checks before what is looked at
     // Of loops that were fused, and sum floats: temporaries may be in the way of finding it anew.
     std::map<Id, std::optional<LaneForm>> forms_;

@@ -1,6 +1,8 @@
 // Control flow as masks: blocks, branches, loops, jumps, checks, for all lanes of a body at once.
 #include "codegen/abi.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -344,17 +346,13 @@ bool LaneEmitter::is_light(Id block, unsigned& nodes) const {
     return std::ranges::all_of(kernel_.blocks[block].nodes, [&](Id id) {
         const Node& x = kernel_.nodes[id];
         ++nodes;
-        switch (x.kind) {
-            case NodeKind::op: return !ir::is_elementary(x.op);
-            case NodeKind::cast:
-            case NodeKind::read:
-            case NodeKind::write:
-            case NodeKind::break_: return true;
-            case NodeKind::branch:
-                return !is_heavy(x.aux) && is_light(x.aux, nodes) &&
-                       (x.aux2 == ir::none || (!is_heavy(x.aux2) && is_light(x.aux2, nodes)));
-            default: return false;
-        }
+        constexpr ir::effect::Mask light =
+            ir::effect::reads | ir::effect::writes | ir::effect::breaks | ir::effect::branches;
+        return ir::effects_of(x).only(light) &&
+               !(x.kind == NodeKind::op && ir::is_elementary(x.op)) &&
+               std::ranges::all_of(ir::blocks_of(x), [&](Id inner) {
+                   return !is_heavy(inner) && is_light(inner, nodes);
+               });
     });
 }
 

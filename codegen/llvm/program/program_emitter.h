@@ -123,7 +123,6 @@ class ProgramEmitter final : private NodeValues {
     // --- parallel loops ---
     void emit_parallel(const ir::Node& n, ir::Id id);
     Capture capture(ir::Id loop) const;
-    void walk(ir::Id block, llvm::function_ref<void(ir::Id)> visit) const;
     llvm::Function* emit_piece(const ir::Node& n, ir::Id id, const Capture& capture,
                                const Reductions& reductions);
     void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);

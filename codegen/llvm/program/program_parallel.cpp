@@ -3,6 +3,9 @@
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
 #include "codegen/trees.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/slots.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <set>
@@ -18,51 +21,32 @@ using llvm::Value;
 
 // ------------------------------------------------------------------------------ parallel loops
 
-void ProgramEmitter::walk(Id block, llvm::function_ref<void(Id)> visit) const {
-    for (const Id id : kernel_.blocks[block].nodes) {
-        const Node& n = kernel_.nodes[id];
-        visit(id);
-        if (n.kind == NodeKind::branch || n.kind == NodeKind::loop ||
-            n.kind == NodeKind::loop_while)
-            walk(n.aux, visit);
-        if ((n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != ir::none)
-            walk(n.aux2, visit);
-    }
-}
-
 ProgramEmitter::Capture ProgramEmitter::capture(Id loop) const {
     Capture c;
     const Node& n = kernel_.nodes[loop];
     std::vector<bool> inside(kernel_.nodes.size(), false);
     inside[loop] = true;
-    walk(n.aux, [&](Id id) { inside[id] = true; });
+    ir::walk(kernel_, n.aux, [&](Id id) { inside[id] = true; });
     std::set<Id> values;
-    std::vector<unsigned> all(kernel_.slots.size(), 0), own(kernel_.slots.size(), 0);
-    std::vector<bool> written(kernel_.slots.size(), false);
-    for (const Node& other : kernel_.nodes)
-        if (other.kind == NodeKind::read || other.kind == NodeKind::write) ++all[other.aux];
-    // A slot that a loop reduces into is written by that loop.
-    for (const ir::ParallelLoop& p : kernel_.parallel_loops)
-        for (const ir::StageReduction& r : p.reductions) ++all[r.target];
-    walk(n.aux, [&](Id id) {
+    std::vector<bool> used(kernel_.slots.size(), false), written(kernel_.slots.size(), false);
+    ir::walk(kernel_, n.aux, [&](Id id) {
         const Node& m = kernel_.nodes[id];
         for (const Id operand : kernel_.operands_of(m))
             if (!ir::is_leaf(kernel_.nodes[operand].kind) && !inside[operand])
                 values.insert(operand);
-        if (m.kind == NodeKind::read || m.kind == NodeKind::write) {
-            ++own[m.aux];
-            if (m.kind == NodeKind::write) written[m.aux] = true;
+        if (const ir::Effects e = ir::effects_of(m); e.slot != ir::none) {
+            used[e.slot] = true;
+            written[e.slot] = written[e.slot] || e.any(ir::effect::writes);
         }
-        if (const ir::ParallelLoop* p = m.kind == NodeKind::loop ? kernel_.parallel(m) : nullptr)
-            for (const ir::StageReduction& r : p->reductions) ++own[r.target];
     });
+    const ir::SlotOwners owners(kernel_);
     c.values.assign(values.begin(), values.end());
     for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
         const auto& reductions = kernel_.parallel(n)->reductions;
         const bool reduced = std::ranges::any_of(
             reductions, [&](const ir::StageReduction& r) { return r.target == s; });
-        if (own[s] == 0 || reduced) continue;
-        if (own[s] == all[s])
+        if (!used[s] || reduced) continue;
+        if (owners.belongs_to(s, n.aux))
             c.own.push_back(s);
         else if (written[s] || kernel_.slots[s].length > 1)
             c.places.push_back(s);
@@ -75,9 +59,8 @@ ProgramEmitter::Capture ProgramEmitter::capture(Id loop) const {
 /// Slots that the pieces of a parallel loop make for themselves.
 std::vector<bool> ProgramEmitter::slots_of_pieces() const {
     std::vector<bool> theirs(kernel_.slots.size(), false);
-    walk(kernel_.stages[0].body, [&](Id id) {
-        const Node& n = kernel_.nodes[id];
-        if (n.kind != NodeKind::loop || n.aux2 == ir::none) return;
+    ir::walk(kernel_, [&](Id id) {
+        if (!ir::effects_of(kernel_.nodes[id]).any(ir::effect::in_parallel)) return;
         for (const std::uint32_t s : capture(id).own) theirs[s] = true;
     });
     return theirs;
@@ -154,7 +137,7 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
         b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
     // Iterations without loops of their own take about the same time, each and always.
     bool flat = true;
-    walk(n.aux, [&](Id inner) {
+    ir::walk(kernel_, n.aux, [&](Id inner) {
         const NodeKind kind = kernel_.nodes[inner].kind;
         flat = flat && kind != NodeKind::loop && kind != NodeKind::loop_while &&
                kind != NodeKind::call && kind != NodeKind::call_pure;

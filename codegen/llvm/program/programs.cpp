@@ -2,6 +2,8 @@
 #include "codegen/lanes/facts.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>
@@ -138,28 +140,23 @@ void ProgramEmitter::run() {
 
 LaneValue ProgramEmitter::value(Id id) {
     const Node& n = kernel_.nodes[id];
-    switch (n.kind) {
-        case NodeKind::constant: return ops_.constant(id);
-        case NodeKind::extent: return {view(n.aux).extents[n.aux2], nullptr, false};
-        case NodeKind::param: {
-            if (LaneValue& known = scope_->values[id]; known.value != nullptr) return known;
-            const llvm::IRBuilder<>::InsertPointGuard guard(b_);
-            b_.SetInsertPoint(scope_->entry);
-            const std::int64_t at = param_offset(n.aux);
-            const std::string& name = kernel_.params[n.aux].name;
-            LaneValue v;
-            if (is_complex(n.dtype)) {
-                auto* part = ops_.compute_type(real_type(n.dtype));
-                const auto size = static_cast<std::int64_t>(size_of(n.dtype) / 2);
-                v = {frame_word(at, part, name), frame_word(at + size, part, name), false};
-            } else {
-                v = {ops_.from_memory(frame_word(at, ops_.memory_type(n.dtype), name), n.dtype),
-                     nullptr, false};
-            }
-            return scope_->values[id] = v;
-        }
-        default: return scope_->values[id];
+    if (n.kind == NodeKind::constant) return ops_.constant(id);
+    if (n.kind == NodeKind::extent) return {view(n.aux).extents[n.aux2], nullptr, false};
+    LaneValue& known = scope_->values[id];
+    if (n.kind != NodeKind::param || known.value != nullptr) return known;
+    const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+    b_.SetInsertPoint(scope_->entry);
+    const std::int64_t at = param_offset(n.aux);
+    const std::string& name = kernel_.params[n.aux].name;
+    if (is_complex(n.dtype)) {
+        auto* part = ops_.compute_type(real_type(n.dtype));
+        const auto size = static_cast<std::int64_t>(size_of(n.dtype) / 2);
+        known = {frame_word(at, part, name), frame_word(at + size, part, name), false};
+    } else {
+        known = {ops_.from_memory(frame_word(at, ops_.memory_type(n.dtype), name), n.dtype),
+                 nullptr, false};
     }
+    return known;
 }
 
 // ------------------------------------------------------------------------------ parameters
@@ -296,8 +293,7 @@ void ProgramEmitter::emit_if(const Node& n, Id id) {
         if (kernel_.nodes[inner].kind == NodeKind::store)
             scope_->function->addFnAttr(attribute::conditional_stores);
     };
-    walk(n.aux, mark_stores);
-    if (n.aux2 != ir::none) walk(n.aux2, mark_stores);
+    ir::walk_node(kernel_, id, mark_stores);
     if (traits_.is_invariant_branch(kernel_, id))
         scope_->function->addFnAttr(attribute::invariant_branches);
     auto* then_block = BasicBlock::Create(context_, "if", scope_->function);
@@ -367,7 +363,7 @@ void ProgramEmitter::keep_scalar(llvm::BranchInst* back) {
 BasicBlock* ProgramEmitter::begin_nest(Id outermost) {
     if (options_.checked || nonempty_.contains(outermost)) return nullptr;
     std::set<Id> inside{outermost};
-    walk(kernel_.nodes[outermost].aux, [&](Id id) { inside.insert(id); });
+    ir::walk(kernel_, kernel_.nodes[outermost].aux, [&](Id id) { inside.insert(id); });
     std::vector<Id> loops;
     for (Id loop = outermost; loop != ir::none;) {
         const auto bounds = kernel_.operands_of(loop);
@@ -380,8 +376,8 @@ BasicBlock* ProgramEmitter::begin_nest(Id outermost) {
             const Node& n = kernel_.nodes[id];
             const bool serial =
                 n.kind == NodeKind::loop && (n.aux2 == ir::none || scope_->parallel);
-            const bool pure = n.kind == NodeKind::op || n.kind == NodeKind::cast ||
-                              n.kind == NodeKind::load || n.kind == NodeKind::read;
+            const bool pure =
+                ir::is_computation(n.kind) || n.kind == NodeKind::load || n.kind == NodeKind::read;
             if (!pure && (!serial || next != ir::none)) {
                 next = ir::none;
                 break;
@@ -441,7 +437,7 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
     b_.SetInsertPoint(after);
     // The loop may be emitted again, elsewhere.
     nonempty_.erase(id);
-    walk(n.aux, [&](Id inner) { nonempty_.erase(inner); });
+    ir::walk(kernel_, n.aux, [&](Id inner) { nonempty_.erase(inner); });
 }
 
 void ProgramEmitter::emit_iterations(const Node& n, Id id) {
