@@ -1,5 +1,7 @@
 #include "codegen/lanes/data_flags.h"
 
+#include "dsl/ir/effects.h"
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -76,40 +78,20 @@ class Check {
 
     Effect effect_of(Id id) const {
         const Node& n = kernel_.node(id);
-        switch (n.kind) {
-            case NodeKind::op: return operation(n);
-            case NodeKind::cast: return cast(n);
-            case NodeKind::loop: return block(n.aux) ? Effect::none : Effect::others;
-            case NodeKind::constant:
-            case NodeKind::param:
-            case NodeKind::extent:
-            case NodeKind::index:
-            case NodeKind::call_pure:  // the flags of host functions are theirs
-            case NodeKind::call:
-            case NodeKind::load:
-            case NodeKind::read:
-            case NodeKind::write:
-            case NodeKind::allocate: return Effect::none;
-            case NodeKind::store: {
-                // Memory of f16, bf16 and complex numbers is converted at the store.
-                const DType memory = kernel_.params[n.aux].dtype;
-                const DType value = kernel_.node(kernel_.operands_of(n).back()).dtype;
-                return memory == value ? Effect::none : Effect::others;
-            }
-            case NodeKind::atomic:
-            case NodeKind::contribute:
-            case NodeKind::check:
-            case NodeKind::branch:
-            case NodeKind::loop_while:
-            case NodeKind::break_:
-            case NodeKind::continue_:
-            case NodeKind::return_:
-            case NodeKind::whole:
-            case NodeKind::fold:
-            case NodeKind::permute:
-            case NodeKind::assign: return Effect::others;
+        if (n.kind == NodeKind::op) return operation(n);
+        if (n.kind == NodeKind::cast) return cast(n);
+        if (n.kind == NodeKind::loop) return block(n.aux) ? Effect::none : Effect::others;
+        if (n.kind == NodeKind::store) {
+            // Memory of f16, bf16 and complex numbers is converted at the store.
+            const DType memory = kernel_.params[n.aux].dtype;
+            const DType value = kernel_.node(kernel_.operands_of(n).back()).dtype;
+            return memory == value ? Effect::none : Effect::others;
         }
-        __builtin_unreachable();
+        // The flags of host functions are theirs.
+        constexpr ir::effect::Mask silent = ir::effect::loads | ir::effect::reads |
+                                            ir::effect::writes | ir::effect::allocates |
+                                            ir::effect::calls | ir::effect::calls_pure;
+        return ir::effects_of(n).only(silent) ? Effect::none : Effect::others;
     }
 
     Effect operation(const Node& n) const {

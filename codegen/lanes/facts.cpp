@@ -1,5 +1,6 @@
 #include "codegen/lanes/facts.h"
 
+#include "codegen/analysis/strict_nan.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
@@ -40,14 +41,7 @@ class Analysis {
         ir::walk(kernel_,
                  [&](Id id, const ir::Around& around) { measure_node(id, around.loops > 0); });
         if (widest_in_loops_ != 0) facts_.widest = widest_in_loops_;
-        // Backwards, so that a mark on a value reaches what it was computed from; a slot that is
-        // read under a mark passes it to everything written to it, hence the repetition.
-        bool changed = true;
-        strict_slot_.assign(kernel_.slots.size(), false);
-        while (changed) {
-            changed = false;
-            for (std::size_t i = order_.size(); i-- > 0;) changed |= mark_strict(order_[i]);
-        }
+        facts_.strict_nan = strict_values(kernel_, std::move(facts_.strict_nan));
         return std::move(facts_);
     }
 
@@ -65,7 +59,6 @@ class Analysis {
 
     void measure_node(Id id, bool in_loop) {
         const Node& n = kernel_.nodes[id];
-        order_.push_back(id);
         const bool varying = facts_.varying[id];
         if (n.kind == NodeKind::op) {
             if (varying) {
@@ -73,6 +66,8 @@ class Analysis {
                     depth_[id] = std::max(depth_[id], depth_[operand]);
                 facts_.depth = std::max(facts_.depth, ++depth_[id]);
             }
+            if (tests_nan(n))
+                for (const Id operand : kernel_.operands_of(n)) facts_.strict_nan[operand] = true;
             ++facts_.operations;
             // Without FMA everything elementary is a call (see Emitter::elementary).
             if (ir::is_elementary(n.op))
@@ -106,34 +101,17 @@ class Analysis {
                 std::min(facts_.narrowest, static_cast<unsigned>(size_of(real_type(t))));
     }
 
-    bool mark_strict(Id id) {
-        const Node& n = kernel_.nodes[id];
-        bool strict = facts_.strict_nan[id];
-        if (n.kind == NodeKind::op) {
-            const auto operands = kernel_.operands_of(n);
-            strict = strict || n.op == Op::isnan || n.op == Op::isinf || n.op == Op::isfinite ||
-                     ((n.op == Op::ne || n.op == Op::eq) && operands[0] == operands[1]);
-        } else if (n.kind == NodeKind::write) {
-            strict = strict || strict_slot_[n.aux];
-        } else if (n.kind == NodeKind::read && strict && !strict_slot_[n.aux]) {
-            strict_slot_[n.aux] = true;
-            return true;
-        }
-        if (!strict || n.kind == NodeKind::loop_while) return false;
-        bool changed = false;
-        for (const Id operand : kernel_.operands_of(n)) {
-            changed = changed || !facts_.strict_nan[operand];
-            facts_.strict_nan[operand] = true;
-        }
-        return changed;
+    /// Whether the operation tells NaN or infinities from numbers.
+    bool tests_nan(const Node& n) const {
+        const auto operands = kernel_.operands_of(n);
+        return n.op == Op::isnan || n.op == Op::isinf || n.op == Op::isfinite ||
+               ((n.op == Op::ne || n.op == Op::eq) && operands[0] == operands[1]);
     }
 
     const ir::Kernel& kernel_;
     bool fma_;
     std::vector<unsigned> depth_;  // per node: operations of the longest chain that it ends
     KernelFacts facts_;
-    std::vector<Id> order_;
-    std::vector<bool> strict_slot_;
     unsigned widest_in_loops_ = 0;  // of varying values: what runs most sets the registers
 };
 

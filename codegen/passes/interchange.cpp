@@ -225,7 +225,8 @@ class Interchange : public Rewriter {
     std::optional<std::string> why_not(const Nest& nest, const Accesses& a, bool blocks) const {
         const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
         if (!a.legal) return "its body leaves a loop, calls, makes an array or is atomic";
-        if (!keeps_variables(nest.body)) return "its body writes variables that are used outside of it";
+        if (!keeps_variables(nest.body))
+            return "its body writes variables that are used outside of it";
         if (parallel != nullptr && !parallel->reductions.empty())
             return "the prange accumulates into variables";
         if (const Id store = disagreeing(nest, a); store != none)

@@ -119,7 +119,8 @@ class Jam final : public Rewriter {
             (done ? r.after : r.before).push_back(id);
         }
         const auto simple = [&](Id id) { return is_simple(id); };
-        if (r.inner == none || !std::ranges::all_of(r.inside, simple) || !updates(r)) return std::nullopt;
+        if (r.inner == none || !std::ranges::all_of(r.inside, simple) || !updates(r))
+            return std::nullopt;
         if (!same_bounds(loop, r))
             return refuse(loop, "the bounds of the inner loop differ from row to row");
         if (!arrays(loop, r)) return refuse(loop, "rows may meet at an element that they store to");

@@ -4,6 +4,8 @@
 #include "codegen/lanes/facts.h"
 #include "codegen/lanes/vector_loops.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/effects.h"
+#include "dsl/ir/walk.h"
 
 #include <algorithm>
 
@@ -13,13 +15,6 @@ namespace kiln::codegen {
 namespace {
 
 using namespace ir;
-
-bool has_first(const Node& n) {
-    return n.kind == NodeKind::branch || n.kind == NodeKind::loop || n.kind == NodeKind::loop_while;
-}
-bool has_second(const Node& n) {
-    return (n.kind == NodeKind::branch || n.kind == NodeKind::loop_while) && n.aux2 != none;
-}
 
 class Planner {
   public:
@@ -67,20 +62,14 @@ class Planner {
         if (std::ranges::find(kinds, name) == kinds.end()) kinds.emplace_back(name);
     }
     void name_kinds(Id block) {
-        for (const Id id : traced_.blocks[block].nodes) {
+        walk(traced_, block, [&](Id id) {
             const Node& n = traced_.nodes[id];
-            switch (n.kind) {
-                case NodeKind::loop:
-                    kind(traced_, n.loc, traced_.parallel(n) != nullptr ? "prange" : "range");
-                    break;
-                case NodeKind::loop_while: kind(traced_, n.loc, "while"); break;
-                case NodeKind::assign: kind(traced_, n.loc, "statement"); break;
-                case NodeKind::fold: kind(traced_, n.loc, "reduction"); break;
-                default: break;
-            }
-            if (has_first(n)) name_kinds(n.aux);
-            if (has_second(n)) name_kinds(n.aux2);
-        }
+            if (n.kind == NodeKind::loop)
+                kind(traced_, n.loc, traced_.parallel(n) != nullptr ? "prange" : "range");
+            if (n.kind == NodeKind::loop_while) kind(traced_, n.loc, "while");
+            if (n.kind == NodeKind::assign) kind(traced_, n.loc, "statement");
+            if (n.kind == NodeKind::fold) kind(traced_, n.loc, "reduction");
+        });
     }
 
     // --- what the code will be ---
@@ -117,15 +106,11 @@ class Planner {
     }
 
     void loops(Id block, bool parallel) {
-        for (const Id id : k_.blocks[block].nodes) {
-            const Node& n = k_.nodes[id];
-            if (n.kind == NodeKind::loop) {
-                loop(id, parallel);
-                continue;
-            }
-            if (has_first(n)) loops(n.aux, parallel);
-            if (has_second(n)) loops(n.aux2, parallel);
-        }
+        walk(k_, block, [&](Id id) {
+            if (k_.nodes[id].kind != NodeKind::loop) return Walk::on;
+            loop(id, parallel);
+            return Walk::skip;
+        });
     }
 
     void loop(Id id, bool parallel) {
@@ -137,8 +122,7 @@ class Planner {
     }
 
     void deal_out(Id id, const ParallelLoop& loop) {
-        bool even = true;
-        has_loops(k_.nodes[id].aux, even);
+        const bool even = is_even(id);
         if (target_.threads) {
             const std::int64_t least = even ? target_.even_us : target_.uneven_us;
             const char* const how = loop.schedule == Schedule::automatic ? "automatic"
@@ -159,16 +143,12 @@ class Planner {
                             info(r.reduction).name, describe_slot(k_, r.target, location(id))));
         }
     }
-    void has_loops(Id block, bool& even) const {
-        for (const Id id : k_.blocks[block].nodes) {
-            const Node& n = k_.nodes[id];
-            even = even && n.kind != NodeKind::loop && n.kind != NodeKind::loop_while &&
-                   n.kind != NodeKind::call && n.kind != NodeKind::call_pure;
-            if (n.kind == NodeKind::branch) {
-                has_loops(n.aux, even);
-                if (n.aux2 != none) has_loops(n.aux2, even);
-            }
-        }
+    /// Whether iterations take about as long as each other: neither loops nor calls in them.
+    bool is_even(Id loop) const {
+        return all_in(k_, k_.nodes[loop].aux, [&](Id id) {
+            constexpr effect::Mask uneven = effect::loops | effect::calls | effect::calls_pure;
+            return !effects_of(k_.nodes[id]).any(uneven);
+        });
     }
 
     /// Says whether the loop runs as lanes; of one that has loops, only if it does.
@@ -202,8 +182,7 @@ class Planner {
                                       : "");
             return true;
         }
-        bool innermost = true;
-        has_loops(k_.nodes[id].aux, innermost);
+        const bool innermost = is_even(id);
         if (why.left_to_llvm && innermost)
             decisions_->done(DecisionKind::lanes, where, "by LLVM's vectoriser");
         else if (innermost)
@@ -227,25 +206,17 @@ class Planner {
     std::vector<PlannedLoop> loops_;
 };
 
-void say_one_thread(const Kernel& kernel, Id block, Decisions& decisions) {
-    for (const Id id : kernel.blocks[block].nodes) {
-        const Node& n = kernel.nodes[id];
-        if (n.kind == NodeKind::loop && kernel.parallel(n) != nullptr) {
-            if (const Location at = kernel.location(n.loc); at.line != 0)
-                decisions.done(
-                    DecisionKind::serial, at,
-                    "this prange runs on one thread: jit was not given .parallel = true");
-            continue;
-        }
-        if (has_first(n)) say_one_thread(kernel, n.aux, decisions);
-        if (has_second(n)) say_one_thread(kernel, n.aux2, decisions);
-    }
-}
-
 }  // namespace
 
 void say_one_thread(const Kernel& traced, Decisions& decisions) {
-    for (const Stage& stage : traced.stages) say_one_thread(traced, stage.body, decisions);
+    walk(traced, [&](Id id) {
+        const Node& n = traced.nodes[id];
+        if (!effects_of(n).any(effect::in_parallel)) return Walk::on;
+        if (const Location at = traced.location(n.loc); at.line != 0)
+            decisions.done(DecisionKind::serial, at,
+                           "this prange runs on one thread: jit was not given .parallel = true");
+        return Walk::skip;
+    });
 }
 
 KernelPlan make_kernel_plan(const Kernel& traced, const Kernel& compiled,

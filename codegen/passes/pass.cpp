@@ -24,8 +24,9 @@ ir::Kernel step(std::string_view name, Pass pass, ir::Kernel before, PassContext
 ir::Kernel run_passes(const ir::Kernel& original, PassContext& context) {
     const PassOptions& options = context.options;
     ir::Kernel kernel = original;
-#define KILN_PASS(id, when, doc) \
-    if (when) kernel = step(#id, run_##id, std::move(kernel), context);
+#define KILN_PASS(id, phase, when, doc)                       \
+    if (runs_for(PassPhase::phase, options.target) && (when)) \
+        kernel = step(#id, run_##id, std::move(kernel), context);
 #include "codegen/passes.def"
 #undef KILN_PASS
     return kernel;

@@ -7,7 +7,16 @@
 
 namespace kiln::codegen {
 
+/// What the kernel is compiled for, as far as passes care.
+enum class PassTarget : std::uint8_t { cpu, gpu };
+/// The phases of passes.def.
+enum class PassPhase : std::uint8_t { meaning, scalar, loops_cpu };
+constexpr bool runs_for(PassPhase phase, PassTarget target) {
+    return phase != PassPhase::loops_cpu || target == PassTarget::cpu;
+}
+
 struct PassOptions {
+    PassTarget target = PassTarget::cpu;
     bool checked = false;
     bool noalias = false;      ///< programs: no array that is written overlaps another one
     bool verify = false;       ///< verify after every pass; a failure throws Error internal
@@ -27,7 +36,7 @@ struct PassContext {
     std::function<void(std::string_view, const ir::Kernel&)> observer;
 };
 
-#define KILN_PASS(id, when, doc) \
+#define KILN_PASS(id, phase, when, doc) \
     ir::Kernel run_##id(const ir::Kernel& kernel, PassContext& context);
 #include "codegen/passes.def"
 #undef KILN_PASS

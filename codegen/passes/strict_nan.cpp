@@ -6,6 +6,7 @@
 // nnan and ninf leave the predicate and every value that it is computed from, through slots too;
 // otherwise `%0 - %0` could be folded to 0, and the predicate to false. Other flags stay. First in
 // the pipeline, so that remarks come from the user's own nodes and no later pass sees the flags.
+#include "codegen/analysis/strict_nan.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
 #include "dsl/ir/walk.h"
@@ -20,29 +21,20 @@ constexpr std::uint8_t nan_flags = fast::nnan | fast::ninf;
 class StrictNan : public Rewriter {
   public:
     StrictNan(const Kernel& in, PassContext& context)
-        : Rewriter(in),
-          context_(context),
-          strict_(in.nodes.size(), false),
-          strict_slot_(in.slots.size(), false) {}
+        : Rewriter(in), context_(context), strict_(in.nodes.size(), false) {}
 
     Kernel run_pass() {
         walk(in(), [&](Id id) { note(id); });
-        // Backwards, so that a mark reaches what a value was computed from; a marked slot passes
-        // it to everything written to it, hence the repetition.
-        for (bool changed = true; changed;) {
-            changed = false;
-            for (std::size_t i = order_.size(); i-- > 0;) changed |= spread(order_[i]);
-        }
+        strict_ = strict_values(in(), std::move(strict_));
         for (const Id id : predicates_) remark(id);
         return run();
     }
 
   private:
-    /// Lists the nodes in the order in which they run, and finds the predicates.
+    /// Finds the predicates; called in the order in which nodes run.
     void note(Id id) {
         const Node& n = in().node(id);
         if (has_effect(n.kind)) ++effects_;
-        order_.push_back(id);
         if (n.kind == NodeKind::read) {
             read_after_.resize(in().nodes.size());
             read_after_[id] = effects_;
@@ -78,23 +70,6 @@ class StrictNan : public Rewriter {
         return true;
     }
 
-    bool spread(Id id) {
-        const Node& n = in().node(id);
-        bool strict = strict_[id];
-        if (n.kind == NodeKind::write) strict = strict || strict_slot_[n.aux];
-        if (n.kind == NodeKind::read && strict && !strict_slot_[n.aux]) {
-            strict_slot_[n.aux] = true;
-            return true;
-        }
-        if (!strict || n.kind == NodeKind::loop_while) return false;
-        bool changed = false;
-        for (const Id operand : in().operands_of(n)) {
-            changed = changed || !strict_[operand];
-            strict_[operand] = true;
-        }
-        return changed;
-    }
-
     /// Where the flags that the predicate contradicts are set, on it or on its operand.
     void remark(Id id) {
         const Node& n = in().node(id);
@@ -125,8 +100,8 @@ class StrictNan : public Rewriter {
     }
 
     PassContext& context_;
-    std::vector<Id> order_, predicates_;
-    std::vector<bool> strict_, strict_slot_;
+    std::vector<Id> predicates_;
+    std::vector<bool> strict_;
     std::vector<std::size_t> read_after_;  // effects that precede a read
     std::size_t effects_ = 0;
 };

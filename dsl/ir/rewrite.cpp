@@ -20,13 +20,15 @@ Kernel Rewriter::run() {
         out_.end();
     }
     for (const Stage& stage : in_.stages) {
+        // All of its fields: with a new one, this does not compile.
+        const auto& [old_extents, body, reductions, parallel, loc] = stage;
         std::vector<Id> extents;
-        for (const Id extent : stage.extents) extents.push_back(mapped(extent));
-        out_.set_location_index(stage.loc);
-        out_.begin_stage(extents, stage.parallel);
-        for (const StageReduction& r : stage.reductions) out_.add_reduction(r);
+        for (const Id extent : old_extents) extents.push_back(mapped(extent));
+        out_.set_location_index(loc);
+        out_.begin_stage(extents, parallel);
+        for (const StageReduction& r : reductions) out_.add_reduction(r);
         enter_stage();
-        clone_block(stage.body);
+        clone_block(body);
         out_.end();
     }
     return out_.finish();
@@ -95,7 +97,8 @@ Id Rewriter::clone(Id old) {
             return none;
         case NodeKind::loop:
             if (const ParallelLoop* p = in_.parallel(n)) {
-                ParallelLoop copy{{}, p->schedule, p->chunk, p->unsafe_races, p->arrays};
+                ParallelLoop copy = *p;
+                copy.reductions.clear();
                 for (const StageReduction& r : p->reductions) map_reduction(r, copy.reductions);
                 map_[old] = out_.begin_parallel_loop(operands[0], operands[1], operands[2],
                                                      std::move(copy));

@@ -59,6 +59,8 @@ codegen::PassContext context_of(codegen::PassOptions options, BackendTarget targ
                                 const KernelOwner& owner) {
     codegen::PassContext context;
     context.options = std::move(options);
+    context.options.target =
+        target == BackendTarget::cuda ? codegen::PassTarget::gpu : codegen::PassTarget::cpu;
     context.options.fma = for_owner(owner, [&] { return has_fma(target); });
     context.options.verify = verify_passes;
     return context;

@@ -13,7 +13,7 @@ struct NamedPass {
 };
 
 const NamedPass passes[] = {
-#define KILN_PASS(id, when, doc) {#id, codegen::run_##id},
+#define KILN_PASS(id, phase, when, doc) {#id, codegen::run_##id},
 #include "codegen/passes.def"
 #undef KILN_PASS
     {"all", codegen::run_passes},
