@@ -2,6 +2,7 @@
 
 #include "dsl/ir/effects.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/text.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
