@@ -111,9 +111,21 @@ class SumFinder {
         if (n.kind == NodeKind::loop_while) use(k_.operand(id, 0));
     }
 
+    /// What an outlined kernel sums is added; anything else that it gives is no sum.
+    void launched(const Launch& launch) {
+        for (const Argument& a : launch.arguments) {
+            if (!a.has_slot()) continue;
+            Sums& sums = slots_[a.target];
+            sums.written = true;
+            sums.other =
+                sums.other || a.kind != Argument::Kind::total || a.reduction != Reduction::sum;
+        }
+    }
+
     void node(Id id) {
         const Node& n = k_.nodes[id];
         if (n.kind == NodeKind::loop_while) return;  // its operand is in its own block
+        if (n.kind == NodeKind::launch) launched(k_.launches[n.aux]);
         if (n.kind == NodeKind::read && n.operand_count == 0) {
             sum_[id] = {n.aux};
             return;

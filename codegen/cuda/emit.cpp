@@ -2,6 +2,7 @@
 
 #include "codegen/abi.h"
 #include "codegen/cuda/prelude.h"
+#include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -37,9 +38,9 @@ std::string identifier(std::string_view name) {
     return result;
 }
 
-[[noreturn]] void unsupported(const std::string& what, const Location& where) {
-    throw Error(ErrorKind::unsupported, "the CUDA backend does not compile " + what, where,
-                "it takes element-wise kernels of one dimension");
+[[noreturn]] void unsupported(const std::string& what, const Location& where,
+                              const char* hint = "it takes element-wise kernels of one dimension") {
+    throw Error(ErrorKind::unsupported, "the CUDA backend does not compile " + what, where, hint);
 }
 
 /// What the text {0} + {1} becomes for integers: in an unsigned type, where it wraps.
@@ -49,12 +50,14 @@ std::string_view wrapping_symbol(Op op) {
 
 class Emitter {
   public:
-    explicit Emitter(const Kernel& kernel) : kernel_(kernel), names_(kernel.nodes.size()) {
+    Emitter(const Kernel& kernel, std::string entry)
+        : kernel_(kernel), entry_(std::move(entry)), names_(kernel.nodes.size()) {
         for (const std::string_view word : reserved) used_.emplace(word);
         // A parameter named like a function would hide it.
         for (const OpInfo& row : op_table) used_.emplace(row.name);
     }
 
+    /// The kernel's function, without the prelude.
     std::string run() {
         require_elementwise();
         name_everything();
@@ -84,15 +87,15 @@ class Emitter {
         line("}}");
         --indent_;
         line("}}");
-        const std::string text = signature() + body_;
-        const std::string prelude = cuda_prelude_for(text);
-        return prelude + (prelude.empty() ? "" : "\n") + text;
+        return signature() + body_;
     }
 
   private:
     // --- what it takes ---
 
     void require_elementwise() const {
+        if (kernel_.form == Form::scan)
+            unsupported("scans", kernel_.location(kernel_.stages[0].loc));
         if (kernel_.stages.size() != 1) unsupported("kernels of several stages", {});
         const Stage& stage = kernel_.stages[0];
         const Location where = kernel_.location(stage.loc);
@@ -147,8 +150,7 @@ class Emitter {
                 list.push_back(fmt::format("long long {}", strides_[p]));
         }
         if (!sites_.empty()) list.push_back("unsigned long long* fault");
-        std::string text =
-            fmt::format("extern \"C\" __global__ void {}(", cuda_entry_name(kernel_));
+        std::string text = fmt::format("extern \"C\" __global__ void {}(", entry_);
         const std::size_t margin = text.size();
         std::size_t column = margin;
         for (std::size_t a = 0; a < list.size(); ++a) {
@@ -370,6 +372,8 @@ class Emitter {
             case NodeKind::branch: return branch(id, n);
             case NodeKind::loop: return loop(id, n);
             case NodeKind::loop_while: return loop_while(id, n);
+            case NodeKind::launch:
+                unsupported("launches inside of kernels", kernel_.location(n.loc));
             case NodeKind::break_: return line("break;");
             case NodeKind::continue_: return line("continue;");
             case NodeKind::return_: return line("{}", loops_ == 0 ? "continue;" : "goto next;");
@@ -432,6 +436,7 @@ class Emitter {
     }
 
     const Kernel& kernel_;
+    const std::string entry_;
     std::vector<std::string> names_;  // per node
     std::vector<std::string> params_, strides_, slots_, uniforms_;
     std::unordered_set<std::string> used_;
@@ -443,11 +448,99 @@ class Emitter {
     std::uint32_t shown_loc_ = 0;
 };
 
+/// The functions of a program: one for each of its outlined kernels. What launches them is no text.
+class Program {
+  public:
+    explicit Program(const Kernel& kernel) : kernel_(kernel), lines_(kernel.outlined.size()) {}
+
+    std::string run() {
+        for (const Node& n : kernel_.nodes)  // what says most goes first
+            if (n.kind == NodeKind::launch)
+                launch(kernel_.launches[n.aux], kernel_.location(n.loc));
+        block(kernel_.stages[0].body);
+        if (kernel_.outlined.empty()) refuse("a program without parallel loops", {});
+        std::string text;
+        for (std::size_t i = 0; i < kernel_.outlined.size(); ++i)
+            text += fmt::format(
+                "{}{}{}", i == 0 ? "" : "\n", lines_[i],
+                Emitter(kernel_.outlined[i], fmt::format("{}_{}", cuda_entry_name(kernel_), i))
+                    .run());
+        return text;
+    }
+
+  private:
+    [[noreturn]] static void refuse(const std::string& what, const Location& where) {
+        unsupported(what, where, "of loop kernels it takes those of prange loops over elements");
+    }
+
+    void block(Id id) {
+        for (const Id node_id : kernel_.blocks[id].nodes) {
+            const Node& n = kernel_.node(node_id);
+            const Location where = kernel_.location(n.loc);
+            switch (n.kind) {
+                case NodeKind::constant:
+                case NodeKind::param:
+                case NodeKind::extent:
+                case NodeKind::index:
+                case NodeKind::op:
+                case NodeKind::cast:
+                case NodeKind::launch: break;
+                case NodeKind::loop:
+                case NodeKind::loop_while:
+                    refuse(effects_of(n).any(effect::in_parallel)
+                               ? "a parallel loop whose iterations are not element-wise"
+                               : "loops that run on one thread",
+                           where);
+                case NodeKind::read:
+                case NodeKind::write: refuse("variables outside of parallel loops", where);
+                case NodeKind::load:
+                case NodeKind::store:
+                case NodeKind::atomic: refuse("elements outside of parallel loops", where);
+                case NodeKind::call_pure:
+                case NodeKind::call:
+                    refuse(fmt::format("calls of functions of the host program ({})",
+                                       kernel_.functions[n.aux].name),
+                           where);
+                case NodeKind::allocate: refuse("arrays that a kernel makes", where);
+                case NodeKind::contribute:
+                case NodeKind::check:
+                case NodeKind::branch:
+                case NodeKind::break_:
+                case NodeKind::continue_:
+                case NodeKind::return_: refuse("statements outside of parallel loops", where);
+                case NodeKind::whole:
+                case NodeKind::fold:
+                case NodeKind::permute:
+                case NodeKind::assign: refuse("whole-array statements", where);
+            }
+        }
+    }
+
+    void launch(const Launch& l, const Location& where) {
+        const Form form = kernel_.outlined[l.kernel].form;
+        if (form == Form::reduce) refuse("reductions of loops", where);
+        if (form == Form::scan) refuse("running results of loops", where);
+        if (!l.streams.empty()) refuse("stores past the caches", where);
+        if (where.line != 0)
+            lines_[l.kernel] +=
+                fmt::format("// the loop of {}:{}\n",
+                            where.file.substr(where.file.find_last_of('/') + 1), where.line);
+    }
+
+    const Kernel& kernel_;
+    std::vector<std::string> lines_;  // of each outlined kernel: comments of where it is launched
+};
+
 }  // namespace
 
 std::string cuda_entry_name(const Kernel& kernel) { return "kiln_" + identifier(kernel.name); }
 
-std::string emit_cuda(const Kernel& kernel) { return Emitter(kernel).run(); }
+std::string emit_cuda(const Kernel& kernel) {
+    const std::string text = kernel.is_program() ? Program(kernel).run()
+                                                 : Emitter(kernel, cuda_entry_name(kernel)).run();
+    const std::string prelude = cuda_prelude_for(text);
+    return prelude + (prelude.empty() ? "" : "\n") + text;
+}
 
 std::vector<std::int64_t> cuda_check_sites(const Kernel& kernel) {
     std::vector<std::int64_t> sites;
@@ -460,6 +553,8 @@ std::vector<std::int64_t> cuda_check_sites(const Kernel& kernel) {
 }
 
 bool cuda_may_contract(const Kernel& kernel) {
+    if (kernel.is_program())
+        return !kernel.outlined.empty() && std::ranges::all_of(kernel.outlined, cuda_may_contract);
     bool any = false;
     for (const Node& n : kernel.nodes) {
         const bool contractible = n.kind == NodeKind::op && is_real(n.dtype) &&

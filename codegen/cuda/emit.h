@@ -24,8 +24,10 @@ std::string cuda_entry_name(const ir::Kernel& kernel);
 /// smallest (iteration << 16 | site) of all failed checks, and cuda_check_sites() tells what a site
 /// is.
 ///
-/// The kernel went through run_passes and has one stage of one dimension. Errors: unsupported,
-/// where it has several stages, more dimensions, whole arrays, atomics or reductions.
+/// The kernel went through run_passes for this target. A map has one stage of one dimension. Of a
+/// program, the text has one such function for each outlined kernel, kiln_saxpy_0, kiln_saxpy_1 ...,
+/// in the order of Kernel::outlined, whose parameters a launch's arguments describe; the program
+/// itself launches maps and computes their arguments. Errors: unsupported, for anything else.
 std::string emit_cuda(const ir::Kernel& kernel);
 
 /// The check nodes in the order of their sites, as packed abi::FaultSites.

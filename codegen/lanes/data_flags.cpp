@@ -48,14 +48,15 @@ Effect effect_of(Op op) {
 
 class Check {
   public:
-    explicit Check(const ir::Kernel& kernel)
+    /// `launched`: by a program, whose pieces of loops fill no whole registers.
+    explicit Check(const ir::Kernel& kernel, bool launched = false)
         : kernel_(kernel),
-          whole_registers_(!kernel.is_program() &&
-                           std::ranges::none_of(
-                               kernel.nodes, [](const Node& n) { return n.dtype == DType::f64; }) &&
-                           std::ranges::none_of(kernel.params, [](const ir::Param& p) {
-                               return size_of(p.dtype) > 4;
-                           })) {}
+          loops_(launched || kernel.is_program()),
+          whole_registers_(!loops_ && std::ranges::none_of(kernel.nodes, [](const Node& n) {
+              return n.dtype == DType::f64;
+          }) && std::ranges::none_of(kernel.params, [](const ir::Param& p) {
+              return size_of(p.dtype) > 4;
+          })) {}
 
     bool kernel() const {
         for (const ir::Stage& stage : kernel_.stages)
@@ -63,11 +64,21 @@ class Check {
         return true;
     }
 
+    /// The same of a kernel that a program launches: what it combines adds to what its body does.
+    bool outlined() const {
+        if (kernel_.form == ir::Form::scan && is_float(kernel_.params.back().dtype)) return false;
+        return std::ranges::all_of(kernel_.stages, [&](const ir::Stage& stage) {
+            return stage.extents.empty() || block(stage.body);
+        });
+    }
+
   private:
     bool block(Id id) const {
         const auto& nodes = kernel_.blocks[id].nodes;
-        const bool innermost = !kernel_.is_program() || std::ranges::none_of(nodes, [&](Id n) {
-            return kernel_.node(n).kind == NodeKind::loop;
+        // What stands beside a loop may run though that has no iteration.
+        const bool innermost = !loops_ || std::ranges::none_of(nodes, [&](Id n) {
+            const NodeKind kind = kernel_.node(n).kind;
+            return kind == NodeKind::loop || kind == NodeKind::launch;
         });
         const bool outside = kernel_.is_program() && id == kernel_.stages[0].body;
         return std::ranges::all_of(nodes, [&](Id n) {
@@ -86,6 +97,14 @@ class Check {
             const DType memory = kernel_.params[n.aux].dtype;
             const DType value = kernel_.node(kernel_.operands_of(n).back()).dtype;
             return memory == value ? Effect::none : Effect::others;
+        }
+        if (n.kind == NodeKind::contribute)
+            return is_float(kernel_.node(kernel_.operand(id, 0)).dtype) ? Effect::others
+                                                                        : Effect::none;
+        if (n.kind == NodeKind::launch) {
+            const Check lanes(kernel_.outlined[kernel_.launches[n.aux].kernel], true);
+            const bool all = lanes.outlined() && (n.aux2 == ir::none || block(n.aux2));
+            return all ? Effect::none : Effect::others;
         }
         // The flags of host functions are theirs.
         constexpr ir::effect::Mask silent = ir::effect::loads | ir::effect::reads |
@@ -131,6 +150,7 @@ class Check {
     }
 
     const ir::Kernel& kernel_;
+    bool loops_;            // it is a program, or launched by one
     bool whole_registers_;  // in f32
 };
 

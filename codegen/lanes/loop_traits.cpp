@@ -71,8 +71,9 @@ class Finder {
             const auto depends = [&](Id x) { return x < id && loaded[x]; };
             const bool any = std::ranges::any_of(operands, depends);
             loaded[id] = n.kind == NodeKind::load || any;
-            traits_.loads_subscripts =
-                traits_.loads_subscripts || (n.kind == NodeKind::load && any);
+            const bool loads =
+                n.kind == NodeKind::load || (n.kind == NodeKind::launch && loads_at(id, depends));
+            traits_.loads_subscripts = traits_.loads_subscripts || (loads && any);
             if (loop == ir::none) continue;
             if (n.kind == NodeKind::store) {
                 const auto subscripts = operands.first(operands.size() - 1);
@@ -85,6 +86,20 @@ class Finder {
         }
         for (Id loop = 0; loop < no.size(); ++loop)
             if (no[loop]) traits_.scatters[loop] = false;
+    }
+
+    /// Whether a launch reads an array at subscripts that depend on what was loaded.
+    template <class F> bool loads_at(Id id, const F& depends) const {
+        const ir::Launch& launch = kernel_.launches[kernel_.nodes[id].aux];
+        auto x = kernel_.operands_of(id).subspan(3);
+        for (std::size_t p = 0; p < launch.arguments.size(); ++p) {
+            const ir::Argument& a = launch.arguments[p];
+            const bool in = kernel_.outlined[launch.kernel].params[p].access == ir::Access::in;
+            const auto own = x.first(a.operands());
+            if (a.is_element() && in && std::ranges::any_of(own, depends)) return true;
+            x = x.subspan(a.operands());
+        }
+        return false;
     }
 
     const ir::Kernel& kernel_;

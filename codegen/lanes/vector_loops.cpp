@@ -49,6 +49,10 @@ class Extraction {
         }
         if (k_.parallel(k_.nodes[loop_]) == nullptr) check_independence();
         b_.copy_location_tables(k_);
+        if (scan_)
+            b_.set_form(Form::scan, scan_->update.reduction);
+        else if (!reductions_.empty())
+            b_.set_form(Form::reduce);
         declare_values();
         declare_elements();
         const std::uint32_t totals = declare_totals();
@@ -439,7 +443,6 @@ class Extraction {
                 const std::uint32_t slot = k_.nodes[scan_->write].aux;
                 load_of({VectorOperand::Kind::slot, none, slot, {}, {}}, k_.slots[slot].dtype,
                         "carry");
-                made_.scan = scan_->update.reduction;
             }
             const Node& n = k_.nodes[a.node];
             const bool local = n.kind == NodeKind::read || n.kind == NodeKind::write;

@@ -51,9 +51,7 @@ struct VectorOperand {
 
 struct VectorLoop {
     ir::Kernel kernel;
-    std::vector<VectorOperand> operands;     ///< one a parameter
-    std::optional<ir::Reduction> scan = {};  ///< the last operand gets running results, which begin
-                                             ///< with the one before it: the value of its slot
+    std::vector<VectorOperand> operands;  ///< one a parameter; of a scan's carry: the slot
     bool in_place = false;  ///< a simple sum within a row, which may be short: worth no call
 };
 

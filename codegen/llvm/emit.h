@@ -4,7 +4,6 @@
 #include "dsl/ir/ir.h"
 
 #include <memory>
-#include <optional>
 #include <string>
 
 namespace llvm {
@@ -25,22 +24,20 @@ struct EmitOptions {
     /// Lanes without an element compute what the first one does, so that they raise no flags of
     /// their own.
     bool flags_of_data = false;
-    std::optional<ir::Reduction> scan = {};  ///< the kernel is one of a scan
 };
 
 /// The module of a kernel of one of these forms, but for programs one function
 /// `void entry(const abi::MapFrame*)`.
-///  - Element-wise: one stage over extents {extent(p, 0)}; array parameters have rank 1 and are
+///  - map: one stage over extents {extent(p, 0)}; array parameters have rank 1 and are
 ///    accessed at index(0) only. An input may overlap an output only element by element (in place).
-///  - Reduction: three stages, whose parameters are inputs of rank 1 and outputs of rank 0 and
+///  - reduce: three stages, whose parameters are inputs of rank 1 and outputs of rank 0 and
 ///    layout `unit`. The first has no extents and writes what the reductions' slots hold before;
 ///    the second is as above, with reductions; the third has no extents, reads the slots and stores
 ///    to the outputs. Each row of the frame gives one element of each output, at data + row *
 ///    outer. A row's contributions combine over a tree that its number of columns fixes.
-///  - Scan (options.scan): element-wise with one output, before which stands a parameter that the
-///    body does not read, of layout `uniform` and the output's dtype: the carry. Column c of a row
-///    gets carry op value(0) op ... op value(c), combined over a tree that c fixes.
-///  - Program (Kernel::is_program): `void entry(const abi::ProgramFrame*)`, over arguments of
+///  - scan: one stage as of a map. Column c of a row gets carry op value(0) op ... op value(c),
+///    combined over a tree that c fixes.
+///  - program: `void entry(const abi::ProgramFrame*)`, over arguments of
 ///    any rank. Each parallel loop is a function of its own, which the runtime calls with ranges of
 ///    iterations.
 /// Errors: unsupported, for kernels of any other form.

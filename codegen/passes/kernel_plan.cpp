@@ -33,7 +33,6 @@ class Planner {
         decisions_ = &all;
         if (program) {
             if (!target_.threads) say_one_thread(traced_, all);
-            streamed_ = find_streamed_loops(k_);
             loops(k_.stages[0].body, false);
         } else {
             for (const Stage& stage : k_.stages)
@@ -78,8 +77,10 @@ class Planner {
 
     void lanes(const Kernel& kernel, const Location& where, std::size_t accumulators,
                std::string_view what) {
-        const KernelFacts facts = analyse(kernel, target_.isa != VectorIsa::sse2);
-        const LaneChoice choice = choose_lanes(facts, accumulators, target_.isa);
+        const LaneChoice choice =
+            kernel.lanes == Lanes{} ? choose_lanes(analyse(kernel, target_.isa != VectorIsa::sse2),
+                                                   accumulators, target_.isa)
+                                    : LaneChoice{kernel.lanes.of_register, kernel.lanes.registers};
         decisions_->done(DecisionKind::lanes, where,
                          fmt::format("{} x {}{}", choice.lanes, choice.registers, what),
                          {{"lanes", choice.lanes}, {"registers", choice.registers}});
@@ -107,17 +108,45 @@ class Planner {
 
     void loops(Id block, bool parallel) {
         walk(k_, block, [&](Id id) {
-            if (k_.nodes[id].kind != NodeKind::loop) return Walk::on;
-            loop(id, parallel);
+            if (k_.nodes[id].kind == NodeKind::launch)
+                launched(id, parallel);
+            else if (k_.nodes[id].kind == NodeKind::loop)
+                loop(id, parallel);
+            else
+                return Walk::on;
             return Walk::skip;
         });
     }
 
-    void loop(Id id, bool parallel) {
+    void launched(Id id, bool parallel) {
+        const Node& n = k_.nodes[id];
+        const Launch& launch = k_.launches[n.aux];
+        if (n.aux2 != none) {  // beside the loop, which says the rest
+            for (const Id usual : k_.blocks[n.aux2].nodes)
+                if (k_.nodes[usual].kind == NodeKind::loop) loop(usual, parallel, true);
+            return;
+        }
+        const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
+        if (declared != nullptr) deal_out(id, *declared);
+        const Kernel& kernel = k_.outlined[launch.kernel];
+        std::size_t accumulators = 0;
+        for (const Stage& stage : kernel.stages) accumulators += stage.reductions.size();
+        lanes(kernel, location(id), accumulators,
+              kernel.form == Form::scan     ? ", running results"
+              : kernel.form == Form::reduce ? ", whose totals are combined by a tree"
+                                            : "");
+    }
+
+    void loop(Id id, bool parallel, bool streams = false) {
         const Node& n = k_.nodes[id];
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
-        if (runs_as_lanes(id)) return;
+        if (streams)
+            decisions_->done(DecisionKind::streamed, location(id),
+                             fmt::format("where the arrays of the loops take {} MB",
+                                         abi::streaming_bytes / 1'000'000),
+                             {{"bytes", abi::streaming_bytes}});
+        stays_scalar(id);
         loops(n.aux, parallel || declared != nullptr);
     }
 
@@ -145,49 +174,33 @@ class Planner {
     }
     /// Whether iterations take about as long as each other: neither loops nor calls in them.
     bool is_even(Id loop) const {
-        return all_in(k_, k_.nodes[loop].aux, [&](Id id) {
-            constexpr effect::Mask uneven = effect::loops | effect::calls | effect::calls_pure;
-            return !effects_of(k_.nodes[id]).any(uneven);
-        });
+        constexpr effect::Mask uneven =
+            effect::loops | effect::launches | effect::calls | effect::calls_pure;
+        const auto takes_as_long = [](const Node& n) { return !effects_of(n).any(uneven); };
+        const Node& n = k_.nodes[loop];
+        if (n.kind == NodeKind::launch)
+            return std::ranges::all_of(k_.outlined[k_.launches[n.aux].kernel].nodes, takes_as_long);
+        return all_in(k_, n.aux, [&](Id id) { return takes_as_long(k_.nodes[id]); });
     }
 
-    /// Says whether the loop runs as lanes; of one that has loops, only if it does.
-    bool runs_as_lanes(Id id) {
+    /// Says why the loop runs as no lanes, unless it has loops.
+    void stays_scalar(Id id) {
         const Location where = location(id);
         if (context_.options.checked) {
             decisions_->refused(DecisionKind::lanes, where,
                                 "every access of a checked kernel is tested by itself");
-            return false;
+            return;
         }
         LaneRefusal why;
-        const auto extracted =
-            context_.options.noalias ? extract_vector_loop(k_, id, false, &why) : std::nullopt;
-        if (!context_.options.noalias) {
+        if (context_.options.noalias)
+            extract_vector_loop(k_, id, false, &why);
+        else
             why = {"arrays that the call writes overlap others", none, false};
-        }
-        const bool streams =
-            std::ranges::find(streamed_, id, &StreamedLoop::loop) != streamed_.end();
-        if (streams)
-            decisions_->done(DecisionKind::streamed, where,
-                             fmt::format("where the arrays of the loops take {} MB",
-                                         abi::streaming_bytes / 1'000'000),
-                             {{"bytes", abi::streaming_bytes}});
-        if (extracted) {
-            std::size_t accumulators = 0;
-            for (const Stage& stage : extracted->kernel.stages)
-                accumulators += stage.reductions.size();
-            lanes(extracted->kernel, where, accumulators,
-                  extracted->scan     ? ", running results"
-                  : accumulators != 0 ? ", whose totals are combined by a tree"
-                                      : "");
-            return true;
-        }
         const bool innermost = is_even(id);
         if (why.left_to_llvm && innermost)
             decisions_->done(DecisionKind::lanes, where, "by LLVM's vectoriser");
         else if (innermost)
             decisions_->refused(DecisionKind::lanes, where, reason(id, why));
-        return false;
     }
 
     std::string reason(Id loop, const LaneRefusal& why) const {
@@ -202,7 +215,6 @@ class Planner {
     const PassContext& context_;
     const PlanTarget& target_;
     Decisions* decisions_ = nullptr;
-    std::vector<StreamedLoop> streamed_;
     std::vector<PlannedLoop> loops_;
 };
 

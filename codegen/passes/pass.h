@@ -1,22 +1,25 @@
 // The passes: pure functions from kernel to kernel, in the order of passes.def.
 #pragma once
 #include "codegen/analysis/decisions.h"
+#include "codegen/lanes/vector_isa.h"
 #include "dsl/ir/ir.h"
 
 #include <functional>
+#include <optional>
 
 namespace kiln::codegen {
 
 /// What the kernel is compiled for, as far as passes care.
 enum class PassTarget : std::uint8_t { cpu, gpu };
 /// The phases of passes.def.
-enum class PassPhase : std::uint8_t { meaning, scalar, loops_cpu };
+enum class PassPhase : std::uint8_t { meaning, scalar, loops_cpu, kernels };
 constexpr bool runs_for(PassPhase phase, PassTarget target) {
     return phase != PassPhase::loops_cpu || target == PassTarget::cpu;
 }
 
 struct PassOptions {
     PassTarget target = PassTarget::cpu;
+    std::optional<VectorIsa> isa = {};  ///< the vector unit, where lanes are to be chosen
     bool checked = false;
     bool noalias = false;      ///< programs: no array that is written overlaps another one
     bool verify = false;       ///< verify after every pass; a failure throws Error internal

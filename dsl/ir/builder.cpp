@@ -37,6 +37,11 @@ Kernel Builder::finish() {
     return std::move(kernel_);
 }
 
+void Builder::set_form(Form form, Reduction scan) {
+    kernel_.form = form;
+    kernel_.scan = scan;
+}
+
 std::uint32_t Builder::add_param(Param param) {
     kernel_.params.push_back(std::move(param));
     return static_cast<std::uint32_t>(kernel_.params.size() - 1);
@@ -448,6 +453,36 @@ bool Builder::innermost_loop_is_parallel() const {
         if (open_[i].what == Opened::loop) return kernel_.nodes[open_[i].owner].aux2 != none;
     }
     return false;
+}
+
+std::uint32_t Builder::add_outlined(Kernel kernel) {
+    const auto known = std::ranges::find(kernel_.outlined, kernel);
+    const auto number = static_cast<std::uint32_t>(known - kernel_.outlined.begin());
+    if (known == kernel_.outlined.end()) kernel_.outlined.push_back(std::move(kernel));
+    return number;
+}
+
+void Builder::launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands) {
+    Node n;
+    n.kind = NodeKind::launch;
+    n.aux = static_cast<std::uint32_t>(kernel_.launches.size());
+    n.aux2 = none;
+    launch.parallel = none;
+    if (parallel != nullptr) {
+        launch.parallel = static_cast<std::uint32_t>(kernel_.parallel_loops.size());
+        kernel_.parallel_loops.push_back(*parallel);
+    }
+    kernel_.launches.push_back(std::move(launch));
+    append(n, operands);
+}
+
+void Builder::begin_streamed_launch(Launch launch, const ParallelLoop* parallel,
+                                    std::span<const Id> operands) {
+    assert(!launch.streams.empty());
+    this->launch(std::move(launch), parallel, operands);
+    const auto id = static_cast<Id>(kernel_.nodes.size() - 1);
+    open(Opened::small_arrays, id);
+    kernel_.nodes[id].aux2 = open_.back().block;
 }
 
 void Builder::begin_while_condition() {

@@ -22,6 +22,9 @@ class Builder {
     DType dtype(Id id) const { return kernel_.nodes[id].dtype; }
 
     // --- declarations ---
+    /// What the kernel is; a map until then. `scan`: by what a scan combines.
+    void set_form(Form form, Reduction scan = Reduction::sum);
+    void set_lanes(const Lanes& lanes) { kernel_.lanes = lanes; }
     std::uint32_t add_param(Param param);
     std::uint32_t add_slot(Slot slot);
     Param& param_info(std::uint32_t param) { return kernel_.params[param]; }
@@ -101,6 +104,14 @@ class Builder {
     void assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped, Id value);
     void allocate(std::uint32_t param, std::span<const Id> extents);
 
+    /// The number of a kernel that launches may run; equal ones are one.
+    std::uint32_t add_outlined(Kernel kernel);
+    /// `parallel`: makes the launch parallel, where there is one.
+    void launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands);
+    /// The same with a block, to be ended, that runs where its arrays are small.
+    void begin_streamed_launch(Launch launch, const ParallelLoop* parallel,
+                               std::span<const Id> operands);
+
     // --- structure: each begin_ opens a block that end() closes ---
     /// Pure nodes that the host evaluates: extents of stages.
     void begin_prologue();
@@ -139,7 +150,8 @@ class Builder {
         else_block,
         loop,
         while_condition,
-        while_body
+        while_body,
+        small_arrays
     };
     struct Open {
         Opened what;

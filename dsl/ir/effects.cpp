@@ -31,6 +31,42 @@ void Touched::add(const Touched& o) {
     if (o.call != none) call = o.call;
 }
 
+/// f(use) for each slot that the node touches by itself.
+template <class F> static void each_slot(const Kernel& kernel, const Node& n, F&& f) {
+    if (const Effects e = effects_of(n); e.slot != none)
+        f(SlotUse{e.slot, e.any(effect::reads), e.any(effect::writes)});
+    if (n.kind == NodeKind::launch) {
+        const Launch& launch = kernel.launches[n.aux];
+        for (std::size_t i = 0; i < launch.arguments.size(); ++i) {
+            const Argument& a = launch.arguments[i];
+            if (!a.has_slot()) continue;
+            const Access access = kernel.outlined[launch.kernel].params[i].access;
+            const bool element = a.is_element();
+            f(SlotUse{a.target, !element || access != Access::out,
+                      !element || access != Access::in});
+        }
+    }
+    if (n.kind == NodeKind::loop || n.kind == NodeKind::launch)
+        if (const ParallelLoop* p = kernel.parallel(n))
+            for (const StageReduction& r : p->reductions) f(SlotUse{r.target, true, true});
+}
+
+std::vector<SlotUse> slots_of(const Kernel& kernel, const Node& n) {
+    std::vector<SlotUse> uses;
+    each_slot(kernel, n, [&](const SlotUse& use) { uses.push_back(use); });
+    return uses;
+}
+
+static void touch_arrays(const Kernel& kernel, const Launch& launch, Touched& t) {
+    for (std::size_t i = 0; i < launch.arguments.size(); ++i) {
+        const Argument& a = launch.arguments[i];
+        if (a.kind != Argument::Kind::array) continue;
+        const Access access = kernel.outlined[launch.kernel].params[i].access;
+        if (access != Access::out) t.loads.insert(a.target);
+        if (access != Access::in) t.stores.insert(a.target);
+    }
+}
+
 Touched touched_by(const Kernel& kernel, Id node, Jumps jumps) {
     Touched t;
     const bool counts = jumps == Jumps::out_of_iteration && is_loop(kernel.node(node).kind);
@@ -41,18 +77,16 @@ Touched touched_by(const Kernel& kernel, Id node, Jumps jumps) {
         for (const Id x : kernel.operands_of(n)) t.uses.insert(x);
         if (e.any(effect::loads)) t.loads.insert(e.array);
         if (e.any(effect::stores | effect::allocates)) t.stores.insert(e.array);
-        if (e.any(effect::reads)) t.reads.insert(e.slot);
-        if (e.any(effect::writes)) t.writes.insert(e.slot);
+        if (e.any(effect::launches)) touch_arrays(kernel, kernel.launches[n.aux], t);
+        each_slot(kernel, n, [&](const SlotUse& use) {
+            if (use.reads) t.reads.insert(use.slot);
+            if (use.writes) t.writes.insert(use.slot);
+        });
         if (e.any(effect::calls)) t.call = id;
         const bool taken_up = around.loops > (counts ? 1U : 0U);
         t.does |= taken_up ? e.does & ~(effect::breaks | effect::continues) : e.does;
-        if (const ParallelLoop* p = n.kind == NodeKind::loop ? kernel.parallel(n) : nullptr) {
-            for (const StageReduction& r : p->reductions) {
-                t.reads.insert(r.target);
-                t.writes.insert(r.target);
-            }
+        if (const ParallelLoop* p = n.kind == NodeKind::loop ? kernel.parallel(n) : nullptr)
             for (const ArrayReduction& r : p->arrays) t.stores.insert(r.target);
-        }
     });
     return t;
 }

@@ -8,7 +8,8 @@
 
 namespace kiln::ir {
 
-/// What a node does by itself: array or slot, and a mask of effects (ir.h).
+/// What a node does by itself: array or slot, and a mask of effects (ir.h). A launch does what its
+/// arguments say, to several of both: touched_by and slots_of.
 struct Effects {
     effect::Mask does = effect::nothing;
     std::uint32_t array = none;  ///< that it loads from, stores to or makes
@@ -36,6 +37,15 @@ inline std::span<const Id> subscripts_of(const Kernel& kernel, const Node& acces
     const bool has_value = effects_of(access).any(effect::stores | effect::writes);
     return has_value ? operands.first(operands.size() - 1) : operands;
 }
+
+/// A slot that a node touches.
+struct SlotUse {
+    std::uint32_t slot = none;
+    bool reads = false, writes = false;
+};
+/// Those of a node by itself: one that it accesses, those of a launch's arguments, and what a
+/// parallel loop or launch reduces into.
+std::vector<SlotUse> slots_of(const Kernel& kernel, const Node& n);
 
 /// What a node and all nodes of its blocks do.
 struct Touched {

@@ -132,7 +132,7 @@ enum class NodeKind : std::uint8_t {
 #undef KILN_NODE
 };
 enum class NodeClass : std::uint8_t { leaf, pure, read, effect, bare };
-enum class BlockForm : std::uint8_t { none, arms, body, condition_body };
+enum class BlockForm : std::uint8_t { none, arms, body, condition_body, otherwise };
 
 /// What a node touches when it runs; the bits of Effects::does (effects.h).
 namespace effect {
@@ -150,6 +150,7 @@ inline constexpr Mask branches = 1 << 11;                   // some of its block
 inline constexpr Mask counts = 1 << 12, repeats = 1 << 13;  // a counted loop; one that may not end
 inline constexpr Mask in_parallel = 1 << 14;                // a counted loop that is parallel
 inline constexpr Mask breaks = 1 << 15, continues = 1 << 16, returns = 1 << 17;
+inline constexpr Mask launches = 1 << 18;  // an outlined kernel: what its arguments say
 inline constexpr Mask jumps = breaks | continues | returns;
 inline constexpr Mask loops = counts | repeats;
 /// Elements and slots that are touched one by one, as a program of loops does.
@@ -301,6 +302,53 @@ struct ParallelLoop {
     bool operator==(const ParallelLoop&) const = default;
 };
 
+/// What a parameter of an outlined kernel stands for where that is launched for the iterations of a
+/// loop. Element i of the parameter is what iteration i uses.
+struct Argument {
+    enum class Kind : std::uint8_t {
+        array,     ///< elements of array parameter `target`; operands = a subscript a dimension
+        local,     ///< elements of slot `target`; operand = a position
+        value,     ///< operand = the value, the same in all iterations
+        first,     ///< the loop's index in the first of the iterations
+        step,      ///< by what the index grows
+        total,     ///< out: combines into slot `target` by `reduction`
+        position,  ///< out: goes to slot `target` where the total before it takes its place
+        carry,     ///< what slot `target` holds, which then gets the last result of the scan
+    };
+    Kind kind = Kind::value;
+    std::uint32_t target = none;
+    Reduction reduction = Reduction::sum;
+    /// Of elements: by how many steps of the loop each subscript grows from iteration to iteration.
+    std::vector<std::int64_t> strides = {};
+
+    bool is_element() const { return kind == Kind::array || kind == Kind::local; }
+    bool has_slot() const { return target != none && kind != Kind::array; }
+    std::size_t operands() const { return kind == Kind::value ? 1 : strides.size(); }
+    bool operator==(const Argument&) const = default;
+};
+
+/// How a loop's iterations become those of an outlined kernel.
+struct Launch {
+    std::uint32_t kernel = 0;         ///< index into Kernel::outlined
+    std::vector<Argument> arguments;  ///< one a parameter of it
+    std::uint32_t parallel = none;    ///< its ParallelLoop: threads take pieces of the iterations
+    /// Arrays which, where they are too large for the caches together, its stores pass these by.
+    std::vector<std::uint32_t> streams = {};
+    bool in_place = false;  ///< it becomes part of the launching code: short, and launched often
+    bool operator==(const Launch&) const = default;
+};
+
+/// What a kernel is: which stages it has, and how backends call it.
+enum class Form : std::uint8_t {
+    map,     ///< stages that each run over extents of at least one dimension, without reductions
+    reduce,  ///< the same with reductions, of which one stage, without extents, may write what
+             ///< their slots hold before, and another one use what they hold after
+    scan,  ///< a map with one output, the last parameter: element c of a row gets the combination,
+           ///< by Kernel::scan, of what the parameter before it (the carry: the same for a row,
+           ///< and nothing reads it) holds and of what elements 0 to c of the row store
+    program,  ///< one stage that runs once: loops, over arguments of any rank
+};
+
 /// One iteration space: `body` runs for every index below `extents` (i64 values of the prologue).
 struct Stage {
     std::vector<Id> extents;  ///< outermost first
@@ -317,14 +365,27 @@ struct SourceLine {
     bool operator==(const SourceLine&) const = default;
 };
 
+/// How vector code runs the iterations of a map, reduction or scan: `of_register` at once in a
+/// register of the widest type, `registers` of them a step. 0: nothing is chosen.
+struct Lanes {
+    std::uint32_t of_register = 0, registers = 0;
+    bool operator==(const Lanes&) const = default;
+};
+
+/// A kernel; a program is a module together with the kernels that were outlined from it.
 struct Kernel {
     std::string name;
+    Form form = Form::map;
+    Reduction scan = Reduction::sum;  ///< of the form `scan`; else sum
+    Lanes lanes;
     std::vector<Param> params;
     std::vector<Slot> slots;
     std::vector<HostFunction> functions;
     Id prologue = none;  ///< block of pure nodes, evaluated on the host: extents of the stages
     std::vector<Stage> stages;
     std::vector<ParallelLoop> parallel_loops;
+    std::vector<Launch> launches;
+    std::vector<Kernel> outlined;  ///< maps, reductions and scans over one dimension
     std::vector<Block> blocks;
     std::vector<Node> nodes;
     std::vector<Id> operands;
@@ -349,11 +410,11 @@ struct Kernel {
     bool is_constant(Id id, std::uint64_t bits) const {
         return nodes[id].kind == NodeKind::constant && nodes[id].imm == bits;
     }
-    /// Whether it is a program of loops: one stage that runs once, over arguments of any rank.
-    bool is_program() const { return stages.size() == 1 && stages[0].extents.empty(); }
-    /// What makes a loop node parallel; null for serial ones.
-    const ParallelLoop* parallel(const Node& loop) const {
-        return loop.aux2 == none ? nullptr : &parallel_loops[loop.aux2];
+    bool is_program() const { return form == Form::program; }
+    /// What makes a loop or launch parallel; null for serial ones.
+    const ParallelLoop* parallel(const Node& n) const {
+        const std::uint32_t p = n.kind == NodeKind::launch ? launches[n.aux].parallel : n.aux2;
+        return p == none ? nullptr : &parallel_loops[p];
     }
 };
 

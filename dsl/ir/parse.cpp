@@ -1,17 +1,24 @@
 // The parser of the text form: recursive descent over the characters, one function per construct.
 //
-//   kernel  := "kernel" [name] "(" param,* ")" "{" slot* ["prologue" block] stage* "}"
+//   kernel  := "kernel" [name] "(" param,* ")" form? lanes? "{" slot* ["prologue" block] stage*
+//              outlined* "}"
+//   form    := "map" | "reduce" | "scan" reduction | "program"; lanes := "lanes" "(" n "," n ")"
 //   param   := word ["quoted name"] ":" access type layout? "weak"?
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
 //   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
 //   loop    := "for" "%" number "=" value "to" value "step" value
 //              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot ["of" slot]),* ")"]]
 //              block
+//   launch  := "launch" "k" number "for" value "to" value "step" value ["parallel" ...] "in_place"?
+//              ["streams" "(" param,* ")"] "(" argument,* ")" ["else" block]
+//   argument:= "array" param ["[" value,* "]"] "by" "(" number,* ")" | "value" value | "first" ...
+//   outlined:= "k" number "=" kernel
 //   block   := "{" statement* "}"
 //   value   := "%" number | "i" number | "extent(" param "," number ")" | param
 //            | "weak"? dtype "(" literal ")"
 //
 // It fixes structure and names; whether operations fit their operands is for verify().
+#include "dsl/ir/lexemes.h"
 #include "dsl/ir/text.h"
 #include "dsl/ir/text_tables.h"
 
@@ -34,27 +41,61 @@ class Parser {
     }
 
     Kernel run() {
+        Kernel k = kernel();
+        skip_space();
+        if (at_ != text_.size()) fail("the end of the text");
+        return k;
+    }
+
+  private:
+    Kernel kernel() {
         expect_word("kernel");
         if (!at('(')) k_.name = at('"') ? quoted() : std::string(word("the kernel's name or '('"));
         parse_params();
+        if (const auto form = accept_name(text::form_names)) k_.form = static_cast<Form>(*form);
+        if (k_.form == Form::scan) k_.scan = reduction();
+        if (accept_word("lanes")) parse_lanes();
         expect('{');
         while (accept_word("slot")) parse_slot();
         if (accept_word("prologue")) k_.prologue = parse_block();
         while (accept_word("stage")) parse_stage();
+        while (!at('}')) parse_outlined();
         expect('}');
-        skip_space();
-        if (at_ != text_.size()) fail("the end of the text");
         return std::move(k_);
     }
 
-  private:
+    /// `(8, 4)`
+    void parse_lanes() {
+        expect('(');
+        k_.lanes.of_register = number("lanes of a register");
+        expect(',');
+        k_.lanes.registers = number("registers a step");
+        expect(')');
+    }
+
+    void parse_outlined() {
+        const std::size_t start = (skip_space(), at_);
+        if (outlined_number() != k_.outlined.size())
+            fail_at(start, fmt::format("expected k{}", k_.outlined.size()));
+        expect('=');
+        Parser inner(text_);
+        inner.at_ = at_;
+        k_.outlined.push_back(inner.kernel());
+        at_ = inner.at_;
+    }
+    /// `k0`
+    std::uint32_t outlined_number() {
+        const std::string_view w = peek_word();
+        if (w.size() < 2 || w[0] != 'k') fail("k and the number of an outlined kernel");
+        take(w.substr(0, 1));
+        return number("the number of an outlined kernel");
+    }
+
     // --- characters ---
 
     [[noreturn]] void fail_at(std::size_t position, const std::string& message) const {
-        std::uint32_t line = 1;
-        for (std::size_t i = 0; i < position && i < text_.size(); ++i)
-            if (text_[i] == '\n') ++line;
-        throw Error(ErrorKind::usage, message, Location("<kernel text>", line));
+        throw Error(ErrorKind::usage, message,
+                    Location("<kernel text>", text::line_at(text_, position)));
     }
     [[noreturn]] void fail(std::string_view expected) {
         skip_space();
@@ -277,24 +318,16 @@ class Parser {
         skip_blanks();
         if (at_ == text_.size() || text_[at_] != ';') return 0;
         const std::size_t end = std::min(text_.find('\n', at_), text_.size());
-        std::string_view comment = text_.substr(at_ + 1, end - at_ - 1);
-        comment.remove_prefix(std::min(comment.find_first_not_of(" \t"), comment.size()));
-        while (!comment.empty() && (comment.back() == ' ' || comment.back() == '\r'))
-            comment.remove_suffix(1);
-        const std::size_t colon = comment.rfind(':');
-        if (colon == std::string_view::npos || colon == 0) return 0;
-        std::uint32_t line = 0;
-        const char* last = comment.data() + comment.size();
-        const auto [stop, error] = std::from_chars(comment.data() + colon + 1, last, line);
-        if (error != std::errc() || stop != last || line == 0) return 0;  // an ordinary comment
-        const std::string file(comment.substr(0, colon));
+        const auto place = text::source_place(text_.substr(at_ + 1, end - at_ - 1));
+        if (!place) return 0;  // an ordinary comment
+        const std::string file(place->file);
         const auto [file_at, new_file] =
             file_ids_.try_emplace(file, static_cast<std::uint32_t>(k_.files.size()));
         if (new_file) k_.files.push_back(file);
         const auto [at, added] =
-            location_ids_.try_emplace(std::uint64_t(file_at->second) << 32 | line,
+            location_ids_.try_emplace(std::uint64_t(file_at->second) << 32 | place->line,
                                       static_cast<std::uint32_t>(k_.locations.size()));
-        if (added) k_.locations.push_back({file_at->second, line});
+        if (added) k_.locations.push_back({file_at->second, place->line});
         return at->second;
     }
 
@@ -363,59 +396,10 @@ class Parser {
         const std::size_t close = text_.find(')', at_);
         if (close == std::string_view::npos) fail("')'");
         const std::string_view digits = text_.substr(at_, close - at_);
-        const auto bits = literal_bits(digits, t);
+        const auto bits = text::literal_bits(digits, t);
         if (!bits) fail_at(at_, fmt::format("'{}' is not a literal of {}", digits, name(t)));
         at_ = close + 1;
         return *bits;
-    }
-
-    template <class T> static std::optional<std::uint64_t> bits_of(std::string_view digits) {
-        T value{};
-        const char* last = digits.data() + digits.size();
-        const auto [end, error] = std::from_chars(digits.data(), last, value);
-        if (error != std::errc() || end != last) return std::nullopt;
-        std::uint64_t bits = 0;
-        std::memcpy(&bits, &value, sizeof value);
-        return bits;
-    }
-
-    static std::optional<std::uint64_t> literal_bits(std::string_view digits, DType t) {
-        if (is_bool(t))
-            return digits == "true"    ? std::optional(1)
-                   : digits == "false" ? std::optional(0)
-                                       : std::nullopt;
-        if (is_real(t) && digits.starts_with("nan")) return nan_bits(digits.substr(3), t);
-        return visit_dtype(t, [&](auto tag) -> std::optional<std::uint64_t> {
-            using T = typename decltype(tag)::type;
-            if constexpr (detail::is_storage_float<T>) {
-                const auto bits = bits_of<float>(digits);
-                if (!bits) return std::nullopt;
-                return T(std::bit_cast<float>(static_cast<std::uint32_t>(*bits))).bits;
-            } else if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
-                return bits_of<T>(digits);
-            } else {
-                return std::nullopt;  // complex constants are make_complex of two reals
-            }
-        });
-    }
-
-    static std::optional<std::uint64_t> nan_bits(std::string_view payload, DType t) {
-        if (payload.empty()) return text::default_nan(t);
-        if (!payload.starts_with(":0x")) return std::nullopt;
-        std::uint64_t bits = 0;
-        const char* last = payload.data() + payload.size();
-        const auto [end, error] = std::from_chars(payload.data() + 3, last, bits, 16);
-        if (error != std::errc() || end != last) return std::nullopt;
-        if (size_of(t) < 8 && bits >> (8 * size_of(t)) != 0) return std::nullopt;
-        // The exponent is all ones and the fraction is not zero.
-        const int fraction = t == DType::f16    ? 10
-                             : t == DType::bf16 ? 7
-                             : t == DType::f32  ? 23
-                                                : 52;
-        const std::uint64_t magnitude = bits & ~(std::uint64_t(1) << (8 * size_of(t) - 1));
-        const std::uint64_t infinity =
-            (std::uint64_t(1) << (8 * size_of(t) - 1)) - (std::uint64_t(1) << fraction);
-        return magnitude > infinity ? std::optional(bits) : std::nullopt;
     }
 
     void values(std::vector<Id>& into) {
@@ -460,6 +444,7 @@ class Parser {
         if (accept_word("if")) return parse_branch(block);
         if (accept_word("for")) return parse_loop(block);
         if (accept_word("while")) return parse_while(block);
+        if (accept_word("launch")) return parse_launch(block);
         parse_effect(block);
     }
 
@@ -498,6 +483,65 @@ class Parser {
         const Id body = parse_block(&loc);
         k_.nodes[id].aux = body;
         k_.nodes[id].loc = loc;
+    }
+
+    void parse_launch(Id block) {
+        Launch l;
+        l.kernel = outlined_number();
+        std::vector<Id> operands;
+        for (const std::string_view word : {"for", "to", "step"}) {
+            expect_word(word);
+            operands.push_back(value());
+        }
+        if (accept_word("parallel")) {
+            l.parallel = static_cast<std::uint32_t>(k_.parallel_loops.size());
+            k_.parallel_loops.push_back(parallel_loop());
+        }
+        l.in_place = accept_word("in_place");
+        if (accept_word("streams")) {
+            expect('(');
+            do l.streams.push_back(param());
+            while (accept(','));
+            expect(')');
+        }
+        expect('(');
+        while (!accept(')')) {
+            if (!l.arguments.empty()) expect(',');
+            l.arguments.push_back(argument(operands));
+        }
+        Node n;
+        n.kind = NodeKind::launch;
+        n.aux = static_cast<std::uint32_t>(k_.launches.size());
+        n.aux2 = none;
+        k_.launches.push_back(std::move(l));
+        const bool otherwise = accept_word("else");
+        const Id id = list_node(block, n, operands);
+        std::uint32_t loc = 0;
+        const Id small = otherwise ? parse_block(&loc) : none;
+        k_.nodes[id].loc = otherwise ? loc : location();
+        k_.nodes[id].aux2 = small;
+    }
+
+    Argument argument(std::vector<Id>& operands) {
+        using Kind = Argument::Kind;
+        Argument a;
+        a.kind = static_cast<Kind>(expect_name(text::argument_names, "the kind of an argument"));
+        if (a.kind == Kind::value) operands.push_back(value());
+        if (a.kind == Kind::total) a.reduction = reduction();
+        if (a.kind == Kind::array) a.target = param();
+        if (a.kind == Kind::local || a.kind >= Kind::total) a.target = slot();
+        if (!a.is_element()) return a;
+        const std::size_t before = operands.size();
+        subscripts(operands);
+        expect_word("by");
+        expect('(');
+        while (!accept(')')) {
+            if (!a.strides.empty()) expect(',');
+            const std::int64_t sign = accept('-') ? -1 : 1;
+            a.strides.push_back(sign * static_cast<std::int64_t>(number("a stride")));
+        }
+        if (a.strides.size() != operands.size() - before) fail("a stride for each subscript");
+        return a;
     }
 
     ParallelLoop parallel_loop() {

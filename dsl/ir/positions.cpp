@@ -50,6 +50,7 @@ bool is_takes_place(const Kernel& kernel, Id condition, Reduction reduction,
     parts.position = leaf(step.position);
     parts.extreme = leaf(step.extreme);
     parts.at = leaf(step.at);
+    model.set_form(Form::program);
     model.begin_stage({}, false);
     const Id made = takes_place(model, reduction, parts);
     return equal_trees(model.kernel(), made, kernel, condition, leaves);

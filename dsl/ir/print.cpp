@@ -32,6 +32,7 @@ class Printer {
             put("  }\n");
         }
         for (const Stage& stage : k_.stages) print_stage(stage);
+        for (std::size_t i = 0; i < k_.outlined.size(); ++i) print_outlined(i);
         put("}\n");
         return std::move(out_);
     }
@@ -124,7 +125,38 @@ class Printer {
             }
             if (p.weak) put(" weak");
         }
-        put(") {\n");
+        put(')');
+        put_form();
+        if (k_.lanes != Lanes{}) {
+            put(" lanes(");
+            put_number(k_.lanes.of_register);
+            put(", ");
+            put_number(k_.lanes.registers);
+            put(')');
+        }
+        put(" {\n");
+    }
+
+    /// Nothing for maps.
+    void put_form() {
+        if (k_.form == Form::map) return;
+        put(' ');
+        put(text::form_names[static_cast<std::size_t>(k_.form)]);
+        if (k_.form != Form::scan) return;
+        put(' ');
+        put(info(k_.scan).name);
+    }
+
+    void print_outlined(std::size_t i) {
+        put("  k");
+        put_number(i);
+        put(" = ");
+        const std::string text = Printer(k_.outlined[i], options_).run();
+        for (const char c : std::string_view(text).substr(0, text.size() - 1)) {
+            put(c);
+            if (c == '\n') indent(2);
+        }
+        put('\n');
     }
 
     void print_slot(std::size_t i) {
@@ -279,6 +311,7 @@ class Printer {
     void print_node(Id id, int columns) {
         indent(columns);
         const Node& n = k_.node(id);
+        if (n.kind == NodeKind::launch) return print_launch(n, columns);
         if (!blocks_of(n).empty()) return print_structure(id, n, columns);
         const bool has_value =
             n.kind == NodeKind::atomic || (n.kind == NodeKind::call && k_.functions[n.aux].result);
@@ -320,6 +353,62 @@ class Printer {
             print_body(n.aux2, columns, 0);
         }
         put('\n');
+    }
+
+    /// `launch k0 for %1 to %2 step i64(1) PARALLEL in_place streams (x, y) (ARGUMENTS) else {}`
+    void print_launch(const Node& n, int columns) {
+        const Launch& l = k_.launches[n.aux];
+        auto x = k_.operands_of(n);
+        put("launch k");
+        put_number(l.kernel);
+        put(" for ");
+        put_value(x[0]);
+        put(" to ");
+        put_value(x[1]);
+        put(" step ");
+        put_value(x[2]);
+        x = x.subspan(3);
+        if (l.parallel != none) put_parallel(k_.parallel_loops[l.parallel]);
+        if (l.in_place) put(" in_place");
+        if (!l.streams.empty()) {
+            put(" streams ");
+            for (std::size_t i = 0; i < l.streams.size(); ++i) {
+                put(i == 0 ? "(" : ", ");
+                put(param_words_[l.streams[i]]);
+            }
+            put(')');
+        }
+        put(" (");
+        for (std::size_t i = 0; i < l.arguments.size(); ++i) {
+            if (i != 0) put(", ");
+            put_argument(l.arguments[i], x.first(l.arguments[i].operands()));
+            x = x.subspan(l.arguments[i].operands());
+        }
+        put(')');
+        if (n.aux2 == none) return end_line(n.loc);
+        put(" else");
+        print_body(n.aux2, columns, n.loc);
+        put('\n');
+    }
+
+    /// `array x[%1, i64(0)] by (1, 0)`, `value %1`, `total sum s`, `carry s` ...
+    void put_argument(const Argument& a, std::span<const Id> x) {
+        put(text::argument_names[static_cast<std::size_t>(a.kind)]);
+        if (a.kind == Argument::Kind::first || a.kind == Argument::Kind::step) return;
+        put(' ');
+        if (a.kind == Argument::Kind::value) return put_value(x[0]);
+        if (a.kind == Argument::Kind::total) {
+            put(info(a.reduction).name);
+            put(' ');
+        }
+        put_element((a.has_slot() ? slot_words_ : param_words_)[a.target], x);
+        if (!a.is_element()) return;
+        put(" by (");
+        for (std::size_t d = 0; d < a.strides.size(); ++d) {
+            if (d != 0) put(", ");
+            put_number(a.strides[d]);
+        }
+        put(')');
     }
 
     void put_reduction(const StageReduction& r) {

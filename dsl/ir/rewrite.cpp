@@ -11,9 +11,12 @@ void Rewriter::declare() {
 
 Kernel Rewriter::run() {
     map_.assign(in_.nodes.size(), none);
+    out_.set_form(in_.form, in_.scan);
+    out_.set_lanes(in_.lanes);
     out_.copy_location_tables(in_);
     for (const HostFunction& f : in_.functions) out_.add_function(f);
     declare();
+    for (const Kernel& k : in_.outlined) out_.add_outlined(k);
     if (in_.prologue != none) {
         out_.begin_prologue();
         clone_block(in_.prologue);
@@ -108,6 +111,18 @@ Id Rewriter::clone(Id old) {
             clone_block(n.aux);
             out_.end();
             return map_[old];
+        case NodeKind::launch: {
+            const Launch& l = in_.launches[n.aux];
+            const ParallelLoop* p = in_.parallel(n);
+            if (n.aux2 == none) {
+                out_.launch(l, p, operands);
+                return none;
+            }
+            out_.begin_streamed_launch(l, p, operands);
+            clone_block(n.aux2);
+            out_.end();
+            return none;
+        }
         case NodeKind::loop_while:
             out_.begin_while_condition();
             clone_block(n.aux);

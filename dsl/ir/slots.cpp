@@ -15,9 +15,7 @@ SlotOwners::SlotOwners(const Kernel& kernel)
             parent_[inner] = around.block;
             depth_[inner] = depth_[around.block] + 1;
         }
-        if (const Effects e = effects_of(n); e.slot != none) add(e.slot, around.block);
-        if (const ParallelLoop* p = n.kind == NodeKind::loop ? kernel.parallel(n) : nullptr)
-            for (const StageReduction& r : p->reductions) add(r.target, around.block);
+        for (const SlotUse& use : slots_of(kernel, n)) add(use.slot, around.block);
     });
     for (const Stage& stage : kernel.stages)
         for (const StageReduction& r : stage.reductions) owner_[r.target] = none;

@@ -6,7 +6,7 @@ namespace kiln::ir {
 
 /// The owning block of each slot: the innermost one in which, or inside of which, all accesses to
 /// it stand; none for slots of several stages, and for those that stages reduce into. A parallel
-/// loop accesses what it reduces into where it stands. Each iteration of a loop has the slots that
+/// loop or launch accesses what it reduces into, and a launch its arguments, where it stands. Each iteration of a loop has the slots that
 /// belong to its body, or to a block inside of that, for itself, if it writes them first.
 class SlotOwners {
   public:

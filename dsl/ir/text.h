@@ -19,7 +19,8 @@ Kernel parse(std::string_view text);
 /// Empty if the kernel is well formed, else what is wrong, with the node. Checks: operand counts,
 /// dtypes that follow the op's rule, operands defined before use in an enclosing block, blocks
 /// owned exactly once, parameter and slot numbers, access (no store to `in`), break_ and continue_
-/// inside a loop, contributions inside their stage, acyclic structure.
+/// inside a loop, contributions inside their stage, acyclic structure, stages of the kernel's form,
+/// launches whose arguments fit outlined kernels, which are well formed themselves.
 std::string verify(const Kernel& kernel);
 
 }  // namespace kiln::ir

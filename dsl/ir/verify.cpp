@@ -29,6 +29,7 @@ class Verifier {
 
     void run() {
         check_tables();
+        check_form();
         check_ownership();
         if (k_.prologue != none) {
             where_ = Where::prologue;
@@ -83,7 +84,68 @@ class Verifier {
         for (const Slot& s : k_.slots)
             require(s.length > 0, [&] { return fmt::format("slot {} has no element", s.name); });
         for (const HostFunction& f : k_.functions) check_function(f);
+        check_outlined();
         for (Id id = 0; id < k_.nodes.size(); ++id) check_ranges(id);
+    }
+
+    /// That the stages are those of the kernel's form.
+    void check_form() const {
+        const auto is = [&](bool holds, std::string_view what) {
+            require(holds, [&] {
+                return fmt::format("a {} {}", text::form_names[std::size_t(k_.form)], what);
+            });
+        };
+        require(std::size_t(k_.form) < text::form_names.size(),
+                [&] { return fmt::format("form {}", unsigned(k_.form)); });
+        require(std::size_t(k_.scan) < std::size(reduction_table) &&
+                    (k_.form == Form::scan || k_.scan == Reduction::sum),
+                [] { return std::string("combines as a scan, and is none"); });
+        const Lanes& l = k_.lanes;
+        const bool chosen = std::has_single_bit(l.of_register) && l.of_register <= 64 &&
+                            std::has_single_bit(l.registers) && l.registers <= 4;
+        is(l == Lanes{} || (chosen && k_.form != Form::program),
+           "has lanes that no vector unit has");
+        const auto spans = [](const Stage& s) { return !s.extents.empty(); };
+        const auto reduces = [](const Stage& s) { return !s.reductions.empty(); };
+        const auto& stages = k_.stages;
+        switch (k_.form) {
+            case Form::map:
+                is(std::ranges::all_of(stages, spans), "has a stage without extents");
+                is(std::ranges::none_of(stages, reduces), "has a stage with reductions");
+                break;
+            case Form::reduce: {
+                const auto at = std::ranges::find_if(stages, spans);
+                is(std::ranges::count_if(stages, spans) == 1 && reduces(*at) &&
+                       std::ranges::count_if(stages, reduces) == 1,
+                   "has no one stage over extents with reductions");
+                is(at - stages.begin() < 2 && stages.end() - at < 3,
+                   "has several stages before, or after, that with its reductions");
+                break;
+            }
+            case Form::scan: check_scan(is); break;
+            case Form::program:
+                is(stages.size() == 1 && !spans(stages[0]) && !reduces(stages[0]),
+                   "is not one stage without extents and reductions");
+                break;
+        }
+    }
+    template <class F> void check_scan(const F& is) const {
+        is(k_.stages.size() == 1 && !k_.stages[0].extents.empty() &&
+               k_.stages[0].reductions.empty(),
+           "is not one stage over extents without reductions");
+        is(k_.params.size() > 1 && k_.params.back().access == Access::out,
+           "has no output behind its carry");
+        const auto carry = static_cast<std::uint32_t>(k_.params.size() - 2);
+        is(k_.params[carry].layout == Layout::uniform &&
+               k_.params[carry].dtype == k_.params.back().dtype,
+           "has a carry that differs from element to element, or is of another dtype than its "
+           "output");
+        is(std::ranges::count(k_.params, Access::out, &Param::access) == 1 &&
+               std::ranges::none_of(
+                   k_.nodes,
+                   [&](const Node& n) { return n.kind == NodeKind::load && n.aux == carry; }),
+           "has several outputs, or loads its carry");
+        is(reduces_into(k_.scan, k_.params.back().dtype), "does not combine its output's dtype");
     }
 
     void check_function(const HostFunction& f) const {
@@ -100,6 +162,84 @@ class Verifier {
                 "nor f64",
                 f.name);
         });
+    }
+
+    /// Each by itself, and that it is one that a launch can run.
+    void check_outlined() const {
+        require(k_.outlined.empty() || k_.form == Form::program,
+                [] { return std::string("kernels were outlined from what is no program"); });
+        for (std::size_t i = 0; i < k_.outlined.size(); ++i) {
+            const Kernel& k = k_.outlined[i];
+            if (const std::string wrong = verify(k); !wrong.empty())
+                throw Violation{fmt::format("k{}: {}", i, wrong)};
+            const bool runs = k.form == Form::map || k.form == Form::reduce || k.form == Form::scan;
+            const bool rows =
+                std::ranges::all_of(k.stages, [](const Stage& s) { return s.extents.size() <= 1; });
+            require(runs && rows && k.outlined.empty(),
+                    [&] { return fmt::format("k{}: is no kernel over one dimension", i); });
+            require(std::ranges::count(k_.launches, i, &Launch::kernel) > 0,
+                    [&] { return fmt::format("k{}: nothing launches it", i); });
+        }
+        for (const Launch& l : k_.launches) check_launch(l);
+    }
+
+    void check_launch(const Launch& l) const {
+        require(l.kernel < k_.outlined.size(), [&] {
+            return fmt::format("a launch of kernel {} of {}", l.kernel, k_.outlined.size());
+        });
+        require(l.parallel == none || l.parallel < k_.parallel_loops.size(), [&] {
+            return fmt::format("a launch: parallel loop {} of {}", l.parallel,
+                               k_.parallel_loops.size());
+        });
+        const Kernel& k = k_.outlined[l.kernel];
+        require(l.arguments.size() == k.params.size(), [&] {
+            return fmt::format("a launch of k{} has {} arguments, not {}", l.kernel,
+                               l.arguments.size(), k.params.size());
+        });
+        require(std::ranges::all_of(l.streams,
+                                    [&](std::uint32_t p) {
+                                        return p < k_.params.size() &&
+                                               k_.params[p].access != Access::value;
+                                    }),
+                [&] { return fmt::format("a launch of k{} streams what is no array", l.kernel); });
+        for (std::size_t i = 0; i < l.arguments.size(); ++i) {
+            const Argument& a = l.arguments[i];
+            require(fits(a, k.params[i], i == 0 ? nullptr : &l.arguments[i - 1]), [&] {
+                return fmt::format("a launch of k{}: argument {} does not fit its parameter",
+                                   l.kernel, i);
+            });
+            require((a.kind == Argument::Kind::carry) ==
+                        (k.form == Form::scan && i + 2 == k.params.size()),
+                    [&] { return fmt::format("a launch of k{}: a carry", l.kernel); });
+        }
+    }
+
+    bool fits(const Argument& a, const Param& p, const Argument* before) const {
+        using Kind = Argument::Kind;
+        const bool out = p.access == Access::out || p.access == Access::inout;
+        const auto is_slot = [&](bool one) {
+            return a.target < k_.slots.size() && k_.slots[a.target].dtype == p.dtype &&
+                   (k_.slots[a.target].length == 1) == one;
+        };
+        switch (a.kind) {
+            case Kind::array: {
+                if (a.target >= k_.params.size()) return false;
+                const Param& array = k_.params[a.target];
+                return array.access != Access::value && array.dtype == p.dtype &&
+                       a.strides.size() == array.rank && !(out && array.access == Access::in);
+            }
+            case Kind::local: return is_slot(false) && a.strides.size() == 1;
+            case Kind::value: return !out && p.layout == Layout::uniform;
+            case Kind::first:
+            case Kind::step: return !out && p.layout == Layout::uniform && p.dtype == DType::i64;
+            case Kind::total:
+                return out && p.rank == 0 && is_slot(true) && reduces_into(a.reduction, p.dtype);
+            case Kind::position:
+                return out && p.rank == 0 && is_slot(true) && is_integer(p.dtype) &&
+                       before != nullptr && before->kind == Kind::total;
+            case Kind::carry: return !out && is_slot(true);
+        }
+        return false;
     }
 
     void check_ranges(Id id) const {
@@ -122,6 +262,8 @@ class Verifier {
             fail(id, "function {} of {}", n.aux, k_.functions.size());
         if (e.any(effect::in_parallel) && n.aux2 >= k_.parallel_loops.size())
             fail(id, "parallel loop {} of {}", n.aux2, k_.parallel_loops.size());
+        if (e.any(effect::launches) && n.aux >= k_.launches.size())
+            fail(id, "launch {} of {}", n.aux, k_.launches.size());
         if (e.any(effect::checks)) {
             if (n.aux >= text::check_names.size())
                 fail(id, "check {} of {}", n.aux, text::check_names.size());
@@ -155,6 +297,14 @@ class Verifier {
         std::vector<unsigned> loops(k_.parallel_loops.size(), 0);
         for (const Node& n : k_.nodes)
             if (n.kind == NodeKind::loop && n.aux2 != none) ++loops[n.aux2];
+        std::vector<unsigned> launches(k_.launches.size(), 0);
+        for (const Node& n : k_.nodes)
+            if (n.kind == NodeKind::launch) ++launches[n.aux];
+        for (std::size_t i = 0; i < launches.size(); ++i) {
+            require(launches[i] == 1,
+                    [&] { return fmt::format("launch {} has {} owners", i, launches[i]); });
+            if (k_.launches[i].parallel != none) ++loops[k_.launches[i].parallel];
+        }
         for (std::size_t i = 0; i < loops.size(); ++i) {
             require(loops[i] == 1,
                     [&] { return fmt::format("parallel loop {} has {} owners", i, loops[i]); });
@@ -162,7 +312,7 @@ class Verifier {
             for (const ArrayReduction& r : k_.parallel_loops[i].arrays)
                 require(r.target < k_.params.size() &&
                             is_made_by_kernel(k_.params[r.target].access) &&
-                            reduces(r.reduction, k_.params[r.target].dtype),
+                            reduces_into(r.reduction, k_.params[r.target].dtype),
                         [&] {
                             return fmt::format("parallel loop {}: a reduction into array {}", i,
                                                r.target);
@@ -206,7 +356,7 @@ class Verifier {
                 return fmt::format("{} {}: the target of reduction {} is not a slot of one element",
                                    owner, number, i);
             });
-            require(reduces(r.reduction, k_.slots[r.target].dtype), [&] {
+            require(reduces_into(r.reduction, k_.slots[r.target].dtype), [&] {
                 return fmt::format("{} {}: {} does not reduce {}", owner, number,
                                    info(r.reduction).name, name(k_.slots[r.target].dtype));
             });
@@ -234,7 +384,7 @@ class Verifier {
         });
     }
 
-    static bool reduces(Reduction r, DType t) {
+    static bool reduces_into(Reduction r, DType t) {
         const Rule rule = info(info(r).op).rule;
         return rule == Rule::logical || exact_result(rule, t) == t;
     }
@@ -341,6 +491,23 @@ class Verifier {
         if (n.rank != rank) fail(id, "has rank {}, not {}", n.rank, rank);
     }
 
+    void check_launch(Id id, const Node& n) const {
+        const Launch& l = k_.launches[n.aux];
+        std::size_t count = 3;
+        for (const Argument& a : l.arguments) count += a.operands();
+        expect_count(id, count);
+        for (std::size_t i = 0; i < 3; ++i) expect_scalar(id, i, DType::i64);
+        std::size_t at = 3;
+        for (std::size_t i = 0; i < l.arguments.size(); ++i) {
+            const Argument& a = l.arguments[i];
+            const DType t = a.is_element() ? DType::i64 : k_.outlined[l.kernel].params[i].dtype;
+            for (std::size_t x = 0; x < a.operands(); ++x) expect_scalar(id, at++, t);
+        }
+        if (l.streams.empty() != (n.aux2 == none))
+            fail(id, "streams {} a block that runs where its arrays are small",
+                 l.streams.empty() ? "nothing, with" : "without");
+    }
+
     void check_form(Id id, const Node& n) const {
         if (n.fast != 0 && (n.kind != NodeKind::op || n.fast > fast::all))
             fail(id, "fast flags {:#x}", n.fast);
@@ -379,6 +546,7 @@ class Verifier {
                 expect_count(id, 3);
                 for (std::size_t i = 0; i < 3; ++i) expect_scalar(id, i, DType::i64);
                 return expect_result(id, DType::i64, 0);
+            case NodeKind::launch: return check_launch(id, n);
             case NodeKind::break_:
             case NodeKind::continue_:
                 if (loops_ == 0) fail(id, "is outside of a loop");
@@ -439,7 +607,7 @@ class Verifier {
         for (std::size_t i = 0; i < p.rank; ++i) expect_scalar(id, i, DType::i64);
         if (stores) expect_scalar(id, p.rank, p.dtype);
         if (n.kind != NodeKind::store) expect_result(id, p.dtype, 0);
-        if (n.kind == NodeKind::atomic && !reduces(static_cast<Reduction>(n.aux2), p.dtype))
+        if (n.kind == NodeKind::atomic && !reduces_into(static_cast<Reduction>(n.aux2), p.dtype))
             fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux2)).name,
                  name(p.dtype));
     }
@@ -498,7 +666,7 @@ class Verifier {
         }
         if (n.imm == 0 || n.imm >> operand.rank != 0)
             fail(id, "axes {:#x} of a value of rank {}", n.imm, operand.rank);
-        if (!reduces(static_cast<Reduction>(n.aux), operand.dtype))
+        if (!reduces_into(static_cast<Reduction>(n.aux), operand.dtype))
             fail(id, "{} does not reduce {}", info(static_cast<Reduction>(n.aux)).name,
                  name(operand.dtype));
         expect_result(id, operand.dtype,

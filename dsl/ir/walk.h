@@ -23,6 +23,9 @@ class Blocks {
                 ids_[size_++] = n.aux;
                 ids_[size_++] = n.aux2;
                 break;
+            case BlockForm::otherwise:
+                if (n.aux2 != none) ids_[size_++] = n.aux2;
+                break;
         }
     }
     constexpr const Id* begin() const { return ids_.data(); }

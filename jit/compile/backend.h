@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,8 +38,6 @@ struct CompileOptions {
     /// The code raises the exception flags of its data and no others: lanes without an element
     /// compute what another one does. For kernels of codegen::raises_flags_of_data.
     bool flags_of_data = false;
-    /// The kernel is one of a scan; codegen/llvm/emit.h tells its form.
-    std::optional<ir::Reduction> scan = {};
 };
 
 /// The machine code, or another target's text, of a kernel. Code lives as long as the object.

@@ -70,13 +70,12 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
             return n.kind == ir::NodeKind::check;
         });
     // All of its fields: with a new one, this does not compile.
-    const auto& [streaming, noalias, checked, flags_of_data, scan] = options;
+    const auto& [streaming, noalias, checked, flags_of_data] = options;
     std::string key(target_id);
     key += streaming ? "\nstreaming" : "\n";
     key += noalias ? " noalias" : "";
     key += flags_of_data ? " flags" : "";
     key += checked ? " checked\n" : "\n";
-    if (scan) key += "scan " + std::string(ir::info(*scan).name) + '\n';
     if (has_checks) {
         for (const std::string& file : kernel.files) key += file + '\n';
     }

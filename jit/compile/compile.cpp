@@ -37,6 +37,7 @@ constexpr std::optional<BackendTarget> makers[] = {
 
 void make_strict(ir::Kernel& kernel) {
     for (ir::Node& n : kernel.nodes) n.fast = 0;
+    for (ir::Kernel& k : kernel.outlined) make_strict(k);
 }
 
 /// f(), with the owner's line in errors that know none.
@@ -59,9 +60,13 @@ codegen::PassContext context_of(codegen::PassOptions options, BackendTarget targ
                                 const KernelOwner& owner) {
     codegen::PassContext context;
     context.options = std::move(options);
-    context.options.target =
-        target == BackendTarget::cuda ? codegen::PassTarget::gpu : codegen::PassTarget::cpu;
-    context.options.fma = for_owner(owner, [&] { return has_fma(target); });
+    for_owner(owner, [&] {
+        context.options.fma = has_fma(target);
+        if (target == BackendTarget::cpu)
+            context.options.isa = CpuTarget::once().isa;
+        else
+            context.options.target = codegen::PassTarget::gpu;
+    });
     context.options.verify = verify_passes;
     return context;
 }

@@ -58,12 +58,6 @@ codegen::VectorIsa vector_isa(std::string_view limit) {
     return avx2 && limit != "sse2" ? codegen::VectorIsa::avx2 : codegen::VectorIsa::sse2;
 }
 
-/// Read once: asking the CPU takes a virtual machine as long as many calls.
-const CpuTarget& this_cpu() {
-    static constinit kiln::detail::Lazy<CpuTarget> cpu;
-    return cpu.get([] { return std::make_unique<CpuTarget>(CpuTarget::host()); });
-}
-
 }  // namespace
 
 CpuTarget CpuTarget::host() {
@@ -76,6 +70,12 @@ CpuTarget CpuTarget::host() {
     return {isa, fmt::format("x86-64/{}/{}", cpu_words(), name(isa))};
 }
 
+const CpuTarget& CpuTarget::once() {
+    // Asking the CPU takes a virtual machine as long as many calls.
+    static constinit kiln::detail::Lazy<CpuTarget> cpu;
+    return cpu.get([] { return std::make_unique<CpuTarget>(host()); });
+}
+
 std::string cuda_architecture() {
     const char* const set = std::getenv("KILN_CUDA_ARCH");
     const std::string arch = set == nullptr || *set == '\0' ? "sm_80" : set;
@@ -86,13 +86,13 @@ std::string cuda_architecture() {
 }
 
 bool has_fma(BackendTarget target) {
-    return target != BackendTarget::cpu || this_cpu().isa != codegen::VectorIsa::sse2;
+    return target != BackendTarget::cpu || CpuTarget::once().isa != codegen::VectorIsa::sse2;
 }
 
 std::string target_id(BackendTarget target) {
     switch (target) {
         case BackendTarget::cpu:
-            return fmt::format("{}/llvm-{}/kiln-{}", this_cpu().id, KILN_LLVM_VERSION,
+            return fmt::format("{}/llvm-{}/kiln-{}", CpuTarget::once().id, KILN_LLVM_VERSION,
                                build_fingerprint);
         case BackendTarget::cuda:
             return fmt::format("{}/kiln-{}", cuda_architecture(), build_fingerprint);

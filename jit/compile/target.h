@@ -17,6 +17,8 @@ struct CpuTarget {
 
     /// Errors: usage (KILN_CPU_ISA).
     static CpuTarget host();
+    /// The same, as it was when the process first asked.
+    static const CpuTarget& once();
 };
 
 /// Names all that code for this target depends on besides its kernel and options, the build of kiln

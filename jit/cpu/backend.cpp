@@ -161,12 +161,11 @@ class CpuBackend final : public Backend {
         emit.isa = target_.isa;
         emit.entry = symbol;
         // All of its fields: with a new one, this does not compile.
-        const auto& [streaming, noalias, checked, flags_of_data, scan] = options;
+        const auto& [streaming, noalias, checked, flags_of_data] = options;
         emit.streaming = streaming;
         emit.noalias = noalias;
         emit.checked = checked;
         emit.flags_of_data = flags_of_data;
-        emit.scan = scan;
         auto code = std::make_unique<CpuCode>(*this, kernel, std::move(emit));
         code->compile();
         return code;

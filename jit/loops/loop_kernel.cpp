@@ -172,6 +172,7 @@ std::unique_ptr<engine::TracedLoopKernel> LoopKernelState::trace(const LoopKerne
         else
             items.emplace_back(trace.value(b.param(param)));
     }
+    b.set_form(ir::Form::program);
     b.begin_stage({}, false);
     const std::vector<KernelItem> results = traced_body(items);
     trace.check_results(results.size());

@@ -168,6 +168,7 @@ std::vector<Offsets> StencilState::find_offsets(std::span<const KernelItem> item
     place.declared = &options_.neighborhood;
     place.used = &used;
     place.any = &any;
+    b.set_form(ir::Form::program);
     b.begin_stage({}, false);
     for (int d = 0; d < rank; ++d) {
         place.extents.push_back(In(std::get<KernelArray>(copies[first()])).extent(d));

@@ -66,6 +66,7 @@ class ReduceTracer {
     /// The kernel that reduces a row.
     TracedReduction row() {
         ir::Builder& b = begin();
+        b.set_form(ir::Form::reduce);
         declare_sources("");
         begin_map();
         if (key_.has_where()) b.begin_branch(load(key_.inputs()));
@@ -117,6 +118,7 @@ class ReduceTracer {
     /// The kernel that scans a row.
     TracedReduction scan() {
         ir::Builder& b = begin();
+        b.set_form(ir::Form::scan, reduction_);
         declare_sources("");
         begin_map();
         const ir::Id value = tree(0, 1);
@@ -277,7 +279,6 @@ Job Reducer::job(ReduceForm form, const CallKey& key, const TracedReduction& tra
     Job job{.kernel = traced.map.kernel,
             .passes = {.checked = source_.options.checked, .threads = source_.options.parallel},
             .code = {.streaming = key.is_streaming()}};
-    if (form == ReduceForm::scan) job.code.scan = reduction_;
     const std::size_t sources = key.inputs() + (key.has_where() ? 1 : 0);
     const std::size_t rows = static_cast<std::size_t>(traced.rows);
     for (std::size_t p = 0; p < job.kernel.params.size(); ++p) {
@@ -324,7 +325,8 @@ Reducer& partial_reducer(ir::Reduction reduction) {
 // ------------------------------------------------------------------------------ recognition
 
 std::optional<ir::Reduction> reduction_of(const ir::Kernel& kernel) {
-    if (kernel.stages.size() != 1 || !kernel.slots.empty()) return std::nullopt;
+    if (kernel.form != ir::Form::map || kernel.stages.size() != 1 || !kernel.slots.empty())
+        return std::nullopt;
     ir::Id value = ir::none;
     for (const ir::Id id : kernel.blocks[kernel.stages[0].body].nodes) {
         const ir::NodeKind kind = kernel.node(id).kind;

@@ -231,6 +231,7 @@ class Interpreter {
                 return n.aux2 == ir::none ? Flow::normal : run_block(n.aux2);
             case NodeKind::loop: return run_loop(id, n, x);
             case NodeKind::loop_while: return run_while(n, x);
+            case NodeKind::launch: refuse(ErrorKind::unsupported, "loops that were outlined");
             case NodeKind::break_: return Flow::break_;
             case NodeKind::continue_: return Flow::continue_;
             case NodeKind::return_: return Flow::return_;

@@ -41,7 +41,7 @@ TEST_CASE("reductions combine with the slot's value, over two dimensions", "[ora
     std::vector<std::int32_t> x = {3, -1, 4, -1, 5, 9};
     std::vector<std::int64_t> total = {0};
     std::vector<std::int32_t> least = {0};
-    const char* text = R"(kernel k(x: in i32[2], total: out i64, least: out i32) {
+    const char* text = R"(kernel k(x: in i32[2], total: out i64, least: out i32) reduce {
   slot s: i64
   slot m: i32
   stage [] { write s, i64(10) write m, i32(2) }
@@ -99,7 +99,7 @@ TEST_CASE("loops, local arrays, break and continue", "[oracle]") {
 
     // Sum of the odd numbers below 10, downwards, skipping the even ones.
     std::vector<std::int64_t> sum = {0};
-    run(R"(kernel k(out: out i64) {
+    run(R"(kernel k(out: out i64) program {
   slot s: i64
   stage [] {
     write s, i64(0)
@@ -203,7 +203,7 @@ TEST_CASE("the prologue computes extents", "[oracle]") {
 
 TEST_CASE("whole arrays: A / max(A), broadcasting, folds over axes", "[oracle]") {
     std::vector<double> a = {1, 2, 3, 4, 5, 8}, row = {10, 20, 30}, out(6), sums(2);
-    run(R"(kernel k(a: in f64[2], out: out f64[2]) {
+    run(R"(kernel k(a: in f64[2], out: out f64[2]) program {
   stage [] {
     %0 = whole f64[2] a
     %1 = fold max f64 %0 axes(0, 1)
@@ -213,7 +213,7 @@ TEST_CASE("whole arrays: A / max(A), broadcasting, folds over axes", "[oracle]")
         {view(a, {2, 3}), view(out, {2, 3})});
     CHECK(out == std::vector<double>{0.125, 0.25, 0.375, 0.5, 0.625, 1});
 
-    run(R"(kernel k(a: in f64[2], row: in f64[1], sums: out f64[1], out: out f64[2]) {
+    run(R"(kernel k(a: in f64[2], row: in f64[1], sums: out f64[1], out: out f64[2]) program {
   stage [] {
     %0 = whole f64[2] a
     %1 = whole f64[1] row
@@ -229,7 +229,7 @@ TEST_CASE("whole arrays: A / max(A), broadcasting, folds over axes", "[oracle]")
 
     // In place, reading what is assigned: as if the right side were computed first.
     std::vector<double> square = {1, 2, 3, 4};
-    run(R"(kernel k(a: inout f64[2], back: in f64[2]) {
+    run(R"(kernel k(a: inout f64[2], back: in f64[2]) program {
   stage [] {
     %0 = whole f64[2] a
     %1 = whole f64[2] back
@@ -243,12 +243,12 @@ TEST_CASE("whole arrays: A / max(A), broadcasting, folds over axes", "[oracle]")
 TEST_CASE("empty arrays: an identity or an error", "[oracle]") {
     std::vector<double> nothing, one = {7};
     const char* with_sum =
-        "kernel k(a: in f64[1], out: out f64) { stage [] { %0 = whole f64[1] a "
+        "kernel k(a: in f64[1], out: out f64) program { stage [] { %0 = whole f64[1] a "
         "%1 = fold sum f64 %0 axes(0) store out, %1 } }";
     run(with_sum, {view(nothing, {0}), view(one, {})});
     CHECK(one[0] == 0);
     const char* with_max =
-        "kernel k(a: in f64[1], out: out f64) { stage [] { %0 = whole f64[1] a "
+        "kernel k(a: in f64[1], out: out f64) program { stage [] { %0 = whole f64[1] a "
         "%1 = fold max f64 %0 axes(0) store out, %1 } }";
     CHECK_THROWS_WITH(run(with_max, {view(nothing, {0}), view(one, {})}),
                       "error: zero-size array to a reduction without identity");

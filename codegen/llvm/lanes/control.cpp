@@ -61,6 +61,7 @@ void LaneEmitter::emit_node(Id id) {
         case NodeKind::continue_:
         case NodeKind::return_: emit_jump(n.kind); return;
         case NodeKind::contribute: emit_contribute(n, id); return;
+        case NodeKind::launch: refuse("a launch in an element-wise kernel", n.loc); return;
         case NodeKind::call_pure:
         case NodeKind::call:
             throw Error(ErrorKind::unsupported,

@@ -45,7 +45,9 @@ void LaneEmitter::refuse(const std::string& what, std::uint32_t loc) const {
 void LaneEmitter::run() {
     options_.flags_of_data = options_.flags_of_data && zeros_raise_flags(kernel_);
     choose_form();
-    const LaneChoice choice = choose_lanes(facts_, accumulators_.size(), options_.isa);
+    const LaneChoice choice = kernel_.lanes == ir::Lanes{}
+                                  ? choose_lanes(facts_, accumulators_.size(), options_.isa)
+                                  : LaneChoice{kernel_.lanes.of_register, kernel_.lanes.registers};
     const unsigned unit = unit_lanes_ = choice.lanes;
     block_lanes_ = unit * choice.registers;
     // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
@@ -133,7 +135,7 @@ void LaneEmitter::emit_rows() {
         p.row = addresses.back();
     }
     emit_uniform_nodes();
-    if (options_.scan) begin_scan();
+    if (kernel_.form == ir::Form::scan) begin_scan();
     if (accumulators_.empty()) {
         emit_columns();
     } else {

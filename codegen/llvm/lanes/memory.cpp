@@ -209,7 +209,7 @@ void LaneEmitter::store_lanes(std::uint32_t param, Value* value, unsigned offset
 void LaneEmitter::emit_store(const Node& n, Id id) {
     if (kernel_.params[n.aux].rank != 0) check_subscripts(n, n.operand_count - 1U);
     const LaneValue v = value(kernel_.operands_of(id).back());
-    store_value(n, options_.scan ? running(v) : v);
+    store_value(n, kernel_.form == ir::Form::scan ? running(v) : v);
 }
 
 void LaneEmitter::store_value(const Node& n, const LaneValue& v) {

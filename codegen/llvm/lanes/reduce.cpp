@@ -36,9 +36,8 @@ using llvm::Value;
 /// Finds the stages of the kernel's form and declares its accumulators.
 void LaneEmitter::choose_form() {
     const auto& stages = kernel_.stages;
-    const bool reduces = stages.size() == 3 && stages[0].extents.empty() &&
-                         stages[2].extents.empty() && !stages[1].reductions.empty();
-    const ir::Stage* map = stages.size() == 1 ? stages.data() : reduces ? &stages[1] : nullptr;
+    const bool reduces = kernel_.form == ir::Form::reduce;
+    const ir::Stage* map = stages.size() != (reduces ? 3 : 1) ? nullptr : &stages[reduces ? 1 : 0];
     if (map == nullptr || map->extents.size() != 1 || map->reductions.empty() == reduces)
         refuse("this kernel is neither element-wise nor a reduction of one");
     for (const ir::Param& p : kernel_.params) {

@@ -13,15 +13,9 @@ using llvm::Value;
 
 /// Once a row: what came before is the carry.
 void LaneEmitter::begin_scan() {
-    const auto outputs = std::ranges::count_if(
-        kernel_.params, [](const ir::Param& p) { return p.access == ir::Access::out; });
-    if (!accumulators_.empty() || outputs != 1 || kernel_.params.size() < 2)
-        refuse("this kernel is not one of a scan");
     const auto param = static_cast<std::uint32_t>(kernel_.params.size() - 2);
     const ir::Param& carry = kernel_.params[param];
-    if (carry.layout != ir::Layout::uniform || carry.dtype != kernel_.params[param + 1].dtype)
-        refuse("parameter '" + carry.name + "' of a scan is not the carry");
-    scan_.reduction = *options_.scan;
+    scan_.reduction = kernel_.scan;
     scan_.dtype = carry.dtype;
     if (scan_.tail.value == nullptr)
         scan_.tail = accumulator_place(carry.dtype, unit_lanes_, "before");

@@ -18,7 +18,6 @@
 #pragma once
 #include "codegen/abi.h"
 #include "codegen/lanes/loop_traits.h"
-#include "codegen/lanes/vector_loops.h"
 #include "codegen/llvm/ops/op_emitter.h"
 
 #include <map>
@@ -150,17 +149,24 @@ class ProgramEmitter final : private NodeValues {
     llvm::Function* tree_function(DType t);
     void emit_tree(llvm::Type* element, llvm::Value* buffer, llvm::Value* count);
 
-    // --- vector loops ---
-    const VectorLoop* vector_loop(ir::Id loop);
-    llvm::Function* vector_function(const VectorLoop& loop, bool streaming, bool in_place);
-    void emit_vector_loop(ir::Id id, const VectorLoop& loop, llvm::Value* first, llvm::Value* count,
-                          llvm::Value* step, bool streaming = false);
-    void emit_streamed(ir::Id id, llvm::Value* first, llvm::Value* count, llvm::Value* step,
-                       llvm::function_ref<void()> otherwise);
+    // --- launches ---
+    /// Iterations of a launch: `count` of them, from the one numbered `from` (null: 0) on.
+    struct Iterations {
+        llvm::Value *begin, *step, *from, *count;
+    };
+    struct Elements {
+        llvm::Value *data, *inner;
+    };
+    llvm::Function* vector_function(const ir::Launch& launch);
+    Elements elements(const ir::Argument& a, std::span<const ir::Id> subscripts,
+                      const Iterations& of);
+    Elements argument(const ir::Argument& a, std::span<const ir::Id> x, const Iterations& of);
+    void emit_lanes(const ir::Node& n, const Iterations& of);
+    void take_totals(const ir::Launch& launch, std::span<const Elements> made);
+    void emit_lanes_in_pieces(const ir::Node& n, llvm::Value* begin, llvm::Value* count,
+                              llvm::Value* step);
     llvm::Value* are_large(const std::vector<std::uint32_t>& arrays);
-    void emit_vector_pieces(ir::Id id, const VectorLoop& loop, llvm::Value* first,
-                            llvm::Value* count, llvm::Value* step);
-    llvm::Value* at_first(ir::Id id, ir::Id loop);
+    void emit_launch(const ir::Node& n, ir::Id id);
     llvm::Value* spill(const LaneValue& v, DType t);
 
     const ir::Kernel& kernel_;
@@ -175,13 +181,12 @@ class ProgramEmitter final : private NodeValues {
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter, then per slot
     unsigned pieces_ = 0, vector_functions_ = 0;
     LoopTraits traits_;
-    std::set<ir::Id> nonempty_;  // loops that are known to run where they are emitted
-    std::map<ir::Id, std::optional<VectorLoop>> vector_loops_;
+    std::set<ir::Id> nonempty_;     // loops that are known to run where they are emitted
     std::map<ir::Id, Slots> sums_;  // of loops
     std::map<DType, llvm::Function*> trees_;
-    std::vector<StreamedLoop> streamed_loops_;
-    std::map<std::string, llvm::Function*> shared_functions_;  // of vector loops, by what they do
-    std::vector<llvm::CallInst*> in_place_;  // of vector loops that their callers take in
+    /// Of outlined kernels, by their number and whether they stream.
+    std::map<std::pair<std::uint32_t, bool>, llvm::Function*> shared_functions_;
+    std::vector<llvm::CallInst*> in_place_;  // of functions that become part of their callers
 };
 
 }  // namespace kiln::codegen

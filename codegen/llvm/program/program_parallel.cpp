@@ -26,27 +26,43 @@ ProgramEmitter::Capture ProgramEmitter::capture(Id loop) const {
     const Node& n = kernel_.nodes[loop];
     std::vector<bool> inside(kernel_.nodes.size(), false);
     inside[loop] = true;
-    ir::walk(kernel_, n.aux, [&](Id id) { inside[id] = true; });
+    const bool launched = n.kind == NodeKind::launch;
+    if (!launched) ir::walk(kernel_, n.aux, [&](Id id) { inside[id] = true; });
     std::set<Id> values;
     std::vector<bool> used(kernel_.slots.size(), false), written(kernel_.slots.size(), false);
-    ir::walk(kernel_, n.aux, [&](Id id) {
+    const auto touch = [&](Id id, std::size_t first_operand) {
         const Node& m = kernel_.nodes[id];
-        for (const Id operand : kernel_.operands_of(m))
+        for (const Id operand : kernel_.operands_of(m).subspan(first_operand))
             if (!ir::is_leaf(kernel_.nodes[operand].kind) && !inside[operand])
                 values.insert(operand);
-        if (const ir::Effects e = ir::effects_of(m); e.slot != ir::none) {
-            used[e.slot] = true;
-            written[e.slot] = written[e.slot] || e.any(ir::effect::writes);
+        for (const ir::SlotUse& use : ir::slots_of(kernel_, m)) {
+            used[use.slot] = true;
+            written[use.slot] = written[use.slot] || use.writes;
         }
-    });
+    };
+    if (launched)
+        touch(loop, 3);
+    else
+        ir::walk(kernel_, n.aux, [&](Id id) { touch(id, 0); });
     const ir::SlotOwners owners(kernel_);
+    // A launch has for itself what no other node touches.
+    const auto belongs_here = [&](std::uint32_t slot) {
+        if (!launched) return owners.belongs_to(slot, n.aux);
+        return ir::walk(kernel_, [&](Id id) {
+            const bool touches =
+                id != loop &&
+                std::ranges::any_of(ir::slots_of(kernel_, kernel_.nodes[id]),
+                                    [&](const ir::SlotUse& use) { return use.slot == slot; });
+            return touches ? ir::Walk::stop : ir::Walk::on;
+        });
+    };
     c.values.assign(values.begin(), values.end());
     for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
         const auto& reductions = kernel_.parallel(n)->reductions;
         const bool reduced = std::ranges::any_of(
             reductions, [&](const ir::StageReduction& r) { return r.target == s; });
         if (!used[s] || reduced) continue;
-        if (owners.belongs_to(s, n.aux))
+        if (belongs_here(s))
             c.own.push_back(s);
         else if (written[s] || kernel_.slots[s].length > 1)
             c.places.push_back(s);
@@ -60,7 +76,9 @@ ProgramEmitter::Capture ProgramEmitter::capture(Id loop) const {
 std::vector<bool> ProgramEmitter::slots_of_pieces() const {
     std::vector<bool> theirs(kernel_.slots.size(), false);
     ir::walk(kernel_, [&](Id id) {
-        if (!ir::effects_of(kernel_.nodes[id]).any(ir::effect::in_parallel)) return;
+        const Node& n = kernel_.nodes[id];
+        const bool runs = n.kind == NodeKind::loop || n.kind == NodeKind::launch;
+        if (!runs || kernel_.parallel(n) == nullptr) return;
         for (const std::uint32_t s : capture(id).own) theirs[s] = true;
     });
     return theirs;
@@ -136,12 +154,15 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     auto* type = llvm::FunctionType::get(
         b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
     // Iterations without loops of their own take about the same time, each and always.
-    bool flat = true;
-    ir::walk(kernel_, n.aux, [&](Id inner) {
-        const NodeKind kind = kernel_.nodes[inner].kind;
-        flat = flat && kind != NodeKind::loop && kind != NodeKind::loop_while &&
-               kind != NodeKind::call && kind != NodeKind::call_pure;
-    });
+    const auto is_flat = [](const Node& inner) {
+        constexpr ir::effect::Mask uneven =
+            ir::effect::loops | ir::effect::launches | ir::effect::calls | ir::effect::calls_pure;
+        return !ir::effects_of(inner).any(uneven);
+    };
+    const bool flat =
+        n.kind == NodeKind::launch
+            ? std::ranges::all_of(kernel_.outlined[kernel_.launches[n.aux].kernel].nodes, is_flat)
+            : ir::all_in(kernel_, n.aux, [&](Id x) { return is_flat(kernel_.nodes[x]); });
     const std::int64_t schedule = abi::pack(abi::ScheduleWord{loop.schedule, flat, loop.chunk});
     auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::parallel),
                                {scope_->frame, piece, context, trip, unit,
@@ -280,27 +301,21 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
 
     b_.SetInsertPoint(body);
     const auto iterations = [&](Value* first, Value* last) {
-        if (const VectorLoop* vector = vector_loop(id)) {
-            Value* index = b_.CreateAdd(begin, b_.CreateMul(first, step));
-            emit_vector_loop(id, *vector, index, b_.CreateSub(last, first), step);
+        if (n.kind == NodeKind::launch) {
+            emit_lanes(n, {begin, step, first, b_.CreateSub(last, first)});
             return;
         }
-        const auto usual = [&] {
-            const auto iteration = [&](Value* k) {
-                if (traits_.carries[id]) function->addFnAttr(attribute::carried_values);
-                scope.iteration = k;
-                scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr,
-                                    false};
-                emit_program_block(n.aux);
-            };
-            const Slots& sums = sums_of(id);
-            auto* const back =
-                sums.empty() ? count_up(first, last, iteration)
-                             : sum_iterations(sums, block_of(id), first, last, iteration, nullptr);
-            if (traits_.scatters[id]) keep_scalar(back);
+        const auto iteration = [&](Value* k) {
+            if (traits_.carries[id]) function->addFnAttr(attribute::carried_values);
+            scope.iteration = k;
+            scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr, false};
+            emit_program_block(n.aux);
         };
-        Value* index = b_.CreateAdd(begin, b_.CreateMul(first, step));
-        emit_streamed(id, index, b_.CreateSub(last, first), step, usual);
+        const Slots& sums = sums_of(id);
+        auto* const back =
+            sums.empty() ? count_up(first, last, iteration)
+                         : sum_iterations(sums, block_of(id), first, last, iteration, nullptr);
+        if (traits_.scatters[id]) keep_scalar(back);
     };
     Value *first = function->getArg(2), *last = function->getArg(3);
     if (reductions.list.empty()) {

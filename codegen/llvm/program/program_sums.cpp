@@ -33,13 +33,13 @@ using llvm::Value;
 /// The sums of a loop that runs as scalar code, which follow a tree over its iterations.
 const ProgramEmitter::Slots& ProgramEmitter::sums_of(Id loop) {
     const auto [at, added] = sums_.try_emplace(loop);
-    if (added && vector_loop(loop) == nullptr) at->second = tree_sums(kernel_, loop);
+    if (added) at->second = tree_sums(kernel_, loop);
     return at->second;
 }
 
 /// Iterations of a loop with reductions that are one block.
 std::int64_t ProgramEmitter::block_of(Id loop) {
-    if (vector_loop(loop) != nullptr) return tree::vector_block_iterations;
+    if (kernel_.nodes[loop].kind == ir::NodeKind::launch) return tree::vector_block_iterations;
     std::int64_t bytes = 0;
     for (const std::uint32_t s : sums_of(loop))
         bytes += static_cast<std::int64_t>(size_of(kernel_.slots[s].dtype));

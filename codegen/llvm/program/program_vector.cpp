@@ -1,10 +1,9 @@
-// Programs of loops: loops whose iterations run as lanes, by the emitter of element-wise kernels.
+// Programs of loops: launches of outlined kernels, which the emitter of element-wise kernels emits.
 #include "codegen/abi.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
 #include "codegen/llvm/program/program_emitter.h"
 #include "codegen/trees.h"
-#include "dsl/ir/text.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
 
@@ -17,33 +16,6 @@ using ir::Node;
 using ir::NodeKind;
 using llvm::BasicBlock;
 using llvm::Value;
-
-/// The loop as a kernel of its own; null where it stays scalar.
-const VectorLoop* ProgramEmitter::vector_loop(Id loop) {
-    if (!options_.noalias || options_.checked) return nullptr;
-    const auto [at, added] = vector_loops_.try_emplace(loop);
-    if (added) at->second = extract_vector_loop(kernel_, loop);
-    return at->second ? &*at->second : nullptr;
-}
-
-/// The value of an expression of the loop's body that depends on the index alone, in the loop's
-/// first iteration, whose index is the value of `loop` now.
-Value* ProgramEmitter::at_first(Id id, Id loop) {
-    const Node& n = kernel_.nodes[id];
-    if (id == loop || ir::is_leaf(n.kind)) return value(id).value;
-    if (scope_->values[id].value != nullptr) return scope_->values[id].value;
-    if (n.kind == NodeKind::read) return read_local(n, id).value;
-    std::vector<Id> made;
-    for (const Id operand : kernel_.operands_of(id)) {
-        if (ir::is_leaf(kernel_.nodes[operand].kind) || scope_->values[operand].value != nullptr)
-            continue;
-        scope_->values[operand] = {at_first(operand, loop), nullptr, false};
-        made.push_back(operand);
-    }
-    Value* v = n.kind == NodeKind::op ? ops_.emit_op(id).value : ops_.emit_cast(id).value;
-    for (const Id operand : made) scope_->values[operand] = {};
-    return v;
-}
 
 /// A cell of memory that holds a value.
 Value* ProgramEmitter::spill(const LaneValue& v, DType t) {
@@ -59,172 +31,172 @@ Value* ProgramEmitter::spill(const LaneValue& v, DType t) {
     return cell;
 }
 
-/// The function that runs a loop's iterations as lanes. Loops that differ in their arrays alone
-/// share one, unless it becomes part of their callers.
-llvm::Function* ProgramEmitter::vector_function(const VectorLoop& loop, bool streaming,
-                                                bool in_place) {
-    std::string key;
-    if (!in_place) {
-        key = ir::print(loop.kernel, {.locations = false}) + (streaming ? " streaming" : "") +
-              std::string(loop.scan ? ir::info(*loop.scan).name : "");
+/// The function that runs an outlined kernel, as lanes. Launches of a kernel share one, unless it
+/// becomes part of their callers.
+llvm::Function* ProgramEmitter::vector_function(const ir::Launch& launch) {
+    const std::pair key{launch.kernel, !launch.streams.empty()};
+    if (!launch.in_place)
         if (const auto at = shared_functions_.find(key); at != shared_functions_.end())
             return at->second;
-    }
     const llvm::IRBuilder<>::InsertPointGuard guard(b_);
     EmitOptions options = options_;
     options.entry = options_.entry + "_v" + std::to_string(vector_functions_++);
-    options.streaming = streaming;
-    options.scan = loop.scan;
+    options.streaming = !launch.streams.empty();
     options.fence = false;  // end_of_function has one for all
-    LaneEmitter(loop.kernel, module_, options).run();
+    LaneEmitter(kernel_.outlined[launch.kernel], module_, options).run();
     llvm::Function* function = module_.getFunction(options.entry);
     function->setLinkage(llvm::Function::InternalLinkage);
     function->addFnAttr(attribute::vector_code);
-    if (!in_place) shared_functions_.emplace(std::move(key), function);
+    if (!launch.in_place) shared_functions_.emplace(key, function);
     return function;
 }
 
-/// Runs the iterations with the indices first, first + step ..., `count` of them.
-//
-//     if (count > 0) { fill the frame; call the loop's function; slots op= totals }
-void ProgramEmitter::emit_vector_loop(Id id, const VectorLoop& loop, Value* first, Value* count,
-                                      Value* step, bool streaming) {
+/// Where the element of an argument is that the first iteration uses, and how far apart those of
+/// iterations are.
+ProgramEmitter::Elements ProgramEmitter::elements(const ir::Argument& a,
+                                                  std::span<const Id> subscripts,
+                                                  const Iterations& of) {
     auto* i64 = b_.getInt64Ty();
-    // In place it saves a call for each run of the loop around it.
-    const bool in_place = loop.in_place && traits_.loop_of[id] != ir::none;
-    llvm::Function* function = vector_function(loop, streaming, in_place);
+    const bool local = a.kind == ir::Argument::Kind::local;
+    const auto size = [&] { return b_.getInt64(size_of(kernel_.slots[a.target].dtype)); };
+    Value* data = local ? scope_->slots[a.target].value : view(a.target).data;
+    Value* inner = b_.getInt64(0);
+    for (std::size_t d = 0; d < subscripts.size(); ++d) {
+        Value* stride = local ? size() : view(a.target).strides[d];
+        data = b_.CreateInBoundsGEP(b_.getInt8Ty(), data,
+                                    b_.CreateMul(value(subscripts[d]).value, stride));
+        Value* steps = llvm::ConstantInt::getSigned(i64, a.strides[d]);
+        inner = b_.CreateAdd(inner, b_.CreateMul(of.step, b_.CreateMul(steps, stride)));
+    }
+    if (of.from != nullptr)
+        data = b_.CreateInBoundsGEP(b_.getInt8Ty(), data, b_.CreateMul(of.from, inner));
+    return {data, inner};
+}
+
+/// What the frame says of an argument.
+ProgramEmitter::Elements ProgramEmitter::argument(const ir::Argument& a, std::span<const Id> x,
+                                                  const Iterations& of) {
+    using Kind = ir::Argument::Kind;
+    Value* same = b_.getInt64(0);
+    switch (a.kind) {
+        case Kind::array:
+        case Kind::local: return elements(a, x, of);
+        case Kind::value: return {spill(value(x[0]), kernel_.nodes[x[0]].dtype), same};
+        case Kind::first: {
+            Value* first = of.begin;
+            if (of.from != nullptr) first = b_.CreateAdd(first, b_.CreateMul(of.from, of.step));
+            return {spill({first, nullptr, false}, DType::i64), same};
+        }
+        case Kind::step: return {spill({of.step, nullptr, false}, DType::i64), same};
+        case Kind::total:
+        case Kind::position:
+            return {ops_.alloca_at_entry(ops_.memory_type(kernel_.slots[a.target].dtype), "total"),
+                    same};
+        case Kind::carry: {
+            const LaneValue& place = scope_->slots[a.target];
+            const DType t = kernel_.slots[a.target].dtype;
+            auto* type = ops_.compute_type(real_type(t));
+            return {
+                spill({b_.CreateLoad(type, place.value),
+                       place.imag != nullptr ? b_.CreateLoad(type, place.imag) : nullptr, false},
+                      t),
+                same};
+        }
+    }
+    __builtin_unreachable();
+}
+
+/// Runs iterations of a launch:
+//
+//     if (count > 0) { fill the frame; call the kernel's function; slots op= totals }
+void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of) {
+    auto* i64 = b_.getInt64Ty();
+    const ir::Launch& launch = kernel_.launches[n.aux];
+    llvm::Function* function = vector_function(launch);
+    if (!launch.streams.empty()) scope_->streams = true;
 
     auto* some = BasicBlock::Create(context_, "lanes", scope_->function);
     auto* done = BasicBlock::Create(context_, "lanes.end", scope_->function);
-    b_.CreateCondBr(b_.CreateICmpSGT(count, b_.getInt64(0)), some, done);
+    b_.CreateCondBr(b_.CreateICmpSGT(of.count, b_.getInt64(0)), some, done);
     b_.SetInsertPoint(some);
-    scope_->values[id] = {first, nullptr, false};
     Value* frame = ops_.alloca_at_entry(
-        llvm::ArrayType::get(i64, abi::map_word::count(loop.operands.size())), "map");
+        llvm::ArrayType::get(i64, abi::map_word::count(launch.arguments.size())), "map");
     const auto put = [&](std::size_t word, Value* v) {
         b_.CreateStore(v, b_.CreateConstInBoundsGEP1_64(i64, frame, word));
     };
-    put(abi::map_word::columns, count);
+    put(abi::map_word::columns, of.count);
     put(abi::map_word::rows, b_.getInt64(1));
     put(abi::map_word::fault, llvm::ConstantPointerNull::get(b_.getPtrTy()));
-    std::vector<Value*> totals(loop.operands.size(), nullptr);
-    for (std::size_t p = 0; p < loop.operands.size(); ++p) {
-        const VectorOperand& operand = loop.operands[p];
-        Value *data = nullptr, *inner = b_.getInt64(0);
-        switch (operand.kind) {
-            case VectorOperand::Kind::element: {
-                const Node& n = kernel_.nodes[operand.node];
-                if (n.kind == NodeKind::read || n.kind == NodeKind::write) {
-                    const auto size = size_of(kernel_.slots[n.aux].dtype);
-                    Value* bytes = b_.CreateMul(at_first(kernel_.operand(operand.node, 0), id),
-                                                b_.getInt64(size));
-                    data = b_.CreateInBoundsGEP(b_.getInt8Ty(), scope_->slots[n.aux].value, bytes);
-                    inner = b_.CreateMul(
-                        step, llvm::ConstantInt::getSigned(
-                                  i64, operand.coefficients[0] * static_cast<std::int64_t>(size)));
-                    break;
-                }
-                const View& v = view(n.aux);
-                data = v.data;
-                for (std::size_t d = 0; d < operand.coefficients.size(); ++d) {
-                    Value* subscript = at_first(kernel_.operands_of(n)[d], id);
-                    data = b_.CreateInBoundsGEP(b_.getInt8Ty(), data,
-                                                b_.CreateMul(subscript, v.strides[d]));
-                    Value* coefficient = llvm::ConstantInt::getSigned(i64, operand.coefficients[d]);
-                    inner = b_.CreateAdd(
-                        inner, b_.CreateMul(step, b_.CreateMul(coefficient, v.strides[d])));
-                }
-                break;
-            }
-            case VectorOperand::Kind::value:
-                data = spill(value(operand.node), kernel_.nodes[operand.node].dtype);
-                break;
-            case VectorOperand::Kind::slot: {
-                const LaneValue& place = scope_->slots[operand.slot];
-                auto* type = ops_.compute_type(real_type(kernel_.slots[operand.slot].dtype));
-                data = spill(
-                    {b_.CreateLoad(type, place.value),
-                     place.imag != nullptr ? b_.CreateLoad(type, place.imag) : nullptr, false},
-                    kernel_.slots[operand.slot].dtype);
-                break;
-            }
-            case VectorOperand::Kind::first:
-                data = spill({first, nullptr, false}, DType::i64);
-                break;
-            case VectorOperand::Kind::step: data = spill({step, nullptr, false}, DType::i64); break;
-            case VectorOperand::Kind::total:
-                data = ops_.alloca_at_entry(ops_.memory_type(kernel_.slots[operand.slot].dtype),
-                                            "total");
-                totals[p] = data;
-                break;
-        }
-        put(abi::map_word::operand(p, abi::map_word::data), data);
-        put(abi::map_word::operand(p, abi::map_word::inner), inner);
+    std::vector<Elements> made;
+    auto operands = kernel_.operands_of(n).subspan(3);
+    for (const ir::Argument& a : launch.arguments) {
+        const std::size_t p = made.size();
+        made.push_back(argument(a, operands.first(a.operands()), of));
+        operands = operands.subspan(a.operands());
+        put(abi::map_word::operand(p, abi::map_word::data), made[p].data);
+        put(abi::map_word::operand(p, abi::map_word::inner), made[p].inner);
         put(abi::map_word::operand(p, abi::map_word::outer), b_.getInt64(0));
     }
     auto* call = b_.CreateCall(function, {frame});
     call->addFnAttr(llvm::Attribute::NoUnwind);
-    if (in_place) in_place_.push_back(call);
+    if (launch.in_place) in_place_.push_back(call);
+    take_totals(launch, made);
+    // What a scan stores last is what the variable has then.
+    for (std::size_t p = 0; p < made.size(); ++p) {
+        if (launch.arguments[p].kind != ir::Argument::Kind::carry) continue;
+        const DType t = kernel_.slots[launch.arguments[p].target].dtype;
+        const Elements& out = made[p + 1];
+        Value* bytes = b_.CreateMul(b_.CreateSub(of.count, b_.getInt64(1)), out.inner);
+        Value* last = b_.CreateInBoundsGEP(b_.getInt8Ty(), out.data, bytes);
+        Value* total = b_.CreateAlignedLoad(ops_.memory_type(t), last, llvm::Align(1));
+        b_.CreateStore(ops_.from_memory(total, t), scope_->slots[launch.arguments[p].target].value);
+    }
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
+}
+
+/// Combines the totals of a launch, which are at `made`, into their slots.
+void ProgramEmitter::take_totals(const ir::Launch& launch, std::span<const Elements> made) {
+    using Kind = ir::Argument::Kind;
+    const auto& arguments = launch.arguments;
+    const auto dtype = [&](std::size_t p) { return kernel_.slots[arguments[p].target].dtype; };
     const auto total = [&](std::size_t p) {
-        const DType t = kernel_.slots[loop.operands[p].slot].dtype;
-        return ops_.from_memory(b_.CreateLoad(ops_.memory_type(t), totals[p]), t);
+        return ops_.from_memory(b_.CreateLoad(ops_.memory_type(dtype(p)), made[p].data), dtype(p));
     };
-    const auto place = [&](std::size_t p) { return scope_->slots[loop.operands[p].slot].value; };
+    const auto place = [&](std::size_t p) { return scope_->slots[arguments[p].target].value; };
     const auto so_far = [&](std::size_t p) {
-        return b_.CreateLoad(ops_.compute_type(kernel_.slots[loop.operands[p].slot].dtype),
-                             place(p));
+        return b_.CreateLoad(ops_.compute_type(dtype(p)), place(p));
     };
-    for (std::size_t p = 0; p < loop.operands.size(); ++p) {
-        const VectorOperand& operand = loop.operands[p];
-        if (totals[p] == nullptr || operand.is_position) continue;
-        const DType t = kernel_.slots[operand.slot].dtype;
-        if (p + 1 < loop.operands.size() && loop.operands[p + 1].is_position) {
+    for (std::size_t p = 0; p < arguments.size(); ++p) {
+        if (arguments[p].kind != Kind::total) continue;
+        const ir::Reduction reduction = arguments[p].reduction;
+        if (p + 1 < arguments.size() && arguments[p + 1].kind == Kind::position) {
             const OpEmitter::Found found =
-                ops_.earlier(operand.reduction, t, kernel_.slots[loop.operands[p + 1].slot].dtype,
-                             {so_far(p), so_far(p + 1)}, {total(p), total(p + 1)});
+                ops_.earlier(reduction, dtype(p), dtype(p + 1), {so_far(p), so_far(p + 1)},
+                             {total(p), total(p + 1)});
             b_.CreateStore(found.first, place(p));
             b_.CreateStore(found.second, place(p + 1));
             continue;
         }
-        b_.CreateStore(ops_.combine(operand.reduction, t, so_far(p), total(p)), place(p));
+        b_.CreateStore(ops_.combine(reduction, dtype(p), so_far(p), total(p)), place(p));
     }
-    if (loop.scan) {  // what is stored last is what the variable has then
-        const VectorOperand& carry = loop.operands[loop.operands.size() - 2];
-        const DType t = kernel_.slots[carry.slot].dtype;
-        const std::size_t out = loop.operands.size() - 1;
-        const auto word = [&](std::size_t w, llvm::Type* type) {
-            return b_.CreateLoad(type, b_.CreateConstInBoundsGEP1_64(i64, frame, w));
-        };
-        Value* bytes = b_.CreateMul(b_.CreateSub(count, b_.getInt64(1)),
-                                    word(abi::map_word::operand(out, abi::map_word::inner), i64));
-        Value* last = b_.CreateInBoundsGEP(
-            b_.getInt8Ty(), word(abi::map_word::operand(out, abi::map_word::data), b_.getPtrTy()),
-            bytes);
-        Value* total = b_.CreateAlignedLoad(ops_.memory_type(t), last, llvm::Align(1));
-        b_.CreateStore(ops_.from_memory(total, t), scope_->slots[carry.slot].value);
-    }
-    b_.CreateBr(done);
-    b_.SetInsertPoint(done);
-    scope_->values[id] = {};
 }
 
-/// The same, and where the loop sums floats, a tree over pieces of it.
-void ProgramEmitter::emit_vector_pieces(Id id, const VectorLoop& loop, Value* first, Value* count,
-                                        Value* step) {
+/// All iterations of a launch; where it sums floats, a tree over pieces of them.
+void ProgramEmitter::emit_lanes_in_pieces(const Node& n, Value* begin, Value* count, Value* step) {
     Slots sums;
-    for (const VectorOperand& operand : loop.operands)
-        if (operand.kind == VectorOperand::Kind::total && operand.reduction == ir::Reduction::sum &&
-            is_real(kernel_.slots[operand.slot].dtype))
-            sums.push_back(operand.slot);
+    for (const ir::Argument& a : kernel_.launches[n.aux].arguments)
+        if (a.kind == ir::Argument::Kind::total && a.reduction == ir::Reduction::sum &&
+            is_real(kernel_.slots[a.target].dtype))
+            sums.push_back(a.target);
     auto* known = llvm::dyn_cast<llvm::ConstantInt>(count);
     if (sums.empty() ||
         (known != nullptr && known->getZExtValue() <= tree::vector_block_iterations)) {
-        emit_vector_loop(id, loop, first, count, step);
+        emit_lanes(n, {begin, step, nullptr, count});
         return;
     }
     sum_apart(sums, tree::vector_block_iterations, count, [&](Value* from, Value* to) {
-        emit_vector_loop(id, loop, b_.CreateAdd(first, b_.CreateMul(from, step)),
-                         b_.CreateSub(to, from), step);
+        emit_lanes(n, {begin, step, from, b_.CreateSub(to, from)});
     });
 }
 
@@ -245,26 +217,25 @@ Value* ProgramEmitter::are_large(const std::vector<std::uint32_t>& arrays) {
     return b_.CreateICmpSGE(bytes, b_.getInt64(abi::streaming_bytes));
 }
 
-/// The iterations with the indices first, first + step ..., `count` of them: with streaming stores
-/// where that is legal and the arrays are large; `otherwise` emits the usual code.
-void ProgramEmitter::emit_streamed(Id id, Value* first, Value* count, Value* step,
-                                   llvm::function_ref<void()> otherwise) {
-    const auto streamed = std::ranges::find(streamed_loops_, id, &StreamedLoop::loop);
-    const auto loop = streamed != streamed_loops_.end() && options_.noalias && !options_.checked
-                          ? extract_vector_loop(kernel_, id, true)
-                          : std::nullopt;
-    if (!loop) return otherwise();
-    scope_->streams = true;
+/// A launch; one that streams where its arrays are large.
+void ProgramEmitter::emit_launch(const Node& n, Id id) {
+    const auto run = [&] {
+        if (kernel_.parallel(n) != nullptr && !scope_->parallel) return emit_parallel(n, id);
+        Value* begin = value(kernel_.operand(id, 0)).value;
+        Value* end = value(kernel_.operand(id, 1)).value;
+        Value* step = value(kernel_.operand(id, 2)).value;
+        emit_lanes_in_pieces(n, begin, trip_count(begin, end, step), step);
+    };
+    if (n.aux2 == ir::none) return run();
     auto* large = BasicBlock::Create(context_, "streamed", scope_->function);
     auto* usual = BasicBlock::Create(context_, "usual", scope_->function);
     auto* done = BasicBlock::Create(context_, "stored", scope_->function);
-    Value* stream = are_large(streamed->arrays);
-    b_.CreateCondBr(stream, large, usual);
+    b_.CreateCondBr(are_large(kernel_.launches[n.aux].streams), large, usual);
     b_.SetInsertPoint(large);
-    emit_vector_loop(id, *loop, first, count, step, true);
+    run();
     b_.CreateBr(done);
     b_.SetInsertPoint(usual);
-    otherwise();
+    emit_program_block(n.aux2);
     b_.CreateBr(done);
     b_.SetInsertPoint(done);
 }

@@ -117,7 +117,6 @@ Value* ProgramEmitter::function_memory(llvm::Type* type, const char* name) {
 
 void ProgramEmitter::run() {
     make_alias_scopes();
-    streamed_loops_ = find_streamed_loops(kernel_);
     traits_ = find_loop_traits(kernel_);
     auto* function = make_function(options_.entry, {b_.getPtrTy()});
     function->addParamAttr(0, llvm::Attribute::NoAlias);
@@ -273,6 +272,7 @@ bool ProgramEmitter::emit_program_node(Id id) {
                 emit_for(n, id);
             return true;
         case NodeKind::loop_while: emit_while_loop(n, id); return true;
+        case NodeKind::launch: emit_launch(n, id); return true;
         case NodeKind::break_: return jump(scope_->jumps.back().end);
         case NodeKind::continue_: return jump(scope_->jumps.back().next);
         case NodeKind::return_: return jump(scope_->exit);
@@ -366,11 +366,12 @@ BasicBlock* ProgramEmitter::begin_nest(Id outermost) {
     ir::walk(kernel_, kernel_.nodes[outermost].aux, [&](Id id) { inside.insert(id); });
     std::vector<Id> loops;
     for (Id loop = outermost; loop != ir::none;) {
-        const auto bounds = kernel_.operands_of(loop);
+        const auto bounds = kernel_.operands_of(loop).first(3);
         const bool known =
             std::ranges::none_of(bounds, [&](Id bound) { return inside.contains(bound); });
         if (!known || kernel_.nodes[bounds[2]].kind != NodeKind::constant) break;
         loops.push_back(loop);
+        if (kernel_.nodes[loop].kind == NodeKind::launch) break;
         Id next = ir::none;
         for (const Id id : kernel_.blocks[kernel_.nodes[loop].aux].nodes) {
             const Node& n = kernel_.nodes[id];
@@ -378,11 +379,12 @@ BasicBlock* ProgramEmitter::begin_nest(Id outermost) {
                 n.kind == NodeKind::loop && (n.aux2 == ir::none || scope_->parallel);
             const bool pure =
                 ir::is_computation(n.kind) || n.kind == NodeKind::load || n.kind == NodeKind::read;
-            if (!pure && (!serial || next != ir::none)) {
+            const bool launched = n.kind == NodeKind::launch;
+            if (!pure && ((!serial && !launched) || next != ir::none)) {
                 next = ir::none;
                 break;
             }
-            if (serial) next = id;
+            if (serial || launched) next = id;
         }
         loop = next;
     }
@@ -399,6 +401,9 @@ BasicBlock* ProgramEmitter::begin_nest(Id outermost) {
     b_.CreateCondBr(all, nest, end);
     b_.SetInsertPoint(nest);
     nonempty_.insert(loops.begin(), loops.end());
+    if (const Node& last = kernel_.nodes[loops.back()];
+        last.kind == NodeKind::launch && last.aux2 != ir::none)
+        nonempty_.insert(kernel_.blocks[last.aux2].nodes.back());
     return end;
 }
 
@@ -444,10 +449,6 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
     Value* begin = value(kernel_.operand(id, 0)).value;
     Value* end = value(kernel_.operand(id, 1)).value;
     Value* step = value(kernel_.operand(id, 2)).value;
-    if (const VectorLoop* vector = vector_loop(id)) {
-        emit_vector_pieces(id, *vector, begin, trip_count(begin, end, step), step);
-        return;
-    }
     const bool runs = nonempty_.contains(id);
     const auto body = [&](Value* index) {
         if (traits_.carries[id]) scope_->function->addFnAttr(attribute::carried_values);
@@ -471,10 +472,8 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
     }
     if (auto* constant = llvm::dyn_cast<llvm::ConstantInt>(step);
         constant != nullptr && constant->isOne()) {
-        emit_streamed(id, begin, trip_count(begin, end, step), step, [&] {
-            auto* const back = count_up(begin, end, body, runs);
-            if (traits_.scatters[id]) keep_scalar(back);
-        });
+        auto* const back = count_up(begin, end, body, runs);
+        if (traits_.scatters[id]) keep_scalar(back);
         return;
     }
     auto* const back = count_up(

@@ -219,6 +219,63 @@ TEST_CASE("CUDA: what is not element-wise is refused with the user's line", "[co
                       "(it takes element-wise kernels of one dimension)");
 }
 
+TEST_CASE("CUDA: a function for each kernel that a program launches", "[codegen][cuda][outline]") {
+    const auto text_of = [](const std::string& body) {
+        const ir::Kernel program = test::kernel(
+            "kernel f(x: in f64[2] unit, y: out f64[2] unit, a: value f64) program {\n  slot s: "
+            "f64\n  stage [] {\n" +
+            body + "  }\n}\n");
+        codegen::PassContext context;
+        context.options = {.target = codegen::PassTarget::gpu, .noalias = true, .verify = true};
+        return codegen::emit_cuda(codegen::run_passes(program, context));
+    };
+    const auto loop = [](const std::string& body) {
+        return "    for %0 = i64(1) to extent(x, 1) step i64(1) parallel automatic 0 {  ; "
+               "a.cpp:3\n" +
+               body + "    }\n";
+    };
+    CHECK(
+        text_of(loop("      %1 = load f64 x[i64(0), %0]\n      %2 = mul f64 %1, a\n"
+                     "      store y[%0, i64(0)], %2\n")) ==
+        "// the loop of a.cpp:3\n"
+        "extern \"C\" __global__ void kiln_f_0(long long n, const double* outer, const long long* "
+        "first,\n"
+        "                                    const double* x, double* y, long long y_stride)\n"
+        "{\n"
+        "    if (n == 0) return;\n"
+        "    const double outer_value = outer[0];\n"
+        "    const long long step = (long long)gridDim.x * blockDim.x;\n"
+        "    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += "
+        "step) {\n"
+        "        const double v0 = x[i];\n"
+        "        const double v1 = v0 * outer_value;\n"
+        "        *(double*)((char*)y + i * y_stride) = v1;\n"
+        "    }\n"
+        "}\n");
+    const std::string hint = " (of loop kernels it takes those of prange loops over elements)";
+    const auto refused = [&](const std::string& body) -> std::string {
+        try {
+            return text_of(body);
+        } catch (const Error& e) {
+            CHECK(e.kind() == ErrorKind::unsupported);
+            return e.what();
+        }
+    };
+    const std::string start = "a.cpp:3: error: the CUDA backend does not compile ";
+    CHECK(refused("    for %0 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 "
+                  "{  ; a.cpp:3\n      %1 = load f64 x[%0, i64(0)]\n      %2 = read f64 s\n      "
+                  "%3 = add f64 %2, %1 fast(reassoc)\n      write s, %3\n    }\n    %4 = read f64 "
+                  "s\n    store y[i64(0), i64(0)], %4\n") == start + "reductions of loops" + hint);
+    CHECK(refused("    for %0 = i64(0) to extent(x, 0) step i64(1) {  ; a.cpp:3\n      %1 = load "
+                  "f64 x[%0, i64(0)]\n      store y[%0, i64(0)], %1\n    }\n") ==
+          start + "loops that run on one thread" + hint);
+    CHECK(refused(loop("      for %1 = i64(0) to extent(x, 0) step i64(1) {\n        %2 = load f64 "
+                       "x[%1, %0]\n        store y[%1, %0], %2\n      }\n")) ==
+          start + "a parallel loop whose iterations are not element-wise" + hint);
+    CHECK(refused("    store y[i64(0), i64(0)], a  ; a.cpp:3\n") ==
+          start + "elements outside of parallel loops" + hint);
+}
+
 TEST_CASE("CUDA text computes what the interpreter computes", "[codegen][cuda][random]") {
     std::vector<ir::Kernel> before, after;
     HostLibrary library;

@@ -530,7 +530,7 @@ TEST_CASE("kernels that are neither element-wise nor reductions are refused", "[
                   "  }\n"
                   "}\n") == "error: parameter 'n' is not a rank-1 array" + hint);
     const std::string total =
-        "kernel k(x: in f64[1], z: out f64[1]) {\n"
+        "kernel k(x: in f64[1], z: out f64[1]) reduce {\n"
         "  slot s: f64\n"
         "  stage [] {\n    write s, f64(0)\n  }\n"
         "  stage [extent(x, 0)] sum -> s {\n"

@@ -103,7 +103,8 @@ TEST_CASE("cse: a value of one branch does not serve the other or what follows",
 TEST_CASE("cse: what a slot held before a stage says nothing of it in or after the stage",
           "[codegen][cse]") {
     const std::string text =
-        "kernel k(a: in i32[1], o: out i32) {\n  slot s: i32\n  stage [] {\n    write s, i32(0)\n"
+        "kernel k(a: in i32[1], o: out i32) reduce {\n  slot s: i32\n  stage [] {\n    write s, "
+        "i32(0)\n"
         "  }\n  stage [extent(a, 0)] sum -> s {\n    %0 = load i32 a[i0]\n    contribute 0, %0\n"
         "  }\n  stage [] {\n    %1 = read i32 s\n    store o, %1\n  }\n}\n";
     CHECK(cse(text) == text);
@@ -113,10 +114,10 @@ namespace {
 
 /// One element, an array that the kernel makes, two slots.
 std::string program(const std::string& body) {
-    return ir::print(
-        test::kernel("kernel k(a: inout i32[1], x: value i32, o: out i32, t: local i32[1]) {\n"
-                     "  slot s: i32\n  slot ring: i32[4]\n  stage [] {\n" +
-                     body + "  }\n}\n"));
+    return ir::print(test::kernel(
+        "kernel k(a: inout i32[1], x: value i32, o: out i32, t: local i32[1]) program {\n"
+        "  slot s: i32\n  slot ring: i32[4]\n  stage [] {\n" +
+        body + "  }\n}\n"));
 }
 
 /// As a program prints that cse leaves as it is.
@@ -161,7 +162,8 @@ TEST_CASE("cse: loads and reads of other elements stay", "[codegen][cse]") {
     check_kept("write s, i32(7)\n%0 = read i32 ring[i64(2)]\nstore o, %0\n");
     // The first slot is no first parameter.
     const std::string text =
-        "kernel k(x: in i32, o: out i32) {\n  slot s: i32\n  stage [] {\n    write s, i32(3)\n"
+        "kernel k(x: in i32, o: out i32) program {\n  slot s: i32\n  stage [] {\n    write s, "
+        "i32(3)\n"
         "    %0 = load i32 x\n    store o, %0\n  }\n}\n";
     CHECK(ir::print(test::run(codegen::run_cse, test::kernel(text))) == text);
 }

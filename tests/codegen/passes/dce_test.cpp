@@ -69,7 +69,8 @@ namespace {
 /// A program that dce leaves as it is.
 void check_kept(const std::string& body, bool checked = false) {
     const std::string text = test::printed(
-        "kernel k(a: inout i32[1], o: out i32[1], t: local i32[1], n: value i64) {\n  slot s: i32\n"
+        "kernel k(a: inout i32[1], o: out i32[1], t: local i32[1], n: value i64) program {\n  slot "
+        "s: i32\n"
         "  slot ring: i32[4]\n  stage [] {\n    write s, i32(3)\n    write ring[i64(0)], i32(1)\n" +
         body +
         "    %8 = read i32 s\n    %9 = read i32 ring[i64(2)]\n    store o[i64(0)], %8\n"
@@ -86,7 +87,8 @@ TEST_CASE("dce: effects stay, used or not", "[codegen][dce]") {
     // It may run for ever.
     check_kept("%0 = lt bool n, i64(3)\nwhile {\n} %0 {\n}\n");
     const std::string sums =
-        "kernel k(a: in i32[1], o: out i32) {\n  slot s: i32\n  stage [] {\n    write s, i32(0)\n"
+        "kernel k(a: in i32[1], o: out i32) reduce {\n  slot s: i32\n  stage [] {\n    write s, "
+        "i32(0)\n"
         "  }\n  stage [extent(a, 0)] sum -> s {\n    %0 = load i32 a[i0]\n    contribute 0, %0\n"
         "  }\n}\n";
     CHECK(dce(sums) == sums);
@@ -97,10 +99,11 @@ TEST_CASE("dce: in checked mode accesses by subscripts stay", "[codegen][dce]") 
     check_kept("%0 = read i32 ring[n]\n", true);
     // Of a variable that nothing reads.
     const auto after = [](bool checked) {
-        return ir::print(test::run(codegen::run_dce,
-                                   test::kernel("kernel k(n: value i64) {\n  slot s: i32[4]\n"
-                                                "  stage [] {\n    write s[n], i32(1)\n  }\n}\n"),
-                                   {.checked = checked}));
+        return ir::print(
+            test::run(codegen::run_dce,
+                      test::kernel("kernel k(n: value i64) program {\n  slot s: i32[4]\n"
+                                   "  stage [] {\n    write s[n], i32(1)\n  }\n}\n"),
+                      {.checked = checked}));
     };
     CHECK(after(true).find("write s[n]") != std::string::npos);
     CHECK(after(false).find("write") == std::string::npos);

@@ -9,7 +9,7 @@ namespace {
 
 TEST_CASE("distribute: a block of rows in three loops", "[codegen][distribute]") {
     CHECK(test::after(codegen::run_distribute, R"(
-kernel t(x: in f64[2] unit, y: in f64[1] unit, g: inout f64[1] unit) {
+kernel t(x: in f64[2] unit, y: in f64[1] unit, g: inout f64[1] unit) program {
   slot r: f64
   stage [] {
     for %0 = i64(0) to extent(x, 0) step i64(1) {
@@ -36,7 +36,7 @@ kernel t(x: in f64[2] unit, y: in f64[1] unit, g: inout f64[1] unit) {
   }
 }
 )") == test::printed(R"(
-kernel t(x: in f64[2] unit, y: in f64[1] unit, g: inout f64[1] unit) {
+kernel t(x: in f64[2] unit, y: in f64[1] unit, g: inout f64[1] unit) program {
   slot r: f64
   slot block1: f64[64]
   slot block2: f64[64]
@@ -99,7 +99,8 @@ struct Row {
     std::string text() const {
         return "kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit, h: in f16[1] "
                "unit, "
-               "w: out f16[1] unit, n: value i64) {\n  slot r: f64\n  slot q: f64\n  slot ring: "
+               "w: out f16[1] unit, n: value i64) program {\n  slot r: f64\n  slot q: f64\n  slot "
+               "ring: "
                "f64[2]\n"
                "  slot half: f16\n  stage [] {\n" +
                outer + before + "for %1 = " + bounds + "{\n" + inside + "}\n" + middle + last +
@@ -133,7 +134,7 @@ TEST_CASE("distribute: loops of other kinds stay", "[codegen][distribute]") {
     check_kept({.last = "store z[%0], %8\n%9 = sin f64 %8\nstore z[%0], %9\n"});
     check_kept({.middle = "%5 = read f64 r\n%8 = mul f64 %5, %5\n"});
     const std::string flat =
-        "kernel t(x: in f64[1] unit, z: out f64[1] unit) {\n  slot r: f64\n  stage [] "
+        "kernel t(x: in f64[1] unit, z: out f64[1] unit) program {\n  slot r: f64\n  stage [] "
         "{\nfor %0 = i64(0) to extent(x, 0) step i64(1) {\nwrite r, f64(0)\n"
         "%1 = load f64 x[%0]\n%2 = exp f64 %1\nstore z[%0], %2\n}\n}\n}\n";
     CHECK(test::after(codegen::run_distribute, flat) == test::printed(flat));

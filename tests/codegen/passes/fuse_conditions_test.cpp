@@ -23,7 +23,8 @@ struct Loops {
     std::string text() const {
         return "kernel k(a: inout f64[1] unit, b: inout f64[1] unit, c: inout f64[1] unit, d: "
                "inout f64[1] "
-               "unit, t: local f64[1] unit, n: value i64, m: value i64) {\n  slot s: f64\n  slot "
+               "unit, t: local f64[1] unit, n: value i64, m: value i64) program {\n  slot s: f64\n "
+               " slot "
                "q: f64\n"
                "  stage [] {\nwrite s, f64(0)\nwrite q, f64(0)\n" +
                before + first + "{\n" + first_body + "}\n" + between + second + "{\n" +

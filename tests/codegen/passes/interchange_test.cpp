@@ -22,7 +22,8 @@ std::string loops_after(const std::string& text) {
 
 std::string nest(const std::string& order, const std::string& body,
                  const std::string& parallel = "") {
-    std::string text = "kernel t(a: inout f64[2] unit, b: in f64[2] unit) {\n  stage [] {\n";
+    std::string text =
+        "kernel t(a: inout f64[2] unit, b: in f64[2] unit) program {\n  stage [] {\n";
     for (std::size_t i = 0; i < order.size(); ++i)
         text += "for %" + std::string(1, order[i]) + " = i64(0) to extent(a, " +
                 std::string(1, order[i]) + ") step i64(1) " + (i == 0 ? parallel : "") + "{\n";
@@ -64,7 +65,8 @@ TEST_CASE("interchange: refused where the order matters", "[codegen][interchange
 
 TEST_CASE("interchange: one loop without a subscript keeps its order", "[codegen][interchange]") {
     const std::string text =
-        "kernel t(c: inout f64[2] unit, a: in f64[2] unit, b: in f64[2] unit) {\n  stage [] {\n"
+        "kernel t(c: inout f64[2] unit, a: in f64[2] unit, b: in f64[2] unit) program {\n  stage "
+        "[] {\n"
         "for %0 = i64(0) to extent(c, 0) step i64(1) {\n"
         "for %1 = i64(0) to extent(c, 1) step i64(1) {\n"
         "for %2 = i64(0) to extent(a, 1) step i64(1) {\n"
@@ -76,7 +78,7 @@ TEST_CASE("interchange: one loop without a subscript keeps its order", "[codegen
 
 TEST_CASE("interchange: bounds that depend on an outer loop stay", "[codegen][interchange]") {
     const std::string text =
-        "kernel t(a: inout f64[2] unit) {\n  stage [] {\n"
+        "kernel t(a: inout f64[2] unit) program {\n  stage [] {\n"
         "for %1 = i64(0) to extent(a, 1) step i64(1) {\n"
         "for %0 = %1 to extent(a, 0) step i64(1) {\n"
         "store a[%0, %1], f64(1)\n"
@@ -93,7 +95,8 @@ std::string columns(const std::string& between, const std::string& body,
                     const std::string& after = "", const std::string& parallel = "",
                     const std::string& inner_parallel = "", const std::string& layout = "unit") {
     return "kernel t(a: inout f64[2] " + layout +
-           ", b: in f64[2] unit, c: inout f64[1] unit, n: value i64) {\n  slot s: f64\n  stage [] "
+           ", b: in f64[2] unit, c: inout f64[1] unit, n: value i64) program {\n  slot s: f64\n  "
+           "stage [] "
            "{\n"
            "write s, f64(0)\nfor %1 = i64(0) to extent(a, 1) step i64(1) " +
            parallel + "{\n" + between + "for %0 = i64(0) to extent(a, 0) step i64(1) " +

@@ -9,7 +9,7 @@ namespace {
 
 TEST_CASE("jam: rows that are reduced", "[codegen][jam]") {
     const std::string row = test::after(codegen::run_jam, R"(
-kernel t(x: in f64[2] unit, z: out f64[1] unit) {
+kernel t(x: in f64[2] unit, z: out f64[1] unit) program {
   slot r: f64
   stage [] {
     for %0 = i64(0) to extent(x, 0) step i64(1) {
@@ -27,7 +27,7 @@ kernel t(x: in f64[2] unit, z: out f64[1] unit) {
 }
 )");
     CHECK(row == ir::print(ir::parse(R"(
-kernel t(x: in f64[2] unit, z: out f64[1] unit) {
+kernel t(x: in f64[2] unit, z: out f64[1] unit) program {
   slot r: f64
   slot v1 "r": f64
   slot v2 "r": f64
@@ -91,7 +91,7 @@ kernel t(x: in f64[2] unit, z: out f64[1] unit) {
 TEST_CASE("jam: rows that are added to one", "[codegen][jam]") {
     const auto add = [](const std::string& place) {
         return R"(
-kernel t(x: in f64[2] unit, z: inout f64[1] unit) {
+kernel t(x: in f64[2] unit, z: inout f64[1] unit) program {
   stage [] {
     for %0 = i64(0) to extent(x, 0) step i64(1) {
       for %1 = i64(0) to extent(x, 1) step i64(1) {
@@ -125,7 +125,7 @@ kernel t(x: in f64[2] unit, z: inout f64[1] unit) {
 
 TEST_CASE("jam: rows of few elements, whose number is a constant, stay", "[codegen][jam]") {
     const auto rows = [](const std::string& last) {
-        return "kernel t(x: in f64[2] unit, g: inout f64[1] unit) {\n  stage [] {\n"
+        return "kernel t(x: in f64[2] unit, g: inout f64[1] unit) program {\n  stage [] {\n"
                "    for %0 = i64(0) to extent(x, 0) step i64(1) {\n"
                "      for %1 = i64(0) to " +
                last +
@@ -147,7 +147,7 @@ struct Row {
     std::string text() const {
         return "kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit, h: inout "
                "f64[2] "
-               "unit, n: value i64) {\n  slot r: f64\n  slot q: f64\n  slot ring: f64[2]\n"
+               "unit, n: value i64) program {\n  slot r: f64\n  slot q: f64\n  slot ring: f64[2]\n"
                "  stage [] {\n" +
                outer + before + inner + inside + "}\n" + after + "}\n" + outside + "}\n}\n";
     }

@@ -16,7 +16,8 @@ namespace {
 /// The stage's body after the pass.
 std::string after(const std::string& body) {
     const std::string head =
-        "kernel (p0: in f64[1] unit, p1: inout f64[1] unit, p2: value f64, p3: value i64) {\n";
+        "kernel (p0: in f64[1] unit, p1: inout f64[1] unit, p2: value f64, p3: value i64) program "
+        "{\n";
     const std::string slots = "  slot v0: f64\n  stage [] {\n";
     const ir::Kernel kernel = ir::parse(head + slots + body + "  }\n}\n");
     REQUIRE(ir::verify(kernel).empty());
@@ -176,7 +177,8 @@ TEST_CASE("licm: whole arrays, and extents of arrays that the loop makes, stay",
           "[codegen][licm]") {
     const auto kept = [](const std::string& body) {
         const std::string text = test::printed(
-            "kernel k(a: in f64[1], b: inout f64[1], t: local f64[1], n: value i64) {\n  stage [] "
+            "kernel k(a: in f64[1], b: inout f64[1], t: local f64[1], n: value i64) program {\n  "
+            "stage [] "
             "{\n" +
             body + "  }\n}\n");
         CHECK(test::after(codegen::run_licm, text) == text);
@@ -191,7 +193,7 @@ TEST_CASE("licm: whole arrays, and extents of arrays that the loop makes, stay",
 
 TEST_CASE("licm: not in checked mode", "[codegen][licm]") {
     const std::string text =
-        "kernel k(b: inout i64[1], n: value i64) {\n  stage [] {\n"
+        "kernel k(b: inout i64[1], n: value i64) program {\n  stage [] {\n"
         "for %1 = i64(0) to n step i64(1) {\n%2 = mul i64 n, n\n"
         "store b[%1], %2\n}\n}\n}\n";
     CHECK(test::fires("licm", text, {}));

@@ -223,7 +223,8 @@ struct Sweeps {
     std::string text() const {
         return "kernel t(a: inout f64[1] unit, b: inout f64[1] unit, c: in f64[1] unit, e: inout "
                "f64[1] "
-               "unit, steps: value i64, n: value i64) {\n  slot s: f64\n  stage [] {\nwrite s, "
+               "unit, steps: value i64, n: value i64) program {\n  slot s: f64\n  stage [] "
+               "{\nwrite s, "
                "f64(0)\n" +
                before + time + "{\n" + between + first + "{\n" + store_b + "}\n" + middle + second +
                "{\n" + store_a + "}\n}\n%30 = read f64 s\nstore e[n], %30\n}\n}\n";

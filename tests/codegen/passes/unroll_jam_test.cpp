@@ -276,7 +276,7 @@ struct Rows {
                 after = "%9 = read f64 r\nstore z[%0], %9\n", outside = "";
     std::string text() const {
         return "kernel t(x: in f64[2] unit, z: out f64[1] unit, g: inout f64[1] unit, n: value "
-               "i64) {\n"
+               "i64) program {\n"
                "  slot r: f64\n  slot q: f64\n  slot ring: f64[2]\n  slot s: f64\n  stage [] {\n"
                "write s, f64(0)\n" +
                outer + "{\n" + before + inner + "{\n" + inside + "}\n" + after + "}\n" + outside +

@@ -131,10 +131,23 @@ TEST_CASE("a kernel and its parsed text compute the same", "[dsl][text][random]"
     }
 }
 
+TEST_CASE("a kernel's form stands in its text", "[dsl][text][form]") {
+    for (const std::string form : {" reduce", " scan sum", " scan max", " program", " lanes(8, 4)",
+                                   " scan min lanes(16, 1)"}) {
+        const Kernel k = parse("kernel k(x: in f32[1])" + form + " { }");
+        CHECK(print(k, {.locations = false}) == "kernel(p0: in f32[1])" + form + " {\n}\n");
+        CHECK(parse(print(k)) == k);
+    }
+    CHECK(print(parse("kernel k() map { }")) == "kernel k() {\n}\n");
+    CHECK(parse_error("kernel k() scan { }") ==
+          "<kernel text>:1: error: expected a reduction, found '{'");
+}
+
 TEST_CASE("constants are exact in text", "[dsl][text]") {
     const auto bits_after = [](const Scalar& s) {
         Builder b("k");
         const auto out = b.add_param({"out", s.dtype, 0, Access::out, Layout::strided, false});
+        b.set_form(Form::program);
         b.begin_stage({}, false);
         b.store(out, {}, b.constant(s));
         b.end();
@@ -170,6 +183,7 @@ TEST_CASE("names that are no identifiers, or taken, are quoted", "[dsl][text]") 
     b.add_param({"p1", DType::f32, 0, Access::value, Layout::strided, false});
     b.add_param({"i0", DType::f32, 0, Access::value, Layout::strided, false});
     const auto out = b.add_param({"", DType::f32, 0, Access::out, Layout::strided, false});
+    b.set_form(Form::program);
     b.begin_stage({}, false);
     b.store(out, {}, b.param(second));
     b.end();
@@ -177,7 +191,7 @@ TEST_CASE("names that are no identifiers, or taken, are quoted", "[dsl][text]") 
     const std::string text = print(k);
     CHECK(
         text ==
-        R"(kernel "my \"kernel\""(x: value f32, p1_ "x": value f32, p1: value f32, p3 "i0": value f32, p4 "": out f32) {
+        R"(kernel "my \"kernel\""(x: value f32, p1_ "x": value f32, p1: value f32, p3 "i0": value f32, p4 "": out f32) program {
   stage [] {
     store p4, p1_
   }
@@ -191,7 +205,7 @@ TEST_CASE("names that are no identifiers, or taken, are quoted", "[dsl][text]") 
 
 TEST_CASE("an ordinary comment is no location", "[dsl][text]") {
     const Kernel k = parse(
-        "kernel k(out: out i32) { ; the head\n"
+        "kernel k(out: out i32) program { ; the head\n"
         "  stage [] {\n"
         "    store out, i32(1) ; see: there\n"
         "    store out, i32(2) ; a b.cpp:7\n"
@@ -217,7 +231,7 @@ TEST_CASE("parse errors name the line and what was expected", "[dsl][text][error
           "<kernel text>:2: error: 'x' is declared twice");
     CHECK(parse_error("kernel k() {\n} more") ==
           "<kernel text>:2: error: expected the end of the text, found 'more'");
-    CHECK(parse_error("kernel k() {\n  stage [] {\n") ==
+    CHECK(parse_error("kernel k() program {\n  stage [] {\n") ==
           "<kernel text>:3: error: expected a statement or '}', found the end");
     CHECK(parse_error("kernel \"k") ==
           "<kernel text>:1: error: expected '\"' at the end of a name");

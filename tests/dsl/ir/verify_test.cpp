@@ -10,7 +10,7 @@ namespace {
 /// A kernel whose stage over [4] has this body. Nodes are numbered as they appear, leaves included.
 Kernel with_body(const std::string& body) {
     return parse(
-        "kernel k(x: in f32[1], n: value i64, out: out f32[1], a: inout i32[2]) {\n"
+        "kernel k(x: in f32[1], n: value i64, out: out f32[1], a: inout i32[2]) reduce {\n"
         "  slot v: f32\n  slot ring: i32[4]\n  slot s: i64\n"
         "  stage [i64(4)] sum -> s {\n" +
         body + "\n  }\n}\n");
@@ -185,6 +185,125 @@ TEST_CASE("parameter, slot and reduction numbers", "[dsl][verify]") {
     CHECK(verify(k) == "a location names file 9 of 2");
     k.locations.clear();
     CHECK(verify(k) == "the table of locations is empty");
+}
+
+TEST_CASE("stages are those of the kernel's form", "[dsl][verify][form]") {
+    const auto verdict_of = [](const std::string& form, const std::string& stages) {
+        return verify(parse("kernel k(x: in f32[1], c: in f32[1] uniform, y: out f32[1]) " + form +
+                            " {\n  slot s: f32\n" + stages + "}\n"));
+    };
+    const std::string over = "  stage [extent(x, 0)] { }\n", once = "  stage [] { }\n",
+                      sums = "  stage [extent(x, 0)] sum -> s { }\n";
+    CHECK(verdict_of("", "") == "");
+    CHECK(verdict_of("map", over + over) == "");
+    CHECK(verdict_of("map", once) == "a map has a stage without extents");
+    CHECK(verdict_of("map", sums) == "a map has a stage with reductions");
+    CHECK(verdict_of("reduce", sums) == "");
+    CHECK(verdict_of("reduce", once + sums + once) == "");
+    const std::string no_one = "a reduce has no one stage over extents with reductions";
+    CHECK(verdict_of("reduce", over) == no_one);
+    CHECK(verdict_of("reduce", sums + sums) == no_one);
+    CHECK(verdict_of("reduce", sums + "  stage [] max -> s { }\n") == no_one);
+    const std::string several =
+        "a reduce has several stages before, or after, that with its reductions";
+    CHECK(verdict_of("reduce", once + once + sums) == several);
+    CHECK(verdict_of("reduce", sums + once + once) == several);
+    CHECK(verdict_of("program", once) == "");
+    const std::string not_one = "a program is not one stage without extents and reductions";
+    CHECK(verdict_of("program", over) == not_one);
+    CHECK(verdict_of("program", once + once) == not_one);
+    CHECK(verdict_of("program", "  stage [] sum -> s { }\n") == not_one);
+    CHECK(verdict_of("scan sum", over) == "");
+    CHECK(verdict_of("scan parity", over) == "a scan does not combine its output's dtype");
+    CHECK(verdict_of("scan sum", sums) ==
+          "a scan is not one stage over extents without reductions");
+    CHECK(verdict_of("scan sum", "  stage [extent(x, 0)] { %0 = load f32 c[i0] }\n") ==
+          "a scan has several outputs, or loads its carry");
+    Kernel k = parse("kernel k(x: in f32[1], c: in f32[1] uniform, y: out f32[1]) scan sum {\n" +
+                     over + "}\n");
+    k.params[1].dtype = DType::f64;
+    const std::string differs =
+        "a scan has a carry that differs from element to element, or is of another dtype than its "
+        "output";
+    CHECK(verify(k) == differs);
+    k.params[1] = k.params[0];
+    CHECK(verify(k) == differs);
+    k.params.pop_back();
+    CHECK(verify(k) == "a scan has no output behind its carry");
+    k = parse("kernel k() {\n}\n");
+    k.lanes = {8, 4};
+    CHECK(verify(k) == "");
+    for (const Lanes& wrong : {Lanes{8, 0}, Lanes{0, 1}, Lanes{6, 1}, Lanes{128, 1}, Lanes{8, 8}}) {
+        k.lanes = wrong;
+        CHECK(verify(k) == "a map has lanes that no vector unit has");
+    }
+    k = parse("kernel k() program lanes(8, 4) { stage [] { } }");
+    CHECK(verify(k) == "a program has lanes that no vector unit has");
+    k = parse("kernel k() { }");
+    k.scan = Reduction::max;
+    CHECK(verify(k) == "combines as a scan, and is none");
+    k.form = Form{4};
+    CHECK(verify(k) == "form 4");
+}
+
+TEST_CASE("launches fit the kernels that they run", "[dsl][verify][outline]") {
+    const auto text = [](const std::string& launch, const std::string& outlined = "") {
+        return "kernel k(x: in f64[2] unit, y: out f64[2] unit, n: value i64) program {\n"
+               "  slot s: f64\n  slot a: f64[8]\n  stage [] {\n    " +
+               launch + "\n  }\n" +
+               (outlined.empty()
+                    ? "  k0 = kernel scaled(x: in f64[1] unit, c: in f64[1] uniform, y: out f64[1] "
+                      "unit) {\n    stage [extent(x, 0)] {\n      %0 = load f64 x[i0]\n      %1 = "
+                      "load f64 c[i0]\n      %2 = mul f64 %0, %1\n      store y[i0], %2\n    }\n  "
+                      "}\n"
+                    : outlined) +
+               "}\n";
+    };
+    const std::string head = "launch k0 for i64(0) to n step i64(1)",
+                      x = "array x[n, i64(0)] by (0, 1)", y = "array y[n, i64(0)] by (0, 1)",
+                      good = head + " (" + x + ", value f64(2), " + y + ")";
+    const auto verdict_of = [&](const std::string& launch) { return verify(parse(text(launch))); };
+    CHECK(verdict_of(good) == "");
+    CHECK(verdict_of(head + " parallel dynamic 4 in_place (" + x + ", value f64(2), " + y + ")") ==
+          "");
+    CHECK(verdict_of(head + " streams (x, y) (" + x + ", value f64(2), " + y + ") else { }") == "");
+    CHECK(verdict_of(head + " (local a[i64(0)] by (1), value f64(2), " + y + ")") == "");
+    const Kernel k = parse(text(good));
+    CHECK(parse(print(k)) == k);
+    CHECK(print(parse(print(k, {.locations = false})), {.locations = false}) ==
+          print(k, {.locations = false}));
+
+    const auto misfit = [](int i) {
+        return "a launch of k0: argument " + std::to_string(i) + " does not fit its parameter";
+    };
+    CHECK(verdict_of(head + " (value f64(1), value f64(2), " + y + ")") == misfit(0));
+    CHECK(verdict_of(head + " (" + x + ", value f64(2), " + x + ")") == misfit(2));
+    CHECK(verdict_of(head + " (" + x + ", first, " + y + ")") == misfit(1));
+    CHECK(verdict_of(head + " (" + x + ", value f64(2), total sum s)") == misfit(2));
+    CHECK(verdict_of(head + " (local s[i64(0)] by (1), value f64(2), " + y + ")") == misfit(0));
+    CHECK(verdict_of(head + " (" + x + ", carry s, " + y + ")") == "a launch of k0: a carry");
+    CHECK(verdict_of(head + " (" + x + ")") == "a launch of k0 has 1 arguments, not 3");
+    CHECK(verdict_of("launch k1 for i64(0) to n step i64(1) ()") == "k0: nothing launches it");
+    CHECK(verdict_of(good + "\n    launch k1 for i64(0) to n step i64(1) ()") ==
+          "a launch of kernel 1 of 1");
+    CHECK(verdict_of(head + " streams (n) (" + x + ", value f64(2), " + y + ") else { }") ==
+          "a launch of k0 streams what is no array");
+    CHECK(verdict_of(head + " streams (x) (" + x + ", value f64(2), " + y + ")") ==
+          "node 4 (launch): streams without a block that runs where its arrays are small");
+    CHECK(verdict_of(head + " (" + x + ", value i64(2), " + y + ")") ==
+          "node 4 (launch): operand 5 is i64, not f64");
+    CHECK(verdict_of("launch k0 for i32(0) to n step i64(1) (" + x + ", value f64(2), " + y +
+                     ")") == "node 5 (launch): operand 0 is i32, not i64");
+    CHECK(verify(parse(text(good, "  k0 = kernel inner() program { stage [] { } }\n"))) ==
+          "k0: is no kernel over one dimension");
+    CHECK(verify(parse(text(good, "  k0 = kernel inner() { stage [] { } }\n"))) ==
+          "k0: a map has a stage without extents");
+    Kernel shared = k;
+    shared.nodes.push_back(shared.nodes.back());
+    CHECK(verify(shared) == "launch 0 has 2 owners");
+    Kernel element_wise = parse("kernel e() { }");
+    element_wise.outlined = k.outlined;
+    CHECK(verify(element_wise) == "kernels were outlined from what is no program");
 }
 
 TEST_CASE("access", "[dsl][verify]") {

@@ -12,7 +12,7 @@ using namespace kiln::ir;
 namespace {
 
 Kernel program(const std::string& body, const std::string& slots = {}) {
-    return parse("kernel k(x: in f32[1], y: inout f32[1], c: value bool) {\n" + slots +
+    return parse("kernel k(x: in f32[1], y: inout f32[1], c: value bool) program {\n" + slots +
                  "  stage [] {\n" + body + "  }\n}\n");
 }
 
@@ -132,4 +132,53 @@ TEST_CASE("loops that are fused in place, and taken apart again", "[dsl][editor]
                                         "      %2 = load f32 y[%0]\n"
                                         "      %3 = add f32 %2, %2\n      store y[%0], %3\n"
                                         "    }\n")));
+}
+
+TEST_CASE("effects: a launch touches what its arguments and its reductions say",
+          "[dsl][effects][slots]") {
+    const Kernel k = parse(R"(
+kernel k(x: in f64[1], y: out f64[1]) program {
+  slot v0: f64
+  slot v1: f64[4]
+  slot v2: f64
+  stage [] {
+    for %0 = i64(0) to i64(4) step i64(1) {
+      launch k0 for i64(0) to i64(4) step i64(1) parallel automatic 0 (sum -> v0) streams (y) (array x[%0] by (1), local v1[i64(0)] by (1), array y[i64(0)] by (1), total sum v0) else {
+        write v2, f64(0)
+      }
+    }
+    %1 = read f64 v0
+    store y[i64(0)], %1
+  }
+  k0 = kernel k(a: in f64[1], b: in f64[1], c: out f64[1], total: out f64 unit) reduce {
+    slot s: f64
+    stage [] {
+      write s, f64(-0)
+    }
+    stage [extent(a, 0)] parallel sum -> s {
+      %0 = load f64 a[i0]
+      %1 = load f64 b[i0]
+      %2 = add f64 %0, %1
+      store c[i0], %2
+      contribute 0, %2
+    }
+    stage [] {
+      %3 = read f64 s
+      store total, %3
+    }
+  }
+}
+)");
+    CHECK(verify(k).empty());
+    const Id launch = first(k, NodeKind::launch), loop = first(k, NodeKind::loop);
+    using Set = std::set<std::uint32_t>;
+    const Touched t = touched_by(k, launch);
+    CHECK((t.loads == Set{0} && t.stores == Set{1}));
+    CHECK((t.reads == Set{0, 1} && t.writes == Set{0, 2}));
+    CHECK_FALSE(effects_of(k.node(launch)).only(effect::accesses));
+    CHECK(blocks_of(k.node(launch)).size() == 1);
+    const SlotOwners owners(k);
+    CHECK(owners.block(0) == k.stages[0].body);
+    CHECK(owners.block(1) == k.node(loop).aux);
+    CHECK(owners.block(2) == k.node(launch).aux2);
 }

@@ -623,6 +623,7 @@ TEST_CASE("fast-math flags of one expression", "[dsl][fast]") {
         dsl::Trace trace("test");
         ir::Builder& b = trace.builder();
         b.set_fast(outer.bits);
+        b.set_form(ir::Form::program);
         b.begin_stage({}, false);
         const Value x = trace.value(b.param(b.add_param({"x", f32})));
         const Value before = x + 1.0;

@@ -35,6 +35,43 @@ TEST_CASE("the kernel after each pass that changed it", "[jit][inspect]") {
     CHECK(f.stats().compiles == 0);
 }
 
+TEST_CASE("a loop kernel ends as a module: what launches, and what is launched", "[jit][inspect]") {
+    const auto f = jit("f", [](In x, Out y) {
+        for (Index i : prange(x.extent(0))) y(i) = exp(x(i));
+    });
+    const std::string text = f.inspect(Artifact::passes, {f64[1], f64[1]});
+    const std::size_t at = text.find("; after outline\nkernel f(");
+    REQUIRE(at != std::string::npos);
+    CHECK(text.find("    launch k0 for i64(0) to extent(p0, 0) step i64(1) parallel automatic 0 (",
+                    at) != std::string::npos);
+    CHECK(text.find("  k0 = kernel f(", at) != std::string::npos);
+}
+
+TEST_CASE("loop kernels of prange maps as CUDA text; others name their line",
+          "[jit][inspect][cuda]") {
+    const int line = __LINE__ + 2;
+    const auto f = jit("f", [](In x, Out y, Value a) {
+        for (Index i : prange(x.extent(0))) y(i) = x(i) * a;
+    });
+    const std::string text = f.inspect(Artifact::cuda, {f64[1], f64[1], f64});
+    CHECK(text.find("// the loop of inspect_test.cpp:" + std::to_string(line) + "\n") == 0);
+    CHECK(text.find("extern \"C\" __global__ void kiln_f_0(long long n, const double* outer,") !=
+          std::string::npos);
+    CHECK(text.find(" * outer_value;\n") != std::string::npos);
+
+    const auto total = jit("total", [](In x) -> Value {
+        Var sum(f64, 0.0);
+        for (Index i : prange(x.extent(0))) sum += x(i);
+        return sum;
+    });
+    const int reduced = __LINE__ - 3;
+    const Error error = error_of([&] { total.inspect(Artifact::cuda, {f64[1]}); });
+    CHECK(error.kind() == ErrorKind::unsupported);
+    CHECK(error.line() == reduced);
+    CHECK(error.message() ==
+          "total is a loop kernel: the CUDA backend does not compile reductions of loops");
+}
+
 TEST_CASE("flags are where they were asked for", "[jit][fastmath]") {
     const auto strict = vectorize([](Value a, Value b) { return a + b; });
     const auto fast = vectorize([](Value a, Value b) { return a + b; }, {.fastmath = true});

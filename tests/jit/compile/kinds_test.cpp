@@ -59,7 +59,7 @@ Kernel make(KernelKind kind, double c) {
             });
             const Array y = zeros({100});
             return {[=](Artifact a) { return f.inspect(a, {f64[1], f64[1]}); }, [=] { f(x, y); },
-                    [=] { return f.stats(); }, __LINE__ - 5};
+                    [=] { return f.stats(); }, __LINE__ - 4};
         }
         case KernelKind::stencil: {
             const auto f =

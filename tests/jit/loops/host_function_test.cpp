@@ -400,7 +400,7 @@ TEST_CASE("host functions: the IR as text, its verifier, its interpreter", "[jit
     const auto noted =
         host_function<void(std::int64_t)>("noted", [](std::int64_t v) { seen.push_back(v); });
     const std::string text =
-        "kernel k(x: in f64[1], y: out f64[1]) {\n  stage [] {\n"
+        "kernel k(x: in f64[1], y: out f64[1]) program {\n  stage [] {\n"
         "    call \"noted\"(i64(3))\n"
         "    for %0 = i64(0) to extent(x, 0) step i64(1) {\n"
         "      %1 = load f64 x[%0]\n"
@@ -436,13 +436,14 @@ TEST_CASE("host functions: the IR as text, its verifier, its interpreter", "[jit
               "neither bool, an integer, f32 nor f64"));
     CHECK(error_of([&] {
               ir::parse(
-                  "kernel (x: out f64[1]) { stage [] { %0 = call f64 \"f\"(f64(1)) "
+                  "kernel (x: out f64[1]) program { stage [] { %0 = call f64 \"f\"(f64(1)) "
                   "%1 = call f64 \"f\"(%0, %0) } }");
           }).message() == "expected a call of f with the types of its first one, found '}'");
 
     // The interpreter knows functions that are registered.
     ir::Kernel known = ir::parse(
-        "kernel k(x: in f64[1], y: out f64[1]) {\n  stage [] {\n    call \"noted\"(i64(3))\n"
+        "kernel k(x: in f64[1], y: out f64[1]) program {\n  stage [] {\n    call "
+        "\"noted\"(i64(3))\n"
         "    %0 = load f64 x[i64(1)]\n    %1 = call f64 \"hypotenuse\"(%0, f64(2))\n"
         "    store y[i64(0)], %1\n  }\n}\n");
     std::vector<double> x{1, 3}, y{0};

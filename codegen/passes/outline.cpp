@@ -1,0 +1,169 @@
+// Loops whose iterations can run as lanes become launches of outlined kernels:
+//
+//     for %5 = %a to %b step i64(1) {          %6 = add i64 %a, i64(1)
+//       %6 = add i64 %5, i64(1)                launch k0 for %a to %b step i64(1)
+//       %7 = load f64 x[%2, %6]                       (value %4, first, array x[%2, %6] by (0, 1),
+//       %8 = exp f64 %7                  ->            array y[%2, %a] by (0, 1))
+//       %9 = mul f64 %8, %4                    ...
+//       store y[%2, %5], %9                    k0 = kernel(p0: in f64[1] uniform, ...) {
+//     }                                          stage [extent(p0, 0)] parallel { ... }
+//                                              }
+//
+// What backends make of a loop stands in the text from here on: the kernel is a map, a reduction
+// or a scan; threads take pieces of a parallel launch; a launch in place, short and in a loop
+// itself, becomes part of the launching code.
+//
+// Legal where lanes/vector_loops.h says so. Outermost loops are asked first: what they hold goes
+// with them. Loops of plain memory traffic are launched too, with stores past the caches, but only
+// where their arrays are large when the launch runs; the loop stays beside it for where they are
+// not. For a device every parallel loop is launched that can be, and none streams.
+//
+// Equal kernels are one: loops of one form that differ in their arrays, values and lines alone.
+#include "codegen/lanes/vector_loops.h"
+#include "codegen/passes/pass.h"
+#include "dsl/ir/rewrite.h"
+#include "dsl/ir/text.h"
+#include "dsl/ir/walk.h"
+
+#include <algorithm>
+#include <map>
+
+namespace kiln::codegen {
+namespace {
+
+using namespace ir;
+
+class Outline final : public Rewriter {
+  public:
+    Outline(const Kernel& in, PassTarget target)
+        : Rewriter(in),
+          device_(target != PassTarget::cpu),
+          streamed_(device_ ? std::vector<StreamedLoop>() : find_streamed_loops(in)) {}
+
+  private:
+    Id rewrite(Id old) override {
+        const NodeKind kind = in().nodes[old].kind;
+        if (kind != NodeKind::loop && kind != NodeKind::loop_while) return clone(old);
+        if (kind == NodeKind::loop && launched(old)) return none;
+        ++loops_;
+        const Id made = clone(old);
+        --loops_;
+        return made;
+    }
+
+    bool launched(Id loop) {
+        // A device has nothing else for the iterations of a parallel loop.
+        const bool always = device_ && in().parallel(in().nodes[loop]) != nullptr;
+        if (auto lanes = extract_vector_loop(in(), loop, always)) {
+            const Site site(*this, loop, *lanes);
+            Launch launch = site.launch();
+            launch.in_place = lanes->in_place && loops_ > 0;
+            launch.kernel = number_of(std::move(lanes->kernel));
+            out().launch(std::move(launch), in().parallel(in().nodes[loop]), site.operands());
+            return true;
+        }
+        const auto streamed = std::ranges::find(streamed_, loop, &StreamedLoop::loop);
+        if (streamed == streamed_.end()) return false;
+        auto lanes = extract_vector_loop(in(), loop, true);
+        if (!lanes) return false;
+        const Site site(*this, loop, *lanes);
+        Launch launch = site.launch();
+        launch.streams = streamed->arrays;
+        launch.kernel = number_of(std::move(lanes->kernel));
+        out().begin_streamed_launch(std::move(launch), in().parallel(in().nodes[loop]),
+                                    site.operands());
+        clone(loop);
+        out().end();
+        return true;
+    }
+
+    /// The arguments of a launch, and their operands, made in the block that is open.
+    class Site {
+      public:
+        Site(Outline& pass, Id loop, const VectorLoop& lanes) : pass_(pass), loop_(loop) {
+            for (const Id x : pass.in().operands_of(loop)) operands_.push_back(pass.mapped(x));
+            walk(pass.in(), pass.in().nodes[loop].aux, [&](Id id) { inside_.emplace(id, none); });
+            for (const VectorOperand& o : lanes.operands) {
+                const bool carry = lanes.kernel.form == Form::scan &&
+                                   launch_.arguments.size() + 2 == lanes.operands.size();
+                launch_.arguments.push_back(argument(o, carry));
+            }
+        }
+        const Launch& launch() const { return launch_; }
+        std::span<const Id> operands() const { return operands_; }
+
+      private:
+        Argument argument(const VectorOperand& o, bool carry) {
+            const Kernel& k = pass_.in();
+            switch (o.kind) {
+                case VectorOperand::Kind::element: {
+                    const Node& n = k.nodes[o.node];
+                    const bool local = n.kind == NodeKind::read || n.kind == NodeKind::write;
+                    for (std::size_t d = 0; d < o.coefficients.size(); ++d)
+                        operands_.push_back(at_begin(k.operand(o.node, d)));
+                    return {.kind = local ? Argument::Kind::local : Argument::Kind::array,
+                            .target = n.aux,
+                            .strides = o.coefficients};
+                }
+                case VectorOperand::Kind::value:
+                    operands_.push_back(pass_.mapped(o.node));
+                    return {.kind = Argument::Kind::value};
+                case VectorOperand::Kind::slot:
+                    if (carry) return {.kind = Argument::Kind::carry, .target = o.slot};
+                    operands_.push_back(pass_.out().read(o.slot));
+                    return {.kind = Argument::Kind::value};
+                case VectorOperand::Kind::first: return {.kind = Argument::Kind::first};
+                case VectorOperand::Kind::step: return {.kind = Argument::Kind::step};
+                case VectorOperand::Kind::total:
+                    if (o.is_position) return {.kind = Argument::Kind::position, .target = o.slot};
+                    return {
+                        .kind = Argument::Kind::total, .target = o.slot, .reduction = o.reduction};
+            }
+            __builtin_unreachable();
+        }
+
+        /// A subscript of the loop's body, which depends on its index and on what the loop does not
+        /// change, in the first iteration.
+        Id at_begin(Id id) {
+            if (id == loop_) return operands_[0];
+            const auto inside = inside_.find(id);
+            if (inside == inside_.end()) return pass_.mapped(id);
+            if (inside->second != none) return inside->second;
+            const Node& n = pass_.in().nodes[id];
+            std::vector<Id> x;
+            for (const Id operand : pass_.in().operands_of(n)) x.push_back(at_begin(operand));
+            Builder& b = pass_.out();
+            return inside->second = n.kind == NodeKind::read ? b.read(n.aux)
+                                    : n.kind == NodeKind::cast
+                                        ? b.convert(x[0], n.dtype, n.weak)
+                                        : b.op(n.op, n.dtype, x, n.fast, n.weak);
+        }
+
+        Outline& pass_;
+        const Id loop_;
+        Launch launch_;
+        std::vector<Id> operands_;
+        std::map<Id, Id> inside_;  // nodes of the loop's body: what they are in the first iteration
+    };
+
+    std::uint32_t number_of(Kernel lanes) {
+        const auto [at, added] =
+            numbers_.try_emplace(print(lanes, {.locations = false}), std::uint32_t(0));
+        if (added) at->second = out().add_outlined(std::move(lanes));
+        return at->second;
+    }
+
+    const bool device_;
+    const std::vector<StreamedLoop> streamed_;
+    std::map<std::string, std::uint32_t> numbers_;  // of outlined kernels, by their text
+    unsigned loops_ = 0;                            // around the node that is being rewritten
+};
+
+}  // namespace
+
+Kernel run_outline(const Kernel& kernel, PassContext& context) {
+    if (!kernel.is_program()) return kernel;
+    return Outline(kernel, context.options.target).run();
+}
+
+}  // namespace kiln::codegen
