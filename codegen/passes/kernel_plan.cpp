@@ -40,7 +40,7 @@ class Planner {
         }
         for (const Decision& d : all.all()) at(d.file, d.line).decisions.push_back(d);
         KernelPlan plan{k_.name, target_.isa, std::move(loops_)};
-        std::ranges::stable_sort(plan.loops, [](const PlannedLoop& a, const PlannedLoop& b) {
+        std::ranges::sort(plan.loops, [](const PlannedLoop& a, const PlannedLoop& b) {
             return std::pair(a.file, a.line) < std::pair(b.file, b.line);
         });
         return plan;

@@ -117,7 +117,7 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     Value* context = ops_.alloca_at_entry(llvm::ArrayType::get(i64, cells), "context");
     put_cell(context, 0, begin);
     put_cell(context, 1, step);
-    const std::int64_t block_size = block_of(id);
+    const auto block_size = static_cast<std::uint64_t>(block_of(id));
     Value *unit = b_.getInt64(0), *partials = nullptr;
     if (reduces) {
         // The least multiple of a block that cuts the loop into at most max_units units.

@@ -80,7 +80,7 @@ Value* ProgramEmitter::block_tree(const Reductions& reductions, std::int64_t blo
     const auto trailing_zeros = [&](Value* x) {
         return b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, x, b_.getTrue());
     };
-    Value* size = b_.getInt64(block_size);
+    Value* size = b_.getInt64(static_cast<std::uint64_t>(block_size));
     Value* more_than_one = b_.CreateICmpSGT(b_.CreateSub(last, first), size);
     auto *head = make("sum.block"), *push = make("sum.push"), *next = make("sum.next"),
          *ended = make("sum.end"), *combine = make("sum.rest"), *done = make("sum.done");
