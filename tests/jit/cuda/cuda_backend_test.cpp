@@ -2,29 +2,15 @@
 #include "jit/compile/target.h"
 #include "tests/catch.h"
 #include "tests/codegen/kernels.h"
+#include "tests/jit/cuda/backend.h"
 #include "tests/jit/cuda/variable.h"
 
 #include <memory>
 
-extern "C" kiln::engine::Backend* kiln_make_cuda_backend();
-
 using namespace kiln;
 using Catch::Matchers::Contains;
-
-namespace {
-
-std::unique_ptr<engine::Backend> make() {
-    return std::unique_ptr<engine::Backend>(kiln_make_cuda_backend());
-}
-
-ir::Kernel saxpy() {
-    return test::kernel(
-        test::map_text("a: in f32[1] uniform, x: in f32[1] unit, y: out f32[1] unit",
-                       "    %0 = load f32 a[i0]\n    %1 = load f32 x[i0]\n    %2 = mul f32 %0, %1\n"
-                       "    store y[i0], %2\n"));
-}
-
-}  // namespace
+using test::make;
+using test::saxpy;
 
 TEST_CASE("the CUDA target has a name without NVRTC", "[jit][cuda]") {
     {
