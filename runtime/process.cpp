@@ -105,8 +105,6 @@ void after_fork_in_child() {
 /// by then; one that waits for such a thread goes on.
 constexpr time_t held_back_seconds = 1;
 
-constinit thread_local bool moving = false;
-
 bool is_main_thread() { return getpid() == gettid(); }
 
 timespec end_of_holding_back() {
@@ -133,13 +131,27 @@ void watch_end_of_main() {
     if (is_main_thread()) end_of_main.there = true;
 }
 
+// What on_exit is registered as: by turns as that of one library and of another. Both under the
+// gate.
+constinit char libraries[2] = {};
+constinit unsigned registered_as = 0;
+constinit thread_local bool moving = false;
+
+void register_on_exit();
+
 void on_exit(void* /*nothing*/) {
-    if (moving) return;
+    if (moving) return register_on_exit();
     const std::lock_guard lock(gate);
     gate.exiting = this_thread();
     ending.store(true, std::memory_order_relaxed);
     gate.notify();
     while (gate.unfinished > (unfinished_depth > 0 ? 1U : 0U)) gate.wait();
+}
+
+void register_on_exit() {
+    registered_as = 1 - registered_as;
+    __cxa_atexit(on_exit, nullptr, &libraries[registered_as]);
+    moving = false;
 }
 
 // For those whose main never compiles.
@@ -165,14 +177,18 @@ bool begin_unfinished() {
 
 }  // namespace
 
+// Another thread may be in exit, which frees the C library's lists as it comes to their ends. Under
+// the lock of these lists __cxa_finalize looks for functions of the library, but it calls them
+// without; then it goes on where it was, in a list that may be gone, unless a function has been
+// registered meanwhile: then it begins again. So the new registration happens in the call for the
+// old one, and as that of another library, which is not looked for. Where exit has called the old
+// one, there is no such call.
 void come_first_at_exit() {
     watch_end_of_main();
-    static char library;  // of this function alone
-    const Busy busy;      // the C library has a lock for this, which a child would find locked
+    const std::lock_guard lock(gate);  // no fork either: a child would find the lists locked
     moving = true;
-    __cxa_finalize(&library);
-    moving = false;
-    __cxa_atexit(on_exit, nullptr, &library);
+    __cxa_finalize(&libraries[registered_as]);
+    if (moving) register_on_exit();
 }
 
 Busy::Busy() { enter_busy(); }

@@ -121,6 +121,26 @@ int main_returns_while_static_kernels_run(int ms) {
     return 0;
 }
 
+/// New kernels, which come first at exit, while exit goes through many functions: called by the main thread's return (0) or on another thread (1).
+int exit_is_slow_while_threads_make_kernels(int kind) {
+    require(three_more(2) == 5, "a kernel before the end");
+    for (int i = 0; i < 300'000; ++i) std::atexit([] {});
+    detach([](int) {
+        for (;;) {
+            try {
+                if (three_more(3) != 6) std::abort();
+            } catch (const Error& error) {
+                if (error.message() != "three_more cannot be compiled: the program is ending")
+                    std::abort();
+            }
+        }
+    });
+    usleep(5000);
+    if (kind == 0) return 0;
+    std::thread([] { std::exit(0); }).join();
+    return 1;
+}
+
 // ------------------------------------------------------------------------------ forks
 
 /// All that a process can do with kernels, as a child does it.
@@ -311,6 +331,9 @@ const std::vector<Mode>& modes() {
         {"main_returns_while_static_kernels_run",
          main_returns_while_static_kernels_run,
          {1, 20, 30, 40, 55, 80, 120, 170, 230, 400}},
+        {"exit_is_slow_while_threads_make_kernels",
+         exit_is_slow_while_threads_make_kernels,
+         {0, 1, 0, 1, 0, 1, 0, 1}},
         {"forks", forks, {0, 1, 2, 3, 4}},
         {"forks_in_a_lambda", forks_in_a_lambda, {0}},
         {"plugins", plugins, {0}},
