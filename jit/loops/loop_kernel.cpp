@@ -323,7 +323,8 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
 }
 
 const engine::LoopKernelVariant& LoopKernelState::variant_for(std::span<const OperandView> views,
-                                                              Form form, Location where) {
+                                                              Form form,
+                                                              const std::source_location& where) {
     const auto& variants = form == Form::optimised ? variants_ : plain_;
     const LoopKernelKey key = key_of(views, units_matter_.load(std::memory_order_relaxed));
     if (const engine::LoopKernelVariant* found = variants.find(key)) [[likely]] {
@@ -351,35 +352,43 @@ const engine::LoopKernelVariant& LoopKernelState::variant(LoopKernelKey key, For
 
 // ------------------------------------------------------------------------------ calls
 
-void LoopKernelState::check_argument(std::size_t i, const OperandView& view, Location where) const {
-    const bool array = params_[i] != KernelParam::value;
-    if (array && view.scalar)
+namespace {
+/// Whether several indices mean one element.
+bool repeats_elements(const OperandView& view) {
+    for (int d = 0; d < view.rank; ++d)
+        if (view.strides[d] == 0 && view.extents[d] > 1) return true;
+    return false;
+}
+}  // namespace
+
+bool LoopKernelState::accepts(std::size_t i, const OperandView& view) const {
+    if (params_[i] == KernelParam::value) return view.scalar || view.rank == 0;
+    return !view.scalar && !(writes(params_[i]) && (view.read_only || repeats_elements(view)));
+}
+
+void LoopKernelState::refuse(std::size_t i, const OperandView& view, Location where) const {
+    const std::string argument = fmt::format("argument {} of {}", i + 1, name_);
+    if (params_[i] == KernelParam::value)
         throw Error(ErrorKind::usage,
-                    fmt::format("argument {} of {} is a scalar, but {} is an array", i + 1, name_,
-                                param_name(i)),
-                    where, "declare the parameter as Value");
-    if (!array && !view.scalar && view.rank != 0)
-        throw Error(ErrorKind::usage,
-                    fmt::format("argument {} of {} is an array of shape {}, but {} is a scalar",
-                                i + 1, name_, to_string(view.shape()), param_name(i)),
+                    fmt::format("{} is an array of shape {}, but {} is a scalar", argument,
+                                to_string(view.shape()), param_name(i)),
                     where, "declare the parameter as In, Out or InOut");
-    if (!writes(params_[i])) return;
+    if (view.scalar)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} is a scalar, but {} is an array", argument, param_name(i)),
+                    where, "declare the parameter as Value");
     if (view.read_only)
         throw Error(ErrorKind::usage,
-                    fmt::format("argument {} of {} is read-only, but {} is written", i + 1, name_,
-                                param_name(i)),
+                    fmt::format("{} is read-only, but {} is written", argument, param_name(i)),
                     where);
-    for (int d = 0; d < view.rank; ++d)
-        if (view.strides[d] == 0 && view.extents[d] > 1)
-            throw Error(ErrorKind::usage,
-                        fmt::format("argument {} of {} has several indices for one element, but {} "
-                                    "is written",
-                                    i + 1, name_, param_name(i)),
-                        where, "write to a copy of the broadcast array");
+    throw Error(ErrorKind::usage,
+                fmt::format("{} has several indices for one element, but {} is written", argument,
+                            param_name(i)),
+                where, "write to a copy of the broadcast array");
 }
 
 void LoopKernelState::call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
-                           Location where) {
+                           const std::source_location& where) {
     try {
         call_checked(args, results, where);
     } catch (const Error& error) {
@@ -391,15 +400,19 @@ void LoopKernelState::call(std::span<const JitArg* const> args, std::vector<JitV
 }
 
 void LoopKernelState::call_checked(std::span<const JitArg* const> args,
-                                   std::vector<JitValue>* results, Location where) {
-    engine::check_arity(name_, params_.size(), args.size(), where);
+                                   std::vector<JitValue>* results,
+                                   const std::source_location& where) {
+    if (params_.size() != args.size()) [[unlikely]]
+        engine::throw_wrong_arity(name_, params_.size(), args.size(), engine::Given::arguments,
+                                  where);
     const DefaultEnvironment environment(options_.verify ? FloatFlags::dropped : FloatFlags::raised,
                                          options_.keep_flush_to_zero);
     std::array<OperandView, engine::max_loop_kernel_args> views;
     std::array<CallAccess::Row, engine::max_loop_kernel_args> rows;
     for (std::size_t i = 0; i < args.size(); ++i) {
         CallAccess::view(args[i]->arg(), views[i], rows[i]);
-        check_argument(i, views[i], where);
+        if (!accepts(i, views[i])) [[unlikely]]
+            refuse(i, views[i], where);
     }
     const std::span used(views.data(), args.size());
     if (options_.verify) {
@@ -447,7 +460,8 @@ LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool u
 
 void LoopKernelState::call_verified(std::span<const OperandView> views,
                                     const DefaultEnvironment& environment,
-                                    std::vector<JitValue>* results, Location where) {
+                                    std::vector<JitValue>* results,
+                                    const std::source_location& where) {
     std::vector<OperandView> copies(views.begin(), views.end());
     std::vector<bool> written;
     for (const KernelParam p : params_) written.push_back(writes(p));

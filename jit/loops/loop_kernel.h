@@ -133,7 +133,8 @@ class LoopKernelState {
                     KernelFunction function, JitOptions options, Location where);
 
     const std::string& name() const { return name_; }
-    void call(std::span<const JitArg* const> args, std::vector<JitValue>* results, Location where);
+    void call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
+              const std::source_location& where);
     /// Traces the body as a part of the kernel that is being traced on this thread.
     std::vector<KernelItem> inline_call(std::span<const KernelItem> args, Location where);
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
@@ -145,18 +146,19 @@ class LoopKernelState {
     /// The code of a kernel as its options say, or what that is verified against.
     enum class Form : std::uint8_t { optimised, plain };
     engine::LoopKernelKey key_of(std::span<const engine::OperandView> views, bool units) const;
+    // What every call does gets the source_location as it is: a Location measures the file's name.
     const engine::LoopKernelVariant& variant_for(std::span<const engine::OperandView> views,
-                                                 Form form, Location where);
+                                                 Form form, const std::source_location& where);
     const engine::LoopKernelVariant& variant(engine::LoopKernelKey key, Form form, Location where);
     void call_verified(std::span<const engine::OperandView> views,
                        const DefaultEnvironment& environment, std::vector<JitValue>* results,
-                       Location where);
+                       const std::source_location& where);
     void compare(std::span<const engine::OperandView> views,
                  std::span<const engine::OperandView> expected_views,
                  const std::vector<JitValue>& results, const std::vector<JitValue>& expected,
                  Location where);
     void call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
-                      Location where);
+                      const std::source_location& where);
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     ir::Id result_node(dsl::Trace& trace, const Value& result) const;
     const engine::TracedLoopKernel& traced(const engine::LoopKernelKey& types, Location where);
@@ -168,7 +170,8 @@ class LoopKernelState {
     std::unique_ptr<engine::LoopKernelVariant> compile(const engine::TracedLoopKernel& traced,
                                                        const engine::LoopKernelKey& key, Form form);
     std::string param_name(std::size_t i) const;
-    void check_argument(std::size_t i, const engine::OperandView& view, Location where) const;
+    bool accepts(std::size_t i, const engine::OperandView& view) const;
+    [[noreturn]] void refuse(std::size_t i, const engine::OperandView& view, Location where) const;
 
     const engine::KernelKind kind_;
     const std::string name_;

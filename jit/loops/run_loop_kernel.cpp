@@ -27,7 +27,8 @@ using Clock = std::chrono::steady_clock;
 class LoopKernelRun : public ProgramHost {
   public:
     LoopKernelRun(const LoopKernelVariant& variant, bool parallel,
-                  const kiln::detail::DefaultEnvironment& default_, Location where)
+                  const kiln::detail::DefaultEnvironment& default_,
+                  const std::source_location& where)
         : variant_(variant),
           kernel_(variant.kernel->kernel),
           parallel_(parallel && !variant.serial && num_threads() > 1),
@@ -88,7 +89,7 @@ class LoopKernelRun : public ProgramHost {
     const LoopKernelVariant& variant_;
     const ir::Kernel& kernel_;
     bool parallel_;
-    Location where_;
+    std::source_location where_;
     std::vector<Array> made_;  // per parameter
     // The part of the program that runs: odd in the parallel loops, in the order in which they
     // come.
@@ -394,7 +395,8 @@ void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
 
 void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandView> views,
                      bool parallel, const kiln::detail::DefaultEnvironment& environment,
-                     std::vector<kiln::detail::JitValue>* results, Location where) {
+                     std::vector<kiln::detail::JitValue>* results,
+                     const std::source_location& where) {
     const ir::Kernel& kernel = variant.kernel->kernel;
     LoopKernelRun run(variant, parallel, environment, where);
     constexpr std::size_t usual_words = 128;
@@ -408,14 +410,15 @@ void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandVi
     }
     auto* frame = new (words) ProgramFrame{&LoopKernelRun::runtime, &run};
     constexpr std::size_t usual_results = 4;
-    std::optional<std::array<Scalar, usual_results>> few;
+    union Few {
+        Few() {}  // made where one is used
+        std::array<Scalar, usual_results> scalars;
+    } few;
     std::vector<Scalar> more;
-    Scalar* scalars = nullptr;
+    Scalar* scalars = few.scalars.data();
     if (variant.results.size() > usual_results) {
         more.resize(variant.results.size());
         scalars = more.data();
-    } else if (!variant.results.empty()) {
-        scalars = few.emplace().data();
     }
     std::size_t scalar_count = 0;
     for (std::size_t p = 0; p < kernel.params.size(); ++p) {
@@ -434,7 +437,7 @@ void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandVi
                 at[abi::program_word::stride(axis, param.rank)] = v.strides[d];
             }
         } else if (!ir::is_made_by_kernel(param.access)) {
-            Scalar& s = scalars[scalar_count++];
+            Scalar& s = *new (&scalars[scalar_count++]) Scalar;
             s.dtype = param.dtype;
             const std::byte* data = s.bytes.data();
             std::memcpy(at, &data, sizeof data);

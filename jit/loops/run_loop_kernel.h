@@ -9,6 +9,7 @@ namespace kiln::engine {
 /// checked mode (usage, bounds), shape and usage of Scratch arrays.
 void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandView> views,
                      bool parallel, const kiln::detail::DefaultEnvironment& environment,
-                     std::vector<kiln::detail::JitValue>* results, Location where);
+                     std::vector<kiln::detail::JitValue>* results,
+                     const std::source_location& where);
 
 }  // namespace kiln::engine

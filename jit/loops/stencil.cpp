@@ -34,7 +34,8 @@ class StencilState {
     StencilState(std::string name, std::vector<StencilParam> params, StencilFunction function,
                  StencilOptions options, Location where);
 
-    Array call(const Array* out, std::span<const JitArg* const> args, Location where);
+    Array call(const Array* out, std::span<const JitArg* const> args,
+               const std::source_location& where);
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
         return fresh_.inspect(artifact, types, where);
     }
@@ -405,7 +406,8 @@ Value Neighbors::at(std::initializer_list<Operand> offsets, Where where) const {
 
 namespace detail {
 
-Array StencilState::call(const Array* out, std::span<const JitArg* const> args, Location where) {
+Array StencilState::call(const Array* out, std::span<const JitArg* const> args,
+                         const std::source_location& where) {
     engine::check_arity(name_, params_.size(), args.size(), where);
     std::vector<engine::OperandView> views(args.size());
     std::vector<CallAccess::Row> rows(args.size());
