@@ -67,9 +67,9 @@ Array handle_of(const Arg& arg) {
     return view.handle();
 }
 
-Array handle_of(const OutArg& out) {
+Array CallAccess::other_handle(const OutArg& out) {
     engine::OperandView view;
-    CallAccess::Row row;
+    Row row;
     CallAccess::view(out, view, row);
     return view.handle();
 }

@@ -67,6 +67,12 @@ struct CallAccess {
             view_other(arg, view, row);
         }
     }
+    /// The array that stands for an output: itself, or one over the caller's memory.
+    static Array handle(const OutArg& out) {
+        if (out.array_ != nullptr) [[likely]]
+            return *out.array_;
+        return other_handle(out);
+    }
     static void view(const OutArg& out, engine::OperandView& view, Row& row) {
         if (out.array_ != nullptr) [[likely]] {
             engine::view_array(view, *out.array_, false);
@@ -79,10 +85,11 @@ struct CallAccess {
 
   private:
     static void view_other(const Arg& arg, engine::OperandView& view, Row& row);
+    static Array other_handle(const OutArg& out);
 };
 
 /// The array that stands for an argument: itself, or one over the caller's memory.
 Array handle_of(const Arg& arg);
-Array handle_of(const OutArg& out);
+inline Array handle_of(const OutArg& out) { return CallAccess::handle(out); }
 
 }  // namespace kiln::detail

@@ -17,7 +17,7 @@ constexpr std::int64_t chunk_columns = 1024;
 }  // namespace
 
 Boxes::Boxes(std::span<const ReduceAxis> axes, std::int64_t budget) : axis_count_(axes.size()) {
-    std::ranges::copy(axes, axes_.begin());
+    std::ranges::copy(axes, axes_.first(axes.size()).begin());
     budget = std::max<std::int64_t>(budget, 1);
     cut_ = axis_count_;
     while (cut_ > 0 && inner_cells_ * axes_[cut_ - 1].extent <= budget) {
@@ -61,8 +61,8 @@ Box Boxes::at(std::int64_t i) const {
         box.out_offset += index * axes_[a].out_stride;
     }
     box.axis_count = axis_count_ - cut_;
-    std::copy_n(axes_.begin() + static_cast<std::ptrdiff_t>(cut_), box.axis_count,
-                box.axes.begin());
+    std::ranges::copy(axes_.first(axis_count_).subspan(cut_),
+                      box.axes.first(box.axis_count).begin());
     box.axes[0].extent = length;
     return box;
 }
@@ -73,14 +73,14 @@ ReduceProblem problem_of(const Array& x, unsigned bits, const Array& out, bool k
     view_array(view, x, false);
     ReduceProblem p;
     make_problem(p, std::span(&view, 1), x.shape(), bits, out, keepdims);
-    arrange_axes(p, std::span(p.kept).first(p.kept_count), p.kept_count);
-    if (any_order) arrange_axes(p, std::span(p.reduced).first(p.reduced_count), p.reduced_count);
+    arrange_axes(p, p.kept.first(p.kept_count), p.kept_count);
+    if (any_order) arrange_axes(p, p.reduced.first(p.reduced_count), p.reduced_count);
     return p;
 }
 
 Chunks cut(ReduceProblem& p) {
-    const auto kept = std::span(p.kept).first(p.kept_count);
-    const auto reduced = std::span(p.reduced).first(p.reduced_count);
+    const auto kept = p.kept.first(p.kept_count);
+    const auto reduced = p.reduced.first(p.reduced_count);
     const std::int64_t budget = chunk_bytes / static_cast<std::int64_t>(size_of(p.dtypes[0]));
     const bool columns =
         !kept.empty() &&

@@ -14,7 +14,7 @@ inline constexpr std::int64_t largest_chunk = 262'144;
 
 /// Some cells of an iteration space: axes with their strides, and where the first cell lies.
 struct Box {
-    std::array<ReduceAxis, max_rank> axes;
+    AxisRoom<max_rank> axes;
     std::size_t axis_count = 0;
     std::int64_t offset = 0;      ///< in bytes, by the strides of source 0
     std::int64_t out_offset = 0;  ///< in bytes, by out_stride
@@ -34,7 +34,7 @@ class Boxes {
     Box at(std::int64_t i) const;
 
   private:
-    std::array<ReduceAxis, max_rank> axes_;
+    AxisRoom<max_rank> axes_;
     std::size_t axis_count_;
     std::size_t cut_ = 0;  ///< the axis that is cut into pieces
     std::int64_t piece_ = 1, pieces_ = 1, inner_cells_ = 1, count_ = 1;

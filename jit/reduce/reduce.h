@@ -77,6 +77,22 @@ struct ReduceAxis {
     std::int64_t out_stride = 0;
 };
 
+/// Room for axes, each of which is made by assigning to its place: a call has many places and few
+/// axes.
+template <std::size_t N> class AxisRoom {
+  public:
+    AxisRoom() {}
+    ReduceAxis& operator[](std::size_t i) { return axes_[i]; }
+    const ReduceAxis& operator[](std::size_t i) const { return axes_[i]; }
+    std::span<ReduceAxis> first(std::size_t count) { return {axes_, count}; }
+    std::span<const ReduceAxis> first(std::size_t count) const { return {axes_, count}; }
+
+  private:
+    union {
+        ReduceAxis axes_[N];
+    };
+};
+
 /// What is reduced: no extent is 0.
 struct ReduceProblem {
     std::size_t sources = 0;  ///< inputs, then the mask if there is one
@@ -84,7 +100,7 @@ struct ReduceProblem {
     std::array<DType, max_inputs + 1> dtypes{};
     std::byte* out = nullptr;
     DType out_dtype{};  ///< the dtype that is accumulated in
-    std::array<ReduceAxis, max_rank> kept, reduced;
+    AxisRoom<max_rank> kept, reduced;
     std::size_t kept_count = 0, reduced_count = 0;
     /// Axes stay in the order given and whole, so that `dimension` tells the index of a fault.
     bool logical_order = false;

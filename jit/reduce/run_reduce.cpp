@@ -37,10 +37,8 @@ std::int64_t product(std::span<const ReduceAxis> axes) {
     return n;
 }
 
-std::span<ReduceAxis> kept(ReduceProblem& p) { return std::span(p.kept).first(p.kept_count); }
-std::span<ReduceAxis> reduced(ReduceProblem& p) {
-    return std::span(p.reduced).first(p.reduced_count);
-}
+std::span<ReduceAxis> kept(ReduceProblem& p) { return p.kept.first(p.kept_count); }
+std::span<ReduceAxis> reduced(ReduceProblem& p) { return p.reduced.first(p.reduced_count); }
 std::int64_t item(const ReduceProblem& p, std::size_t k) {
     return static_cast<std::int64_t>(size_of(p.dtypes[k]));
 }
@@ -64,9 +62,7 @@ bool prefers_columns(ReduceProblem& p) {
 }
 
 /// Takes the last axis of a kind out of the problem.
-ReduceAxis take_last(std::array<ReduceAxis, max_rank>& axes, std::size_t& count) {
-    return axes[--count];
-}
+ReduceAxis take_last(AxisRoom<max_rank>& axes, std::size_t& count) { return axes[--count]; }
 
 // ------------------------------------------------------------------------------ common
 
@@ -134,10 +130,8 @@ void reduce_partials(const ReductionRun& run, std::byte* data, std::span<const R
     next.data[0] = data;
     next.dtypes[0] = next.out_dtype = p.out_dtype;
     next.out = p.out;
-    std::ranges::copy(axes, next.kept.begin());
-    next.kept_count = axes.size();
-    next.reduced[0].extent = count;
-    next.reduced[0].strides[0] = stride;
+    for (const ReduceAxis& axis : axes) next.kept[next.kept_count++] = axis;
+    next.reduced[0] = {.extent = count, .strides = {stride}};
     next.reduced_count = 1;
     const bool logical = is_bool(p.out_dtype);
     CallKey key(1, Casting::same_kind, logical ? std::nullopt : std::optional(p.out_dtype));
@@ -156,7 +150,7 @@ struct RowPart {
 
 /// The outer axes of the rows form: kept ones, then reduced ones, with the strides of the results.
 struct RowAxes {
-    std::array<ReduceAxis, 2 * max_rank> list;
+    AxisRoom<2 * max_rank> list;
     std::size_t count = 0;
 };
 
@@ -246,7 +240,7 @@ void run_rows(ReductionRun& run) {
     for (const ReduceAxis& axis : reduced(p)) outer.list[outer.count++] = axis;
     Partials memory;
     std::byte* out = p.out;
-    std::array<ReduceAxis, max_rank> result;  // the kept axes of the partial results
+    AxisRoom<max_rank> result;  // the kept axes of the partial results
     if (partials > 1) {
         out = memory.of(partials * product(kept(p)), p.out_dtype);
         std::int64_t stride = out_item * blocks;
@@ -274,7 +268,7 @@ void run_rows(ReductionRun& run) {
     }
     if (fault.code != abi::no_fault) throw_fault(*code.kernel, fault, run.shape, run.where);
     if (partials > 1) {
-        reduce_partials(run, out, std::span(result).first(p.kept_count), partials, out_item);
+        reduce_partials(run, out, result.first(p.kept_count), partials, out_item);
     }
 }
 
@@ -439,7 +433,7 @@ void run_columns(ReductionRun& run) {
     split_pieces(run, passes.cost, slabs * blocks * chunks, std::min(width, n) * block, work);
     if (blocks == 1) return;
 
-    std::array<ReduceAxis, max_rank> result;
+    AxisRoom<max_rank> result;
     std::int64_t stride = blocks * n * out_item;
     for (std::size_t a = outer.size(); a-- > 0;) {
         result[a] = outer[a];
@@ -448,7 +442,7 @@ void run_columns(ReductionRun& run) {
     }
     result[outer.size()] = inner;
     result[outer.size()].strides = {out_item};
-    reduce_partials(run, out, std::span(result).first(outer.size() + 1), blocks, n * out_item);
+    reduce_partials(run, out, result.first(outer.size() + 1), blocks, n * out_item);
 }
 
 }  // namespace
@@ -469,8 +463,7 @@ void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const 
         if (!reduced || keepdims) ++own;
         if (shape[d] == 1) continue;
         ReduceAxis& axis = reduced ? p.reduced[p.reduced_count++] : p.kept[p.kept_count++];
-        axis.extent = shape[d];
-        axis.dimension = d;
+        axis = {.extent = shape[d], .dimension = d};
         for (std::size_t k = 0; k < sources.size(); ++k)
             axis.strides[k] = broadcast_stride(sources[k], shape, d);
         if (!reduced) axis.out_stride = out.stride(place);

@@ -37,7 +37,7 @@ struct ScanProblem {
     std::byte *source, *out;
     DType source_dtype, dtype;
     ReduceAxis along;
-    std::array<ReduceAxis, max_rank> others;
+    AxisRoom<max_rank> others;
     std::size_t other_count = 0;
 
     std::int64_t item() const { return static_cast<std::int64_t>(size_of(dtype)); }
@@ -55,7 +55,7 @@ ScanProblem problem_of(const Array& source, const Array& out, int axis) {
     view_array(views[1], source, false);
     ReduceProblem p;
     make_problem(p, views, source.shape(), 1U << axis, out, true);
-    arrange_axes(p, std::span(p.kept).first(p.kept_count), p.kept_count);
+    arrange_axes(p, p.kept.first(p.kept_count), p.kept_count);
     ScanProblem problem{p.data[1], p.data[0], source.dtype(), out.dtype(), {}, {}, p.kept_count};
     for (std::size_t a = 0; a < p.kept_count; ++a) {
         problem.others[a] = p.kept[a];

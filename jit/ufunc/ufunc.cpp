@@ -172,7 +172,7 @@ Shape UfuncState::checked_shape(Call& call, Location where) const {
             throw Error(ErrorKind::usage, fmt::format("{} of {} is read-only", which, source_.name),
                         where, "write to a copy()");
         }
-        if (has_internal_overlap(out.handle())) {
+        if (!out.is_contiguous() && has_internal_overlap(out.handle())) {
             throw Error(
                 ErrorKind::usage,
                 fmt::format("{} of {} has several indices for one element (strides {})", which,
@@ -252,11 +252,9 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
                     fmt::format("{} was compiled for another machine than this", source_.name),
                     where, "call it with .target = BackendTarget::cpu, or inspect() it");
     }
-    engine::CallFault fault;
-    {
-        const DroppedFlags flags(code.drops_flags);
-        fault = engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
-    }
+    const engine::CallFault fault =
+        engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+    if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != abi::no_fault) engine::throw_fault(*code.kernel, fault, shape, where);
 }
 
