@@ -66,13 +66,10 @@ std::uint64_t fork_generation();
 template <class T> class Lazy {
   public:
     /// `make` gives a std::unique_ptr<T>.
-    template <class F> T& get(F&& make) {
-        if (T* const made = place_.load(std::memory_order_acquire)) return *made;
-        std::unique_ptr<T> mine = make();
-        T* before = nullptr;
-        if (!place_.compare_exchange_strong(before, mine.get(), std::memory_order_acq_rel))
-            return *before;
-        return *mine.release();
+    template <class F> [[gnu::always_inline]] T& get(F&& make) {
+        if (T* const made = place_.load(std::memory_order_acquire)) [[likely]]
+            return *made;
+        return first(make);
     }
     T& get() {
         return get([] { return std::make_unique<T>(); });
@@ -81,6 +78,14 @@ template <class T> class Lazy {
     T* known() const { return place_.load(std::memory_order_acquire); }
 
   private:
+    template <class F> [[gnu::cold, gnu::noinline]] T& first(F& make) {
+        std::unique_ptr<T> mine = make();
+        T* before = nullptr;
+        if (!place_.compare_exchange_strong(before, mine.get(), std::memory_order_acq_rel))
+            return *before;
+        return *mine.release();
+    }
+
     std::atomic<T*> place_{nullptr};
 };
 
