@@ -3,6 +3,8 @@
 #include "codegen/lanes/facts.h"
 #include "codegen/llvm/ops/op_emitter.h"
 
+#include <set>
+#include <span>
 #include <vector>
 
 namespace kiln::codegen {
@@ -97,7 +99,7 @@ class LaneEmitter final : private NodeValues {
     struct Accumulator {
         ir::Reduction reduction;
         DType dtype;
-        LaneValue step, group, block, tail, upper = {};  // allocas
+        LaneValue step, group, block, tail, upper = {}, all = {};  // allocas
         llvm::Value* count = nullptr;  // alloca, of integer sums: lanes that add 1
         /// Of a minimum or maximum: the accumulator of its position; of that: its own number.
         std::size_t position = no_position;
@@ -106,6 +108,8 @@ class LaneEmitter final : private NodeValues {
     using Place = LaneValue Accumulator::*;
     void choose_form();
     LaneValue accumulator_place(DType t, unsigned lanes, const char* name);
+    bool has_several_totals() const { return accumulators_.size() > 1; }
+    LaneValue level_place(DType t, const char* name);
     void clear(const Accumulator& a, const LaneValue& place);
     void merge_all(Place into, Place from);
     std::vector<LaneValue> folded(Place from, unsigned lanes, unsigned to);
@@ -113,6 +117,8 @@ class LaneEmitter final : private NodeValues {
                                         const std::vector<LaneValue>& b);
     void emit_reduced_columns();
     void emit_steps(llvm::Value* whole);
+    llvm::BasicBlock* emit_first_group(llvm::Value* begin, llvm::Value* more,
+                                       std::span<const Place> levels, llvm::BasicBlock* fold);
     void emit_tail(llvm::Value* begin);
     llvm::Value* emit_registers(llvm::Value* begin);
     void emit_results();
@@ -147,8 +153,9 @@ class LaneEmitter final : private NodeValues {
     ir::Id body_ = ir::none;  // block of the stage whose iterations are the lanes
     const ir::Stage *before_ = nullptr, *after_ = nullptr;  // of a reduction: its rank-0 stages
     std::vector<Accumulator> accumulators_;
-    LaneValue contributed_;  // to an extreme, until its position is contributed
-    Accumulator scan_{};     // of a scan: `tail` is what came before, in all lanes of a register
+    std::set<const llvm::Value*> in_memory_;  // allocas that are not to become registers
+    LaneValue contributed_;                   // to an extreme, until its position is contributed
+    Accumulator scan_{};  // of a scan: `tail` is what came before, in all lanes of a register
 
     // The body being emitted.
     unsigned lanes_ = 1;

@@ -72,17 +72,29 @@ LaneValue LaneEmitter::accumulator_place(DType t, unsigned lanes, const char* na
             is_complex(t) ? ops_.alloca_at_entry(type, name) : nullptr, true};
 }
 
+/// The place of a level above the steps. Those of several totals stay in memory: in registers they
+/// would be live in the innermost loop, which has enough of its own.
+LaneValue LaneEmitter::level_place(DType t, const char* name) {
+    LaneValue place = accumulator_place(t, block_lanes_, name);
+    if (has_several_totals()) in_memory_.insert({place.value, place.imag});
+    return place;
+}
+
 LaneValue LaneEmitter::get(const LaneValue& place) {
     const auto load = [&](Value* at) -> Value* {
         if (at == nullptr) return nullptr;
-        return b_.CreateLoad(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType(), at);
+        return b_.CreateLoad(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType(), at,
+                             in_memory_.contains(at));
     };
     return {load(place.value), load(place.imag), true};
 }
 
 void LaneEmitter::put(const LaneValue& place, const LaneValue& v) {
-    b_.CreateStore(v.value, place.value);
-    if (place.imag != nullptr) b_.CreateStore(v.imag, place.imag);
+    const auto store = [&](Value* part, Value* at) {
+        if (at != nullptr) b_.CreateStore(part, at, in_memory_.contains(at));
+    };
+    store(v.value, place.value);
+    store(v.imag, place.imag);
 }
 
 void LaneEmitter::clear(const Accumulator& a, const LaneValue& place) {
@@ -91,7 +103,7 @@ void LaneEmitter::clear(const Accumulator& a, const LaneValue& place) {
             llvm::cast<llvm::FixedVectorType>(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType());
         b_.CreateStore(llvm::ConstantVector::getSplat(
                            type->getElementCount(), ops_.neutral(a.reduction, a.dtype, imaginary)),
-                       at);
+                       at, in_memory_.contains(at));
     };
     fill(place.value, false);
     if (place.imag != nullptr) fill(place.imag, true);
@@ -224,9 +236,10 @@ void LaneEmitter::emit_reduced_columns() {
         if (kernel_.slots[r.target].length != 1) refuse("a reduction into a local array");
     for (Accumulator& a : accumulators_) {
         a.step = accumulator_place(a.dtype, block_lanes_, "step");
-        a.group = accumulator_place(a.dtype, block_lanes_, "group");
-        a.block = accumulator_place(a.dtype, block_lanes_, "block");
-        a.upper = accumulator_place(a.dtype, block_lanes_, "upper");
+        a.group = level_place(a.dtype, "group");
+        a.block = level_place(a.dtype, "block");
+        a.upper = level_place(a.dtype, "upper");
+        a.all = accumulator_place(a.dtype, block_lanes_, "all");
         a.tail = accumulator_place(a.dtype, tail_lanes_, "tail");
         if (a.reduction != ir::Reduction::sum || !is_integer(a.dtype) ||
             options_.isa == VectorIsa::sse2)
@@ -253,12 +266,12 @@ void LaneEmitter::emit_steps(Value* whole) {
     const std::size_t top = levels.size() - 1;
     for (const Accumulator& a : accumulators_) clear(a, a.tail);
     b_.CreateCondBr(b_.CreateICmpSGT(whole, b_.getInt64(0)), first, done);
-
     b_.SetInsertPoint(first);
-    for (const Accumulator& a : accumulators_) clear(a, a.*levels[top]);
+    if (!has_several_totals())
+        for (const Accumulator& a : accumulators_) clear(a, a.*levels[top]);
 
     // Each loop runs at least once for the columns it begins with.
-    std::vector<BasicBlock*> heads(top), ends(top);
+    std::vector<BasicBlock*> heads(top), ends(top + 1);
     std::vector<llvm::PHINode*> begins(top);
     std::vector<Value*> limits(top + 1, whole);
     std::uint64_t steps = block_lanes_;
@@ -267,6 +280,7 @@ void LaneEmitter::emit_steps(Value* whole) {
         ends[l] = block("level.end");
         steps *= tree::fan_in;
     }
+    ends[top] = block("top.end");
     for (std::size_t l = top; l-- > 0; steps /= tree::fan_in) {
         BasicBlock* const before = b_.GetInsertBlock();
         b_.CreateBr(heads[l]);
@@ -276,7 +290,8 @@ void LaneEmitter::emit_steps(Value* whole) {
                                before);
         Value* limit = b_.CreateNUWAdd(begins[l], b_.getInt64(steps));
         limits[l] = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, limit, whole);
-        for (const Accumulator& a : accumulators_) clear(a, a.*levels[l]);
+        if (l == 0 || !has_several_totals())
+            for (const Accumulator& a : accumulators_) clear(a, a.*levels[l]);
     }
     b_.CreateBr(step);
 
@@ -288,20 +303,49 @@ void LaneEmitter::emit_steps(Value* whole) {
     i->addIncoming(next, b_.GetInsertBlock());
     b_.CreateCondBr(b_.CreateICmpSLT(next, limits[0]), step, ends[0]);
 
+    if (has_several_totals()) {
+        b_.SetInsertPoint(ends[0]);
+        ends[0] = emit_first_group(begins[0], b_.CreateICmpSLT(next, whole), levels, fold);
+    }
     for (std::size_t l = 0; l < top; ++l) {
         b_.SetInsertPoint(ends[l]);
         merge_all(levels[l + 1], levels[l]);
+        if (l > 0 && has_several_totals())
+            for (const Accumulator& a : accumulators_) clear(a, a.*levels[l]);
         begins[l]->addIncoming(next, b_.GetInsertBlock());
-        b_.CreateCondBr(b_.CreateICmpSLT(next, limits[l + 1]), heads[l],
-                        l + 1 < top ? ends[l + 1] : fold);
+        b_.CreateCondBr(b_.CreateICmpSLT(next, limits[l + 1]), heads[l], ends[l + 1]);
     }
+    b_.SetInsertPoint(ends[top]);
+    for (const Accumulator& a : accumulators_) put(a.all, get(a.*levels[top]));
+    b_.CreateBr(fold);
 
     b_.SetInsertPoint(fold);
-    const auto block_totals = folded(levels[top], block_lanes_, tail_lanes_);
-    for (std::size_t i = 0; i < accumulators_.size(); ++i)
-        put(accumulators_[i].tail, block_totals[i]);
+    const auto totals = folded(&Accumulator::all, block_lanes_, tail_lanes_);
+    for (std::size_t a = 0; a < accumulators_.size(); ++a) put(accumulators_[a].tail, totals[a]);
     b_.CreateBr(done);
     b_.SetInsertPoint(done);
+}
+
+/// Of several totals, what follows the first group of steps, `begin` being 0: where no `more` columns come, its totals
+/// are all there is, since identities change nothing; else the levels above begin. Gives the block
+/// in which groups are combined.
+BasicBlock* LaneEmitter::emit_first_group(Value* begin, Value* more, std::span<const Place> levels,
+                                          BasicBlock* fold) {
+    auto* const group = BasicBlock::Create(context_, "first.group", function_);
+    auto* const only = BasicBlock::Create(context_, "only.group", function_);
+    auto* const several = BasicBlock::Create(context_, "several.groups", function_);
+    auto* const combine = BasicBlock::Create(context_, "combine", function_);
+    b_.CreateCondBr(b_.CreateICmpEQ(begin, b_.getInt64(0)), group, combine);
+    b_.SetInsertPoint(group);
+    b_.CreateCondBr(more, several, only);
+    b_.SetInsertPoint(only);
+    for (const Accumulator& a : accumulators_) put(a.all, get(a.step));
+    b_.CreateBr(fold);
+    b_.SetInsertPoint(several);
+    for (const Place level : levels.subspan(1))
+        for (const Accumulator& a : accumulators_) clear(a, a.*level);
+    b_.CreateBr(combine);
+    return combine;
 }
 
 /// The columns from `begin` on, into `tail`: where bodies are simple, whole registers without masks
