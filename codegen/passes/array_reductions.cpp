@@ -94,10 +94,13 @@ class ArrayReductions final : public Rewriter {
         result.insert(result.end(), at.begin(), at.end());
         return result;
     }
-    void clear(const ArrayReduction& r, Id level) {
+    void clear_rows(const ArrayReduction& r) {
         Ids at;
-        each(r.target, at,
-             [&] { out().store(rows_[r.target], place(block_, level, at), start(r)); });
+        each(r.target, at, [&] {
+            for (const std::int64_t level : {0, 1})
+                out().store(rows_[r.target], place(block_, out().constant_i64(level), at),
+                            start(r));
+        });
     }
     /// a op b, of elements of one array.
     Id combined(const ArrayReduction& r, std::uint32_t param, const Ids& a, const Ids& b) {
@@ -133,10 +136,7 @@ class ArrayReductions final : public Rewriter {
         }
         block_ = out().begin_parallel_loop(
             zero, blocks, one, {loop.reductions, loop.schedule, loop.chunk, loop.unsafe_races});
-        for (const ArrayReduction& r : loop.arrays) {
-            clear(r, zero);
-            clear(r, one);
-        }
+        for (const ArrayReduction& r : loop.arrays) clear_rows(r);
         const Id first = op(Op::mul, block_, size);
         const Id last = op(Op::minimum, count, op(Op::add, first, size));
         const Id group_size = out().constant_i64(tree::group_rows);
@@ -182,10 +182,11 @@ class ArrayReductions final : public Rewriter {
         out().write(slot, twice);
         out().end();
         each(r.target, at, [&] { out().store(r.target, at, start(r)); });
-        const Id any = out().begin_loop(zero, op(Op::minimum, blocks, one), one);
+        const Id any[] = {zero, blocks};
+        out().begin_branch(out().op(Op::lt, DType::bool_, any, 0));
         each(r.target, at, [&] {
             const Id sum = op(info(r.reduction).op, out().load(r.target, at),
-                              out().load(rows, place(any, zero, at)));
+                              out().load(rows, place(zero, zero, at)));
             out().store(r.target, at, sum);
         });
         out().end();

@@ -190,6 +190,147 @@ TEST_CASE("distribute: what parts compute again, and what they keep", "[codegen]
         {.before = "write r, f64(0)\n%9 = mul i64 %0, n\n", .bounds = "%9 to n step i64(1) "});
 }
 
+/// Rows in groups of 16, with something behind each.
+struct Group {
+    std::string rest = "store g[n], f64(1)\n";
+    Row row = {};
+    std::string stop = "%21 = add i64 %20, i64(16)\n%22 = minimum i64 extent(x, 0), %21\n",
+                size = "16";
+    std::string text() const {
+        Row inner = row;
+        inner.outer = "for %20 = i64(0) to extent(x, 0) step i64(" + size + ") {\n" + stop +
+                      "for %0 = %20 to %22 step i64(1) {\n";
+        inner.last += "}\n" + rest;
+        return inner.text();
+    }
+};
+/// Whether blocks are of several groups: the loop over these begins behind the functions.
+bool takes_groups(const Group& g) {
+    const std::string text = test::after(codegen::run_distribute, g.text());
+    CHECK(text != test::printed(g.text()));
+    return text.find("step i64(16)") != std::string::npos &&
+           text.find("step i64(16)") > text.find("exp f64");
+}
+
+TEST_CASE("distribute: a block of several groups of rows", "[codegen][distribute]") {
+    CHECK(test::after(codegen::run_distribute, R"(
+kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit) program {
+  slot r: f64
+  stage [] {
+    for %0 = i64(0) to extent(x, 0) step i64(16) {
+      %1 = add i64 %0, i64(16)
+      %2 = minimum i64 extent(x, 0), %1
+      for %3 = %0 to %2 step i64(1) {
+        write r, f64(0)
+        for %4 = i64(0) to extent(x, 1) step i64(1) {
+          %5 = load f64 x[%3, %4]
+          %6 = read f64 r
+          %7 = add f64 %5, %6
+          write r, %7
+        }
+        %8 = read f64 r
+        %9 = exp f64 %8
+        for %10 = i64(2) to extent(g, 0) step i64(1) {
+          %11 = load f64 g[%10]
+          %12 = add f64 %9, %11
+          store g[%10], %12
+        }
+      }
+      %13 = load f64 g[i64(1)]
+      %14 = load f64 g[i64(0)]
+      %15 = add f64 %13, %14
+      store g[i64(0)], %15
+      store g[i64(1)], f64(0)
+    }
+  }
+}
+)") == test::printed(R"(
+kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit) program {
+  slot r: f64
+  slot block1: f64[64]
+  slot block2: f64[64]
+  stage [] {
+    %0 = sub i64 extent(x, 1), i64(0)
+    %1 = maximum i64 %0, i64(1)
+    %2 = div i64 i64(4096), %1
+    %3 = maximum i64 %2, i64(16)
+    %4 = minimum i64 %3, i64(64)
+    %5 = div i64 %4, i64(16)
+    %6 = maximum i64 %5, i64(1)
+    %7 = mul i64 %6, i64(16)
+    for %8 = i64(0) to extent(x, 0) step %7 {
+      %9 = sub i64 extent(x, 0), %8
+      %10 = minimum i64 %7, %9
+      %11 = add i64 %8, %10
+      for %12 = %8 to %11 step i64(1) {
+        %13 = sub i64 %12, %8
+        write r, f64(0)
+        for %14 = i64(0) to extent(x, 1) step i64(1) {
+          %15 = load f64 x[%12, %14]
+          %16 = read f64 r
+          %17 = add f64 %15, %16
+          write r, %17
+        }
+        %18 = read f64 r
+        write block1[%13], %18
+      }
+      for %19 = %8 to %11 step i64(1) {
+        %20 = sub i64 %19, %8
+        %21 = read f64 block1[%20]
+        %22 = exp f64 %21
+        write block2[%20], %22
+      }
+      for %23 = %8 to %11 step i64(16) {
+        %24 = add i64 %23, i64(16)
+        %25 = minimum i64 extent(x, 0), %24
+        for %26 = %23 to %25 step i64(1) {
+          %27 = sub i64 %26, %8
+          %28 = read f64 block2[%27]
+          for %29 = i64(2) to extent(g, 0) step i64(1) {
+            %30 = load f64 g[%29]
+            %31 = add f64 %28, %30
+            store g[%29], %31
+          }
+        }
+        %32 = load f64 g[i64(1)]
+        %33 = load f64 g[i64(0)]
+        %34 = add f64 %32, %33
+        store g[i64(0)], %34
+        store g[i64(1)], f64(0)
+      }
+    }
+  }
+}
+)"));
+    CHECK(takes_groups({}));
+    CHECK(takes_groups(
+        {.stop = "%21 = add i64 i64(16), %20\n%22 = minimum i64 %21, extent(x, 0)\n"}));
+}
+
+TEST_CASE("distribute: groups whose rest is not apart keep blocks of their own",
+          "[codegen][distribute]") {
+    // Other loops than those over the rows of a group.
+    CHECK(!takes_groups({.stop = "%21 = add i64 %20, i64(16)\n%22 = minimum i64 n, %21\n"}));
+    CHECK(!takes_groups(
+        {.stop = "%21 = add i64 %20, i64(8)\n%22 = minimum i64 extent(x, 0), %21\n"}));
+    CHECK(
+        !takes_groups({.stop = "%21 = add i64 %20, i64(65)\n%22 = minimum i64 extent(x, 0), %21\n",
+                       .size = "65"}));
+    // What the rest reads of the first part, and changes of it.
+    CHECK(!takes_groups({.rest = "%30 = read f64 r\nstore z[n], %30\n"}));
+    const std::string inside = Row().inside;
+    CHECK(!takes_groups({.rest = "store g[n], f64(1)\n",
+                         .row = {.inside = inside + "%11 = load f64 g[%1]\nwrite q, %11\n"}}));
+    CHECK(!takes_groups(
+        {.rest = "write q, f64(1)\n", .row = {.before = "%11 = read f64 q\nwrite r, %11\n"}}));
+    CHECK(!takes_groups(
+        {.rest = "write q, f64(1)\n", .row = {.middle = "%5 = read f64 q\n%8 = exp f64 %5\n"}}));
+    CHECK(!takes_groups({.rest = "%30 = atomic sum f64 g[n], f64(1)\n"}));
+    // Rows that know their group.
+    CHECK(!takes_groups({.row = {.middle = "%5 = load f64 g[%20]\n%8 = exp f64 %5\n"}}));
+    CHECK(!takes_groups({.row = {.before = "%11 = load f64 g[%21]\nwrite r, %11\n"}}));
+}
+
 TEST_CASE("distribute: arrays that overlap, and checked mode, keep rows whole",
           "[codegen][distribute]") {
     CHECK(test::fires("distribute", Row().text(), {.noalias = true}));
