@@ -13,12 +13,13 @@ using namespace ir;
 
 std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel, Id loop) {
     const Id body = kernel.nodes[loop].aux;
-    const SlotOwners owners(kernel);
     std::set<std::uint32_t> written;
     walk(kernel, body, [&](Id id) {
         if (const Effects e = effects_of(kernel.nodes[id]); e.any(effect::writes))
             written.insert(e.slot);
     });
+    if (written.empty()) return std::vector<std::uint32_t>();
+    const SlotOwners owners(kernel);
     for (const std::uint32_t slot : written) {
         if (!owners.belongs_to(slot, body) || kernel.slots[slot].length != 1) return std::nullopt;
         const auto touches = [&](Id id) { return effects_of(kernel.nodes[id]).slot == slot; };

@@ -384,7 +384,9 @@ class Distribute final : public Rewriter {
 }  // namespace
 
 ir::Kernel run_distribute(const ir::Kernel& kernel, PassContext& context) {
-    return Distribute(kernel, context.decisions).run();
+    const bool any = std::ranges::any_of(
+        kernel.nodes, [](const Node& n) { return n.kind == NodeKind::op && is_elementary(n.op); });
+    return any ? Distribute(kernel, context.decisions).run() : kernel;
 }
 
 }  // namespace kiln::codegen

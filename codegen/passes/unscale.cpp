@@ -159,6 +159,12 @@ class Unscale : public Rewriter {
 
 }  // namespace
 
-ir::Kernel run_unscale(const ir::Kernel& kernel, PassContext&) { return Unscale(kernel).run(); }
+ir::Kernel run_unscale(const ir::Kernel& kernel, PassContext&) {
+    const bool any = std::ranges::any_of(kernel.nodes, [&](const Node& n) {
+        return n.kind == NodeKind::cast && is_real(n.dtype) &&
+               is_integer(kernel.node(kernel.operands_of(n)[0]).dtype);
+    });
+    return any ? Unscale(kernel).run() : kernel;
+}
 
 }  // namespace kiln::codegen

@@ -58,6 +58,10 @@ class Widen : public Rewriter {
 
 }  // namespace
 
-ir::Kernel run_widen(const ir::Kernel& kernel, PassContext&) { return Widen(kernel).run(); }
+ir::Kernel run_widen(const ir::Kernel& kernel, PassContext&) {
+    const bool any =
+        std::ranges::any_of(kernel.nodes, [](const Node& n) { return is_storage(n.dtype); });
+    return any ? Widen(kernel).run() : kernel;
+}
 
 }  // namespace kiln::codegen

@@ -15,7 +15,11 @@ SlotOwners::SlotOwners(const Kernel& kernel)
             parent_[inner] = around.block;
             depth_[inner] = depth_[around.block] + 1;
         }
-        for (const SlotUse& use : slots_of(kernel, n)) add(use.slot, around.block);
+        if (n.kind == NodeKind::launch || n.kind == NodeKind::loop) {
+            for (const SlotUse& use : slots_of(kernel, n)) add(use.slot, around.block);
+        } else if (const Effects e = effects_of(n); e.slot != none) {
+            add(e.slot, around.block);
+        }
     });
     for (const Stage& stage : kernel.stages)
         for (const StageReduction& r : stage.reductions) owner_[r.target] = none;

@@ -214,8 +214,8 @@ class Build:
         return value
 
 
-def race(builds, row, rounds, sample_ns, extra=0):
-    """(least times, ratios of neighbouring samples) by build."""
+def race(builds, row, rounds, sample_ns):
+    """The nanoseconds of a call in each sample, by build; samples of the same place were taken together."""
     for b in builds:
         b.ask("prepare", row)
     reps = min(b.ask("repeats", sample_ns) for b in builds)
@@ -230,7 +230,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("builds", nargs="+", help="NAME=PREFIX of installed builds; ratios are to the first")
     parser.add_argument("--only", help="comma-separated beginnings of rows")
-    parser.add_argument("--threads", action="store_true", help="parallel rows too")
+    parser.add_argument("--threads", action="store_true", help="the rows that run on all processors, instead of the others")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--again", type=int, default=2, help="how often rows over the limit are measured again")
     parser.add_argument("--limit", type=float, default=1.03)
@@ -247,7 +247,7 @@ def main():
         builds.append(Build(name, options.folder / name))
     rows = builds[0].ask("names")
     wanted = tuple(options.only.split(",")) if options.only else ("",)
-    rows = [r for r in rows if r.startswith(wanted) and (options.threads or not r.endswith(" parallel"))]
+    rows = [r for r in rows if r.startswith(wanted) and options.threads == r.endswith(" parallel")]
     print(f"{'':44}" + "".join(f"{b.name:>12}" for b in builds) + "".join(f"{b.name + ' /':>9}{'median':>8}" for b in builds[1:]))
     results = {}
     for row in rows:
