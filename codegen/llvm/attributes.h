@@ -21,4 +21,8 @@ inline constexpr const char* invariant_branches = "kiln-invariant-branches";
 /// Scalar loops whose iterations read what earlier ones stored.
 inline constexpr const char* carried_values = "kiln-carried-values";
 
+/// Functions begin at a cache line, so that what their loops cost does not depend on the code before
+/// them.
+inline constexpr unsigned alignment = 64;
+
 }  // namespace kiln::codegen::attribute

@@ -78,6 +78,7 @@ void LaneEmitter::run() {
         llvm::Function::Create(type, llvm::Function::ExternalLinkage, options_.entry, module_);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
     const std::string bits = std::to_string(8 * vector_bytes(options_.isa));
+    function_->setAlignment(llvm::Align(attribute::alignment));
     function_->addFnAttr("prefer-vector-width", bits);
     function_->addFnAttr("min-legal-vector-width", bits);
     // LLVM aligns the stack for spilled vectors only where it has kept the frame pointer. Without,

@@ -39,6 +39,7 @@ llvm::Function* ProgramEmitter::make_function(const std::string& name,
     auto* function = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
     function->addFnAttr(llvm::Attribute::NoUnwind);
     const std::string bits = std::to_string(8 * vector_bytes(options_.isa));
+    function->setAlignment(llvm::Align(attribute::alignment));
     function->addFnAttr("prefer-vector-width", bits);
     function->addFnAttr("min-legal-vector-width", bits);
     function->addFnAttr("frame-pointer", "all");
