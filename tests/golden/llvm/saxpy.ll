@@ -1,5 +1,5 @@
 ; Function Attrs: nounwind
-define void @kiln_kernel(ptr noalias %0) {
+define void @kiln_kernel(ptr noalias %0) align 64 {
 entry:
   %1 = getelementptr inbounds i8, ptr %0, i64 0
   %columns = load i64, ptr %1, align 8
