@@ -4,7 +4,11 @@
 
 #include "jit/compile/compile.h"
 
+#include <cstdlib>
+
 int main(int argc, char** argv) {
     kiln::engine::verify_passes = true;
+    // Tests count compiles: none is saved by an earlier run.
+    setenv("KILN_CACHE", "off", 0);
     return Catch::Session().run(argc, argv);
 }

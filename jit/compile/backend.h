@@ -64,6 +64,9 @@ class Backend {
     virtual std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel,
                                                   const CompileOptions& options,
                                                   const std::string& symbol) = 0;
+    /// A text that such a compile makes on its way (artifacts.def); others are Error internal.
+    virtual std::string text(Artifact artifact, const ir::Kernel& kernel,
+                             const CompileOptions& options, const std::string& symbol) = 0;
     std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options) {
         return compile(kernel, options, "kiln_kernel");
     }

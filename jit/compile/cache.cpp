@@ -63,6 +63,20 @@ struct CodeCache::Table {
     }
 };
 
+namespace {
+
+/// Whatever the names and lines were: those of a location's place remain, and nodes that share one.
+void forget_lines(ir::Kernel& kernel) {
+    kernel.name.clear();
+    for (ir::Param& p : kernel.params) p.name.clear();
+    for (ir::Slot& s : kernel.slots) s.name.clear();
+    kernel.files = {"source"};
+    for (std::uint32_t i = 1; i < kernel.locations.size(); ++i) kernel.locations[i] = {0, i};
+    for (ir::Kernel& outlined : kernel.outlined) forget_lines(outlined);
+}
+
+}  // namespace
+
 std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id) {
     const bool has_checks =
@@ -80,6 +94,12 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
         for (const std::string& file : kernel.files) key += file + '\n';
     }
     return key + ir::print(kernel, {.locations = has_checks});
+}
+
+std::string portable_key(ir::Kernel kernel, const CompileOptions& options,
+                         std::string_view target_id) {
+    forget_lines(kernel);
+    return content_key(kernel, options, target_id);
 }
 
 std::string content_symbol(std::string_view key) {

@@ -19,6 +19,11 @@ struct CompiledKernel {
 std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id);
 
+/// The same for what outlives the process: it says which checks have a source line in common, but
+/// not which line that is. For equal keys of this kind machine code is equal.
+std::string portable_key(ir::Kernel kernel, const CompileOptions& options,
+                         std::string_view target_id);
+
 /// What an object calls the kernel of this content: the same in every process.
 std::string content_symbol(std::string_view key);
 

@@ -6,6 +6,8 @@
 #include "jit/call/plan.h"
 #include "jit/call/threads.h"
 #include "jit/compile/cost.h"
+#include "jit/compile/disk_cache.h"
+#include "jit/compile/native_code.h"
 #include "jit/compile/stopwatch.h"
 #include "jit/compile/target.h"
 
@@ -108,6 +110,45 @@ std::string pass_texts(Job& job, const KernelOwner& owner) {
     return text;
 }
 
+std::unique_ptr<CompiledCode> compiled_code(BackendTarget target, const ir::Kernel& kernel,
+                                            const CompileOptions& options, std::string_view key,
+                                            Stats& stats) {
+    const Stopwatch opening;
+    Backend& compiler = backend(target);
+    stats.load_ms += opening.ms();
+    auto code = compiler.compile(kernel, options, content_symbol(key));
+    stats.compiles = 1;
+    add(stats, code->times());
+    return code;
+}
+
+/// From the disk cache, or compiled and put there.
+std::unique_ptr<CompiledCode> native_code(const ir::Kernel& kernel, const CompileOptions& options,
+                                          Stats& stats) {
+    const std::string key = portable_key(kernel, options, target_id(BackendTarget::cpu));
+    DiskCache& disk = DiskCache::instance();
+    const Stopwatch reading;
+    auto object = disk.find(key);
+    stats.disk_ms += reading.ms();
+    if (object) {
+        try {
+            auto code =
+                load_native(kernel, options, content_symbol(key), std::move(*object), {}, nullptr);
+            stats.loads = 1;
+            add(stats, code->times());
+            return code;
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::internal) throw;
+            disk.refuse(key);  // stored by what knew other kinds of objects, or functions
+        }
+    }
+    auto code = compiled_code(BackendTarget::cpu, kernel, options, key, stats);
+    const Stopwatch writing;
+    disk.insert(key, code->binary());
+    stats.disk_ms += writing.ms();
+    return code;
+}
+
 }  // namespace
 
 std::string_view name(KernelKind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
@@ -125,19 +166,14 @@ Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     const auto found = for_owner(owner, [&] {
         const std::string key = content_key(kernel, options, target_id(target));
         return CodeCache::instance().get(key, [&] {
-            const Stopwatch opening;
-            Backend& compiler = backend(target);
-            made.stats.load_ms = opening.ms();
             auto compiled = std::make_unique<CompiledKernel>();
-            compiled->code = compiler.compile(kernel, options, content_symbol(key));
+            compiled->code = target == BackendTarget::cpu
+                                 ? native_code(kernel, options, made.stats)
+                                 : compiled_code(target, kernel, options, key, made.stats);
             compiled->kernel = std::move(kernel);
             return compiled;
         });
     });
-    if (found.compiled) {
-        made.stats.compiles = 1;
-        add(made.stats, found.kernel->code->times());
-    }
     made.kernel = found.kernel;
     return made;
 }

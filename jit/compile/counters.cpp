@@ -27,13 +27,16 @@ struct Registry {
 void add(Stats& sum, const Stats& more) {
     const kiln::detail::DefaultEnvironment environment;
     // All of its fields: with a new one, this does not compile.
-    auto& [compiles, hits, misses, trace, passes, load, emit, optimize, codegen, link] = sum;
-    const auto& [c, h, m, t, p, ld, e, o, g, ln] = more;
+    auto& [compiles, loads, hits, misses, trace, passes, disk, load, emit, optimize, codegen,
+           link] = sum;
+    const auto& [c, l, h, m, t, p, d, ld, e, o, g, ln] = more;
     compiles += c;
+    loads += l;
     hits += h;
     misses += m;
     trace += t;
     passes += p;
+    disk += d;
     load += ld;
     emit += e;
     optimize += o;

@@ -1,9 +1,8 @@
 // The CPU backend: LLVM from module to machine code.
-#include "jit/compile/backend.h"
 #include "codegen/llvm/emit.h"
+#include "jit/compile/native_code.h"
 #include "jit/compile/target.h"
 #include "jit/cpu/compiler.h"
-#include "jit/cpu/link.h"
 #include "runtime/process.h"
 
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
@@ -120,33 +119,6 @@ void on_bad_alloc(void* /*user*/, const char* reason, bool /*crash*/) {
 
 // ------------------------------------------------------------------------------ programs
 
-class CpuBackend;
-
-class CpuCode final : public CompiledCode {
-  public:
-    CpuCode(CpuBackend& backend, ir::Kernel kernel, codegen::EmitOptions options)
-        : backend_(backend), kernel_(std::move(kernel)), options_(std::move(options)) {}
-
-    MapFunction map_entry() const override {
-        return kernel_.is_program() ? nullptr : reinterpret_cast<MapFunction>(code_.entry);
-    }
-    ProgramFunction program_entry() const override {
-        return kernel_.is_program() ? reinterpret_cast<ProgramFunction>(code_.entry) : nullptr;
-    }
-    std::string text(Artifact artifact) const override;
-    std::vector<std::byte> binary() const override { return object_; }
-    Stats times() const override { return times_; }
-    void compile();
-
-  private:
-    CpuBackend& backend_;
-    ir::Kernel kernel_;
-    codegen::EmitOptions options_;
-    LinkedCode code_;
-    std::vector<std::byte> object_;
-    Stats times_;
-};
-
 class CpuBackend final : public Backend {
   public:
     CpuBackend()
@@ -157,6 +129,16 @@ class CpuBackend final : public Backend {
 
     std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options,
                                           const std::string& symbol) override {
+        Stats times;
+        std::vector<std::byte> object = make_object(kernel, emit_options(options, symbol), times);
+        return load_native(kernel, options, symbol, std::move(object), times, this);
+    }
+    std::string text(Artifact artifact, const ir::Kernel& kernel, const CompileOptions& options,
+                     const std::string& symbol) override;
+
+  private:
+    codegen::EmitOptions emit_options(const CompileOptions& options,
+                                      const std::string& symbol) const {
         codegen::EmitOptions emit;
         emit.isa = target_.isa;
         emit.entry = symbol;
@@ -166,12 +148,11 @@ class CpuBackend final : public Backend {
         emit.noalias = noalias;
         emit.checked = checked;
         emit.flags_of_data = flags_of_data;
-        auto code = std::make_unique<CpuCode>(*this, kernel, std::move(emit));
-        code->compile();
-        return code;
+        return emit;
     }
-
-    Linker& linker() { return linker_; }
+    /// `times`: of its phases.
+    std::vector<std::byte> make_object(const ir::Kernel& kernel,
+                                       const codegen::EmitOptions& options, Stats& times);
 
     /// Runs f(compilation) with a compiler that no other thread uses meanwhile. Errors: usage (out
     /// of memory).
@@ -212,9 +193,7 @@ class CpuBackend final : public Backend {
         }
     }
 
-  private:
     Target target_;
-    Linker linker_;
     static constexpr std::size_t most_idle = 16;
     kiln::detail::Mutex mutex_;
     std::vector<std::unique_ptr<Compiler>> idle_;
@@ -229,37 +208,38 @@ Compiler::Shape shape_of(const ir::Kernel& kernel) {
     return kernel.slots.empty() ? Shape::straight : Shape::branching;
 }
 
-void CpuCode::compile() {
-    backend_.compilation(kernel_, [&](Compilation& work) {
+std::vector<std::byte> CpuBackend::make_object(const ir::Kernel& kernel,
+                                               const codegen::EmitOptions& options, Stats& times) {
+    return compilation(kernel, [&](Compilation& work) {
         Compiler& compiler = *work.compiler;
         auto at = Clock::now();
-        work.module = codegen::emit_llvm(kernel_, work.context, compiler.machine(), options_);
-        times_.emit_ms = lap(at);
-        compiler.optimize(*work.module, shape_of(kernel_), options_.flags_of_data);
-        times_.optimize_ms = lap(at);
+        work.module = codegen::emit_llvm(kernel, work.context, compiler.machine(), options);
+        times.emit_ms = lap(at);
+        compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
+        times.optimize_ms = lap(at);
         const auto bytes = work.generate(llvm::CodeGenFileType::ObjectFile);
         const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
-        object_.assign(first, first + bytes.size());
-        times_.codegen_ms = lap(at);
-        const llvm::StringRef object(bytes.data(), bytes.size());
-        code_ = backend_.linker().link({object, options_.entry}, options_.entry);
-        times_.link_ms = lap(at);
+        std::vector<std::byte> object(first, first + bytes.size());
+        times.codegen_ms = lap(at);
+        return object;
     });
 }
 
-std::string CpuCode::text(Artifact artifact) const {
+std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
+                             const CompileOptions& wanted, const std::string& symbol) {
     if (artifact != Artifact::llvm && artifact != Artifact::llvm_opt &&
         artifact != Artifact::assembly)
         throw kiln::Error(ErrorKind::internal, "the CPU backend has no such text");
-    return backend_.compilation(kernel_, [&](Compilation& work) {
+    const codegen::EmitOptions options = emit_options(wanted, symbol);
+    return compilation(kernel, [&](Compilation& work) {
         Compiler& compiler = *work.compiler;
-        work.module = codegen::emit_llvm(kernel_, work.context, compiler.machine(), options_);
+        work.module = codegen::emit_llvm(kernel, work.context, compiler.machine(), options);
         std::string text;
         llvm::raw_string_ostream out(text);
         if (llvm::verifyModule(*work.module, &out))
             throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
         if (artifact != Artifact::llvm)
-            compiler.optimize(*work.module, shape_of(kernel_), options_.flags_of_data);
+            compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
         if (artifact == Artifact::assembly) {
             const auto bytes = work.generate(llvm::CodeGenFileType::AssemblyFile);
             return std::string(bytes.begin(), bytes.end());

@@ -209,6 +209,10 @@ class CudaBackend final : public Backend {
                                           const std::string&) override {
         return std::make_unique<CudaCode>(kernel);
     }
+    std::string text(Artifact artifact, const ir::Kernel& kernel, const CompileOptions&,
+                     const std::string&) override {
+        return CudaCode(kernel).text(artifact);
+    }
 };
 
 }  // namespace

@@ -240,6 +240,7 @@ def main():
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("KILN_CACHE", "off")  # first calls compile
     builds = []
     for text in options.builds:
         name, prefix = text.split("=", 1)

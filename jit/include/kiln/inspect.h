@@ -20,17 +20,20 @@ enum class Artifact : std::uint8_t {
 /// Counters of one kernel, or of the process (`kiln::stats()`).
 struct Stats {
     std::uint64_t compiles = 0;  ///< kernels compiled
+    std::uint64_t loads = 0;     ///< kernels whose code was in the disk cache
     std::uint64_t hits = 0;      ///< calls that found their code
     std::uint64_t misses = 0;    ///< calls that had to specialise (compile, or share equal code)
-    double trace_ms = 0;         ///< milliseconds, summed over compiles
+    double trace_ms = 0;         ///< milliseconds, summed over compiles and loads
     double passes_ms = 0;
+    double disk_ms = 0;  ///< reading and writing the disk cache
     double load_ms = 0;  ///< opening the compiler's libraries
     double emit_ms = 0;
     double optimize_ms = 0;
     double codegen_ms = 0;
     double link_ms = 0;
     double total_ms() const {
-        return trace_ms + passes_ms + load_ms + emit_ms + optimize_ms + codegen_ms + link_ms;
+        return trace_ms + passes_ms + disk_ms + load_ms + emit_ms + optimize_ms + codegen_ms +
+               link_ms;
     }
 };
 

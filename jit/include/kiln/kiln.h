@@ -1,6 +1,7 @@
 // All of kiln but the text front end.
 #pragma once
 #include <kiln/array.h>
+#include <kiln/disk_cache.h>
 #include <kiln/dsl.h>
 #include <kiln/dtype.h>
 #include <kiln/error.h>

@@ -1,5 +1,5 @@
 // Memory for machine code: many blocks in few mappings, given back one by one.
-#include "jit/cpu/code_memory.h"
+#include "jit/compile/code_memory.h"
 #include "tests/catch.h"
 
 #include <kiln/error.h>

@@ -1,4 +1,4 @@
-#include "jit/cpu/code_memory.h"
+#include "jit/compile/code_memory.h"
 
 #include <kiln/error.h>
 

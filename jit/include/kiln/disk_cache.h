@@ -1,0 +1,39 @@
+// Machine code that outlives the process.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace kiln {
+
+/// The state of the disk cache, and what this process had of it.
+///
+/// Machine code for the CPU is kept in a folder by its content: kernel, options, target and build
+/// of kiln. A process that finds its code there compiles nothing, and opens no LLVM. Entries are
+/// whole or are not there, whoever writes at the same time, and are checked before they are used:
+/// what is damaged counts as missing and is replaced. The folder has to belong to the user, who
+/// alone may write to it.
+///
+///     KILN_CACHE        on (also when unset), ro (nothing is written), off
+///     KILN_CACHE_DIR    the folder; otherwise $XDG_CACHE_HOME/kiln, or ~/.cache/kiln
+///     KILN_CACHE_SIZE   what its files may take in all, such as 64M (256M): those that were used
+///                       longest ago go first
+///
+/// Without these variables' leave (programs that run with another user's rights), without a home,
+/// or with a folder of others there is no disk cache: `reason` says so.
+struct DiskCacheInfo {
+    std::string folder;  ///< may not be there yet
+    bool reads = false;
+    bool writes = false;
+    std::string reason;         ///< why it does not read, or does not write; else empty
+    std::uint64_t bound = 0;    ///< bytes
+    std::uint64_t hits = 0;     ///< kernels found
+    std::uint64_t misses = 0;   ///< and not found
+    std::uint64_t stored = 0;   ///< entries written
+    std::uint64_t damaged = 0;  ///< entries that were not what they should be
+    std::uint64_t failed = 0;   ///< entries that could not be written: disk full, no rights
+};
+
+/// Errors: usage (one of the variables is malformed).
+DiskCacheInfo disk_cache_info();
+
+}  // namespace kiln

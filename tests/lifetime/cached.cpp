@@ -1,0 +1,193 @@
+// Programs that find their kernels on the disk, and many that write them at once and are killed.
+//
+//     cached               all of it; a few rounds of processes
+//     cached ROUNDS        with so many rounds
+#include <kiln/kiln.h>
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+using namespace kiln;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kernels = 20;
+
+void require(bool right, const char* what) {
+    if (right) return;
+    std::fprintf(stderr, "failed: %s\n", what);
+    std::exit(1);
+}
+
+/// All kernels run, and are right.
+void work() {
+    std::vector<double> x(1000), y(1000);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i) / 8;
+    for (int k = 0; k < kernels / 4; ++k) {
+        const double c = k + 0.5;
+        const auto f = vectorize([=](Value v) { return v * c + 1; });
+        require(f(std::span(x)).at<double>(8) == c + 1, "an element-wise kernel");
+        const auto power = vectorize([=](Value v) { return exp(v) * c; });
+        const double e = power(std::span(x)).at<double>(8) / c;
+        require(e > 2.7182818284590 && e < 2.7182818284591, "a kernel that calls a function");
+        const auto loop = jit([=](In in, Out out) {
+            for (Index i : prange(in.extent(0))) out(i) = in(i)-c;
+        });
+        loop(x, y);
+        require(y[16] == 2 - c, "a loop kernel");
+        const auto checked = jit(
+            [=](In in, Out out) {
+                for (Index i : range(in.extent(0) - 1)) out(i) = in(i + 1) * c;
+            },
+            {.checked = true});
+        checked(x, y);
+        require(y[7] == c, "a checked kernel");
+    }
+    const auto beyond = jit(
+        [](In in, Out out) {
+            for (Index i : range(in.extent(0))) out(i) = in(i + 1);
+        },
+        {.checked = true});
+    const std::uint32_t line = __LINE__ - 3;
+    try {
+        beyond(x, y);
+        require(false, "an index beyond the end");
+    } catch (const Error& error) {
+        require(error.kind() == ErrorKind::bounds && error.line() == line, error.what());
+    }
+    require(sum(std::span(x)).item<double>() == 999 * 500 / 8.0, "a sum");
+}
+
+bool maps(const char* library) {
+    std::ifstream file("/proc/self/maps");
+    for (std::string line; std::getline(file, line);)
+        if (line.find(library) != std::string::npos) return true;
+    return false;
+}
+
+int first() {
+    work();
+    const Stats s = stats();
+    require(s.compiles > 0 && s.loads == 0, "a first process compiles");
+    require(disk_cache_info().stored == s.compiles, "all that was compiled is stored");
+    require(maps("libLLVM"), "LLVM has a name");
+    return 0;
+}
+
+int second() {
+    work();
+    const Stats s = stats();
+    require(s.compiles == 0, "a second process compiles nothing");
+    require(s.loads == disk_cache_info().hits, "it loads all");
+    require(s.emit_ms + s.optimize_ms + s.codegen_ms == 0, "its code generator does nothing");
+    require(!maps("libLLVM"), "LLVM is not there");
+    // Texts are made when asked for, and are of the code that runs.
+    const auto f = vectorize([](Value v) { return v * 0.5 + 1; });
+    const std::vector<double> x{2};
+    require(f(std::span(x)).at<double>(0) == 2, "a kernel that is there");
+    require(stats().compiles == 0, "and needs no compile");
+    require(f.inspect(Artifact::assembly, {f64[1]}).find("ret") != std::string::npos, "a text");
+    require(maps("libLLVM"), "for a text LLVM is opened");
+    return 0;
+}
+
+/// One of many at once.
+int one_of_many() {
+    work();
+    const DiskCacheInfo info = disk_cache_info();
+    require(info.damaged == 0, "whatever others do, entries are whole");
+    require(info.failed == 0, "and can be written");
+    return 0;
+}
+
+pid_t start(const char* mode) {
+    char self[] = "cached";
+    std::string name = mode;
+    char* const command[] = {self, name.data(), nullptr};
+    pid_t pid = -1;
+    require(posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, command, environ) == 0,
+            "a process");
+    return pid;
+}
+int status_of(pid_t pid) {
+    int status = -1;
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+std::size_t count(const fs::path& folder, const char* suffix) {
+    std::size_t n = 0;
+    if (fs::exists(folder))
+        for (const auto& entry : fs::directory_iterator(folder))
+            n += entry.path().extension() == suffix;
+    return n;
+}
+
+/// Processes at once on an empty folder; some are killed, at any time.
+void round(const fs::path& folder, std::mt19937& random) {
+    fs::remove_all(folder);
+    std::vector<pid_t> all;
+    for (int i = 0; i < 8; ++i) all.push_back(start("many"));
+    for (const pid_t pid : all) {
+        if (random() % 2 == 0) continue;
+        usleep(static_cast<useconds_t>(random() % 60'000));
+        kill(pid, SIGKILL);
+    }
+    for (const pid_t pid : all) {
+        const int status = status_of(pid);
+        require(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL),
+                "it ends well, or is killed");
+    }
+    require(status_of(start("many")) == 0, "one that is left alone");
+    const std::size_t whole = count(folder, ".code");
+    require(status_of(start("second")) == 0, "one that finds all");
+    require(count(folder, ".code") >= whole, "entries stay");
+}
+
+int all(int rounds) {
+    std::string name = (fs::temp_directory_path() / "kiln_cached_XXXXXX").string();
+    require(mkdtemp(name.data()) != nullptr, "a folder");
+    const fs::path folder = fs::path(name) / "cache";
+    setenv("KILN_CACHE_DIR", folder.c_str(), 1);
+    unsetenv("KILN_CACHE");
+    require(status_of(start("first")) == 0, "the first process");
+    const std::size_t stored = count(folder, ".code");
+    require(stored > kernels, "entries");
+    for (int i = 0; i < 2; ++i) require(status_of(start("second")) == 0, "the second process");
+    require(count(folder, ".code") == stored, "one entry a kernel");
+    const unsigned seed = std::random_device()();
+    std::printf("seed %u\n", seed);
+    std::mt19937 random(seed);
+    for (int i = 0; i < rounds; ++i) round(folder, random);
+    fs::remove_all(name);
+    std::printf("%zu entries, %d rounds\n", stored, rounds);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::string mode = argc > 1 ? argv[1] : "4";
+    try {
+        if (mode == "first") return first();
+        if (mode == "second") return second();
+        if (mode == "many") return one_of_many();
+        return all(std::atoi(mode.c_str()));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 98;
+    }
+}
