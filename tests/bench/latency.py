@@ -1,7 +1,11 @@
 """The group `latency`: first calls, warm calls of size 1, fork-join, start-up."""
 import json
+import os
+import pathlib
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
 
 import numpy as np
@@ -49,9 +53,9 @@ def python_latencies():
     return out
 
 
-def process_time(command):
+def process_time(*command, **options):
     start = time.perf_counter_ns()
-    subprocess.run([command], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **options)
     return time.perf_counter_ns() - start
 
 
@@ -66,6 +70,32 @@ def start_up(build, rounds):
             ("start_up", "kiln", max(0.0, linked - without))]
 
 
+def second_start(build, rounds):
+    """Processes that find what an earlier one compiled: kiln's disk cache and numba's."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        kiln = [str(build / "latency"), "again"]
+        env = dict(os.environ, KILN_CACHE="on", KILN_CACHE_DIR=folder + "/kiln")
+        subprocess.run(kiln, check=True, env=env, stdout=subprocess.DEVNULL)
+        inside, whole = {}, []
+        for _ in range(8 * rounds):
+            whole.append(process_time(*kiln, env=env))
+            for line in subprocess.run(kiln, check=True, env=env, capture_output=True, text=True).stdout.splitlines():
+                r = json.loads(line)
+                inside.setdefault(r["variant"], []).append(r["ns"])
+        rows += [("second_start", v, statistics.median(ns)) for v, ns in inside.items()]
+        rows.append(("second_start", "kiln, whole process", statistics.median(whole)))
+        if numba_peer.VERSION:
+            script = str(pathlib.Path(__file__).parent / "peers" / "numba_cached.py")
+            env = dict(os.environ, NUMBA_CACHE_DIR=folder + "/numba")
+            command = [sys.executable, script]
+            subprocess.run(command, check=True, env=env, stdout=subprocess.DEVNULL)
+            calls = [float(subprocess.run(command, check=True, env=env, capture_output=True, text=True).stdout)
+                     for _ in range(2 * rounds)]
+            rows.append(("second_start", "numba cache=True, 20 first calls", statistics.median(calls)))
+    return rows
+
+
 def run(build, rounds):
     samples = {}
     commands = [[str(build / "latency"), "warm"]] + [[str(build / "latency"), "first", n] for n in FIRST]
@@ -76,5 +106,5 @@ def run(build, rounds):
                 r = json.loads(line)
                 samples.setdefault((r["workload"], r["variant"]), []).append(r["ns"])
     rows = [(w, v, statistics.median(ns)) for (w, v), ns in samples.items()]
-    rows += python_latencies() + start_up(build, rounds)
+    rows += python_latencies() + start_up(build, rounds) + second_start(build, rounds)
     return [{"workload": w, "variant": v, "ns": ns} for w, v, ns in rows]
