@@ -224,6 +224,24 @@ Value logaddexp(Operand a, Operand b) {
         wide.finish(builder.apply(Op::add, {builder.apply(Op::maximum, {p, q}), correction})));
 }
 
+Value logaddexp2(Operand a, Operand b) {
+    Trace& trace = dsl::trace_at(a);
+    ir::Builder& builder = trace.builder();
+    const Id x = trace.use_any(a), y = trace.use_any(b);
+    Wide wide(builder, {x, y});
+    if (is_complex(wide.type.dtype)) refuse(builder, "logaddexp2", "real operands", x, y);
+    const Id p = wide(x), q = wide(y);
+    // max + log2(1 + 2^-|x - y|); equal operands are apart, because inf - inf is NaN.
+    const Id distance = builder.apply(Op::abs, {builder.apply(Op::sub, {p, q})});
+    const Id zero = builder.convert(weak(builder, 0), builder.dtype(p), wide.type.weak);
+    const Id exponent = builder.apply(
+        Op::select, {builder.apply(Op::eq, {p, q}), zero, builder.apply(Op::neg, {distance})});
+    const Id log = builder.apply(Op::log1p, {builder.apply(Op::exp2, {exponent})});
+    const Id correction = builder.apply(Op::mul, {log, weak(builder, std::numbers::log2e)});
+    return trace.value(
+        wide.finish(builder.apply(Op::add, {builder.apply(Op::maximum, {p, q}), correction})));
+}
+
 Value heaviside(Operand a, Operand at_zero) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& b = trace.builder();
@@ -278,6 +296,55 @@ Value arg(Operand a) {
     ir::Builder& b = trace.builder();
     const Id z = trace.use_any(a);
     return trace.value(b.apply(Op::atan2, {b.apply(Op::imag, {z}), b.apply(Op::real, {z})}));
+}
+
+Value positive(Operand a) {
+    Trace& trace = dsl::trace_at(a);
+    ir::Builder& b = trace.builder();
+    const Id x = trace.use_any(a);
+    if (is_bool(b.dtype(x)))
+        throw Error(ErrorKind::type, "positive takes numbers, not (bool)", a.where(),
+                    "convert with cast<T>(...)");
+    return trace.value(x);
+}
+
+Value float_power(Operand a, Operand b) {
+    Trace& trace = dsl::trace_at(a);
+    ir::Builder& builder = trace.builder();
+    const Id x = trace.use_any(a), y = trace.use_any(b);
+    const bool complex = is_complex(builder.dtype(x)) || is_complex(builder.dtype(y));
+    const DType wide = complex ? DType::c128 : DType::f64;
+    return trace.value(builder.apply(Op::pow, {builder.cast(x, wide), builder.cast(y, wide)}));
+}
+
+Value bitwise_count(Operand a) {
+    Trace& trace = dsl::trace_at(a);
+    ir::Builder& b = trace.builder();
+    Id x = trace.use_any(a);
+    if (is_bool(b.dtype(x))) x = b.cast(x, DType::i8);
+    const DType type = b.dtype(x);
+    if (!is_integer(type))
+        throw Error(ErrorKind::type,
+                    fmt::format("bitwise_count takes integers, not ({})", name(type)), a.where(),
+                    "convert with cast<T>(...)");
+    x = b.cast(b.apply(Op::abs, {b.cast(x, type)}), unsigned_of(type));
+    const auto of = [&](std::uint64_t pattern) {
+        return b.constant(Scalar::of(pattern).cast(unsigned_of(type)));
+    };
+    const auto shifted = [&](Id value, std::uint64_t bits) {
+        return b.apply(Op::shr, {value, of(bits)});
+    };
+    const auto masked = [&](Id value, std::uint64_t mask) {
+        return b.apply(Op::bit_and, {value, of(mask)});
+    };
+    // Sums of neighbouring fields of 1, 2 and 4 bits; the product adds up the bytes.
+    x = b.apply(Op::sub, {x, masked(shifted(x, 1), 0x5555555555555555)});
+    x = b.apply(Op::add,
+                {masked(x, 0x3333333333333333), masked(shifted(x, 2), 0x3333333333333333)});
+    x = masked(b.apply(Op::add, {x, shifted(x, 4)}), 0x0f0f0f0f0f0f0f0f);
+    if (size_of(type) > 1)
+        x = shifted(b.apply(Op::mul, {x, of(0x0101010101010101)}), 8 * size_of(type) - 8);
+    return trace.value(b.cast(x, DType::u8));
 }
 
 Value cast(DType to, Operand value) {

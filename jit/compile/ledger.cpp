@@ -25,6 +25,12 @@ void Ledger::add(const Compiled& made) {
         if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
 }
 
+void Ledger::note(Remark remark) {
+    const std::lock_guard lock(mutex_);
+    if (std::ranges::find(remarks_, remark) == remarks_.end())
+        remarks_.push_back(std::move(remark));
+}
+
 Stats Ledger::stats() const {
     const std::lock_guard lock(mutex_);
     Stats sum = made_;

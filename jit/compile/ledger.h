@@ -30,6 +30,8 @@ class Ledger {
     /// A compile. Equal remarks are kept once: threads that wait for one compile, and variants of
     /// one kernel, have the same to say.
     void add(const Compiled& made);
+    /// What is to be said beside compiles; once.
+    void note(Remark remark);
 
     Stats stats() const;
     std::vector<Remark> remarks() const;

@@ -45,6 +45,7 @@ struct UfuncSource {
     kiln::detail::ElementFunction function;
     UfuncOptions options;
     Location where;
+    std::size_t results = 1;
 };
 
 /// Traces the user's function for the types of `key`. Errors: type (no loop accepts the arguments;

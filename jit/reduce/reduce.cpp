@@ -157,7 +157,8 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
         for (const OperandView& view : sources.all())
             apart = apart || engine::may_overlap(view, out_view);
     } else {
-        target = empty(result_shape, natural, Order::c, where);
+        const Order order = options.order == Order::fortran ? Order::fortran : Order::c;
+        target = empty(result_shape, natural, order, where);
     }
     if (empty_result) return target;
     const Array out = apart ? empty(result_shape, accumulate, Order::c, where) : target;

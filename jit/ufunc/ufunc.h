@@ -12,6 +12,8 @@
 
 namespace kiln::detail {
 
+class InOrder;
+
 /// The operands of one call.
 struct Call {
     std::array<engine::OperandView, engine::max_operands> operands;  // inputs, where, outputs
@@ -50,7 +52,16 @@ class UfuncState {
     /// Carries any call out. Outputs that were not given are made and returned, in order.
     std::vector<Array> call_general(Call& call, Location where);
 
+    std::vector<Signature> types();
+    std::optional<Scalar> identity();
+    Resolution resolve(std::initializer_list<Arg> args, const CallOptions& options, Location where);
+
     Array reduce(const Arg& x, const ReduceOptions& options, Location where);
+    Array accumulate(const Arg& x, const AccumulateOptions& options, Location where);
+    Array reduceat(const Arg& x, const Arg& indices, const ReduceAtOptions& options,
+                   Location where);
+    /// `values` is null for kernels of one argument.
+    void at(const OutArg& x, const Indices& indices, const Arg* values, Location where);
     /// The reduction by this operation of values of dtype `x`; null where the kernel is none.
     ReduceState* reduction(DType x, Location where);
 
@@ -61,6 +72,19 @@ class UfuncState {
     const engine::Variant& variant(const engine::CallKey& key, const engine::TracedMap& map);
 
   private:
+    std::unique_ptr<engine::TracedMap> trace(const engine::CallKey& types, Location where) const;
+    void note_loop(const engine::CallKey& types, const engine::TracedMap& map, Location where);
+    Signature loop_of(const engine::CallKey& types, const engine::TracedMap& map,
+                      Location where) const;
+    /// "NAME.reduce takes a kernel of 2 arguments and one result".
+    void check_binary(const std::string& label, Location where) const;
+    /// The dtype of f(x, x), into which f of that and x goes. Errors: type.
+    DType step_dtype(const std::string& label, DType x, std::optional<DType> dtype, Location where);
+    /// The neutral element for results of this dtype, where one is declared; checked.
+    std::optional<Scalar> checked_identity(DType dtype, Location where);
+    Array reduce_in_order(const Array& x, const ReduceOptions& options, Location where);
+    void reduce_row(const Array& x, const Array& out, bool begun, Location where);
+    InOrder& in_order();
     engine::KernelOwner owner() const;
     engine::Job job(const engine::CallKey& key, const engine::TracedMap& map) const;
     Shape checked_shape(Call& call, Location where) const;
@@ -76,6 +100,9 @@ class UfuncState {
     Mutex mutex_;  // of what follows
     // Made by the first call of reduce() for the types that have the operation.
     std::array<std::unique_ptr<ReduceState>, std::size(ir::reduction_table)> reducers_;
+    std::vector<Signature> loops_;  // without signatures: those traced so far
+    std::vector<DType> proven_;     // dtypes for which the identity is one
+    std::unique_ptr<InOrder> in_order_;
 };
 
 }  // namespace kiln::detail

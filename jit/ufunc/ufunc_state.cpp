@@ -1,6 +1,7 @@
 // What a ufunc keeps: its loops, their machine code, counters, texts.
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/ufunc/in_order.h"
 #include "jit/ufunc/ufunc.h"
 
 #include <algorithm>
@@ -34,11 +35,48 @@ const engine::TracedMap& UfuncState::traced(const engine::CallKey& types, Locati
     come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
     if (const engine::TracedMap* found = traced_.find(types)) return *found;
-    auto made = engine::trace_map(source_, types, where);
+    auto made = trace(types, where);
     const double ms = made->trace_ms;
+    note_loop(types, *made, where);
     const engine::TracedMap* const map = traced_.insert(types, std::move(made));
     ledger_.traced(ms);
     return *map;
+}
+
+std::unique_ptr<engine::TracedMap> UfuncState::trace(const engine::CallKey& types,
+                                                     Location where) const {
+    try {
+        return engine::trace_map(source_, types, where);
+    } catch (const Error& e) {
+        // A ready ufunc has no line of its own.
+        if (!source_.where.file.empty() || !e.file().empty()) throw;
+        throw Error(e.kind(), e.message(), where, e.hint());
+    }
+}
+
+void UfuncState::note_loop(const engine::CallKey& types, const engine::TracedMap& map,
+                           Location where) {
+    const Signature loop = loop_of(types, map, where);
+    const std::lock_guard lock(mutex_);
+    if (std::ranges::find(loops_, loop) == loops_.end()) loops_.push_back(loop);
+}
+
+Signature UfuncState::loop_of(const engine::CallKey& types, const engine::TracedMap& map,
+                              Location where) const {
+    const engine::LoopTypes chosen =
+        engine::choose_loop(source_.name, source_.options.signatures, types, where);
+    Signature loop;
+    for (std::size_t i = 0; i < types.inputs(); ++i) {
+        loop.types[loop.inputs++] = chosen.inputs ? (*chosen.inputs)[i] : types.input_dtype(i);
+    }
+    for (const DType result : map.natural) loop.types[loop.inputs + loop.outputs++] = result;
+    return loop;
+}
+
+std::vector<Signature> UfuncState::types() {
+    if (!source_.options.signatures.empty()) return source_.options.signatures;
+    const std::lock_guard lock(mutex_);
+    return loops_;
 }
 
 engine::KernelOwner UfuncState::owner() const {
@@ -92,13 +130,26 @@ Outs::Outs(std::initializer_list<OutArg> outs, std::source_location where) {
     for (const OutArg& out : outs) items_[size_++] = out;
 }
 
-Ufunc::Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,
-             UfuncOptions options, Location where)
+Ufunc::Ufunc(std::string name, std::size_t arity, std::size_t results,
+             detail::ElementFunction function, UfuncOptions options, Location where)
     : state_(std::make_shared<detail::UfuncState>(engine::UfuncSource{
-          std::move(name), arity, std::move(function), std::move(options), where})) {}
+          std::move(name), arity, std::move(function), std::move(options), where, results})) {}
 
 const std::string& Ufunc::name() const { return state_->source().name; }
+const std::string& Ufunc::doc() const { return state_->source().options.doc; }
 std::size_t Ufunc::arity() const { return state_->source().arity; }
+std::size_t Ufunc::nout() const { return state_->source().results; }
+std::vector<Signature> Ufunc::types() const { return state_->types(); }
+std::optional<Scalar> Ufunc::identity() const { return state_->identity(); }
+
+std::string Ufunc::signature() const {
+    const auto places = [](std::size_t count) {
+        std::string text;
+        for (std::size_t i = 0; i < count; ++i) text += i == 0 ? "()" : ",()";
+        return text;
+    };
+    return places(nin()) + "->" + places(nout());
+}
 std::vector<Remark> Ufunc::remarks() const { return state_->ledger().remarks(); }
 Stats Ufunc::stats() const { return state_->ledger().stats(); }
 

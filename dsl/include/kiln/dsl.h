@@ -293,45 +293,27 @@ class Var : public Operand {
 #define KILN_DSL_OPERANDS_1 Operand
 #define KILN_DSL_OPERANDS_2 Operand, Operand
 #define KILN_DSL_OPERANDS_3 Operand, Operand, Operand
+#define KILN_DSL_RESULTS_1 Value
+#define KILN_DSL_RESULTS_2 std::pair<Value, Value>
 // The functions of ops.def; what each does, its accuracy and its dtypes stand there and in
 // dsl/README.md.
 #define KILN_NAMED(id, arity, rule, cuda, doc) Value id(KILN_DSL_OPERANDS_##arity);
 #define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) \
     Value id(KILN_DSL_OPERANDS_##arity);
+#define KILN_COMPOSITE(id, arity, results, doc) \
+    KILN_DSL_RESULTS_##results id(KILN_DSL_OPERANDS_##arity);
 #include <kiln/ops.def>
 #undef KILN_DSL_OPERANDS_1
 #undef KILN_DSL_OPERANDS_2
 #undef KILN_DSL_OPERANDS_3
+#undef KILN_DSL_RESULTS_1
+#undef KILN_DSL_RESULTS_2
 
 /// minimum and maximum: NaN if either is NaN.
 Value min(Operand a, Operand b);
 Value max(Operand a, Operand b);
 /// rint, the nearest integer value, ties to even; integers stay what they are.
 Value round(Operand a);
-/// min(max(a, low), high).
-Value clip(Operand a, Operand low, Operand high);
-/// (floor_divide(a, b), mod(a, b)).
-std::pair<Value, Value> divmod(Operand a, Operand b);
-/// a * a; bool computes in i8.
-Value square(Operand a);
-/// 1 / a; integers truncate, and 1 / 0 is 0.
-Value reciprocal(Operand a);
-/// 1 / sqrt(a).
-Value rsqrt(Operand a);
-/// log(exp(a) + exp(b)) without overflow.
-Value logaddexp(Operand a, Operand b);
-/// 0 for a < 0, `at_zero` for a == 0, 1 for a > 0, NaN for NaN.
-Value heaviside(Operand a, Operand at_zero);
-/// Greatest common divisor of integers, >= 0 where representable; gcd(0, 0) = 0.
-Value gcd(Operand a, Operand b);
-/// Least common multiple of integers, >= 0; exact whenever the result is representable.
-Value lcm(Operand a, Operand b);
-Value deg2rad(Operand degrees);
-Value rad2deg(Operand radians);
-/// |a|^2: of a complex number the sum of the squares of its parts.
-Value norm(Operand a);
-/// The angle of a complex number, in (-pi, pi].
-Value arg(Operand a);
 
 /// The value as `to`: integers wrap, float to integer saturates and maps NaN to 0, complex to real
 /// drops the imaginary part, anything to bool is != 0.

@@ -17,4 +17,5 @@
 #include <kiln/sort.h>
 #include <kiln/statistics.h>
 #include <kiln/stencil.h>
+#include <kiln/ufuncs.h>
 #include <kiln/vectorize.h>

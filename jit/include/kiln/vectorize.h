@@ -193,6 +193,8 @@ struct ReduceOptions {
     std::optional<DType> dtype = {};
     /// Where the result goes: of exactly its shape. May overlap the inputs in any way.
     OutArg out = {};
+    /// The memory order of a result that is allocated: c (also for keep and any) or fortran.
+    Order order = Order::c;
 };
 
 /// The options of Ufunc::accumulate, for designated initialisers.
@@ -200,6 +202,42 @@ struct AccumulateOptions {
     int axis = 0;                     ///< negative ones count from the last axis
     std::optional<DType> dtype = {};  ///< that is accumulated in, and of the result
     OutArg out = {};                  ///< of the array's shape; may be or overlap it
+};
+
+/// The options of Ufunc::reduceat, for designated initialisers.
+struct ReduceAtOptions {
+    int axis = 0;                     ///< negative ones count from the last axis
+    std::optional<DType> dtype = {};  ///< that is accumulated in, and of the result
+    OutArg out = {};  ///< of exactly the result's shape; may be or overlap the array
+};
+
+/// Which elements Ufunc::at changes: indices along axis 0 (one integer or an array of them), or with
+/// {i, j} along the first two axes, and so on; they broadcast together. Only refers to arrays.
+class Indices {
+  public:
+    template <class T>
+        requires(std::is_convertible_v<const T&, Arg>)
+    Indices(const T& along_first) : along_{Arg(along_first)} {}
+    Indices(std::initializer_list<Arg> along) : along_(along) {}
+    const std::vector<Arg>& along() const { return along_; }
+
+  private:
+    std::vector<Arg> along_;
+};
+
+/// What a call of a ufunc would do, as Ufunc::resolve tells.
+struct Resolution {
+    /// What the kernel computes with: the dtypes that the arguments are given to it as, and those
+    /// of its results.
+    Signature loop;
+    std::vector<DType> results;  ///< the dtypes of the arrays that the call gives
+};
+
+/// The neutral element of a kernel of two arguments: f(e, x) == x.
+struct Identity {
+    Scalar value;
+    template <detail::WeakValue T> Identity(T value) : value(Scalar::of(value, true)) {}
+    Identity(const Scalar& value) : value(value) {}
 };
 
 /// The options of a ufunc, for designated initialisers: {.fastmath = true, .parallel = true}.
@@ -219,6 +257,14 @@ struct UfuncOptions {
     BackendTarget target = BackendTarget::cpu;
     /// What inspected texts and errors call the parameters, in order. Empty: x0, x1 ...
     std::vector<std::string> params = {};
+    /// What reduce() gives of no elements, and begins with under a mask. Checked when a reduction
+    /// first uses it for a dtype, on some values of that dtype: usage error.
+    std::optional<Identity> identity = {};
+    /// f(f(x, y), z) means the same as f(x, f(y, z)) in any order of the elements: reductions may
+    /// group and reorder them (always in the same way), and take several axes. Else they combine
+    /// one element after the other. Kernels of one operation that reductions.def has need not say.
+    bool associative = false;
+    std::string doc = {};  ///< what doc() tells
 };
 
 namespace detail {
@@ -290,6 +336,23 @@ template <class R> void append_results(const R& results, std::vector<Value>& out
             "kiln: an element-wise kernel returns a Value, or a pair, tuple or array of Values");
         out.push_back(result_value(results));
     }
+}
+/// How many Values a result is.
+template <class R> consteval std::size_t result_count() {
+    if constexpr (SeveralValues<R>) {
+        return []<std::size_t... I>(std::index_sequence<I...>) {
+            return (std::size_t(0) + ... + result_count<std::tuple_element_t<I, R>>());
+        }(std::make_index_sequence<std::tuple_size<R>::value>());
+    } else {
+        return 1;
+    }
+}
+template <class F, std::size_t... I>
+consteval std::size_t results_of(std::index_sequence<I...>) {
+    if constexpr (std::is_invocable_v<F&, AsValue<I>...>)
+        return result_count<std::remove_cvref_t<std::invoke_result_t<F&, AsValue<I>...>>>();
+    else
+        return 1;  // refused where it is used
 }
 template <std::size_t Arity, class F> ElementFunction erase(F f) {
     if constexpr (Arity > max_arity)
@@ -499,11 +562,22 @@ class Ufunc {
   public:
     using Where = std::source_location;
 
-    Ufunc(std::string name, std::size_t arity, detail::ElementFunction function,
-          UfuncOptions options, Location where);
+    Ufunc(std::string name, std::size_t arity, std::size_t results,
+          detail::ElementFunction function, UfuncOptions options, Location where);
 
     const std::string& name() const;
+    const std::string& doc() const;
     std::size_t arity() const;
+    std::size_t nin() const { return arity(); }
+    std::size_t nout() const;
+    std::size_t nargs() const { return nin() + nout(); }
+    /// The signatures it was made with; without any, the loops that calls have used so far.
+    std::vector<Signature> types() const;
+    /// What reduce() gives of no elements: that of .identity, or that of the operation which the
+    /// kernel is; nothing where there is none.
+    std::optional<Scalar> identity() const;
+    /// The core dimensions: none, "(),()->()".
+    std::string signature() const;
 
     // A call gives the result, which is `out` where that was given. A kernel with several results
     // is called with all(), which gives them in order.
@@ -584,20 +658,52 @@ class Ufunc {
         return call_all({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
 
-    /// The reduction by this operation, NumPy's add.reduce: along axis 0 by default. For kernels of
-    /// one operation that is a row of reductions.def (add, mul, minimum, maximum, bit_and, bit_or,
-    /// bit_xor, logical_and, logical_or); meaning and other errors as of MapReduce. Errors:
-    /// unsupported (any other kernel, which has no reduction; the cuda target).
+    /// Which loop a call with these arguments would take, and the dtypes of its results; traces but
+    /// neither compiles nor computes. Errors: as of the call.
+    Resolution resolve(std::initializer_list<Arg> args, const CallOptions& options = {},
+                       Where where = Where::current()) const;
+
+    // The methods of kernels of two arguments and one result; usage errors for any other.
+
+    /// NumPy's add.reduce: the elements combined along axis 0 (by default). A kernel of one
+    /// operation that is a row of reductions.def (add, mul, minimum, maximum, bit_and, bit_or,
+    /// bit_xor, logical_and, logical_or) reduces as MapReduce does, over a fixed tree. Any other
+    /// begins with the first element (or `initial`) and goes f(result, x) from element to element,
+    /// the result in the dtype of f(x, x) or in `dtype`; where it is not declared .associative, a
+    /// remark says that it goes in order, and several axes are an error. Other errors are those of
+    /// MapReduce. Unsupported: the cuda target.
     Array reduce(const Arg& x, const ReduceOptions& options = {},
                  Where where = Where::current()) const;
 
     /// The running results of this operation, NumPy's add.accumulate: element 0 along the axis is
-    /// x[0], element i is f(result[i - 1], x[i]). Kernels that reduce() takes are scans
-    /// (kiln/scan.h tells in which order they combine, and other errors); any other kernel of two
-    /// arguments and one result is applied to one element after the other along the axis. Errors:
-    /// usage (a kernel of another form), bounds (no such axis).
+    /// x[0], element i is f(result[i - 1], x[i]). Kernels of one operation of reductions.def are
+    /// scans (kiln/scan.h tells in which order they combine, and other errors); any other is applied
+    /// to one element after the other along the axis. Errors: bounds (no such axis).
     Array accumulate(const Arg& x, const AccumulateOptions& options = {},
                      Where where = Where::current()) const;
+
+    /// NumPy's add.reduceat: element i along the axis is the reduction of x[indices[i]] up to but
+    /// not including x[indices[i + 1]] (the end for the last), or x[indices[i]] itself where that
+    /// range is empty or backwards. Each segment combines in order. Errors: bounds (no such axis; an
+    /// index that is not in [0, extent)), type (indices that are no integers), shape (indices that
+    /// are no row).
+    Array reduceat(const Arg& x, const Arg& indices, const ReduceAtOptions& options = {},
+                   Where where = Where::current()) const;
+
+    /// f of every pair of an element of `a` and one of `b`: the result has the axes of `a`, then
+    /// those of `b`. Errors: as of the call; shape (more than 8 axes).
+    Array outer(const Arg& a, const Arg& b, const CallOptions& options = {},
+                Where where = Where::current()) const;
+
+    /// x[i] = f(x[i], value) for every index in turn, so that repeated ones accumulate, in order;
+    /// NumPy's add.at. Values broadcast to the elements that the indices name. Negative indices
+    /// count from the end. Errors: bounds (an index that is outside; nothing is changed), type
+    /// (indices that are no integers; a result that does not cast to the array's dtype under
+    /// same_kind), shape, usage (a read-only or broadcast array).
+    void at(const OutArg& x, const Indices& indices, const Arg& values,
+            Where where = Where::current()) const;
+    /// The same of a kernel of one argument: x[i] = f(x[i]).
+    void at(const OutArg& x, const Indices& indices, Where where = Where::current()) const;
 
     /// A typed handle: add.bind<void(std::span<const float>, std::span<const float>,
     /// std::span<float>)>(). Compiles. Errors: type (the number of parameters; an output that is
@@ -639,7 +745,9 @@ Ufunc vectorize(std::string name, F function, UfuncOptions options = {},
                   "kiln: vectorize needs a callable that takes a fixed number, 0 to 8, of Values, "
                   "and compiles for them (functions of Values are kiln's: kiln::sin(x), not "
                   "std::sin(x))");
-    return Ufunc(std::move(name), arity, detail::erase<arity>(std::move(function)),
+    constexpr std::size_t results =
+        detail::results_of<F>(std::make_index_sequence<arity <= detail::max_arity ? arity : 0>());
+    return Ufunc(std::move(name), arity, results, detail::erase<arity>(std::move(function)),
                  std::move(options), where);
 }
 template <class F>

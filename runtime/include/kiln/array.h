@@ -57,6 +57,10 @@ enum class Order : std::uint8_t {
     any,      ///< A: Fortran if the source is Fortran and not C contiguous, else C
 };
 
+namespace detail {
+class ArrayOperand;  // kiln/ufuncs.h
+}
+
 /// An n-dimensional array: dtype, shape (rank up to 8), byte strides that may be negative or zero,
 /// and shared ownership of its memory. Copying an Array gives another handle on the same elements,
 /// as in NumPy; copy() copies the elements. Constness is that of the handle, as for std::span:
@@ -315,6 +319,51 @@ class Array {
     /// in memory (zero strides).
     void assign(const Array& source, Casting casting = Casting::unsafe,
                 Location where = std::source_location::current()) const;
+
+    // -- operators ---------------------------------------------------------------------------
+    // Element by element, with kiln/ufuncs.h. They mean what they mean in kernels, so what they
+    // mean in C++: integers divide as in C++, and && and || evaluate both sides. Inputs broadcast
+    // together and may be C++ values (weak), spans and vectors; the result is a new array. What
+    // ends in = stores into the array itself, in place, as `.out` of the ufunc does.
+
+#define KILN_ARRAY_BINARY(op) \
+    friend Array operator op(detail::ArrayOperand a, detail::ArrayOperand b);
+#define KILN_ARRAY_UPDATE(op) \
+    friend const Array& operator op(const Array & a, detail::ArrayOperand b);
+    KILN_ARRAY_BINARY(+)
+    KILN_ARRAY_BINARY(-)
+    KILN_ARRAY_BINARY(*)
+    KILN_ARRAY_BINARY(/)
+    KILN_ARRAY_BINARY(%)
+    KILN_ARRAY_BINARY(&)
+    KILN_ARRAY_BINARY(|)
+    KILN_ARRAY_BINARY(^)
+    KILN_ARRAY_BINARY(<<)
+    KILN_ARRAY_BINARY(>>)
+    KILN_ARRAY_BINARY(==)
+    KILN_ARRAY_BINARY(!=)
+    KILN_ARRAY_BINARY(<)
+    KILN_ARRAY_BINARY(<=)
+    KILN_ARRAY_BINARY(>)
+    KILN_ARRAY_BINARY(>=)
+    KILN_ARRAY_BINARY(&&)
+    KILN_ARRAY_BINARY(||)
+    KILN_ARRAY_UPDATE(+=)
+    KILN_ARRAY_UPDATE(-=)
+    KILN_ARRAY_UPDATE(*=)
+    KILN_ARRAY_UPDATE(/=)
+    KILN_ARRAY_UPDATE(%=)
+    KILN_ARRAY_UPDATE(&=)
+    KILN_ARRAY_UPDATE(|=)
+    KILN_ARRAY_UPDATE(^=)
+    KILN_ARRAY_UPDATE(<<=)
+    KILN_ARRAY_UPDATE(>>=)
+#undef KILN_ARRAY_BINARY
+#undef KILN_ARRAY_UPDATE
+    friend Array operator+(detail::ArrayOperand a);
+    friend Array operator-(detail::ArrayOperand a);
+    friend Array operator~(detail::ArrayOperand a);
+    friend Array operator!(detail::ArrayOperand a);
 
     /// Byte strides of a C-ordered or a Fortran-ordered array; shape error if the size overflows.
     static Shape f_strides(const Shape& shape, std::size_t item_size,

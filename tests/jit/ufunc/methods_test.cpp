@@ -1,0 +1,318 @@
+// Methods of ufuncs of any kernel: reduce, accumulate, reduceat, outer, at, resolve, identities.
+// Expected values are NumPy's, or a plain loop's.
+#include "tests/dice.h"
+#include "tests/jit/support.h"
+#include "tests/threads.h"
+
+#include <cmath>
+
+using namespace kiln;
+using kiln::test::check_values;
+using kiln::test::error_of;
+
+namespace {
+
+/// 10 a + b: neither associative nor commutative.
+Ufunc digits(UfuncOptions options = {}) {
+    return vectorize("digits", [](Value a, Value b) { return 10 * a + b; }, std::move(options));
+}
+Ufunc subtraction() {
+    return vectorize("subtraction", [](Value a, Value b) { return a - b; });
+}
+
+Array matrix() { return Array::of({{1, 2, 3}, {4, 5, 6}}); }
+
+}  // namespace
+
+TEST_CASE("reduce: any kernel, in order along an axis", "[jit][ufunc][methods]") {
+    const Ufunc f = digits();
+    const Array m = matrix();
+    check_values(f.reduce(Array::of({1, 2, 3, 4})), {1234});
+    check_values(f.reduce(m), {14, 25, 36});
+    check_values(f.reduce(m, {.axis = 1}), {123, 456});
+    check_values(f.reduce(m, {.axis = -1, .keepdims = true}), {123, 456});
+    CHECK(f.reduce(m, {.axis = -1, .keepdims = true}).shape() == Shape{2, 1});
+    check_values(f.reduce(m.transpose(), {.axis = 0}), {123, 456});
+    check_values(f.reduce(m.flip(), {.axis = 1}), {654, 321});
+    check_values(f.reduce(m, {.axis = Axes::none()}), {1, 2, 3, 4, 5, 6});
+    check_values(f.reduce(m, {.axis = 1, .initial = 9}), {9123, 9456});
+    const Array mask = Array::of({{true, false, true}, {false, false, false}});
+    check_values(f.reduce(m, {.axis = 1, .initial = 9, .where = mask}), {913, 9});
+    check_values(f.reduce(m, {.initial = 9, .where = Array::of({true, false, true})}),
+                 {914, 9, 936});
+    CHECK(f.reduce(m, {.dtype = f64}).dtype() == DType::f64);
+    const Array out = zeros({3}, DType::i64);
+    CHECK(exactly_same(f.reduce(m, {.out = out}), out));
+    check_values(out, {14, 25, 36});
+    Array in_place = Array::of({{1, 2}, {3, 4}});
+    f.reduce(in_place, {.axis = 1, .out = in_place(Slice{}, 0)});
+    check_values(in_place, {12, 2, 34, 4});
+    const Array cube = arange(24).reshape({2, 3, 4});
+    check_values(f.reduce(cube, {.axis = 1, .order = Order::fortran}),
+                 {48, 159, 270, 381, 1380, 1491, 1602, 1713});
+    CHECK(f.reduce(cube, {.axis = 1, .order = Order::fortran}).is_fortran());
+    CHECK(f.reduce(zeros({3, 0}), {.axis = 0}).shape() == Shape(0));
+    const auto quotient = vectorize("quotient", [](Value a, Value b) { return true_divide(a, b); });
+    check_values(quotient.reduce(Array::of({64, 4, 2})), {8});
+    CHECK(quotient.reduce(Array::of({64, 4, 2})).dtype() == DType::f64);
+}
+
+TEST_CASE("reduce: several axes of what is declared associative", "[jit][ufunc][methods]") {
+    const Array cube = arange(24).reshape({2, 3, 4}).astype(i64);
+    check_values(ufunc::fmax.reduce(cube, {.axis = {0, 2}}), {15, 19, 23});
+    check_values(ufunc::fmax.reduce(cube, {.axis = Axes::all()}), {23});
+    check_values(ufunc::gcd.reduce(Array::of({{12, 18}, {30, 42}}), {.axis = Axes::all()}), {6});
+    check_values(ufunc::lcm.reduce(Array::of({{2, 3}, {4, 5}}), {.axis = {0, 1}}), {60});
+    check_values(
+        ufunc::logical_xor.reduce(Array::of({{true, true}, {true, false}}), {.axis = Axes::all()}),
+        {1});
+    // Matrices apart, one after the other: 2 x 2 products in their order.
+    const auto last = vectorize("last", [](Value, Value b) { return b; }, {.associative = true});
+    check_values(last.reduce(cube, {.axis = {0, 2}}), {15, 19, 23});
+    const auto line = static_cast<std::uint32_t>(__LINE__ + 1);
+    const Error error = error_of([&] { digits().reduce(cube, {.axis = {0, 1}}); });
+    CHECK(error.kind() == ErrorKind::usage);
+    CHECK(error.line() == line);
+    CHECK(error.message() ==
+          "reduction operation digits is not reorderable, so at most one axis may be specified");
+}
+
+TEST_CASE("reduce: long rows of associative kernels, on any number of threads",
+          "[jit][ufunc][methods]") {
+    // The last of all but zeros: associative, not commutative.
+    const auto last = vectorize("last", [](Value a, Value b) { return select(b == 0, a, b); },
+                                {.parallel = true, .identity = 0, .associative = true});
+    for (const std::int64_t n : {4095, 4096, 4097, 10007}) {
+        Array x = zeros({n}, DType::i64);
+        x.index(0, n / 3).fill(7);
+        x.index(0, n / 2).fill(5);
+        check_values(last.reduce(x), {5});
+        x.index(0, n - 1).fill(3);
+        check_values(last.reduce(x), {3});
+        check_values(last.reduce(x.flip()), {7});
+    }
+    test::Dice dice(1);
+    std::vector<double> weights(20011);
+    for (double& w : weights) w = -30 * (static_cast<double>(dice.below(1000001)) / 1e6);
+    long double sum = 0;
+    for (const double w : weights) sum += std::exp(static_cast<long double>(w));
+    const auto total = [&](int threads) {
+        const test::Threads few(threads);
+        return ufunc::logaddexp.reduce(weights).item<double>();
+    };
+    CHECK(total(1) == Approx(static_cast<double>(std::log(sum))).epsilon(1e-13));
+    for (const int threads : {2, 3, 8}) CHECK(total(threads) == total(1));
+}
+
+TEST_CASE("reduce: identities", "[jit][ufunc][methods]") {
+    const Array nothing = zeros({0, 3});
+    check_values(ufunc::logaddexp.reduce(nothing), {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL});
+    check_values(ufunc::hypot.reduce(nothing), {0, 0, 0});
+    CHECK(error_of([&] { ufunc::fmax.reduce(nothing); }).message() ==
+          "zero-size array to reduction operation fmax which has no identity");
+    CHECK(error_of([&] { digits().reduce(nothing); }).message() ==
+          "zero-size array to reduction operation digits which has no identity");
+    check_values(digits().reduce(nothing, {.initial = 2}), {2, 2, 2});
+    CHECK(error_of([&] {
+              digits().reduce(matrix(), {.where = Array::of({true, false, true})});
+          }).message() ==
+          "reduction operation digits has no identity, so a where= mask needs an initial= value");
+    check_values(
+        ufunc::hypot.reduce(Array::of({3.0, 9.0, 4.0}), {.where = Array::of({true, false, true})}),
+        {5});
+    const auto right = vectorize("right", [](Value a, Value b) { return a + b + a * b; },
+                                 {.identity = 0, .associative = true});
+    CHECK(right.identity()->cast(DType::f64).get<double>() == 0);
+    check_values(right.reduce(zeros({0})), {0});
+    check_values(right.reduce(Array::of({1.0, 2.0})), {5});
+    const auto wrong = vectorize("wrong", [](Value a, Value b) { return a + b + a * b; },
+                                 {.identity = 1, .associative = true});
+    const auto line = static_cast<std::uint32_t>(__LINE__ + 1);
+    const Error error = error_of([&] { wrong.reduce(zeros({0})); });
+    CHECK(error.kind() == ErrorKind::usage);
+    CHECK(error.line() == line);
+    CHECK(error.message() == "1. is no identity of wrong: wrong(1., 1.) is 3.");
+    const auto plus = vectorize("plus", [](Value a, Value b) { return a + b; });
+    CHECK(plus.identity()->cast(DType::i64).get<std::int64_t>() == 0);
+    CHECK_FALSE(subtraction().identity());
+}
+
+TEST_CASE("reduce: kernels that are not declared associative say that they go in order",
+          "[jit][ufunc][methods]") {
+    const auto line = static_cast<std::uint32_t>(__LINE__ + 1);
+    const Ufunc f = vectorize("f", [](Value a, Value b) { return a - b; });
+    CHECK(f.remarks().empty());
+    f.reduce(matrix());
+    f.reduce(matrix());
+    REQUIRE(f.remarks().size() == 1);
+    CHECK(f.remarks()[0].line == line);
+    CHECK(f.remarks()[0].text ==
+          "f.reduce combines one element after the other: the kernel is not declared .associative");
+    ufunc::logaddexp.reduce(zeros({3}));
+    for (const Remark& remark : ufunc::logaddexp->remarks())
+        CHECK(remark.text.find("one element after the other") == std::string::npos);
+}
+
+TEST_CASE("accumulate: any kernel", "[jit][ufunc][methods]") {
+    const Ufunc f = digits();
+    check_values(f.accumulate(Array::of({1, 2, 3, 4})), {1, 12, 123, 1234});
+    check_values(f.accumulate(matrix(), {.axis = 1}), {1, 12, 123, 4, 45, 456});
+    check_values(f.accumulate(matrix()), {1, 2, 3, 14, 25, 36});
+    check_values(f.accumulate(matrix().transpose(), {.axis = 0}), {1, 4, 12, 45, 123, 456});
+    CHECK(f.accumulate(matrix(), {.dtype = f32}).dtype() == DType::f32);
+    const auto quotient = vectorize("quotient", [](Value a, Value b) { return true_divide(a, b); });
+    check_values(quotient.accumulate(Array::of({64, 4, 2})), {64, 16, 8});
+    check_values(ufunc::fmax.accumulate(Array::of({1.0, std::nan(""), 3.0, 2.0})), {1, 1, 3, 3});
+    CHECK(f.accumulate(zeros({0, 2})).shape() == Shape{0, 2});
+}
+
+TEST_CASE("reduceat: segments", "[jit][ufunc][methods]") {
+    // NumPy's example.
+    check_values(ufunc::add.reduceat(arange(8), Array::of({0, 4, 1, 5, 2, 6, 3, 7})),
+                 {6, 4, 10, 5, 14, 6, 18, 7});
+    const Ufunc f = digits();
+    check_values(f.reduceat(Array::of({1, 2, 3, 4, 5}), Array::of({0, 2, 2, 4, 1})),
+                 {12, 3, 34, 5, 2345});
+    check_values(f.reduceat(matrix(), Array::of({1, 0}), {.axis = 1}), {2, 123, 5, 456});
+    check_values(f.reduceat(matrix(), Array::of({1, 0}), {.axis = 0}), {4, 5, 6, 14, 25, 36});
+    CHECK(ufunc::add.reduceat(ones({4}, i8), Array::of({0})).dtype() == DType::i64);
+    CHECK(ufunc::add.reduceat(ones({4}), zeros({0}, DType::i64)).shape() == Shape(0));
+    const Array out = zeros({2});
+    ufunc::add.reduceat(arange(4), Array::of({0, 2}), {.out = out});
+    check_values(out, {1, 5});
+    // Long segments are sums as sum() makes them.
+    const Array x = linspace(0, 1, 5000);
+    const Array sums = ufunc::add.reduceat(x, Array::of({0, 1000}));
+    CHECK(test::at(sums, 0) == sum(x(Slice{0, 1000})).item<double>());
+    CHECK(test::at(sums, 1) == sum(x(Slice{1000, 5000})).item<double>());
+
+    const auto line = static_cast<std::uint32_t>(__LINE__ + 1);
+    const Error error = error_of([&] { ufunc::add.reduceat(x, Array::of({0, 5000})); });
+    CHECK(error.kind() == ErrorKind::bounds);
+    CHECK(error.line() == line);
+    CHECK(error.message() ==
+          "index 5000 of add.reduceat is out of bounds for an axis of extent 5000");
+    CHECK(error_of([&] { ufunc::add.reduceat(x, Array::of({-1})); }).message() ==
+          "index -1 of add.reduceat is out of bounds for an axis of extent 5000");
+    CHECK(error_of([&] { ufunc::add.reduceat(x, Array::of({0.5})); }).message() ==
+          "the indices of add.reduceat are of dtype f64, not integers");
+    CHECK(error_of([&] { ufunc::add.reduceat(x, Array::of({{0, 1}})); }).message() ==
+          "the indices of add.reduceat have shape (1,2); they are a row");
+}
+
+TEST_CASE("outer: every pair", "[jit][ufunc][methods]") {
+    const Array a = Array::of({1, 2}), b = Array::of({{3, 4, 5}});
+    const Array products = ufunc::multiply.outer(a, b);
+    CHECK(products.shape() == Shape{2, 1, 3});
+    check_values(products, {3, 4, 5, 6, 8, 10});
+    check_values(digits().outer(a, a), {11, 12, 21, 22});
+    check_values(ufunc::less.outer(a, a, {.out = zeros({2, 2})}), {0, 1, 0, 0});
+    check_values(ufunc::add.outer(a, 1), {2, 3});
+    CHECK(ufunc::add.outer(Array::of({std::int8_t(1)}), 1).dtype() == DType::i8);
+    const Array deep = zeros({1, 1, 1, 1, 1});
+    CHECK(error_of([&] { ufunc::add.outer(deep, deep); }).message() ==
+          "add.outer of arrays of rank 5 and 5 has more than 8 axes");
+    CHECK(error_of([&] { ufunc::exp->outer(a, a); }).message() ==
+          "exp.outer takes a kernel of 2 arguments, not of 1");
+}
+
+TEST_CASE("at: repeated indices accumulate, in order", "[jit][ufunc][methods]") {
+    Array counts = zeros({4}, DType::i64);
+    ufunc::add.at(counts, Array::of({0, 1, 1, -1, 1}), 1);
+    check_values(counts, {1, 3, 0, 1});
+    Array x = Array::of({1, 2});
+    digits().at(x, Array::of({0, 1, 0}), Array::of({3, 4, 5}));
+    check_values(x, {135, 24});
+    Array rows = zeros({3, 2});
+    ufunc::add.at(rows, Array::of({2, 0, 2}), Array::of({{1.0, 2.0}, {3.0, 4.0}, {5.0, 6.0}}));
+    check_values(rows, {3, 4, 0, 0, 6, 8});
+    ufunc::subtract.at(rows, 0, Array::of({1.0, 1.0}));
+    check_values(rows, {2, 3, 0, 0, 6, 8});
+    ufunc::add.at(rows, {Array::of({0, 0, 1}), Array::of({0, 0, -1})}, 10.0);
+    check_values(rows, {22, 3, 0, 10, 6, 8});
+    Array strided = zeros({6});
+    ufunc::add.at(strided(Slice{{}, {}, 2}), Array::of({1, 1}), 1);
+    check_values(strided, {0, 0, 2, 0, 0, 0});
+    Array y = Array::of({1.0, 4.0, 9.0});
+    ufunc::sqrt.at(y, Array::of({1, 2, 2}));
+    CHECK(test::at(y, 1) == 2);
+    CHECK(test::at(y, 2) == std::sqrt(3.0));
+    // Values that are elements of the array itself are read first.
+    Array self = Array::of({1, 2, 3});
+    ufunc::add.at(self, Array::of({0, 1, 2}), self.flip());
+    check_values(self, {4, 4, 4});
+
+    const auto line = static_cast<std::uint32_t>(__LINE__ + 1);
+    const Error error = error_of([&] { ufunc::add.at(counts, Array::of({0, 4}), 1); });
+    CHECK(error.kind() == ErrorKind::bounds);
+    CHECK(error.line() == line);
+    CHECK(error.message() == "index 4 of add.at is out of bounds for axis 0 of extent 4");
+    check_values(counts, {1, 3, 0, 1});
+    CHECK(error_of([&] { ufunc::add.at(counts, 0, 0.5); }).message() ==
+          "cannot cast output of add.at from f64 to i64 under same_kind");
+    CHECK(error_of([&] { ufunc::add.at(counts, Array::of({0.0}), 1); }).message() ==
+          "the indices of add.at are of dtype f64, not integers");
+    CHECK(error_of([&] { ufunc::add.at(counts, {0, 0}, 1); }).message() ==
+          "add.at has indices along 2 axes of an array of 1");
+    CHECK(error_of([&] { ufunc::add.at(counts.as_read_only(), 0, 1); }).message() ==
+          "the array of add.at is read-only");
+    CHECK(error_of([&] { ufunc::add->at(counts, 0); }).message() ==
+          "add.at without values takes a kernel of 1 argument and one result, not of 2 and 1");
+}
+
+TEST_CASE("methods: the same bits for any number of threads", "[jit][ufunc][methods]") {
+    const auto f =
+        vectorize("f", [](Value a, Value b) { return a * 0.75 + b; }, {.parallel = true});
+    const Array x = sin(arange(300.0 * 400.0).reshape({300, 400}));
+    const auto all = [&](int threads) {
+        const test::Threads few(threads);
+        Array target = x.copy();
+        f.at(target, arange(300).astype(i64), x(7));
+        return std::vector<Array>{f.reduce(x),
+                                  f.reduce(x, {.axis = 1}),
+                                  f.accumulate(x, {.axis = 0}),
+                                  f.accumulate(x, {.axis = 1}),
+                                  f.reduceat(x, Array::of({0, 17, 200}), {.axis = 0}),
+                                  target,
+                                  f.outer(x(0), x(1))};
+    };
+    const std::vector<Array> one = all(1);
+    for (const int threads : {2, 3, 8}) {
+        const std::vector<Array> other = all(threads);
+        for (std::size_t k = 0; k < one.size(); ++k)
+            CHECK(amax(one[k] != other[k]).item<bool>() == false);
+    }
+}
+
+TEST_CASE("resolve: loop and results as data", "[jit][ufunc][methods]") {
+    const Array x = zeros({2}, DType::f32), i = zeros({2}, DType::i8);
+    const Resolution r = ufunc::add->resolve({x, 1});
+    CHECK(r.results == std::vector{DType::f32});
+    CHECK(r.loop.inputs == 2);
+    CHECK(r.loop.types[0] == DType::f32);
+    CHECK(ufunc::add->resolve({i, 1}).results == std::vector{DType::i8});
+    CHECK(ufunc::add->resolve({i, 1.0}).results == std::vector{DType::f64});
+    CHECK(ufunc::frexp->resolve({x}).results == std::vector{DType::f32, DType::i32});
+    CHECK(ufunc::add->resolve({x, x}, {.out = zeros({2})}).results == std::vector{DType::f64});
+    const auto eager =
+        vectorize("eager", [](Value a, Value b) { return a + b; }, {f32(f32, f32), f64(f64, f64)});
+    CHECK(eager.resolve({i, x}).loop == f32(f32, f32));
+    CHECK(eager.resolve({zeros({1}, DType::i32), x}).loop == f64(f64, f64));
+    CHECK(eager.types() == std::vector{f32(f32, f32), f64(f64, f64)});
+    const auto lazy = vectorize("lazy", [](Value a, Value b) { return a < b; });
+    CHECK(lazy.types().empty());
+    lazy(x, x);
+    lazy(i, x);
+    CHECK(lazy.types() == std::vector{bool_(f32, f32), bool_(i8, f32)});
+    CHECK(lazy.nin() == 2);
+    CHECK(lazy.nout() == 1);
+    const auto three = vectorize("three", [](Value a) { return std::tuple{a, std::pair{a, a}}; },
+                                 {.doc = "thrice"});
+    CHECK(three.nout() == 3);
+    CHECK(three.doc() == "thrice");
+    CHECK(three.signature() == "()->(),(),()");
+    const auto line = static_cast<std::uint32_t>(__LINE__ + 1);
+    const Error error = error_of([&] { eager.resolve({zeros({1}, DType::c64), x}); });
+    CHECK(error.line() == line);
+    CHECK(error.message() == "no loop of eager accepts (c64, f32)");
+}
