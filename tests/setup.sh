@@ -4,7 +4,7 @@
 kiln_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 kiln_build="$kiln_root/build"
 kiln_packages=(g++ cmake ninja-build ccache llvm-19-dev libsleef-dev libtbb-dev libfmt-dev catch2
-    libpng-dev libmpfr-dev pkg-config python3)
+    libpng-dev libmpfr-dev pkg-config dpkg-dev python3)
 
 kiln_say() { printf '== %s\n' "$*"; }
 

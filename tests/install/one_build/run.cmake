@@ -13,7 +13,7 @@ foreach(program app behind)
   execute_process(COMMAND "${NINJA}" -C "${work}" -t inputs ${program}
     RESULT_VARIABLE code OUTPUT_VARIABLE inputs ERROR_VARIABLE inputs)
   foreach(library kiln kiln_cpu kiln_cuda)  # beside each other, where libkiln looks
-    if(NOT code EQUAL 0 OR NOT inputs MATCHES "(^|\n)kiln/lib/lib${library}\\.so(\n|$)")
+    if(NOT code EQUAL 0 OR NOT inputs MATCHES "(^|\n)kiln/lib/lib${library}\\.so[.0-9]*(\n|$)")
       message(FATAL_ERROR "${program} does not need kiln/lib/lib${library}.so: ${inputs}")
     endif()
   endforeach()
