@@ -1,6 +1,8 @@
 // The order of reductions: the constants of the trees by which sums, products, extremes and scans are
-// combined, in generated code, in the passes that make loops for it and in those who call it. The bits
-// of results depend on each of them, and on nothing else but shapes and the target.
+// combined, for the passes that decide about it and make loops for it, and for those who call kernels.
+// The bits of results depend on each of them, and on nothing else but shapes and the target. What they
+// decide about a kernel stands in its text (ir::Lanes, ir::Tree), and backends read it there; they
+// know of the constants that say what the text means, those of Tree::sums.
 #pragma once
 #include <cstdint>
 
@@ -20,10 +22,18 @@ inline constexpr unsigned lanes_of_three_levels = 16;
 inline constexpr std::int64_t block_iterations = 1024;
 /// The same where its iterations run as lanes, which are combined by a tree.
 inline constexpr std::int64_t vector_block_iterations = 8192;
-/// Bytes of what the iterations of a block add, where that is combined by a tree.
-inline constexpr std::int64_t block_bytes = 4096;
+/// Bytes of what the iterations of a block add, where that is combined by a tree, if so many
+/// iterations have room in them.
+inline constexpr std::int64_t block_bytes = 4096, least_block_iterations = 64;
 /// Units of a parallel loop with reductions, at most.
 inline constexpr std::int64_t max_units = 256;
+
+/// Tree::sums: how a block adds the sums of its iterations. Up to `few_sums` of them, one after the
+/// other. Of more, each `sum_row_bytes` are a row, of which the last one is filled up with -0; each
+/// `sum_rows` rows are added pair by pair, neighbours first, into one, and those behind the last
+/// such group stay, as long as there are so many; then row after row, and of the row that is left
+/// the upper half to the lower one, until one element is.
+inline constexpr std::uint64_t few_sums = 8, sum_rows = 8, sum_row_bytes = 64;
 
 // ------------------------------------------------------------------------------ rows added to rows
 

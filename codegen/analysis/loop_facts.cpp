@@ -81,6 +81,22 @@ bool runs_across(const Kernel& kernel, Id load, Id inner, Id outer) {
            !runs_along(kernel, load, inner) && runs_along(kernel, load, outer);
 }
 
+ir::Id launched_loop(const ir::Kernel& program) {
+    return program.blocks[program.stages[0].body].nodes[0];
+}
+
+bool is_even(const Kernel& kernel, Id loop) {
+    constexpr effect::Mask uneven =
+        effect::loops | effect::launches | effect::calls | effect::calls_pure;
+    const auto even = [](const Node& n) { return !effects_of(n).any(uneven); };
+    const Node& n = kernel.nodes[loop];
+    if (n.kind == NodeKind::loop)
+        return all_in(kernel, n.aux, [&](Id id) { return even(kernel.nodes[id]); });
+    const Kernel& launched = kernel.outlined[kernel.launches[n.aux].kernel];
+    return launched.is_program() ? is_even(launched, launched_loop(launched))
+                                 : std::ranges::all_of(launched.nodes, even);
+}
+
 bool is_slow(Op op) {
     return op == Op::div || op == Op::true_divide || op == Op::sqrt || is_elementary(op);
 }

@@ -24,6 +24,12 @@ bool is_slow(ir::Op op);
 /// Whether the loop, of step 1, has at most `most` iterations, whose number is a constant.
 bool is_short(const ir::Kernel& kernel, ir::Id loop, std::int64_t most);
 
+/// The loop of a program that another one launches.
+ir::Id launched_loop(const ir::Kernel& program);
+/// Whether the iterations of a loop or launch take about as long as each other, always: neither
+/// loops nor calls in them.
+bool is_even(const ir::Kernel& kernel, ir::Id loop);
+
 /// Calls `take` with each loop, outer ones first, but for those inside of a loop that it took.
 void visit_loops(const ir::Kernel& kernel, const std::function<bool(ir::Id)>& take);
 

@@ -518,6 +518,8 @@ class Program {
 
     void launch(const Launch& l, const Location& where) {
         const Form form = kernel_.outlined[l.kernel].form;
+        if (form == Form::program)
+            refuse("a parallel loop whose iterations are not element-wise", where);
         if (form == Form::reduce) refuse("reductions of loops", where);
         if (form == Form::scan) refuse("running results of loops", where);
         if (!l.streams.empty()) refuse("stores past the caches", where);

@@ -102,8 +102,10 @@ class Check {
             return is_float(kernel_.node(kernel_.operand(id, 0)).dtype) ? Effect::others
                                                                         : Effect::none;
         if (n.kind == NodeKind::launch) {
-            const Check lanes(kernel_.outlined[kernel_.launches[n.aux].kernel], true);
-            const bool all = lanes.outlined() && (n.aux2 == ir::none || block(n.aux2));
+            const ir::Kernel& launched = kernel_.outlined[kernel_.launches[n.aux].kernel];
+            const Check inside(launched, true);
+            const bool all = (launched.is_program() ? inside.kernel() : inside.outlined()) &&
+                             (n.aux2 == ir::none || block(n.aux2));
             return all ? Effect::none : Effect::others;
         }
         // The flags of host functions are theirs.

@@ -1,6 +1,7 @@
 #include "codegen/lanes/facts.h"
 
 #include "codegen/analysis/strict_nan.h"
+#include "codegen/trees.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
@@ -132,11 +133,23 @@ Id tested_remainder(const ir::Kernel& kernel, const SlotFacts& facts, Id id) {
 
 KernelFacts analyse(const ir::Kernel& kernel, bool fma) { return Analysis(kernel, fma).run(); }
 
-LaneChoice choose_lanes(const KernelFacts& facts, std::size_t accumulators, VectorIsa isa) {
+bool masks_memory(const KernelFacts& facts, VectorIsa isa) {
+    return isa == VectorIsa::avx512 || (isa == VectorIsa::avx2 && facts.narrowest >= least_masked);
+}
+
+ir::Lanes choose_lanes(const ir::Kernel& kernel, const KernelFacts& facts, VectorIsa isa) {
     constexpr unsigned most_lanes = 64, most_at_once = 128;
+    std::size_t accumulators = 0;
+    for (const ir::Stage& stage : kernel.stages) accumulators += stage.reductions.size();
     const unsigned lanes = std::min(most_lanes, std::max(1U, vector_bytes(isa) / facts.widest));
     const unsigned wanted = choose_registers(facts, accumulators, isa == VectorIsa::avx512);
-    return {lanes, std::max(1U, std::min(wanted, most_at_once / lanes))};
+    ir::Lanes made{lanes, std::max(1U, std::min(wanted, most_at_once / lanes))};
+    if (kernel.form == ir::Form::map) return made;
+    made.tail = masks_memory(facts, isa) ? lanes : 1;
+    if (kernel.form != ir::Form::reduce) return made;
+    made.fan_in = tree::fan_in;
+    made.levels = lanes * made.registers < tree::lanes_of_three_levels ? 4 : 3;
+    return made;
 }
 
 unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bool many_registers) {

@@ -42,10 +42,12 @@ constexpr unsigned few_operations = 24;
 /// latencies together, and have to stay in registers: one each.
 unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bool many_registers);
 
-/// What the main loop of a kernel takes at once: registers of so many lanes.
-struct LaneChoice {
-    unsigned lanes, registers;
-};
-LaneChoice choose_lanes(const KernelFacts& facts, std::size_t accumulators, VectorIsa isa);
+/// What vector code of a map, reduction or scan, of which `facts` were found for this vector unit,
+/// takes at once.
+ir::Lanes choose_lanes(const ir::Kernel& kernel, const KernelFacts& facts, VectorIsa isa);
+
+/// Whether lanes without an element are masked where the kernel touches memory: below four bytes
+/// that takes AVX-512, for others AVX2. Without, what fills no register is left to single lanes.
+bool masks_memory(const KernelFacts& facts, VectorIsa isa);
 
 }  // namespace kiln::codegen

@@ -13,10 +13,12 @@ std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMCont
     auto module = std::make_unique<llvm::Module>(kernel.name, context);
     module->setDataLayout(machine.createDataLayout());
     module->setTargetTriple(machine.getTargetTriple().str());
-    if (kernel.is_program())
-        ProgramEmitter(kernel, *module, options).run();
-    else
+    if (kernel.is_program()) {
+        ProgramModule shared{*module, options};
+        ProgramEmitter(kernel, shared).run();
+    } else {
         LaneEmitter(kernel, *module, options).run();
+    }
     return module;
 }
 

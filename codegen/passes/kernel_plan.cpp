@@ -1,6 +1,7 @@
 #include "codegen/passes/kernel_plan.h"
 
 #include "codegen/abi.h"
+#include "codegen/analysis/loop_facts.h"
 #include "codegen/lanes/facts.h"
 #include "codegen/lanes/vector_loops.h"
 #include "dsl/ir/describe.h"
@@ -75,20 +76,19 @@ class Planner {
 
     Location location(Id id) const { return k_.location(k_.nodes[id].loc); }
 
-    void lanes(const Kernel& kernel, const Location& where, std::size_t accumulators,
-               std::string_view what) {
-        const LaneChoice choice =
-            kernel.lanes == Lanes{} ? choose_lanes(analyse(kernel, target_.isa != VectorIsa::sse2),
-                                                   accumulators, target_.isa)
-                                    : LaneChoice{kernel.lanes.of_register, kernel.lanes.registers};
+    void lanes(const Kernel& kernel, const Location& where, std::string_view what) {
+        const Lanes chosen =
+            kernel.lanes == Lanes{}
+                ? choose_lanes(kernel, analyse(kernel, target_.isa != VectorIsa::sse2), target_.isa)
+                : kernel.lanes;
         decisions_->done(DecisionKind::lanes, where,
-                         fmt::format("{} x {}{}", choice.lanes, choice.registers, what),
-                         {{"lanes", choice.lanes}, {"registers", choice.registers}});
+                         fmt::format("{} x {}{}", chosen.of_register, chosen.registers, what),
+                         {{"lanes", chosen.of_register}, {"registers", chosen.registers}});
     }
 
     void elements(const Stage& stage) {
         const Location where = k_.location(stage.loc);
-        lanes(k_, where, stage.reductions.size(), "");
+        lanes(k_, where, "");
         for (const StageReduction& r : stage.reductions)
             if (r.position_of == none)
                 decisions_->done(DecisionKind::reduction, where,
@@ -123,18 +123,29 @@ class Planner {
         const Launch& launch = k_.launches[n.aux];
         if (n.aux2 != none) {  // beside the loop, which says the rest
             for (const Id usual : k_.blocks[n.aux2].nodes)
-                if (k_.nodes[usual].kind == NodeKind::loop) loop(usual, parallel, true);
+                if (k_.nodes[usual].kind == NodeKind::loop)
+                    loop(usual, parallel, true);
+                else if (k_.nodes[usual].kind == NodeKind::launch)
+                    program(k_.outlined[k_.launches[k_.nodes[usual].aux].kernel], true);
             return;
         }
+        if (k_.outlined[launch.kernel].is_program())
+            return program(k_.outlined[launch.kernel], false);
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
         const Kernel& kernel = k_.outlined[launch.kernel];
-        std::size_t accumulators = 0;
-        for (const Stage& stage : kernel.stages) accumulators += stage.reductions.size();
-        lanes(kernel, location(id), accumulators,
+        lanes(kernel, location(id),
               kernel.form == Form::scan     ? ", running results"
               : kernel.form == Form::reduce ? ", whose totals are combined by a tree"
                                             : "");
+    }
+
+    /// A program that this one launches.
+    void program(const Kernel& launched, bool streams) {
+        Planner inside(traced_, launched, context_, target_);
+        inside.decisions_ = decisions_;
+        inside.names_ = &k_;
+        inside.loop(launched_loop(launched), false, streams);
     }
 
     void loop(Id id, bool parallel, bool streams = false) {
@@ -151,7 +162,7 @@ class Planner {
     }
 
     void deal_out(Id id, const ParallelLoop& loop) {
-        const bool even = is_even(id);
+        const bool even = is_even(k_, id);
         if (target_.threads) {
             const std::int64_t least = even ? target_.even_us : target_.uneven_us;
             const char* const how = loop.schedule == Schedule::automatic ? "automatic"
@@ -166,21 +177,13 @@ class Planner {
         }
         for (const StageReduction& r : loop.reductions) {
             if (r.position_of != none) continue;
-            decisions_->done(
-                DecisionKind::reduction, location(id),
-                fmt::format("{} of {}: blocks of iterations, combined pair by pair",
-                            info(r.reduction).name, describe_slot(k_, r.target, location(id))));
+            const std::int64_t block = k_.tree(k_.nodes[id])->block;
+            decisions_->done(DecisionKind::reduction, location(id),
+                             fmt::format("{} of {}: blocks of {} iterations, combined pair by pair",
+                                         info(r.reduction).name,
+                                         describe_slot(*names_, r.target, location(id)), block),
+                             {{"block", block}});
         }
-    }
-    /// Whether iterations take about as long as each other: neither loops nor calls in them.
-    bool is_even(Id loop) const {
-        constexpr effect::Mask uneven =
-            effect::loops | effect::launches | effect::calls | effect::calls_pure;
-        const auto takes_as_long = [](const Node& n) { return !effects_of(n).any(uneven); };
-        const Node& n = k_.nodes[loop];
-        if (n.kind == NodeKind::launch)
-            return std::ranges::all_of(k_.outlined[k_.launches[n.aux].kernel].nodes, takes_as_long);
-        return all_in(k_, n.aux, [&](Id id) { return takes_as_long(k_.nodes[id]); });
     }
 
     /// Says why the loop runs as no lanes, unless it has loops.
@@ -196,7 +199,7 @@ class Planner {
             extract_vector_loop(k_, id, false, &why);
         else
             why = {"arrays that the call writes overlap others", none, false};
-        const bool innermost = is_even(id);
+        const bool innermost = is_even(k_, id);
         if (why.left_to_llvm && innermost)
             decisions_->done(DecisionKind::lanes, where, "by LLVM's vectoriser");
         else if (innermost)
@@ -214,6 +217,7 @@ class Planner {
     const Kernel& k_;
     const PassContext& context_;
     const PlanTarget& target_;
+    const Kernel* names_ = &k_;  // which declares the variables
     Decisions* decisions_ = nullptr;
     std::vector<PlannedLoop> loops_;
 };

@@ -1,10 +1,10 @@
 // How many iterations vector code runs at once:
 //
-//     kernel (...) reduce {        ->        kernel (...) reduce lanes(8, 4) {
+//     kernel (...) reduce {        ->        kernel (...) reduce lanes(8, 4) tail 8 tree(8, 3) {
 //
 // Of maps, reductions and scans over one dimension, those that a program launches too. The order in
-// which a reduction combines follows from its lanes, so that this is decided here, once, and a part
-// of the key; lanes/facts.h has the reasons.
+// which reductions and scans combine (ir::Lanes) is decided here, once, and a part of the key;
+// lanes/facts.h has the reasons.
 #include "codegen/lanes/facts.h"
 #include "codegen/passes/pass.h"
 
@@ -13,23 +13,15 @@
 namespace kiln::codegen {
 
 static void choose(ir::Kernel& kernel, VectorIsa isa) {
-    std::size_t accumulators = 0;
-    for (const ir::Stage& stage : kernel.stages) {
-        if (stage.extents.size() > 1) return;
-        accumulators += stage.reductions.size();
-    }
-    const LaneChoice choice =
-        choose_lanes(analyse(kernel, isa != VectorIsa::sse2), accumulators, isa);
-    kernel.lanes = {choice.lanes, choice.registers};
+    for (ir::Kernel& k : kernel.outlined) choose(k, isa);
+    const auto over_one = [](const ir::Stage& stage) { return stage.extents.size() <= 1; };
+    if (!kernel.is_program() && std::ranges::all_of(kernel.stages, over_one))
+        kernel.lanes = choose_lanes(kernel, analyse(kernel, isa != VectorIsa::sse2), isa);
 }
 
 ir::Kernel run_lanes(const ir::Kernel& kernel, PassContext& context) {
     ir::Kernel made = kernel;
-    if (!context.options.isa) return made;
-    if (made.is_program())
-        for (ir::Kernel& k : made.outlined) choose(k, *context.options.isa);
-    else
-        choose(made, *context.options.isa);
+    if (context.options.isa) choose(made, *context.options.isa);
     return made;
 }
 

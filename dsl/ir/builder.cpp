@@ -462,7 +462,7 @@ std::uint32_t Builder::add_outlined(Kernel kernel) {
     return number;
 }
 
-void Builder::launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands) {
+Id Builder::launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands) {
     Node n;
     n.kind = NodeKind::launch;
     n.aux = static_cast<std::uint32_t>(kernel_.launches.size());
@@ -473,16 +473,22 @@ void Builder::launch(Launch launch, const ParallelLoop* parallel, std::span<cons
         kernel_.parallel_loops.push_back(*parallel);
     }
     kernel_.launches.push_back(std::move(launch));
-    append(n, operands);
+    return append(n, operands);
 }
 
-void Builder::begin_streamed_launch(Launch launch, const ParallelLoop* parallel,
-                                    std::span<const Id> operands) {
+Id Builder::begin_streamed_launch(Launch launch, const ParallelLoop* parallel,
+                                  std::span<const Id> operands) {
     assert(!launch.streams.empty());
-    this->launch(std::move(launch), parallel, operands);
-    const auto id = static_cast<Id>(kernel_.nodes.size() - 1);
+    const Id id = this->launch(std::move(launch), parallel, operands);
     open(Opened::small_arrays, id);
     kernel_.nodes[id].aux2 = open_.back().block;
+    return id;
+}
+
+void Builder::set_tree(Id loop, Tree tree) {
+    assert(kernel_.nodes[loop].imm == 0);
+    kernel_.trees.push_back(std::move(tree));
+    kernel_.nodes[loop].imm = kernel_.trees.size();
 }
 
 void Builder::begin_while_condition() {

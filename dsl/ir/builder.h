@@ -107,10 +107,12 @@ class Builder {
     /// The number of a kernel that launches may run; equal ones are one.
     std::uint32_t add_outlined(Kernel kernel);
     /// `parallel`: makes the launch parallel, where there is one.
-    void launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands);
+    Id launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands);
     /// The same with a block, to be ended, that runs where its arrays are small.
-    void begin_streamed_launch(Launch launch, const ParallelLoop* parallel,
-                               std::span<const Id> operands);
+    Id begin_streamed_launch(Launch launch, const ParallelLoop* parallel,
+                             std::span<const Id> operands);
+    /// How a loop or launch, which has none yet, combines its iterations.
+    void set_tree(Id loop, Tree tree);
 
     // --- structure: each begin_ opens a block that end() closes ---
     /// Pure nodes that the host evaluates: extents of stages.

@@ -14,10 +14,15 @@ std::string line_text(const Location& line, const Location& at) {
 }
 
 /// The line of the first node of this kind on parameter or slot `target`: the one that declares it.
+/// Programs that this one launches have its numbers.
 Location first(const Kernel& kernel, NodeKind kind, std::uint32_t target) {
     const auto node = std::ranges::find_if(
         kernel.nodes, [&](const Node& n) { return n.kind == kind && n.aux == target; });
-    return node == kernel.nodes.end() ? Location{} : kernel.location(node->loc);
+    if (node != kernel.nodes.end()) return kernel.location(node->loc);
+    for (const Kernel& k : kernel.outlined)
+        if (k.is_program())
+            if (const Location inside = first(k, kind, target); inside.line != 0) return inside;
+    return {};
 }
 
 /// The first line that reads or writes a Var; the standard library's have none.
@@ -26,6 +31,9 @@ Location first_use(const Kernel& kernel, std::uint32_t slot) {
         if ((n.kind == NodeKind::read || n.kind == NodeKind::write) && n.aux == slot &&
             kernel.location(n.loc).line != 0)
             return kernel.location(n.loc);
+    for (const Kernel& k : kernel.outlined)
+        if (k.is_program())
+            if (const Location inside = first_use(k, slot); inside.line != 0) return inside;
     return {};
 }
 

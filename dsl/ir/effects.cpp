@@ -41,10 +41,12 @@ template <class F> static void each_slot(const Kernel& kernel, const Node& n, F&
             const Argument& a = launch.arguments[i];
             if (!a.has_slot()) continue;
             const Access access = kernel.outlined[launch.kernel].params[i].access;
-            const bool element = a.is_element();
+            const bool element = a.is_element() || a.kind == Argument::Kind::place;
             f(SlotUse{a.target, !element || access != Access::out,
                       !element || access != Access::in});
         }
+        for (const ParallelLoop& p : kernel.outlined[launch.kernel].parallel_loops)
+            for (const StageReduction& r : p.reductions) f(SlotUse{r.target, true, true});
     }
     if (n.kind == NodeKind::loop || n.kind == NodeKind::launch)
         if (const ParallelLoop* p = kernel.parallel(n))
@@ -60,9 +62,10 @@ std::vector<SlotUse> slots_of(const Kernel& kernel, const Node& n) {
 static void touch_arrays(const Kernel& kernel, const Launch& launch, Touched& t) {
     for (std::size_t i = 0; i < launch.arguments.size(); ++i) {
         const Argument& a = launch.arguments[i];
-        if (a.kind != Argument::Kind::array) continue;
+        const bool whole = a.kind == Argument::Kind::whole;
         const Access access = kernel.outlined[launch.kernel].params[i].access;
-        if (access != Access::out) t.loads.insert(a.target);
+        if ((a.kind != Argument::Kind::array && !whole) || access == Access::value) continue;
+        if (whole || access != Access::out) t.loads.insert(a.target);
         if (access != Access::in) t.stores.insert(a.target);
     }
 }

@@ -15,9 +15,9 @@
 //    that order matters for loads, reads and effects only.
 //  - Distinct array parameters may overlap; a load sees the stores that precede it.
 //  - Iterations of a parallel stage or loop are independent; a stage's iterations are otherwise in
-//    row-major order. Reductions combine over a fixed block tree of the iteration space. A
-//    reduction of a parallel loop starts from the identity in each block; what its slot held before
-//    the loop is combined in once.
+//    row-major order. Reductions combine over a fixed tree of the iteration space, which passes
+//    decide (Lanes, Tree). A reduction of a parallel loop starts from the identity in each block;
+//    what its slot held before the loop is combined in once.
 //  - A step of 0 makes a loop of no iterations.
 //  - A `call` runs once wherever the kernel's text makes it, in the order of the iteration's other
 //    effects. It touches no memory of the kernel. What it throws is recorded as a failed check is,
@@ -303,7 +303,7 @@ struct ParallelLoop {
 };
 
 /// What a parameter of an outlined kernel stands for where that is launched for the iterations of a
-/// loop. Element i of the parameter is what iteration i uses.
+/// loop. Element i of the parameter of a map, reduction or scan is what iteration i uses.
 struct Argument {
     enum class Kind : std::uint8_t {
         array,     ///< elements of array parameter `target`; operands = a subscript a dimension
@@ -311,6 +311,8 @@ struct Argument {
         value,     ///< operand = the value, the same in all iterations
         first,     ///< the loop's index in the first of the iterations
         step,      ///< by what the index grows
+        whole,     ///< of a program: parameter `target` as it is
+        place,     ///< of a program: slot `target`, which the program's slot of that number is
         total,     ///< out: combines into slot `target` by `reduction`
         position,  ///< out: goes to slot `target` where the total before it takes its place
         carry,     ///< what slot `target` holds, which then gets the last result of the scan
@@ -322,12 +324,14 @@ struct Argument {
     std::vector<std::int64_t> strides = {};
 
     bool is_element() const { return kind == Kind::array || kind == Kind::local; }
-    bool has_slot() const { return target != none && kind != Kind::array; }
+    bool has_slot() const { return target != none && kind != Kind::array && kind != Kind::whole; }
     std::size_t operands() const { return kind == Kind::value ? 1 : strides.size(); }
     bool operator==(const Argument&) const = default;
 };
 
-/// How a loop's iterations become those of an outlined kernel.
+/// How a loop's iterations become those of an outlined kernel. A program that is launched is one
+/// parallel loop: it has the parameters, slots and functions of the program that launches it, with
+/// their numbers, and more parameters behind those; into what its loop reduces is that program's.
 struct Launch {
     std::uint32_t kernel = 0;         ///< index into Kernel::outlined
     std::vector<Argument> arguments;  ///< one a parameter of it
@@ -336,6 +340,22 @@ struct Launch {
     std::vector<std::uint32_t> streams = {};
     bool in_place = false;  ///< it becomes part of the launching code: short, and launched often
     bool operator==(const Launch&) const = default;
+};
+
+/// In which order a loop or launch of a program combines its iterations, where that is free. It
+/// decides the bits of results, and is part of the text, so that every backend can give the same.
+///
+/// Of n iterations, each `block` of them, from the first one on, combines by itself: those of a
+/// launch as their kernel does, those of a loop one after the other, or, into the slots `sums`, by
+/// a tree: each iteration begins a sum of its own, and codegen/trees.h has how these are added.
+/// Blocks combine pair by pair: neighbours, level by level, where an odd last one moves along. A
+/// parallel loop deals out units of as few whole blocks as make at most `units` of them; blocks of
+/// a unit combine so, and then units do.
+struct Tree {
+    std::int64_t block = 0;
+    std::int64_t units = 0;  ///< 0: of a serial loop, which combines into `sums` alone
+    std::vector<std::uint32_t> sums = {};  ///< slots of floats
+    bool operator==(const Tree&) const = default;
 };
 
 /// What a kernel is: which stages it has, and how backends call it.
@@ -366,9 +386,18 @@ struct SourceLine {
 };
 
 /// How vector code runs the iterations of a map, reduction or scan: `of_register` at once in a
-/// register of the widest type, `registers` of them a step. 0: nothing is chosen.
+/// register of the widest type, `registers` of them a step. 0: nothing is chosen. The order in
+/// which iterations combine follows from it:
+///
+/// A reduction keeps a result a lane. `fan_in` steps combine one after the other, so many of their
+/// results likewise, and so on; the last of the `levels` takes all that there are. Then the upper
+/// half of the lanes combines with the lower one until there are `tail` of them, which take what
+/// fills no step, `tail` at a time, and fold to one. A scan combines lane l of a register with lane
+/// l - 1, then l - 2, l - 4 ..., and all with what came before; what fills none, `tail` at a time.
 struct Lanes {
     std::uint32_t of_register = 0, registers = 0;
+    std::uint32_t tail = 0;                ///< of reductions and scans
+    std::uint32_t fan_in = 0, levels = 0;  ///< of reductions
     bool operator==(const Lanes&) const = default;
 };
 
@@ -385,7 +414,8 @@ struct Kernel {
     std::vector<Stage> stages;
     std::vector<ParallelLoop> parallel_loops;
     std::vector<Launch> launches;
-    std::vector<Kernel> outlined;  ///< maps, reductions and scans over one dimension
+    std::vector<Tree> trees;       ///< of loops and launches
+    std::vector<Kernel> outlined;  ///< maps, reductions and scans over one dimension; programs
     std::vector<Block> blocks;
     std::vector<Node> nodes;
     std::vector<Id> operands;
@@ -415,6 +445,12 @@ struct Kernel {
     const ParallelLoop* parallel(const Node& n) const {
         const std::uint32_t p = n.kind == NodeKind::launch ? launches[n.aux].parallel : n.aux2;
         return p == none ? nullptr : &parallel_loops[p];
+    }
+    /// How a loop or launch combines its iterations; null where their own order counts, where
+    /// nothing is decided yet, and for other nodes.
+    const Tree* tree(const Node& n) const {
+        const bool runs = n.kind == NodeKind::loop || n.kind == NodeKind::launch;
+        return runs && n.imm != 0 ? &trees[n.imm - 1] : nullptr;
     }
 };
 

@@ -2,15 +2,17 @@
 //
 //   kernel  := "kernel" [name] "(" param,* ")" form? lanes? "{" slot* ["prologue" block] stage*
 //              outlined* "}"
-//   form    := "map" | "reduce" | "scan" reduction | "program"; lanes := "lanes" "(" n "," n ")"
+//   form    := "map" | "reduce" | "scan" reduction | "program"
+//   lanes   := "lanes" "(" n "," n ")" ["tail" n] ["tree" "(" n "," n ")"]
 //   param   := word ["quoted name"] ":" access type layout? "weak"?
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
 //   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
 //   loop    := "for" "%" number "=" value "to" value "step" value
 //              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot ["of" slot]),* ")"]]
-//              block
-//   launch  := "launch" "k" number "for" value "to" value "step" value ["parallel" ...] "in_place"?
-//              ["streams" "(" param,* ")"] "(" argument,* ")" ["else" block]
+//              tree? block
+//   tree    := "blocks" "of" number ["in" number] ["sums" "(" slot,* ")"]
+//   launch  := "launch" "k" number "for" value "to" value "step" value ["parallel" ...] tree?
+//              "in_place"? ["streams" "(" param,* ")"] "(" argument,* ")" ["else" block]
 //   argument:= "array" param ["[" value,* "]"] "by" "(" number,* ")" | "value" value | "first" ...
 //   outlined:= "k" number "=" kernel
 //   block   := "{" statement* "}"
@@ -18,12 +20,11 @@
 //            | "weak"? dtype "(" literal ")"
 //
 // It fixes structure and names; whether operations fit their operands is for verify().
-#include "dsl/ir/lexemes.h"
+#include "dsl/ir/reader.h"
 #include "dsl/ir/text.h"
 #include "dsl/ir/text_tables.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <map>
 #include <optional>
@@ -33,9 +34,9 @@
 namespace kiln::ir {
 namespace {
 
-class Parser {
+class Parser : text::Reader {
   public:
-    explicit Parser(std::string_view text) : text_(text) {
+    explicit Parser(std::string_view text) : Reader(text) {
         k_.files.emplace_back();
         k_.locations.emplace_back();
     }
@@ -64,12 +65,19 @@ class Parser {
         return std::move(k_);
     }
 
-    /// `(8, 4)`
+    /// `(8, 4) tail 8 tree(8, 3)`
     void parse_lanes() {
         expect('(');
         k_.lanes.of_register = number("lanes of a register");
         expect(',');
         k_.lanes.registers = number("registers a step");
+        expect(')');
+        if (accept_word("tail")) k_.lanes.tail = number("lanes of what fills no register");
+        if (!accept_word("tree")) return;
+        expect('(');
+        k_.lanes.fan_in = number("results that combine into one of the next level");
+        expect(',');
+        k_.lanes.levels = number("levels");
         expect(')');
     }
 
@@ -90,132 +98,6 @@ class Parser {
         take(w.substr(0, 1));
         return number("the number of an outlined kernel");
     }
-
-    // --- characters ---
-
-    [[noreturn]] void fail_at(std::size_t position, const std::string& message) const {
-        throw Error(ErrorKind::usage, message,
-                    Location("<kernel text>", text::line_at(text_, position)));
-    }
-    [[noreturn]] void fail(std::string_view expected) {
-        skip_space();
-        std::size_t end = at_;
-        while (end < text_.size() && (text::is_letter(text_[end]) || text::is_digit(text_[end])))
-            ++end;
-        if (end == at_ && end < text_.size()) ++end;
-        const std::string found =
-            at_ == text_.size() ? "the end" : fmt::format("'{}'", text_.substr(at_, end - at_));
-        fail_at(at_, fmt::format("expected {}, found {}", expected, found));
-    }
-
-    void skip_blanks() {
-        while (at_ < text_.size() &&
-               (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\r'))
-            ++at_;
-    }
-    /// Where the next token starts. Looking ahead never moves at_ over a comment, since location()
-    /// reads the one behind a statement.
-    std::size_t next() const {
-        std::size_t i = at_;
-        while (i < text_.size()) {
-            const char c = text_[i];
-            if (c == ';')
-                i = std::min(text_.find('\n', i), text_.size());
-            else if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
-                ++i;
-            else
-                break;
-        }
-        return i;
-    }
-    void skip_space() { at_ = next(); }
-    bool at(char c) const {
-        const std::size_t i = next();
-        return i < text_.size() && text_[i] == c;
-    }
-    bool accept(char c) {
-        if (!at(c)) return false;
-        at_ = next() + 1;
-        return true;
-    }
-    void expect(char c) {
-        if (!accept(c)) fail(fmt::format("'{}'", c));
-    }
-    /// The identifier that starts here, or empty.
-    std::string_view peek_word() const {
-        const std::size_t start = next();
-        std::size_t end = start;
-        if (end < text_.size() && text::is_letter(text_[end]))
-            while (end < text_.size() &&
-                   (text::is_letter(text_[end]) || text::is_digit(text_[end])))
-                ++end;
-        return text_.substr(start, end - start);
-    }
-    /// Moves behind a word that peek_word() gave.
-    void take(std::string_view word) {
-        at_ = static_cast<std::size_t>(word.data() - text_.data()) + word.size();
-    }
-    std::string_view word(std::string_view expected) {
-        const std::string_view w = peek_word();
-        if (w.empty()) fail(expected);
-        take(w);
-        return w;
-    }
-    bool accept_word(std::string_view wanted) {
-        const std::string_view w = peek_word();
-        if (w != wanted) return false;
-        take(w);
-        return true;
-    }
-    void expect_word(std::string_view wanted) {
-        if (!accept_word(wanted)) fail(fmt::format("'{}'", wanted));
-    }
-    std::string quoted() {
-        skip_space();
-        const std::size_t start = at_;
-        expect('"');
-        std::string result;
-        while (at_ < text_.size() && text_[at_] != '"') {
-            char c = text_[at_++];
-            if (c == '\\' && at_ < text_.size()) {
-                c = text_[at_++];
-                if (c == 'n') c = '\n';
-            }
-            result += c;
-        }
-        if (at_ == text_.size()) fail_at(start, "expected '\"' at the end of a name");
-        ++at_;
-        return result;
-    }
-    std::uint32_t number(std::string_view expected) {
-        skip_space();
-        std::uint32_t value = 0;
-        const auto [end, error] =
-            std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
-        if (error != std::errc()) fail(expected);
-        at_ = static_cast<std::size_t>(end - text_.data());
-        return value;
-    }
-
-    // --- words of tables ---
-
-    /// The index of the next word in the table, if it is one of its names.
-    template <class Table> std::optional<std::size_t> accept_name(const Table& names) {
-        const std::string_view w = peek_word();
-        for (std::size_t i = 0; i < std::size(names); ++i) {
-            if (w.empty() || w != name_of(names[i])) continue;
-            take(w);
-            return i;
-        }
-        return std::nullopt;
-    }
-    template <class Table> std::size_t expect_name(const Table& names, std::string_view what) {
-        const auto i = accept_name(names);
-        if (!i) fail(what);
-        return *i;
-    }
-    static std::string_view name_of(std::string_view name) { return name; }
-    template <class Row> static std::string_view name_of(const Row& row) { return row.name; }
 
     DType dtype() { return static_cast<DType>(expect_name(dtype_table, "a dtype")); }
     Reduction reduction() {
@@ -301,16 +183,21 @@ class Parser {
         stage.parallel = accept_word("parallel");
         while (!at('{')) {
             if (!stage.reductions.empty()) expect(',');
-            StageReduction r;
-            r.reduction = reduction();
-            expect('-');
-            expect('>');
-            r.target = slot();
-            if (accept_word("of")) r.position_of = slot();
-            stage.reductions.push_back(r);
+            stage.reductions.push_back(stage_reduction());
         }
         stage.body = parse_block(&stage.loc);
         k_.stages.push_back(std::move(stage));
+    }
+
+    /// `max -> v0`, `min -> v1 of v0`
+    StageReduction stage_reduction() {
+        StageReduction r;
+        r.reduction = reduction();
+        expect('-');
+        expect('>');
+        r.target = slot();
+        if (accept_word("of")) r.position_of = slot();
+        return r;
     }
 
     /// The location behind what was just read on this line, 0 if there is none.
@@ -477,6 +364,7 @@ class Parser {
             n.aux2 = static_cast<std::uint32_t>(k_.parallel_loops.size());
             k_.parallel_loops.push_back(parallel_loop());
         }
+        n.imm = parse_tree();
         const Id id = list_node(block, n, operands);
         define(number, start, id);
         std::uint32_t loc = 0;
@@ -497,6 +385,7 @@ class Parser {
             l.parallel = static_cast<std::uint32_t>(k_.parallel_loops.size());
             k_.parallel_loops.push_back(parallel_loop());
         }
+        const std::uint64_t tree = parse_tree();
         l.in_place = accept_word("in_place");
         if (accept_word("streams")) {
             expect('(');
@@ -511,6 +400,7 @@ class Parser {
         }
         Node n;
         n.kind = NodeKind::launch;
+        n.imm = tree;
         n.aux = static_cast<std::uint32_t>(k_.launches.size());
         n.aux2 = none;
         k_.launches.push_back(std::move(l));
@@ -522,14 +412,31 @@ class Parser {
         k_.nodes[id].aux2 = small;
     }
 
+    /// What a loop or launch has for `imm`.
+    std::uint64_t parse_tree() {
+        if (!accept_word("blocks")) return 0;
+        expect_word("of");
+        Tree tree;
+        tree.block = number("a number of iterations");
+        if (accept_word("in")) tree.units = number("a number of units");
+        if (accept_word("sums")) {
+            expect('(');
+            do tree.sums.push_back(slot());
+            while (accept(','));
+            expect(')');
+        }
+        k_.trees.push_back(std::move(tree));
+        return k_.trees.size();
+    }
+
     Argument argument(std::vector<Id>& operands) {
         using Kind = Argument::Kind;
         Argument a;
         a.kind = static_cast<Kind>(expect_name(text::argument_names, "the kind of an argument"));
         if (a.kind == Kind::value) operands.push_back(value());
         if (a.kind == Kind::total) a.reduction = reduction();
-        if (a.kind == Kind::array) a.target = param();
-        if (a.kind == Kind::local || a.kind >= Kind::total) a.target = slot();
+        if (a.kind == Kind::array || a.kind == Kind::whole) a.target = param();
+        if (a.kind == Kind::local || a.kind >= Kind::place) a.target = slot();
         if (!a.is_element()) return a;
         const std::size_t before = operands.size();
         subscripts(operands);
@@ -552,13 +459,7 @@ class Parser {
         p.unsafe_races = accept_word("unsafe");
         if (accept('(')) {
             do {
-                StageReduction r;
-                r.reduction = reduction();
-                expect('-');
-                expect('>');
-                r.target = slot();
-                if (accept_word("of")) r.position_of = slot();
-                p.reductions.push_back(r);
+                p.reductions.push_back(stage_reduction());
             } while (accept(','));
             expect(')');
         }
@@ -781,8 +682,6 @@ class Parser {
 
     static constexpr int max_depth = 500;  // the parser recurses per block
 
-    std::string_view text_;
-    std::size_t at_ = 0;
     int depth_ = 0;
     Kernel k_;
     Words params_, slots_;

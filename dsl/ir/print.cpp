@@ -127,14 +127,26 @@ class Printer {
         }
         put(')');
         put_form();
-        if (k_.lanes != Lanes{}) {
-            put(" lanes(");
-            put_number(k_.lanes.of_register);
-            put(", ");
-            put_number(k_.lanes.registers);
-            put(')');
-        }
+        put_lanes(k_.lanes);
         put(" {\n");
+    }
+
+    /// `lanes(8, 4) tail 8 tree(8, 3)`, as far as there is any
+    void put_lanes(const Lanes& l) {
+        const auto pair = [&](const char* word, std::uint32_t a, std::uint32_t b) {
+            put(word);
+            put_number(a);
+            put(", ");
+            put_number(b);
+            put(')');
+        };
+        if (l == Lanes{}) return;
+        pair(" lanes(", l.of_register, l.registers);
+        if (l.tail != 0) {
+            put(" tail ");
+            put_number(l.tail);
+        }
+        if (l.levels != 0) pair(" tree(", l.fan_in, l.levels);
     }
 
     /// Nothing for maps.
@@ -344,6 +356,7 @@ class Printer {
             put(" step ");
             put_value(x[2]);
             if (const ParallelLoop* p = k_.parallel(n)) put_parallel(*p);
+            if (const Tree* tree = k_.tree(n)) put_tree(*tree);
             print_body(n.aux, columns, n.loc);
         } else {
             put("while");
@@ -355,7 +368,7 @@ class Printer {
         put('\n');
     }
 
-    /// `launch k0 for %1 to %2 step i64(1) PARALLEL in_place streams (x, y) (ARGUMENTS) else {}`
+    /// `launch k0 for %1 to %2 step i64(1) PARALLEL TREE in_place streams (x, y) (ARGUMENTS) else {}`
     void print_launch(const Node& n, int columns) {
         const Launch& l = k_.launches[n.aux];
         auto x = k_.operands_of(n);
@@ -369,6 +382,7 @@ class Printer {
         put_value(x[2]);
         x = x.subspan(3);
         if (l.parallel != none) put_parallel(k_.parallel_loops[l.parallel]);
+        if (const Tree* tree = k_.tree(n)) put_tree(*tree);
         if (l.in_place) put(" in_place");
         if (!l.streams.empty()) {
             put(" streams ");
@@ -445,6 +459,21 @@ class Printer {
             put(param_words_[p.arrays[i].target]);
         }
         put(')');
+    }
+
+    /// ` blocks of 512 in 256 sums (v0, v1)`, as far as there is any
+    void put_tree(const Tree& tree) {
+        put(" blocks of ");
+        put_number(tree.block);
+        if (tree.units != 0) {
+            put(" in ");
+            put_number(tree.units);
+        }
+        for (std::size_t i = 0; i < tree.sums.size(); ++i) {
+            put(i == 0 ? " sums (" : ", ");
+            put(slot_words_[tree.sums[i]]);
+        }
+        if (!tree.sums.empty()) put(')');
     }
 
     void print_value(Id id, const Node& n) {

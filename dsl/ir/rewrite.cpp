@@ -9,14 +9,18 @@ void Rewriter::declare() {
     for (const Slot& s : in_.slots) out_.add_slot(s);
 }
 
-Kernel Rewriter::run() {
+void Rewriter::begin() {
     map_.assign(in_.nodes.size(), none);
+    kernels_.assign(in_.outlined.size(), none);
     out_.set_form(in_.form, in_.scan);
     out_.set_lanes(in_.lanes);
     out_.copy_location_tables(in_);
     for (const HostFunction& f : in_.functions) out_.add_function(f);
     declare();
-    for (const Kernel& k : in_.outlined) out_.add_outlined(k);
+}
+
+Kernel Rewriter::run() {
+    begin();
     if (in_.prologue != none) {
         out_.begin_prologue();
         clone_block(in_.prologue);
@@ -60,6 +64,9 @@ Id Rewriter::clone(Id old) {
         for (const Id operand : in_.operands_of(n)) operands.push_back(mapped(operand));
     const auto subscripts = [&] {
         return std::span<const Id>(operands.data(), operands.size() - 1);
+    };
+    const auto keep_tree = [&](Id made) {
+        if (const Tree* tree = in_.tree(n)) out_.set_tree(made, *tree);
     };
     switch (n.kind) {
         case NodeKind::constant: {
@@ -108,17 +115,21 @@ Id Rewriter::clone(Id old) {
             } else {
                 map_[old] = out_.begin_loop(operands[0], operands[1], operands[2]);
             }
+            keep_tree(map_[old]);
             clone_block(n.aux);
             out_.end();
             return map_[old];
         case NodeKind::launch: {
-            const Launch& l = in_.launches[n.aux];
+            Launch l = in_.launches[n.aux];
+            std::uint32_t& kernel = kernels_[l.kernel];
+            if (kernel == none) kernel = out_.add_outlined(in_.outlined[l.kernel]);
+            l.kernel = kernel;
             const ParallelLoop* p = in_.parallel(n);
             if (n.aux2 == none) {
-                out_.launch(l, p, operands);
+                keep_tree(out_.launch(std::move(l), p, operands));
                 return none;
             }
-            out_.begin_streamed_launch(l, p, operands);
+            keep_tree(out_.begin_streamed_launch(std::move(l), p, operands));
             clone_block(n.aux2);
             out_.end();
             return none;

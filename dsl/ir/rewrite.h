@@ -30,6 +30,8 @@ class Rewriter {
         into.push_back(r);
     }
 
+    /// Makes the tables of out(), before any block; run() begins with it.
+    void begin();
     /// The node with mapped operands, structure included.
     Id clone(Id old);
     /// The new id of a value that was already rewritten; leaves are made on demand.
@@ -44,6 +46,7 @@ class Rewriter {
     const Kernel& in_;
     Builder out_;
     std::vector<Id> map_;
+    std::vector<std::uint32_t> kernels_;  // outlined ones in out(), as they are launched; or none
 };
 
 }  // namespace kiln::ir

@@ -11,8 +11,8 @@ inline constexpr std::array<std::string_view, 6> check_names = {
     "division_by_zero", "negative_power", "out_of_bounds",
     "shapes",           "empty",          "outside_neighborhood"};
 inline constexpr std::array<std::string_view, 4> form_names = {"map", "reduce", "scan", "program"};
-inline constexpr std::array<std::string_view, 8> argument_names = {
-    "array", "local", "value", "first", "step", "total", "position", "carry"};
+inline constexpr std::array<std::string_view, 10> argument_names = {
+    "array", "local", "value", "first", "step", "whole", "place", "total", "position", "carry"};
 inline constexpr std::array<std::string_view, 6> access_names = {"value", "in",    "out",
                                                                  "inout", "local", "result"};
 inline constexpr std::array<std::string_view, 4> schedule_names = {"automatic", "static", "dynamic",

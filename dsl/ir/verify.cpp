@@ -105,6 +105,13 @@ class Verifier {
                             std::has_single_bit(l.registers) && l.registers <= 4;
         is(l == Lanes{} || (chosen && k_.form != Form::program),
            "has lanes that no vector unit has");
+        const bool combines = k_.form == Form::reduce || k_.form == Form::scan;
+        is((l.tail == 0 || (combines && std::has_single_bit(l.tail) && l.tail <= l.of_register)) &&
+               (combines && chosen) == (l.tail != 0) &&
+               (l.levels != 0) == (chosen && k_.form == Form::reduce) &&
+               (l.levels == 0 ? l.fan_in == 0
+                              : l.fan_in > 1 && l.fan_in <= 64 && l.levels > 1 && l.levels <= 4),
+           "has lanes without the order in which it combines, or one that is none");
         const auto spans = [](const Stage& s) { return !s.extents.empty(); };
         const auto reduces = [](const Stage& s) { return !s.reductions.empty(); };
         const auto& stages = k_.stages;
@@ -172,15 +179,30 @@ class Verifier {
             const Kernel& k = k_.outlined[i];
             if (const std::string wrong = verify(k); !wrong.empty())
                 throw Violation{fmt::format("k{}: {}", i, wrong)};
-            const bool runs = k.form == Form::map || k.form == Form::reduce || k.form == Form::scan;
             const bool rows =
                 std::ranges::all_of(k.stages, [](const Stage& s) { return s.extents.size() <= 1; });
-            require(runs && rows && k.outlined.empty(),
-                    [&] { return fmt::format("k{}: is no kernel over one dimension", i); });
+            if (k.is_program())
+                check_outlined_program(i, k);
+            else
+                require(rows && k.outlined.empty(),
+                        [&] { return fmt::format("k{}: is no kernel over one dimension", i); });
             require(std::ranges::count(k_.launches, i, &Launch::kernel) > 0,
                     [&] { return fmt::format("k{}: nothing launches it", i); });
         }
         for (const Launch& l : k_.launches) check_launch(l);
+    }
+
+    /// One parallel loop, with the tables of this program.
+    void check_outlined_program(std::size_t i, const Kernel& k) const {
+        const auto& body = k.blocks[k.stages[0].body].nodes;
+        require(k.parallel_loops.size() == 1 && body.size() == 1 &&
+                    k.parallel(k.nodes[body[0]]) != nullptr,
+                [&] { return fmt::format("k{}: is a program, and not one parallel loop", i); });
+        const bool same = k.params.size() >= k_.params.size() && k.slots == k_.slots &&
+                          std::equal(k_.params.begin(), k_.params.end(), k.params.begin());
+        require(same && std::ranges::none_of(k.outlined, &Kernel::is_program), [&] {
+            return fmt::format("k{}: has not the parameters and slots of what launches it", i);
+        });
     }
 
     void check_launch(const Launch& l) const {
@@ -211,9 +233,16 @@ class Verifier {
             require((a.kind == Argument::Kind::carry) ==
                         (k.form == Form::scan && i + 2 == k.params.size()),
                     [&] { return fmt::format("a launch of k{}: a carry", l.kernel); });
+            const bool same = a.kind == Argument::Kind::whole && a.target == i;
+            require(k.is_program() ? same == (i < k_.params.size()) && of_program(a.kind) : !same,
+                    [&] { return fmt::format("a launch of k{}: argument {}", l.kernel, i); });
         }
     }
 
+    static bool of_program(Argument::Kind kind) {
+        using Kind = Argument::Kind;
+        return kind == Kind::whole || kind == Kind::value || kind == Kind::place;
+    }
     bool fits(const Argument& a, const Param& p, const Argument* before) const {
         using Kind = Argument::Kind;
         const bool out = p.access == Access::out || p.access == Access::inout;
@@ -229,7 +258,12 @@ class Verifier {
                        a.strides.size() == array.rank && !(out && array.access == Access::in);
             }
             case Kind::local: return is_slot(false) && a.strides.size() == 1;
-            case Kind::value: return !out && p.layout == Layout::uniform;
+            case Kind::value:
+                return p.access == Access::value || (!out && p.layout == Layout::uniform);
+            case Kind::whole: return a.target < k_.params.size() && k_.params[a.target] == p;
+            case Kind::place:
+                return (p.access == Access::in || p.access == Access::inout) && p.rank == 1 &&
+                       (is_slot(false) || is_slot(true));
             case Kind::first:
             case Kind::step: return !out && p.layout == Layout::uniform && p.dtype == DType::i64;
             case Kind::total:
@@ -264,6 +298,7 @@ class Verifier {
             fail(id, "parallel loop {} of {}", n.aux2, k_.parallel_loops.size());
         if (e.any(effect::launches) && n.aux >= k_.launches.size())
             fail(id, "launch {} of {}", n.aux, k_.launches.size());
+        if (e.any(effect::counts | effect::launches)) check_tree(id, n);
         if (e.any(effect::checks)) {
             if (n.aux >= text::check_names.size())
                 fail(id, "check {} of {}", n.aux, text::check_names.size());
@@ -275,6 +310,23 @@ class Verifier {
                                                                    : 0;
         if (reduction >= std::size(reduction_table))
             fail(id, "reduction {} of {}", reduction, std::size(reduction_table));
+    }
+
+    void check_tree(Id id, const Node& n) const {
+        if (n.imm > k_.trees.size()) fail(id, "tree {} of {}", n.imm, k_.trees.size());
+        const Tree* const tree = k_.tree(n);
+        if (tree == nullptr) return;
+        const ParallelLoop* const parallel = k_.parallel(n);
+        const bool reduces = parallel != nullptr && !parallel->reductions.empty();
+        if (tree->block <= 0 || (tree->units > 0) != reduces || tree->units < 0)
+            fail(id, "blocks of {} in {}, {}", tree->block, tree->units,
+                 reduces ? "of a loop that reduces" : "of one that does not");
+        if (!reduces && tree->sums.empty()) fail(id, "blocks, and nothing that they combine");
+        for (const std::uint32_t s : tree->sums) {
+            const bool sums = s < k_.slots.size() && k_.slots[s].length == 1 &&
+                              is_real(k_.slots[s].dtype) && std::ranges::count(tree->sums, s) == 1;
+            if (!sums) fail(id, "sums into slot {}, which is no variable of floats", s);
+        }
     }
 
     // --- each block has one owner, each node is listed once: so the structure is a tree ---
@@ -305,6 +357,12 @@ class Verifier {
                     [&] { return fmt::format("launch {} has {} owners", i, launches[i]); });
             if (k_.launches[i].parallel != none) ++loops[k_.launches[i].parallel];
         }
+        std::vector<unsigned> trees(k_.trees.size(), 0);
+        for (const Node& n : k_.nodes)
+            if (const Tree* tree = k_.tree(n)) ++trees[std::size_t(tree - k_.trees.data())];
+        for (std::size_t i = 0; i < trees.size(); ++i)
+            require(trees[i] == 1,
+                    [&] { return fmt::format("tree {} has {} owners", i, trees[i]); });
         for (std::size_t i = 0; i < loops.size(); ++i) {
             require(loops[i] == 1,
                     [&] { return fmt::format("parallel loop {} has {} owners", i, loops[i]); });

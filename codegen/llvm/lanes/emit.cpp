@@ -45,15 +45,13 @@ void LaneEmitter::refuse(const std::string& what, std::uint32_t loc) const {
 void LaneEmitter::run() {
     options_.flags_of_data = options_.flags_of_data && zeros_raise_flags(kernel_);
     choose_form();
-    const LaneChoice choice = kernel_.lanes == ir::Lanes{}
-                                  ? choose_lanes(facts_, accumulators_.size(), options_.isa)
-                                  : LaneChoice{kernel_.lanes.of_register, kernel_.lanes.registers};
-    const unsigned unit = unit_lanes_ = choice.lanes;
-    block_lanes_ = unit * choice.registers;
-    // Masked memory access needs AVX-512 for elements below four bytes, AVX2 for others.
-    const bool masks = options_.isa == VectorIsa::avx512 ||
-                       (options_.isa == VectorIsa::avx2 && facts_.narrowest >= least_masked);
-    tail_lanes_ = masks ? unit : 1;
+    const ir::Lanes chosen =
+        kernel_.lanes == ir::Lanes{} ? choose_lanes(kernel_, facts_, options_.isa) : kernel_.lanes;
+    const unsigned unit = unit_lanes_ = chosen.of_register;
+    block_lanes_ = unit * chosen.registers;
+    fan_in_ = chosen.fan_in;
+    levels_ = chosen.levels;
+    tail_lanes_ = chosen.tail != 0 ? chosen.tail : masks_memory(facts_, options_.isa) ? unit : 1;
     // Where masks cost nothing beside the body, one masked loop halves the code and the compile
     // time.
     one_loop_ = options_.isa == VectorIsa::avx512 && !options_.streaming &&

@@ -160,6 +160,7 @@ class LaneEmitter final : private NodeValues {
     // The body being emitted.
     unsigned lanes_ = 1;
     unsigned block_lanes_ = 1, tail_lanes_ = 1;
+    unsigned fan_in_ = 0, levels_ = 0;     ///< of a reduction's steps (ir::Lanes)
     unsigned unit_lanes_ = 1;              ///< of a register of the widest type
     unsigned single_lanes_ = 0;            ///< of whole registers after the main loop; 0: none
     bool one_loop_ = false;                ///< the masked loop runs all columns

@@ -1,24 +1,24 @@
 // Reductions: each row of the frame is reduced to one value.
 //
 // A row of n columns, with L lanes a step (four registers of the widest type for simple bodies, so
-// that the lanes of a step are the several accumulators that cover the latency of their operation):
+// that the lanes of a step are the several accumulators that cover the latency of their operation).
+// The kernel says how (ir::Lanes); of three levels, of which each takes 8 of the one below:
 //
 //     block = identity
-//     for each 64 steps:                a third level, for rows of more than 64 steps (where L is
-//         group = identity              below 16 a fourth: for each 512 steps)
+//     for each 64 steps:
+//         group = identity
 //         for each 8 steps:
 //             step = identity
 //             for each step of L columns: step = step op body(L columns)
 //             group = group op step
 //         block = block op group
-//     tail = block folded, upper half op lower half, to the lanes of one register
+//     tail = block folded, upper half op lower half, to the lanes of the tail
 //     for the columns that are left: tail = tail op (body or, in lanes without a column, identity)
 //     result = before op tail folded to one lane
 //
-// So the tree is a function of n and of the target alone, and a sum of 4096 columns passes each of
+// So the tree is a function of n and of the kernel alone, and a sum of 4096 columns passes each of
 // them through some 8 + 8 + 4 + log2(L) additions.
 #include "codegen/llvm/lanes/lane_emitter.h"
-#include "codegen/trees.h"
 
 #include <algorithm>
 #include <array>
@@ -261,9 +261,9 @@ void LaneEmitter::emit_steps(Value* whole) {
     };
     auto *first = block("blocks"), *step = block("step"), *fold = block("fold"),
          *done = block("folded");
-    std::vector<Place> levels{&Accumulator::step, &Accumulator::group, &Accumulator::block};
-    if (block_lanes_ < tree::lanes_of_three_levels) levels.push_back(&Accumulator::upper);
-    const std::size_t top = levels.size() - 1;
+    constexpr std::array<Place, 4> levels{&Accumulator::step, &Accumulator::group,
+                                          &Accumulator::block, &Accumulator::upper};
+    const std::size_t top = levels_ - 1;
     for (const Accumulator& a : accumulators_) clear(a, a.tail);
     b_.CreateCondBr(b_.CreateICmpSGT(whole, b_.getInt64(0)), first, done);
     b_.SetInsertPoint(first);
@@ -278,10 +278,10 @@ void LaneEmitter::emit_steps(Value* whole) {
     for (std::size_t l = 0; l < top; ++l) {
         heads[l] = block("level");
         ends[l] = block("level.end");
-        steps *= tree::fan_in;
+        steps *= fan_in_;
     }
     ends[top] = block("top.end");
-    for (std::size_t l = top; l-- > 0; steps /= tree::fan_in) {
+    for (std::size_t l = top; l-- > 0; steps /= fan_in_) {
         BasicBlock* const before = b_.GetInsertBlock();
         b_.CreateBr(heads[l]);
         b_.SetInsertPoint(heads[l]);

@@ -1,20 +1,20 @@
 // Internal to codegen/llvm.
 //
-// Programs of loops: scalar code whose serial loops are left to LLVM's optimisers, and parallel
-// loops as functions of their own.
+// Programs of loops: scalar code whose serial loops are left to LLVM's optimisers, and launches.
+// A parallel launch
 //
-//     for %i = a to b step s parallel { body }
+//     launch k for a to b step s (arguments)
 //
-// becomes a store of what the body uses from outside into a context, and a call
+// becomes a store of the arguments into a context, and a call
 //
 //     runtime->parallel(frame, piece, context, trip, unit, schedule)
 //
-// where `piece` runs iterations [first, last) of [0, trip). With reductions a piece is one unit of
-// iterations; it accumulates blocks of them from the identity, combines the blocks by a binary
+// where `piece` runs iterations [first, last) of [0, trip): the function of a map or reduction on
+// them, or the loop of a program, which another emitter emits. With reductions a piece is one unit
+// of iterations; it accumulates blocks of them from the identity, combines the blocks by a binary
 // tree, and leaves its result in the context's array of partial results, which are combined by a
-// tree when the loop is done. Units and blocks follow from the trip count alone, and so do the
-// bits of the result. Sums of floats follow trees within the blocks too, and in loops inside of
-// the parallel one: program_sums.cpp.
+// tree when the loop is done. Units and blocks are those of the loop's ir::Tree. Sums of floats
+// follow trees within the blocks too, and in loops inside of the parallel one: program_sums.cpp.
 #pragma once
 #include "codegen/abi.h"
 #include "codegen/lanes/loop_traits.h"
@@ -25,9 +25,26 @@
 
 namespace kiln::codegen {
 
+/// What the emitters of a program and of those that it launches share.
+struct ProgramModule {
+    llvm::Module& module;
+    const EmitOptions& options;
+
+    unsigned pieces = 0, vector_functions = 0;
+    std::map<DType, llvm::Function*> trees = {};
+    struct Lanes {
+        const ir::Kernel* kernel;
+        bool streams;
+        llvm::Function* function;
+    };
+    std::vector<Lanes> lanes = {};               // of outlined kernels
+    std::vector<llvm::CallInst*> in_place = {};  // of functions that become part of callers
+};
+
 class ProgramEmitter final : private NodeValues {
   public:
-    ProgramEmitter(const ir::Kernel& kernel, llvm::Module& module, const EmitOptions& options);
+    ProgramEmitter(const ir::Kernel& kernel, ProgramModule& shared)
+        : ProgramEmitter(kernel, shared, nullptr) {}
     void run();
 
   private:
@@ -54,17 +71,13 @@ class ProgramEmitter final : private NodeValues {
         std::map<std::uint32_t, View> views;
         std::vector<Jump> jumps;
     };
-    /// What a parallel loop's body takes from around it.
-    struct Capture {
-        std::vector<ir::Id> values;
-        std::vector<std::uint32_t> slots;   // by value
-        std::vector<std::uint32_t> places;  // by address
-        std::vector<std::uint32_t> own;     // declared inside
-    };
     struct Reductions {
         std::vector<ir::StageReduction> list;
         llvm::StructType* partial = nullptr;
     };
+
+    /// `launch`: of the kernel, if another program launches it.
+    ProgramEmitter(const ir::Kernel& kernel, ProgramModule& shared, const ir::Launch* launch);
 
     // --- functions ---
     llvm::Function* make_function(const std::string& name, llvm::ArrayRef<llvm::Type*> params);
@@ -116,14 +129,20 @@ class ProgramEmitter final : private NodeValues {
     void write_local(const ir::Node& n, ir::Id id);
     llvm::Value* local_place(std::uint32_t slot, llvm::Value* part, ir::Id position);
     LaneValue make_slot(std::uint32_t slot);
-    std::vector<bool> slots_of_pieces() const;
+    void make_slots();
     void report(abi::FaultSite site, const abi::Subject& about, llvm::Value* numbers);
 
     // --- parallel loops ---
     void emit_parallel(const ir::Node& n, ir::Id id);
-    Capture capture(ir::Id loop) const;
-    llvm::Function* emit_piece(const ir::Node& n, ir::Id id, const Capture& capture,
-                               const Reductions& reductions);
+    std::vector<llvm::Value*> cells(const ir::Node& n, llvm::Value* step);
+    unsigned cell_of(std::uint32_t param) const;
+    llvm::Function* emit_lanes_piece(const ir::Node& n, const Reductions& reductions);
+    llvm::Function* emit_loop_piece();
+    /// A function that runs a piece: `begin` emits what it begins with, `iterations` those of a
+    /// range.
+    llvm::Function* emit_piece(const Reductions& reductions, const ir::Tree* tree,
+                               llvm::function_ref<void()> begin,
+                               llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations);
     void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);
     llvm::Value* combine_all(const Reductions& reductions, llvm::Value* a, llvm::Value* b);
     llvm::Type* cell_type(llvm::Type* type);
@@ -133,17 +152,15 @@ class ProgramEmitter final : private NodeValues {
     Reductions as_reductions(std::vector<ir::StageReduction> list);
 
     // --- trees of sums ---
-    using Slots = std::vector<std::uint32_t>;
-    const Slots& sums_of(ir::Id loop);
-    std::int64_t block_of(ir::Id loop);
     llvm::Value* block_tree(const Reductions& reductions, std::int64_t block_size,
                             llvm::Value* first, llvm::Value* last,
                             llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations,
                             llvm::Value* stop = nullptr);
-    llvm::BranchInst* sum_iterations(const Slots& sums, std::int64_t block_size, llvm::Value* first,
-                                     llvm::Value* last, llvm::function_ref<void(llvm::Value*)> body,
+    static const ir::Tree& tree_of(const ir::Kernel& kernel, const ir::Node& n);
+    llvm::BranchInst* sum_iterations(const ir::Tree& tree, llvm::Value* first, llvm::Value* last,
+                                     llvm::function_ref<void(llvm::Value*)> body,
                                      llvm::Value* stop);
-    void sum_apart(const Slots& sums, std::int64_t block_size, llvm::Value* trip,
+    void sum_apart(const ir::Tree& tree, llvm::Value* trip,
                    llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations,
                    llvm::Value* stop = nullptr);
     llvm::Function* tree_function(DType t);
@@ -158,12 +175,12 @@ class ProgramEmitter final : private NodeValues {
         llvm::Value *data, *inner;
     };
     llvm::Function* vector_function(const ir::Launch& launch);
-    Elements elements(const ir::Argument& a, std::span<const ir::Id> subscripts,
-                      const Iterations& of);
-    Elements argument(const ir::Argument& a, std::span<const ir::Id> x, const Iterations& of);
-    void emit_lanes(const ir::Node& n, const Iterations& of);
+    Elements elements(const ir::Argument& a, std::span<const ir::Id> subscripts, llvm::Value* step);
+    std::vector<Elements> given(const ir::Node& n, llvm::Value* step);
+    Elements argument(const ir::Argument& a, const Elements& given, const Iterations& of);
+    void emit_lanes(const ir::Node& n, const Iterations& of, std::span<const Elements> given);
     void take_totals(const ir::Launch& launch, std::span<const Elements> made);
-    void emit_lanes_in_pieces(const ir::Node& n, llvm::Value* begin, llvm::Value* count,
+    void emit_lanes_in_blocks(const ir::Node& n, llvm::Value* begin, llvm::Value* count,
                               llvm::Value* step);
     llvm::Value* are_large(const std::vector<std::uint32_t>& arrays);
     void emit_launch(const ir::Node& n, ir::Id id);
@@ -171,22 +188,19 @@ class ProgramEmitter final : private NodeValues {
 
     const ir::Kernel& kernel_;
     llvm::LLVMContext& context_;
+    ProgramModule& shared_;
     llvm::Module& module_;
-    EmitOptions options_;
+    const EmitOptions& options_;
+    const ir::Launch* const launch_;
+    const std::uint32_t frame_params_;  // parameters that the frame has; those behind: the context
     std::vector<bool> strict_nan_;
     OpEmitter ops_;
     llvm::IRBuilder<>& b_;
 
     Scope* scope_ = nullptr;
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter, then per slot
-    unsigned pieces_ = 0, vector_functions_ = 0;
     LoopTraits traits_;
-    std::set<ir::Id> nonempty_;     // loops that are known to run where they are emitted
-    std::map<ir::Id, Slots> sums_;  // of loops
-    std::map<DType, llvm::Function*> trees_;
-    /// Of outlined kernels, by their number and whether they stream.
-    std::map<std::pair<std::uint32_t, bool>, llvm::Function*> shared_functions_;
-    std::vector<llvm::CallInst*> in_place_;  // of functions that become part of their callers
+    std::set<ir::Id> nonempty_;  // loops that are known to run where they are emitted
 };
 
 }  // namespace kiln::codegen

@@ -70,7 +70,7 @@ BasicBlock* ProgramEmitter::guard(const Node& n, std::size_t subscripts) {
 BasicBlock* ProgramEmitter::guard_local(const Node& n, Id position) {
     if (!options_.checked || position == ir::none) return nullptr;
     return guard(n, {value(position).value}, {b_.getInt64(kernel_.slots[n.aux].length)},
-                 static_cast<std::uint32_t>(kernel_.params.size()) + n.aux);
+                 frame_params_ + n.aux);
 }
 
 /// `array`: a parameter, or behind all of them a slot.

@@ -1,14 +1,10 @@
 // Programs of loops: parallel loops and their reductions.
 #include "codegen/abi.h"
+#include "codegen/analysis/loop_facts.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
-#include "codegen/trees.h"
 #include "dsl/ir/effects.h"
-#include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
-
-#include <algorithm>
-#include <set>
 
 namespace kiln::codegen {
 
@@ -21,67 +17,23 @@ using llvm::Value;
 
 // ------------------------------------------------------------------------------ parallel loops
 
-ProgramEmitter::Capture ProgramEmitter::capture(Id loop) const {
-    Capture c;
-    const Node& n = kernel_.nodes[loop];
-    std::vector<bool> inside(kernel_.nodes.size(), false);
-    inside[loop] = true;
-    const bool launched = n.kind == NodeKind::launch;
-    if (!launched) ir::walk(kernel_, n.aux, [&](Id id) { inside[id] = true; });
-    std::set<Id> values;
-    std::vector<bool> used(kernel_.slots.size(), false), written(kernel_.slots.size(), false);
-    const auto touch = [&](Id id, std::size_t first_operand) {
-        const Node& m = kernel_.nodes[id];
-        for (const Id operand : kernel_.operands_of(m).subspan(first_operand))
-            if (!ir::is_leaf(kernel_.nodes[operand].kind) && !inside[operand])
-                values.insert(operand);
-        for (const ir::SlotUse& use : ir::slots_of(kernel_, m)) {
-            used[use.slot] = true;
-            written[use.slot] = written[use.slot] || use.writes;
-        }
-    };
-    if (launched)
-        touch(loop, 3);
-    else
-        ir::walk(kernel_, n.aux, [&](Id id) { touch(id, 0); });
-    const ir::SlotOwners owners(kernel_);
-    // A launch has for itself what no other node touches.
-    const auto belongs_here = [&](std::uint32_t slot) {
-        if (!launched) return owners.belongs_to(slot, n.aux);
-        return ir::walk(kernel_, [&](Id id) {
-            const bool touches =
-                id != loop &&
-                std::ranges::any_of(ir::slots_of(kernel_, kernel_.nodes[id]),
-                                    [&](const ir::SlotUse& use) { return use.slot == slot; });
-            return touches ? ir::Walk::stop : ir::Walk::on;
-        });
-    };
-    c.values.assign(values.begin(), values.end());
-    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
-        const auto& reductions = kernel_.parallel(n)->reductions;
-        const bool reduced = std::ranges::any_of(
-            reductions, [&](const ir::StageReduction& r) { return r.target == s; });
-        if (!used[s] || reduced) continue;
-        if (belongs_here(s))
-            c.own.push_back(s);
-        else if (written[s] || kernel_.slots[s].length > 1)
-            c.places.push_back(s);
-        else
-            c.slots.push_back(s);
-    }
-    return c;
-}
-
-/// Slots that the pieces of a parallel loop make for themselves.
-std::vector<bool> ProgramEmitter::slots_of_pieces() const {
-    std::vector<bool> theirs(kernel_.slots.size(), false);
+/// Variables of the function being emitted: those that its nodes touch. A launch may say where some
+/// of them are.
+void ProgramEmitter::make_slots() {
+    std::vector<bool> used(kernel_.slots.size(), false);
     ir::walk(kernel_, [&](Id id) {
-        const Node& n = kernel_.nodes[id];
-        const bool runs = n.kind == NodeKind::loop || n.kind == NodeKind::launch;
-        if (!runs || kernel_.parallel(n) == nullptr) return;
-        for (const std::uint32_t s : capture(id).own) theirs[s] = true;
+        for (const ir::SlotUse& use : ir::slots_of(kernel_, kernel_.nodes[id]))
+            used[use.slot] = true;
     });
-    return theirs;
+    for (std::uint32_t p = frame_params_; p < kernel_.params.size(); ++p) {
+        const ir::Argument& a = launch_->arguments[p];
+        if (a.kind != ir::Argument::Kind::place) continue;
+        Value* place = get_cell(scope_->function->getArg(1), cell_of(p), b_.getPtrTy());
+        scope_->slots[a.target] = {place, nullptr, false};
+        used[a.target] = false;
+    }
+    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s)
+        if (used[s]) scope_->slots[s] = make_slot(s);
 }
 
 llvm::Type* ProgramEmitter::cell_type(llvm::Type* type) {
@@ -99,71 +51,86 @@ Value* ProgramEmitter::get_cell(Value* context, unsigned cell, llvm::Type* type)
     return type->isIntegerTy(1) ? b_.CreateICmpNE(v, b_.getInt8(0)) : v;
 }
 
-// The context, in words: begin, step; with reductions: partial results, unit; then what is
-// captured.
+// The context, in cells of a word: begin, step; with reductions: partial results, unit; then what
+// `cells` gives.
+constexpr unsigned first_cell = 4;
+
+/// What a parallel launch gives to its pieces: of a program the values of parameters behind those
+/// that it shares, of others where their elements are.
+std::vector<Value*> ProgramEmitter::cells(const Node& n, Value* step) {
+    using Kind = ir::Argument::Kind;
+    const ir::Launch& launch = kernel_.launches[n.aux];
+    std::vector<Value*> all;
+    if (!kernel_.outlined[launch.kernel].is_program()) {
+        for (const Elements& e : given(n, step))
+            if (e.data != nullptr) all.insert(all.end(), {e.data, e.inner});
+        return all;
+    }
+    auto operands = kernel_.operands_of(n).subspan(3);
+    for (const ir::Argument& a : launch.arguments) {
+        if (a.kind == Kind::place) all.push_back(scope_->slots[a.target].value);
+        if (a.kind != Kind::value) continue;
+        const LaneValue v = value(operands[0]);
+        all.push_back(v.value);
+        if (v.imag != nullptr) all.push_back(v.imag);
+        operands = operands.subspan(1);
+    }
+    return all;
+}
+
+/// The cell of a parameter of a launched program that the frame does not have.
+unsigned ProgramEmitter::cell_of(std::uint32_t param) const {
+    unsigned cell = first_cell;
+    for (std::uint32_t p = frame_params_; p < param; ++p)
+        cell += is_complex(kernel_.params[p].dtype) ? 2 : 1;
+    return cell;
+}
+
 void ProgramEmitter::emit_parallel(const Node& n, Id id) {
-    const ir::ParallelLoop& loop = *kernel_.parallel(n);
-    const Reductions reductions = as_reductions(loop.reductions);
+    const ir::Kernel& launched = kernel_.outlined[kernel_.launches[n.aux].kernel];
+    const bool program = launched.is_program();
+    const ir::Kernel& owner = program ? launched : kernel_;
+    const Node& loop = program ? launched.nodes[launched_loop(launched)] : n;
+    const ir::ParallelLoop& parallel = *owner.parallel(loop);
+    const Reductions reductions = as_reductions(parallel.reductions);
     const bool reduces = !reductions.list.empty();
-    const Capture captured = capture(id);
 
     Value* begin = value(kernel_.operand(id, 0)).value;
     Value* end = value(kernel_.operand(id, 1)).value;
     Value* step = value(kernel_.operand(id, 2)).value;
     Value* trip = trip_count(begin, end, step);
     auto* i64 = b_.getInt64Ty();
-    const std::size_t cells =
-        4 + 2 * captured.values.size() + 2 * captured.slots.size() + 2 * captured.places.size();
-    Value* context = ops_.alloca_at_entry(llvm::ArrayType::get(i64, cells), "context");
+    const std::vector<Value*> given = cells(n, step);
+    Value* context =
+        ops_.alloca_at_entry(llvm::ArrayType::get(i64, first_cell + given.size()), "context");
     put_cell(context, 0, begin);
     put_cell(context, 1, step);
-    const auto block_size = static_cast<std::uint64_t>(block_of(id));
     Value *unit = b_.getInt64(0), *partials = nullptr;
     if (reduces) {
-        // The least multiple of a block that cuts the loop into at most max_units units.
+        // The least multiple of a block that cuts the loop into at most so many units.
+        const ir::Tree& tree = tree_of(owner, loop);
+        const auto block = static_cast<std::uint64_t>(tree.block);
+        const auto units = static_cast<std::uint64_t>(tree.units);
         Value* blocks =
-            b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block_size - 1)), b_.getInt64(block_size));
-        Value* per_unit = b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(tree::max_units - 1)),
-                                        b_.getInt64(tree::max_units));
+            b_.CreateUDiv(b_.CreateAdd(trip, b_.getInt64(block - 1)), b_.getInt64(block));
+        Value* per_unit =
+            b_.CreateUDiv(b_.CreateAdd(blocks, b_.getInt64(units - 1)), b_.getInt64(units));
         unit =
             b_.CreateMul(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, per_unit, b_.getInt64(1)),
-                         b_.getInt64(block_size));
-        partials =
-            function_memory(llvm::ArrayType::get(reductions.partial, tree::max_units), "partials");
+                         b_.getInt64(block));
+        partials = function_memory(llvm::ArrayType::get(reductions.partial, units), "partials");
         put_cell(context, 2, partials);
         put_cell(context, 3, unit);
     }
-    unsigned cell = 4;
-    for (const Id v : captured.values) {
-        const LaneValue from = value(v);
-        put_cell(context, cell++, from.value);
-        if (from.imag != nullptr) put_cell(context, cell++, from.imag);
-    }
-    for (const std::uint32_t s : captured.slots) {
-        auto* type = ops_.compute_type(real_type(kernel_.slots[s].dtype));
-        put_cell(context, cell++, b_.CreateLoad(type, scope_->slots[s].value));
-        if (scope_->slots[s].imag != nullptr)
-            put_cell(context, cell++, b_.CreateLoad(type, scope_->slots[s].imag));
-    }
-    for (const std::uint32_t s : captured.places) {
-        put_cell(context, cell++, scope_->slots[s].value);
-        if (scope_->slots[s].imag != nullptr) put_cell(context, cell++, scope_->slots[s].imag);
-    }
+    for (unsigned i = 0; i < given.size(); ++i) put_cell(context, first_cell + i, given[i]);
 
-    llvm::Function* piece = emit_piece(n, id, captured, reductions);
+    llvm::Function* piece =
+        program ? ProgramEmitter(launched, shared_, &kernel_.launches[n.aux]).emit_loop_piece()
+                : emit_lanes_piece(n, reductions);
     auto* type = llvm::FunctionType::get(
         b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
-    // Iterations without loops of their own take about the same time, each and always.
-    const auto is_flat = [](const Node& inner) {
-        constexpr ir::effect::Mask uneven =
-            ir::effect::loops | ir::effect::launches | ir::effect::calls | ir::effect::calls_pure;
-        return !ir::effects_of(inner).any(uneven);
-    };
-    const bool flat =
-        n.kind == NodeKind::launch
-            ? std::ranges::all_of(kernel_.outlined[kernel_.launches[n.aux].kernel].nodes, is_flat)
-            : ir::all_in(kernel_, n.aux, [&](Id x) { return is_flat(kernel_.nodes[x]); });
-    const std::int64_t schedule = abi::pack(abi::ScheduleWord{loop.schedule, flat, loop.chunk});
+    const std::int64_t schedule =
+        abi::pack(abi::ScheduleWord{parallel.schedule, is_even(kernel_, id), parallel.chunk});
     auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::parallel),
                                {scope_->frame, piece, context, trip, unit,
                                 b_.getInt64(static_cast<std::uint64_t>(schedule))});
@@ -256,72 +223,27 @@ void ProgramEmitter::combine_partials(const Reductions& reductions, Value* parti
     b_.SetInsertPoint(done);
 }
 
-llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& captured,
-                                           const Reductions& reductions) {
+llvm::Function* ProgramEmitter::emit_piece(const Reductions& reductions, const ir::Tree* tree,
+                                           llvm::function_ref<void()> begin,
+                                           llvm::function_ref<void(Value*, Value*)> iterations) {
     auto* i64 = b_.getInt64Ty();
     auto* ptr = b_.getPtrTy();
     const llvm::IRBuilder<>::InsertPointGuard insert_guard(b_);
-    auto* function =
-        make_function(options_.entry + "_" + std::to_string(pieces_++), {ptr, ptr, i64, i64});
+    auto* function = make_function(options_.entry + "_" + std::to_string(shared_.pieces++),
+                                   {ptr, ptr, i64, i64});
     function->setLinkage(llvm::Function::InternalLinkage);
     Scope* const outer = scope_;
     Scope scope = begin_function(function, true);
     scope_ = &scope;
     auto* body = BasicBlock::Create(context_, "body", function);
-    Value* context = function->getArg(1);
-
     b_.SetInsertPoint(scope.entry);
-    // What is constant stays so: LLVM must see that the loop runs along its arrays.
-    const auto bound = [&](unsigned cell, Id from) {
-        return kernel_.nodes[from].kind == NodeKind::constant ? value(from).value
-                                                              : get_cell(context, cell, i64);
-    };
-    Value* begin = bound(0, kernel_.operand(id, 0));
-    Value* step = bound(1, kernel_.operand(id, 2));
-    unsigned cell = 4;
-    for (const Id v : captured.values) {
-        const LaneValue from = outer->values[v];
-        LaneValue to{get_cell(context, cell++, from.value->getType()), nullptr, false};
-        if (from.imag != nullptr) to.imag = get_cell(context, cell++, from.imag->getType());
-        scope.values[v] = to;
-    }
-    for (const std::uint32_t s : captured.slots) {
-        scope.slots[s] = make_slot(s);
-        auto* type = ops_.compute_type(real_type(kernel_.slots[s].dtype));
-        b_.CreateStore(get_cell(context, cell++, type), scope.slots[s].value);
-        if (scope.slots[s].imag != nullptr)
-            b_.CreateStore(get_cell(context, cell++, type), scope.slots[s].imag);
-    }
-    for (const std::uint32_t s : captured.places) {
-        scope.slots[s] = {get_cell(context, cell++, ptr), nullptr, false};
-        if (outer->slots[s].imag != nullptr) scope.slots[s].imag = get_cell(context, cell++, ptr);
-    }
-    for (const std::uint32_t s : captured.own) scope.slots[s] = make_slot(s);
-    for (const ir::StageReduction& r : reductions.list) scope.slots[r.target] = make_slot(r.target);
-
+    begin();
     b_.SetInsertPoint(body);
-    const auto iterations = [&](Value* first, Value* last) {
-        if (n.kind == NodeKind::launch) {
-            emit_lanes(n, {begin, step, first, b_.CreateSub(last, first)});
-            return;
-        }
-        const auto iteration = [&](Value* k) {
-            if (traits_.carries[id]) function->addFnAttr(attribute::carried_values);
-            scope.iteration = k;
-            scope.values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr, false};
-            emit_program_block(n.aux);
-        };
-        const Slots& sums = sums_of(id);
-        auto* const back =
-            sums.empty() ? count_up(first, last, iteration)
-                         : sum_iterations(sums, block_of(id), first, last, iteration, nullptr);
-        if (traits_.scatters[id]) keep_scalar(back);
-    };
-    Value *first = function->getArg(2), *last = function->getArg(3);
+    Value *context = function->getArg(1), *first = function->getArg(2), *last = function->getArg(3);
     if (reductions.list.empty()) {
         iterations(first, last);
     } else {
-        Value* result = block_tree(reductions, block_of(id), first, last, iterations);
+        Value* result = block_tree(reductions, tree->block, first, last, iterations);
         Value* unit = b_.CreateUDiv(first, get_cell(context, 3, i64));
         b_.CreateStore(result,
                        b_.CreateInBoundsGEP(reductions.partial, get_cell(context, 2, ptr), unit));
@@ -329,6 +251,66 @@ llvm::Function* ProgramEmitter::emit_piece(const Node& n, Id id, const Capture& 
     end_of_function(body);
     scope_ = outer;
     return function;
+}
+
+/// Pieces of a launch of a map or reduction.
+llvm::Function* ProgramEmitter::emit_lanes_piece(const Node& n, const Reductions& reductions) {
+    Iterations of{};
+    std::vector<Elements> given;
+    const auto begin = [&] {
+        Value* context = scope_->function->getArg(1);
+        // What is constant stays so.
+        const auto bound = [&](unsigned cell) {
+            const Id from = kernel_.operands_of(n)[cell == 0 ? 0 : 2];
+            return kernel_.nodes[from].kind == NodeKind::constant
+                       ? value(from).value
+                       : get_cell(context, cell, b_.getInt64Ty());
+        };
+        of.begin = bound(0);
+        of.step = bound(1);
+        unsigned cell = first_cell;
+        for (const ir::Argument& a : kernel_.launches[n.aux].arguments) {
+            given.emplace_back();
+            if (!a.is_element() && a.kind != ir::Argument::Kind::value) continue;
+            given.back() = {get_cell(context, cell, b_.getPtrTy()),
+                            get_cell(context, cell + 1, b_.getInt64Ty())};
+            cell += 2;
+        }
+        for (const ir::StageReduction& r : reductions.list)
+            scope_->slots[r.target] = make_slot(r.target);
+    };
+    return emit_piece(reductions, kernel_.tree(n), begin, [&](Value* first, Value* last) {
+        of.from = first;
+        of.count = b_.CreateSub(last, first);
+        emit_lanes(n, of, given);
+    });
+}
+
+/// Pieces of the loop of a launched program.
+llvm::Function* ProgramEmitter::emit_loop_piece() {
+    const Id id = launched_loop(kernel_);
+    const Node& n = kernel_.nodes[id];
+    const ir::Tree* const tree = kernel_.tree(n);
+    Value *begin = nullptr, *step = nullptr;
+    const auto iteration = [&](Value* k) {
+        if (traits_.carries[id]) scope_->function->addFnAttr(attribute::carried_values);
+        scope_->iteration = k;
+        scope_->values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr, false};
+        emit_program_block(n.aux);
+    };
+    const auto start = [&] {
+        begin = value(kernel_.operand(id, 0)).value;
+        step = value(kernel_.operand(id, 2)).value;
+        make_slots();
+    };
+    return emit_piece(as_reductions(kernel_.parallel(n)->reductions), tree, start,
+                      [&](Value* first, Value* last) {
+                          auto* const back =
+                              tree == nullptr || tree->sums.empty()
+                                  ? count_up(first, last, iteration)
+                                  : sum_iterations(*tree, first, last, iteration, nullptr);
+                          if (traits_.scatters[id]) keep_scalar(back);
+                      });
 }
 
 }  // namespace kiln::codegen

@@ -16,12 +16,8 @@
 // bits of the result depend on nothing else. Within an iteration numbers are added in the order in
 // which they come. (While loops, and loops inside of those that run as lanes, carry what additions
 // round off instead: passes/carried_sums.cpp.)
-#include "codegen/analysis/updates.h"
 #include "codegen/llvm/program/program_emitter.h"
 #include "codegen/trees.h"
-
-#include <algorithm>
-#include <bit>
 
 namespace kiln::codegen {
 
@@ -30,23 +26,13 @@ using ir::Node;
 using llvm::BasicBlock;
 using llvm::Value;
 
-/// The sums of a loop that runs as scalar code, which follow a tree over its iterations.
-const ProgramEmitter::Slots& ProgramEmitter::sums_of(Id loop) {
-    const auto [at, added] = sums_.try_emplace(loop);
-    if (added) at->second = tree_sums(kernel_, loop);
-    return at->second;
-}
-
-/// Iterations of a loop with reductions that are one block.
-std::int64_t ProgramEmitter::block_of(Id loop) {
-    if (kernel_.nodes[loop].kind == ir::NodeKind::launch) return tree::vector_block_iterations;
-    std::int64_t bytes = 0;
-    for (const std::uint32_t s : sums_of(loop))
-        bytes += static_cast<std::int64_t>(size_of(kernel_.slots[s].dtype));
-    if (bytes == 0) return tree::block_iterations;
-    const auto most = static_cast<std::uint64_t>(tree::block_bytes / bytes);
-    return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::bit_floor(most)), 64,
-                                    tree::block_iterations);
+/// The order of a loop or launch that reduces.
+const ir::Tree& ProgramEmitter::tree_of(const ir::Kernel& kernel, const Node& n) {
+    const ir::Tree* const tree = kernel.tree(n);
+    if (tree == nullptr)
+        throw Error(ErrorKind::internal, "the order of a reduction is not decided",
+                    kernel.location(n.loc));
+    return *tree;
 }
 
 /// The tree over the blocks of iterations [first, last), of which there is one at least:
@@ -142,8 +128,9 @@ Value* ProgramEmitter::block_tree(const Reductions& reductions, std::int64_t blo
 }
 
 /// slots += the tree over blocks of `trip` iterations, which add to accumulators in their place.
-void ProgramEmitter::sum_apart(const Slots& sums, std::int64_t block_size, Value* trip,
+void ProgramEmitter::sum_apart(const ir::Tree& tree, Value* trip,
                                llvm::function_ref<void(Value*, Value*)> iterations, Value* stop) {
+    const std::vector<std::uint32_t>& sums = tree.sums;
     std::vector<ir::StageReduction> list;
     std::vector<LaneValue> around;
     for (const std::uint32_t s : sums) {
@@ -156,7 +143,7 @@ void ProgramEmitter::sum_apart(const Slots& sums, std::int64_t block_size, Value
     auto* end = BasicBlock::Create(context_, "summed", scope_->function);
     b_.CreateCondBr(b_.CreateICmpSGT(trip, b_.getInt64(0)), some, end);
     b_.SetInsertPoint(some);
-    Value* totals = block_tree(reductions, block_size, b_.getInt64(0), trip, iterations, stop);
+    Value* totals = block_tree(reductions, tree.block, b_.getInt64(0), trip, iterations, stop);
     for (unsigned i = 0; i < sums.size(); ++i) {
         const DType t = kernel_.slots[sums[i]].dtype;
         Value* place = around[i].value;
@@ -169,16 +156,16 @@ void ProgramEmitter::sum_apart(const Slots& sums, std::int64_t block_size, Value
     b_.SetInsertPoint(end);
 }
 
-/// The iterations of one block, at least one and at most block_size, each with sums of its own;
-/// leaves the tree over them in the slots. `stop` is set where break_ ends them.
-llvm::BranchInst* ProgramEmitter::sum_iterations(const Slots& sums, std::int64_t block_size,
-                                                 Value* first, Value* last,
+/// The iterations of one block, at least one, each with sums of its own; leaves the tree over them
+/// in the slots. `stop` is set where break_ ends them.
+llvm::BranchInst* ProgramEmitter::sum_iterations(const ir::Tree& tree, Value* first, Value* last,
                                                  llvm::function_ref<void(Value*)> body,
                                                  Value* stop) {
+    const std::vector<std::uint32_t>& sums = tree.sums;
     std::vector<Value*> buffers;
     const auto type = [&](std::uint32_t s) { return ops_.compute_type(kernel_.slots[s].dtype); };
     for (const std::uint32_t s : sums) {
-        auto* array = llvm::ArrayType::get(type(s), static_cast<std::uint64_t>(block_size));
+        auto* array = llvm::ArrayType::get(type(s), static_cast<std::uint64_t>(tree.block));
         auto* buffer = llvm::cast<llvm::AllocaInst>(ops_.alloca_at_entry(array, "sums"));
         buffer->setAlignment(llvm::Align(64));
         buffers.push_back(buffer);
@@ -222,7 +209,8 @@ llvm::BranchInst* ProgramEmitter::sum_iterations(const Slots& sums, std::int64_t
 
 /// The function that leaves the sum of the first `count` elements of a buffer in its first one.
 llvm::Function* ProgramEmitter::tree_function(DType t) {
-    if (const auto known = trees_.find(t); known != trees_.end()) return known->second;
+    auto& trees = shared_.trees;
+    if (const auto known = trees.find(t); known != trees.end()) return known->second;
     const llvm::IRBuilder<>::InsertPointGuard insert_guard(b_);
     auto* function = make_function(options_.entry + "_tree_" + std::string(info(t).name),
                                    {b_.getPtrTy(), b_.getInt64Ty()});
@@ -242,16 +230,15 @@ llvm::Function* ProgramEmitter::tree_function(DType t) {
     b_.SetInsertPoint(scope.exit);
     b_.CreateRetVoid();
     scope_ = outer;
-    trees_.emplace(t, function);
+    trees.emplace(t, function);
     return function;
 }
 
-/// Up to 8 elements are added one by one. More are rows of 64 bytes, the last one filled up with
-/// -0, of which eight at a time become one, pair by pair, as long as there are eight; then row by
-/// row, and the lanes by halves. Of 2^k elements each goes through k additions.
+/// In the order that trees.h has for Tree::sums. Of 2^k elements each goes through k additions.
 void ProgramEmitter::emit_tree(llvm::Type* element, Value* buffer, Value* count) {
-    constexpr std::uint64_t few = 8, eight = 8;
-    const unsigned lanes = element->isDoubleTy() ? 8 : 16;
+    using tree::few_sums, tree::sum_rows;
+    const auto lanes =
+        static_cast<unsigned>(8 * tree::sum_row_bytes / element->getScalarSizeInBits());
     auto* row = llvm::FixedVectorType::get(element, lanes);
     const auto make = [&](const char* name) {
         return BasicBlock::Create(context_, name, scope_->function);
@@ -263,7 +250,7 @@ void ProgramEmitter::emit_tree(llvm::Type* element, Value* buffer, Value* count)
     };
     auto *one_by_one = make("few"), *rows = make("rows"), *head = make("round"),
          *round = make("eights"), *rest = make("rest"), *done = make("tree.done");
-    b_.CreateCondBr(b_.CreateICmpULE(count, b_.getInt64(few)), one_by_one, rows);
+    b_.CreateCondBr(b_.CreateICmpULE(count, b_.getInt64(few_sums)), one_by_one, rows);
 
     // The first of `n` and those after it.
     const auto chain = [&](llvm::Type* type, Value* n) -> Value* {
@@ -294,18 +281,18 @@ void ProgramEmitter::emit_tree(llvm::Type* element, Value* buffer, Value* count)
     b_.SetInsertPoint(head);
     auto* r = b_.CreatePHI(b_.getInt64Ty(), 2, "rows");
     r->addIncoming(number, rows);
-    b_.CreateCondBr(b_.CreateICmpUGE(r, b_.getInt64(eight)), round, rest);
+    b_.CreateCondBr(b_.CreateICmpUGE(r, b_.getInt64(sum_rows)), round, rest);
     b_.SetInsertPoint(round);
-    Value* eights = b_.CreateUDiv(r, b_.getInt64(eight));
-    Value* whole = b_.CreateMul(eights, b_.getInt64(eight));
+    Value* eights = b_.CreateUDiv(r, b_.getInt64(sum_rows));
+    Value* whole = b_.CreateMul(eights, b_.getInt64(sum_rows));
     count_up(b_.getInt64(0), eights, [&](Value* g) {
-        Value* from = b_.CreateMul(g, b_.getInt64(eight));
+        Value* from = b_.CreateMul(g, b_.getInt64(sum_rows));
         const auto sum = [&](const auto& self, std::uint64_t begin, std::uint64_t size) -> Value* {
             if (size == 1) return load(b_.CreateAdd(from, b_.getInt64(begin)));
             Value* lower = self(self, begin, size / 2);
             return b_.CreateFAdd(lower, self(self, begin + size / 2, size / 2));
         };
-        store(sum(sum, 0, eight), g);
+        store(sum(sum, 0, sum_rows), g);
     });
     Value* others = b_.CreateSub(r, whole);
     count_up(b_.getInt64(0), others,

@@ -3,7 +3,6 @@
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
 #include "codegen/llvm/program/program_emitter.h"
-#include "codegen/trees.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
 
@@ -34,28 +33,28 @@ Value* ProgramEmitter::spill(const LaneValue& v, DType t) {
 /// The function that runs an outlined kernel, as lanes. Launches of a kernel share one, unless it
 /// becomes part of their callers.
 llvm::Function* ProgramEmitter::vector_function(const ir::Launch& launch) {
-    const std::pair key{launch.kernel, !launch.streams.empty()};
+    const ir::Kernel& lanes = kernel_.outlined[launch.kernel];
+    const bool streams = !launch.streams.empty();
     if (!launch.in_place)
-        if (const auto at = shared_functions_.find(key); at != shared_functions_.end())
-            return at->second;
+        for (const ProgramModule::Lanes& known : shared_.lanes)
+            if (known.streams == streams && *known.kernel == lanes) return known.function;
     const llvm::IRBuilder<>::InsertPointGuard guard(b_);
     EmitOptions options = options_;
-    options.entry = options_.entry + "_v" + std::to_string(vector_functions_++);
-    options.streaming = !launch.streams.empty();
+    options.entry = options_.entry + "_v" + std::to_string(shared_.vector_functions++);
+    options.streaming = streams;
     options.fence = false;  // end_of_function has one for all
-    LaneEmitter(kernel_.outlined[launch.kernel], module_, options).run();
+    LaneEmitter(lanes, module_, options).run();
     llvm::Function* function = module_.getFunction(options.entry);
     function->setLinkage(llvm::Function::InternalLinkage);
     function->addFnAttr(attribute::vector_code);
-    if (!launch.in_place) shared_functions_.emplace(key, function);
+    if (!launch.in_place) shared_.lanes.push_back({&lanes, streams, function});
     return function;
 }
 
-/// Where the element of an argument is that the first iteration uses, and how far apart those of
-/// iterations are.
+/// Where the element of an argument is that iteration 0 uses, and how far apart those of iterations
+/// are.
 ProgramEmitter::Elements ProgramEmitter::elements(const ir::Argument& a,
-                                                  std::span<const Id> subscripts,
-                                                  const Iterations& of) {
+                                                  std::span<const Id> subscripts, Value* step) {
     auto* i64 = b_.getInt64Ty();
     const bool local = a.kind == ir::Argument::Kind::local;
     const auto size = [&] { return b_.getInt64(size_of(kernel_.slots[a.target].dtype)); };
@@ -66,22 +65,43 @@ ProgramEmitter::Elements ProgramEmitter::elements(const ir::Argument& a,
         data = b_.CreateInBoundsGEP(b_.getInt8Ty(), data,
                                     b_.CreateMul(value(subscripts[d]).value, stride));
         Value* steps = llvm::ConstantInt::getSigned(i64, a.strides[d]);
-        inner = b_.CreateAdd(inner, b_.CreateMul(of.step, b_.CreateMul(steps, stride)));
+        inner = b_.CreateAdd(inner, b_.CreateMul(step, b_.CreateMul(steps, stride)));
     }
-    if (of.from != nullptr)
-        data = b_.CreateInBoundsGEP(b_.getInt8Ty(), data, b_.CreateMul(of.from, inner));
     return {data, inner};
 }
 
-/// What the frame says of an argument.
-ProgramEmitter::Elements ProgramEmitter::argument(const ir::Argument& a, std::span<const Id> x,
+/// What of the arguments of a launch comes from around it: elements and values.
+std::vector<ProgramEmitter::Elements> ProgramEmitter::given(const Node& n, Value* step) {
+    std::vector<Elements> all;
+    auto operands = kernel_.operands_of(n).subspan(3);
+    for (const ir::Argument& a : kernel_.launches[n.aux].arguments) {
+        const auto x = operands.first(a.operands());
+        operands = operands.subspan(a.operands());
+        if (a.is_element())
+            all.push_back(elements(a, x, step));
+        else if (a.kind == ir::Argument::Kind::value)
+            all.push_back({spill(value(x[0]), kernel_.nodes[x[0]].dtype), b_.getInt64(0)});
+        else
+            all.push_back({});
+    }
+    return all;
+}
+
+/// What the frame says of an argument of a map, reduction or scan.
+ProgramEmitter::Elements ProgramEmitter::argument(const ir::Argument& a, const Elements& given,
                                                   const Iterations& of) {
     using Kind = ir::Argument::Kind;
     Value* same = b_.getInt64(0);
     switch (a.kind) {
         case Kind::array:
-        case Kind::local: return elements(a, x, of);
-        case Kind::value: return {spill(value(x[0]), kernel_.nodes[x[0]].dtype), same};
+        case Kind::local:
+            if (of.from == nullptr) return given;
+            return {b_.CreateInBoundsGEP(b_.getInt8Ty(), given.data,
+                                         b_.CreateMul(of.from, given.inner)),
+                    given.inner};
+        case Kind::value: return given;
+        case Kind::whole:
+        case Kind::place: break;
         case Kind::first: {
             Value* first = of.begin;
             if (of.from != nullptr) first = b_.CreateAdd(first, b_.CreateMul(of.from, of.step));
@@ -106,10 +126,12 @@ ProgramEmitter::Elements ProgramEmitter::argument(const ir::Argument& a, std::sp
     __builtin_unreachable();
 }
 
-/// Runs iterations of a launch:
+/// Runs iterations of a launch, with what is given to it, or, where that is nothing, with what it
+/// finds here:
 //
 //     if (count > 0) { fill the frame; call the kernel's function; slots op= totals }
-void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of) {
+void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of,
+                                std::span<const Elements> given) {
     auto* i64 = b_.getInt64Ty();
     const ir::Launch& launch = kernel_.launches[n.aux];
     llvm::Function* function = vector_function(launch);
@@ -128,18 +150,18 @@ void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of) {
     put(abi::map_word::rows, b_.getInt64(1));
     put(abi::map_word::fault, llvm::ConstantPointerNull::get(b_.getPtrTy()));
     std::vector<Elements> made;
-    auto operands = kernel_.operands_of(n).subspan(3);
+    const auto here = given.empty() ? this->given(n, of.step) : std::vector<Elements>();
+    if (given.empty()) given = here;
     for (const ir::Argument& a : launch.arguments) {
         const std::size_t p = made.size();
-        made.push_back(argument(a, operands.first(a.operands()), of));
-        operands = operands.subspan(a.operands());
+        made.push_back(argument(a, given[p], of));
         put(abi::map_word::operand(p, abi::map_word::data), made[p].data);
         put(abi::map_word::operand(p, abi::map_word::inner), made[p].inner);
         put(abi::map_word::operand(p, abi::map_word::outer), b_.getInt64(0));
     }
     auto* call = b_.CreateCall(function, {frame});
     call->addFnAttr(llvm::Attribute::NoUnwind);
-    if (launch.in_place) in_place_.push_back(call);
+    if (launch.in_place) shared_.in_place.push_back(call);
     take_totals(launch, made);
     // What a scan stores last is what the variable has then.
     for (std::size_t p = 0; p < made.size(); ++p) {
@@ -182,21 +204,14 @@ void ProgramEmitter::take_totals(const ir::Launch& launch, std::span<const Eleme
     }
 }
 
-/// All iterations of a launch; where it sums floats, a tree over pieces of them.
-void ProgramEmitter::emit_lanes_in_pieces(const Node& n, Value* begin, Value* count, Value* step) {
-    Slots sums;
-    for (const ir::Argument& a : kernel_.launches[n.aux].arguments)
-        if (a.kind == ir::Argument::Kind::total && a.reduction == ir::Reduction::sum &&
-            is_real(kernel_.slots[a.target].dtype))
-            sums.push_back(a.target);
+/// All iterations of a launch; where it sums floats, a tree over blocks of them.
+void ProgramEmitter::emit_lanes_in_blocks(const Node& n, Value* begin, Value* count, Value* step) {
+    const ir::Tree* const tree = kernel_.tree(n);
     auto* known = llvm::dyn_cast<llvm::ConstantInt>(count);
-    if (sums.empty() ||
-        (known != nullptr && known->getZExtValue() <= tree::vector_block_iterations)) {
-        emit_lanes(n, {begin, step, nullptr, count});
-        return;
-    }
-    sum_apart(sums, tree::vector_block_iterations, count, [&](Value* from, Value* to) {
-        emit_lanes(n, {begin, step, from, b_.CreateSub(to, from)});
+    const bool one = known != nullptr && tree != nullptr && known->getSExtValue() <= tree->block;
+    if (tree == nullptr || one) return emit_lanes(n, {begin, step, nullptr, count}, {});
+    sum_apart(*tree, count, [&](Value* from, Value* to) {
+        emit_lanes(n, {begin, step, from, b_.CreateSub(to, from)}, {});
     });
 }
 
@@ -220,11 +235,13 @@ Value* ProgramEmitter::are_large(const std::vector<std::uint32_t>& arrays) {
 /// A launch; one that streams where its arrays are large.
 void ProgramEmitter::emit_launch(const Node& n, Id id) {
     const auto run = [&] {
-        if (kernel_.parallel(n) != nullptr && !scope_->parallel) return emit_parallel(n, id);
+        const ir::Launch& launch = kernel_.launches[n.aux];
+        if (launch.parallel != ir::none || kernel_.outlined[launch.kernel].is_program())
+            return emit_parallel(n, id);
         Value* begin = value(kernel_.operand(id, 0)).value;
         Value* end = value(kernel_.operand(id, 1)).value;
         Value* step = value(kernel_.operand(id, 2)).value;
-        emit_lanes_in_pieces(n, begin, trip_count(begin, end, step), step);
+        emit_lanes_in_blocks(n, begin, trip_count(begin, end, step), step);
     };
     if (n.aux2 == ir::none) return run();
     auto* large = BasicBlock::Create(context_, "streamed", scope_->function);

@@ -21,15 +21,28 @@ using ir::NodeKind;
 using llvm::BasicBlock;
 using llvm::Value;
 
-ProgramEmitter::ProgramEmitter(const ir::Kernel& kernel, llvm::Module& module,
-                               const EmitOptions& options)
+/// A program that another one launches has the arguments of that one first.
+static std::uint32_t frame_params(const ir::Kernel& kernel, const ir::Launch* launch) {
+    if (launch == nullptr) return static_cast<std::uint32_t>(kernel.params.size());
+    return static_cast<std::uint32_t>(
+        std::ranges::count(launch->arguments, ir::Argument::Kind::whole, &ir::Argument::kind));
+}
+
+ProgramEmitter::ProgramEmitter(const ir::Kernel& kernel, ProgramModule& shared,
+                               const ir::Launch* launch)
     : kernel_(kernel),
-      context_(module.getContext()),
-      module_(module),
-      options_(options),
-      strict_nan_(analyse(kernel, options.isa != VectorIsa::sse2).strict_nan),
-      ops_(kernel, strict_nan_, options.isa, module, *this),
-      b_(ops_.builder()) {}
+      context_(shared.module.getContext()),
+      shared_(shared),
+      module_(shared.module),
+      options_(shared.options),
+      launch_(launch),
+      frame_params_(frame_params(kernel, launch)),
+      strict_nan_(analyse(kernel, options_.isa != VectorIsa::sse2).strict_nan),
+      ops_(kernel, strict_nan_, options_.isa, module_, *this),
+      b_(ops_.builder()) {
+    make_alias_scopes();
+    traits_ = find_loop_traits(kernel_);
+}
 
 // ------------------------------------------------------------------------------ functions
 
@@ -117,20 +130,16 @@ Value* ProgramEmitter::function_memory(llvm::Type* type, const char* name) {
 }
 
 void ProgramEmitter::run() {
-    make_alias_scopes();
-    traits_ = find_loop_traits(kernel_);
     auto* function = make_function(options_.entry, {b_.getPtrTy()});
     function->addParamAttr(0, llvm::Attribute::NoAlias);
     Scope scope = begin_function(function, false);
     scope_ = &scope;
     auto* body = BasicBlock::Create(context_, "body", function);
     b_.SetInsertPoint(body);
-    const std::vector<bool> elsewhere = slots_of_pieces();
-    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s)
-        if (!elsewhere[s]) scope.slots[s] = make_slot(s);
+    make_slots();
     emit_program_block(kernel_.stages[0].body);
     end_of_function(body);
-    for (llvm::CallInst* call : in_place_) {
+    for (llvm::CallInst* call : shared_.in_place) {
         llvm::Function* callee = call->getCalledFunction();
         llvm::InlineFunctionInfo information;
         llvm::InlineFunction(*call, information);
@@ -146,8 +155,16 @@ LaneValue ProgramEmitter::value(Id id) {
     if (n.kind != NodeKind::param || known.value != nullptr) return known;
     const llvm::IRBuilder<>::InsertPointGuard guard(b_);
     b_.SetInsertPoint(scope_->entry);
-    const std::int64_t at = param_offset(n.aux);
     const std::string& name = kernel_.params[n.aux].name;
+    if (n.aux >= frame_params_) {
+        auto* type = ops_.compute_type(real_type(n.dtype));
+        Value* context = scope_->function->getArg(1);
+        const unsigned cell = cell_of(n.aux);
+        known = {get_cell(context, cell, type),
+                 is_complex(n.dtype) ? get_cell(context, cell + 1, type) : nullptr, false};
+        return known;
+    }
+    const std::int64_t at = param_offset(n.aux);
     if (is_complex(n.dtype)) {
         auto* part = ops_.compute_type(real_type(n.dtype));
         const auto size = static_cast<std::int64_t>(size_of(n.dtype) / 2);
@@ -209,7 +226,7 @@ void ProgramEmitter::make_alias_scopes() {
     for (const ir::Slot& s : kernel_.slots)
         scopes.push_back(s.length == 1 ? nullptr : md.createAnonymousAliasScope(domain, s.name));
     const auto own = [&](std::size_t i) {
-        return i >= kernel_.params.size() || ir::is_made_by_kernel(kernel_.params[i].access);
+        return i >= frame_params_ || ir::is_made_by_kernel(kernel_.params[i].access);
     };
     for (std::size_t i = 0; i < scopes.size(); ++i) {
         std::vector<llvm::Metadata*> others;
@@ -268,9 +285,9 @@ bool ProgramEmitter::emit_program_node(Id id) {
         case NodeKind::branch: emit_if(n, id); return true;
         case NodeKind::loop:
             if (n.aux2 != ir::none && !scope_->parallel)
-                emit_parallel(n, id);
-            else
-                emit_for(n, id);
+                throw Error(ErrorKind::internal, "a parallel loop that nothing launches",
+                            kernel_.location(n.loc));
+            emit_for(n, id);
             return true;
         case NodeKind::loop_while: emit_while_loop(n, id); return true;
         case NodeKind::launch: emit_launch(n, id); return true;
@@ -380,7 +397,8 @@ BasicBlock* ProgramEmitter::begin_nest(Id outermost) {
                 n.kind == NodeKind::loop && (n.aux2 == ir::none || scope_->parallel);
             const bool pure =
                 ir::is_computation(n.kind) || n.kind == NodeKind::load || n.kind == NodeKind::read;
-            const bool launched = n.kind == NodeKind::launch;
+            const bool launched = n.kind == NodeKind::launch &&
+                                  !kernel_.outlined[kernel_.launches[n.aux].kernel].is_program();
             if (!pure && ((!serial && !launched) || next != ir::none)) {
                 next = ir::none;
                 break;
@@ -456,15 +474,14 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
         scope_->values[id] = {index, nullptr, false};
         emit_program_block(n.aux);
     };
-    if (const Slots& sums = sums_of(id); !sums.empty()) {
+    if (const ir::Tree* const tree = kernel_.tree(n)) {
         Value* stop = ops_.alloca_at_entry(b_.getInt1Ty(), "stop");
         b_.CreateStore(b_.getFalse(), stop);
-        const std::int64_t block = block_of(id);
         sum_apart(
-            sums, block, trip_count(begin, end, step),
+            *tree, trip_count(begin, end, step),
             [&](Value* first, Value* last) {
                 auto* const back = sum_iterations(
-                    sums, block, first, last,
+                    *tree, first, last,
                     [&](Value* k) { body(b_.CreateAdd(begin, b_.CreateMul(k, step), "i")); }, stop);
                 if (traits_.scatters[id]) keep_scalar(back);
             },

@@ -127,8 +127,8 @@ TEST_CASE("plans: threads, reductions, lanes", "[codegen][plan]") {
         const std::string dealt_out = "  threads: schedule automatic, from 5 us of work on\n";
         CHECK(plan(line + 3, sum, {vector}) ==
               "L1: prange\n" + (threads ? dealt_out : one_thread) +
-                  "  reduction: sum of the Var of L0 (f64): blocks of iterations, combined pair by "
-                  "pair\n"
+                  "  reduction: sum of the Var of L0 (f64): blocks of 8192 iterations, combined "
+                  "pair by pair\n"
                   "  lanes: V x 4, whose totals are combined by a tree\n");
     }
     constexpr std::uint32_t line = __LINE__;

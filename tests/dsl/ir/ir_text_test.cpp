@@ -132,8 +132,9 @@ TEST_CASE("a kernel and its parsed text compute the same", "[dsl][text][random]"
 }
 
 TEST_CASE("a kernel's form stands in its text", "[dsl][text][form]") {
-    for (const std::string form : {" reduce", " scan sum", " scan max", " program", " lanes(8, 4)",
-                                   " scan min lanes(16, 1)"}) {
+    for (const std::string form :
+         {" reduce", " scan sum", " scan max", " program", " lanes(8, 4)",
+          " scan min lanes(16, 1) tail 1", " reduce lanes(8, 4) tail 8 tree(8, 3)"}) {
         const Kernel k = parse("kernel k(x: in f32[1])" + form + " { }");
         CHECK(print(k, {.locations = false}) == "kernel(p0: in f32[1])" + form + " {\n}\n");
         CHECK(parse(print(k)) == k);

@@ -237,6 +237,24 @@ TEST_CASE("stages are those of the kernel's form", "[dsl][verify][form]") {
         k.lanes = wrong;
         CHECK(verify(k) == "a map has lanes that no vector unit has");
     }
+    const auto reduction = [](const std::string& order) {
+        return verify(parse("kernel k(x: in i64[1]) reduce" + order +
+                            " {\n  slot s: i64\n  stage [extent(x, 0)] sum -> s { }\n}\n"));
+    };
+    CHECK(reduction("") == "");
+    CHECK(reduction(" lanes(8, 4) tail 8 tree(8, 3)") == "");
+    for (const std::string wrong :
+         {" lanes(8, 4)", " lanes(8, 4) tail 8", " lanes(8, 4) tree(8, 3)",
+          " lanes(8, 4) tail 3 tree(8, 3)", " lanes(8, 4) tail 16 tree(8, 3)",
+          " lanes(8, 4) tail 8 tree(1, 3)", " lanes(8, 4) tail 8 tree(8, 5)"}) {
+        CAPTURE(wrong);
+        CHECK(reduction(wrong) ==
+              "a reduce has lanes without the order in which it combines, or one that is none");
+    }
+    k = parse("kernel k() { }");
+    k.lanes = {8, 4, 8};
+    CHECK(verify(k) ==
+          "a map has lanes without the order in which it combines, or one that is none");
     k = parse("kernel k() program lanes(8, 4) { stage [] { } }");
     CHECK(verify(k) == "a program has lanes that no vector unit has");
     k = parse("kernel k() { }");
@@ -244,6 +262,70 @@ TEST_CASE("stages are those of the kernel's form", "[dsl][verify][form]") {
     CHECK(verify(k) == "combines as a scan, and is none");
     k.form = Form{4};
     CHECK(verify(k) == "form 4");
+}
+
+TEST_CASE("the order in which a loop combines is one of what it reduces", "[dsl][verify][trees]") {
+    const auto verdict_of = [](const std::string& head) {
+        return verify(
+            parse("kernel k(n: value i64) program {\n  slot s: f64\n  slot t: i64\n"
+                  "  slot a: f64[8]\n  stage [] {\n    for %0 = i64(0) to n step i64(1)" +
+                  head + " { }\n  }\n}\n"));
+    };
+    const std::string parallel = " parallel automatic 0 (sum -> s)";
+    CHECK(verdict_of("") == "");
+    CHECK(verdict_of(parallel) == "");
+    CHECK(verdict_of(" blocks of 512 sums (s)") == "");
+    CHECK(verdict_of(parallel + " blocks of 512 in 256 sums (s)") == "");
+    CHECK(verdict_of(parallel + " blocks of 1024 in 256") == "");
+    CHECK(verdict_of(" blocks of 512") == "node 3 (for): blocks, and nothing that they combine");
+    CHECK(verdict_of(" blocks of 512 in 256 sums (s)") ==
+          "node 3 (for): blocks of 512 in 256, of one that does not");
+    CHECK(verdict_of(parallel + " blocks of 512 sums (s)") ==
+          "node 3 (for): blocks of 512 in 0, of a loop that reduces");
+    CHECK(verdict_of(" blocks of 0 sums (s)") ==
+          "node 3 (for): blocks of 0 in 0, of one that does not");
+    for (const std::string slots : {"t", "a", "s, s"}) {
+        CAPTURE(slots);
+        CHECK(verdict_of(" blocks of 512 sums (" + slots + ")")
+                  .find("which is no variable of floats") != std::string::npos);
+    }
+    Kernel k = parse("kernel k() program {\n  stage [] { }\n}\n");
+    k.trees.push_back({.block = 8});
+    CHECK(verify(k) == "tree 0 has 0 owners");
+}
+
+TEST_CASE("programs that are launched are one loop of what launches them",
+          "[dsl][verify][outline]") {
+    const auto text = [](const std::string& arguments, const std::string& params,
+                         const std::string& slots = "    slot a: f64[8]\n",
+                         const std::string& parallel = " parallel automatic 0") {
+        return "kernel k(x: in f64[2] unit, n: value i64) program {\n  slot a: f64[8]\n"
+               "  stage [] {\n    launch k0 for i64(0) to n step i64(1) (" +
+               arguments + ")\n  }\n  k0 = kernel k(" + params + ") program {\n" + slots +
+               "    stage [] {\n      for %0 = i64(0) to n step i64(1)" + parallel +
+               " {\n      }\n    }\n  }\n}\n";
+    };
+    const std::string params = "x: in f64[2] unit, n: value i64";
+    const auto verdict_of = [](const std::string& t) { return verify(parse(t)); };
+    CHECK(verdict_of(text("whole x, whole n", params)) == "");
+    const std::string more = text("whole x, whole n, value f64(2), place a",
+                                  params + ", v: value f64, a2 \"a\": in f64[1] unit");
+    CHECK(verdict_of(more) == "");
+    CHECK(parse(print(parse(more))) == parse(more));
+    CHECK(verdict_of(text("whole x, whole n", params, "    slot a: f64[8]\n", "")) ==
+          "k0: is a program, and not one parallel loop");
+    const std::string tables = "k0: has not the parameters and slots of what launches it";
+    CHECK(verdict_of(text("whole x, whole n", params, "")) == tables);
+    CHECK(verdict_of(text("whole x, whole n", "x: in f32[2] unit, n: value i64")) == tables);
+    CHECK(verdict_of(text("whole n", "n: value i64")) == tables);
+    CHECK(verdict_of(text("whole x, value i64(1)", params)) == "a launch of k0: argument 1");
+    CHECK(verdict_of(text("whole x, whole n, whole n", params + ", m: value i64")) ==
+          "a launch of k0: argument 2 does not fit its parameter");
+    CHECK(verdict_of(text("whole x, whole n, first", params + ", m: in i64[1] uniform")) ==
+          "a launch of k0: argument 2");
+    CHECK(verdict_of(text("whole x, whole n, place a", params + ", b: inout f64[1] unit")) == "");
+    CHECK(verdict_of(text("whole x, whole n, place a", params + ", b: in i64[1] unit")) ==
+          "a launch of k0: argument 2 does not fit its parameter");
 }
 
 TEST_CASE("launches fit the kernels that they run", "[dsl][verify][outline]") {
@@ -295,7 +377,7 @@ TEST_CASE("launches fit the kernels that they run", "[dsl][verify][outline]") {
     CHECK(verdict_of("launch k0 for i32(0) to n step i64(1) (" + x + ", value f64(2), " + y +
                      ")") == "node 5 (launch): operand 0 is i32, not i64");
     CHECK(verify(parse(text(good, "  k0 = kernel inner() program { stage [] { } }\n"))) ==
-          "k0: is no kernel over one dimension");
+          "k0: is a program, and not one parallel loop");
     CHECK(verify(parse(text(good, "  k0 = kernel inner() { stage [] { } }\n"))) ==
           "k0: a map has a stage without extents");
     Kernel shared = k;
