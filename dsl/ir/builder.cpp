@@ -60,9 +60,15 @@ void Builder::set_location(const Location& where) {
     auto file = std::find(kernel_.files.begin() + 1, kernel_.files.end(), where.file);
     if (file == kernel_.files.end()) file = kernel_.files.insert(file, std::string(where.file));
     const auto index = static_cast<std::uint32_t>(file - kernel_.files.begin());
-    const auto [at, added] =
-        location_ids_.try_emplace(std::uint64_t(index) << 32 | where.line,
-                                  static_cast<std::uint32_t>(kernel_.locations.size()));
+    const auto key = [](std::uint32_t in, std::uint32_t line) {
+        return std::uint64_t(in) << 32 | line;
+    };
+    // Copied tables get ids here, since most passes name no new line.
+    if (location_ids_.size() + 1 < kernel_.locations.size())
+        for (std::uint32_t i = 1; i < kernel_.locations.size(); ++i)
+            location_ids_.emplace(key(kernel_.locations[i].file, kernel_.locations[i].line), i);
+    const auto [at, added] = location_ids_.try_emplace(
+        key(index, where.line), static_cast<std::uint32_t>(kernel_.locations.size()));
     if (added) kernel_.locations.push_back({index, where.line});
     loc_ = at->second;
 }
@@ -71,9 +77,12 @@ void Builder::copy_location_tables(const Kernel& from) {
     kernel_.files = from.files;
     kernel_.locations = from.locations;
     location_ids_.clear();
-    for (std::uint32_t i = 1; i < from.locations.size(); ++i)
-        location_ids_.emplace(std::uint64_t(from.locations[i].file) << 32 | from.locations[i].line,
-                              i);
+    // What is built next is like `from`, or a part of it.
+    constexpr std::size_t most = 1024;
+    kernel_.nodes.reserve(std::min(from.nodes.size(), most));
+    kernel_.operands.reserve(std::min(from.operands.size(), most));
+    block_of_.reserve(std::min(from.nodes.size(), most));
+    interned_.reserve(std::min(from.nodes.size(), most));
 }
 
 // ------------------------------------------------------------------------------ making nodes
