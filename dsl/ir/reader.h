@@ -13,8 +13,6 @@
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
-
 namespace kiln::ir::text {
 
 /// Goes through a text token by token. What it expects and does not find is Error usage, with the
@@ -27,14 +25,15 @@ class Reader {
     [[noreturn]] void fail_at(std::size_t position, const std::string& message) const {
         throw Error(ErrorKind::usage, message, Location("<kernel text>", line_at(text_, position)));
     }
+    static std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
     [[noreturn]] void fail(std::string_view expected) {
         skip_space();
         std::size_t end = at_;
         while (end < text_.size() && (is_letter(text_[end]) || is_digit(text_[end]))) ++end;
         if (end == at_ && end < text_.size()) ++end;
         const std::string found =
-            at_ == text_.size() ? "the end" : fmt::format("'{}'", text_.substr(at_, end - at_));
-        fail_at(at_, fmt::format("expected {}, found {}", expected, found));
+            at_ == text_.size() ? "the end" : in_quotes(text_.substr(at_, end - at_));
+        fail_at(at_, "expected " + std::string(expected) + ", found " + found);
     }
 
     void skip_blanks() {
@@ -68,7 +67,7 @@ class Reader {
         return true;
     }
     void expect(char c) {
-        if (!accept(c)) fail(fmt::format("'{}'", c));
+        if (!accept(c)) fail(in_quotes(std::string_view(&c, 1)));
     }
     /// The identifier that starts here, or empty.
     std::string_view peek_word() const {
@@ -95,7 +94,7 @@ class Reader {
         return true;
     }
     void expect_word(std::string_view wanted) {
-        if (!accept_word(wanted)) fail(fmt::format("'{}'", wanted));
+        if (!accept_word(wanted)) fail(in_quotes(wanted));
     }
     std::string quoted() {
         skip_space();
