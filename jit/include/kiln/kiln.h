@@ -2,6 +2,7 @@
 #pragma once
 #include <kiln/array.h>
 #include <kiln/disk_cache.h>
+#include <kiln/dlpack.h>
 #include <kiln/dsl.h>
 #include <kiln/dtype.h>
 #include <kiln/error.h>
