@@ -111,10 +111,16 @@ std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> type
                       types[i].rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
     const engine::TracedMap& map = traced(key.types(), where);
-    return engine::inspect(
+    const std::string text = engine::inspect(
         artifact, owner(), ledger_,
         {.job = [&] { return job(key, map); },
          .code = [&]() -> const engine::CompiledCode& { return *variant(key, map).kernel->code; }});
+    if (artifact != Artifact::plan || source_.arity != 2 || source_.results != 1) return text;
+    return fmt::format("{}  reduce: {}\n", text,
+                       engine::reduction_of(map.kernel) ? "over a fixed tree"
+                       : source_.options.associative
+                           ? "in order, long rows in pieces side by side"
+                           : "one element after the other: not declared .associative");
 }
 
 }  // namespace detail

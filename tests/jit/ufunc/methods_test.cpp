@@ -148,6 +148,13 @@ TEST_CASE("reduce: kernels that are not declared associative say that they go in
     CHECK(f.remarks()[0].line == line);
     CHECK(f.remarks()[0].text ==
           "f.reduce combines one element after the other: the kernel is not declared .associative");
+    const auto planned = [](const Ufunc& of) {
+        const std::string text = of.inspect(Artifact::plan, {f64[1], f64[1]});
+        return text.substr(text.find("  reduce: "));
+    };
+    CHECK(planned(f) == "  reduce: one element after the other: not declared .associative\n");
+    CHECK(planned(ufunc::logaddexp) == "  reduce: in order, long rows in pieces side by side\n");
+    CHECK(planned(ufunc::add) == "  reduce: over a fixed tree\n");
     ufunc::logaddexp.reduce(zeros({3}));
     for (const Remark& remark : ufunc::logaddexp->remarks())
         CHECK(remark.text.find("one element after the other") == std::string::npos);
@@ -315,4 +322,135 @@ TEST_CASE("resolve: loop and results as data", "[jit][ufunc][methods]") {
     const Error error = error_of([&] { eager.resolve({zeros({1}, DType::c64), x}); });
     CHECK(error.line() == line);
     CHECK(error.message() == "no loop of eager accepts (c64, f32)");
+}
+
+namespace {
+
+/// Element by element, in the order that is documented.
+class Slow {
+  public:
+    static std::int64_t step(std::int64_t a, std::int64_t b) {
+        return static_cast<std::int64_t>(3 * static_cast<std::uint64_t>(a) -
+                                         7 * static_cast<std::uint64_t>(b));
+    }
+    static std::int64_t get(const Array& a, const Shape& index) {
+        return a.scalar_at(index).get<std::int64_t>();
+    }
+    /// Calls f(index) for all indices of a shape, in C order.
+    template <class F> static void each(const Shape& shape, F&& f) {
+        if (element_count(shape) == 0) return;
+        Shape index = Shape::filled(shape.rank(), 0);
+        while (true) {
+            f(index);
+            int d = shape.rank() - 1;
+            for (; d >= 0 && ++index[d] == shape[d]; --d) index[d] = 0;
+            if (d < 0) return;
+        }
+    }
+    static std::int64_t fold(const Array& x, Shape index, int axis, std::int64_t first,
+                             std::int64_t last) {
+        index[axis] = first;
+        std::int64_t result = get(x, index);
+        for (std::int64_t i = first + 1; i < last; ++i) {
+            index[axis] = i;
+            result = step(result, get(x, index));
+        }
+        return result;
+    }
+};
+
+/// A random array of i64 in random layout.
+Array random_array(test::Dice& dice, int rank) {
+    Shape shape = Shape::filled(rank, 1);
+    for (int d = 0; d < rank; ++d) shape[d] = dice.between(1, dice.chance(10) ? 40 : 6);
+    Shape wide = shape, order = shape;
+    for (int d = 0; d < rank; ++d) {
+        order[d] = d;
+        std::swap(order[d], order[dice.between(0, d)]);
+    }
+    for (int d = 0; d < rank; ++d) wide[d] = 2 * shape[static_cast<int>(order[d])];
+    Shape inverse = order;
+    for (int d = 0; d < rank; ++d) inverse[static_cast<int>(order[d])] = d;
+    Array all = empty(wide, DType::i64);
+    for (std::int64_t& value : all.span<std::int64_t>())
+        value = static_cast<std::int64_t>(dice.bits());
+    Array x = all.transpose(inverse);
+    for (int d = 0; d < rank; ++d) {
+        const bool gaps = dice.chance(30);
+        x = x.slice(d, {0, gaps ? 2 * shape[d] : shape[d], gaps ? 2 : 1});
+        if (dice.chance(20)) x = x.flip(d);
+    }
+    return x;
+}
+
+}  // namespace
+
+TEST_CASE("methods: random arrays, against a loop over elements", "[jit][ufunc][methods]") {
+    const auto f =
+        vectorize("f", [](Value a, Value b) { return 3 * a - 7 * b; }, {.parallel = true});
+    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+        INFO("seed " << seed);
+        test::Dice dice(seed);
+        const int rank = dice.between(1, 4), axis = dice.between(0, rank - 1);
+        const Array x = random_array(dice, rank);
+        const std::int64_t n = x.extent(axis);
+        const auto unequal = [](const Array& a, const Array& b) {
+            return a.shape() != b.shape() || amax(a != b).item<bool>();
+        };
+        const Array total = f.reduce(x, {.axis = axis, .keepdims = true}),
+                    running = f.accumulate(x, {.axis = axis});
+        Array total_wanted = empty(total.shape(), DType::i64),
+              running_wanted = empty(x.shape(), DType::i64);
+        Slow::each(x.shape(), [&](const Shape& index) {
+            running_wanted.at<std::int64_t>(index) = Slow::fold(x, index, axis, 0, index[axis] + 1);
+            if (index[axis] == 0)
+                total_wanted.at<std::int64_t>(index) = Slow::fold(x, index, axis, 0, n);
+        });
+        CHECK_FALSE(unequal(total, total_wanted));
+        CHECK_FALSE(unequal(running, running_wanted));
+
+        std::vector<std::int64_t> first;
+        for (int k = dice.between(1, 6); k > 0; --k)
+            first.push_back(static_cast<std::int64_t>(dice.below(static_cast<std::size_t>(n))));
+        const Array parts = f.reduceat(x, first, {.axis = axis});
+        Array parts_wanted = empty(parts.shape(), DType::i64);
+        Slow::each(parts.shape(), [&](const Shape& index) {
+            const auto s = static_cast<std::size_t>(index[axis]);
+            const std::int64_t end = s + 1 < first.size() ? first[s + 1] : n;
+            parts_wanted.at<std::int64_t>(index) = Slow::fold(x, index, axis, first[s], end);
+        });
+        CHECK_FALSE(unequal(parts, parts_wanted));
+
+        // Rows of x, several times, with the rows of another array.
+        Array changed = x.copy(), changed_wanted = x.copy();
+        std::vector<std::int64_t> rows;
+        for (int k = dice.between(1, 8); k > 0; --k)
+            rows.push_back(
+                static_cast<std::int64_t>(dice.below(2 * static_cast<std::size_t>(x.extent(0)))) -
+                x.extent(0));
+        Shape shape = x.shape();
+        shape[0] = static_cast<std::int64_t>(rows.size());
+        const Array values = x.index(0, 0).broadcast_to(shape);
+        f.at(changed, rows, values);
+        Slow::each(shape, [&](const Shape& index) {
+            Shape at = index;
+            const std::int64_t row = rows[static_cast<std::size_t>(index[0])];
+            at[0] = row < 0 ? row + x.extent(0) : row;
+            std::int64_t& element = changed_wanted.at<std::int64_t>(at);
+            element = Slow::step(element, Slow::get(values, index));
+        });
+        CHECK_FALSE(unequal(changed, changed_wanted));
+
+        const Array row = random_array(dice, dice.between(1, 2));
+        const Array pairs = f.outer(x, row);
+        Array pairs_wanted = empty(pairs.shape(), DType::i64);
+        Slow::each(pairs.shape(), [&](const Shape& index) {
+            Shape left = x.shape(), right = row.shape();
+            for (int d = 0; d < rank; ++d) left[d] = index[d];
+            for (int d = 0; d < row.rank(); ++d) right[d] = index[rank + d];
+            pairs_wanted.at<std::int64_t>(index) =
+                Slow::step(Slow::get(x, left), Slow::get(row, right));
+        });
+        CHECK_FALSE(unequal(pairs, pairs_wanted));
+    }
 }
