@@ -43,6 +43,7 @@ JitOptions options_of(const engine::UfuncSource& source) {
     JitOptions options;
     options.fastmath = source.options.fastmath;
     options.parallel = source.options.parallel;
+    options.checked = source.options.checked;
     options.keep_flush_to_zero = source.options.keep_flush_to_zero;
     return options;
 }

@@ -160,6 +160,16 @@ TEST_CASE("reduce: kernels that are not declared associative say that they go in
         CHECK(remark.text.find("one element after the other") == std::string::npos);
 }
 
+TEST_CASE("reduce: checked kernels report what fails", "[jit][ufunc][methods]") {
+    const auto line = static_cast<std::uint32_t>(__LINE__ + 1);
+    const auto f = vectorize("f", [](Value a, Value b) { return a / b; }, {.checked = true});
+    check_values(f.reduce(Array::of({12, 3, 2})), {2});
+    const Error error = error_of([&] { f.reduce(Array::of({12, 0, 2})); });
+    CHECK(error.kind() == ErrorKind::usage);
+    CHECK(error.line() == line);
+    CHECK(error.message() == "integer division by zero in iteration 0");
+}
+
 TEST_CASE("accumulate: any kernel", "[jit][ufunc][methods]") {
     const Ufunc f = digits();
     check_values(f.accumulate(Array::of({1, 2, 3, 4})), {1, 12, 123, 1234});
