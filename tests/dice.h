@@ -15,6 +15,8 @@ class Dice {
     int between(int low, int high) {
         return low + static_cast<int>(below(static_cast<std::size_t>(high - low + 1)));
     }
+    /// In [0, 1).
+    double unit() { return static_cast<double>(engine_() >> 11) * 0x1p-53; }
     bool chance(unsigned percent) { return engine_() % 100 < percent; }
     template <class C> const auto& pick(const C& items) { return items[below(std::size(items))]; }
 

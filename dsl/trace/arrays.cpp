@@ -1,5 +1,6 @@
 // Whole arrays as values: slices, assignments, reductions over axes, products.
 #include "dsl/ir/describe.h"
+#include "dsl/trace/compound.h"
 #include "dsl/trace/trace.h"
 
 #include <kiln/array_value.h>
@@ -358,15 +359,7 @@ const ArraySlice& ArraySlice::operator=(Operand value) const {
     trace.assign(param_, nodes_, dropped_, trace.use_any(value), value.where());
     return *this;
 }
-#define KILN_DSL_COMPOUND(symbol)                                                          \
-    const ArraySlice& ArraySlice::operator symbol##=(Operand value) const {                \
-        return *this = Operand(Operand(*this, value.where()) symbol value, value.where()); \
-    }
-KILN_DSL_COMPOUND(+)
-KILN_DSL_COMPOUND(-)
-KILN_DSL_COMPOUND(*)
-KILN_DSL_COMPOUND(/)
-#undef KILN_DSL_COMPOUND
+KILN_DSL_COMPOUND_ARITHMETIC(ArraySlice, const ArraySlice&, const)
 
 Scratch::Scratch(const Value& value, Where where) {
     const Operand operand(value, where);

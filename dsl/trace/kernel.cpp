@@ -3,6 +3,7 @@
 
 #include "dsl/ir/describe.h"
 #include "dsl/ir/positions.h"
+#include "dsl/trace/compound.h"
 #include "dsl/trace/trace.h"
 
 #include <fmt/format.h>
@@ -212,19 +213,8 @@ void ElementRef::exchange(const ElementRef& other, const Where& where) const {
     other = Operand(was, where);
 }
 
-#define KILN_DSL_COMPOUND(symbol)                                                          \
-    const ElementRef& ElementRef::operator symbol##=(Operand value) const {                \
-        return *this = Operand(Operand(*this, value.where()) symbol value, value.where()); \
-    }
-KILN_DSL_COMPOUND(+)
-KILN_DSL_COMPOUND(-)
-KILN_DSL_COMPOUND(*)
-KILN_DSL_COMPOUND(/)
-KILN_DSL_COMPOUND(%)
-KILN_DSL_COMPOUND(&)
-KILN_DSL_COMPOUND(|)
-KILN_DSL_COMPOUND(^)
-#undef KILN_DSL_COMPOUND
+KILN_DSL_COMPOUND_ARITHMETIC(ElementRef, const ElementRef&, const)
+KILN_DSL_COMPOUND_INTEGER(ElementRef, const ElementRef&, const)
 
 #define KILN_DSL_ATOMIC(name, reduction)                                                       \
     Value name(const ElementRef& element, Operand value) {                                     \

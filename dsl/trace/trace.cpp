@@ -2,6 +2,7 @@
 
 #include "dsl/ir/describe.h"
 #include "dsl/ir/effects.h"
+#include "dsl/trace/compound.h"
 
 #include <kiln/kernel.h>
 
@@ -362,21 +363,9 @@ void Var::exchange(Var& other, const Where& where) {
     other = Operand(was, where);
 }
 
-#define KILN_DSL_COMPOUND(symbol)                                                          \
-    Var& Var::operator symbol##=(Operand value) {                                          \
-        return *this = Operand(Operand(*this, value.where()) symbol value, value.where()); \
-    }
-KILN_DSL_COMPOUND(+)
-KILN_DSL_COMPOUND(-)
-KILN_DSL_COMPOUND(*)
-KILN_DSL_COMPOUND(/)
-KILN_DSL_COMPOUND(%)
-KILN_DSL_COMPOUND(&)
-KILN_DSL_COMPOUND(|)
-KILN_DSL_COMPOUND(^)
-KILN_DSL_COMPOUND(<<)
-KILN_DSL_COMPOUND(>>)
-#undef KILN_DSL_COMPOUND
+KILN_DSL_COMPOUND_ARITHMETIC(Var, Var&, )
+KILN_DSL_COMPOUND_INTEGER(Var, Var&, )
+KILN_DSL_COMPOUND_SHIFTS(Var, Var&, )
 
 Var& operator++(Var::Here v) {
     return *v.variable = Operand(Operand(*v.variable, v.where) + Operand(1, v.where), v.where);

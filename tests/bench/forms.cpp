@@ -2,7 +2,8 @@
 // loop of this compiler (-O3 -march=native): `build/bench/forms` prints microseconds of a call, the
 // least of all rounds, whose calls are interleaved. No form and no option should lose much to the
 // others; CPU time, so that other work of the machine counts little.
-#include <kiln/kiln.h>
+#include "tests/forms.h"
+#include "tests/dice.h"
 
 #include <time.h>
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 using namespace kiln;
+using forms::Loop;
 
 namespace {
 
@@ -52,18 +54,15 @@ void race(const std::string& title, const std::vector<Form>& forms) {
 
 Array random(const Shape& shape, std::uint64_t seed) {
     Array a = zeros(shape);
-    auto* x = reinterpret_cast<double*>(a.data());
-    for (std::int64_t i = 0; i < a.size(); ++i) {
-        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-        x[i] = static_cast<double>(seed >> 40) / 16777216.0 - 0.5;
-    }
+    test::Dice dice(seed);
+    for (double& x : a.span<double>()) x = dice.unit() - 0.5;
     return a;
 }
 double* elements(Array& a) { return reinterpret_cast<double*>(a.data()); }
 
 [[gnu::noinline]] void plain_map(const double* __restrict a, const double* __restrict g,
                                  double* __restrict u, std::int64_t n) {
-    for (std::int64_t i = 0; i < n; ++i) u[i] = a[i] * 0.5 + g[i];
+    for (std::int64_t i = 0; i < n; ++i) u[i] = a[i] * g[i] - a[i];
 }
 [[gnu::noinline]] void plain_transposed(const double* __restrict a, const double* __restrict y,
                                         double* __restrict x, std::int64_t n) {
@@ -79,14 +78,9 @@ double* elements(Array& a) { return reinterpret_cast<double*>(a.data()); }
 
 void maps(std::int64_t n) {
     Array a = random({n}, 1), g = random({n}, 2), u = zeros({n});
-    const auto serial = jit([](In a, In g, Out u) {
-        for (Index i : range(a.extent(0))) u(i) = a(i) * 0.5 + g(i);
-    });
-    const auto loop = jit([](In a, In g, Out u) {
-        for (Index i : prange(a.extent(0))) u(i) = a(i) * 0.5 + g(i);
-    });
-    const auto statement = jit([](In a, In g, Out u) { u = a * 0.5 + g; });
-    const auto ufunc = vectorize([](Value a, Value g) { return a * 0.5 + g; });
+    const auto serial = forms::map_loop(Loop::serial), loop = forms::map_loop(Loop::parallel),
+               statement = forms::map_statement();
+    const auto ufunc = forms::map_ufunc();
     race("map n=" + std::to_string(n),
          {{"c++", [&] { plain_map(elements(a), elements(g), elements(u), n); }},
           {"range", [&] { serial(a, g, u); }},
@@ -97,14 +91,7 @@ void maps(std::int64_t n) {
 
 void transposed(std::int64_t n) {
     Array a = random({n, n}, 1), y = random({n}, 2), x = zeros({n});
-    const auto serial = jit([](In a, In y, InOut x) {
-        for (Index i : range(x.extent(0)))
-            for (Index j : range(y.extent(0))) x(i) += a(j, i) * y(j);
-    });
-    const auto loop = jit([](In a, In y, InOut x) {
-        for (Index i : prange(x.extent(0)))
-            for (Index j : range(y.extent(0))) x(i) += a(j, i) * y(j);
-    });
+    const auto serial = forms::transposed(Loop::serial), loop = forms::transposed(Loop::parallel);
     race("transposed n=" + std::to_string(n),
          {{"c++", [&] { plain_transposed(elements(a), elements(y), elements(x), n); }},
           {"range", [&] { serial(a, y, x); }},
@@ -113,27 +100,6 @@ void transposed(std::int64_t n) {
 
 void products(std::int64_t n) {
     Array a = random({n, n}, 1), b = random({n, n}, 2), c = zeros({n, n});
-    const auto element = [](bool fast) {
-        return jit(
-            [](In a, In b, InOut c) {
-                for (Index i : range(c.extent(0)))
-                    for (Index j : range(c.extent(1)))
-                        for (Index k : range(a.extent(1))) c(i, j) += a(i, k) * b(k, j);
-            },
-            {.fastmath = fast});
-    };
-    const auto variable = [](bool fast) {
-        return jit(
-            [](In a, In b, InOut c) {
-                for (Index i : range(c.extent(0)))
-                    for (Index j : range(c.extent(1))) {
-                        Var s(f64, 0);
-                        for (Index k : range(a.extent(1))) s += a(i, k) * b(k, j);
-                        c(i, j) = s;
-                    }
-            },
-            {.fastmath = fast});
-    };
     const auto chained = [](bool fuse) {
         return jit([](In a, In b, Out c) { c = dot(dot(a, b), b); }, {.fuse = fuse});
     };
@@ -141,21 +107,16 @@ void products(std::int64_t n) {
     const std::string size = " n=" + std::to_string(n);
     race("product" + size,
          {{"c++", [&] { plain_product(elements(a), elements(b), elements(c), n); }},
-          {"element", run(element(false))},
-          {"fast", run(element(true))},
-          {"Var", run(variable(false))},
-          {"fast Var", run(variable(true))}});
+          {"element", run(forms::product_of_elements(false))},
+          {"fast", run(forms::product_of_elements(true))},
+          {"Var", run(forms::product_of_vars(false))},
+          {"fast Var", run(forms::product_of_vars(true))}});
     race("chain" + size, {{"fused", run(chained(true))}, {"unfused", run(chained(false))}});
 }
 
 void batches(std::int64_t n) {
     Array x = random({8, n, n}, 1), y = random({n, n}, 2), o = zeros({8, n, n});
-    const auto serial = jit([](In x, In y, Out o) {
-        for (Index b : range(x.extent(0))) o.slice(b) = dot(dot(x.slice(b), y), y);
-    });
-    const auto loop = jit([](In x, In y, Out o) {
-        for (Index b : prange(x.extent(0))) o.slice(b) = dot(dot(x.slice(b), y), y);
-    });
+    const auto serial = forms::batch(Loop::serial), loop = forms::batch(Loop::parallel);
     race("batch n=" + std::to_string(n),
          {{"range", [&] { serial(x, y, o); }}, {"prange", [&] { loop(x, y, o); }}});
 }

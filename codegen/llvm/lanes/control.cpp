@@ -253,6 +253,27 @@ BasicBlock* LaneEmitter::skip_without_lanes() {
     return behind;
 }
 
+/// for (k = begin; more(k); k = body(k)), in blocks called so: the k that ended it.
+Value* LaneEmitter::repeat(const char* name, Value* begin, llvm::function_ref<Value*(Value*)> more,
+                           llvm::function_ref<Value*(Value*)> body) {
+    auto* head = BasicBlock::Create(context_, name, function_);
+    auto* inside = BasicBlock::Create(context_, llvm::Twine(name) + ".body", function_);
+    auto* done = BasicBlock::Create(context_, llvm::Twine(name) + ".end", function_);
+    BasicBlock* before = b_.GetInsertBlock();
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    auto* k = b_.CreatePHI(begin->getType(), 2, "k");
+    k->addIncoming(begin, before);
+    Value* condition = more(k);
+    b_.CreateCondBr(condition, inside, done);
+    b_.SetInsertPoint(inside);
+    Value* next = body(k);
+    k->addIncoming(next, b_.GetInsertBlock());
+    b_.CreateBr(head);
+    b_.SetInsertPoint(done);
+    return k;
+}
+
 /// The steps from `begin` on that all lanes of the mask make, without masks of the loop; where they
 /// end. Lanes differ in the last ones only, if that.
 Value* LaneEmitter::emit_common_steps(const Node& n, Id id, Value* begin, Value* ends) {
@@ -261,22 +282,13 @@ Value* LaneEmitter::emit_common_steps(const Node& n, Id id, Value* begin, Value*
     Value* end =
         b_.CreateIntMinReduce(mask_ != nullptr ? b_.CreateSelect(mask_, ends, most) : ends, true);
     if (mask_ != nullptr && mask_ != range_mask_) end = b_.CreateSelect(any(mask_), end, begin);
-    auto* head = BasicBlock::Create(context_, "alike", function_);
-    auto* body = BasicBlock::Create(context_, "alike.body", function_);
-    auto* done = BasicBlock::Create(context_, "alike.end", function_);
-    BasicBlock* before = b_.GetInsertBlock();
-    b_.CreateBr(head);
-    b_.SetInsertPoint(head);
-    auto* counter = b_.CreatePHI(i64, 2, "k");
-    counter->addIncoming(begin, before);
-    b_.CreateCondBr(b_.CreateICmpSLT(counter, end), body, done);
-    b_.SetInsertPoint(body);
-    values_[id] = {counter, nullptr, false};
-    emit_block(n.aux);
-    counter->addIncoming(b_.CreateAdd(counter, b_.getInt64(1)), b_.GetInsertBlock());
-    b_.CreateBr(head);
-    b_.SetInsertPoint(done);
-    return counter;
+    return repeat(
+        "alike", begin, [&](Value* k) { return b_.CreateICmpSLT(k, end); },
+        [&](Value* k) {
+            values_[id] = {k, nullptr, false};
+            emit_block(n.aux);
+            return b_.CreateAdd(k, b_.getInt64(1));
+        });
 }
 
 void LaneEmitter::emit_loop(const Node& n, Id id) {
@@ -304,36 +316,27 @@ void LaneEmitter::emit_loop(const Node& n, Id id) {
     }
     if (jumps) loop.iteration = mask_place("iteration");
 
-    auto* head = BasicBlock::Create(context_, "for", function_);
-    auto* body = BasicBlock::Create(context_, "for.body", function_);
-    auto* done = BasicBlock::Create(context_, "for.end", function_);
-    BasicBlock* before = b_.GetInsertBlock();
-    b_.CreateBr(head);
-    b_.SetInsertPoint(head);
-    auto* counter = b_.CreatePHI(begin->getType(), 2, "k");
-    counter->addIncoming(begin, before);
-    Value* reached = ends_vary && !varying ? b_.CreateVectorSplat(lanes_, counter) : counter;
-    Value* more =
-        b_.CreateSelect(upwards, b_.CreateICmpSLT(reached, end), b_.CreateICmpSGT(reached, end));
-    if (ends_vary) {
-        keep_where(more, loop.live);
+    const auto goes_on = [&](Value* k) {
+        Value* reached = ends_vary && !varying ? b_.CreateVectorSplat(lanes_, k) : k;
+        Value* more = b_.CreateSelect(upwards, b_.CreateICmpSLT(reached, end),
+                                      b_.CreateICmpSGT(reached, end));
+        if (ends_vary) {
+            keep_where(more, loop.live);
+            mask_ = kept(loop.live);
+            return any(mask_);
+        }
+        if (!jumps) return more;
         mask_ = kept(loop.live);
-        more = any(mask_);
-    } else if (jumps) {
-        mask_ = kept(loop.live);
-        more = b_.CreateAnd(more, any(mask_));
-    }
-    b_.CreateCondBr(more, body, done);
-    b_.SetInsertPoint(body);
-    values_[id] = {counter, nullptr, varying};
-    if (diverges) {
-        emit_loop_body(n.aux, loop);
-    } else {
-        emit_block(n.aux);
-    }
-    counter->addIncoming(b_.CreateAdd(counter, step), b_.GetInsertBlock());
-    b_.CreateBr(head);
-    b_.SetInsertPoint(done);
+        return b_.CreateAnd(more, any(mask_));
+    };
+    repeat("for", begin, goes_on, [&](Value* k) {
+        values_[id] = {k, nullptr, varying};
+        if (diverges)
+            emit_loop_body(n.aux, loop);
+        else
+            emit_block(n.aux);
+        return b_.CreateAdd(k, step);
+    });
     mask_ = outer;
     if (jumps) narrow_mask();
     if (behind != nullptr) {

@@ -58,6 +58,9 @@ class LaneEmitter final : private NodeValues {
     void emit_while_steps(const ir::Node& n, ir::Id id, const Loop& loop, llvm::BasicBlock* done);
     void emit_loop_body(ir::Id block, const Loop& loop);
     llvm::BasicBlock* skip_without_lanes();
+    llvm::Value* repeat(const char* name, llvm::Value* begin,
+                        llvm::function_ref<llvm::Value*(llvm::Value*)> more,
+                        llvm::function_ref<llvm::Value*(llvm::Value*)> body);
     llvm::Value* emit_common_steps(const ir::Node& n, ir::Id id, llvm::Value* begin,
                                    llvm::Value* ends);
     bool is_light(ir::Id block, unsigned& nodes) const;

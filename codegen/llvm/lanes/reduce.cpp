@@ -353,42 +353,29 @@ BasicBlock* LaneEmitter::emit_first_group(Value* begin, Value* more, std::span<c
 void LaneEmitter::emit_tail(Value* begin) {
     const bool simple = facts_.inlined == 0 && facts_.calls == 0 && !facts_.has_loops;
     if (simple && tail_lanes_ > 1) begin = emit_registers(begin);
-    auto* head = BasicBlock::Create(context_, "tail", function_);
-    auto* body = BasicBlock::Create(context_, "tail.body", function_);
-    auto* done = BasicBlock::Create(context_, "row.end", function_);
-    BasicBlock* before = b_.GetInsertBlock();
-    b_.CreateBr(head);
-    b_.SetInsertPoint(head);
-    auto* i = b_.CreatePHI(b_.getInt64Ty(), 2, "j");
-    i->addIncoming(begin, before);
-    b_.CreateCondBr(b_.CreateICmpSLT(i, columns_), body, done);
-    b_.SetInsertPoint(body);
-    Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateSub(columns_, i),
-                                            b_.getInt64(tail_lanes_));
-    emit_body(tail_lanes_, i, count, false);
-    i->addIncoming(b_.CreateNUWAdd(i, b_.getInt64(tail_lanes_)), b_.GetInsertBlock());
-    b_.CreateBr(head);
-    b_.SetInsertPoint(done);
+    repeat(
+        "tail", begin, [&](Value* j) { return b_.CreateICmpSLT(j, columns_); },
+        [&](Value* j) {
+            Value* count = b_.CreateBinaryIntrinsic(
+                llvm::Intrinsic::smin, b_.CreateSub(columns_, j), b_.getInt64(tail_lanes_));
+            emit_body(tail_lanes_, j, count, false);
+            return b_.CreateNUWAdd(j, b_.getInt64(tail_lanes_));
+        });
 }
 
 /// Whole registers of the columns from `begin` on; where they end.
 Value* LaneEmitter::emit_registers(Value* begin) {
-    auto* head = BasicBlock::Create(context_, "register", function_);
-    auto* body = BasicBlock::Create(context_, "register.body", function_);
-    auto* done = BasicBlock::Create(context_, "register.end", function_);
-    BasicBlock* before = b_.GetInsertBlock();
-    b_.CreateBr(head);
-    b_.SetInsertPoint(head);
-    auto* i = b_.CreatePHI(b_.getInt64Ty(), 2, "j");
-    i->addIncoming(begin, before);
-    Value* next = b_.CreateNUWAdd(i, b_.getInt64(tail_lanes_));
-    b_.CreateCondBr(b_.CreateICmpSLE(next, columns_), body, done);
-    b_.SetInsertPoint(body);
-    emit_body(tail_lanes_, i, nullptr, false);
-    i->addIncoming(next, b_.GetInsertBlock());
-    b_.CreateBr(head);
-    b_.SetInsertPoint(done);
-    return i;
+    Value* next = nullptr;
+    return repeat(
+        "register", begin,
+        [&](Value* j) {
+            next = b_.CreateNUWAdd(j, b_.getInt64(tail_lanes_));
+            return b_.CreateICmpSLE(next, columns_);
+        },
+        [&](Value* j) {
+            emit_body(tail_lanes_, j, nullptr, false);
+            return next;
+        });
 }
 
 /// The stages around the row's: what the slots hold before, the totals, the stores.

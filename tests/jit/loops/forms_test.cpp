@@ -1,23 +1,22 @@
 // One computation in the forms in which it can be written: range, prange, statement; elements and
 // Vars; strict and fast. Values come from plain C++ loops.
+#include "tests/forms.h"
 #include "tests/catch.h"
-
-#include <kiln/kiln.h>
+#include "tests/dice.h"
 
 #include <cmath>
 #include <cstring>
 #include <vector>
 
 using namespace kiln;
+using forms::Loop;
 
 namespace {
 
 std::vector<double> numbers(std::int64_t n, std::uint64_t seed) {
     std::vector<double> x(static_cast<std::size_t>(n));
-    for (double& v : x) {
-        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-        v = static_cast<double>(seed >> 40) / 16777216.0 - 0.5;
-    }
+    test::Dice dice(seed);
+    for (double& v : x) v = dice.unit() - 0.5;
     return x;
 }
 Array array(const std::vector<double>& x, const Shape& shape) {
@@ -48,18 +47,9 @@ constexpr JitOptions parallel{.parallel = true};
 }  // namespace
 
 TEST_CASE("forms: range, prange and statement give the same bits", "[jit][forms]") {
-    const auto serial = jit([](In a, In b, Out u) {
-        for (Index i : range(a.extent(0))) u(i) = a(i) * b(i) - a(i);
-    });
-    const auto loop = jit([](In a, In b, Out u) {
-        for (Index i : prange(a.extent(0))) u(i) = a(i) * b(i) - a(i);
-    });
-    const auto threads = jit(
-        [](In a, In b, Out u) {
-            for (Index i : prange(a.extent(0))) u(i) = a(i) * b(i) - a(i);
-        },
-        parallel);
-    const auto statement = jit([](In a, In b, Out u) { u = a * b - a; });
+    const auto serial = forms::map_loop(Loop::serial), loop = forms::map_loop(Loop::parallel),
+               threads = forms::map_loop(Loop::parallel, parallel),
+               statement = forms::map_statement();
     for (const DType t : {i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, c64, c128})
         for (const std::int64_t n : {0, 1, 7, 63, 64, 65, 200, 1000}) {
             INFO(name(t) << " " << n);
@@ -79,17 +69,9 @@ TEST_CASE("forms: range, prange and statement give the same bits", "[jit][forms]
 }
 
 TEST_CASE("forms: a prange across memory", "[jit][forms]") {
-    const auto serial = jit([](In a, In y, InOut x) {
-        for (Index i : range(x.extent(0)))
-            for (Index j : range(y.extent(0))) x(i) += a(j, i) * y(j);
-    });
+    const auto serial = forms::transposed(Loop::serial);
     const auto make = [](const JitOptions& options) {
-        return jit(
-            [](In a, In y, InOut x) {
-                for (Index i : prange(1, x.extent(0)))
-                    for (Index j : range(y.extent(0))) x(i) += a(j, i) * y(j);
-            },
-            options);
+        return forms::transposed(Loop::parallel, 1, options);
     };
     const auto loop = make({}), threads = make(parallel), checked = make({.checked = true});
     for (const std::int64_t n : {1, 2, 17, 127, 128, 129, 300, 2500})
@@ -109,27 +91,6 @@ TEST_CASE("forms: a prange across memory", "[jit][forms]") {
 }
 
 TEST_CASE("forms: products, by elements and by Vars, strict and fast", "[jit][forms]") {
-    const auto element = [](Fastmath fast) {
-        return jit(
-            [](In a, In b, InOut c) {
-                for (Index i : range(c.extent(0)))
-                    for (Index j : range(c.extent(1)))
-                        for (Index k : range(a.extent(1))) c(i, j) += a(i, k) * b(k, j);
-            },
-            {.fastmath = fast});
-    };
-    const auto variable = [](Fastmath fast) {
-        return jit(
-            [](In a, In b, InOut c) {
-                for (Index i : range(c.extent(0)))
-                    for (Index j : range(c.extent(1))) {
-                        Var s(f64, 0);
-                        for (Index k : range(a.extent(1))) s += a(i, k) * b(k, j);
-                        c(i, j) = s;
-                    }
-            },
-            {.fastmath = fast});
-    };
     const auto solve = [](Fastmath fast) {  // in place: rows of a triangle
         return jit(
             [](In a, InOut b) {
@@ -146,7 +107,8 @@ TEST_CASE("forms: products, by elements and by Vars, strict and fast", "[jit][fo
         const double bound = 1e-14 * static_cast<double>(n);
         const Array a = array(x, {n, n}), b = array(y, {n, n});
         for (const bool fast : {false, true}) {
-            for (const auto& kernel : {element(fast), variable(fast)}) {
+            for (const auto& kernel :
+                 {forms::product_of_elements(fast), forms::product_of_vars(fast)}) {
                 const Array c = zeros({n, n});
                 kernel(a, b, c);
                 CHECK(close(c, expected, bound));
