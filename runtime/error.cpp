@@ -21,8 +21,7 @@ std::string compiler_form(const std::string& message, const Location& where,
                           const std::string& hint) {
     std::string text;
     if (!where.file.empty()) {
-        // npos + 1 is 0: a path without folders is taken whole.
-        text += where.file.substr(where.file.find_last_of("/\\") + 1);
+        text += where.short_file();
         text += ':';
         text += std::to_string(where.line);
         text += ": ";

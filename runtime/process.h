@@ -43,6 +43,13 @@ class Mutex {
 /// A recursive mutex for what may run the user's code, which no fork waits for: in a forked child
 /// it is free, unless the thread that forked holds it. Where threads would wait for each other in
 /// a circle, the one that would close it goes on without the mutex.
+///
+/// No two threads run what one UserMutex protects at once even so, if mutexes are given back in the
+/// reverse order of taking. The owner of the mutex waits, by itself or through others, for one that
+/// the closing thread has, and had before: it is given back after what the thread does without the
+/// mutex. Should the closing thread come to wait in there, all of them wait for whom it waits for.
+/// So what is protected is entered once more while another thread is suspended in it, as by
+/// recursion, and never by two that run.
 class UserMutex {
   public:
     void lock();

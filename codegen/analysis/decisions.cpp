@@ -45,7 +45,7 @@ std::vector<Remark> Decisions::remarks(Shown where) const {
 
 std::string line_of(const ir::Kernel& kernel, ir::Id node) {
     const Location l = kernel.location(kernel.nodes[node].loc);
-    return fmt::format("{}:{}", l.file.substr(l.file.rfind('/') + 1), l.line);
+    return fmt::format("{}:{}", l.short_file(), l.line);
 }
 
 std::string place_of(const ir::Kernel& kernel, ir::Id node) {

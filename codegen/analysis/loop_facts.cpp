@@ -1,7 +1,6 @@
 #include "codegen/analysis/loop_facts.h"
 
 #include "dsl/ir/effects.h"
-#include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -11,15 +10,14 @@ namespace kiln::codegen {
 
 using namespace ir;
 
-std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel, Id loop) {
+std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel,
+                                                        const SlotOwners& owners, Id loop) {
     const Id body = kernel.nodes[loop].aux;
     std::set<std::uint32_t> written;
     walk(kernel, body, [&](Id id) {
         if (const Effects e = effects_of(kernel.nodes[id]); e.any(effect::writes))
             written.insert(e.slot);
     });
-    if (written.empty()) return std::vector<std::uint32_t>();
-    const SlotOwners owners(kernel);
     for (const std::uint32_t slot : written) {
         if (!owners.belongs_to(slot, body) || kernel.slots[slot].length != 1) return std::nullopt;
         const auto touches = [&](Id id) { return effects_of(kernel.nodes[id]).slot == slot; };
@@ -31,21 +29,6 @@ std::optional<std::vector<std::uint32_t>> private_slots(const Kernel& kernel, Id
         if (kernel.nodes[*first].kind != NodeKind::write) return std::nullopt;
     }
     return std::vector(written.begin(), written.end());
-}
-
-bool is_left_over(const Kernel& kernel, Id loop) {
-    const auto is = [&](Id id, Op op) {
-        return kernel.nodes[id].kind == NodeKind::op && kernel.nodes[id].op == op;
-    };
-    const Id begin = kernel.operand(loop, 0);
-    if (!is(begin, Op::add)) return false;
-    return std::ranges::any_of(kernel.operands_of(begin), [&](Id whole) {
-        if (!is(whole, Op::bit_and)) return false;
-        return std::ranges::any_of(kernel.operands_of(whole), [&](Id mask) {
-            const Node& n = kernel.nodes[mask];
-            return n.kind == NodeKind::constant && static_cast<std::int64_t>(n.imm) == -ways;
-        });
-    });
 }
 
 namespace {

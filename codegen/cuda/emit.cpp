@@ -171,7 +171,7 @@ class Emitter {
         shown_loc_ = n.loc;
         const Location where = kernel_.location(n.loc);
         if (where.line == 0) return;
-        line("// {}:{}", where.file.substr(where.file.find_last_of('/') + 1), where.line);
+        line("// {}:{}", where.short_file(), where.line);
     }
 
     /// Input elements that are the same for every iteration are loaded once.
@@ -525,8 +525,7 @@ class Program {
         if (!l.streams.empty()) refuse("stores past the caches", where);
         if (where.line != 0)
             lines_[l.kernel] +=
-                fmt::format("// the loop of {}:{}\n",
-                            where.file.substr(where.file.find_last_of('/') + 1), where.line);
+                fmt::format("// the loop of {}:{}\n", where.short_file(), where.line);
     }
 
     const Kernel& kernel_;

@@ -6,7 +6,6 @@
 #include "dsl/ir/builder.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
-#include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -28,8 +27,9 @@ struct NotVectorised {
 
 class Extraction {
   public:
-    Extraction(const Kernel& kernel, Id loop, bool always, bool explains)
+    Extraction(const Kernel& kernel, const SlotOwners& owners, Id loop, bool always, bool explains)
         : k_(kernel),
+          owners_(owners),
           loop_(loop),
           always_(always),
           explains_(explains),
@@ -70,7 +70,6 @@ class Extraction {
         std::uint32_t param;  // of the new kernel
     };
 
-    std::span<const Id> subscripts(const Node& n) const { return subscripts_of(k_, n); }
     static bool stores(const Node& n) { return effects_of(n).any(effect::stores | effect::writes); }
     /// Whether both touch one array, of the arguments or of the variables.
     static bool same_array(const Node& a, const Node& b) {
@@ -173,7 +172,6 @@ class Extraction {
     }
 
     void check_slots() {
-        const SlotOwners owners(k_);
         std::vector<bool> used(k_.slots.size(), false), written(k_.slots.size(), false);
         for (const Id id : nodes_) {
             const Effects e = effects_of(k_.nodes[id]);
@@ -184,7 +182,7 @@ class Extraction {
         slots_.assign(k_.slots.size(), none);
         kind_.assign(k_.slots.size(), SlotKind::own);
         for (std::uint32_t s = 0; s < k_.slots.size(); ++s) {
-            if (!used[s] || owners.belongs_to(s, body_)) continue;
+            if (!used[s] || owners_.belongs_to(s, body_)) continue;
             if (!written[s]) {
                 kind_[s] = SlotKind::fixed;
             } else if (find_scan(s)) {
@@ -376,14 +374,13 @@ class Extraction {
 
     void check_independence() {
         for (Touch& a : touches_)
-            for (const Id s : subscripts(k_.nodes[a.node]))
-                a.coefficients.push_back(coefficient(s));
+            for (const Id s : subscripts_of(k_, a.node)) a.coefficients.push_back(coefficient(s));
         for (const Touch& store : touches_) {
             if (!stores(k_.nodes[store.node])) continue;
-            const auto at = subscripts(k_.nodes[store.node]);
+            const auto at = subscripts_of(k_, store.node);
             for (const Touch& other : touches_) {
                 if (!same_array(k_.nodes[other.node], k_.nodes[store.node])) continue;
-                const auto there = subscripts(k_.nodes[other.node]);
+                const auto there = subscripts_of(k_, other.node);
                 bool apart = false;
                 for (std::size_t d = 0; d < at.size(); ++d)
                     apart = apart || (at[d] == there[d] && store.coefficients[d] != 0);
@@ -428,8 +425,8 @@ class Extraction {
                     {none, s, load_of({Kind::slot, none, s, {}, {}}, k_.slots[s].dtype, "outer")});
         first_ = load_of({Kind::first, none, 0, {}, {}}, DType::i64, "first");
         const Id step = k_.operand(loop_, 2);
-        const bool is_one = k_.nodes[step].kind == NodeKind::constant && k_.nodes[step].imm == 1;
-        if (!is_one) step_ = load_of({Kind::step, none, 0, {}, {}}, DType::i64, "step");
+        if (!k_.is_constant(step, 1))
+            step_ = load_of({Kind::step, none, 0, {}, {}}, DType::i64, "step");
     }
 
     void declare_elements() {
@@ -451,12 +448,12 @@ class Extraction {
             const Layout layout = local ? Layout::unit : k_.params[n.aux].layout;
             const bool written = stores(n);
             if (a.coefficients.empty())
-                for (const Id s : subscripts(n)) a.coefficients.push_back(coefficient(s));
+                for (const Id s : subscripts_of(k_, n)) a.coefficients.push_back(coefficient(s));
             // Loads of the same elements are one.
             const auto same = std::ranges::find_if(touches_, [&](const Touch& other) {
                 const Node& m = k_.nodes[other.node];
                 return other.param != none && m.kind == n.kind && m.aux == n.aux &&
-                       std::ranges::equal(subscripts(m), subscripts(n));
+                       std::ranges::equal(subscripts_of(k_, m), subscripts_of(k_, n));
             });
             if (same != touches_.end()) {
                 a.param = same->param;
@@ -675,6 +672,7 @@ class Extraction {
     };
 
     const Kernel& k_;
+    const SlotOwners& owners_;
     Id loop_;
     bool always_, explains_;
     Id body_;
@@ -696,10 +694,10 @@ class Extraction {
 
 }  // namespace
 
-std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop, bool always,
-                                              LaneRefusal* why) {
+std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, const SlotOwners& owners,
+                                              Id loop, bool always, LaneRefusal* why) {
     try {
-        return Extraction(kernel, loop, always, why != nullptr).run();
+        return Extraction(kernel, owners, loop, always, why != nullptr).run();
     } catch (const NotVectorised& refusal) {
         if (why != nullptr) *why = {refusal.reason, refusal.node, refusal.reason == left_to_llvm};
         return std::nullopt;
@@ -707,7 +705,7 @@ std::optional<VectorLoop> extract_vector_loop(const Kernel& kernel, Id loop, boo
 }
 
 std::optional<LaneForm> lane_form(const Kernel& kernel, Id loop) {
-    const auto extracted = extract_vector_loop(kernel, loop);
+    const auto extracted = extract_vector_loop(kernel, SlotOwners(kernel), loop);
     if (!extracted) return std::nullopt;
     const Kernel& k = extracted->kernel;
     LaneForm form;

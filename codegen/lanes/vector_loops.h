@@ -23,7 +23,7 @@
 // f16, loops and jumps in the body, running results, and reductions of parallel loops, whose error a
 // tree over lanes bounds.
 #pragma once
-#include "dsl/ir/ir.h"
+#include "dsl/ir/slots.h"
 
 #include <optional>
 #include <string_view>
@@ -63,7 +63,8 @@ struct LaneRefusal {
 };
 
 /// The loop as a kernel, if that is legal and (unless `always`) worth it; else `why` not, if asked.
-std::optional<VectorLoop> extract_vector_loop(const ir::Kernel& kernel, ir::Id loop,
+std::optional<VectorLoop> extract_vector_loop(const ir::Kernel& kernel,
+                                              const ir::SlotOwners& owners, ir::Id loop,
                                               bool always = false, LaneRefusal* why = nullptr);
 
 /// A loop whose stores may go past the caches: it fills the rows of arrays that nothing else in

@@ -1,5 +1,6 @@
 // From an element-wise kernel to an LLVM module, vector code made by us.
 #pragma once
+#include "codegen/code_options.h"
 #include "codegen/lanes/vector_isa.h"
 #include "dsl/ir/ir.h"
 
@@ -14,16 +15,12 @@ class TargetMachine;
 
 namespace kiln::codegen {
 
-struct EmitOptions {
+struct EmitOptions : CodeOptions {
     VectorIsa isa = VectorIsa::sse2;
     std::string entry = "kiln_map";  ///< the function's symbol
-    bool streaming = false;          ///< non-temporal stores to the first output of layout `unit`
     bool fence = true;               ///< a fence after streaming stores
-    bool noalias = false;            ///< programs: no array that is written overlaps another one
-    bool checked = false;            ///< programs: accesses outside of an array are faults
-    /// Lanes without an element compute what the first one does, so that they raise no flags of
-    /// their own.
-    bool flags_of_data = false;
+    /// Programs: the blocks of counted loops are called "loop<program>_<loop>" (VectorisedLoop).
+    bool name_loops = false;
 };
 
 /// The module of a kernel of one of these forms, but for programs one function

@@ -123,6 +123,7 @@ class CarriedSums final : public Rewriter {
   public:
     CarriedSums(const Kernel& kernel, PassContext& context)
         : Rewriter(kernel),
+          owners_(kernel),
           decisions_(context.decisions),
           lanes_possible_(context.options.noalias && !context.options.checked) {}
 
@@ -274,7 +275,7 @@ class CarriedSums final : public Rewriter {
                 slots.push_back(s);
             }
         in_lanes_ = lanes_possible_ && sums_in_loops(in().nodes[old].aux) &&
-                    extract_vector_loop(in(), old).has_value();
+                    extract_vector_loop(in(), owners_, old).has_value();
         const Id made = clone(old);
         in_lanes_ = false;
         const auto inside = std::exchange(places_, around);
@@ -282,6 +283,7 @@ class CarriedSums final : public Rewriter {
         return made;
     }
 
+    const SlotOwners owners_;
     Decisions& decisions_;
     const bool lanes_possible_;
     bool in_lanes_ = false;

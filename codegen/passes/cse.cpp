@@ -21,6 +21,10 @@
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace kiln::codegen {
 namespace {
@@ -36,6 +40,15 @@ struct Writes {
 class Cse : public Rewriter {
   public:
     using Rewriter::Rewriter;
+
+    /// How many loads went, by the loop around them.
+    void tell(Decisions& decisions) const {
+        for (const auto& [loop, loads] : reused_)
+            decisions.done(DecisionKind::reused, in().location(in().nodes[loop].loc),
+                           fmt::format("{} load{} of elements that were loaded before", loads,
+                                       loads == 1 ? "" : "s"),
+                           {{"loads", loads}});
+    }
 
   private:
     struct Available {
@@ -98,8 +111,10 @@ class Cse : public Rewriter {
         for (const Id id : in().operands_of(old)) subscripts.push_back(mapped(id));
         for (const Available& a : available_)
             if (a.kind == n.kind && a.aux == n.aux && a.subscripts == subscripts &&
-                out().visible(a.value))
+                out().visible(a.value)) {
+                if (n.kind == NodeKind::load && loop_ != none) ++reused_[loop_];
                 return a.value;
+            }
         const Id value = clone(old);
         available_.push_back({n.kind, n.aux, std::move(subscripts), value});
         return value;
@@ -135,7 +150,9 @@ class Cse : public Rewriter {
     Id rewrite_loop(Id old) {
         forget(writes_of(old));
         const std::vector<Available> before = available_;
+        const Id around = std::exchange(loop_, old);
         const Id value = clone(old);
+        loop_ = around;
         available_ = before;
         return value;
     }
@@ -160,10 +177,17 @@ class Cse : public Rewriter {
     }
 
     std::vector<Available> available_;
+    Id loop_ = none;  // around what is rewritten
+    std::map<Id, std::int64_t> reused_;
 };
 
 }  // namespace
 
-ir::Kernel run_cse(const ir::Kernel& kernel, PassContext&) { return Cse(kernel).run(); }
+ir::Kernel run_cse(const ir::Kernel& kernel, PassContext& context) {
+    Cse pass(kernel);
+    ir::Kernel after = pass.run();
+    pass.tell(context.decisions);
+    return after;
+}
 
 }  // namespace kiln::codegen

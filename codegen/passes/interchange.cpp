@@ -183,10 +183,6 @@ class Interchange : public Rewriter {
         });
     }
 
-    std::span<const Id> subscripts(Id access) const {
-        return subscripts_of(in(), in().node(access));
-    }
-
     /// The loop of the nest (its place in it) whose index, plus or minus something fixed, a
     /// subscript is; nothing for other expressions, -1 for what the nest does not change.
     std::optional<int> loop_of(Id id, const Nest& nest, const Accesses& a) const {
@@ -245,7 +241,7 @@ class Interchange : public Rewriter {
         std::vector<int> distance(nest.loops.size(), 0);  // summed up over all accesses
         for (const Id access : a.all) {
             if (in().params[in().node(access).aux].layout != Layout::unit) return {};
-            const auto at = subscripts(access);
+            const auto at = subscripts_of(in(), access);
             for (std::size_t d = 0; d < at.size(); ++d)
                 if (const auto loop = loop_of(at[d], nest, a); loop && *loop >= 0)
                     distance[static_cast<std::size_t>(*loop)] +=
@@ -269,7 +265,7 @@ class Interchange : public Rewriter {
     /// Whether iterations of the nest's loop `l` store to different elements.
     bool is_in_stores(std::size_t l, const Nest& nest, const Accesses& a) const {
         return std::ranges::all_of(a.stores, [&](Id store) {
-            return std::ranges::any_of(subscripts(store), [&](Id subscript) {
+            return std::ranges::any_of(subscripts_of(in(), store), [&](Id subscript) {
                 return loop_of(subscript, nest, a) == static_cast<int>(l);
             });
         });
@@ -287,10 +283,10 @@ class Interchange : public Rewriter {
     Id disagreeing(const Nest& nest, const Accesses& a) const {
         const ParallelLoop* parallel = in().parallel(in().node(nest.loops[0]));
         for (const Id store : a.stores) {
-            const auto at = subscripts(store);
+            const auto at = subscripts_of(in(), store);
             for (const Id other : a.all)
                 if (in().node(other).aux == in().node(store).aux &&
-                    !std::ranges::equal(subscripts(other), at))
+                    !std::ranges::equal(subscripts_of(in(), other), at))
                     return store;
             std::vector<bool> has(nest.loops.size(), false);
             for (const Id subscript : at) {

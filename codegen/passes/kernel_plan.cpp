@@ -4,11 +4,13 @@
 #include "codegen/analysis/loop_facts.h"
 #include "codegen/lanes/facts.h"
 #include "codegen/lanes/vector_loops.h"
+#include "codegen/trees.h"
 #include "dsl/ir/describe.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -21,7 +23,7 @@ class Planner {
   public:
     Planner(const Kernel& traced, const Kernel& compiled, const PassContext& context,
             const PlanTarget& target)
-        : traced_(traced), k_(compiled), context_(context), target_(target) {}
+        : traced_(traced), k_(compiled), owners_(compiled), context_(context), target_(target) {}
 
     KernelPlan run() {
         const bool program = k_.is_program();
@@ -89,13 +91,20 @@ class Planner {
     void elements(const Stage& stage) {
         const Location where = k_.location(stage.loc);
         lanes(k_, where, "");
+        layouts(where);
         for (const StageReduction& r : stage.reductions)
             if (r.position_of == none)
                 decisions_->done(DecisionKind::reduction, where,
                                  fmt::format("{}: a tree over the lanes, pair by pair over blocks "
-                                             "of 4096 columns",
-                                             info(r.reduction).name));
-        if (stage.reductions.empty())
+                                             "of {} columns",
+                                             info(r.reduction).name, tree::block_columns));
+        if (k_.form == Form::scan)
+            decisions_->done(
+                DecisionKind::reduction, where,
+                fmt::format("running {}: a tree over the lanes; blocks of {} columns begin with "
+                            "the total of those before them, {} KB of blocks for a thread at once",
+                            info(k_.scan).name, tree::scan_columns, tree::scan_group_bytes / 1024));
+        if (k_.form == Form::map)
             decisions_->done(DecisionKind::streamed, where,
                              fmt::format("contiguous outputs, where all operands take {} MB",
                                          abi::streaming_bytes / 1'000'000),
@@ -104,6 +113,24 @@ class Planner {
             decisions_->done(DecisionKind::threads, where,
                              fmt::format("from {} elements on", target_.elements_for_threads),
                              {{"elements", target_.elements_for_threads}});
+    }
+
+    /// What the code is for: other calls have code of their own.
+    void layouts(const Location& where) {
+        std::string text;
+        bool others = false;
+        for (const Param& p : k_.params) {
+            if (p.access == Access::value || p.rank == 0) continue;
+            others = true;
+            text += (text.empty() ? "" : ", ") + p.name +
+                    (p.layout == Layout::unit      ? " contiguous"
+                     : p.layout == Layout::uniform ? " one element"
+                                                   : " strided");
+        }
+        if (others)
+            decisions_->done(
+                DecisionKind::layouts, where,
+                text + "; calls whose inner axis lies otherwise have code of their own");
     }
 
     void loops(Id block, bool parallel) {
@@ -126,11 +153,10 @@ class Planner {
                 if (k_.nodes[usual].kind == NodeKind::loop)
                     loop(usual, parallel, true);
                 else if (k_.nodes[usual].kind == NodeKind::launch)
-                    program(k_.outlined[k_.launches[k_.nodes[usual].aux].kernel], true);
+                    program(k_.launches[k_.nodes[usual].aux].kernel, true);
             return;
         }
-        if (k_.outlined[launch.kernel].is_program())
-            return program(k_.outlined[launch.kernel], false);
+        if (k_.outlined[launch.kernel].is_program()) return program(launch.kernel, false);
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
         const Kernel& kernel = k_.outlined[launch.kernel];
@@ -141,8 +167,10 @@ class Planner {
     }
 
     /// A program that this one launches.
-    void program(const Kernel& launched, bool streams) {
+    void program(std::uint32_t number, bool streams) {
+        const Kernel& launched = k_.outlined[number];
         Planner inside(traced_, launched, context_, target_);
+        inside.program_ = number + 1;
         inside.decisions_ = decisions_;
         inside.names_ = &k_;
         inside.loop(launched_loop(launched), false, streams);
@@ -196,14 +224,50 @@ class Planner {
         }
         LaneRefusal why;
         if (context_.options.noalias)
-            extract_vector_loop(k_, id, false, &why);
+            extract_vector_loop(k_, owners_, id, false, &why);
         else
             why = {"arrays that the call writes overlap others", none, false};
-        const bool innermost = is_even(k_, id);
-        if (why.left_to_llvm && innermost)
-            decisions_->done(DecisionKind::lanes, where, "by LLVM's vectoriser");
-        else if (innermost)
+        if (is_even(k_, id))
+            innermost(id, where, why);
+        else if (k_.parallel(k_.nodes[id]) != nullptr && why.node != none &&
+                 k_.nodes[why.node].kind != NodeKind::launch)
             decisions_->refused(DecisionKind::lanes, where, reason(id, why));
+    }
+
+    /// Of a loop without loops: what LLVM's vectoriser made of it, which looks at all of them.
+    void innermost(Id id, const Location& where, const LaneRefusal& why) {
+        const VectorisedLoop* const llvm = by_llvm(id);
+        if (llvm != nullptr && llvm->lanes > 1)
+            decisions_->done(
+                DecisionKind::lanes, where,
+                fmt::format("{} x {}, by LLVM's vectoriser", llvm->lanes, llvm->registers),
+                {{"lanes", llvm->lanes}, {"registers", llvm->registers}});
+        else if (!why.left_to_llvm)
+            decisions_->refused(DecisionKind::lanes, where, reason(id, why));
+        else if (llvm != nullptr)
+            decisions_->refused(DecisionKind::lanes, where,
+                                llvm->refused.empty()
+                                    ? "left to LLVM's vectoriser, for which it is not worth it"
+                                    : "left to LLVM's vectoriser: " + llvm->refused);
+        else
+            decisions_->refused(DecisionKind::lanes, where,
+                                "left to LLVM, which has unrolled it or made nothing of it");
+    }
+
+    /// The loop may be there several times: the widest one.
+    const VectorisedLoop* by_llvm(Id loop) {
+        if (places_.empty())
+            walk(k_, [&](Id id) {
+                if (k_.nodes[id].kind == NodeKind::loop)
+                    places_.emplace(id, static_cast<unsigned>(places_.size()));
+            });
+        const unsigned place = places_.at(loop);
+        const VectorisedLoop* widest = nullptr;
+        for (const VectorisedLoop& v : target_.vectorised)
+            if (v.program == program_ && v.loop == place &&
+                (widest == nullptr || v.lanes > widest->lanes))
+                widest = &v;
+        return widest;
     }
 
     std::string reason(Id loop, const LaneRefusal& why) const {
@@ -215,11 +279,14 @@ class Planner {
 
     const Kernel& traced_;
     const Kernel& k_;
+    const SlotOwners owners_;
     const PassContext& context_;
     const PlanTarget& target_;
     const Kernel* names_ = &k_;  // which declares the variables
+    unsigned program_ = 0;       // as of VectorisedLoop
     Decisions* decisions_ = nullptr;
     std::vector<PlannedLoop> loops_;
+    std::map<Id, unsigned> places_;  // of loops, in the text
 };
 
 }  // namespace
@@ -246,7 +313,7 @@ std::string KernelPlan::text() const {
         if (loop.line == 0)
             out += "of the kernel:";
         else
-            out += fmt::format("{}:{}:", loop.file.substr(loop.file.rfind('/') + 1), loop.line);
+            out += fmt::format("{}:{}:", Location{loop.file, loop.line}.short_file(), loop.line);
         for (std::size_t i = 0; i < loop.kinds.size(); ++i)
             out += (i == 0 ? " " : ", ") + loop.kinds[i];
         out += '\n';

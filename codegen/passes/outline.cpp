@@ -37,6 +37,7 @@ class Outline final : public Rewriter {
   public:
     Outline(const Kernel& in, PassTarget target)
         : Rewriter(in),
+          owners_(in),
           device_(target != PassTarget::cpu),
           streamed_(device_ ? std::vector<StreamedLoop>() : find_streamed_loops(in)) {}
 
@@ -54,7 +55,7 @@ class Outline final : public Rewriter {
     bool launched(Id loop) {
         // A device has nothing else for the iterations of a parallel loop.
         const bool always = device_ && in().parallel(in().nodes[loop]) != nullptr;
-        if (auto lanes = extract_vector_loop(in(), loop, always)) {
+        if (auto lanes = extract_vector_loop(in(), owners_, loop, always)) {
             const Site site(*this, loop, *lanes);
             Launch launch = site.launch();
             launch.in_place = lanes->in_place && loops_ > 0;
@@ -64,7 +65,7 @@ class Outline final : public Rewriter {
         }
         const auto streamed = std::ranges::find(streamed_, loop, &StreamedLoop::loop);
         if (streamed == streamed_.end()) return false;
-        auto lanes = extract_vector_loop(in(), loop, true);
+        auto lanes = extract_vector_loop(in(), owners_, loop, true);
         if (!lanes) return false;
         const Site site(*this, loop, *lanes);
         Launch launch = site.launch();
@@ -153,6 +154,7 @@ class Outline final : public Rewriter {
         return at->second;
     }
 
+    const SlotOwners owners_;
     const bool device_;
     const std::vector<StreamedLoop> streamed_;
     std::map<std::string, std::uint32_t> numbers_;  // of outlined kernels, by their text

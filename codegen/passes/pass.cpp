@@ -19,16 +19,24 @@ ir::Kernel step(std::string_view name, Pass pass, ir::Kernel before, PassContext
     return after;
 }
 
+void make_strict(ir::Kernel& kernel) {
+    for (ir::Node& n : kernel.nodes)
+        if (n.kind == ir::NodeKind::op) n.fast = 0;
+    for (ir::Kernel& k : kernel.outlined) make_strict(k);
+}
+
 }  // namespace
 
 ir::Kernel run_passes(const ir::Kernel& original, PassContext& context) {
     const PassOptions& options = context.options;
     ir::Kernel kernel = original;
+    if (options.strict) make_strict(kernel);
 #define KILN_PASS(id, phase, when, doc)                       \
     if (runs_for(PassPhase::phase, options.target) && (when)) \
         kernel = step(#id, run_##id, std::move(kernel), context);
 #include "codegen/passes.def"
 #undef KILN_PASS
+    if (options.strict) make_strict(kernel);  // what accumulates was made free to be reordered
     return kernel;
 }
 

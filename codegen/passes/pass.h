@@ -25,8 +25,10 @@ struct PassOptions {
     bool verify = false;       ///< verify after every pass; a failure throws Error internal
     bool fuse = false;         ///< programs: parallel loops are fused where that is legal
     bool reassociate = false;  ///< programs: fused loops may sum floats in another order
-    bool threads = true;       ///< parallel loops run on threads, which want many iterations
-    bool fma = true;           ///< the target has an instruction for a * b + c, rounded once
+    /// No fast-math flags, whatever the kernel and the passes have.
+    bool strict = false;
+    bool threads = true;  ///< parallel loops run on threads, which want many iterations
+    bool fma = true;      ///< the target has an instruction for a * b + c, rounded once
     /// Per array argument, as a mask: dimensions whose extent is 1.
     std::vector<std::uint8_t> unit_extents = {};
 };

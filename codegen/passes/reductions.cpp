@@ -138,9 +138,21 @@ class Reductions {
                        ", the position of a reduction, is declared inside of the prange",
                    "declare it before the loop");
         if (found->is_position) return;  // it goes with its extreme
-        out_.add_reduction(loop, {found->reduction, slot, none});
-        if (found->position != none)
-            out_.add_reduction(loop, {Reduction::min, found->position, slot});
+        add(loop, {found->reduction, slot, none});
+        if (found->position != none) add(loop, {Reduction::min, found->position, slot});
+    }
+
+    /// The text may declare it already.
+    void add(Id loop, const StageReduction& r) {
+        const auto& declared = in_.parallel(in_.nodes[loop])->reductions;
+        const auto same = std::ranges::find(declared, r.target, &StageReduction::target);
+        if (same == declared.end()) return out_.add_reduction(loop, r);
+        if (*same != r)
+            refuse(loop,
+                   "a prange accumulates into " + variable(r.target, loop) + " by " +
+                       std::string(info(r.reduction).name) + ", and declares " +
+                       std::string(info(same->reduction).name),
+                   "a variable has one reduction in a loop");
     }
 
     Id first_write(std::uint32_t slot, const std::vector<Id>& body) const {

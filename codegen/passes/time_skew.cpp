@@ -62,13 +62,14 @@ struct Plan {
 
 class Analysis {
   public:
-    Analysis(const Kernel& kernel, Id time, bool threads, Decisions& decisions)
-        : k_(kernel), time_(time), threads_(threads), decisions_(decisions) {}
+    Analysis(const Kernel& kernel, const SlotOwners& owners, Id time, bool threads,
+             Decisions& decisions)
+        : k_(kernel), owners_(owners), time_(time), threads_(threads), decisions_(decisions) {}
 
     std::optional<Plan> run() {
         const Node& n = k_.nodes[time_];
         if (k_.parallel(n) != nullptr || !k_.is_constant(k_.operand(time_, 2), 1) ||
-            is_left_over(k_, time_))
+            (n.fast & loop_flag::remainder) != 0)
             return std::nullopt;
         inside_.insert(time_);
         for (const Id id : k_.blocks[n.aux].nodes) {
@@ -139,7 +140,7 @@ class Analysis {
         const std::size_t index =
             static_cast<std::size_t>(std::ranges::find(plan_.loops, loop) - plan_.loops.begin());
         if (!collect(n.aux, index)) return "a loop in it jumps, calls, is atomic or makes an array";
-        return private_slots(k_, loop).has_value()
+        return private_slots(k_, owners_, loop).has_value()
                    ? nullptr
                    : "a loop in it leaves a variable to its next iteration, or to others";
     }
@@ -239,6 +240,7 @@ class Analysis {
     }
 
     const Kernel& k_;
+    const SlotOwners& owners_;
     Id time_;
     bool threads_;
     std::set<Id> inside_;             // of the body of the loop over time, its own nodes
@@ -254,8 +256,9 @@ class TimeSkew : public Rewriter {
   public:
     TimeSkew(const Kernel& in, bool threads, Decisions& decisions)
         : Rewriter(in), threads_(threads) {
+        const SlotOwners owners(in);
         visit_loops(in, [&](Id loop) {
-            auto plan = Analysis(in, loop, threads_, decisions).run();
+            auto plan = Analysis(in, owners, loop, threads_, decisions).run();
             if (plan) plans_.emplace(loop, std::move(*plan));
             return plan.has_value();
         });

@@ -36,14 +36,12 @@
 #include "codegen/analysis/loop_facts.h"
 #include "codegen/analysis/races.h"
 #include "codegen/analysis/updates.h"
+#include "codegen/passes/four_at_once.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/effects.h"
-#include "dsl/ir/rewrite.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <optional>
 #include <set>
 
@@ -54,19 +52,10 @@ namespace {
 
 using namespace ir;
 
-constexpr auto copies = static_cast<std::size_t>(ways);
 /// Four times as much code as this is too much to compile.
 constexpr std::size_t most_nodes = 160;
 /// Fewer iterations of a parallel loop than this are dealt out to threads one by one.
 constexpr std::int64_t enough_for_threads = 128;
-
-/// A loop that is worth it: the inner loops that run in step, the variables that each copy of an
-/// iteration has for itself.
-struct Plan {
-    std::set<Id> in_step;
-    std::set<Id> ordered;  // operations that could be reassociated, and are not
-    std::vector<std::uint32_t> slots;
-};
 
 /// The operation of a[...] = a[...] op e, where a[...] is the same element all along a loop; `moves`
 /// is what differs between its iterations.
@@ -110,21 +99,25 @@ void find_chains_through_memory(const Kernel& k, Id loop, std::set<Id>& ordered)
 
 class Analysis {
   public:
-    Analysis(const Kernel& kernel, Id loop, Decisions& decisions)
-        : k_(kernel), loop_(loop), decisions_(decisions), varies_(kernel.nodes.size(), false) {}
+    Analysis(const Kernel& kernel, const SlotOwners& owners, Id loop, Decisions& decisions)
+        : k_(kernel),
+          owners_(owners),
+          loop_(loop),
+          decisions_(decisions),
+          varies_(kernel.nodes.size(), false) {}
 
-    std::optional<Plan> run() {
+    std::optional<FourAtOnce> run() {
         const Node& n = k_.nodes[loop_];
-        if (!k_.is_constant(k_.operand(loop_, 2), 1) || is_left_over(k_, loop_))
+        if (!k_.is_constant(k_.operand(loop_, 2), 1) || (n.fast & loop_flag::remainder) != 0)
             return std::nullopt;
         if (const ParallelLoop* p = k_.parallel(n);
             p != nullptr &&
             (p->schedule != Schedule::automatic || !p->reductions.empty() || !p->arrays.empty()))
             return std::nullopt;
         if (!collect(n.aux) || nodes_.size() > most_nodes) return std::nullopt;
-        auto slots = private_slots(k_, loop_);
+        auto slots = private_slots(k_, owners_, loop_);
         if (!slots) return std::nullopt;
-        plan_.slots = std::move(*slots);
+        plan_.own = std::move(*slots);
         find_what_varies();
         for (const Id id : k_.blocks[n.aux].nodes)
             if (k_.nodes[id].kind == NodeKind::loop && !varies_[id] && worth_it(id))
@@ -162,7 +155,7 @@ class Analysis {
             const bool by_operand =
                 std::ranges::any_of(k_.operands_of(id), [&](Id x) { return varies_[x]; });
             const bool by_state = (n.kind == NodeKind::read &&
-                                   std::ranges::find(plan_.slots, n.aux) != plan_.slots.end()) ||
+                                   std::ranges::find(plan_.own, n.aux) != plan_.own.end()) ||
                                   (n.kind == NodeKind::load && stored_.contains(n.aux));
             varies_[id] = by_operand || by_state;
         }
@@ -237,162 +230,34 @@ class Analysis {
     }
 
     const Kernel& k_;
+    const SlotOwners& owners_;
     Id loop_;
     Decisions& decisions_;
     std::vector<Id> nodes_;  // of the body, in the order of the text
     std::set<std::uint32_t> stored_;
     std::vector<bool> varies_;  // per node: differs from iteration to iteration
-    Plan plan_;
-};
-
-class UnrollJam : public Rewriter {
-  public:
-    UnrollJam(const Kernel& in, bool threads, Decisions& decisions)
-        : Rewriter(in), threads_(threads) {
-        visit_loops(in, [&](Id loop) {
-            find_chains_through_memory(in, loop, ordered_);
-            return false;
-        });
-        visit_loops(in, [&](Id loop) {
-            auto plan = Analysis(in, loop, decisions).run();
-            if (plan) {
-                ordered_.insert(plan->ordered.begin(), plan->ordered.end());
-                plans_.emplace(loop, std::move(*plan));
-            }
-            return plan.has_value();
-        });
-    }
-    bool changes() const { return !plans_.empty() || !ordered_.empty(); }
-
-  private:
-    void declare() override {
-        Rewriter::declare();
-        for (auto& [loop, plan] : plans_)
-            for (const std::uint32_t s : plan.slots) {
-                // Those of the iterations that are left stay apart too: what belongs to one
-                // parallel loop alone is private to its threads.
-                auto& mine = copies_of_[s];
-                for (std::size_t c = 0; c < copies; ++c) {
-                    Slot slot = in().slots[s];
-                    slot.name += "_" + std::to_string(c + 1);
-                    mine[c] = out().add_slot(std::move(slot));
-                }
-                mine[copies] = s;
-            }
-    }
-
-    Id rewrite(Id old) override {
-        const Node& n = in().node(old);
-        Id value = none;
-        const auto plan = plans_.find(old);
-        if (n.kind == NodeKind::read || n.kind == NodeKind::write) {
-            const auto mine = copies_of_.find(n.aux);
-            const std::uint32_t slot = mine == copies_of_.end() ? n.aux : mine->second[copy_];
-            const auto operands = in().operands_of(old);
-            const auto position = [&](std::size_t i) {
-                return operands.size() > i ? mapped(operands[0]) : none;
-            };
-            if (n.kind == NodeKind::read)
-                value = out().read(slot, position(0));
-            else
-                out().write(slot, mapped(operands.back()), position(1));
-        } else if (plan != plans_.end()) {
-            value = unroll(old, plan->second);
-        } else if (ordered_.contains(old)) {
-            const Id operands[] = {mapped(in().operand(old, 0)), mapped(in().operand(old, 1))};
-            value = out().op(n.op, n.dtype, operands, ordered_flags(n.fast), n.weak);
-        } else {
-            value = clone(old);
-        }
-        set_mapped(old, value);
-        return value;
-    }
-
-    Id unroll(Id loop, const Plan& plan) {
-        const ParallelLoop* parallel = in().parallel(in().node(loop));
-        const Id begin = mapped(in().operand(loop, 0)), end = mapped(in().operand(loop, 1));
-        const auto op = [&](Op o, Id a, Id b) { return out().op(o, DType::i64, {a, b}); };
-        const auto constant = [&](std::int64_t c) { return out().constant_i64(c); };
-        const auto open = [&](Id from, Id to, std::int64_t step) {
-            return parallel == nullptr
-                       ? out().begin_loop(from, to, constant(step))
-                       : out().begin_parallel_loop(from, to, constant(step), *parallel);
-        };
-        const Id trip = op(Op::maximum, op(Op::sub, end, begin), constant(0));
-        Id whole = op(Op::bit_and, trip, constant(-ways));
-        if (parallel != nullptr && threads_) {
-            const Id enough = out().op(Op::ge, DType::bool_, {trip, constant(enough_for_threads)});
-            whole = out().op(Op::select, DType::i64, {enough, whole, constant(0)});
-        }
-        const Id split = op(Op::add, begin, whole);
-
-        values_.clear();
-        const Id first = open(begin, split, ways);
-        auto& indices = values_[loop];
-        for (std::size_t c = 0; c < copies; ++c)
-            indices[c] =
-                c == 0 ? first : op(Op::add, first, constant(static_cast<std::int64_t>(c)));
-        in_step(in().node(loop).aux, plan);
-        out().end();
-        copy_ = copies;
-
-        out().set_location_index(in().node(loop).loc);
-        const Id rest = open(split, end, 1);
-        set_mapped(loop, rest);
-        clone_block(in().node(loop).aux);
-        out().end();
-        return rest;
-    }
-
-    /// The block for all copies: each of its nodes four times, but loops that run in step once.
-    void in_step(Id block, const Plan& plan) {
-        for (const Id id : in().blocks[block].nodes) {
-            const Node& n = in().node(id);
-            out().set_location_index(n.loc);
-            if (plan.in_step.contains(id)) {
-                use_copy(0);
-                const Id index =
-                    out().begin_loop(mapped(in().operand(id, 0)), mapped(in().operand(id, 1)),
-                                     mapped(in().operand(id, 2)));
-                values_[id].fill(index);
-                in_step(n.aux, plan);
-                out().end();
-                continue;
-            }
-            const bool has_blocks = !blocks_of(n).empty();
-            auto& values = values_[id];
-            for (std::size_t c = 0; c < copies; ++c) {
-                copy_ = c;
-                if (has_blocks)
-                    use_copy(c);
-                else
-                    for (const Id x : in().operands_of(id))
-                        if (const auto at = values_.find(x); at != values_.end())
-                            set_mapped(x, at->second[c]);
-                out().set_location_index(n.loc);
-                values[c] = rewrite(id);
-            }
-        }
-    }
-
-    void use_copy(std::size_t c) {
-        copy_ = c;
-        for (const auto& [id, values] : values_) set_mapped(id, values[c]);
-    }
-
-    bool threads_;
-    std::map<Id, Plan> plans_;
-    std::set<Id> ordered_;                                                      // of all plans
-    std::map<std::uint32_t, std::array<std::uint32_t, copies + 1>> copies_of_;  // of slots
-    std::map<Id, std::array<Id, copies>> values_;  // of the loop that is unrolled
-    std::size_t copy_ = copies;  // `copies`: the iterations that are left, and all else
+    FourAtOnce plan_;
 };
 
 }  // namespace
 
 ir::Kernel run_unroll_jam(const ir::Kernel& kernel, PassContext& context) {
-    UnrollJam pass(kernel, context.options.threads, context.decisions);
-    return pass.changes() ? run_dce(run_cse(pass.run(), context), context) : kernel;
+    FourAtOncePlan plan;
+    plan.enough_for_threads = context.options.threads ? enough_for_threads : 0;
+    visit_loops(kernel, [&](Id loop) {
+        find_chains_through_memory(kernel, loop, plan.ordered);
+        return false;
+    });
+    const SlotOwners owners(kernel);
+    visit_loops(kernel, [&](Id loop) {
+        auto four = Analysis(kernel, owners, loop, context.decisions).run();
+        if (four) plan.loops.emplace(loop, std::move(*four));
+        return four.has_value();
+    });
+    if (!plan.changes()) return kernel;
+    PassContext quiet;  // copies of one load are no news to the user
+    quiet.options = context.options;
+    return run_dce(run_cse(take_four_at_once(kernel, plan), quiet), quiet);
 }
 
 }  // namespace kiln::codegen

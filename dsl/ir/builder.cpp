@@ -431,10 +431,11 @@ void Builder::begin_else() {
     kernel_.nodes[id].aux2 = open_.back().block;
 }
 
-Id Builder::begin_loop(Id begin, Id end, Id step) {
+Id Builder::begin_loop(Id begin, Id end, Id step, std::uint8_t flags) {
     Node n;
     n.kind = NodeKind::loop;
     n.dtype = DType::i64;
+    n.fast = flags;
     n.aux2 = none;
     const Id operands[] = {begin, end, step};
     const Id id = append(n, operands);
@@ -443,8 +444,9 @@ Id Builder::begin_loop(Id begin, Id end, Id step) {
     return id;
 }
 
-Id Builder::begin_parallel_loop(Id begin, Id end, Id step, ParallelLoop parallel) {
-    const Id id = begin_loop(begin, end, step);
+Id Builder::begin_parallel_loop(Id begin, Id end, Id step, ParallelLoop parallel,
+                                std::uint8_t flags) {
+    const Id id = begin_loop(begin, end, step, flags);
     kernel_.nodes[id].aux2 = static_cast<std::uint32_t>(kernel_.parallel_loops.size());
     kernel_.parallel_loops.push_back(std::move(parallel));
     return id;

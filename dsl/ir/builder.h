@@ -121,8 +121,10 @@ class Builder {
     std::uint32_t add_reduction(StageReduction reduction);  ///< of the open stage; its index
     void begin_branch(Id condition);
     void begin_else();  ///< closes the open branch's then block, opens its else block
-    Id begin_loop(Id begin, Id end, Id step);  ///< gives the loop's index
-    Id begin_parallel_loop(Id begin, Id end, Id step, ParallelLoop parallel);
+    /// Gives the loop's index. `flags`: of loop_flag.
+    Id begin_loop(Id begin, Id end, Id step, std::uint8_t flags = 0);
+    Id begin_parallel_loop(Id begin, Id end, Id step, ParallelLoop parallel,
+                           std::uint8_t flags = 0);
     bool in_parallel_loop() const;  ///< whether one is open
     /// Whether the loop that break_ would leave is parallel.
     bool innermost_loop_is_parallel() const;

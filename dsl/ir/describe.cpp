@@ -10,7 +10,7 @@ namespace {
 /// "line 12", or "wave.cpp:12".
 std::string line_text(const Location& line, const Location& at) {
     if (line.file == at.file || at.line == 0) return fmt::format("line {}", line.line);
-    return fmt::format("{}:{}", line.file.substr(line.file.rfind('/') + 1), line.line);
+    return fmt::format("{}:{}", line.short_file(), line.line);
 }
 
 /// The line of the first node of this kind on parameter or slot `target`: the one that declares it.

@@ -37,6 +37,9 @@ inline std::span<const Id> subscripts_of(const Kernel& kernel, const Node& acces
     const bool has_value = effects_of(access).any(effect::stores | effect::writes);
     return has_value ? operands.first(operands.size() - 1) : operands;
 }
+inline std::span<const Id> subscripts_of(const Kernel& kernel, Id access) {
+    return subscripts_of(kernel, kernel.nodes[access]);
+}
 
 /// A slot that a node touches.
 struct SlotUse {

@@ -125,6 +125,14 @@ inline constexpr std::uint8_t nnan = 1, ninf = 2, nsz = 4, arcp = 8, contract = 
 inline constexpr std::uint8_t all = 127;
 }  // namespace fast
 
+/// What a counted loop says of itself; the bits of Node::fast.
+namespace loop_flag {
+/// It runs, one by one, the few iterations that a loop before it left, which takes several at once:
+/// nothing is gained by taking several here too.
+inline constexpr std::uint8_t remainder = 1;
+inline constexpr std::uint8_t all = 1;
+}  // namespace loop_flag
+
 /// Kinds of nodes: nodes.def says what each is, and what its fields mean.
 enum class NodeKind : std::uint8_t {
 #define KILN_NODE(id, word, kind, does, blocks) id,

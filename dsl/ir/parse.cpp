@@ -7,7 +7,7 @@
 //   param   := word ["quoted name"] ":" access type layout? "weak"?
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
 //   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
-//   loop    := "for" "%" number "=" value "to" value "step" value
+//   loop    := "for" "%" number "=" value "to" value "step" value "remainder"?
 //              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot ["of" slot]),* ")"]]
 //              tree? block
 //   tree    := "blocks" "of" number ["in" number] ["sums" "(" slot,* ")"]
@@ -359,11 +359,8 @@ class Parser : text::Reader {
         operands.push_back(value());
         expect_word("step");
         operands.push_back(value());
-        n.aux2 = none;
-        if (accept_word("parallel")) {
-            n.aux2 = static_cast<std::uint32_t>(k_.parallel_loops.size());
-            k_.parallel_loops.push_back(parallel_loop());
-        }
+        if (accept_word("remainder")) n.fast = loop_flag::remainder;
+        n.aux2 = optional_parallel();
         n.imm = parse_tree();
         const Id id = list_node(block, n, operands);
         define(number, start, id);
@@ -381,10 +378,7 @@ class Parser : text::Reader {
             expect_word(word);
             operands.push_back(value());
         }
-        if (accept_word("parallel")) {
-            l.parallel = static_cast<std::uint32_t>(k_.parallel_loops.size());
-            k_.parallel_loops.push_back(parallel_loop());
-        }
+        l.parallel = optional_parallel();
         const std::uint64_t tree = parse_tree();
         l.in_place = accept_word("in_place");
         if (accept_word("streams")) {
@@ -449,6 +443,12 @@ class Parser : text::Reader {
         }
         if (a.strides.size() != operands.size() - before) fail("a stride for each subscript");
         return a;
+    }
+
+    std::uint32_t optional_parallel() {
+        if (!accept_word("parallel")) return none;
+        k_.parallel_loops.push_back(parallel_loop());
+        return static_cast<std::uint32_t>(k_.parallel_loops.size() - 1);
     }
 
     ParallelLoop parallel_loop() {

@@ -301,7 +301,7 @@ class Printer {
             const Location where = k_.location(loc);
             if (where.line != 0) {
                 put("  ; ");
-                put(where.file.substr(where.file.rfind('/') + 1));
+                put(where.short_file());
                 put(':');
                 put_number(where.line);
             }
@@ -355,6 +355,7 @@ class Printer {
             put_value(x[1]);
             put(" step ");
             put_value(x[2]);
+            if ((n.fast & loop_flag::remainder) != 0) put(" remainder");
             if (const ParallelLoop* p = k_.parallel(n)) put_parallel(*p);
             if (const Tree* tree = k_.tree(n)) put_tree(*tree);
             print_body(n.aux, columns, n.loc);

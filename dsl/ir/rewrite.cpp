@@ -111,9 +111,9 @@ Id Rewriter::clone(Id old) {
                 copy.reductions.clear();
                 for (const StageReduction& r : p->reductions) map_reduction(r, copy.reductions);
                 map_[old] = out_.begin_parallel_loop(operands[0], operands[1], operands[2],
-                                                     std::move(copy));
+                                                     std::move(copy), n.fast);
             } else {
-                map_[old] = out_.begin_loop(operands[0], operands[1], operands[2]);
+                map_[old] = out_.begin_loop(operands[0], operands[1], operands[2], n.fast);
             }
             keep_tree(map_[old]);
             clone_block(n.aux);

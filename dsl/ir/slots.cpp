@@ -3,17 +3,19 @@
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
+#include <algorithm>
+
 namespace kiln::ir {
 
-SlotOwners::SlotOwners(const Kernel& kernel)
-    : owner_(kernel.slots.size(), unseen),
-      parent_(kernel.blocks.size(), none),
-      depth_(kernel.blocks.size(), 0) {
+SlotOwners::Found::Found(const Kernel& kernel)
+    : owner(kernel.slots.size(), unseen),
+      parent(kernel.blocks.size(), none),
+      depth(kernel.blocks.size(), 0) {
     walk(kernel, [&](Id id, const Around& around) {
         const Node& n = kernel.nodes[id];
         for (const Id inner : blocks_of(n)) {
-            parent_[inner] = around.block;
-            depth_[inner] = depth_[around.block] + 1;
+            parent[inner] = around.block;
+            depth[inner] = depth[around.block] + 1;
         }
         if (n.kind == NodeKind::launch || n.kind == NodeKind::loop) {
             for (const SlotUse& use : slots_of(kernel, n)) add(use.slot, around.block);
@@ -22,27 +24,34 @@ SlotOwners::SlotOwners(const Kernel& kernel)
         }
     });
     for (const Stage& stage : kernel.stages)
-        for (const StageReduction& r : stage.reductions) owner_[r.target] = none;
-    for (Id& owner : owner_)
-        if (owner == unseen) owner = none;
+        for (const StageReduction& r : stage.reductions) owner[r.target] = none;
+    std::ranges::replace(owner, unseen, none);
 }
 
-void SlotOwners::add(std::uint32_t slot, Id block) {
-    Id& owner = owner_[slot];
-    if (owner == unseen) {
-        owner = block;
+void SlotOwners::Found::add(std::uint32_t slot, Id block) {
+    Id& mine = owner[slot];
+    if (mine == unseen) {
+        mine = block;
         return;
     }
-    while (owner != block && owner != none && block != none) {
-        Id& deeper = depth_[owner] > depth_[block] ? owner : block;
-        if (depth_[owner] == depth_[block]) owner = parent_[owner];
-        deeper = parent_[deeper];
+    while (mine != block && mine != none && block != none) {
+        Id& deeper = depth[mine] > depth[block] ? mine : block;
+        if (depth[mine] == depth[block]) mine = parent[mine];
+        deeper = parent[deeper];
     }
-    if (block == none) owner = none;
+    if (block == none) mine = none;
 }
 
+const SlotOwners::Found& SlotOwners::found() const {
+    if (!found_) found_.emplace(k_);
+    return *found_;
+}
+
+Id SlotOwners::block(std::uint32_t slot) const { return found().owner[slot]; }
+
 bool SlotOwners::belongs_to(std::uint32_t slot, Id block) const {
-    for (Id b = owner_[slot]; b != none; b = parent_[b])
+    const Found& all = found();
+    for (Id b = all.owner[slot]; b != none; b = all.parent[b])
         if (b == block) return true;
     return false;
 }

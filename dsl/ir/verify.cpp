@@ -567,7 +567,8 @@ class Verifier {
     }
 
     void check_form(Id id, const Node& n) const {
-        if (n.fast != 0 && (n.kind != NodeKind::op || n.fast > fast::all))
+        if (n.fast != 0 && n.kind != NodeKind::loop &&
+            (n.kind != NodeKind::op || n.fast > fast::all))
             fail(id, "fast flags {:#x}", n.fast);
         switch (n.kind) {
             case NodeKind::op: return check_op(id, n);
@@ -603,6 +604,9 @@ class Verifier {
             case NodeKind::loop:
                 expect_count(id, 3);
                 for (std::size_t i = 0; i < 3; ++i) expect_scalar(id, i, DType::i64);
+                if ((n.fast & ~loop_flag::all) != 0) fail(id, "has flags {} of no meaning", n.fast);
+                if ((n.fast & loop_flag::remainder) != 0 && !k_.is_constant(k_.operand(id, 2), 1))
+                    fail(id, "takes the remainder by steps that are not 1");
                 return expect_result(id, DType::i64, 0);
             case NodeKind::launch: return check_launch(id, n);
             case NodeKind::break_:

@@ -3,6 +3,8 @@
 #pragma once
 #include "jit/call/operand.h"
 
+#include <kiln/reduce_options.h>
+
 #include <algorithm>
 #include <span>
 #include <string>

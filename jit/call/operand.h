@@ -1,7 +1,7 @@
 // The arguments of a call as jit sees them.
 #pragma once
+#include <kiln/arguments.h>
 #include <kiln/array.h>
-#include <kiln/vectorize.h>
 
 #include <span>
 #include <utility>

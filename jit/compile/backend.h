@@ -1,11 +1,12 @@
 // What compiles kernels: the interface that jit holds against its backends.
 #pragma once
 #include "codegen/abi.h"
-#include "codegen/passes/pass.h"
+#include "codegen/code_options.h"
+#include "codegen/vectorised_loop.h"
 #include "dsl/ir/ir.h"
 
+#include <kiln/backend_target.h>
 #include <kiln/inspect.h>
-#include <kiln/vectorize.h>
 
 #include <cstddef>
 #include <memory>
@@ -27,18 +28,7 @@ using abi::ProgramFunction;
 using abi::ProgramHost;
 using abi::ProgramRuntime;
 
-struct CompileOptions {
-    /// Non-temporal stores to the first output of layout `unit`, which must be aligned to its
-    /// element: for outputs far beyond the last cache.
-    bool streaming = false;
-    /// Of programs: no array that is written overlaps another one.
-    bool noalias = false;
-    /// Of programs: accesses outside of an array are faults.
-    bool checked = false;
-    /// The code raises the exception flags of its data and no others: lanes without an element
-    /// compute what another one does. For kernels of codegen::raises_flags_of_data.
-    bool flags_of_data = false;
-};
+using CompileOptions = codegen::CodeOptions;
 
 /// The machine code, or another target's text, of a kernel. Code lives as long as the object.
 class CompiledCode {
@@ -67,6 +57,11 @@ class Backend {
     /// A text that such a compile makes on its way (artifacts.def); others are Error internal.
     virtual std::string text(Artifact artifact, const ir::Kernel& kernel,
                              const CompileOptions& options, const std::string& symbol) = 0;
+    /// What an optimiser that decides by itself does to the loops of a program.
+    virtual std::vector<codegen::VectorisedLoop> vectorised_loops(const ir::Kernel&,
+                                                                  const CompileOptions&) {
+        return {};
+    }
     std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options) {
         return compile(kernel, options, "kiln_kernel");
     }

@@ -37,11 +37,6 @@ constexpr std::optional<BackendTarget> makers[] = {
 #undef KILN_ARTIFACT
 };
 
-void make_strict(ir::Kernel& kernel) {
-    for (ir::Node& n : kernel.nodes) n.fast = 0;
-    for (ir::Kernel& k : kernel.outlined) make_strict(k);
-}
-
 /// f(), with the owner's line in errors that know none.
 template <class F> auto for_owner(const KernelOwner& owner, F&& f) {
     try {
@@ -73,21 +68,17 @@ codegen::PassContext context_of(codegen::PassOptions options, BackendTarget targ
     return context;
 }
 
-/// The kernel after the passes.
-ir::Kernel run_passes(Job& job, codegen::PassContext& context) {
-    if (job.strict) make_strict(job.kernel);
-    ir::Kernel kernel = codegen::run_passes(job.kernel, context);
-    if (job.strict) make_strict(kernel);  // what accumulates was made free to be reordered
-    return kernel;
-}
-
 /// What becomes of the kernel's loops.
 codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner) {
-    const ir::Kernel traced = job.kernel;
+    const ir::Kernel& traced = job.kernel;
     codegen::PassContext context = context_of(std::move(job.passes), owner.target, owner);
-    const ir::Kernel after = run_passes(job, context);
+    const ir::Kernel after = codegen::run_passes(traced, context);
     const bool threads = context.options.threads;
+    CompileOptions options = job.code;
+    options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(after);
     return for_owner(owner, [&] {
+        std::vector<codegen::VectorisedLoop> vectorised;
+        if (after.is_program()) vectorised = backend(owner.target).vectorised_loops(after, options);
         return codegen::make_kernel_plan(
             traced, after, context,
             {.isa = CpuTarget::host().isa,
@@ -95,7 +86,8 @@ codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner) {
              .elements_for_threads =
                  after.is_program() ? 0 : parallel_threshold(estimate_cost(after)),
              .even_us = even_loop_us,
-             .uneven_us = uneven_loop_us});
+             .uneven_us = uneven_loop_us,
+             .vectorised = vectorised});
     });
 }
 
@@ -106,7 +98,7 @@ std::string pass_texts(Job& job, const KernelOwner& owner) {
     context.observer = [&](std::string_view pass, const ir::Kernel& after) {
         text += fmt::format("; after {}\n{}\n", pass, ir::print(after));
     };
-    run_passes(job, context);
+    codegen::run_passes(job.kernel, context);
     return text;
 }
 
@@ -158,7 +150,7 @@ Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     Compiled made;
     made.report = context_of(std::move(job.passes), target, owner);
     const Stopwatch passes;
-    ir::Kernel kernel = run_passes(job, made.report);
+    ir::Kernel kernel = codegen::run_passes(job.kernel, made.report);
     made.stats.passes_ms = passes.ms();
     CompileOptions options = job.code;
     options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(kernel);

@@ -5,7 +5,7 @@
 #include "jit/compile/cache.h"
 #include "jit/compile/ledger.h"
 
-#include <kiln/vectorize.h>
+#include <kiln/backend_target.h>
 
 #include <atomic>
 #include <functional>
@@ -38,7 +38,6 @@ struct Job {
     ir::Kernel kernel;  ///< with the layouts of the call
     codegen::PassOptions passes = {};
     CompileOptions code = {};  ///< flags_of_data: where the kernel allows it
-    bool strict = false;       ///< whatever fast-math flags the kernel and the passes have
 };
 
 /// What came of it. Its stats are those of this compile alone: none where equal code was there.

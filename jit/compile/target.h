@@ -2,7 +2,7 @@
 #pragma once
 #include "codegen/lanes/vector_isa.h"
 
-#include <kiln/vectorize.h>
+#include <kiln/backend_target.h>
 
 #include <string>
 

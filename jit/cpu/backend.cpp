@@ -3,6 +3,7 @@
 #include "jit/compile/native_code.h"
 #include "jit/compile/target.h"
 #include "jit/cpu/compiler.h"
+#include "jit/cpu/llvm_users.h"
 #include "runtime/process.h"
 
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
@@ -81,7 +82,7 @@ struct Compilation {
 
     std::unique_ptr<Compiler> compiler;
     llvm::LLVMContext context;
-    const Diagnostics* diagnostics;  ///< of the context
+    Diagnostics* diagnostics;  ///< of the context
     std::unique_ptr<llvm::Module> module;
 };
 
@@ -106,8 +107,8 @@ struct InCompilation {
     ~InCompilation() { in_compilation = before; }
 };
 
-/// For what other threads have taken since. LLVM has one such function for the process: that of a
-/// program that uses LLVM itself, and has one, stays where it was set later.
+/// For what other threads have taken since. LLVM has one such function for the process: where a
+/// program uses LLVM itself, what it has set stays, and what happens is as it says.
 void on_bad_alloc(void* /*user*/, const char* reason, bool /*crash*/) {
     if (in_compilation) throw std::bad_alloc();
     // As without this function.
@@ -124,7 +125,7 @@ class CpuBackend final : public Backend {
     CpuBackend()
         : target_((llvm::InitializeNativeTarget(), llvm::InitializeNativeTargetAsmPrinter(),
                    Target::host())) {
-        llvm::install_bad_alloc_error_handler(&on_bad_alloc);
+        if (!others_use_llvm()) llvm::install_bad_alloc_error_handler(&on_bad_alloc);
     }
 
     std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options,
@@ -135,19 +136,15 @@ class CpuBackend final : public Backend {
     }
     std::string text(Artifact artifact, const ir::Kernel& kernel, const CompileOptions& options,
                      const std::string& symbol) override;
+    std::vector<codegen::VectorisedLoop> vectorised_loops(const ir::Kernel& kernel,
+                                                          const CompileOptions& options) override;
 
   private:
     codegen::EmitOptions emit_options(const CompileOptions& options,
                                       const std::string& symbol) const {
-        codegen::EmitOptions emit;
+        codegen::EmitOptions emit{options};
         emit.isa = target_.isa;
         emit.entry = symbol;
-        // All of its fields: with a new one, this does not compile.
-        const auto& [streaming, noalias, checked, flags_of_data] = options;
-        emit.streaming = streaming;
-        emit.noalias = noalias;
-        emit.checked = checked;
-        emit.flags_of_data = flags_of_data;
         return emit;
     }
     /// `times`: of its phases.
@@ -246,6 +243,20 @@ std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
         }
         work.module->print(out, nullptr);
         return text;
+    });
+}
+
+std::vector<codegen::VectorisedLoop> CpuBackend::vectorised_loops(const ir::Kernel& kernel,
+                                                                  const CompileOptions& wanted) {
+    if (!kernel.is_program()) return {};
+    codegen::EmitOptions options = emit_options(wanted, "kiln_kernel");
+    options.name_loops = true;
+    return compilation(kernel, [&](Compilation& work) {
+        Compiler& compiler = *work.compiler;
+        work.module = codegen::emit_llvm(kernel, work.context, compiler.machine(), options);
+        work.diagnostics->listen();
+        compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
+        return work.diagnostics->take_loops();
     });
 }
 

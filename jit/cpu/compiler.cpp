@@ -33,7 +33,34 @@ bool Diagnostics::handleDiagnostics(const llvm::DiagnosticInfo& info) {
         llvm::DiagnosticPrinterRawOStream printer(out);
         info.print(printer);
     }
+    if (const auto* remark = llvm::dyn_cast<llvm::DiagnosticInfoIROptimization>(&info);
+        remark != nullptr && listens_to(remark->getPassName()))
+        hear(*remark);
     return true;
+}
+
+/// The vectoriser gives its reasons as analyses, at any block of the loop, before it says at the
+/// loop's head what became of that.
+void Diagnostics::hear(const llvm::DiagnosticInfoIROptimization& remark) {
+    if (llvm::isa<llvm::OptimizationRemarkAnalysis>(remark)) {
+        llvm::StringRef text = remark.getMsg();
+        text.consume_front("loop not vectorized: ");
+        reason_ = text.str();
+        return;
+    }
+    const std::string reason = std::exchange(reason_, {});
+    const auto* head = llvm::dyn_cast_or_null<llvm::BasicBlock>(remark.getCodeRegion());
+    llvm::StringRef name = head != nullptr ? head->getName() : llvm::StringRef();
+    codegen::VectorisedLoop loop{.lanes = 1, .registers = 1, .refused = reason};
+    if (!name.consume_front("loop") || name.consumeInteger(10, loop.program) ||
+        !name.consume_front("_") || name.consumeInteger(10, loop.loop))
+        return;
+    for (const auto& argument : remark.getArgs()) {
+        const llvm::StringRef value = argument.Val;
+        if (argument.Key == "VectorizationFactor") value.getAsInteger(10, loop.lanes);
+        if (argument.Key == "InterleaveCount") value.getAsInteger(10, loop.registers);
+    }
+    loops_.push_back(std::move(loop));
 }
 
 namespace {

@@ -2,9 +2,11 @@
 // its options and its default register allocator, is neither read here nor set.
 #pragma once
 #include "codegen/llvm/emit.h"
+#include "codegen/vectorised_loop.h"
 
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/IR/DiagnosticHandler.h>
+#include <llvm/IR/DiagnosticInfo.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Target/TargetMachine.h>
@@ -16,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace kiln::engine {
 
@@ -30,14 +33,24 @@ template <class T> T check(const std::string& what, llvm::Expected<T> value) {
 class Diagnostics final : public llvm::DiagnosticHandler {
   public:
     bool handleDiagnostics(const llvm::DiagnosticInfo& info) override;
-    bool isAnalysisRemarkEnabled(llvm::StringRef) const override { return false; }
-    bool isMissedOptRemarkEnabled(llvm::StringRef) const override { return false; }
-    bool isPassedOptRemarkEnabled(llvm::StringRef) const override { return false; }
-    bool isAnyRemarkEnabled() const override { return false; }
+    bool isAnalysisRemarkEnabled(llvm::StringRef pass) const override { return listens_to(pass); }
+    bool isMissedOptRemarkEnabled(llvm::StringRef pass) const override { return listens_to(pass); }
+    bool isPassedOptRemarkEnabled(llvm::StringRef pass) const override { return listens_to(pass); }
+    bool isAnyRemarkEnabled() const override { return listens_; }
     const std::string& error() const { return error_; }  ///< the first one; empty: none
 
+    /// From here on, what the loop vectoriser says of loops that have names (EmitOptions) is kept.
+    void listen() { listens_ = true; }
+    std::vector<codegen::VectorisedLoop> take_loops() { return std::move(loops_); }
+
   private:
+    bool listens_to(llvm::StringRef pass) const { return listens_ && pass == "loop-vectorize"; }
+    void hear(const llvm::DiagnosticInfoIROptimization& remark);
+
     std::string error_;
+    bool listens_ = false;
+    std::string reason_;  // that was given last
+    std::vector<codegen::VectorisedLoop> loops_;
 };
 
 /// What one thread needs to compile; reused, since making it costs a third of a millisecond.

@@ -113,6 +113,28 @@ bool has_default_name(std::string_view text) {
     return false;
 }
 
+/// "f64[2], f64[1] strided, i64": arrays are contiguous where nothing else is said.
+std::string types_text(const LoopKernelKey& key) {
+    std::string text;
+    for (std::size_t i = 0; i < key.size(); ++i) {
+        text += (i == 0 ? "" : ", ") + std::string(name(key.dtype(i)));
+        if (!key.is_array(i)) continue;
+        text += fmt::format("[{}]", key.rank(i));
+        if (key.layout(i) == ir::Layout::strided) text += " strided";
+        if (key.layout(i) == ir::Layout::uniform) text += " uniform";
+        for (int d = 0; d < key.rank(i); ++d)
+            if ((key.units(i) >> d & 1) != 0) text += fmt::format(" extent({})=1", d);
+    }
+    return text + (key.overlap() ? ", overlapping" : "");
+}
+
+/// A number that no other thread of the process has or had.
+std::uint64_t this_thread() {
+    static std::atomic<std::uint64_t> threads{0};
+    static thread_local const std::uint64_t mine = ++threads;
+    return mine;
+}
+
 }  // namespace
 
 LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
@@ -269,9 +291,9 @@ engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const L
                    .noalias = noalias,
                    .fuse = options_.fuse && optimised,
                    .reassociate = options_.fastmath.has(Fastmath::reassoc),
+                   .strict = !optimised,
                    .threads = options_.parallel},
-        .code = {.noalias = noalias, .checked = options_.checked, .flags_of_data = true},
-        .strict = !optimised};
+        .code = {.noalias = noalias, .checked = options_.checked, .flags_of_data = true}};
     for (std::size_t i = 0; i < key.size(); ++i) {
         if (key.is_array(i)) job.kernel.params[i].layout = key.layout(i);
         job.passes.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
@@ -317,8 +339,9 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     ledger_.add(compiled);
     const codegen::PassContext& report = compiled.report;
     const std::lock_guard lock(mutex_);
-    diagnostics_ = {true, report.loops_found, report.loops_left, report.decisions.remarks(),
-                    report.decisions.remarks(codegen::Shown::hoisted)};
+    diagnostics_[types_text(key)] = {report.loops_found, report.loops_left,
+                                     report.decisions.remarks(),
+                                     report.decisions.remarks(codegen::Shown::hoisted)};
     return made;
 }
 
@@ -494,7 +517,10 @@ void LoopKernelState::compare(std::span<const OperandView> views,
     const std::string text = beyond == found.end() ? std::string() : beyond->text();
     {
         const std::lock_guard lock(mutex_);
-        differences_ = std::move(found);
+        if (found.empty())
+            differences_.erase(this_thread());
+        else
+            differences_[this_thread()] = std::move(found);
     }
     if (!text.empty())
         throw Error(
@@ -507,7 +533,8 @@ void LoopKernelState::compare(std::span<const OperandView> views,
 
 std::vector<Difference> LoopKernelState::differences() const {
     const std::lock_guard lock(mutex_);
-    return differences_;
+    const auto mine = differences_.find(this_thread());
+    return mine == differences_.end() ? std::vector<Difference>() : mine->second;
 }
 
 std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType> types,
@@ -528,39 +555,45 @@ std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType>
          }});
 }
 
+std::string LoopKernelState::Diagnostics::text(const std::string& kernel, int level) const {
+    std::string text = fmt::format("{}: {} parallel loops found, {} left\n", kernel, found, left);
+    const auto add = [&](const std::vector<Remark>& list) {
+        for (const Remark& r : list)
+            text +=
+                fmt::format("  {}:{}: {}\n", Location(r.file, r.line).short_file(), r.line, r.text);
+    };
+    if (level > 0) add(remarks);
+    if (level > 1) add(hoisted);
+    return text;
+}
+
+std::string LoopKernelState::Diagnostics::json(const std::string& kernel, int level) const {
+    using codegen::quoted;
+    const auto list = [&](const std::vector<Remark>& all, bool wanted) {
+        std::string text = "[";
+        for (std::size_t i = 0; wanted && i < all.size(); ++i) {
+            const Remark& r = all[i];
+            text += fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}",
+                                i == 0 ? "" : ", ", quoted(r.file), r.line, quoted(r.text));
+        }
+        return text + ']';
+    };
+    std::string text = fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": {}",
+                                   quoted(kernel), found, left, list(remarks, level > 0));
+    if (level > 1) text += ", \"hoisted\": " + list(hoisted, true);
+    return text + '}';
+}
+
 std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat format) const {
     const std::lock_guard lock(mutex_);
-    if (!diagnostics_.made) return {};
-    const auto file = [](const Remark& r) {
-        return std::string_view(r.file).substr(r.file.rfind('/') + 1);
-    };
-    std::string text;
-    if (format == DiagnosticsFormat::text) {
-        text = fmt::format("{}: {} parallel loops found, {} left\n", name_, diagnostics_.found,
-                           diagnostics_.left);
-        if (level > 0)
-            for (const Remark& r : diagnostics_.remarks)
-                text += fmt::format("  {}:{}: {}\n", file(r), r.line, r.text);
-        if (level > 1)
-            for (const Remark& r : diagnostics_.hoisted)
-                text += fmt::format("  {}:{}: {}\n", file(r), r.line, r.text);
-        return text;
+    const bool json = format == DiagnosticsFormat::json, several = diagnostics_.size() > 1;
+    std::string all;
+    for (const auto& [types, made] : diagnostics_) {
+        const std::string kernel = several ? fmt::format("{}({})", name_, types) : name_;
+        if (json && several) all += all.empty() ? "[" : ", ";
+        all += json ? made.json(kernel, level) : made.text(kernel, level);
     }
-    using codegen::quoted;
-    const auto list = [&](const std::vector<Remark>& remarks, bool wanted) {
-        std::string all = "[";
-        for (std::size_t i = 0; wanted && i < remarks.size(); ++i) {
-            const Remark& r = remarks[i];
-            all += fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}", i == 0 ? "" : ", ",
-                               quoted(r.file), r.line, quoted(r.text));
-        }
-        return all + ']';
-    };
-    text =
-        fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": {}", quoted(name_),
-                    diagnostics_.found, diagnostics_.left, list(diagnostics_.remarks, level > 0));
-    if (level > 1) text += ", \"hoisted\": " + list(diagnostics_.hoisted, true);
-    return text + '}';
+    return json && several ? all + ']' : all;
 }
 
 }  // namespace detail

@@ -188,11 +188,14 @@ class LoopKernelState {
     UserMutex tracing_;
     mutable Mutex mutex_;  // of what follows
     struct Diagnostics {
-        bool made = false;
         unsigned found = 0, left = 0;
         std::vector<Remark> remarks, hoisted;
-    } diagnostics_;
-    std::vector<Difference> differences_;
+        std::string text(const std::string& kernel, int level) const;
+        std::string json(const std::string& kernel, int level) const;
+    };
+    std::map<std::string, Diagnostics> diagnostics_;  // by what they were compiled for
+    std::map<std::uint64_t, std::vector<Difference>>
+        differences_;  // by thread, where there are any
 };
 
 }  // namespace kiln::detail

@@ -88,13 +88,23 @@ Array scan_by(engine::Reducer& reducer, const Array& x, const ScanOptions& optio
     return engine::scan(reducer.source().name, reducer, x, options, where);
 }
 
+engine::Reducer& scanner(Reduce reduction) {
+    static constinit std::array<LazyReducer, std::size(ir::reduction_table)> reducers{};
+    return reducer_of(reducers[static_cast<std::size_t>(reduction)], "scan", reduction);
+}
+
 }  // namespace
 
 Array scan(Reduce reduction, const Array& x, const ScanOptions& options,
            std::source_location where) {
-    static constinit std::array<LazyReducer, std::size(ir::reduction_table)> reducers{};
-    LazyReducer& reducer = reducers[static_cast<std::size_t>(reduction)];
-    return scan_by(reducer_of(reducer, "scan", reduction), x, options, where);
+    return scan_by(scanner(reduction), x, options, where);
+}
+
+std::string inspect_scan(Reduce reduction, Artifact artifact, const ArgType& type,
+                         std::source_location where) {
+    engine::CallKey key(1, Casting::same_kind, std::nullopt);
+    key.set_input(0, type.dtype, false, ir::Layout::unit);
+    return scanner(reduction).inspect(artifact, engine::ReduceForm::scan, key, where);
 }
 
 Array cumsum(const Array& x, const ScanOptions& options, std::source_location where) {

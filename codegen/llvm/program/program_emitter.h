@@ -185,6 +185,7 @@ class ProgramEmitter final : private NodeValues {
     llvm::Value* are_large(const std::vector<std::uint32_t>& arrays);
     void emit_launch(const ir::Node& n, ir::Id id);
     llvm::Value* spill(const LaneValue& v, DType t);
+    void name_loop(ir::Id loop);
 
     const ir::Kernel& kernel_;
     llvm::LLVMContext& context_;
@@ -200,7 +201,9 @@ class ProgramEmitter final : private NodeValues {
     Scope* scope_ = nullptr;
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter, then per slot
     LoopTraits traits_;
-    std::set<ir::Id> nonempty_;  // loops that are known to run where they are emitted
+    std::map<ir::Id, unsigned> loop_places_;  // where loops are named
+    std::string next_loop_ = "for";           // what the next counted loop is called
+    std::set<ir::Id> nonempty_;               // loops that are known to run where they are emitted
 };
 
 }  // namespace kiln::codegen

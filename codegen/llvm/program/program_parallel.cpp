@@ -305,6 +305,7 @@ llvm::Function* ProgramEmitter::emit_loop_piece() {
     };
     return emit_piece(as_reductions(kernel_.parallel(n)->reductions), tree, start,
                       [&](Value* first, Value* last) {
+                          name_loop(id);
                           auto* const back =
                               tree == nullptr || tree->sums.empty()
                                   ? count_up(first, last, iteration)

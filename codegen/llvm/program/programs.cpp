@@ -42,6 +42,11 @@ ProgramEmitter::ProgramEmitter(const ir::Kernel& kernel, ProgramModule& shared,
       b_(ops_.builder()) {
     make_alias_scopes();
     traits_ = find_loop_traits(kernel_);
+    if (!options_.name_loops) return;
+    ir::walk(kernel, [&](Id id) {
+        if (kernel.nodes[id].kind == NodeKind::loop)
+            loop_places_.emplace(id, static_cast<unsigned>(loop_places_.size()));
+    });
 }
 
 // ------------------------------------------------------------------------------ functions
@@ -337,10 +342,14 @@ llvm::BranchInst* ProgramEmitter::count_up(Value* first, Value* last,
                                            llvm::function_ref<void(Value*)> body, bool runs,
                                            llvm::function_ref<void(Value*)> after,
                                            BasicBlock* left) {
-    auto* head = BasicBlock::Create(context_, "for", scope_->function);
-    auto* inner = runs ? head : BasicBlock::Create(context_, "for.body", scope_->function);
-    auto* next = BasicBlock::Create(context_, "for.next", scope_->function);
-    auto* end = BasicBlock::Create(context_, "for.end", scope_->function);
+    const std::string name = std::exchange(next_loop_, "for");
+    const auto block = [&](const char* part) {
+        return BasicBlock::Create(context_, name + part, scope_->function);
+    };
+    auto* head = block("");
+    auto* inner = runs ? head : block(".body");
+    auto* next = block(".next");
+    auto* end = block(".end");
     BasicBlock* before = b_.GetInsertBlock();
     b_.CreateBr(head);
     b_.SetInsertPoint(head);
@@ -464,7 +473,15 @@ void ProgramEmitter::emit_for(const Node& n, Id id) {
     ir::walk(kernel_, n.aux, [&](Id inner) { nonempty_.erase(inner); });
 }
 
+/// The counted loop that is made next is this one.
+void ProgramEmitter::name_loop(Id loop) {
+    if (!options_.name_loops) return;
+    const std::uint32_t program = launch_ == nullptr ? 0 : launch_->kernel + 1;
+    next_loop_ = "loop" + std::to_string(program) + '_' + std::to_string(loop_places_.at(loop));
+}
+
 void ProgramEmitter::emit_iterations(const Node& n, Id id) {
+    name_loop(id);
     Value* begin = value(kernel_.operand(id, 0)).value;
     Value* end = value(kernel_.operand(id, 1)).value;
     Value* step = value(kernel_.operand(id, 2)).value;

@@ -11,8 +11,12 @@
 // for it: what it captures by value is a constant of that code, what it captures by reference is
 // read then, and must be alive then. What changes from call to call is an argument.
 #pragma once
+#include <kiln/arguments.h>
+#include <kiln/backend_target.h>
+#include <kiln/element_function.h>
+#include <kiln/inspect.h>
 #include <kiln/kernel.h>
-#include <kiln/vectorize.h>
+#include <kiln/shared_state.h>
 
 #include <cstdint>
 #include <functional>
@@ -245,14 +249,15 @@ class JitKernel {
                         std::source_location where = std::source_location::current()) const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
-    /// With .verify: what the call that ended last found, an entry for each array that the kernel
-    /// writes and each result that differs, in their order. Empty where none does.
+    /// With .verify: what the last call that this thread made of the kernel found, an entry for each
+    /// array that the kernel writes and each result that differs, in their order. Empty where none
+    /// does.
     std::vector<Difference> differences() const;
-    /// What became of the parallel loops of the variant that was compiled last: how many there
-    /// were and are, those that were fused, those that were not and why, temporary arrays that
-    /// went. Level 0: the numbers alone;
-    /// 2: also what moved out of loops, since each iteration would compute the same.
-    /// Empty before the first call.
+    /// What became of the parallel loops: how many there were and are, those that were fused, those
+    /// that were not and why, temporary arrays that went. Level 0: the numbers alone; 2: also what
+    /// moved out of loops, since each iteration would compute the same. Empty before the first call.
+    /// Of a kernel that was compiled for several types and layouts: for each of them, in the order
+    /// of their names; as JSON a list.
     std::string parallel_diagnostics(int level = 1,
                                      DiagnosticsFormat format = DiagnosticsFormat::text) const;
 

@@ -1,5 +1,6 @@
 // All of kiln but the text front end.
 #pragma once
+#include <kiln/arguments.h>
 #include <kiln/array.h>
 #include <kiln/disk_cache.h>
 #include <kiln/dlpack.h>

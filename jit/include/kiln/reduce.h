@@ -1,7 +1,19 @@
 // Reductions: sums, products, extremes of arrays and of element-wise functions of them.
 #pragma once
+#include <kiln/backend_target.h>
+#include <kiln/element_function.h>
+#include <kiln/inspect.h>
 #include <kiln/kernel.h>
-#include <kiln/vectorize.h>
+#include <kiln/reduce_options.h>
+#include <kiln/shared_state.h>
+
+#include <initializer_list>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace kiln {
 

@@ -32,6 +32,12 @@ struct ScanOptions {
 Array scan(Reduce reduction, const Array& x, const ScanOptions& options = {},
            std::source_location where = std::source_location::current());
 
+/// A generated text of scan(reduction, x) for arrays of this type, compiling it where needed: that
+/// of rows, in which the axis is contiguous. Errors: as of a scan; unsupported (the CPU has no such
+/// text).
+std::string inspect_scan(Reduce reduction, Artifact artifact, const ArgType& type,
+                         std::source_location where = std::source_location::current());
+
 Array cumsum(const Array& x, const ScanOptions& options = {},
              std::source_location where = std::source_location::current());
 Array cumprod(const Array& x, const ScanOptions& options = {},

@@ -1,6 +1,9 @@
 // Sorting along an axis.
 #pragma once
-#include <kiln/vectorize.h>
+#include <kiln/arguments.h>
+
+#include <optional>
+#include <source_location>
 
 namespace kiln {
 

@@ -29,6 +29,12 @@ struct Location {
     constexpr Location(std::string_view file, std::uint32_t line) : file(file), line(line) {}
     constexpr Location(const std::source_location& where)
         : file(where.file_name()), line(where.line()) {}
+
+    /// The file without its folders, as errors and texts show it.
+    constexpr std::string_view short_file() const {
+        // npos + 1 is 0: a path without folders is taken whole.
+        return file.substr(file.find_last_of("/\\") + 1);
+    }
 };
 
 /// What kiln throws. what() has the compiler form `saxpy.cpp:12: error: TEXT (HINT)`, where the

@@ -66,6 +66,40 @@ TEST_CASE("fuse: chained statements and pranges are one loop", "[codegen][fuse]"
     CHECK(json.starts_with(R"({"kernel": "chain", "found": 3, "left": 1, "remarks": [{"file": )"));
 }
 
+TEST_CASE("fuse: diagnostics of several signatures, in whatever order they were compiled",
+          "[codegen][fuse]") {
+    const auto build = [] {
+        return jit("pair", [](In x, Out y) {
+            for (Index i : prange(x.extent(0))) y(i) = x(i) + 1;
+            for (Index i : prange(x.extent(0))) y(i) = y(i) * 2;
+        });
+    };
+    const auto first = build(), second = build();
+    const Array a = zeros({6}), b = zeros({3});
+    const Array c = a.astype(f32), d = b.astype(f32);
+    first(b, zeros({3}));
+    CHECK(first.parallel_diagnostics(0) == "pair: 2 parallel loops found, 1 left\n");
+    first(d, zeros({3}, f32));
+    first(a.slice(0, {0, 6, 2}), b);
+    second(a.slice(0, {0, 6, 2}), b);
+    second(d, zeros({3}, f32));
+    second(b, zeros({3}));
+    CHECK(first.parallel_diagnostics(0) ==
+          "pair(f32[1], f32[1]): 2 parallel loops found, 1 left\n"
+          "pair(f64[1] strided, f64[1]): 2 parallel loops found, 1 left\n"
+          "pair(f64[1], f64[1]): 2 parallel loops found, 1 left\n");
+    for (const int level : {0, 1, 2})
+        for (const auto format : {DiagnosticsFormat::text, DiagnosticsFormat::json}) {
+            std::string one = first.parallel_diagnostics(level, format);
+            CHECK(one == second.parallel_diagnostics(level, format));
+        }
+    CHECK(
+        first.parallel_diagnostics(0, DiagnosticsFormat::json) ==
+        R"--([{"kernel": "pair(f32[1], f32[1])", "found": 2, "left": 1, "remarks": []}, )--"
+        R"--({"kernel": "pair(f64[1] strided, f64[1])", "found": 2, "left": 1, "remarks": []}, )--"
+        R"--({"kernel": "pair(f64[1], f64[1])", "found": 2, "left": 1, "remarks": []}])--");
+}
+
 /// Calls a kernel of two parallel loops, and checks that they stay apart: with exactly this remark,
 /// at this line.
 void check_refusal(const JitKernel& kernel, unsigned line, const std::string& text) {

@@ -72,7 +72,7 @@ kernel t(x: in f64[2] unit, z: out f64[1] unit) program {
       %24 = read f64 r
       store z[%7], %24
     }
-    for %25 = %3 to extent(x, 0) step i64(1) {
+    for %25 = %3 to extent(x, 0) step i64(1) remainder {
       write r, f64(0)
       for %26 = i64(0) to extent(x, 1) step i64(1) {
         %27 = load f64 x[%25, %26]

@@ -248,7 +248,7 @@ TEST_CASE("time_skew: loops of other kinds stay", "[codegen][time_skew]") {
     check_kept({.time = "for %0 = i64(0) to steps step n "});
     // What another loop left over, of which there are less than four.
     check_kept({.before = "%20 = bit_and i64 steps, i64(-4)\n%21 = add i64 i64(0), %20\n",
-                .time = "for %0 = %21 to steps step i64(1) "});
+                .time = "for %0 = %21 to steps step i64(1) remainder "});
     check_kept({.between = "store e[n], f64(1)\n"});
     check_kept({.middle = "write s, f64(1)\n"});
     check_kept({.middle = "%20 = load f64 a[n]\n"});

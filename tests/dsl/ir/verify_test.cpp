@@ -416,6 +416,17 @@ TEST_CASE("leaves", "[dsl][verify]") {
     CHECK(verify(k) == "node 1 (constant): complex constants are made by make_complex");
 }
 
+TEST_CASE("a remainder goes on by single steps", "[dsl][verify]") {
+    CHECK(verdict("for %0 = i64(0) to n step i64(1) remainder { }") == "");
+    CHECK(verdict("for %0 = i64(0) to n step i64(1) remainder parallel automatic 0 { }") == "");
+    CHECK(verdict("for %0 = i64(0) to n step i64(4) remainder { }") ==
+          "node 3 (for): takes the remainder by steps that are not 1");
+    Kernel k = with_body("for %0 = i64(0) to n step i64(1) { }");
+    const auto loop = std::ranges::find(k.nodes, NodeKind::loop, &Node::kind);
+    loop->fast = 2;
+    CHECK(verify(k) == "node 4 (for): has flags 2 of no meaning");
+}
+
 TEST_CASE("break and continue are inside a loop", "[dsl][verify]") {
     CHECK(verdict("break") == "node 1 (break): is outside of a loop");
     CHECK(verdict("if bool(true) { continue }") == "node 3 (continue): is outside of a loop");

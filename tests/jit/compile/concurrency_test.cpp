@@ -90,6 +90,24 @@ TEST_CASE("different kernels are traced at the same time", "[jit][threads]") {
     CHECK(met == 8);
 }
 
+namespace {
+
+/// Counts the threads that run a lambda, without those that wait in it for another kernel.
+class Running {
+  public:
+    void enter() {
+        if (++now_ > 1) overlapped_ = true;
+    }
+    void leave() { --now_; }
+    bool overlapped() const { return overlapped_; }
+
+  private:
+    std::atomic<int> now_ = 0;
+    std::atomic<bool> overlapped_ = false;
+};
+
+}  // namespace
+
 TEST_CASE("kernels that call each other are traced by threads at once", "[jit][threads]") {
     // a calls b where it is given f32, b calls a where it is given f64: each thread has one, and
     // wants the other.
@@ -100,16 +118,33 @@ TEST_CASE("kernels that call each other are traced by threads at once", "[jit][t
     };
     for (int round = 0; round < 20; ++round) {
         Meeting meeting;
+        Running in_a, in_b;
         std::function<Value(const Value&)> inner_a, inner_b;
+        const auto run = [&](Running& running, auto&& body) -> Value {
+            running.enter();
+            Value made = body();
+            running.leave();
+            return made;
+        };
+        const auto wait_for = [&](Running& mine, auto&& inner, const Value& x) -> Value {
+            mine.leave();
+            Value made = inner(x);
+            mine.enter();
+            return made;
+        };
         const auto a = jit("a", [&](In x) -> Value {
-            if (x.dtype() != DType::f32) return x(0) + 1.0;
-            if (round % 2 == 0) meeting.meet();
-            return inner_b(cast<float>(x(0)));
+            return run(in_a, [&]() -> Value {
+                if (x.dtype() != DType::f32) return x(0) + 1.0;
+                if (round % 2 == 0) meeting.meet();
+                return wait_for(in_a, inner_b, cast<float>(x(0)));
+            });
         });
         const auto b = jit("b", [&](In x) -> Value {
-            if (x.dtype() != DType::f64) return x(0) * 2.0f;
-            if (round % 2 == 0) meeting.meet();
-            return inner_a(x(0));
+            return run(in_b, [&]() -> Value {
+                if (x.dtype() != DType::f64) return x(0) * 2.0f;
+                if (round % 2 == 0) meeting.meet();
+                return wait_for(in_b, inner_a, x(0));
+            });
         });
         inner_a = [&](const Value& x) { return call(a, x); };
         inner_b = [&](const Value& x) { return call(b, x); };
@@ -120,6 +155,8 @@ TEST_CASE("kernels that call each other are traced by threads at once", "[jit][t
         second.join();
         CHECK(from_a == 3.0);
         CHECK(from_b == 5.0);
+        CHECK_FALSE(in_a.overlapped());
+        CHECK_FALSE(in_b.overlapped());
     }
 }
 

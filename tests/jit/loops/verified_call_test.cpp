@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <limits>
+#include <thread>
 
 using namespace kiln;
 using namespace kiln::test;
@@ -61,6 +62,24 @@ TEST_CASE("verify: the first element that fastmath changes, both values, their d
     y.resize(2);
     f(x, c, y);
     CHECK(f.differences().empty());
+}
+
+TEST_CASE("verify: each thread is told of its own last call", "[jit][program][verify]") {
+    const auto f = there_and_back();
+    std::vector<double> x{4, 3}, y(2);
+    f(x, 0x1p54, y);
+    std::size_t before = 7, own = 7;
+    std::thread other([&] {
+        before = f.differences().size();
+        std::vector<double> exact{4, 8}, z(2);
+        f(exact, 0x1p54, z);
+        own = f.differences().size();
+    });
+    other.join();
+    CHECK(before == 0);
+    CHECK(own == 0);
+    REQUIRE(f.differences().size() == 1);
+    CHECK(f.differences()[0].index == Shape{1});
 }
 
 TEST_CASE("verify: beyond verify_ulps it is an error, with everything written",
