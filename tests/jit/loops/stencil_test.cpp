@@ -92,7 +92,10 @@ TEST_CASE("stencil: interior and border are separate loops", "[jit][stencil]") {
     for (const Boundary boundary : {Boundary::constant, Boundary::nearest, Boundary::wrap,
                                     Boundary::reflect, Boundary::mirror}) {
         const auto f = stencil([](Neighbors a) { return a(-1) + a(2); }, {.boundary = boundary});
-        const std::string all = f.inspect(Artifact::passes, {f64[1]});
+        std::string all = f.inspect(Artifact::passes, {f64[1]});
+        // From these on loops are launches of kernels.
+        for (const char* pass : {"; after outline", "; after programs"})
+            all = all.substr(0, all.find(pass));
         const std::string text = all.substr(all.rfind("; after "));
         std::vector<std::string> loops;  // texts, to the ends of their bodies
         for (std::size_t at = text.find("\n    for %"); at != std::string::npos;) {
