@@ -3,7 +3,8 @@
 //
 // Live are: stores, atomics, calls of functions that are not pure, contributions, checks, assigns
 // and `return_`; a while loop, since it may never end; what a live node depends on; the structure
-// around it; the jumps of a live loop; and, when a read of a slot is live, all writes to it. In
+// around it; the jumps of a live loop; and, when a read of a slot is live, all writes to it, and the
+// other parts of the state that it is a part of. In
 // checked mode also all accesses by subscripts, which may be outside of their array. Parameters
 // stay, used or not.
 #include "codegen/analysis/dead_code.h"
@@ -78,6 +79,15 @@ class Liveness {
         slot_live_[slot] = true;
         for (const Id id : writes_)
             if (kernel_.nodes[id].aux == slot) mark(id);
+        for (const ParallelLoop& p : kernel_.parallel_loops) mark_state(p.reductions, slot);
+    }
+
+    /// The other parts of a state that the slot is a part of: they combine together.
+    void mark_state(const std::vector<StageReduction>& reductions, std::uint32_t slot) {
+        const auto at = std::ranges::find(reductions, slot, &StageReduction::target);
+        if (at == reductions.end() || at->combine == none) return;
+        for (const StageReduction& r : reductions)
+            if (r.combine == at->combine) mark_slot(r.target);
     }
 
     void follow(Id id) {
@@ -113,10 +123,9 @@ class DeadCode : public Rewriter {
     }
 
     void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
-        // An extreme and its position decide each other: both are live, or neither is.
+        // The parts of a state are all live, or none is.
         if (slots_[r.target] == none) return;
-        into.push_back(
-            {r.reduction, slots_[r.target], r.position_of == none ? none : slots_[r.position_of]});
+        into.push_back({r.reduction, slots_[r.target], r.combine});
     }
 
     Id rewrite(Id old) override {

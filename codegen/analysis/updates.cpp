@@ -64,8 +64,9 @@ bool is_promised(const Kernel& kernel, std::uint32_t slot) {
     const Slot& s = kernel.slots[slot];
     if (s.length != 1 || (!is_real(s.dtype) && !is_complex(s.dtype))) return false;
     return is_total(s) || std::ranges::any_of(kernel.parallel_loops, [&](const ParallelLoop& p) {
-               return std::ranges::find(p.reductions, slot, &StageReduction::target) !=
-                      p.reductions.end();
+               return std::ranges::any_of(p.reductions, [&](const StageReduction& r) {
+                   return r.target == slot && r.combine == none;
+               });
            });
 }
 

@@ -59,6 +59,7 @@ class Check {
           })) {}
 
     bool kernel() const {
+        if (combines_floats()) return false;
         for (const ir::Stage& stage : kernel_.stages)
             if (!stage.reductions.empty() || !block(stage.body)) return false;
         return true;
@@ -67,12 +68,20 @@ class Check {
     /// The same of a kernel that a program launches: what it combines adds to what its body does.
     bool outlined() const {
         if (kernel_.form == ir::Form::scan && is_float(kernel_.params.back().dtype)) return false;
+        if (combines_floats()) return false;
         return std::ranges::all_of(kernel_.stages, [&](const ir::Stage& stage) {
             return stage.extents.empty() || block(stage.body);
         });
     }
 
   private:
+    /// What combines states meets those that no element has changed.
+    bool combines_floats() const {
+        return std::ranges::any_of(kernel_.combines, [](const ir::Kernel& c) {
+            return std::ranges::any_of(c.params,
+                                       [](const ir::Param& p) { return is_float(p.dtype); });
+        });
+    }
     bool block(Id id) const {
         const auto& nodes = kernel_.blocks[id].nodes;
         // What stands beside a loop may run though that has no iteration.

@@ -35,6 +35,10 @@ class Analysis {
         facts_.strict_nan.assign(kernel.nodes.size(), false);
         facts_.only_tested.assign(kernel.nodes.size(), false);
         depth_.assign(kernel.nodes.size(), 0);
+        combines_.assign(kernel.nodes.size(), false);
+        for (const ir::Stage& stage : kernel.stages)
+            for (const ir::StageReduction& r : stage.reductions)
+                if (r.combine != ir::none) parts_.push_back(r.target);
         if (fma) find_tested();
     }
 
@@ -42,6 +46,7 @@ class Analysis {
         ir::walk(kernel_,
                  [&](Id id, const ir::Around& around) { measure_node(id, around.loops > 0); });
         if (widest_in_loops_ != 0) facts_.widest = widest_in_loops_;
+        if (combining_ > few_combining) facts_.operations += combining_;
         facts_.strict_nan = strict_values(kernel_, std::move(facts_.strict_nan));
         return std::move(facts_);
     }
@@ -61,15 +66,16 @@ class Analysis {
     void measure_node(Id id, bool in_loop) {
         const Node& n = kernel_.nodes[id];
         const bool varying = facts_.varying[id];
+        combines_[id] = is_combination(n);
         if (n.kind == NodeKind::op) {
-            if (varying) {
+            if (varying && !combines_[id]) {
                 for (const Id operand : kernel_.operands_of(n))
                     depth_[id] = std::max(depth_[id], depth_[operand]);
                 facts_.depth = std::max(facts_.depth, ++depth_[id]);
             }
             if (tests_nan(n))
                 for (const Id operand : kernel_.operands_of(n)) facts_.strict_nan[operand] = true;
-            ++facts_.operations;
+            ++(combines_[id] ? combining_ : facts_.operations);
             // Without FMA everything elementary is a call (see Emitter::elementary).
             if (ir::is_elementary(n.op))
                 ++(fma_ && has_definition(n.op) ? facts_.inlined : facts_.calls);
@@ -86,6 +92,13 @@ class Analysis {
         // Remainders that are only tested are computed in f32, most of the time.
         if (varying && computes) measure(facts_.only_tested[id] ? DType::f32 : n.dtype, in_loop);
         facts_.has_loops = facts_.has_loops || ir::is_loop(n.kind);
+    }
+
+    /// Whether the node is, or is computed from, a part of a state so far.
+    bool is_combination(const Node& n) const {
+        if (n.kind == NodeKind::read) return std::ranges::count(parts_, n.aux) > 0;
+        return ir::is_computation(n.kind) &&
+               std::ranges::any_of(kernel_.operands_of(n), [&](Id x) { return combines_[x]; });
     }
 
     void measure(DType t, bool in_loop = false) {
@@ -111,7 +124,13 @@ class Analysis {
 
     const ir::Kernel& kernel_;
     bool fma_;
-    std::vector<unsigned> depth_;  // per node: operations of the longest chain that it ends
+    /// Operations by which iterations combine states count where they are more: few are as light as
+    /// the combinations that other reductions have.
+    static constexpr unsigned few_combining = 16;
+    std::vector<unsigned> depth_;       // per node: operations of the longest chain that it ends
+    std::vector<bool> combines_;        // per node: is_combination
+    std::vector<std::uint32_t> parts_;  // of states
+    unsigned combining_ = 0;
     KernelFacts facts_;
     unsigned widest_in_loops_ = 0;  // of varying values: what runs most sets the registers
 };

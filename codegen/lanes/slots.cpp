@@ -37,6 +37,14 @@ Set written(const ir::Kernel& kernel, Id block) {
     return slots;
 }
 
+/// Parts of states, of which each lane has its own, from iteration to iteration.
+Set combined_by(const ir::Kernel& kernel, const ir::Stage& stage) {
+    Set slots(kernel.slots.size());
+    for (const ir::StageReduction& r : stage.reductions)
+        if (r.combine != ir::none) slots[r.target] = true;
+    return slots;
+}
+
 /// One of an inner loop counts too: rare, and safe.
 bool has_continue(const ir::Kernel& kernel, Id block) {
     return ir::any_in(kernel, block,
@@ -63,6 +71,7 @@ class Uniformity {
             for (const ir::Stage& stage : kernel_.stages) {
                 by_lane_ = stage.extents.empty();  // runs on what the lanes of another have left
                 state_.assign(kernel_.slots.size(), by_lane_);
+                add(state_, combined_by(kernel_, stage));
                 walk(stage.body);
             }
         } while (changed_);
@@ -165,9 +174,11 @@ class Liveness {
     Liveness(const ir::Kernel& kernel, SlotFacts& facts)
         : kernel_(kernel), facts_(facts), around_(kernel.nodes.size()) {}
 
-    void run(Id body) {
-        before(body, Set(kernel_.slots.size()));
-        mark(body, Set(kernel_.slots.size()));
+    /// `kept`: slots whose values outlive the iteration.
+    void run(Id body, const Set& kept) {
+        kept_ = kept;
+        before(body, kept);
+        mark(body, kept);
     }
 
   private:
@@ -185,7 +196,7 @@ class Liveness {
             if (e.any(ir::effect::writes) && kernel_.slots[n.aux].length == 1) live[n.aux] = false;
             if (e.any(ir::effect::breaks)) live = loops_.back()->after;
             if (e.any(ir::effect::continues)) live = loops_.back()->waiting;
-            if (e.any(ir::effect::returns)) live.assign(live.size(), false);
+            if (e.any(ir::effect::returns)) live = kept_;
             if (n.kind == NodeKind::loop) {
                 live = before_loop(nodes[i], ir::none, n.aux, live);
             } else if (n.kind == NodeKind::loop_while) {
@@ -246,6 +257,7 @@ class Liveness {
     SlotFacts& facts_;
     std::vector<Around> around_;
     std::vector<Around*> loops_;
+    Set kept_;
 };
 
 }  // namespace
@@ -256,7 +268,8 @@ SlotFacts analyse_slots(const ir::Kernel& kernel) {
     facts.to_all_lanes.assign(kernel.nodes.size(), false);
     if (kernel.slots.empty()) return facts;
     for (const ir::Stage& stage : kernel.stages)
-        if (!stage.extents.empty()) Liveness(kernel, facts).run(stage.body);
+        if (!stage.extents.empty())
+            Liveness(kernel, facts).run(stage.body, combined_by(kernel, stage));
     return facts;
 }
 

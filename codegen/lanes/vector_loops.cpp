@@ -4,6 +4,7 @@
 #include "codegen/analysis/updates.h"
 #include "codegen/lanes/facts.h"
 #include "dsl/ir/builder.h"
+#include "dsl/ir/combines.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/walk.h"
@@ -185,11 +186,13 @@ class Extraction {
             if (!used[s] || owners_.belongs_to(s, body_)) continue;
             if (!written[s]) {
                 kind_[s] = SlotKind::fixed;
+            } else if (add_state(s)) {
+                kind_[s] = SlotKind::state;
             } else if (find_scan(s)) {
                 kind_[s] = SlotKind::running;
             } else {
                 kind_[s] = SlotKind::total;
-                add_reduction(s);
+                reductions_.push_back({reduction_of(s), s});
             }
         }
         if (scan_ && !reductions_.empty())
@@ -238,31 +241,22 @@ class Extraction {
         return true;
     }
 
-    /// Of an extreme and its position, both where the extreme is found.
-    void add_reduction(std::uint32_t slot) {
-        if (const ParallelLoop* parallel = k_.parallel(k_.nodes[loop_]))
-            for (const StageReduction& r : parallel->reductions) {
-                if (r.position_of == none || (r.position_of != slot && r.target != slot)) continue;
-                if (r.target == slot) return;
-                const auto extreme =
-                    std::ranges::find(parallel->reductions, slot, &StageReduction::target);
-                reductions_.push_back(*extreme);
-                reductions_.push_back(r);
-                return;
-            }
-        reductions_.push_back({reduction_of(slot), slot});
-    }
-
-    /// if (takes its place) { extreme = value; at = position; }, as a parallel loop declares it.
-    /// The condition is that of positions (dsl/ir/positions.h): the reduction is made of it anew.
-    bool is_position_step(const Node& branch) const {
-        const std::vector<Id>& nodes = k_.blocks[branch.aux].nodes;
-        if (branch.aux2 != none || nodes.size() != 2) return false;
-        const Node &first = k_.nodes[nodes[0]], &second = k_.nodes[nodes[1]];
-        return first.kind == NodeKind::write && second.kind == NodeKind::write &&
-               std::ranges::any_of(reductions_, [&](const StageReduction& r) {
-                   return r.target == second.aux && r.position_of == first.aux;
-               });
+    /// All parts of the state that the slot is one of; false if it is none.
+    bool add_state(std::uint32_t slot) {
+        const ParallelLoop* parallel = k_.parallel(k_.nodes[loop_]);
+        if (parallel == nullptr) return false;
+        const auto& all = parallel->reductions;
+        const auto part = std::ranges::find(all, slot, &StageReduction::target);
+        if (part == all.end() || part->combine == none) return false;
+        if (std::ranges::find(reductions_, slot, &StageReduction::target) != reductions_.end())
+            return true;
+        // States of one kind follow each other: its first part is so many parts before.
+        const auto of_kind = std::ranges::find(all, part->combine, &StageReduction::combine);
+        const auto n = static_cast<std::ptrdiff_t>(state_size(k_.combines[part->combine]));
+        auto first = of_kind;
+        while (part - first >= n) first += n;
+        reductions_.insert(reductions_.end(), first, first + n);
+        return true;
     }
 
     Reduction reduction_of(std::uint32_t slot) {
@@ -487,12 +481,8 @@ class Extraction {
                           .dtype = k_.slots[r.target].dtype,
                           .access = ir::Access::out,
                           .layout = Layout::unit});
-            made_.operands.push_back({VectorOperand::Kind::total,
-                                      none,
-                                      r.target,
-                                      r.reduction,
-                                      {},
-                                      r.position_of != none});
+            made_.operands.push_back(
+                {VectorOperand::Kind::total, none, r.target, r.reduction, {}, r.combine});
         }
         return first;
     }
@@ -512,15 +502,13 @@ class Extraction {
         b_.end();
         if (!reductions_.empty()) {
             b_.begin_stage({}, false);
-            for (const StageReduction& r : reductions_)
-                b_.write(slots_[r.target],
-                         b_.constant(neutral(r.reduction, k_.slots[r.target].dtype)));
+            for (std::size_t i = 0; i < reductions_.size();) i += emit_initial(i);
             b_.end();
         }
         b_.begin_stage(std::span(&size, 1), true);
         for (const StageReduction& r : reductions_)
             b_.add_reduction({r.reduction, slots_[r.target],
-                              r.position_of == none ? none : slots_[r.position_of]});
+                              r.combine == none ? none : b_.add_combine(k_.combines[r.combine])});
         for (Outer& v : values_) {
             const Id value = b_.load(v.param, {b_.index(0)});
             if (v.node != none)
@@ -540,6 +528,19 @@ class Extraction {
             b_.store(totals + static_cast<std::uint32_t>(i), {},
                      b_.read(slots_[reductions_[i].target]));
         b_.end();
+    }
+
+    /// What changes no total, or no state, in slots from reduction `i` on; of how many.
+    std::size_t emit_initial(std::size_t i) {
+        const StageReduction& r = reductions_[i];
+        if (r.combine == none) {
+            b_.write(slots_[r.target], b_.constant(neutral(r.reduction, k_.slots[r.target].dtype)));
+            return 1;
+        }
+        const std::vector<Id> parts = initial_state(b_, k_.combines[r.combine]);
+        for (std::size_t part = 0; part < parts.size(); ++part)
+            b_.write(slots_[reductions_[i + part].target], parts[part]);
+        return parts.size();
     }
 
     Id mapped(Id old) {
@@ -598,7 +599,7 @@ class Extraction {
     void clone_read(Id id, const Node& n) {
         if (k_.slots[n.aux].length != 1)
             map_[id] = b_.load(touch(id).param, {b_.index(0)});
-        else if (kind_[n.aux] == SlotKind::own)
+        else if (kind_[n.aux] == SlotKind::own || kind_[n.aux] == SlotKind::state)
             map_[id] = b_.read(slots_[n.aux]);
         else if (kind_[n.aux] == SlotKind::fixed)
             map_[id] = std::ranges::find_if(values_, [&](const Outer& v) {
@@ -610,7 +611,7 @@ class Extraction {
         const auto operand = [&](std::size_t i) { return mapped(k_.operand(id, i)); };
         if (k_.slots[n.aux].length != 1)
             b_.store(touch(id).param, {b_.index(0)}, operand(1));
-        else if (kind_[n.aux] == SlotKind::own)
+        else if (kind_[n.aux] == SlotKind::own || kind_[n.aux] == SlotKind::state)
             b_.write(slots_[n.aux], operand(0));
         else if (kind_[n.aux] == SlotKind::total)
             contribute(id);
@@ -619,12 +620,6 @@ class Extraction {
     void clone_structure(Id id, const Node& n, bool top) {
         const auto operand = [&](std::size_t i) { return mapped(k_.operand(id, i)); };
         if (n.kind == NodeKind::branch) {
-            if (is_position_step(n)) {
-                for (const Id write : k_.blocks[n.aux].nodes)
-                    b_.contribute(reduction_number(k_.nodes[write].aux),
-                                  mapped(k_.operand(write, 0)));
-                return;
-            }
             b_.begin_branch(operand(0));
             clone_block(n.aux, top);
             if (n.aux2 != none) {
@@ -659,7 +654,7 @@ class Extraction {
         return *std::ranges::find_if(touches_, [&](const Touch& a) { return a.node == node; });
     }
 
-    enum class SlotKind : std::uint8_t { own, fixed, total, running };
+    enum class SlotKind : std::uint8_t { own, fixed, total, state, running };
     struct Scan {
         Id write, store;
         Update update;

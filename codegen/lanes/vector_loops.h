@@ -46,7 +46,7 @@ struct VectorOperand {
     std::uint32_t slot = 0;
     ir::Reduction reduction = ir::Reduction::sum;
     std::vector<std::int64_t> coefficients;  ///< of an element: per subscript, of the loop's index
-    bool is_position = false;                ///< the total is the position of the extreme before it
+    std::uint32_t combine = ir::none;  ///< of a total that is a part of a state: what combines it
 };
 
 struct VectorLoop {

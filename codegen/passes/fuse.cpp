@@ -34,6 +34,7 @@
 #include "codegen/analysis/subscript_text.h"
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/passes/pass.h"
+#include "dsl/ir/combines.h"
 #include "dsl/ir/describe.h"
 #include "dsl/ir/editor.h"
 #include "dsl/ir/effects.h"
@@ -322,7 +323,7 @@ class Fuse {
             for (const StageReduction& r : pa->reductions)
                 if (tb.reads.contains(r.target) || tb.writes.contains(r.target))
                     return fmt::format("loop {} reads the {} that the loop {} computes", place(b),
-                                       info(r.reduction).name, place(a));
+                                       name_of(k_, r), place(a));
         for (const std::uint32_t slot : ta.writes)
             if (tb.reads.contains(slot) || tb.writes.contains(slot))
                 return fmt::format("loop {} uses {}, which the loop {} writes", place(b),
@@ -406,7 +407,7 @@ class Fuse {
             for (const StageReduction& r : p->reductions)
                 if (k_.nodes[between].kind == NodeKind::read && k_.nodes[between].aux == r.target)
                     return fmt::format("loop {} reads the {} that the loop {} computes", place(b),
-                                       info(r.reduction).name, place(a));
+                                       name_of(k_, r), place(a));
         for (const std::uint32_t p : ta.stores)
             if (tb.loads.contains(p))
                 return fmt::format("loop {} reads {}, which {} writes, after {}", place(b),

@@ -5,6 +5,7 @@
 #include "codegen/lanes/facts.h"
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/trees.h"
+#include "dsl/ir/combines.h"
 #include "dsl/ir/describe.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
@@ -92,12 +93,12 @@ class Planner {
         const Location where = k_.location(stage.loc);
         lanes(k_, where, "");
         layouts(where);
-        for (const StageReduction& r : stage.reductions)
-            if (r.position_of == none)
-                decisions_->done(DecisionKind::reduction, where,
-                                 fmt::format("{}: a tree over the lanes, pair by pair over blocks "
-                                             "of {} columns",
-                                             info(r.reduction).name, tree::block_columns));
+        for (std::size_t i = 0; i < stage.reductions.size(); i += parts(stage.reductions[i]))
+            decisions_->done(
+                DecisionKind::reduction, where,
+                fmt::format("{}: a tree over the lanes, pair by pair over blocks of {} "
+                            "columns",
+                            name_of(k_, stage.reductions[i]), tree::block_columns));
         if (k_.form == Form::scan)
             decisions_->done(
                 DecisionKind::reduction, where,
@@ -203,15 +204,19 @@ class Planner {
             decisions_->done(DecisionKind::threads, location(id), std::move(text),
                              {{"microseconds", least}});
         }
-        for (const StageReduction& r : loop.reductions) {
-            if (r.position_of != none) continue;
+        for (std::size_t i = 0; i < loop.reductions.size(); i += parts(loop.reductions[i])) {
+            const StageReduction& r = loop.reductions[i];
             const std::int64_t block = k_.tree(k_.nodes[id])->block;
-            decisions_->done(DecisionKind::reduction, location(id),
-                             fmt::format("{} of {}: blocks of {} iterations, combined pair by pair",
-                                         info(r.reduction).name,
-                                         describe_slot(*names_, r.target, location(id)), block),
-                             {{"block", block}});
+            decisions_->done(
+                DecisionKind::reduction, location(id),
+                fmt::format("{} of {}: blocks of {} iterations, combined pair by pair",
+                            name_of(k_, r), describe_slot(*names_, r.target, location(id)), block),
+                {{"block", block}});
         }
+    }
+    /// How many of a list of reductions are this one.
+    std::size_t parts(const StageReduction& r) const {
+        return r.combine == none ? 1 : state_size(k_.combines[r.combine]);
     }
 
     /// Says why the loop runs as no lanes, unless it has loops.

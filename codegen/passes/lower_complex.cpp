@@ -6,8 +6,8 @@
 //                                       store b[i], make_complex(%u, %v)
 //
 // What stays complex: loads and parameters (only `real` and `imag` read them), make_complex (only a
-// store, an atomic or a contribution uses it), slots that a reduction targets, and whole arrays.
-// Other complex slots become two real ones.
+// store, an atomic or a contribution uses it), slots that a stage contributes to, and whole arrays.
+// Other complex slots become two real ones, and so do the values of states.
 #include "codegen/passes/complex_math.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/effects.h"
@@ -32,7 +32,7 @@ class LowerComplex : public Rewriter {
     };
 
     void declare() override {
-        for (const Param& p : in().params) out().add_param(p);
+        for (const Param& p : in().params) declare(p);
         for (std::uint32_t i = 0; i < in().slots.size(); ++i) {
             Slot slot = in().slots[i];
             if (!is_complex(slot.dtype) || is_reduced(i)) {
@@ -49,19 +49,44 @@ class LowerComplex : public Rewriter {
         }
     }
 
-    /// Of complex values only sums are inferred as reductions: they are those of the parts.
-    void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
-        const SlotPair slot = slots_[r.target];
-        into.push_back(
-            {r.reduction, slot.re, r.position_of == none ? none : slots_[r.position_of].re});
-        if (slot.split) into.push_back({r.reduction, slot.im, none});
+    /// Values whose numbers have changed.
+    void enter_stage() override {
+        for (Id id = 0; id < in().nodes.size(); ++id)
+            if (const Node& n = in().node(id);
+                n.kind == NodeKind::param && params_[n.aux].re != n.aux && !params_[n.aux].split)
+                set_mapped(id, out().param(params_[n.aux].re));
     }
 
-    /// Whether `slot` stays as it is: a reduction's target, or before one, whose number must stay.
+    /// States have no complex values: of what combines them, values and outputs become two.
+    void declare(Param p) {
+        const auto re = static_cast<std::uint32_t>(out().kernel().params.size());
+        params_.push_back({re, re, in().form == Form::combine && is_complex(p.dtype)});
+        if (params_.back().split) {
+            p.dtype = real_type(p.dtype);
+            const std::string name = p.name;
+            p.name = name + "_im";
+            params_.back().im = re + 1;
+            Param first = p;
+            first.name = name + "_re";
+            out().add_param(std::move(first));
+        }
+        out().add_param(std::move(p));
+    }
+
+    /// Of one complex value only sums are inferred as reductions: they are those of the parts. The
+    /// parts of a state stay in its order.
+    void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {
+        const SlotPair slot = slots_[r.target];
+        into.push_back({r.reduction, slot.re, r.combine});
+        if (slot.split) into.push_back({r.reduction, slot.im, r.combine});
+    }
+
+    /// Whether `slot` stays as it is: a target that a stage contributes to.
     bool is_reduced(std::uint32_t slot) const {
         return std::ranges::any_of(in().stages, [&](const Stage& stage) {
-            return std::ranges::any_of(stage.reductions,
-                                       [&](const StageReduction& r) { return r.target >= slot; });
+            return std::ranges::any_of(stage.reductions, [&](const StageReduction& r) {
+                return r.target == slot && r.combine == none;
+            });
         });
     }
 
@@ -81,6 +106,10 @@ class LowerComplex : public Rewriter {
 
     /// The pair of a complex value of the old kernel. Parameters are leaves: split where used.
     Complex pair(Id old) {
+        const Node& n = in().node(old);
+        if (n.kind == NodeKind::param && params_[n.aux].split)
+            return {{&out(), out().param(params_[n.aux].re), fma_},
+                    {&out(), out().param(params_[n.aux].im), fma_}};
         if (re_[old] == none) return split(mapped(old));
         return {{&out(), re_[old], fma_}, {&out(), im_[old], fma_}};
     }
@@ -207,6 +236,7 @@ class LowerComplex : public Rewriter {
     /// A store, an atomic or a contribution of a complex value.
     Id rewrite_use(Id old, const Node& n) {
         const auto operands = in().operands_of(old);
+        if (n.kind == NodeKind::store && in().form == Form::combine) return store_part(old, n);
         if (!complex(operands.back())) return clone(old);
         const Id value = join(pair(operands.back()));
         std::vector<Id> subscripts;
@@ -221,7 +251,21 @@ class LowerComplex : public Rewriter {
         return none;
     }
 
-    std::vector<Id> re_, im_;  // per old node
+    Id store_part(Id old, const Node& n) {
+        const SlotPair to = params_[n.aux];
+        const Id value = in().operand(old, 0);
+        if (!to.split) {
+            out().store(to.re, {}, mapped(value));
+            return none;
+        }
+        const Complex z = pair(value);
+        out().store(to.re, {}, z.re.id);
+        out().store(to.im, {}, z.im.id);
+        return none;
+    }
+
+    std::vector<Id> re_, im_;       // per old node
+    std::vector<SlotPair> params_;  // likewise, split in what combines states
     std::vector<SlotPair> slots_;
     bool fma_;
 };

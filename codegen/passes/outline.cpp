@@ -116,7 +116,9 @@ class Outline final : public Rewriter {
                 case VectorOperand::Kind::first: return {.kind = Argument::Kind::first};
                 case VectorOperand::Kind::step: return {.kind = Argument::Kind::step};
                 case VectorOperand::Kind::total:
-                    if (o.is_position) return {.kind = Argument::Kind::position, .target = o.slot};
+                    if (o.combine != none)
+                        return {
+                            .kind = Argument::Kind::state, .target = o.slot, .combine = o.combine};
                     return {
                         .kind = Argument::Kind::total, .target = o.slot, .reduction = o.reduction};
             }

@@ -14,8 +14,8 @@
 //     belong to one reduction;
 //  3. nothing else uses such a read;
 //  4. it is no f16 or bf16, which would round after every step.
-// Two slots are a minimum or maximum and its position, (min -> v0, min -> v1 of v0), where all
-// writes of both are steps of takes_place (dsl/ir/positions.h).
+// Several slots are a state, (c0 -> (v0, v1)), where all writes of them are steps by which one of the
+// kernel's combines combines values into them (dsl/ir/combines.h), and only these read them.
 // Slots that are written inside and fit neither this nor the loop's own variables are errors, since
 // what they would hold depends on the order of the iterations. Operations that accumulate floats
 // may be reassociated: a reduction's order is that of a tree, not of the iterations.
@@ -24,10 +24,10 @@
 // remark.
 #include "codegen/analysis/updates.h"
 #include "codegen/passes/pass.h"
+#include "dsl/ir/combines.h"
 #include "dsl/ir/describe.h"
 #include "dsl/ir/editor.h"
 #include "dsl/ir/effects.h"
-#include "dsl/ir/positions.h"
 #include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
 
@@ -69,6 +69,7 @@ class Reductions {
             if (e.any(effect::writes) && !owners_.belongs_to(e.slot, loop.aux))
                 shared_[e.slot] = true;
         }
+        find_states(id);
         for (std::uint32_t s = 0; s < in_.slots.size(); ++s)
             if (shared_[s]) reduce_slot(id, s, body);
     }
@@ -85,11 +86,79 @@ class Reductions {
 
     /// What the writes of one slot in a loop's body accumulate.
     struct Found {
-        Reduction reduction;
+        std::string name;  ///< of the reduction
+        Reduction reduction = Reduction::sum;
+        std::size_t state = no_state;  ///< that the slot is a part of
         std::vector<Id> ops, reads;
-        std::uint32_t position = none;  ///< slot of the position of a minimum or maximum
-        bool is_position = false;
     };
+    static constexpr std::size_t no_state = ~std::size_t(0);
+
+    /// Slots that combine together, and the steps that do it.
+    struct State {
+        std::uint32_t combine;
+        std::vector<std::uint32_t> slots;
+        std::vector<CombineStep> steps;
+    };
+
+    void find_states(Id loop) {
+        states_.clear();
+        const auto search = [&](Id block) {
+            const std::size_t size = in_.blocks[block].nodes.size();
+            for (std::size_t at = 0; at < size; ++at)
+                for (std::uint32_t c = 0; c < in_.combines.size(); ++c)
+                    if (auto step = find_step(in_, block, at, in_.combines[c])) {
+                        // Single values by a row of reductions.def: that is the better one.
+                        if (step->writes.size() == 1 && update_of(in_, step->writes[0])) break;
+                        at += step->writes.size() - 1;
+                        add_step(c, std::move(*step));
+                        break;
+                    }
+        };
+        if (in_.combines.empty()) return;
+        search(in_.nodes[loop].aux);
+        walk(in_, in_.nodes[loop].aux, [&](Id id) {
+            for (const Id inner : blocks_of(in_.nodes[id])) search(inner);
+        });
+    }
+
+    void add_step(std::uint32_t combine, CombineStep step) {
+        std::vector<std::uint32_t> slots;
+        for (const Id write : step.writes) slots.push_back(in_.nodes[write].aux);
+        if (std::ranges::none_of(slots, [&](std::uint32_t s) { return bool(shared_[s]); })) return;
+        const auto known = std::ranges::find_if(
+            states_, [&](const State& s) { return s.combine == combine && s.slots == slots; });
+        if (known != states_.end())
+            known->steps.push_back(std::move(step));
+        else
+            states_.push_back({combine, std::move(slots), {std::move(step)}});
+    }
+
+    /// That what the steps of a state make of its slots is of use to their writes alone.
+    void check_uses(const State& state, const std::vector<Id>& body) const {
+        std::set<Id> known, between, writes;
+        for (const CombineStep& step : state.steps) {
+            known.insert(step.reads.begin(), step.reads.end());
+            between.insert(step.between.begin(), step.between.end());
+            writes.insert(step.writes.begin(), step.writes.end());
+        }
+        known.erase(none);
+        for (const Id id : body)
+            for (const Id x : in_.operands_of(id)) {
+                if (!known.contains(x) || writes.contains(id)) continue;
+                if (!between.contains(id)) refuse_read(id, state.slots[0]);
+                known.insert(id);
+            }
+        for (const CombineStep& step : state.steps)
+            for (const Id value : step.values)
+                if (known.contains(value)) refuse_read(value, state.slots[0]);
+    }
+
+    [[noreturn]] void refuse_read(Id at, std::uint32_t slot) const {
+        refuse(at,
+               "an iteration of a prange reads " + variable(slot, at) +
+                   ", which others accumulate into",
+               "its value is known after the loop only");
+    }
 
     void reduce_slot(Id loop, std::uint32_t slot, const std::vector<Id>& body) {
         const bool answered_for = in_.parallel(in_.nodes[loop])->unsafe_races;
@@ -103,7 +172,7 @@ class Reductions {
                        "iterations of a prange share " + variable(slot, id) + ", which they write",
                        "declare it inside the loop");
             }
-            if (!add_update(id, slot, body, found)) {
+            if (!add_update(id, slot, found)) {
                 if (answered_for) return;
                 refuse(id,
                        "iterations of a prange write " + variable(slot, id) +
@@ -117,12 +186,11 @@ class Reductions {
             if (n.kind != NodeKind::read || n.aux != slot) continue;
             const bool of_update = std::ranges::count(found->reads, id) == 1;
             const bool used_once = std::ranges::count(in_.operands, id) == 1;
-            if (of_update && (used_once || found->ops.empty())) continue;
+            const bool unused = std::ranges::count(in_.operands, id) == 0;
+            const bool in_state = found->state != no_state;
+            if (of_update ? used_once || in_state : unused && in_state) continue;
             if (answered_for) return;
-            refuse(id,
-                   "an iteration of a prange reads " + variable(slot, id) +
-                       ", which others accumulate into",
-                   "its value is known after the loop only");
+            refuse_read(id, slot);
         }
         const DType t = in_.slots[slot].dtype;
         if (t == DType::f16 || t == DType::bf16)
@@ -132,14 +200,23 @@ class Reductions {
                    "accumulate in f32: Var v(DType::f32, ...)");
         if (is_real(t) || is_complex(t))
             for (const Id id : found->ops) free_order(id);
-        if (found->position != none && !shared_[found->position])
-            refuse(first_write(slot, body),
-                   variable(found->position, first_write(slot, body)) +
-                       ", the position of a reduction, is declared inside of the prange",
-                   "declare it before the loop");
-        if (found->is_position) return;  // it goes with its extreme
-        add(loop, {found->reduction, slot, none});
-        if (found->position != none) add(loop, {Reduction::min, found->position, slot});
+        if (found->state == no_state)
+            add(loop, {found->reduction, slot, none});
+        else if (slot == states_[found->state].slots[0])
+            add_state(loop, states_[found->state], body);
+    }
+
+    void add_state(Id loop, const State& state, const std::vector<Id>& body) {
+        check_uses(state, body);
+        for (const std::uint32_t s : state.slots) {
+            const Id at = first_write(s, body);
+            if (!shared_[s])
+                refuse(at,
+                       variable(s, at) +
+                           ", the position of a reduction, is declared inside of the prange",
+                       "declare it before the loop");
+            add(loop, {Reduction::sum, s, state.combine});
+        }
     }
 
     /// The text may declare it already.
@@ -150,8 +227,8 @@ class Reductions {
         if (*same != r)
             refuse(loop,
                    "a prange accumulates into " + variable(r.target, loop) + " by " +
-                       std::string(info(r.reduction).name) + ", and declares " +
-                       std::string(info(same->reduction).name),
+                       std::string(name_of(in_, r)) + ", and declares " +
+                       std::string(name_of(in_, *same)),
                    "a variable has one reduction in a loop");
     }
 
@@ -162,75 +239,49 @@ class Reductions {
     }
 
     /// Takes a write up as part of the slot's reduction; false if it is none.
-    bool add_update(Id write, std::uint32_t slot, const std::vector<Id>& body,
-                    std::optional<Found>& found) const {
+    bool add_update(Id write, std::uint32_t slot, std::optional<Found>& found) const {
         Found one{};
-        if (const auto update = update_of(in_, write)) {
+        if (!part_of_step(write, one)) {
+            const auto update = update_of(in_, write);
+            if (!update) return false;
+            one.name = info(update->reduction).name;
             one.reduction = update->reduction;
             one.ops = {update->op};
             one.reads = {update->read};
-        } else if (const auto step = position_update(write, body)) {
-            one.reduction = step->reduction;
-            one.is_position = slot == step->at;
-            one.position = one.is_position ? none : step->at;
-            one.reads = {one.is_position ? step->read_at : step->read_extreme};
-        } else {
-            return false;
         }
         if (!found) {
             found = std::move(one);
             return true;
         }
-        const auto kind = [](const Found& f) {
-            const bool arg = f.is_position || f.position != none;
-            return (arg ? "arg" : "") + std::string(info(f.reduction).name);
-        };
-        if (kind(*found) != kind(one))
+        if (found->name != one.name)
             refuse(write,
                    "iterations of a prange accumulate into " + variable(slot, write) + " by " +
-                       kind(*found) + " and by " + kind(one),
+                       found->name + " and by " + one.name,
                    "a Var has one reduction in a loop");
-        if (found->position != one.position || found->is_position != one.is_position)
+        if (found->state != one.state)
             refuse(write,
-                   "iterations of a prange keep several positions of " + variable(slot, write),
-                   "a minimum or maximum has one position");
+                   "iterations of a prange combine " + variable(slot, write) +
+                       " together with different variables",
+                   "a Var is a part of one reduction in a loop");
         found->ops.insert(found->ops.end(), one.ops.begin(), one.ops.end());
         found->reads.insert(found->reads.end(), one.reads.begin(), one.reads.end());
         return true;
     }
 
-    struct PositionUpdate {
-        Reduction reduction;
-        std::uint32_t at;
-        Id read_extreme, read_at;
-    };
-
-    /// if (takes_place(value, position, extreme, at)) { extreme = value; at = position; }
-    std::optional<PositionUpdate> position_update(Id write, const std::vector<Id>& body) const {
-        for (const Id id : body) {
-            const Node& n = in_.nodes[id];
-            if (n.kind != NodeKind::branch || n.aux2 != none) continue;
-            const std::vector<Id>& nodes = in_.blocks[n.aux].nodes;
-            if (nodes.size() != 2 || std::ranges::count(nodes, write) == 0) continue;
-            const Node &first = in_.nodes[nodes[0]], &second = in_.nodes[nodes[1]];
-            if (first.kind != NodeKind::write || second.kind != NodeKind::write ||
-                first.operand_count != 1 || second.operand_count != 1 || first.aux == second.aux)
-                continue;
-            const Id value = in_.operand(nodes[0], 0), position = in_.operand(nodes[1], 0);
-            for (const Id extreme : body)
-                for (const Id at : body) {
-                    if (!is_read(extreme, first.aux) || !is_read(at, second.aux)) continue;
-                    for (const Reduction r : {Reduction::min, Reduction::max})
-                        if (is_takes_place(in_, in_.operand(id, 0), r,
-                                           {value, position, extreme, at}))
-                            return PositionUpdate{r, second.aux, extreme, at};
+    /// Whether the write is one of a step; of which state, and what it reads of its slot.
+    bool part_of_step(Id write, Found& found) const {
+        for (std::size_t s = 0; s < states_.size(); ++s) {
+            const State& state = states_[s];
+            for (const CombineStep& step : state.steps)
+                for (std::size_t part = 0; part < step.writes.size(); ++part) {
+                    if (step.writes[part] != write) continue;
+                    found.state = s;
+                    found.name = in_.combines[state.combine].name;
+                    if (step.reads[part] != none) found.reads = {step.reads[part]};
+                    return true;
                 }
         }
-        return std::nullopt;
-    }
-
-    bool is_read(Id id, std::uint32_t slot) const {
-        return in_.nodes[id].kind == NodeKind::read && in_.nodes[id].aux == slot;
+        return false;
     }
 
     /// A prange within another one is a serial loop. What it sums is as accurate as it is
@@ -284,6 +335,7 @@ class Reductions {
     PassContext& context_;
     const SlotOwners owners_{in_};
     std::vector<bool> shared_;  // per slot: written in the loop, and accessed outside of it
+    std::vector<State> states_;
 };
 
 }  // namespace

@@ -466,11 +466,17 @@ bool Builder::innermost_loop_is_parallel() const {
     return false;
 }
 
-std::uint32_t Builder::add_outlined(Kernel kernel) {
-    const auto known = std::ranges::find(kernel_.outlined, kernel);
-    const auto number = static_cast<std::uint32_t>(known - kernel_.outlined.begin());
-    if (known == kernel_.outlined.end()) kernel_.outlined.push_back(std::move(kernel));
+static std::uint32_t add_to(std::vector<Kernel>& kernels, Kernel kernel) {
+    const auto known = std::ranges::find(kernels, kernel);
+    const auto number = static_cast<std::uint32_t>(known - kernels.begin());
+    if (known == kernels.end()) kernels.push_back(std::move(kernel));
     return number;
+}
+std::uint32_t Builder::add_outlined(Kernel kernel) {
+    return add_to(kernel_.outlined, std::move(kernel));
+}
+std::uint32_t Builder::add_combine(Kernel kernel) {
+    return add_to(kernel_.combines, std::move(kernel));
 }
 
 Id Builder::launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands) {

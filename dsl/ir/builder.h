@@ -106,6 +106,9 @@ class Builder {
 
     /// The number of a kernel that launches may run; equal ones are one.
     std::uint32_t add_outlined(Kernel kernel);
+    /// The number of a kernel that combines states; equal ones are one.
+    std::uint32_t add_combine(Kernel kernel);
+    void copy_combines(const Kernel& from) { kernel_.combines = from.combines; }
     /// `parallel`: makes the launch parallel, where there is one.
     Id launch(Launch launch, const ParallelLoop* parallel, std::span<const Id> operands);
     /// The same with a block, to be ended, that runs where its arrays are small.

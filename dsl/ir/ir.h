@@ -276,10 +276,11 @@ struct Block {
 struct StageReduction {
     Reduction reduction = Reduction::sum;
     std::uint32_t target = 0;
-    /// The target is the position at which slot `position_of`, which an earlier `min` or `max` of
-    /// the loop or stage reduces into, got its value; a stage contributes to it right after that:
-    /// of equal values (of any NaN) the least position.
-    std::uint32_t position_of = none;
+    /// Where it isn't none, the target is a part of a state of several values, which combine
+    /// together, by kernel `combine` of Kernel::combines: the parts follow each other, in its order.
+    /// Iterations read and write the slots themselves, in place of contributions: they combine what
+    /// the slots hold with values of their own (combines.h).
+    std::uint32_t combine = none;
     bool operator==(const StageReduction&) const = default;
 };
 
@@ -314,20 +315,21 @@ struct ParallelLoop {
 /// loop. Element i of the parameter of a map, reduction or scan is what iteration i uses.
 struct Argument {
     enum class Kind : std::uint8_t {
-        array,     ///< elements of array parameter `target`; operands = a subscript a dimension
-        local,     ///< elements of slot `target`; operand = a position
-        value,     ///< operand = the value, the same in all iterations
-        first,     ///< the loop's index in the first of the iterations
-        step,      ///< by what the index grows
-        whole,     ///< of a program: parameter `target` as it is
-        place,     ///< of a program: slot `target`, which the program's slot of that number is
-        total,     ///< out: combines into slot `target` by `reduction`
-        position,  ///< out: goes to slot `target` where the total before it takes its place
-        carry,     ///< what slot `target` holds, which then gets the last result of the scan
+        array,  ///< elements of array parameter `target`; operands = a subscript a dimension
+        local,  ///< elements of slot `target`; operand = a position
+        value,  ///< operand = the value, the same in all iterations
+        first,  ///< the loop's index in the first of the iterations
+        step,   ///< by what the index grows
+        whole,  ///< of a program: parameter `target` as it is
+        place,  ///< of a program: slot `target`, which the program's slot of that number is
+        total,  ///< out: combines into slot `target` by `reduction`
+        state,  ///< out: a part of a state, which combines by kernel `combine` of the launching one
+        carry,  ///< what slot `target` holds, which then gets the last result of the scan
     };
     Kind kind = Kind::value;
     std::uint32_t target = none;
     Reduction reduction = Reduction::sum;
+    std::uint32_t combine = none;
     /// Of elements: by how many steps of the loop each subscript grows from iteration to iteration.
     std::vector<std::int64_t> strides = {};
 
@@ -375,6 +377,9 @@ enum class Form : std::uint8_t {
            ///< by Kernel::scan, of what the parameter before it (the carry: the same for a row,
            ///< and nothing reads it) holds and of what elements 0 to c of the row store
     program,  ///< one stage that runs once: loops, over arguments of any rank
+    combine,  ///< how two states of N values become one: 2 N values and N outputs of rank 0; a stage
+              ///< stores what changes no state, the next one the combination, the first state's
+              ///< values coming first. Both have pure nodes besides
 };
 
 /// One iteration space: `body` runs for every index below `extents` (i64 values of the prologue).
@@ -424,6 +429,7 @@ struct Kernel {
     std::vector<Launch> launches;
     std::vector<Tree> trees;       ///< of loops and launches
     std::vector<Kernel> outlined;  ///< maps, reductions and scans over one dimension; programs
+    std::vector<Kernel> combines;  ///< of the form `combine`: of reductions with states
     std::vector<Block> blocks;
     std::vector<Node> nodes;
     std::vector<Id> operands;

@@ -1,20 +1,20 @@
 // The parser of the text form: recursive descent over the characters, one function per construct.
 //
 //   kernel  := "kernel" [name] "(" param,* ")" form? lanes? "{" slot* ["prologue" block] stage*
-//              outlined* "}"
-//   form    := "map" | "reduce" | "scan" reduction | "program"
+//              outlined* combine* "}"
+//   form    := "map" | "reduce" | "scan" reduction | "program" | "combine"
 //   lanes   := "lanes" "(" n "," n ")" ["tail" n] ["tree" "(" n "," n ")"]
 //   param   := word ["quoted name"] ":" access type layout? "weak"?
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
-//   stage   := "stage" "[" value,* "]" "parallel"? (reduction "->" slot),* block
+//   stage   := "stage" "[" value,* "]" "parallel"? reduces,* block
+//   reduces := reduction "->" slot | "c" number "->" "(" slot,* ")"
 //   loop    := "for" "%" number "=" value "to" value "step" value "remainder"?
-//              ["parallel" schedule chunk "unsafe"? ["(" (reduction "->" slot ["of" slot]),* ")"]]
-//              tree? block
+//              ["parallel" schedule chunk "unsafe"? ["(" reduces,* ")"]] tree? block
 //   tree    := "blocks" "of" number ["in" number] ["sums" "(" slot,* ")"]
 //   launch  := "launch" "k" number "for" value "to" value "step" value ["parallel" ...] tree?
 //              "in_place"? ["streams" "(" param,* ")"] "(" argument,* ")" ["else" block]
 //   argument:= "array" param ["[" value,* "]"] "by" "(" number,* ")" | "value" value | "first" ...
-//   outlined:= "k" number "=" kernel
+//   outlined:= "k" number "=" kernel; combine := "c" number "=" kernel
 //   block   := "{" statement* "}"
 //   value   := "%" number | "i" number | "extent(" param "," number ")" | param
 //            | "weak"? dtype "(" literal ")"
@@ -60,7 +60,8 @@ class Parser : text::Reader {
         while (accept_word("slot")) parse_slot();
         if (accept_word("prologue")) k_.prologue = parse_block();
         while (accept_word("stage")) parse_stage();
-        while (!at('}')) parse_outlined();
+        while (at('k')) parse_kernel('k', k_.outlined);
+        while (at('c')) parse_kernel('c', k_.combines);
         expect('}');
         return std::move(k_);
     }
@@ -81,22 +82,24 @@ class Parser : text::Reader {
         expect(')');
     }
 
-    void parse_outlined() {
+    /// `k0 = kernel ...`
+    void parse_kernel(char letter, std::vector<Kernel>& kernels) {
         const std::size_t start = (skip_space(), at_);
-        if (outlined_number() != k_.outlined.size())
-            fail_at(start, fmt::format("expected k{}", k_.outlined.size()));
+        if (kernel_number(letter) != kernels.size())
+            fail_at(start, fmt::format("expected {}{}", letter, kernels.size()));
         expect('=');
         Parser inner(text_);
         inner.at_ = at_;
-        k_.outlined.push_back(inner.kernel());
+        kernels.push_back(inner.kernel());
         at_ = inner.at_;
     }
-    /// `k0`
-    std::uint32_t outlined_number() {
+    /// `k0` of an outlined kernel, `c0` of one that combines.
+    std::uint32_t kernel_number(char letter) {
         const std::string_view w = peek_word();
-        if (w.size() < 2 || w[0] != 'k') fail("k and the number of an outlined kernel");
+        if (w.size() < 2 || w[0] != letter)
+            fail(fmt::format("{} and the number of a kernel", letter));
         take(w.substr(0, 1));
-        return number("the number of an outlined kernel");
+        return number("the number of a kernel");
     }
 
     DType dtype() { return static_cast<DType>(expect_name(dtype_table, "a dtype")); }
@@ -183,21 +186,10 @@ class Parser : text::Reader {
         stage.parallel = accept_word("parallel");
         while (!at('{')) {
             if (!stage.reductions.empty()) expect(',');
-            stage.reductions.push_back(stage_reduction());
+            stage_reduction(stage.reductions);
         }
         stage.body = parse_block(&stage.loc);
         k_.stages.push_back(std::move(stage));
-    }
-
-    /// `max -> v0`, `min -> v1 of v0`
-    StageReduction stage_reduction() {
-        StageReduction r;
-        r.reduction = reduction();
-        expect('-');
-        expect('>');
-        r.target = slot();
-        if (accept_word("of")) r.position_of = slot();
-        return r;
     }
 
     /// The location behind what was just read on this line, 0 if there is none.
@@ -372,7 +364,7 @@ class Parser : text::Reader {
 
     void parse_launch(Id block) {
         Launch l;
-        l.kernel = outlined_number();
+        l.kernel = kernel_number('k');
         std::vector<Id> operands;
         for (const std::string_view word : {"for", "to", "step"}) {
             expect_word(word);
@@ -429,6 +421,7 @@ class Parser : text::Reader {
         a.kind = static_cast<Kind>(expect_name(text::argument_names, "the kind of an argument"));
         if (a.kind == Kind::value) operands.push_back(value());
         if (a.kind == Kind::total) a.reduction = reduction();
+        if (a.kind == Kind::state) a.combine = kernel_number('c');
         if (a.kind == Kind::array || a.kind == Kind::whole) a.target = param();
         if (a.kind == Kind::local || a.kind >= Kind::place) a.target = slot();
         if (!a.is_element()) return a;
@@ -445,6 +438,31 @@ class Parser : text::Reader {
         return a;
     }
 
+    /// `sum -> v0`, or `c0 -> (v1, v2)`: one for each part.
+    void stage_reduction(std::vector<StageReduction>& into) {
+        const auto arrow = [&] {
+            expect('-');
+            expect('>');
+        };
+        StageReduction r;
+        const std::string_view w = peek_word();
+        if (w.size() < 2 || w[0] != 'c' || !text::is_digit(w[1])) {
+            r.reduction = reduction();
+            arrow();
+            r.target = slot();
+            into.push_back(r);
+            return;
+        }
+        r.combine = kernel_number('c');
+        arrow();
+        expect('(');
+        do {
+            r.target = slot();
+            into.push_back(r);
+        } while (accept(','));
+        expect(')');
+    }
+
     std::uint32_t optional_parallel() {
         if (!accept_word("parallel")) return none;
         k_.parallel_loops.push_back(parallel_loop());
@@ -458,9 +476,8 @@ class Parser : text::Reader {
         p.chunk = this->number("a number of iterations");
         p.unsafe_races = accept_word("unsafe");
         if (accept('(')) {
-            do {
-                p.reductions.push_back(stage_reduction());
-            } while (accept(','));
+            do stage_reduction(p.reductions);
+            while (accept(','));
             expect(')');
         }
         if (accept_word("arrays")) {

@@ -1,3 +1,4 @@
+#include "dsl/ir/combines.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/text.h"
 #include "dsl/ir/text_tables.h"
@@ -32,7 +33,8 @@ class Printer {
             put("  }\n");
         }
         for (const Stage& stage : k_.stages) print_stage(stage);
-        for (std::size_t i = 0; i < k_.outlined.size(); ++i) print_outlined(i);
+        print_kernels('k', k_.outlined);
+        print_kernels('c', k_.combines);
         put("}\n");
         return std::move(out_);
     }
@@ -159,16 +161,20 @@ class Printer {
         put(info(k_.scan).name);
     }
 
-    void print_outlined(std::size_t i) {
-        put("  k");
-        put_number(i);
-        put(" = ");
-        const std::string text = Printer(k_.outlined[i], options_).run();
-        for (const char c : std::string_view(text).substr(0, text.size() - 1)) {
-            put(c);
-            if (c == '\n') indent(2);
+    /// `k0 = kernel ...` of outlined kernels, `c0 = kernel ...` of those that combine.
+    void print_kernels(char letter, const std::vector<Kernel>& kernels) {
+        for (std::size_t i = 0; i < kernels.size(); ++i) {
+            put("  ");
+            put(letter);
+            put_number(i);
+            put(" = ");
+            const std::string text = Printer(kernels[i], options_).run();
+            for (const char c : std::string_view(text).substr(0, text.size() - 1)) {
+                put(c);
+                if (c == '\n') indent(2);
+            }
+            put('\n');
         }
-        put('\n');
     }
 
     void print_slot(std::size_t i) {
@@ -192,10 +198,8 @@ class Printer {
         }
         put(']');
         if (stage.parallel) put(" parallel");
-        for (std::size_t i = 0; i < stage.reductions.size(); ++i) {
-            put(i == 0 ? " " : ", ");
-            put_reduction(stage.reductions[i]);
-        }
+        if (!stage.reductions.empty()) put(' ');
+        put_reductions(stage.reductions);
         put(" {");
         end_line(stage.loc);
         print_block(stage.body, 4);
@@ -416,6 +420,11 @@ class Printer {
             put(info(a.reduction).name);
             put(' ');
         }
+        if (a.kind == Argument::Kind::state) {
+            put('c');
+            put_number(a.combine);
+            put(' ');
+        }
         put_element((a.has_slot() ? slot_words_ : param_words_)[a.target], x);
         if (!a.is_element()) return;
         put(" by (");
@@ -426,16 +435,33 @@ class Printer {
         put(')');
     }
 
-    void put_reduction(const StageReduction& r) {
-        put(info(r.reduction).name);
-        put(" -> ");
-        put(slot_words_[r.target]);
-        if (r.position_of == none) return;
-        put(" of ");
-        put(slot_words_[r.position_of]);
+    /// `sum -> v0, c0 -> (v1, v2)`: a state's parts follow each other.
+    void put_reductions(const std::vector<StageReduction>& list) {
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            if (i != 0) put(", ");
+            if (list[i].combine == none) {
+                put(info(list[i].reduction).name);
+                put(" -> ");
+                put(slot_words_[list[i].target]);
+                continue;
+            }
+            put('c');
+            put_number(list[i].combine);
+            const std::size_t end =
+                std::min(list.size(), i + std::max<std::size_t>(1, parts_of(list[i].combine)));
+            for (const std::size_t first = i; i < end; ++i) {
+                put(i == first ? " -> (" : ", ");
+                put(slot_words_[list[i].target]);
+            }
+            put(')');
+            --i;
+        }
+    }
+    std::size_t parts_of(std::uint32_t combine) const {
+        return combine < k_.combines.size() ? state_size(k_.combines[combine]) : 1;
     }
 
-    /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, max -> v1, min -> v2 of v1)]
+    /// ` parallel SCHEDULE CHUNK ["unsafe"] [(sum -> v0, c0 -> (v1, v2))]
     /// [arrays (sum -> t)]`
     void put_parallel(const ParallelLoop& p) {
         put(" parallel ");
@@ -445,10 +471,7 @@ class Printer {
         if (p.unsafe_races) put(" unsafe");
         if (!p.reductions.empty()) {
             put(" (");
-            for (std::size_t i = 0; i < p.reductions.size(); ++i) {
-                if (i != 0) put(", ");
-                put_reduction(p.reductions[i]);
-            }
+            put_reductions(p.reductions);
             put(')');
         }
         if (p.arrays.empty()) return;

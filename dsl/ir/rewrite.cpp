@@ -17,6 +17,7 @@ void Rewriter::begin() {
     out_.copy_location_tables(in_);
     for (const HostFunction& f : in_.functions) out_.add_function(f);
     declare();
+    out_.copy_combines(in_);
 }
 
 Kernel Rewriter::run() {
@@ -33,7 +34,9 @@ Kernel Rewriter::run() {
         for (const Id extent : old_extents) extents.push_back(mapped(extent));
         out_.set_location_index(loc);
         out_.begin_stage(extents, parallel);
-        for (const StageReduction& r : reductions) out_.add_reduction(r);
+        std::vector<StageReduction> made;
+        for (const StageReduction& r : reductions) map_reduction(r, made);
+        for (const StageReduction& r : made) out_.add_reduction(r);
         enter_stage();
         clone_block(body);
         out_.end();

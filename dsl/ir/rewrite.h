@@ -24,8 +24,8 @@ class Rewriter {
     /// Called for every parameter and slot before any node; the default copies them.
     virtual void declare();
 
-    /// Called for every reduction of a parallel loop: appends what it becomes. The default keeps
-    /// it.
+    /// Called for every reduction of a parallel loop or stage: appends what it becomes. The default
+    /// keeps it.
     virtual void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) {
         into.push_back(r);
     }

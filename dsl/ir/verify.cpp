@@ -1,3 +1,4 @@
+#include "dsl/ir/combines.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/text.h"
@@ -134,6 +135,7 @@ class Verifier {
                 is(stages.size() == 1 && !spans(stages[0]) && !reduces(stages[0]),
                    "is not one stage without extents and reductions");
                 break;
+            case Form::combine: check_combine(is); break;
         }
     }
     template <class F> void check_scan(const F& is) const {
@@ -155,6 +157,33 @@ class Verifier {
         is(reduces_into(k_.scan, k_.params.back().dtype), "does not combine its output's dtype");
     }
 
+    template <class F> void check_combine(const F& is) const {
+        const std::size_t n = state_size(k_);
+        is(n > 0 && k_.params.size() == 3 * n, "has no states of one size");
+        for (std::size_t p = 0; p < k_.params.size(); ++p)
+            is(k_.params[p].rank == 0 && !k_.params[p].weak &&
+                   k_.params[p].dtype == k_.params[p % n].dtype &&
+                   k_.params[p].access == (p < 2 * n ? Access::value : Access::out),
+               "has states of different dtypes, or values where outputs are");
+        is(k_.stages.size() == 2 && k_.prologue == none && k_.slots.empty() &&
+               std::ranges::all_of(
+                   k_.stages,
+                   [](const Stage& s) { return s.extents.empty() && s.reductions.empty(); }),
+           "is not two stages without extents and reductions");
+        const auto stores = [](const Node& x) { return x.kind == NodeKind::store; };
+        is(std::ranges::all_of(k_.nodes,
+                               [&](const Node& x) {
+                                   return is_leaf(x.kind) || is_computation(x.kind) || stores(x);
+                               }),
+           "does more than compute");
+        for (const Stage& stage : k_.stages)
+            for (std::size_t p = 2 * n; p < 3 * n; ++p)
+                is(std::ranges::count_if(
+                       k_.blocks[stage.body].nodes,
+                       [&](Id id) { return stores(k_.nodes[id]) && k_.nodes[id].aux == p; }) == 1,
+                   "does not store each value of its result once");
+    }
+
     void check_function(const HostFunction& f) const {
         require(std::ranges::count(k_.functions, f.name, &HostFunction::name) == 1,
                 [&] { return fmt::format("function {} is there twice", f.name); });
@@ -173,6 +202,13 @@ class Verifier {
 
     /// Each by itself, and that it is one that a launch can run.
     void check_outlined() const {
+        for (std::size_t i = 0; i < k_.combines.size(); ++i) {
+            const Kernel& k = k_.combines[i];
+            if (const std::string wrong = verify(k); !wrong.empty())
+                throw Violation{fmt::format("c{}: {}", i, wrong)};
+            require(k.form == Form::combine && k.combines.empty(),
+                    [&] { return fmt::format("c{}: combines nothing", i); });
+        }
         require(k_.outlined.empty() || k_.form == Form::program,
                 [] { return std::string("kernels were outlined from what is no program"); });
         for (std::size_t i = 0; i < k_.outlined.size(); ++i) {
@@ -226,7 +262,7 @@ class Verifier {
                 [&] { return fmt::format("a launch of k{} streams what is no array", l.kernel); });
         for (std::size_t i = 0; i < l.arguments.size(); ++i) {
             const Argument& a = l.arguments[i];
-            require(fits(a, k.params[i], i == 0 ? nullptr : &l.arguments[i - 1]), [&] {
+            require(fits(a, k.params[i]), [&] {
                 return fmt::format("a launch of k{}: argument {} does not fit its parameter",
                                    l.kernel, i);
             });
@@ -243,7 +279,7 @@ class Verifier {
         using Kind = Argument::Kind;
         return kind == Kind::whole || kind == Kind::value || kind == Kind::place;
     }
-    bool fits(const Argument& a, const Param& p, const Argument* before) const {
+    bool fits(const Argument& a, const Param& p) const {
         using Kind = Argument::Kind;
         const bool out = p.access == Access::out || p.access == Access::inout;
         const auto is_slot = [&](bool one) {
@@ -268,9 +304,8 @@ class Verifier {
             case Kind::step: return !out && p.layout == Layout::uniform && p.dtype == DType::i64;
             case Kind::total:
                 return out && p.rank == 0 && is_slot(true) && reduces_into(a.reduction, p.dtype);
-            case Kind::position:
-                return out && p.rank == 0 && is_slot(true) && is_integer(p.dtype) &&
-                       before != nullptr && before->kind == Kind::total;
+            case Kind::state:
+                return out && p.rank == 0 && is_slot(true) && a.combine < k_.combines.size();
             case Kind::carry: return !out && is_slot(true);
         }
         return false;
@@ -414,32 +449,37 @@ class Verifier {
                 return fmt::format("{} {}: the target of reduction {} is not a slot of one element",
                                    owner, number, i);
             });
-            require(reduces_into(r.reduction, k_.slots[r.target].dtype), [&] {
+            require(r.combine != none || reduces_into(r.reduction, k_.slots[r.target].dtype), [&] {
                 return fmt::format("{} {}: {} does not reduce {}", owner, number,
                                    info(r.reduction).name, name(k_.slots[r.target].dtype));
             });
-            if (r.position_of != none) check_position(reductions, owner, number, i);
             for (std::size_t j = 0; j < i; ++j)
                 require(reductions[j].target != r.target, [&] {
                     return fmt::format("{} {}: two reductions into one slot", owner, number);
                 });
         }
+        for (std::size_t i = 0; i < reductions.size();)
+            i += reductions[i].combine == none ? 1 : check_state(reductions, owner, number, i);
     }
 
-    void check_position(const std::vector<StageReduction>& reductions, std::string_view owner,
-                        std::size_t number, std::size_t i) const {
-        const StageReduction& r = reductions[i];
-        const bool extreme = std::any_of(
-            reductions.begin(), reductions.begin() + static_cast<std::ptrdiff_t>(i),
-            [&](const StageReduction& other) {
-                return other.target == r.position_of && other.position_of == none &&
-                       (other.reduction == Reduction::min || other.reduction == Reduction::max);
-            });
-        const bool position = r.reduction == Reduction::min && is_integer(k_.slots[r.target].dtype);
-        require(extreme && position, [&] {
-            return fmt::format("{} {}: reduction {} is not the position of an earlier min or max",
-                               owner, number, i);
+    /// That a state's parts follow each other, in the order of the kernel that combines it. How many
+    /// they are.
+    std::size_t check_state(const std::vector<StageReduction>& reductions, std::string_view owner,
+                            std::size_t number, std::size_t first) const {
+        const std::uint32_t c = reductions[first].combine;
+        require(c < k_.combines.size(), [&] {
+            return fmt::format("{} {}: combination {} of {}", owner, number, c, k_.combines.size());
         });
+        const std::size_t n = state_size(k_.combines[c]);
+        for (std::size_t part = 0; part < n; ++part)
+            require(first + part < reductions.size() && reductions[first + part].combine == c &&
+                        k_.slots[reductions[first + part].target].dtype ==
+                            k_.combines[c].params[part].dtype,
+                    [&] {
+                        return fmt::format("{} {}: reduction {} is not a state of c{}", owner,
+                                           number, first, c);
+                    });
+        return n;
     }
 
     static bool reduces_into(Reduction r, DType t) {
@@ -594,6 +634,8 @@ class Verifier {
                 if (stage_ == nullptr || n.aux >= stage_->reductions.size())
                     fail(id, "reduction {} of {} of its stage", n.aux,
                          stage_ == nullptr ? 0 : stage_->reductions.size());
+                if (stage_->reductions[n.aux].combine != none)
+                    fail(id, "reduction {} is a part of a state", n.aux);
                 return expect_scalar(id, 0, k_.slots[stage_->reductions[n.aux].target].dtype);
             case NodeKind::check:
                 if (n.operand_count < 1 || n.imm > n.operand_count - 1U)

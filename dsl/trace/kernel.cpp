@@ -1,10 +1,10 @@
 // Arrays and parallel loops of loop kernels.
 #include <kiln/kernel.h>
 
+#include "dsl/ir/combines.h"
 #include "dsl/ir/describe.h"
-#include "dsl/ir/positions.h"
 #include "dsl/trace/compound.h"
-#include "dsl/trace/trace.h"
+#include "dsl/trace/states.h"
 
 #include <fmt/format.h>
 
@@ -254,7 +254,6 @@ namespace {
 void reduce_position(ir::Reduction reduction, Var& extreme, Var& at, const Operand& value,
                      const Operand& position) {
     Trace& trace = dsl::trace_at(value);
-    ir::Builder& b = trace.builder();
     const std::uint32_t extreme_slot = trace.slot(extreme, value.where()),
                         at_slot = trace.slot(at, value.where());
     if (!is_integer(at.dtype()))
@@ -262,15 +261,11 @@ void reduce_position(ir::Reduction reduction, Var& extreme, Var& at, const Opera
                     fmt::format("a position is kept in a Var of an integer type, not in {}",
                                 trace.describe(at_slot, value.where())),
                     value.where(), "write Var at(DType::i64, -1)");
-    ir::PositionStep step{};
-    step.value = trace.fitting(extreme_slot, trace.use(value), value.where());
-    step.position = trace.fitting(at_slot, trace.use(position), value.where());
-    step.extreme = b.read(extreme_slot);
-    step.at = b.read(at_slot);
-    b.begin_branch(ir::takes_place(b, reduction, step));
-    b.write(extreme_slot, step.value);
-    b.write(at_slot, step.position);
-    b.end();
+    const ir::Id found[] = {trace.fitting(extreme_slot, trace.use(value), value.where()),
+                            trace.fitting(at_slot, trace.use(position), value.where())};
+    const std::uint32_t slots[] = {extreme_slot, at_slot};
+    dsl::combine_into(trace, ir::make_position_combine(reduction, extreme.dtype(), at.dtype()),
+                      slots, found);
 }
 
 }  // namespace

@@ -77,6 +77,31 @@ void gather(Sources& sources, const engine::UfuncSource& source,
         where, "compare or convert with astype(DType::bool_)");
 }
 
+engine::CallKey key_of(const Sources& sources, const ReduceOptions& options) {
+    engine::CallKey key(sources.inputs, Casting::same_kind, options.dtype);
+    for (std::size_t k = 0; k < sources.inputs; ++k)
+        key.set_input(k, sources.views[k].dtype, sources.views[k].weak, ir::Layout::strided);
+    if (options.where) key.set_where(ir::Layout::strided);
+    return key;
+}
+
+/// Results of the parts of states.
+std::vector<Array> finished(const Ufunc& finish, const std::vector<Array>& parts) {
+    const auto call = [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return finish.all(Arg(parts[I])...);
+    };
+    switch (parts.size()) {
+        case 1: return call(std::make_index_sequence<1>());
+        case 2: return call(std::make_index_sequence<2>());
+        case 3: return call(std::make_index_sequence<3>());
+        case 4: return call(std::make_index_sequence<4>());
+        case 5: return call(std::make_index_sequence<5>());
+        case 6: return call(std::make_index_sequence<6>());
+        case 7: return call(std::make_index_sequence<7>());
+        default: return call(std::make_index_sequence<8>());
+    }
+}
+
 /// The shape that the operands broadcast to, which no array need have.
 Shape shape_of(const Sources& sources, const std::string& name, Location where) {
     Shape shape;
@@ -95,8 +120,63 @@ Shape shape_of(const Sources& sources, const std::string& name, Location where) 
 
 }  // namespace
 
+std::vector<Array> ReduceState::call_states(std::initializer_list<const Arg*> args,
+                                            const ReduceOptions& options, Location where) {
+    const engine::UfuncSource& source = reducer_.source();
+    const DefaultEnvironment environment(FloatFlags::dropped, source.options.keep_flush_to_zero);
+    if (options.initial || options.dtype)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes no {}=: states of {} begin with their identity, in its "
+                                "types",
+                                source.name, options.initial ? "initial" : "dtype",
+                                reducer_.states()->name),
+                    where);
+    Sources sources;
+    gather(sources, source, args, options, where);
+    const Shape shape = shape_of(sources, source.name, where);
+    const unsigned bits = engine::axis_bits(
+        source.name, options.axis.is_default() ? Axes::all() : options.axis, shape.rank(), where);
+    const engine::CallKey key = key_of(sources, options);
+    const engine::TracedMap& map = reducer_.traced(engine::ReduceForm::row, key, where).map;
+    engine::check_weak_values(source, map, std::span(sources.views).first(sources.inputs), where);
+    const Shape result_shape = engine::reduced_shape(shape, bits, options.keepdims);
+    std::vector<Array> parts;
+    for (const Scalar& part : reducer_.states()->identity)
+        parts.push_back(empty(result_shape, part.dtype, Order::c, where));
+    if (element_count(shape, where) == 0) {
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            parts[i].fill(reducer_.states()->identity[i], where);
+    } else {
+        engine::ReduceProblem problem;
+        engine::make_problem(problem, sources.all(), shape, bits, parts, options.keepdims);
+        problem.logical_order = map.has_checks;
+        reducer_.ledger().called(
+            engine::run_reduction(reducer_, key, problem, source.options.parallel, shape, where));
+    }
+    std::vector<Array> results = finish_ ? finished(*finish_, parts) : std::move(parts);
+    if (options.out) {
+        if (results.size() != 1)
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("out= of {}, which has {} results", source.name, results.size()), where,
+                "assign the results of all()");
+        Array target = engine::checked_output(source.name, options.out, result_shape,
+                                              results[0].dtype(), where);
+        target.assign(results[0], Casting::same_kind, where);
+        results[0] = target;
+    }
+    return results;
+}
+
 Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                         const Axes& by_default, Location where) {
+    if (reducer_.states() != nullptr) {
+        std::vector<Array> results = call_states(args, options, where);
+        if (results.size() == 1) return results[0];
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has {} results", reducer_.source().name, results.size()), where,
+                    "call all(), which gives them in order");
+    }
     const engine::UfuncSource& source = reducer_.source();
     const DefaultEnvironment environment(FloatFlags::dropped, source.options.keep_flush_to_zero);
     const ir::Reduction reduction = reducer_.reduction();
@@ -106,11 +186,7 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     const unsigned bits = engine::axis_bits(
         source.name, options.axis.is_default() ? by_default : options.axis, shape.rank(), where);
 
-    engine::CallKey key(sources.inputs, Casting::same_kind, options.dtype);
-    for (std::size_t k = 0; k < sources.inputs; ++k) {
-        key.set_input(k, sources.views[k].dtype, sources.views[k].weak, ir::Layout::strided);
-    }
-    if (options.where) key.set_where(ir::Layout::strided);
+    const engine::CallKey key = key_of(sources, options);
     const engine::TracedMap& map = reducer_.traced(engine::ReduceForm::row, key, where).map;
     engine::check_weak_values(source, map, std::span(sources.views).first(sources.inputs), where);
     const DType accumulate = map.memory[0], natural = map.natural[0];
@@ -200,6 +276,14 @@ MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunctio
                               ufunc_options(name, arity, options, where), where},
           static_cast<ir::Reduction>(reduction))) {}
 
+MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
+                     std::shared_ptr<const detail::StateReduction> states,
+                     std::optional<Ufunc> finish, MapReduceOptions options, Location where)
+    : state_(std::make_shared<detail::ReduceState>(
+          engine::UfuncSource{name, arity, std::move(function),
+                              ufunc_options(name, arity, options, where), where},
+          std::move(states), std::move(finish))) {}
+
 const std::string& MapReduce::name() const { return state_->reducer().source().name; }
 std::vector<Remark> MapReduce::remarks() const { return state_->reducer().ledger().remarks(); }
 Stats MapReduce::stats() const { return state_->reducer().ledger().stats(); }
@@ -207,6 +291,12 @@ Stats MapReduce::stats() const { return state_->reducer().ledger().stats(); }
 Array MapReduce::call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                       const Where& where) const {
     return state_->call(args, options, Axes::all(), where);
+}
+
+std::vector<Array> MapReduce::call_all(std::initializer_list<const Arg*> args,
+                                       const ReduceOptions& options, const Where& where) const {
+    if (state_->reducer().states() == nullptr) return {call(args, options, where)};
+    return state_->call_states(args, options, where);
 }
 
 std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType> types,

@@ -5,6 +5,7 @@
 #include "jit/compile/specialise.h"
 
 #include <kiln/reduce.h>
+#include <kiln/reduction.h>
 
 #include <mutex>
 #include <string>
@@ -28,7 +29,7 @@ constexpr bool has_running(ReduceForm form) {
 inline constexpr int operations_of_several_rows = 24;
 
 /// What is traced for given types. The natural[0] of the map is the dtype of the result, its memory[0] the
-/// dtype that is accumulated in, and so that of all partial results.
+/// dtype that is accumulated in, and so that of all partial results; of states, there is one a part.
 struct TracedReduction {
     TracedMap map;
     int rows = 1;  ///< of a pass
@@ -38,9 +39,16 @@ struct TracedReduction {
 class Reducer {
   public:
     Reducer(UfuncSource source, ir::Reduction reduction);
+    /// Of states, which the source's function gives part by part. It has the form `row` alone.
+    Reducer(UfuncSource source, std::shared_ptr<const kiln::detail::StateReduction> states,
+            bool of_partials = false);
 
     const UfuncSource& source() const { return source_; }
     ir::Reduction reduction() const { return reduction_; }
+    /// What combines states; null where single values combine.
+    const kiln::detail::StateReduction* states() const { return states_.get(); }
+    /// The reducer of partial results.
+    Reducer& partials();
     /// "maximum": what errors call the operation.
     std::string_view operation() const;
 
@@ -58,7 +66,9 @@ class Reducer {
     std::unique_ptr<TracedReduction> trace(ReduceForm form, const CallKey& types, Location where);
 
     const UfuncSource source_;
-    const ir::Reduction reduction_;
+    const ir::Reduction reduction_ = ir::Reduction::sum;
+    const std::shared_ptr<const kiln::detail::StateReduction> states_;
+    std::unique_ptr<Reducer> partials_;  // of states, where this is not the one
     std::array<HotTable<TracedReduction>, reduce_form_count> traced_;
     std::array<HotTable<Variant>, reduce_form_count> variants_;
     // A user's function may come back to this reduction.
@@ -100,6 +110,11 @@ struct ReduceProblem {
     std::array<DType, max_inputs + 1> dtypes{};
     std::byte* out = nullptr;
     DType out_dtype{};  ///< the dtype that is accumulated in
+    /// Of states: where the parts go, `out` being that of the first, and their dtypes. All are laid out
+    /// as the first one is.
+    std::size_t parts = 1;
+    std::array<std::byte*, max_parts> outs;
+    std::array<DType, max_parts> out_dtypes;
     AxisRoom<max_rank> kept, reduced;
     std::size_t kept_count = 0, reduced_count = 0;
     /// Axes stay in the order given and whole, so that `dimension` tells the index of a fault.
@@ -110,6 +125,10 @@ struct ReduceProblem {
 /// shape is that of the result.
 void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const Shape& shape,
                   unsigned bits, const Array& out, bool keepdims);
+
+/// The same of states, into arrays of one shape and C order.
+void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const Shape& shape,
+                  unsigned bits, std::span<const Array> parts, bool keepdims);
 
 /// Reverses axes along which the operands run backwards, sorts the axes of a kind by the operands'
 /// strides, outermost first, and merges neighbours where all operands allow it.
@@ -134,13 +153,21 @@ class ReduceState {
   public:
     ReduceState(engine::UfuncSource source, ir::Reduction reduction)
         : reducer_(std::move(source), reduction) {}
+    /// `finish`: what makes results of the parts of a state; none: they are the results.
+    ReduceState(engine::UfuncSource source, std::shared_ptr<const StateReduction> states,
+                std::optional<Ufunc> finish)
+        : reducer_(std::move(source), std::move(states)), finish_(std::move(finish)) {}
     engine::Reducer& reducer() { return reducer_; }
     /// Carries a call out; `by_default` are the axes where the options name none.
     Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                const Axes& by_default, Location where);
+    /// The same, of states: one a result.
+    std::vector<Array> call_states(std::initializer_list<const Arg*> args,
+                                   const ReduceOptions& options, Location where);
 
   private:
     engine::Reducer reducer_;
+    std::optional<Ufunc> finish_;
 };
 
 }  // namespace kiln::detail

@@ -1,7 +1,8 @@
 // The kernels of reductions: tracing and compiling them, recognising operations that reduce.
 #include "codegen/trees.h"
+#include "dsl/ir/combines.h"
 #include "dsl/ir/evaluate.h"
-#include "dsl/trace/trace.h"
+#include "dsl/trace/states.h"
 #include "jit/call/signature.h"
 #include "jit/compile/stopwatch.h"
 #include "jit/reduce/reduce.h"
@@ -59,12 +60,17 @@ ReduceTypes types_of(const std::string& name, ir::Reduction reduction, DType val
 /// The state of tracing one kernel of a reduction.
 class ReduceTracer {
   public:
-    ReduceTracer(const UfuncSource& source, ir::Reduction reduction, const CallKey& key,
-                 Location where)
-        : source_(source), reduction_(reduction), key_(key), where_(where), trace_(source.name) {}
+    ReduceTracer(const Reducer& reducer, const CallKey& key, Location where)
+        : source_(reducer.source()),
+          reduction_(reducer.reduction()),
+          states_(reducer.states()),
+          key_(key),
+          where_(where),
+          trace_(source_.name) {}
 
     /// The kernel that reduces a row.
     TracedReduction row() {
+        if (states_ != nullptr) return row_of_states();
         ir::Builder& b = begin();
         b.set_form(ir::Form::reduce);
         declare_sources("");
@@ -136,6 +142,64 @@ class ReduceTracer {
 
   private:
     ir::Op operation() const { return ir::info(reduction_).op; }
+
+    TracedReduction row_of_states() {
+        ir::Builder& b = begin();
+        b.set_form(ir::Form::reduce);
+        declare_sources("");
+        begin_map();
+        if (key_.has_where()) b.begin_branch(load(key_.inputs()));
+        const std::vector<ir::Id> values = state();
+        const ir::Kernel combine = dsl::trace_combine(*states_, source_.options.fastmath.bits);
+        const std::uint32_t number = b.add_combine(combine);
+        std::vector<std::uint32_t> slots;
+        for (const Scalar& part : states_->identity) {
+            slots.push_back(b.add_slot({.name = "part", .dtype = part.dtype}));
+            b.add_reduction({ir::Reduction::sum, slots.back(), number});
+        }
+        ir::combine_into(b, combine, slots, values);
+        if (key_.has_where()) b.end();
+        b.end();
+        b.begin_stage({}, false);
+        const std::vector<ir::Id> initial = ir::initial_state(b, combine);
+        for (std::size_t i = 0; i < slots.size(); ++i) b.write(slots[i], initial[i]);
+        b.end();
+        std::vector<std::uint32_t> outs;
+        for (const Scalar& part : states_->identity)
+            outs.push_back(b.add_param({.name = fmt::format("out{}", outs.size()),
+                                        .dtype = part.dtype,
+                                        .access = ir::Access::out,
+                                        .layout = ir::Layout::unit}));
+        b.begin_stage({}, false);
+        for (std::size_t i = 0; i < slots.size(); ++i) b.store(outs[i], {}, b.read(slots[i]));
+        b.end();
+        TracedReduction made = finish(1);
+        made.map.natural.clear();
+        for (const Scalar& part : states_->identity) made.map.natural.push_back(part.dtype);
+        made.map.memory = made.map.natural;
+        std::swap(made.map.kernel.stages[0], made.map.kernel.stages[1]);
+        return made;
+    }
+
+    /// The parts of the state that the function makes of the inputs.
+    std::vector<ir::Id> state() {
+        std::vector<Value> inputs, results;
+        for (std::size_t i = 0; i < key_.inputs(); ++i) inputs.push_back(trace_.value(load(i)));
+        source_.function(inputs, results);
+        trace_.check_results(results.size());
+        if (results.size() != states_->identity.size())
+            throw Error(ErrorKind::usage,
+                        fmt::format("{} returns {} values; a state of {} has {}", source_.name,
+                                    results.size(), states_->name, states_->identity.size()),
+                        source_.where);
+        std::vector<ir::Id> parts;
+        for (std::size_t i = 0; i < results.size(); ++i)
+            parts.push_back(dsl::fitting_part(trace_, states_->name, trace_.id(results[i]),
+                                              states_->identity[i].dtype, source_.where));
+        trace_.builder().set_location(source_.where);
+        trace_.builder().set_fast(source_.options.fastmath.bits);
+        return parts;
+    }
 
     ir::Builder& begin() {
         ir::Builder& b = trace_.builder();
@@ -234,6 +298,7 @@ class ReduceTracer {
 
     const UfuncSource& source_;
     const ir::Reduction reduction_;
+    const kiln::detail::StateReduction* const states_;
     const CallKey& key_;
     Location where_;
     dsl::Trace trace_;
@@ -244,13 +309,32 @@ class ReduceTracer {
 
 Reducer::Reducer(UfuncSource source, ir::Reduction reduction)
     : source_(std::move(source)), reduction_(reduction) {}
+Reducer::Reducer(UfuncSource source, std::shared_ptr<const kiln::detail::StateReduction> states,
+                 bool of_partials)
+    : source_(std::move(source)), states_(std::move(states)) {
+    if (of_partials) return;
+    const auto same = [](std::span<const Value> x, std::vector<Value>& out) {
+        out.clear();
+        for (const Value& part : x) out.push_back(part);
+    };
+    UfuncOptions options;
+    options.fastmath = source_.options.fastmath;
+    partials_ = std::make_unique<Reducer>(
+        UfuncSource{source_.name, states_->identity.size(), same, options, source_.where}, states_,
+        true);
+}
+
+Reducer& Reducer::partials() {
+    if (states_ == nullptr) return partial_reducer(reduction_);
+    return partials_ == nullptr ? *this : *partials_;
+}
 
 std::string_view Reducer::operation() const { return ir::info(ir::info(reduction_).op).name; }
 
 std::unique_ptr<TracedReduction> Reducer::trace(ReduceForm form, const CallKey& types,
                                                 Location where) {
     const kiln::detail::DefaultEnvironment environment;
-    ReduceTracer tracer(source_, reduction_, types, where);
+    ReduceTracer tracer(*this, types, where);
     if (form == ReduceForm::row) return std::make_unique<TracedReduction>(tracer.row());
     if (form == ReduceForm::scan) return std::make_unique<TracedReduction>(tracer.scan());
     const bool one = form == ReduceForm::first_one || form == ReduceForm::next_one;
@@ -283,7 +367,7 @@ Job Reducer::job(ReduceForm form, const CallKey& key, const TracedReduction& tra
     const std::size_t rows = static_cast<std::size_t>(traced.rows);
     for (std::size_t p = 0; p < job.kernel.params.size(); ++p) {
         ir::Layout& layout = job.kernel.params[p].layout;
-        if (form == ReduceForm::row && p == sources) continue;   // of rank 0
+        if (form == ReduceForm::row && p >= sources) continue;   // of rank 0
         if (form == ReduceForm::scan && p == sources) continue;  // the carry
         const std::size_t k = p % sources;
         layout = p >= (form == ReduceForm::row ? sources : rows * sources) ? key.output_layout(0)

@@ -48,7 +48,7 @@ std::int64_t item(const ReduceProblem& p, std::size_t k) {
 /// Whether generated code runs along a kept axis, of which there is one.
 bool prefers_columns(ReduceProblem& p) {
     const std::span<ReduceAxis> rows = reduced(p), columns = kept(p);
-    if (columns.empty()) return false;
+    if (columns.empty() || p.parts > 1) return false;
     if (rows.empty()) return true;
     const auto contiguous = [&](const ReduceAxis& axis) {
         int count = 0;
@@ -117,26 +117,46 @@ void set_layouts(ReductionRun& run, const ReduceAxis& inner, std::int64_t out_st
             run.key.set_where(layout);
         }
     }
-    run.key.set_output(0, p.out_dtype, layout_of(out_stride, p.out_dtype), false);
+    if (p.parts == 1) run.key.set_output(0, p.out_dtype, layout_of(out_stride, p.out_dtype), false);
+}
+
+using Outs = std::array<std::byte*, max_parts>;
+
+DType part_dtype(const ReduceProblem& p, std::size_t part) {
+    return part == 0 ? p.out_dtype : p.out_dtypes[part];
+}
+/// A stride of the first part of a state, as that of another.
+std::int64_t part_stride(const ReduceProblem& p, std::size_t part, std::int64_t stride) {
+    return part == 0 ? stride
+                     : stride / static_cast<std::int64_t>(size_of(p.out_dtype)) *
+                           static_cast<std::int64_t>(size_of(p.out_dtypes[part]));
 }
 
 /// The partial results at `data`, reduced along their last axes; `axes` are the kept ones, with the
 /// strides of the final result, and `count` partial results lie `stride` bytes apart.
-void reduce_partials(const ReductionRun& run, std::byte* data, std::span<const ReduceAxis> axes,
+void reduce_partials(const ReductionRun& run, const Outs& data, std::span<ReduceAxis> axes,
                      std::int64_t count, std::int64_t stride) {
     const ReduceProblem& p = run.problem;
     ReduceProblem next;
-    next.sources = 1;
-    next.data[0] = data;
-    next.dtypes[0] = next.out_dtype = p.out_dtype;
+    next.sources = next.parts = p.parts;
+    next.out_dtype = p.out_dtype;
     next.out = p.out;
-    for (const ReduceAxis& axis : axes) next.kept[next.kept_count++] = axis;
     next.reduced[0] = {.extent = count, .strides = {stride}};
+    for (std::size_t part = 0; part < p.parts; ++part) {
+        next.data[part] = data[part];
+        next.dtypes[part] = part_dtype(p, part);
+        next.reduced[0].strides[part] = part_stride(p, part, stride);
+        if (part > 0) next.outs[part] = p.outs[part];
+        next.out_dtypes[part] = part_dtype(p, part);
+        for (ReduceAxis& axis : axes) axis.strides[part] = part_stride(p, part, axis.strides[0]);
+    }
+    for (const ReduceAxis& axis : axes) next.kept[next.kept_count++] = axis;
     next.reduced_count = 1;
-    const bool logical = is_bool(p.out_dtype);
-    CallKey key(1, Casting::same_kind, logical ? std::nullopt : std::optional(p.out_dtype));
-    key.set_input(0, p.out_dtype, false, ir::Layout::strided);
-    run_reduction(partial_reducer(run.reducer.reduction()), key, next, run.parallel, {}, run.where);
+    const bool cast = run.reducer.states() == nullptr && !is_bool(p.out_dtype);
+    CallKey key(p.parts, Casting::same_kind, cast ? std::optional(p.out_dtype) : std::nullopt);
+    for (std::size_t part = 0; part < p.parts; ++part)
+        key.set_input(part, next.dtypes[part], false, ir::Layout::strided);
+    run_reduction(run.reducer.partials(), key, next, run.parallel, {}, run.where);
 }
 
 // ------------------------------------------------------------------------------ rows
@@ -145,7 +165,7 @@ void reduce_partials(const ReductionRun& run, std::byte* data, std::span<const R
 /// are one row of generated code each.
 struct RowPart {
     std::int64_t first, columns, blocks;
-    std::byte* out;
+    Outs outs;  ///< of the parts of a state, or one
 };
 
 /// The outer axes of the rows form: kept ones, then reduced ones, with the strides of the results.
@@ -156,7 +176,7 @@ struct RowAxes {
 
 void make_row_plan(CallPlan& plan, const ReduceProblem& p, const RowAxes& outer,
                    const ReduceAxis& inner, const RowPart& part, std::int64_t block_stride) {
-    const std::size_t operands = p.sources + 1;
+    const std::size_t operands = p.sources + p.parts;
     plan.operand_count = static_cast<int>(operands);
     plan.columns = part.columns;
     // The rows of a slab: the blocks, or else the last outer axis.
@@ -171,15 +191,16 @@ void make_row_plan(CallPlan& plan, const ReduceProblem& p, const RowAxes& outer,
         plan.total_rows *= outer.list[a].extent;
     }
     for (std::size_t k = 0; k < operands; ++k) {
-        const bool out = k == p.sources;
+        const bool out = k >= p.sources;
+        const std::size_t to = out ? k - p.sources : 0;
         const auto stride = [&](const ReduceAxis& axis) {
-            return out ? axis.out_stride : axis.strides[k];
+            return out ? part_stride(p, to, axis.out_stride) : axis.strides[k];
         };
         PlannedOperand& operand = plan.operands[k];
-        operand.data = out ? part.out : p.data[k] + part.first * inner.strides[k];
+        operand.data = out ? part.outs[to] : p.data[k] + part.first * inner.strides[k];
         operand.inner = out ? 0 : inner.strides[k];
         operand.outer = !by_blocks ? stride(*row)
-                        : out      ? block_stride
+                        : out      ? part_stride(p, to, block_stride)
                                    : part.columns * inner.strides[k];
         for (std::size_t a = 0; a < outer_count; ++a) operand.strides[a] = stride(outer.list[a]);
     }
@@ -239,10 +260,15 @@ void run_rows(ReductionRun& run) {
     for (const ReduceAxis& axis : kept(p)) outer.list[outer.count++] = axis;
     for (const ReduceAxis& axis : reduced(p)) outer.list[outer.count++] = axis;
     Partials memory;
-    std::byte* out = p.out;
+    std::vector<Partials> of_parts(p.parts - 1);
+    Outs outs;
+    outs[0] = p.out;
+    for (std::size_t k = 1; k < p.parts; ++k) outs[k] = p.outs[k];
     AxisRoom<max_rank> result;  // the kept axes of the partial results
     if (partials > 1) {
-        out = memory.of(partials * product(kept(p)), p.out_dtype);
+        for (std::size_t k = 0; k < p.parts; ++k)
+            outs[k] = (k == 0 ? memory : of_parts[k - 1])
+                          .of(partials * product(kept(p)), part_dtype(p, k));
         std::int64_t stride = out_item * blocks;
         for (std::size_t a = outer.count; a-- > 0;) {
             ReduceAxis& axis = outer.list[a];
@@ -257,18 +283,20 @@ void run_rows(ReductionRun& run) {
     CallFault fault;
     const std::int64_t whole = n / tree::block_columns;
     if (blocks == 1) {
-        run_part(run, code, outer, inner, {0, n, 1, out}, out_item, fault);
+        run_part(run, code, outer, inner, {0, n, 1, outs}, out_item, fault);
     } else {
-        run_part(run, code, outer, inner, {0, tree::block_columns, whole, out}, out_item, fault);
+        run_part(run, code, outer, inner, {0, tree::block_columns, whole, outs}, out_item, fault);
         if (const std::int64_t rest = n % tree::block_columns; rest > 0) {
-            run_part(run, code, outer, inner,
-                     {whole * tree::block_columns, rest, 1, out + whole * out_item}, out_item,
-                     fault);
+            Outs behind = outs;
+            for (std::size_t k = 0; k < p.parts; ++k)
+                behind[k] += part_stride(p, k, whole * out_item);
+            run_part(run, code, outer, inner, {whole * tree::block_columns, rest, 1, behind},
+                     out_item, fault);
         }
     }
     if (fault.code != abi::no_fault) throw_fault(*code.kernel, fault, run.shape, run.where);
     if (partials > 1) {
-        reduce_partials(run, out, result.first(p.kept_count), partials, out_item);
+        reduce_partials(run, outs, result.first(p.kept_count), partials, out_item);
     }
 }
 
@@ -442,7 +470,7 @@ void run_columns(ReductionRun& run) {
     }
     result[outer.size()] = inner;
     result[outer.size()].strides = {out_item};
-    reduce_partials(run, out, result.first(outer.size() + 1), blocks, n * out_item);
+    reduce_partials(run, {out}, result.first(outer.size() + 1), blocks, n * out_item);
 }
 
 }  // namespace
@@ -470,6 +498,16 @@ void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const 
     }
 }
 
+void make_problem(ReduceProblem& p, std::span<const OperandView> sources, const Shape& shape,
+                  unsigned bits, std::span<const Array> parts, bool keepdims) {
+    make_problem(p, sources, shape, bits, parts[0], keepdims);
+    p.parts = parts.size();
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+        p.outs[k] = parts[k].data();
+        p.out_dtypes[k] = parts[k].dtype();
+    }
+}
+
 void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& count) {
     for (ReduceAxis& axis : axes) {
         int backwards = 0;
@@ -480,6 +518,8 @@ void arrange_axes(ReduceProblem& p, std::span<ReduceAxis> axes, std::size_t& cou
             p.data[k] += axis.strides[k] * (axis.extent - 1);
             axis.strides[k] = -axis.strides[k];
         }
+        for (std::size_t part = 1; part < p.parts; ++part)
+            p.outs[part] += part_stride(p, part, axis.out_stride) * (axis.extent - 1);
         p.out += axis.out_stride * (axis.extent - 1);
         axis.out_stride = -axis.out_stride;
     }

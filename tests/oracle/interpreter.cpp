@@ -106,8 +106,10 @@ class Interpreter {
             do run_block(stage.body);
             while (advance(index_, extents));
         }
+        // What combines states reads and writes the slots itself.
         for (std::size_t i = 0; i < totals_.size(); ++i)
-            slots_[stage.reductions[i].target][0] = totals_[i];
+            if (stage.reductions[i].combine == ir::none)
+                slots_[stage.reductions[i].target][0] = totals_[i];
     }
 
     // --- values ---

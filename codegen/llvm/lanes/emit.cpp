@@ -23,6 +23,7 @@ LaneEmitter::LaneEmitter(const ir::Kernel& kernel, llvm::Module& module, const E
       options_(options),
       facts_(analyse(kernel, options.isa != VectorIsa::sse2)),
       ops_(kernel, facts_.strict_nan, options.isa, module, *this),
+      combiners_(kernel, options.isa, module),
       b_(ops_.builder()) {}
 
 void LaneEmitter::refuse_local_array(std::uint32_t slot) const {
@@ -282,9 +283,11 @@ void LaneEmitter::emit_body(unsigned lanes, Value* index, Value* columns, bool m
                 ops_.alloca_at_entry(type, "slot"),
                 is_complex(slot.dtype) ? ops_.alloca_at_entry(type, "slot.im") : nullptr, varying};
         };
-        slots_.push_back(
-            {place(facts_.slots.read_by_lane[s], llvm::FixedVectorType::get(one, lanes_), true),
-             place(facts_.slots.read_as_one[s], one, false)});
+        const Accumulator* const part = part_in(s);
+        slots_.push_back({part != nullptr ? (main_loop_ ? part->step : part->tail)
+                                          : place(facts_.slots.read_by_lane[s],
+                                                  llvm::FixedVectorType::get(one, lanes_), true),
+                          place(facts_.slots.read_as_one[s], one, false)});
     }
     const bool returns = std::ranges::any_of(
         kernel_.nodes, [](const Node& n) { return n.kind == NodeKind::return_; });

@@ -1,7 +1,7 @@
 // Internal to codegen/llvm: element-wise kernels and their reductions as vector code.
 #pragma once
 #include "codegen/lanes/facts.h"
-#include "codegen/llvm/ops/op_emitter.h"
+#include "codegen/llvm/ops/combines.h"
 
 #include <set>
 #include <span>
@@ -104,9 +104,9 @@ class LaneEmitter final : private NodeValues {
         DType dtype;
         LaneValue step, group, block, tail, upper = {}, all = {};  // allocas
         llvm::Value* count = nullptr;  // alloca, of integer sums: lanes that add 1
-        /// Of a minimum or maximum: the accumulator of its position; of that: its own number.
-        std::size_t position = no_position;
-        static constexpr std::size_t no_position = ~std::size_t(0);
+        /// Of a part of a state: what combines it, its slot, and which part it is.
+        std::uint32_t combine = ir::none, slot = ir::none;
+        std::size_t part = 0;
     };
     using Place = LaneValue Accumulator::*;
     void choose_form();
@@ -114,6 +114,7 @@ class LaneEmitter final : private NodeValues {
     bool has_several_totals() const { return accumulators_.size() > 1; }
     LaneValue level_place(DType t, const char* name);
     void clear(const Accumulator& a, const LaneValue& place);
+    const Accumulator* part_in(std::uint32_t slot) const;
     void merge_all(Place into, Place from);
     std::vector<LaneValue> folded(Place from, unsigned lanes, unsigned to);
     std::vector<LaneValue> combine_each(const std::vector<LaneValue>& a,
@@ -141,6 +142,7 @@ class LaneEmitter final : private NodeValues {
     EmitOptions options_;
     KernelFacts facts_;
     OpEmitter ops_;
+    Combiners combiners_;
     llvm::IRBuilder<>& b_;
 
     llvm::Function* function_ = nullptr;
@@ -157,7 +159,6 @@ class LaneEmitter final : private NodeValues {
     const ir::Stage *before_ = nullptr, *after_ = nullptr;  // of a reduction: its rank-0 stages
     std::vector<Accumulator> accumulators_;
     std::set<const llvm::Value*> in_memory_;  // allocas that are not to become registers
-    LaneValue contributed_;                   // to an extreme, until its position is contributed
     Accumulator scan_{};  // of a scan: `tail` is what came before, in all lanes of a register
 
     // The body being emitted.

@@ -245,10 +245,11 @@ LaneValue LaneEmitter::read_slot(std::uint32_t slot, bool varying) {
 }
 
 void LaneEmitter::write_slot(std::uint32_t slot, const LaneValue& v, bool to_all_lanes) {
+    const bool of_state = part_in(slot) != nullptr;
     const auto put = [&](Value* place, Value* part) {
         if (place == nullptr) return;
         Value* full = ops_.as_varying(v, part);
-        if (!to_all_lanes && mask_ != nullptr && mask_ != range_mask_)
+        if (!to_all_lanes && mask_ != nullptr && (mask_ != range_mask_ || of_state))
             full = b_.CreateSelect(mask_, full, b_.CreateLoad(full->getType(), place));
         b_.CreateStore(full, place);
     };

@@ -16,6 +16,9 @@
 //     for the columns that are left: tail = tail op (body or, in lanes without a column, identity)
 //     result = before op tail folded to one lane
 //
+// Of states each level has one for each lane: in a step, the slots that the body reads and writes are
+// those of `step`, or of `tail`.
+//
 // So the tree is a function of n and of the kernel alone, and a sum of 4096 columns passes each of
 // them through some 8 + 8 + 4 + log2(L) additions.
 #include "codegen/llvm/lanes/lane_emitter.h"
@@ -52,16 +55,23 @@ void LaneEmitter::choose_form() {
     if (!reduces) return;
     before_ = &stages[0];
     after_ = &stages[2];
-    for (const ir::StageReduction& r : map->reductions) {
-        const std::size_t number = accumulators_.size();
-        accumulators_.push_back({r.reduction, kernel_.slots[r.target].dtype, {}, {}, {}, {}});
-        if (r.position_of == ir::none) continue;
-        const auto extreme =
-            std::ranges::find(map->reductions, r.position_of, &ir::StageReduction::target);
-        accumulators_[static_cast<std::size_t>(extreme - map->reductions.begin())].position =
-            number;
-        accumulators_[number].position = number;
+    for (std::size_t i = 0, end = 0; i < map->reductions.size(); ++i) {
+        const ir::StageReduction& r = map->reductions[i];
+        if (i == end) end += combiners_.parts(r);
+        Accumulator a{r.reduction, kernel_.slots[r.target].dtype, {}, {}, {}, {}};
+        if (r.combine != ir::none) {
+            a.combine = r.combine;
+            a.slot = r.target;
+            a.part = combiners_.parts(r) - (end - i);
+        }
+        accumulators_.push_back(a);
     }
+}
+
+/// The accumulator whose lanes a slot is, if it is a part of a state.
+const LaneEmitter::Accumulator* LaneEmitter::part_in(std::uint32_t slot) const {
+    const auto at = std::ranges::find(accumulators_, slot, &Accumulator::slot);
+    return at == accumulators_.end() ? nullptr : &*at;
 }
 
 // ------------------------------------------------------------------------------ accumulators
@@ -101,9 +111,10 @@ void LaneEmitter::clear(const Accumulator& a, const LaneValue& place) {
     const auto fill = [&](Value* at, bool imaginary) {
         auto* type =
             llvm::cast<llvm::FixedVectorType>(llvm::cast<llvm::AllocaInst>(at)->getAllocatedType());
-        b_.CreateStore(llvm::ConstantVector::getSplat(
-                           type->getElementCount(), ops_.neutral(a.reduction, a.dtype, imaginary)),
-                       at, in_memory_.contains(at));
+        Value* nothing = a.combine == ir::none ? ops_.neutral(a.reduction, a.dtype, imaginary)
+                                               : combiners_[a.combine].initial(b_)[a.part];
+        b_.CreateStore(b_.CreateVectorSplat(type->getElementCount(), nothing), at,
+                       in_memory_.contains(at));
     };
     fill(place.value, false);
     if (place.imag != nullptr) fill(place.imag, true);
@@ -113,18 +124,20 @@ void LaneEmitter::clear(const Accumulator& a, const LaneValue& place) {
 std::vector<LaneValue> LaneEmitter::combine_each(const std::vector<LaneValue>& a,
                                                  const std::vector<LaneValue>& b) {
     std::vector<LaneValue> result(accumulators_.size());
-    for (std::size_t i = 0; i < accumulators_.size(); ++i) {
+    for (std::size_t i = 0; i < accumulators_.size();) {
         const Accumulator& x = accumulators_[i];
-        const std::size_t p = x.position;
-        if (p == Accumulator::no_position) {
+        if (x.combine == ir::none) {
             result[i] = ops_.combine(x.reduction, x.dtype, a[i], b[i]);
-        } else if (p != i) {
-            const OpEmitter::Found found =
-                ops_.earlier(x.reduction, x.dtype, accumulators_[p].dtype, {a[i].value, a[p].value},
-                             {b[i].value, b[p].value});
-            result[i] = {found.first, nullptr, true};
-            result[p] = {found.second, nullptr, true};
+            ++i;
+            continue;
         }
+        std::vector<Value*> first, second;
+        for (std::size_t part = 0; part < combiners_[x.combine].parts(); ++part) {
+            first.push_back(a[i + part].value);
+            second.push_back(b[i + part].value);
+        }
+        for (Value* part : combiners_[x.combine].combined(b_, first, second))
+            result[i++] = {part, nullptr, true};
     }
     return result;
 }
@@ -205,21 +218,6 @@ void LaneEmitter::emit_contribute(const Node& n, Id id) {
         return b_.CreateSelect(mask_, full, nothing);
     };
     const LaneValue more{part(v.value, false), part(v.imag, true), true};
-    if (a.position != Accumulator::no_position) {
-        if (a.position != n.aux) {
-            contributed_ = more;
-            return;
-        }
-        const Accumulator& extreme =
-            *std::ranges::find(accumulators_, a.position, [](const auto& x) { return x.position; });
-        const LaneValue& best = main_loop_ ? extreme.step : extreme.tail;
-        const OpEmitter::Found found =
-            ops_.earlier(extreme.reduction, extreme.dtype, a.dtype,
-                         {get(best).value, get(place).value}, {contributed_.value, more.value});
-        put(best, {found.first, nullptr, true});
-        put(place, {found.second, nullptr, true});
-        return;
-    }
     // A sum of products that may contract adds each with one rounding.
     Node flags = kernel_.nodes[contributed];
     flags.fast &= ir::fast::contract;
@@ -241,7 +239,7 @@ void LaneEmitter::emit_reduced_columns() {
         a.upper = level_place(a.dtype, "upper");
         a.all = accumulator_place(a.dtype, block_lanes_, "all");
         a.tail = accumulator_place(a.dtype, tail_lanes_, "tail");
-        if (a.reduction != ir::Reduction::sum || !is_integer(a.dtype) ||
+        if (a.combine != ir::none || a.reduction != ir::Reduction::sum || !is_integer(a.dtype) ||
             options_.isa == VectorIsa::sse2)
             continue;
         a.count = ops_.alloca_at_entry(ops_.compute_type(a.dtype), "count");

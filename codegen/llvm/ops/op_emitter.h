@@ -40,8 +40,6 @@ class NodeValues {
 class OpEmitter {
   public:
     using Values = std::span<llvm::Value* const>;
-    /// An extreme and its position.
-    using Found = std::pair<llvm::Value*, llvm::Value*>;
 
     /// `strict_nan`: per node, whether flags must not say that it is no NaN (KernelFacts). The
     /// references must outlive the emitter.
@@ -76,7 +74,6 @@ class OpEmitter {
     llvm::Constant* neutral(ir::Reduction reduction, DType t, bool imaginary);
     LaneValue combine(ir::Reduction reduction, DType t, const LaneValue& x, const LaneValue& y);
     llvm::Value* combine(ir::Reduction reduction, DType t, llvm::Value* x, llvm::Value* y);
-    Found earlier(ir::Reduction extreme, DType t, DType position, Found a, Found b);
 
   private:
     /// A number that is tested for divisors: whether it is small in all lanes, and as a real one.

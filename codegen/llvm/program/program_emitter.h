@@ -18,7 +18,7 @@
 #pragma once
 #include "codegen/abi.h"
 #include "codegen/lanes/loop_traits.h"
-#include "codegen/llvm/ops/op_emitter.h"
+#include "codegen/llvm/ops/combines.h"
 
 #include <map>
 #include <set>
@@ -145,6 +145,7 @@ class ProgramEmitter final : private NodeValues {
                                llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations);
     void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);
     llvm::Value* combine_all(const Reductions& reductions, llvm::Value* a, llvm::Value* b);
+    void begin_totals(const Reductions& reductions);
     llvm::Type* cell_type(llvm::Type* type);
     void put_cell(llvm::Value* context, unsigned cell, llvm::Value* v);
     llvm::Value* get_cell(llvm::Value* context, unsigned cell, llvm::Type* type);
@@ -196,6 +197,7 @@ class ProgramEmitter final : private NodeValues {
     const std::uint32_t frame_params_;  // parameters that the frame has; those behind: the context
     std::vector<bool> strict_nan_;
     OpEmitter ops_;
+    Combiners combiners_;
     llvm::IRBuilder<>& b_;
 
     Scope* scope_ = nullptr;

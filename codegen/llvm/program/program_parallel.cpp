@@ -148,29 +148,43 @@ ProgramEmitter::Reductions ProgramEmitter::as_reductions(std::vector<ir::StageRe
     return {std::move(list), partial};
 }
 
-/// The results of a struct of partial results, combined member by member; a comes first.
+/// The results of a struct of partial results, combined member by member, states together; a comes
+/// first.
 Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value* b) {
     Value* result = llvm::PoisonValue::get(reductions.partial);
-    for (unsigned i = 0; i < reductions.list.size(); ++i) {
+    for (unsigned i = 0; i < reductions.list.size();) {
         const ir::StageReduction& r = reductions.list[i];
-        Value* combined = ops_.combine(r.reduction, kernel_.slots[r.target].dtype,
-                                       b_.CreateExtractValue(a, i), b_.CreateExtractValue(b, i));
-        result = b_.CreateInsertValue(result, combined, i);
-    }
-    for (unsigned i = 0; i < reductions.list.size(); ++i) {
-        const std::uint32_t extreme = reductions.list[i].position_of;
-        if (extreme == ir::none) continue;
-        unsigned e = 0;
-        while (reductions.list[e].target != extreme) ++e;
-        const auto at = [&](Value* x) {
-            return OpEmitter::Found{b_.CreateExtractValue(x, e), b_.CreateExtractValue(x, i)};
-        };
-        const OpEmitter::Found found =
-            ops_.earlier(reductions.list[e].reduction, kernel_.slots[extreme].dtype,
-                         kernel_.slots[reductions.list[i].target].dtype, at(a), at(b));
-        result = b_.CreateInsertValue(result, found.second, i);
+        if (r.combine == ir::none) {
+            Value* combined =
+                ops_.combine(r.reduction, kernel_.slots[r.target].dtype,
+                             b_.CreateExtractValue(a, i), b_.CreateExtractValue(b, i));
+            result = b_.CreateInsertValue(result, combined, i++);
+            continue;
+        }
+        std::vector<Value*> first, second;
+        for (unsigned part = 0; part < combiners_.parts(r); ++part) {
+            first.push_back(b_.CreateExtractValue(a, i + part));
+            second.push_back(b_.CreateExtractValue(b, i + part));
+        }
+        for (Value* part : combiners_[r.combine].combined(b_, first, second))
+            result = b_.CreateInsertValue(result, part, i++);
     }
     return result;
+}
+
+/// What changes no total goes to the slots.
+void ProgramEmitter::begin_totals(const Reductions& reductions) {
+    for (std::size_t i = 0; i < reductions.list.size();) {
+        const ir::StageReduction& r = reductions.list[i];
+        if (r.combine == ir::none) {
+            b_.CreateStore(ops_.neutral(r.reduction, kernel_.slots[r.target].dtype, false),
+                           scope_->slots[r.target].value);
+            ++i;
+            continue;
+        }
+        for (Value* part : combiners_[r.combine].initial(b_))
+            b_.CreateStore(part, scope_->slots[reductions.list[i++].target].value);
+    }
 }
 
 /// slot = slot op tree(partials), if there are any:

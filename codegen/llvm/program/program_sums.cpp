@@ -77,9 +77,7 @@ Value* ProgramEmitter::block_tree(const Reductions& reductions, std::int64_t blo
     from->addIncoming(first, before);
     block->addIncoming(b_.getInt64(0), before);
     Value* to = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, size), last);
-    for (const ir::StageReduction& r : reductions.list)
-        b_.CreateStore(ops_.neutral(r.reduction, kernel_.slots[r.target].dtype, false),
-                       scope_->slots[r.target].value);
+    begin_totals(reductions);
     iterations(from, to);
     Value* result = llvm::PoisonValue::get(partial);
     for (unsigned i = 0; i < reductions.list.size(); ++i) {

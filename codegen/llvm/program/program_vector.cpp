@@ -109,7 +109,7 @@ ProgramEmitter::Elements ProgramEmitter::argument(const ir::Argument& a, const E
         }
         case Kind::step: return {spill({of.step, nullptr, false}, DType::i64), same};
         case Kind::total:
-        case Kind::position:
+        case Kind::state:
             return {ops_.alloca_at_entry(ops_.memory_type(kernel_.slots[a.target].dtype), "total"),
                     same};
         case Kind::carry: {
@@ -190,17 +190,20 @@ void ProgramEmitter::take_totals(const ir::Launch& launch, std::span<const Eleme
         return b_.CreateLoad(ops_.compute_type(dtype(p)), place(p));
     };
     for (std::size_t p = 0; p < arguments.size(); ++p) {
-        if (arguments[p].kind != Kind::total) continue;
-        const ir::Reduction reduction = arguments[p].reduction;
-        if (p + 1 < arguments.size() && arguments[p + 1].kind == Kind::position) {
-            const OpEmitter::Found found =
-                ops_.earlier(reduction, dtype(p), dtype(p + 1), {so_far(p), so_far(p + 1)},
-                             {total(p), total(p + 1)});
-            b_.CreateStore(found.first, place(p));
-            b_.CreateStore(found.second, place(p + 1));
-            continue;
+        if (arguments[p].kind == Kind::total)
+            b_.CreateStore(ops_.combine(arguments[p].reduction, dtype(p), so_far(p), total(p)),
+                           place(p));
+        if (arguments[p].kind != Kind::state) continue;
+        CombineEmitter& combiner = combiners_[arguments[p].combine];
+        std::vector<Value*> first, second;
+        for (std::size_t part = 0; part < combiner.parts(); ++part) {
+            first.push_back(so_far(p + part));
+            second.push_back(total(p + part));
         }
-        b_.CreateStore(ops_.combine(reduction, dtype(p), so_far(p), total(p)), place(p));
+        const std::vector<Value*> results = combiner.combined(b_, first, second);
+        for (std::size_t part = 0; part < results.size(); ++part)
+            b_.CreateStore(results[part], place(p + part));
+        p += results.size() - 1;
     }
 }
 

@@ -39,6 +39,7 @@ ProgramEmitter::ProgramEmitter(const ir::Kernel& kernel, ProgramModule& shared,
       frame_params_(frame_params(kernel, launch)),
       strict_nan_(analyse(kernel, options_.isa != VectorIsa::sse2).strict_nan),
       ops_(kernel, strict_nan_, options_.isa, module_, *this),
+      combiners_(kernel, options_.isa, module_),
       b_(ops_.builder()) {
     make_alias_scopes();
     traits_ = find_loop_traits(kernel_);

@@ -15,6 +15,7 @@
 #include <kiln/parallel.h>
 #include <kiln/random.h>
 #include <kiln/reduce.h>
+#include <kiln/reduction.h>
 #include <kiln/scan.h>
 #include <kiln/sort.h>
 #include <kiln/statistics.h>

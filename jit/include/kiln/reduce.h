@@ -5,7 +5,9 @@
 #include <kiln/inspect.h>
 #include <kiln/kernel.h>
 #include <kiln/reduce_options.h>
+#include <kiln/reduction.h>
 #include <kiln/shared_state.h>
+#include <kiln/vectorize.h>
 
 #include <initializer_list>
 #include <source_location>
@@ -56,6 +58,12 @@ class MapReduce {
     MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
               Reduce reduction, MapReduceOptions options, Location where);
 
+    /// Of states: `function` gives their parts, `finish` the results of the parts; without, these
+    /// are the results.
+    MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
+              std::shared_ptr<const detail::StateReduction> states, std::optional<Ufunc> finish,
+              MapReduceOptions options, Location where);
+
     const std::string& name() const;
 
     Array operator()(const Arg& a, const ReduceOptions& options = {},
@@ -94,6 +102,26 @@ class MapReduce {
         return call({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
 
+    // The results, in order, of a reduction with a state that has several.
+    std::vector<Array> all(const Arg& a, const ReduceOptions& options = {},
+                           Where where = Where::current()) const {
+        return call_all({&a}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const ReduceOptions& options = {},
+                           Where where = Where::current()) const {
+        return call_all({&a, &b}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c,
+                           const ReduceOptions& options = {},
+                           Where where = Where::current()) const {
+        return call_all({&a, &b, &c}, options, where);
+    }
+    std::vector<Array> all(const Arg& a, const Arg& b, const Arg& c, const Arg& d,
+                           const ReduceOptions& options = {},
+                           Where where = Where::current()) const {
+        return call_all({&a, &b, &c, &d}, options, where);
+    }
+
     /// A generated text of the kernel that reduces rows, for arguments of these types (rank 0: a
     /// strong scalar). Errors: as of Ufunc::inspect.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
@@ -104,6 +132,8 @@ class MapReduce {
   private:
     Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                const Where& where) const;
+    std::vector<Array> call_all(std::initializer_list<const Arg*> args,
+                                const ReduceOptions& options, const Where& where) const;
 
     detail::SharedState<detail::ReduceState> state_;
 };
@@ -130,6 +160,65 @@ template <class F>
 MapReduce map_reduce(F function, Reduce reduction, MapReduceOptions options = {},
                      std::source_location where = std::source_location::current()) {
     return map_reduce("map_reduce", std::move(function), reduction, options, where);
+}
+
+namespace detail {
+/// What makes the parts of a state of Values, as an element-wise function.
+template <std::size_t Arity, std::size_t N, class F> ElementFunction erase_lift(F f) {
+    return [f = std::move(f)](std::span<const Value> x, std::vector<Value>& out) mutable {
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            for_parts<N>(f(x[I]...), [&](const auto& part) { out.push_back(result_value(part)); });
+        }(std::make_index_sequence<Arity>());
+    };
+}
+template <std::size_t N, class G> ElementFunction erase_finish(G finish) {
+    return [finish = std::move(finish)](std::span<const Value> x, std::vector<Value>& out) mutable {
+        append_results(finish(make_state<N, G>(x)), out);
+    };
+}
+template <std::size_t N, class F>
+MapReduce make_map_reduce(std::string name, F function, const Reduction<N>& reduction,
+                          std::optional<Ufunc> finish, MapReduceOptions options,
+                          std::source_location where) {
+    constexpr std::size_t arity = value_arity<F>();
+    static_assert(arity >= 1 && arity <= max_arity,
+                  "kiln: map_reduce needs a callable that takes a fixed number, 1 to 8, of Values, "
+                  "and compiles for them (functions of Values are kiln's: kiln::sin(x), not "
+                  "std::sin(x))");
+    return MapReduce(std::move(name), arity, erase_lift<arity, N>(std::move(function)),
+                     reduction.state(), std::move(finish), std::move(options), where);
+}
+}  // namespace detail
+
+/// The same with a reduction that has a state (kiln/reduction.h): the callable gives the state of one
+/// element, `finish`, where there is one, a result or several of the state of all.
+///
+///     auto variance = map_reduce("variance", [](Value x) { return std::tuple(1.0, x, 0.0); },
+///                                moments, [](auto s) { return s[2] / s[0]; });
+///     Array v = variance(x, {.axis = 1});
+///
+/// Results, of several those of all(), have the dtypes of the identity, or those that `finish`
+/// gives. Empty reductions give the identity; there is no `initial` and `dtype`, and `out` where
+/// there is one result. Errors besides: usage (a state of another size).
+template <class F, std::size_t N>
+MapReduce map_reduce(std::string name, F function, const Reduction<N>& reduction,
+                     MapReduceOptions options = {},
+                     std::source_location where = std::source_location::current()) {
+    return detail::make_map_reduce(std::move(name), std::move(function), reduction, std::nullopt,
+                                   std::move(options), where);
+}
+template <class F, std::size_t N, class G>
+    requires(!std::is_convertible_v<G, MapReduceOptions>)
+MapReduce map_reduce(std::string name, F function, const Reduction<N>& reduction, G finish,
+                     MapReduceOptions options = {},
+                     std::source_location where = std::source_location::current()) {
+    UfuncOptions of_parts;
+    of_parts.fastmath = options.fastmath;
+    using Results = decltype(finish(detail::make_state<N, G>(std::span<const Value>())));
+    Ufunc results(name, N, detail::result_count<std::remove_cvref_t<Results>>(),
+                  detail::erase_finish<N>(std::move(finish)), std::move(of_parts), where);
+    return detail::make_map_reduce(std::move(name), std::move(function), reduction,
+                                   std::move(results), std::move(options), where);
 }
 
 // Reductions of arrays, over all axes by default, on threads where that pays. Vectors and spans

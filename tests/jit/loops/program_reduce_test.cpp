@@ -184,9 +184,10 @@ TEST_CASE("reduce_argmin: the same for any number of threads, and from the given
 TEST_CASE("reduce: the text of a loop says what it reduces", "[jit][program][reduce]") {
     const std::string all = positions_kernel(true).inspect(Artifact::passes, {f64[1]});
     const std::string text = all.substr(all.find('\n', all.rfind("; after ")) + 1);
+    CHECK(text.find("parallel automatic 0 (c0 -> (v0, v1), c1 -> (v2, v3))") != std::string::npos);
     CHECK(text.find(
-              "parallel automatic 0 (min -> v0, min -> v1 of v0, max -> v2, min -> v3 of v2)") !=
-          std::string::npos);
+              "  c0 = kernel argmin(a0: value f64, a1: value i64, b0: value f64, b1: value i64, "
+              "r0: out f64 unit, r1: out i64 unit) combine {") != std::string::npos);
     const ir::Kernel kernel = ir::parse(text);
     CHECK(ir::verify(kernel).empty());
     CHECK(ir::print(kernel) == text.substr(0, text.find_last_not_of('\n') + 2));
@@ -195,11 +196,16 @@ TEST_CASE("reduce: the text of a loop says what it reduces", "[jit][program][red
         other.replace(other.find(from), from.size(), to);
         return ir::verify(ir::parse(other));
     };
-    const std::string wrong = "is not the position of an earlier min or max";
-    CHECK(broken("min -> v0, min -> v1 of v0", "sum -> v0, min -> v1 of v0").find(wrong) !=
+    CHECK(broken("c0 -> (v0, v1), ", "c0 -> (v0), ").find("is not a state of c0") !=
           std::string::npos);
-    CHECK(broken("min -> v1 of v0", "max -> v1 of v0").find(wrong) != std::string::npos);
-    CHECK(broken("min -> v1 of v0", "min -> v1 of v2").find(wrong) != std::string::npos);
+    CHECK(broken("c0 -> (v0, v1), ", "c0 -> (v1, v0), ").find("is not a state of c0") !=
+          std::string::npos);
+    CHECK(broken("c1 -> (v2, v3)", "c2 -> (v2, v3)").find("combination 2 of 2") !=
+          std::string::npos);
+    CHECK(broken("c1 -> (v2, v3)", "c1 -> (v2, v1)").find("two reductions into one slot") !=
+          std::string::npos);
+    CHECK(broken("b1: value i64, r0", "b1: value i32, r0").find("states of different dtypes") !=
+          std::string::npos);
 }
 
 template <class F> Error refusal(F f) {
