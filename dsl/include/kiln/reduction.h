@@ -18,10 +18,16 @@
 #include <kiln/dsl.h>
 
 #include <array>
+#include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
+#include <source_location>
+#include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
