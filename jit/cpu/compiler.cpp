@@ -43,7 +43,8 @@ bool Diagnostics::handleDiagnostics(const llvm::DiagnosticInfo& info) {
 /// loop's head what became of that.
 void Diagnostics::hear(const llvm::DiagnosticInfoIROptimization& remark) {
     if (llvm::isa<llvm::OptimizationRemarkAnalysis>(remark)) {
-        llvm::StringRef text = remark.getMsg();
+        const std::string message = remark.getMsg();
+        llvm::StringRef text = message;
         text.consume_front("loop not vectorized: ");
         reason_ = text.str();
         return;
