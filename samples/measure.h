@@ -43,6 +43,13 @@ template <class F> double first_call(const char* what, F&& call) {
     const kiln::Stats before = kiln::stats();
     const double ms = milliseconds(call);
     const kiln::Stats s = kiln::stats();
+    if (s.compiles == before.compiles) {
+        std::printf(
+            "%s: first call %.1f ms (trace %.2f, passes %.2f, disk cache %.2f, link %.2f)\n", what,
+            ms, s.trace_ms - before.trace_ms, s.passes_ms - before.passes_ms,
+            s.disk_ms - before.disk_ms, s.link_ms - before.link_ms);
+        return ms;
+    }
     std::printf(
         "%s: first call %.1f ms (open the compiler %.1f, trace %.2f, passes %.2f, emit %.1f, "
         "optimise %.1f, machine code %.1f, link %.1f)\n",
