@@ -332,11 +332,11 @@ float truncate_to_half(float x) { return std::bit_cast<float>(std::uint32_t(floa
 /// SLEEF, opened when code first calls it; null where it is not to be had.
 void* sleef() {
     struct Opened {
-        void* library = dlopen(KILN_SLEEF_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+        void* handle = dlopen(KILN_SLEEF_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
     };
     static constinit kiln::detail::Lazy<Opened> opened;
     const kiln::detail::Busy busy;
-    return opened.get().library;
+    return opened.get().handle;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 # pkg-config.
 set(work "${BUILD}/package-test")
 file(REMOVE_RECURSE "${work}")
-file(MAKE_DIRECTORY "${work}/root")
+file(MAKE_DIRECTORY "${work}/unpacked")
 
 function(step result)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE words ERROR_VARIABLE errors
@@ -25,7 +25,7 @@ if(NOT count EQUAL 2)
   message(FATAL_ERROR "packages: ${packages}")
 endif()
 foreach(package IN LISTS packages)
-  step(out dpkg-deb -x "${package}" "${work}/root")
+  step(out dpkg-deb -x "${package}" "${work}/unpacked")
   step(fields dpkg-deb -f "${package}")
   step(files dpkg-deb -c "${package}")
   if(package MATCHES "/libkiln-dev_")
@@ -45,7 +45,7 @@ foreach(package IN LISTS packages)
   endif()
 endforeach()
 
-file(GLOB_RECURSE found "${work}/root/*/kiln.pc")
+file(GLOB_RECURSE found "${work}/unpacked/*/kiln.pc")
 cmake_path(GET found PARENT_PATH folder)
 set(ENV{PKG_CONFIG_PATH} "${folder}")
 step(flags pkg-config --cflags --libs kiln)

@@ -2,6 +2,8 @@
 //
 //     cached               all of it; a few rounds of processes
 //     cached ROUNDS        with so many rounds
+#include "tests/scratch_folder.h"
+
 #include <kiln/kiln.h>
 
 #include <spawn.h>
@@ -158,9 +160,8 @@ void round(const fs::path& folder, std::mt19937& random) {
 }
 
 int all(int rounds) {
-    std::string name = (fs::temp_directory_path() / "kiln_cached_XXXXXX").string();
-    require(mkdtemp(name.data()) != nullptr, "a folder");
-    const fs::path folder = fs::path(name) / "cache";
+    const test::ScratchFolder scratch;
+    const fs::path folder = scratch.path / "cache";
     setenv("KILN_CACHE_DIR", folder.c_str(), 1);
     unsetenv("KILN_CACHE");
     require(status_of(start("first")) == 0, "the first process");
@@ -172,7 +173,6 @@ int all(int rounds) {
     std::printf("seed %u\n", seed);
     std::mt19937 random(seed);
     for (int i = 0; i < rounds; ++i) round(folder, random);
-    fs::remove_all(name);
     std::printf("%zu entries, %d rounds\n", stored, rounds);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "jit/compile/cache.h"
 #include "tests/codegen/kernels.h"
 #include "tests/jit/support.h"
+#include "tests/scratch_folder.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -22,19 +23,6 @@ using engine::DiskCache;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A folder that nothing is in, gone with the object.
-struct Folder {
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "kiln_disk_cache_XXXXXX").string();
-        REQUIRE(mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Folder() { fs::remove_all(path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    fs::path path;
-};
 
 std::vector<std::byte> bytes_of(const std::string& text) {
     const auto* first = reinterpret_cast<const std::byte*>(text.data());
@@ -69,7 +57,7 @@ struct Variable {
 }  // namespace
 
 TEST_CASE("disk cache: what was stored is found, by another one too", "[jit][disk_cache]") {
-    const Folder folder;
+    const ScratchFolder folder;
     const std::string place = folder.path / "a" / "b";
     DiskCache cache({.folder = place});
     CHECK_FALSE(cache.find("key"));
@@ -106,7 +94,7 @@ TEST_CASE("disk cache: what was stored is found, by another one too", "[jit][dis
 
 TEST_CASE("disk cache: an entry with a byte changed, missing or added is a miss, and replaced",
           "[jit][disk_cache]") {
-    const Folder folder;
+    const ScratchFolder folder;
     DiskCache cache({.folder = folder.path});
     const auto object = bytes_of("some code, and more");
     cache.insert("the key", object);
@@ -141,7 +129,7 @@ TEST_CASE("disk cache: an entry with a byte changed, missing or added is a miss,
 }
 
 TEST_CASE("disk cache: no links and no folders are entries", "[jit][disk_cache]") {
-    const Folder folder;
+    const ScratchFolder folder;
     DiskCache cache({.folder = folder.path});
     cache.insert("key", bytes_of("object"));
     const fs::path path = files(folder.path).at(0), moved = folder.path / "elsewhere";
@@ -157,7 +145,7 @@ TEST_CASE("disk cache: no links and no folders are entries", "[jit][disk_cache]"
 }
 
 TEST_CASE("disk cache: folders that others may write to are not used", "[jit][disk_cache]") {
-    const Folder folder;
+    const ScratchFolder folder;
     const std::string place = folder.path / "open";
     fs::create_directory(place);
     for (const mode_t mode : {0770, 0707, 0777}) {
@@ -183,7 +171,7 @@ TEST_CASE("disk cache: folders that others may write to are not used", "[jit][di
 }
 
 TEST_CASE("disk cache: read only", "[jit][disk_cache]") {
-    const Folder folder;
+    const ScratchFolder folder;
     DiskCache({.folder = folder.path}).insert("key", bytes_of("object"));
     DiskCache cache({.folder = folder.path, .writes = false});
     CHECK(cache.find("key") == bytes_of("object"));
@@ -199,7 +187,7 @@ TEST_CASE("disk cache: read only", "[jit][disk_cache]") {
 }
 
 TEST_CASE("disk cache: a disk that takes no more", "[jit][disk_cache]") {
-    const Folder folder;
+    const ScratchFolder folder;
     DiskCache cache({.folder = folder.path});
     rlimit before{};
     REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
@@ -217,7 +205,7 @@ TEST_CASE("disk cache: a disk that takes no more", "[jit][disk_cache]") {
 }
 
 TEST_CASE("disk cache: what was used longest ago goes first", "[jit][disk_cache]") {
-    const Folder folder;
+    const ScratchFolder folder;
     constexpr std::uint64_t bound = 50'000;
     DiskCache cache({.folder = folder.path, .bound = bound});
     cache.insert("too large", std::vector(bound, std::byte(0)));
@@ -250,7 +238,7 @@ TEST_CASE("disk cache: what was used longest ago goes first", "[jit][disk_cache]
 }
 
 TEST_CASE("disk cache: threads write and read the same entries", "[jit][disk_cache][threads]") {
-    const Folder folder;
+    const ScratchFolder folder;
     DiskCache cache({.folder = folder.path, .bound = 20'000});
     std::atomic<int> wrong = 0, found = 0;
     std::vector<std::thread> threads;
