@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <numbers>
+#include <optional>
 
 namespace kiln {
 namespace {
@@ -207,39 +208,28 @@ Value rsqrt(Operand a) {
     return trace.value(wide.finish(b.apply(Op::div, {weak(b, 1), b.apply(Op::sqrt, {wide(x)})})));
 }
 
-Value logaddexp(Operand a, Operand b) {
+/// log(exp(a) + exp(b)) / log(base), where `power` is base to the power of x: max + log(1 +
+/// base^-|x - y|) / log(base). Equal operands are apart, because inf - inf is NaN.
+static Value log_of_sum(const char* name, Operand a, Operand b, Op power,
+                        std::optional<double> per_log) {
     Trace& trace = dsl::trace_at(a);
     ir::Builder& builder = trace.builder();
     const Id x = trace.use_any(a), y = trace.use_any(b);
     Wide wide(builder, {x, y});
-    if (is_complex(wide.type.dtype)) refuse(builder, "logaddexp", "real operands", x, y);
+    if (is_complex(wide.type.dtype)) refuse(builder, name, "real operands", x, y);
     const Id p = wide(x), q = wide(y);
-    // max + log(1 + exp(-|x - y|)); equal operands are apart, because inf - inf is NaN.
     const Id distance = builder.apply(Op::abs, {builder.apply(Op::sub, {p, q})});
     const Id zero = builder.convert(weak(builder, 0), builder.dtype(p), wide.type.weak);
     const Id exponent = builder.apply(
         Op::select, {builder.apply(Op::eq, {p, q}), zero, builder.apply(Op::neg, {distance})});
-    const Id correction = builder.apply(Op::log1p, {builder.apply(Op::exp, {exponent})});
+    Id correction = builder.apply(Op::log1p, {builder.apply(power, {exponent})});
+    if (per_log) correction = builder.apply(Op::mul, {correction, weak(builder, *per_log)});
     return trace.value(
         wide.finish(builder.apply(Op::add, {builder.apply(Op::maximum, {p, q}), correction})));
 }
-
+Value logaddexp(Operand a, Operand b) { return log_of_sum("logaddexp", a, b, Op::exp, {}); }
 Value logaddexp2(Operand a, Operand b) {
-    Trace& trace = dsl::trace_at(a);
-    ir::Builder& builder = trace.builder();
-    const Id x = trace.use_any(a), y = trace.use_any(b);
-    Wide wide(builder, {x, y});
-    if (is_complex(wide.type.dtype)) refuse(builder, "logaddexp2", "real operands", x, y);
-    const Id p = wide(x), q = wide(y);
-    // max + log2(1 + 2^-|x - y|); equal operands are apart, because inf - inf is NaN.
-    const Id distance = builder.apply(Op::abs, {builder.apply(Op::sub, {p, q})});
-    const Id zero = builder.convert(weak(builder, 0), builder.dtype(p), wide.type.weak);
-    const Id exponent = builder.apply(
-        Op::select, {builder.apply(Op::eq, {p, q}), zero, builder.apply(Op::neg, {distance})});
-    const Id log = builder.apply(Op::log1p, {builder.apply(Op::exp2, {exponent})});
-    const Id correction = builder.apply(Op::mul, {log, weak(builder, std::numbers::log2e)});
-    return trace.value(
-        wide.finish(builder.apply(Op::add, {builder.apply(Op::maximum, {p, q}), correction})));
+    return log_of_sum("logaddexp2", a, b, Op::exp2, std::numbers::log2e);
 }
 
 Value heaviside(Operand a, Operand at_zero) {

@@ -65,6 +65,12 @@ struct CodeCache::Table {
 
 namespace {
 
+bool refers_to_lines(const ir::Kernel& kernel, const CompileOptions& options) {
+    return options.checked || std::ranges::any_of(kernel.nodes, [](const ir::Node& n) {
+               return n.kind == ir::NodeKind::check;
+           });
+}
+
 /// Whatever the names and lines were: those of a location's place remain, and nodes that share one.
 void forget_lines(ir::Kernel& kernel) {
     kernel.name.clear();
@@ -79,10 +85,7 @@ void forget_lines(ir::Kernel& kernel) {
 
 std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id) {
-    const bool has_checks =
-        options.checked || std::ranges::any_of(kernel.nodes, [](const ir::Node& n) {
-            return n.kind == ir::NodeKind::check;
-        });
+    const bool has_checks = refers_to_lines(kernel, options);
     // All of its fields: with a new one, this does not compile.
     const auto& [streaming, noalias, checked, flags_of_data] = options;
     std::string key(target_id);
@@ -96,10 +99,12 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
     return key + ir::print(kernel, {.locations = has_checks});
 }
 
-std::string portable_key(ir::Kernel kernel, const CompileOptions& options,
-                         std::string_view target_id) {
-    forget_lines(kernel);
-    return content_key(kernel, options, target_id);
+std::string portable_key(const std::string& key, const ir::Kernel& kernel,
+                         const CompileOptions& options, std::string_view target_id) {
+    if (!refers_to_lines(kernel, options)) return key;
+    ir::Kernel nameless = kernel;
+    forget_lines(nameless);
+    return content_key(nameless, options, target_id);
 }
 
 std::string content_symbol(std::string_view key) {

@@ -20,9 +20,10 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id);
 
 /// The same for what outlives the process: it says which checks have a source line in common, but
-/// not which line that is. For equal keys of this kind machine code is equal.
-std::string portable_key(ir::Kernel kernel, const CompileOptions& options,
-                         std::string_view target_id);
+/// not which line that is. For equal keys of this kind machine code is equal. `key` is the
+/// content_key of all that, which it is itself where the code refers to no lines.
+std::string portable_key(const std::string& key, const ir::Kernel& kernel,
+                         const CompileOptions& options, std::string_view target_id);
 
 /// What an object calls the kernel of this content: the same in every process.
 std::string content_symbol(std::string_view key);

@@ -13,6 +13,9 @@
 
 #include <kiln/environment.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include <fmt/format.h>
 
 namespace kiln::engine {
@@ -69,7 +72,7 @@ codegen::PassContext context_of(codegen::PassOptions options, BackendTarget targ
 }
 
 /// What becomes of the kernel's loops.
-codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner) {
+codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner, const Inspection& of) {
     const ir::Kernel& traced = job.kernel;
     codegen::PassContext context = context_of(std::move(job.passes), owner.target, owner);
     const ir::Kernel after = codegen::run_passes(traced, context);
@@ -79,7 +82,7 @@ codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner) {
     return for_owner(owner, [&] {
         std::vector<codegen::VectorisedLoop> vectorised;
         if (after.is_program()) vectorised = backend(owner.target).vectorised_loops(after, options);
-        return codegen::make_kernel_plan(
+        codegen::KernelPlan plan = codegen::make_kernel_plan(
             traced, after, context,
             {.isa = CpuTarget::host().isa,
              .threads = threads,
@@ -88,6 +91,9 @@ codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner) {
              .even_us = even_loop_us,
              .uneven_us = uneven_loop_us,
              .vectorised = vectorised});
+        if (!plan.loops.empty())
+            std::ranges::copy(of.decisions, std::back_inserter(plan.loops.back().decisions));
+        return plan;
     });
 }
 
@@ -116,8 +122,8 @@ std::unique_ptr<CompiledCode> compiled_code(BackendTarget target, const ir::Kern
 
 /// From the disk cache, or compiled and put there.
 std::unique_ptr<CompiledCode> native_code(const ir::Kernel& kernel, const CompileOptions& options,
-                                          Stats& stats) {
-    const std::string key = portable_key(kernel, options, target_id(BackendTarget::cpu));
+                                          const std::string& content, Stats& stats) {
+    const std::string key = portable_key(content, kernel, options, target_id(BackendTarget::cpu));
     DiskCache& disk = DiskCache::instance();
     const Stopwatch reading;
     auto object = disk.find(key);
@@ -160,7 +166,7 @@ Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
         return CodeCache::instance().get(key, [&] {
             auto compiled = std::make_unique<CompiledKernel>();
             compiled->code = target == BackendTarget::cpu
-                                 ? native_code(kernel, options, made.stats)
+                                 ? native_code(kernel, options, key, made.stats)
                                  : compiled_code(target, kernel, options, key, made.stats);
             compiled->kernel = std::move(kernel);
             return compiled;
@@ -183,8 +189,8 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
     switch (artifact) {
         case Artifact::ir: return ir::print(job.kernel);
         case Artifact::passes: return pass_texts(job, owner);
-        case Artifact::plan: return plan_of(job, owner).text();
-        case Artifact::plan_json: return plan_of(job, owner).json();
+        case Artifact::plan: return plan_of(job, owner, of).text();
+        case Artifact::plan_json: return plan_of(job, owner, of).json();
         case Artifact::llvm:
         case Artifact::llvm_opt:
         case Artifact::assembly:

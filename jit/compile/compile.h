@@ -58,6 +58,8 @@ struct Inspection {
     std::function<Job()> job;
     /// The code that a call of these types runs, compiled as such a call does it.
     std::function<const CompiledCode&()> code;
+    /// What was decided outside of the kernel, for the last loop of its plan.
+    std::vector<codegen::Decision> decisions = {};
 };
 /// The text of an artifact.
 std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,

@@ -178,7 +178,11 @@ std::uint64_t size_of(const std::string& text) {
 }
 
 std::string folder_of_environment() {
-    if (std::string given = variable("KILN_CACHE_DIR"); !given.empty()) return given;
+    std::error_code error;  // of a working folder that is gone: then it stays relative
+    if (const std::string given = variable("KILN_CACHE_DIR"); !given.empty()) {
+        const std::filesystem::path whole = std::filesystem::absolute(given, error);
+        return error ? given : whole.string();
+    }
     const std::string cache = variable("XDG_CACHE_HOME"), home = variable("HOME");
     if (cache.starts_with('/')) return cache + "/kiln";
     return home.starts_with('/') ? home + "/.cache/kiln" : "";

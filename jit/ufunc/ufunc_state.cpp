@@ -111,16 +111,18 @@ std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> type
                       types[i].rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
     const engine::TracedMap& map = traced(key.types(), where);
-    const std::string text = engine::inspect(
+    std::vector<codegen::Decision> methods;
+    if (source_.arity == 2 && source_.results == 1)
+        methods.push_back({codegen::DecisionKind::method, true, "", 0,
+                           engine::reduction_of(map.kernel) ? "over a fixed tree"
+                           : source_.options.associative
+                               ? "in order, long rows in pieces side by side"
+                               : "one element after the other: not declared .associative"});
+    return engine::inspect(
         artifact, owner(), ledger_,
         {.job = [&] { return job(key, map); },
-         .code = [&]() -> const engine::CompiledCode& { return *variant(key, map).kernel->code; }});
-    if (artifact != Artifact::plan || source_.arity != 2 || source_.results != 1) return text;
-    return fmt::format("{}  reduce: {}\n", text,
-                       engine::reduction_of(map.kernel) ? "over a fixed tree"
-                       : source_.options.associative
-                           ? "in order, long rows in pieces side by side"
-                           : "one element after the other: not declared .associative");
+         .code = [&]() -> const engine::CompiledCode& { return *variant(key, map).kernel->code; },
+         .decisions = std::move(methods)});
 }
 
 }  // namespace detail

@@ -12,6 +12,7 @@
 
 #include "tests/catch.h"
 #include "tests/runtime/check_error.h"
+#include "tests/scratch_folder.h"
 
 using namespace kiln;
 using namespace std::string_literals;
@@ -21,27 +22,18 @@ namespace {
 /// A folder of its own for each test, removed at its end.
 class Folder {
   public:
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "kiln-npy-XXXXXX").string();
-        REQUIRE(mkdtemp(pattern.data()) != nullptr);
-        path_ = pattern;
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-
-    std::string file(const std::string& name) const { return path_ + "/" + name; }
+    std::string file(const std::string& name) const { return (scratch_.path / name).string(); }
     std::string write(const std::string& name, const std::string& bytes) const {
         std::ofstream(file(name), std::ios::binary) << bytes;
         return file(name);
     }
     std::size_t file_count() const {
         return static_cast<std::size_t>(
-            std::distance(std::filesystem::directory_iterator(path_), {}));
+            std::distance(std::filesystem::directory_iterator(scratch_.path), {}));
     }
 
   private:
-    std::string path_;
+    test::ScratchFolder scratch_;
 };
 
 std::string read(const std::string& path) {

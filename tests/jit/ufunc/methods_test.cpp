@@ -155,6 +155,9 @@ TEST_CASE("reduce: kernels that are not declared associative say that they go in
     CHECK(planned(f) == "  reduce: one element after the other: not declared .associative\n");
     CHECK(planned(ufunc::logaddexp) == "  reduce: in order, long rows in pieces side by side\n");
     CHECK(planned(ufunc::add) == "  reduce: over a fixed tree\n");
+    CHECK(f.inspect(Artifact::plan_json, {f64[1], f64[1]})
+              .find("{\"what\": \"method\", \"done\": true, \"text\": \"one element after the "
+                    "other: not declared .associative\"}") != std::string::npos);
     ufunc::logaddexp.reduce(zeros({3}));
     for (const Remark& remark : ufunc::logaddexp->remarks())
         CHECK(remark.text.find("one element after the other") == std::string::npos);
