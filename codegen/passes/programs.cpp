@@ -34,7 +34,8 @@ using namespace ir;
 /// The loop as a program, and what that takes from around it.
 class Program final : public Rewriter {
   public:
-    Program(const Kernel& host, Id loop) : Rewriter(host), loop_(loop) {}
+    Program(const Kernel& host, const SlotOwners& owners, Id loop)
+        : Rewriter(host), owners_(owners), loop_(loop) {}
 
     struct Made {
         Kernel kernel;
@@ -70,7 +71,6 @@ class Program final : public Rewriter {
     }
 
     void take_slots() {
-        const SlotOwners owners(in());
         const Id body = in().nodes[loop_].aux;
         std::set<std::uint32_t> used, written;
         walk(in(), body, [&](Id id) {
@@ -82,7 +82,7 @@ class Program final : public Rewriter {
         for (const StageReduction& r : in().parallel(in().nodes[loop_])->reductions)
             used.erase(r.target);
         for (const std::uint32_t s : used) {
-            if (owners.belongs_to(s, body)) continue;
+            if (owners_.belongs_to(s, body)) continue;
             const Slot& slot = in().slots[s];
             const bool writes = written.contains(s);
             if (slot.length == 1 && !writes) {
@@ -110,6 +110,7 @@ class Program final : public Rewriter {
         return value == read_.end() ? clone(old) : value->second;
     }
 
+    const SlotOwners& owners_;  // of the host
     const Id loop_;
     Made made_;
     std::map<std::uint32_t, Id> read_;  // slots: their values
@@ -117,13 +118,13 @@ class Program final : public Rewriter {
 
 class Programs final : public Rewriter {
   public:
-    using Rewriter::Rewriter;
+    explicit Programs(const Kernel& host) : Rewriter(host), owners_(host) {}
 
   private:
     Id rewrite(Id old) override {
         const Node& n = in().nodes[old];
         if (n.kind != NodeKind::loop || in().parallel(n) == nullptr) return clone(old);
-        Program::Made made = Program(in(), old).make();
+        Program::Made made = Program(in(), owners_, old).make();
         std::vector<Id> operands;
         for (const Id x : in().operands_of(old)) operands.push_back(mapped(x));
         for (const Id x : made.values) operands.push_back(mapped(x));
@@ -133,6 +134,8 @@ class Programs final : public Rewriter {
         out().launch(std::move(launch), nullptr, operands);
         return none;
     }
+
+    const SlotOwners owners_;
 };
 
 }  // namespace
