@@ -3,8 +3,8 @@
 
 kiln_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 kiln_build="$kiln_root/build"
-kiln_packages=(g++ cmake ninja-build ccache llvm-19-dev libsleef-dev libtbb-dev libfmt-dev catch2
-    libpng-dev libmpfr-dev pkg-config dpkg-dev python3)
+kiln_packages=(g++ cmake ninja-build ccache llvm-19-dev libclang-19-dev libclang-cpp19-dev
+    libsleef-dev libtbb-dev libfmt-dev catch2 libpng-dev libmpfr-dev pkg-config dpkg-dev python3)
 
 kiln_say() { printf '== %s\n' "$*"; }
 
