@@ -141,7 +141,7 @@ Reducer& sum_reducer() {
             "var", 1, [](auto x, auto& out) { out.push_back(x[0]); }, ir::Reduction::sum);
     });
 }
-/// The same of elements made so small that no chunk's sum overflows.
+/// The same of elements of f64 or c128 made so small that no chunk's sum overflows.
 constexpr double small = 0x1p-20;
 static_assert(engine::largest_chunk <= 0x1p20);
 Reducer& small_sum_reducer() {
@@ -182,10 +182,13 @@ template <class C> class Variance {
         ReduceProblem p = engine::chunk_problem(problem_, kept, reduced, sums.data(), wide);
         engine::run_chunk(sum_reducer(), p, wide, where_);
         for (C& sum : sums) sum /= n;
-        if (!std::ranges::all_of(sums, is_finite<C>)) {
-            p = engine::chunk_problem(problem_, kept, reduced, sums.data(), wide);
+        // Sums of smaller elements are not finite only where an element isn't.
+        if (problem_.dtypes[0] == wide && !std::ranges::all_of(sums, is_finite<C>)) {
+            std::vector<C> scaled(sums.size());
+            p = engine::chunk_problem(problem_, kept, reduced, scaled.data(), wide);
             engine::run_chunk(small_sum_reducer(), p, wide, where_);
-            for (C& sum : sums) sum = sum / n / small;
+            for (std::size_t c = 0; c < sums.size(); ++c)
+                if (!is_finite(sums[c])) sums[c] = scaled[c] / n / small;
         }
         if (size_of(compute_) == sizeof(C)) {
             deviations<C, double>(kept, reduced, sums, parts(i));

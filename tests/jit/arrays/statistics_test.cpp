@@ -190,6 +190,36 @@ TEST_CASE("var of the largest numbers", "[jit][statistics]") {
     CHECK(std::isnan(var(Array::of({inf, 1.0})).item<double>()));
 }
 
+TEST_CASE("var of numbers beside ones that are not finite", "[jit][statistics]") {
+    // An infinity or a NaN is the matter of its own column alone.
+    struct Row {
+        DType dtype;
+        double spread, near;
+    };
+    for (const auto& [dtype, spread, near] :
+         {Row{f16, 0.01, 2e-3}, Row{f16, 2, 2e-3}, Row{f32, 1e-18, 1e-5}, Row{f64, 1e-150, 1e-12},
+          Row{bf16, 1e-3, 2e-2}}) {
+        for (const double odd : {inf, -inf, not_a_number}) {
+            const Array x = numbers({64, 5}, f64, 0, spread).astype(dtype);
+            x.slice(0, {7, 8}).slice(1, {2, 3}).fill(odd);
+            const Array wide = x.astype(f64), found = var(x, {.axis = 0, .dtype = f64});
+            const Array narrow = var(x, {.axis = 0});
+            along(wide, 0, [&](std::size_t k, const std::vector<double>& column) {
+                CAPTURE(dtype, spread, odd, k);
+                const auto at = static_cast<std::int64_t>(k);
+                if (k == 2) {
+                    CHECK(std::isnan(found.at<double>({at})));
+                    return;
+                }
+                const auto expected = static_cast<double>(exact(column).var);
+                CHECK(found.at<double>({at}) == Approx(expected).epsilon(1e-12));
+                if (dtype != f16 || spread == 2)
+                    CHECK(narrow.astype(f64).at<double>({at}) == Approx(expected).epsilon(near));
+            });
+        }
+    }
+}
+
 TEST_CASE("mean and var of any layout", "[jit][statistics]") {
     for (const DType dtype : {f64, f32, i32, u8}) {
         const double near = dtype == f32 ? 2e-6 : 1e-13;
