@@ -250,12 +250,12 @@ class Extraction {
         if (part == all.end() || part->combine == none) return false;
         if (std::ranges::find(reductions_, slot, &StageReduction::target) != reductions_.end())
             return true;
-        // States of one kind follow each other: its first part is so many parts before.
-        const auto of_kind = std::ranges::find(all, part->combine, &StageReduction::combine);
-        const auto n = static_cast<std::ptrdiff_t>(state_size(k_.combines[part->combine]));
-        auto first = of_kind;
-        while (part - first >= n) first += n;
-        reductions_.insert(reductions_.end(), first, first + n);
+        const auto entries = [&](auto of) {
+            return static_cast<std::ptrdiff_t>(entries_of(k_, *of));
+        };
+        auto first = all.begin();
+        while (part - first >= entries(first)) first += entries(first);
+        reductions_.insert(reductions_.end(), first, first + entries(first));
         return true;
     }
 

@@ -93,7 +93,8 @@ class Planner {
         const Location where = k_.location(stage.loc);
         lanes(k_, where, "");
         layouts(where);
-        for (std::size_t i = 0; i < stage.reductions.size(); i += parts(stage.reductions[i]))
+        for (std::size_t i = 0; i < stage.reductions.size();
+             i += entries_of(k_, stage.reductions[i]))
             decisions_->done(
                 DecisionKind::reduction, where,
                 fmt::format("{}: a tree over the lanes, pair by pair over blocks of {} "
@@ -204,7 +205,8 @@ class Planner {
             decisions_->done(DecisionKind::threads, location(id), std::move(text),
                              {{"microseconds", least}});
         }
-        for (std::size_t i = 0; i < loop.reductions.size(); i += parts(loop.reductions[i])) {
+        for (std::size_t i = 0; i < loop.reductions.size();
+             i += entries_of(k_, loop.reductions[i])) {
             const StageReduction& r = loop.reductions[i];
             const std::int64_t block = k_.tree(k_.nodes[id])->block;
             decisions_->done(
@@ -213,10 +215,6 @@ class Planner {
                             name_of(k_, r), describe_slot(*names_, r.target, location(id)), block),
                 {{"block", block}});
         }
-    }
-    /// How many of a list of reductions are this one.
-    std::size_t parts(const StageReduction& r) const {
-        return r.combine == none ? 1 : state_size(k_.combines[r.combine]);
     }
 
     /// Says why the loop runs as no lanes, unless it has loops.

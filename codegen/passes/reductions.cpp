@@ -52,6 +52,7 @@ class Reductions {
             reduce(id);
             return Walk::skip;
         });
+        out_.forget_steps();
         return out_.finish();
     }
 
@@ -104,15 +105,14 @@ class Reductions {
         states_.clear();
         const auto search = [&](Id block) {
             const std::size_t size = in_.blocks[block].nodes.size();
-            for (std::size_t at = 0; at < size; ++at)
-                for (std::uint32_t c = 0; c < in_.combines.size(); ++c)
-                    if (auto step = find_step(in_, block, at, in_.combines[c])) {
-                        // Single values by a row of reductions.def: that is the better one.
-                        if (step->writes.size() == 1 && update_of(in_, step->writes[0])) break;
-                        at += step->writes.size() - 1;
-                        add_step(c, std::move(*step));
-                        break;
-                    }
+            for (std::size_t at = 0; at < size; ++at) {
+                auto step = find_step(in_, block, at);
+                // Single values by a row of reductions.def: that is the better one.
+                if (!step || (step->writes.size() == 1 && update_of(in_, step->writes[0])))
+                    continue;
+                at += step->writes.size() - 1;
+                add_step(std::move(*step));
+            }
         };
         if (in_.combines.empty()) return;
         search(in_.nodes[loop].aux);
@@ -121,16 +121,16 @@ class Reductions {
         });
     }
 
-    void add_step(std::uint32_t combine, CombineStep step) {
+    void add_step(CombineStep step) {
         std::vector<std::uint32_t> slots;
         for (const Id write : step.writes) slots.push_back(in_.nodes[write].aux);
         if (std::ranges::none_of(slots, [&](std::uint32_t s) { return bool(shared_[s]); })) return;
         const auto known = std::ranges::find_if(
-            states_, [&](const State& s) { return s.combine == combine && s.slots == slots; });
+            states_, [&](const State& s) { return s.combine == step.combine && s.slots == slots; });
         if (known != states_.end())
             known->steps.push_back(std::move(step));
         else
-            states_.push_back({combine, std::move(slots), {std::move(step)}});
+            states_.push_back({step.combine, std::move(slots), {step}});
     }
 
     /// That what the steps of a state make of its slots is of use to their writes alone.

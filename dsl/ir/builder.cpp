@@ -253,11 +253,12 @@ void Builder::store(std::uint32_t param, std::span<const Id> subscripts, Id valu
     append(n, operands);
 }
 
-void Builder::write(std::uint32_t slot, Id value, Id position) {
+void Builder::write(std::uint32_t slot, Id value, Id position, std::uint32_t combine) {
     assert(dtype(value) == kernel_.slots[slot].dtype);
     Node n;
     n.kind = NodeKind::write;
     n.aux = slot;
+    n.imm = combine == none ? 0 : std::uint64_t(combine) + 1;
     const Id operands[] = {position, value};
     append(n, position == none ? std::span<const Id>(operands + 1, 1)
                                : std::span<const Id>(operands, 2));

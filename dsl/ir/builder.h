@@ -82,7 +82,8 @@ class Builder {
     void store(std::uint32_t param, std::initializer_list<Id> subscripts, Id value) {
         store(param, std::span(subscripts.begin(), subscripts.size()), value);
     }
-    void write(std::uint32_t slot, Id value, Id position = none);
+    /// `combine`: of a write that stores a part of a step (combines.h), by what states combine.
+    void write(std::uint32_t slot, Id value, Id position = none, std::uint32_t combine = none);
     Id atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts, Id value);
     /// The number of a function of the host; one of that name and equal types may be there already.
     std::uint32_t add_function(const HostFunction& function);

@@ -81,12 +81,12 @@ std::vector<Id> initial_state(Builder& b, const Kernel& combine) {
 }
 
 void combine_into(Builder& b, const Kernel& combine, std::span<const std::uint32_t> slots,
-                  std::span<const Id> values) {
+                  std::span<const Id> values, std::uint32_t number) {
     std::vector<Id> both;
     for (const std::uint32_t slot : slots) both.push_back(b.read(slot));
     both.insert(both.end(), values.begin(), values.end());
     const std::vector<Id> results = combine_states(b, combine, both);
-    for (std::size_t i = 0; i < slots.size(); ++i) b.write(slots[i], results[i]);
+    for (std::size_t i = 0; i < slots.size(); ++i) b.write(slots[i], results[i], none, number);
 }
 
 Kernel make_position_combine(Reduction extreme, DType value, DType position) {
@@ -157,19 +157,23 @@ class Matcher {
 
 }  // namespace
 
-std::optional<CombineStep> find_step(const Kernel& kernel, Id block, std::size_t at,
-                                     const Kernel& combine) {
+std::optional<CombineStep> find_step(const Kernel& kernel, Id block, std::size_t at) {
     const std::vector<Id>& nodes = kernel.blocks[block].nodes;
+    const Node& first = kernel.nodes[nodes[at]];
+    const std::uint32_t number = first.kind == NodeKind::write ? combine_of(first) : none;
+    if (number == none) return std::nullopt;
+    const Kernel& combine = kernel.combines[number];
     const std::size_t n = state_size(combine);
     if (at + n > nodes.size()) return std::nullopt;
     CombineStep step;
+    step.combine = number;
     step.writes.assign(nodes.begin() + static_cast<std::ptrdiff_t>(at),
                        nodes.begin() + static_cast<std::ptrdiff_t>(at + n));
     step.reads.assign(n, none);
     step.values.assign(n, none);
     for (std::size_t i = 0; i < n; ++i) {
         const Node& w = kernel.nodes[step.writes[i]];
-        if (w.kind != NodeKind::write || w.operand_count != 1 ||
+        if (w.kind != NodeKind::write || w.operand_count != 1 || combine_of(w) != number ||
             kernel.slots[w.aux].dtype != combine.params[i].dtype)
             return std::nullopt;
         for (std::size_t j = 0; j < i; ++j)

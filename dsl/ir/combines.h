@@ -15,7 +15,9 @@
 //
 // Where iterations combine a value of their own into slots, they have the nodes of the second stage
 // themselves, with reads of the slots for a, and write the results: a step. So passes know nothing
-// of states; the reduction tells that, and how, partial states combine.
+// of states; the reduction tells that, and how, partial states combine. Up to the pass `reductions`
+// each write of a step says by what, `write v0, %7 by c0`: two combines may differ in what changes no
+// state alone.
 #pragma once
 #include "dsl/ir/builder.h"
 
@@ -26,6 +28,11 @@ namespace kiln::ir {
 
 /// How many values a state has.
 inline std::size_t state_size(const Kernel& combine) { return combine.params.size() / 3; }
+
+/// How many entries of a list of reductions are this one: a state has one a part.
+inline std::size_t entries_of(const Kernel& kernel, const StageReduction& r) {
+    return r.combine == none ? 1 : state_size(kernel.combines[r.combine]);
+}
 
 /// What errors and plans call a reduction: a row of reductions.def, or what combines states.
 inline std::string_view name_of(const Kernel& kernel, const StageReduction& r) {
@@ -46,9 +53,14 @@ void build_combine(Builder& b, std::span<const Scalar> initial, const MakeCombin
 /// state.
 std::vector<Id> combine_states(Builder& b, const Kernel& combine, std::span<const Id> both);
 std::vector<Id> initial_state(Builder& b, const Kernel& combine);
-/// One step: what the slots hold, combined with a state of these values.
+/// One step: what the slots hold, combined with a state of these values. `number`: what the writes
+/// say of it, where the pass `reductions` is to find it: the combine's in the builder's kernel.
 void combine_into(Builder& b, const Kernel& combine, std::span<const std::uint32_t> slots,
-                  std::span<const Id> values);
+                  std::span<const Id> values, std::uint32_t number = none);
+/// What the write of a step says; none of others.
+inline std::uint32_t combine_of(const Node& write) {
+    return write.imm == 0 ? none : static_cast<std::uint32_t>(write.imm - 1);
+}
 
 /// A minimum or maximum and its position: a NaN before numbers; of equal values, and of two NaN,
 /// that of the least position.
@@ -56,6 +68,7 @@ Kernel make_position_combine(Reduction extreme, DType value, DType position);
 
 /// A step that stands in a kernel.
 struct CombineStep {
+    std::uint32_t combine = none;  ///< its number
     std::vector<Id> writes;  ///< of the slots, which follow each other in their block, in the order
                              ///< of the parts
     std::vector<Id> reads;   ///< of the slots, as operands of the combination
@@ -63,7 +76,6 @@ struct CombineStep {
     std::vector<Id> between;  ///< operations of the combination
 };
 /// The step whose writes begin with node `at` of the block, if there is one.
-std::optional<CombineStep> find_step(const Kernel& kernel, Id block, std::size_t at,
-                                     const Kernel& combine);
+std::optional<CombineStep> find_step(const Kernel& kernel, Id block, std::size_t at);
 
 }  // namespace kiln::ir

@@ -80,6 +80,14 @@ void Editor::access_slot(Id access, std::uint32_t slot) {
     n.operand_count = load ? 0 : 1;
 }
 
+void Editor::forget_steps() {
+    for (Node& n : k_.nodes) {
+        if (n.kind != NodeKind::write || n.imm == 0) continue;
+        n.imm = 0;
+        edited_ = true;
+    }
+}
+
 void Editor::swap_stages(std::size_t a, std::size_t b) {
     edited_ = true;
     std::swap(k_.stages[a], k_.stages[b]);

@@ -28,6 +28,8 @@ class Editor {
     /// A load or store becomes a read or write of the slot, which has one element.
     void access_slot(Id access, std::uint32_t slot);
     void swap_stages(std::size_t a, std::size_t b);
+    /// Writes say no more that they are parts of steps (combines.h): the reductions do.
+    void forget_steps();
 
     /// What fuse_loops changed.
     struct Fusion {

@@ -693,6 +693,8 @@ class Parser : text::Reader {
             expect(',');
             operands.push_back(value());
         }
+        if (n.kind == NodeKind::write && accept_word("by"))
+            n.imm = std::uint64_t(kernel_number('c')) + 1;
         n.loc = location();
         list_node(block, n, operands);
     }

@@ -569,9 +569,12 @@ class Printer {
         else
             put_element((effects_of(n).slot == none ? param_words_ : slot_words_)[n.aux],
                         subscripts_of(k_, n));
-        put_axes(n.imm, " drop(");
+        if (n.kind != NodeKind::write) put_axes(n.imm, " drop(");
         put(", ");
         put_value(x.back());
+        if (n.kind != NodeKind::write || n.imm == 0) return;
+        put(" by c");
+        put_number(n.imm - 1);
     }
 
     void put_check(const Node& n) {

@@ -1,5 +1,7 @@
 #include "dsl/ir/rewrite.h"
 
+#include "dsl/ir/combines.h"
+
 #include <cassert>
 
 namespace kiln::ir {
@@ -86,7 +88,8 @@ Id Rewriter::clone(Id old) {
         case NodeKind::read: return out_.read(n.aux, operands.empty() ? none : operands[0]);
         case NodeKind::store: out_.store(n.aux, subscripts(), operands.back()); return none;
         case NodeKind::write:
-            out_.write(n.aux, operands.back(), operands.size() == 2 ? operands[0] : none);
+            out_.write(n.aux, operands.back(), operands.size() == 2 ? operands[0] : none,
+                       combine_of(n));
             return none;
         case NodeKind::atomic:
             return out_.atomic(Reduction(n.aux2), n.aux, subscripts(), operands.back());

@@ -721,10 +721,10 @@ class Verifier {
         const std::size_t positions = s.length == 1 ? 0 : 1;
         expect_count(id, positions + (n.kind == NodeKind::write ? 1 : 0));
         if (positions == 1) expect_scalar(id, 0, DType::i64);
-        if (n.kind == NodeKind::write)
-            expect_scalar(id, positions, s.dtype);
-        else
-            expect_result(id, s.dtype, 0);
+        if (n.kind != NodeKind::write) return expect_result(id, s.dtype, 0);
+        expect_scalar(id, positions, s.dtype);
+        if (n.imm > k_.combines.size())
+            fail(id, "a step of combination {} of {}", n.imm - 1, k_.combines.size());
     }
 
     /// The rank of the slice in the first `count` operands.

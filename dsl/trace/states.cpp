@@ -79,8 +79,8 @@ ir::Kernel trace_combine(const kiln::detail::StateReduction& reduction, std::uin
 void combine_into(Trace& trace, const ir::Kernel& combine, std::span<const std::uint32_t> slots,
                   std::span<const ir::Id> values) {
     ir::Builder& b = trace.builder();
-    if (b.in_parallel_loop()) b.add_combine(combine);
-    ir::combine_into(b, combine, slots, values);
+    const std::uint32_t number = b.in_parallel_loop() ? b.add_combine(combine) : ir::none;
+    ir::combine_into(b, combine, slots, values, number);
 }
 
 }  // namespace dsl

@@ -41,4 +41,86 @@ TEST_CASE("reductions: the text declares another one", "[codegen][reductions]") 
     }
 }
 
+/// A loop with this body, and two combines that differ in what changes no state alone.
+std::string states(std::string_view body) {
+    const auto combine = [](std::string_view name, std::string_view identity) {
+        return "  " + std::string(name) +
+               " = kernel scaled(a0: value f64, a1: value i64, b0: value f64, b1: value i64, "
+               "r0: out f64 unit, r1: out i64 unit) combine {\n    stage [] {\n      store r0, " +
+               std::string(identity) +
+               "\n      store r1, i64(0)\n    }\n    stage [] {\n      %0 = mul f64 a0, b0\n"
+               "      %1 = cast i32 b1\n      %2 = cast i64 %1\n      %3 = add i64 %2, b1\n"
+               "      %4 = add i64 a1, %3\n      %5 = add i64 %4, i64(5)\n      store r0, %0\n"
+               "      store r1, %5\n    }\n  }\n";
+    };
+    return "kernel t(x: in f64[1] unit, z: out f64[1] unit, w: in i16[1] unit) program {\n"
+           "  slot r: f64\n  slot n: i64\n  slot q: f64\n  stage [] {\n    write r, f64(0)\n"
+           "    write n, i64(0)\n    write q, f64(0)\n"
+           "    for %0 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {\n" +
+           std::string(body) +
+           "    }\n    %40 = read f64 r\n    %41 = read i64 n\n    %42 = cast f64 %41\n"
+           "    %43 = add f64 %40, %42\n    %44 = read f64 q\n    %45 = add f64 %43, %44\n"
+           "    store z[i64(0)], %45\n  }\n" +
+           combine("c0", "f64(1)") + combine("c1", "f64(2)") + "}\n";
+}
+constexpr std::string_view step =
+    "%1 = load f64 x[%0]\n%2 = read f64 r\n%3 = read i64 n\n%4 = mul f64 %2, %1\n"
+    "%5 = cast i32 %0\n%6 = cast i64 %5\n%7 = add i64 %6, %0\n%8 = add i64 %3, %7\n"
+    "%9 = add i64 %8, i64(5)\nwrite r, %4 by c1\nwrite n, %9 by c1\n";
+
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+    std::string made(text);
+    return made.replace(made.find(from), from.size(), to);
+}
+
+TEST_CASE("reductions: a step says by which combine", "[codegen][reductions]") {
+    const std::string reduced = test::after(codegen::run_reductions, states(step));
+    CHECK(reduced.find("parallel automatic 0 (c1 -> (r, n)) {") != std::string::npos);
+    CHECK(reduced.find(" by c") == std::string::npos);
+    CHECK(ir::print(ir::parse(states(step))).find("write r, %4 by c1\n") != std::string::npos);
+    CHECK(ir::verify(ir::parse(states(replaced(step, "%4 by c1", "%4 by c2"))))
+              .find("a step of combination 2 of 2") != std::string::npos);
+}
+
+/// Whether the loop's slots become a state.
+bool is_step(std::string_view from, std::string_view to) {
+    try {
+        return test::after(codegen::run_reductions, states(replaced(step, from, to)))
+                   .find("c1 -> (r, n)") != std::string::npos;
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::usage);
+        return false;
+    }
+}
+
+TEST_CASE("reductions: what is no step", "[codegen][reductions]") {
+    CHECK(is_step("", ""));
+    // Another operation, constant, dtype in between, kind of node; operands in another order.
+    CHECK_FALSE(is_step("mul f64 %2, %1", "add f64 %2, %1"));
+    CHECK_FALSE(is_step("%8, i64(5)", "%8, i64(6)"));
+    CHECK_FALSE(is_step("cast i32 %0", "cast i16 %0"));
+    CHECK_FALSE(is_step("mul f64 %2, %1", "mul f64 %1, %2"));
+    CHECK_FALSE(is_step("%6 = cast i64 %5", "%6 = abs i64 %0"));
+    // One value in two places: two values. A value of another dtype.
+    CHECK_FALSE(is_step("add i64 %6, %0", "add i64 %6, i64(3)"));
+    CHECK_FALSE(is_step("%5 = cast i32 %0\n%6 = cast i64 %5\n%7 = add i64 %6, %0",
+                        "%20 = load i16 w[%0]\n%21 = cast i64 %20\n%5 = cast i32 %20\n"
+                        "%6 = cast i64 %5\n%7 = add i64 %6, %21"));
+    // Of another slot, which is read or written.
+    CHECK_FALSE(is_step("%2 = read f64 r", "%2 = read f64 q"));
+    CHECK_FALSE(is_step("write n, %9 by c1\n", "write q, %4 by c1\nwrite n, %9 by c1\n"));
+    CHECK_FALSE(is_step("write r, %4 by c1\n", ""));
+    CHECK_FALSE(is_step("write n, %9 by c1\n", ""));
+    // Of two combines, or of none.
+    CHECK_FALSE(is_step("write n, %9 by c1", "write n, %9 by c0"));
+    CHECK_FALSE(is_step("write r, %4 by c1", "write r, %4"));
+    // Something happens between a read and the writes; a read of another block.
+    CHECK_FALSE(is_step("write r", "store z[%0], %1\nwrite r"));
+    CHECK(is_step("%2 = read", "store z[%0], %1\n%2 = read"));
+    const std::string body(step);
+    const std::size_t writes = body.find("write");
+    CHECK_FALSE(is_step(step, body.substr(0, writes) + "%10 = lt bool %1, f64(3)\nif %10 {\n" +
+                                  body.substr(writes) + "}\n"));
+}
+
 }  // namespace

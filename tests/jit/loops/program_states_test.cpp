@@ -276,6 +276,53 @@ TEST_CASE("states: several in one loop, beside sums", "[jit][program][reduce]") 
     CHECK(real_of(got[4]) == 99);
 }
 
+TEST_CASE("states: two that differ in their identity alone", "[jit][program][reduce]") {
+    const auto greatest = [](Value a, Value b) { return select(a > b, a, b); };
+    const auto of_magnitudes = reduction("of_magnitudes", 0.0, greatest);
+    const auto of_all = reduction("of_all", -std::numeric_limits<double>::infinity(), greatest);
+    const auto kernel = jit([&](In x) {
+        Accumulator far(of_magnitudes), high(of_all);
+        for (Index i : prange(x.extent(0))) far.add(abs(x(i)));
+        for (Index i : prange(x.extent(0))) high.add(x(i));
+        return std::tuple(far.value(), high.value());
+    });
+    std::vector<double> x(5000);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = -5 - static_cast<double>(i);
+    const std::vector<Scalar> got = of_any_threads(kernel, x);
+    CHECK(real_of(got[0]) == 5004);
+    CHECK(real_of(got[1]) == -5);
+    const std::vector<Scalar> none = of_any_threads(kernel, std::vector<double>{});
+    CHECK(real_of(none[0]) == 0);
+    CHECK(real_of(none[1]) == -std::numeric_limits<double>::infinity());
+}
+
+TEST_CASE("states: of several sizes in turn", "[jit][program][reduce]") {
+    const auto three = reduction("three", std::tuple(0.0, 0.0, 0.0), [](auto a, auto b) {
+        return std::tuple(a[0] + b[0], a[1] + b[1], max(a[2], b[2]));
+    });
+    const auto two = reduction("two", std::pair(0.0, 0.0), [](auto a, auto b) {
+        return std::tuple(a[0] + b[0], max(a[1], b[1]));
+    });
+    const auto kernel = jit([&](In x) {
+        Accumulator a(three);
+        Accumulator b(two);
+        Accumulator c(three);
+        for (Index i : prange(x.extent(0))) {
+            a.add(1.0, x(i), x(i));
+            b.add(x(i), x(i) * 2.0);
+            c.add(2.0, 1.0, x(i) * 3.0);
+        }
+        return std::tuple(a.values()[0], a.values()[1], a.values()[2], b.values()[0], b.values()[1],
+                          c.values()[0], c.values()[1], c.values()[2]);
+    });
+    std::vector<double> x(5000);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i);
+    const std::vector<Scalar> got = of_any_threads(kernel, x);
+    const double sum = 4999.0 * 5000 / 2;
+    const double want[] = {5000, sum, 4999, sum, 2 * 4999, 10000, 5000, 3 * 4999};
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK(real_of(got[i]) == want[i]);
+}
+
 TEST_CASE("states: in the order of the program outside of a prange, and of an iteration's own",
           "[jit][program][reduce]") {
     // Not commutative: digits of a decimal number, with their count as a power of ten.
