@@ -98,4 +98,11 @@ void visit_loops(const Kernel& kernel, const std::function<bool(Id)>& take) {
     });
 }
 
+bool has_jump(const Kernel& kernel, Id block) {
+    return any_in(kernel, block, [&](Id id, const Around& around) {
+        const Effects e = effects_of(kernel.nodes[id]);
+        return e.any(effect::returns) || (e.any(effect::jumps) && around.loops == 0);
+    });
+}
+
 }  // namespace kiln::codegen

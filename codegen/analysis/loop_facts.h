@@ -41,4 +41,7 @@ inline std::uint8_t ordered_flags(std::uint8_t flags) {
     return static_cast<std::uint8_t>(flags & ~(ir::fast::reassoc | ir::fast::contract));
 }
 
+/// Whether a block may end the iteration of the loop (or stage) it is in.
+bool has_jump(const ir::Kernel& kernel, ir::Id block);
+
 }  // namespace kiln::codegen

@@ -4,6 +4,8 @@
 // flow has brought together lanes whose last writes differ. So a counter of a loop that lanes leave
 // one after the other is a scalar within the loop, and what each lane last had after it.
 #include "codegen/lanes/slots.h"
+
+#include "codegen/analysis/loop_facts.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
@@ -271,13 +273,6 @@ SlotFacts analyse_slots(const ir::Kernel& kernel) {
         if (!stage.extents.empty())
             Liveness(kernel, facts).run(stage.body, combined_by(kernel, stage));
     return facts;
-}
-
-bool has_jump(const ir::Kernel& kernel, Id block) {
-    return ir::any_in(kernel, block, [&](Id id, const ir::Around& around) {
-        const ir::Effects e = ir::effects_of(kernel.nodes[id]);
-        return e.any(ir::effect::returns) || (e.any(ir::effect::jumps) && around.loops == 0);
-    });
 }
 
 }  // namespace kiln::codegen

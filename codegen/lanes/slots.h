@@ -19,7 +19,4 @@ struct SlotFacts {
 };
 SlotFacts analyse_slots(const ir::Kernel& kernel);
 
-/// Whether a block may end some lanes' iteration of the loop (or stage) it is in.
-bool has_jump(const ir::Kernel& kernel, ir::Id block);
-
 }  // namespace kiln::codegen

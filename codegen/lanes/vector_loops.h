@@ -10,23 +10,11 @@
 //       store y[%2, %5], %8                           store y0[i0], %3          y0: &y[%2, %a]
 //     }                                             }
 //
-// Legal where
-//  1. the iterations are independent: the loop is parallel, or in every array that is stored to,
-//     all accesses share a subscript that differs from iteration to iteration;
-//  2. subscripts are affine in the loop's index, with constant coefficients and parts that the loop
-//     does not change;
-//  3. variables that outlive the loop are only read, or only accumulated into by operations that
-//     may be reassociated; of one such variable, the value so far may be what each iteration
-//     stores;
-//  4. nothing leaves the loop or fails, and nothing in it is atomic or allocates.
-// Worth it where LLVM's vectoriser has no answer: elementary functions, comparisons and the like of
-// f16, loops and jumps in the body, running results, and reductions of parallel loops, whose error a
-// tree over lanes bounds.
+// Which loops: analysis/lane_loops.h.
 #pragma once
-#include "dsl/ir/slots.h"
+#include "codegen/analysis/lane_loops.h"
 
 #include <optional>
-#include <string_view>
 #include <vector>
 
 namespace kiln::codegen {
@@ -55,17 +43,8 @@ struct VectorLoop {
     bool in_place = false;  ///< a simple sum within a row, which may be short: worth no call
 };
 
-/// Why a loop is not run as lanes by a kernel of its own.
-struct LaneRefusal {
-    std::string_view reason;    ///< in the user's words
-    ir::Id node = ir::none;     ///< what it is about, if one node is
-    bool left_to_llvm = false;  ///< legal, but LLVM's vectoriser does as well
-};
-
-/// The loop as a kernel, if that is legal and (unless `always`) worth it; else `why` not, if asked.
-std::optional<VectorLoop> extract_vector_loop(const ir::Kernel& kernel,
-                                              const ir::SlotOwners& owners, ir::Id loop,
-                                              bool always = false, LaneRefusal* why = nullptr);
+/// The loop, found in this kernel, as a kernel of its own.
+VectorLoop extract_vector_loop(const ir::Kernel& kernel, const LaneLoop& loop);
 
 /// A loop whose stores may go past the caches: it fills the rows of arrays that nothing else in
 /// the program touches, each element once.

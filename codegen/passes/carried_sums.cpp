@@ -23,8 +23,7 @@
 //     loop only adds to it (tree_sums);
 //  2. each write stores the variable's value at that time plus or minus terms.
 // Last, since other passes and the lanes recognise sums by their form.
-#include "codegen/analysis/updates.h"
-#include "codegen/lanes/vector_loops.h"
+#include "codegen/analysis/lane_loops.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
@@ -275,7 +274,7 @@ class CarriedSums final : public Rewriter {
                 slots.push_back(s);
             }
         in_lanes_ = lanes_possible_ && sums_in_loops(in().nodes[old].aux) &&
-                    extract_vector_loop(in(), owners_, old).has_value();
+                    find_lane_loop(in(), owners_, old).has_value();
         const Id made = clone(old);
         in_lanes_ = false;
         const auto inside = std::exchange(places_, around);

@@ -1,9 +1,9 @@
 #include "codegen/passes/kernel_plan.h"
 
 #include "codegen/abi.h"
+#include "codegen/analysis/lane_loops.h"
 #include "codegen/analysis/loop_facts.h"
 #include "codegen/lanes/facts.h"
-#include "codegen/lanes/vector_loops.h"
 #include "codegen/trees.h"
 #include "dsl/ir/combines.h"
 #include "dsl/ir/describe.h"
@@ -227,7 +227,7 @@ class Planner {
         }
         LaneRefusal why;
         if (context_.options.noalias)
-            extract_vector_loop(k_, owners_, id, false, &why);
+            find_lane_loop(k_, owners_, id, false, &why);
         else
             why = {"arrays that the call writes overlap others", none, false};
         if (is_even(k_, id))

@@ -13,7 +13,7 @@
 // or a scan; threads take pieces of a parallel launch; a launch in place, short and in a loop
 // itself, becomes part of the launching code.
 //
-// Legal where lanes/vector_loops.h says so. Outermost loops are asked first: what they hold goes
+// Legal where analysis/lane_loops.h says so. Outermost loops are asked first: what they hold goes
 // with them. Loops of plain memory traffic are launched too, with stores past the caches, but only
 // where their arrays are large when the launch runs; the loop stays beside it for where they are
 // not. For a device every parallel loop is launched that can be, and none streams.
@@ -55,22 +55,24 @@ class Outline final : public Rewriter {
     bool launched(Id loop) {
         // A device has nothing else for the iterations of a parallel loop.
         const bool always = device_ && in().parallel(in().nodes[loop]) != nullptr;
-        if (auto lanes = extract_vector_loop(in(), owners_, loop, always)) {
-            const Site site(*this, loop, *lanes);
+        if (const auto found = find_lane_loop(in(), owners_, loop, always)) {
+            VectorLoop lanes = extract_vector_loop(in(), *found);
+            const Site site(*this, loop, lanes);
             Launch launch = site.launch();
-            launch.in_place = lanes->in_place && loops_ > 0;
-            launch.kernel = number_of(std::move(lanes->kernel));
+            launch.in_place = lanes.in_place && loops_ > 0;
+            launch.kernel = number_of(std::move(lanes.kernel));
             out().launch(std::move(launch), in().parallel(in().nodes[loop]), site.operands());
             return true;
         }
         const auto streamed = std::ranges::find(streamed_, loop, &StreamedLoop::loop);
         if (streamed == streamed_.end()) return false;
-        auto lanes = extract_vector_loop(in(), owners_, loop, true);
-        if (!lanes) return false;
-        const Site site(*this, loop, *lanes);
+        const auto found = find_lane_loop(in(), owners_, loop, true);
+        if (!found) return false;
+        VectorLoop lanes = extract_vector_loop(in(), *found);
+        const Site site(*this, loop, lanes);
         Launch launch = site.launch();
         launch.streams = streamed->arrays;
-        launch.kernel = number_of(std::move(lanes->kernel));
+        launch.kernel = number_of(std::move(lanes.kernel));
         out().begin_streamed_launch(std::move(launch), in().parallel(in().nodes[loop]),
                                     site.operands());
         clone(loop);

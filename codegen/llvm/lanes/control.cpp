@@ -1,5 +1,6 @@
 // Control flow as masks: blocks, branches, loops, jumps, checks, for all lanes of a body at once.
 #include "codegen/abi.h"
+#include "codegen/analysis/loop_facts.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
