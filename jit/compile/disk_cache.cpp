@@ -75,21 +75,32 @@ std::uint64_t checksum(std::string_view key, std::span<const std::byte> object) 
     return sum.value();
 }
 
-/// The object, if the bytes are a whole entry of this key.
-std::optional<std::vector<std::byte>> object_in(std::span<const std::byte> file,
-                                                std::string_view key) {
+/// The parts of an entry.
+struct Parts {
+    std::string_view key;
+    std::span<const std::byte> object;
+};
+/// Nothing if the bytes are no whole entry.
+std::optional<Parts> parts_of(std::span<const std::byte> file) {
     Header header{};
     if (file.size() < sizeof header) return std::nullopt;
     std::memcpy(&header, file.data(), sizeof header);
     const auto rest = file.subspan(sizeof header);
-    if (header.magic != magic || header.key_bytes != key.size() || rest.size() < key.size() ||
-        header.object_bytes != rest.size() - key.size())
+    if (header.magic != magic || header.key_bytes > rest.size() ||
+        header.object_bytes != rest.size() - header.key_bytes)
         return std::nullopt;
-    const auto object = rest.subspan(key.size());
-    if (std::memcmp(rest.data(), key.data(), key.size()) != 0 ||
-        header.check != checksum(key, object))
-        return std::nullopt;
-    return std::vector(object.begin(), object.end());
+    const Parts parts{{reinterpret_cast<const char*>(rest.data()), header.key_bytes},
+                      rest.subspan(header.key_bytes)};
+    if (header.check != checksum(parts.key, parts.object)) return std::nullopt;
+    return parts;
+}
+
+/// The object, if the bytes are a whole entry of this key.
+std::optional<std::vector<std::byte>> object_in(std::span<const std::byte> file,
+                                                std::string_view key) {
+    const std::optional<Parts> parts = parts_of(file);
+    if (!parts || parts->key != key) return std::nullopt;
+    return std::vector(parts->object.begin(), parts->object.end());
 }
 
 // ------------------------------------------------------------------------------ files
@@ -280,37 +291,73 @@ bool DiskCache::write(const std::string& path, std::string_view key,
     return false;
 }
 
+namespace {
+
+/// Calls f(path, status) for each regular file of a folder.
+template <class F> void each_file(const std::string& folder, F f) {
+    std::error_code error;
+    const std::filesystem::directory_iterator end;
+    for (std::filesystem::directory_iterator at(folder, error); !error && at != end;
+         at.increment(error)) {
+        const std::string path = at->path().string();
+        struct stat status{};
+        if (lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) f(path, status);
+    }
+}
+
+}  // namespace
+
 /// Down to three quarters of the bound once that is passed, so that this is rare.
 void DiskCache::trim() const {
-    struct Entry {
+    struct Found {
         std::string path;
         timespec used;
         std::uint64_t bytes;
     };
-    std::vector<Entry> entries;
+    std::vector<Found> found;
     std::uint64_t all = 0;
     const time_t now = time(nullptr);
-    std::error_code error;
-    const std::filesystem::directory_iterator end;
-    for (std::filesystem::directory_iterator at(settings_.folder, error); !error && at != end;
-         at.increment(error)) {
-        std::string path = at->path().string();
-        struct stat status{};
-        if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    each_file(settings_.folder, [&](const std::string& path, const struct stat& status) {
         if (path.ends_with(unfinished) && status.st_mtim.tv_sec < now - given_up_seconds)
             unlink(path.c_str());
-        if (!path.ends_with(suffix)) continue;
+        if (!path.ends_with(suffix)) return;
         const auto bytes = static_cast<std::uint64_t>(status.st_size);
         all += bytes;
-        entries.push_back({std::move(path), status.st_mtim, bytes});
-    }
+        found.push_back({path, status.st_mtim, bytes});
+    });
     if (all <= settings_.bound) return;
-    std::ranges::sort(entries, {},
-                      [](const Entry& e) { return std::pair(e.used.tv_sec, e.used.tv_nsec); });
-    for (const Entry& e : entries) {
+    std::ranges::sort(found, {},
+                      [](const Found& e) { return std::pair(e.used.tv_sec, e.used.tv_nsec); });
+    for (const Found& e : found) {
         if (all <= settings_.bound / 4 * 3) break;
         if (unlink(e.path.c_str()) == 0) all -= e.bytes;
     }
+}
+
+std::vector<DiskCache::Entry> DiskCache::entries() const {
+    std::vector<Entry> all;
+    each_file(settings_.folder, [&](const std::string& path, const struct stat& status) {
+        if (!path.ends_with(suffix)) return;
+        Entry entry{path, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec};
+        File file(path, O_RDONLY);
+        const auto bytes = file ? file.read() : std::nullopt;
+        if (const auto parts = bytes ? parts_of(*bytes) : std::nullopt) {
+            entry.is_whole = true;
+            entry.key = parts->key;
+        }
+        all.push_back(std::move(entry));
+    });
+    std::ranges::sort(all, std::ranges::greater(), &Entry::used);
+    return all;
+}
+
+std::size_t DiskCache::clear() {
+    std::size_t gone = 0;
+    each_file(settings_.folder, [&](const std::string& path, const struct stat&) {
+        if (!path.ends_with(suffix) && !path.ends_with(unfinished)) return;
+        if (unlink(path.c_str()) == 0 && path.ends_with(suffix)) ++gone;
+    });
+    return gone;
 }
 
 DiskCacheInfo DiskCache::info() const {

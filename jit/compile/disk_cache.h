@@ -38,6 +38,19 @@ class DiskCache {
     void refuse(std::string_view key);
     DiskCacheInfo info() const;
 
+    /// A file of the folder that is, or should be, one of this user's entries.
+    struct Entry {
+        std::string path;
+        std::uint64_t bytes = 0;
+        std::int64_t used = 0;  ///< seconds since 1970
+        bool is_whole = false;
+        std::string key = {};  ///< where it is whole
+    };
+    /// All there are, those used last first; reads them whole.
+    std::vector<Entry> entries() const;
+    /// Removes them, and what was left unfinished; how many entries went.
+    std::size_t clear();
+
     /// That of the process. Errors: usage, anew each time.
     static DiskCache& instance();
 

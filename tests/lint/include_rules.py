@@ -40,6 +40,7 @@ INNER = {
         "ufunc": ["include", "call", "compile", "reduce"],
         "arrays": ["include", "call", "compile", "reduce"],
         "loops": ["include", "call", "compile"],
+        "tool": ["include", "call", "compile"],
     },
 }
 
@@ -55,8 +56,8 @@ CORNERS = {
 
 # A third-party header (regular expression on the name) and the files that may include it.
 ROOMS = [
-    (r"clang(-c)?/", r"dsl/text/.*\.cpp"),
-    (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu/.*\.(cpp|h)"),
+    (r"clang(-c)?/", r"dsl/text/.*\.cpp|jit/tool/interpreter/.*\.cpp"),
+    (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu/.*\.(cpp|h)|jit/tool/interpreter/.*\.cpp"),
     (r"(tbb|oneapi)/", r"runtime/(parallel|sort)\.cpp"),
     (r"(cuda\w*|nvrtc|cudaTypedefs)\.h$|cuda/", r"runtime/device/.*\.cpp|jit/cuda/.*\.cpp"),
     (r"sleef\w*\.h$", r"codegen/llvm/.*\.cpp|jit/cpu/.*\.cpp"),

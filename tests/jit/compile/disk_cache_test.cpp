@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -55,6 +56,33 @@ struct Variable {
 };
 
 }  // namespace
+
+TEST_CASE("disk cache: its entries, seen from outside", "[jit][disk_cache]") {
+    const ScratchFolder scratch;
+    const std::string place = scratch.path / "kiln";
+    DiskCache cache({.folder = place});
+    CHECK(cache.entries().empty());
+    const std::vector<std::byte> object(100, std::byte{7});
+    cache.insert("one", object);
+    cache.insert("another", object);
+    std::ofstream(place + "/damaged.code") << "kilncod1 and no more";
+    std::ofstream(place + "/begun.part") << "x";
+    std::ofstream(place + "/notes") << "of someone else";
+    std::map<std::string, std::uint64_t> whole;
+    std::size_t damaged = 0;
+    for (const DiskCache::Entry& e : cache.entries()) {
+        if (!e.is_whole) ++damaged;
+        if (e.is_whole) whole[e.key] = e.bytes;
+    }
+    CHECK(damaged == 1);
+    CHECK(whole.size() == 2);
+    CHECK(whole["another"] == whole["one"] + 4);
+    CHECK(cache.clear() == 3);
+    CHECK(cache.entries().empty());
+    CHECK(!cache.find("one"));
+    CHECK(!std::filesystem::exists(place + "/begun.part"));
+    CHECK(std::filesystem::exists(place + "/notes"));
+}
 
 TEST_CASE("disk cache: what was stored is found, by another one too", "[jit][disk_cache]") {
     const ScratchFolder folder;

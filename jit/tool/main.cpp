@@ -1,0 +1,95 @@
+// kiln: the command line.
+#include "jit/compile/target.h"
+#include "jit/tool/command.h"
+
+#include <kiln/error.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+
+#include <fmt/format.h>
+
+namespace kiln::tool {
+namespace {
+
+const Option json{"--json", "", "as JSON"};
+
+const std::vector<Command>& commands() {
+    static const std::vector<Command> all = {
+        {"doctor",
+         "",
+         "what kiln finds on this machine, and what mends what is missing",
+         {json},
+         doctor},
+        {"cache", "ls|stats|clear|verify", "the disk cache of machine code", {json}, cache},
+    };
+    return all;
+}
+
+const Option help{"--help", "", "this text"};
+
+std::string options_text(std::vector<Option> options) {
+    options.push_back(help);
+    std::string text = "\nOptions:\n";
+    for (const Option& o : options)
+        text += fmt::format("  {:<22} {}\n", fmt::format("{} {}", o.name, o.value), o.doc);
+    return text;
+}
+
+void print_help() {
+    std::string text =
+        "usage: kiln COMMAND [OPTION...] [WORD...]\n\n"
+        "Commands:\n";
+    for (const Command& c : commands())
+        text += fmt::format("  {:<30} {}\n", fmt::format("{} {}", c.name, c.words), c.doc);
+    text += options_text({{"--version", "", "the versions of kiln and of LLVM"}});
+    text +=
+        "\nkiln COMMAND --help tells more. Exit status: 1 for an error of a kernel, 2 of usage.\n";
+    std::fputs(text.c_str(), stdout);
+}
+
+void print_help(const Command& command) {
+    fmt::print("usage: kiln {} [OPTION...] {}\n\n{}.\n{}", command.name, command.words, command.doc,
+               options_text(command.options));
+}
+
+Status run(std::vector<std::string> words) {
+    if (words.empty() || words[0] == "--help") {
+        print_help();
+        return Status::good;
+    }
+    if (!words.empty() && words[0] == "--version") {
+        fmt::print("kiln {} (build {}), LLVM {}\n", KILN_VERSION, engine::build_fingerprint,
+                   KILN_LLVM_VERSION);
+        return Status::good;
+    }
+    const auto named = std::ranges::find(commands(), words[0], &Command::name);
+    if (named == commands().end()) throw UsageError("unknown command " + words[0]);
+    words.erase(words.begin());
+    const Command& command = *named;
+    std::vector<Option> options = command.options;
+    options.push_back(help);
+    const Arguments arguments(words, options);
+    if (arguments.has("--help")) {
+        print_help(command);
+        return Status::good;
+    }
+    return command.run(arguments);
+}
+
+}  // namespace
+}  // namespace kiln::tool
+
+int main(int argc, char** argv) {
+    using namespace kiln::tool;
+    try {
+        return static_cast<int>(run({argv + 1, argv + argc}));
+    } catch (const UsageError& error) {
+        fmt::print(stderr, "kiln: {}\nkiln --help tells what there is\n", error.what());
+        return static_cast<int>(Status::usage);
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "{}\n", error.what());
+        return static_cast<int>(Status::failed);
+    }
+}
