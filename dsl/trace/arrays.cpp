@@ -30,6 +30,11 @@ void Trace::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t
                     fmt::format("cannot store {} into {} of type {}", name(from),
                                 ir::describe_array(builder_.kernel(), param, where), name(p.dtype)),
                     where, "convert with cast<T>(...)");
+    std::vector<Id> seen;
+    if (const CoreView* core = core_of(param); core != nullptr && slice.empty()) {
+        dropped = core_slice(*core, seen);
+        slice = seen;
+    }
     const int rank = p.rank - std::popcount(dropped);
     // Leading axes of extent 1 may be more; whether they are is found when the kernel runs.
     if (builder_.node(value).rank > rank && rank == 0)
@@ -39,6 +44,8 @@ void Trace::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t
                                 ir::describe_array(builder_.kernel(), param, where), rank),
                     where);
     builder_.assign(param, slice, dropped, builder_.coerce(value, p.dtype));
+    if (const CoreView* core = core_of(param); core != nullptr && core->written != ir::none)
+        builder_.assign(core->written, slice, dropped, builder_.constant_bool(true));
 }
 
 namespace {
@@ -267,7 +274,7 @@ Operand::Operand(const KernelArray& array, Where where) : where_(Trace::user_lin
     Trace& trace = Trace::current(where_);
     const std::uint32_t param = trace.param(array, where_);
     trace.builder().set_location(where_);
-    node_ = trace.builder().whole(param);
+    node_ = trace.whole(param);
     serial_ = trace.serial();
 }
 Value::Value(const KernelArray& array, Where where) : Operand(array, where) {}
@@ -289,6 +296,11 @@ ArraySlice KernelArray::slice(SliceArg s0, SliceArg s1, SliceArg s2, SliceArg s3
     made.param_ = trace.param(*this, where);
     made.serial_ = trace.serial();
     b.set_location(where);
+    const std::uint32_t hidden = trace.hidden_rank(made.param_);
+    const Id one = b.constant_i64(1);
+    for (const Id at : trace.outer_subscripts(made.param_))
+        made.nodes_.insert(made.nodes_.end(), {at, one, one});
+    made.dropped_ = (std::uint64_t(1) << hidden) - 1;
     const SliceArg* const args[] = {&s0, &s1, &s2, &s3, &s4, &s5, &s6, &s7};
     for (int d = 0; d < 8; ++d) {
         const SliceArg& arg = *args[d];
@@ -301,14 +313,14 @@ ArraySlice KernelArray::slice(SliceArg s0, SliceArg s1, SliceArg s2, SliceArg s3
                             where);
             continue;
         }
-        const Id extent = b.extent(made.param_, static_cast<std::uint32_t>(d));
+        const Id extent = trace.extent(made.param_, static_cast<std::uint32_t>(d));
         dsl::SliceMaker maker(trace, extent);
         if (arg.index_) {
             Id index = maker.integer(*arg.index_, "the index of a slice");
             std::int64_t c = 0;
             if (maker.constant(index, c) && c < 0) index = maker.plus(extent, c);
-            made.nodes_.insert(made.nodes_.end(), {index, b.constant_i64(1), b.constant_i64(1)});
-            made.dropped_ |= std::uint64_t(1) << d;
+            made.nodes_.insert(made.nodes_.end(), {index, one, one});
+            made.dropped_ |= std::uint64_t(1) << (hidden + static_cast<std::uint32_t>(d));
             continue;
         }
         if (arg.step_ == 0)

@@ -64,15 +64,44 @@ void Trace::describe(KernelArray& array, std::uint32_t param) const {
     const ir::Param& p = builder_.kernel().params[param];
     array.serial_ = serial_;
     array.param_ = param;
-    array.rank_ = p.rank;
+    array.rank_ = static_cast<int>(p.rank - hidden_rank(param));
     array.dtype_ = p.dtype;
+}
+
+ir::Id Trace::extent(std::uint32_t param, std::uint32_t dimension) {
+    const CoreView* core = core_of(param);
+    return core == nullptr ? builder_.extent(param, dimension) : core->extents[dimension];
+}
+
+std::uint64_t Trace::core_slice(const CoreView& core, std::vector<ir::Id>& slice) {
+    const ir::Id zero = builder_.constant_i64(0), one = builder_.constant_i64(1);
+    for (const ir::Id at : core.outer) slice.insert(slice.end(), {at, one, one});
+    for (const ir::Id extent : core.extents) slice.insert(slice.end(), {zero, one, extent});
+    return (std::uint64_t(1) << core.outer.size()) - 1;
+}
+
+ir::Id Trace::whole(std::uint32_t param) {
+    const CoreView* core = core_of(param);
+    if (core == nullptr) return builder_.whole(param);
+    std::vector<ir::Id> slice;
+    const std::uint64_t dropped = core_slice(*core, slice);
+    return builder_.whole(param, slice, dropped);
+}
+
+/// Where stores are kept: that this element got one.
+void Trace::note_written(std::uint32_t param, std::span<const ir::Id> subscripts) {
+    const CoreView* core = core_of(param);
+    if (core == nullptr || core->written == ir::none) return;
+    builder_.store(core->written, subscripts, builder_.constant_bool(true));
 }
 
 ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const Operand> subscripts,
                           const std::source_location& where) {
     builder_.set_location(where);
     const ir::Kernel& kernel = builder_.kernel();
-    const std::size_t rank = is_local ? 1U : kernel.params[target].rank;
+    const CoreView* core = is_local ? nullptr : core_of(target);
+    const std::size_t hidden = core == nullptr ? 0 : core->outer.size();
+    const std::size_t rank = is_local ? 1U : kernel.params[target].rank - hidden;
     if (subscripts.size() != rank)
         throw Error(
             ErrorKind::shape,
@@ -84,13 +113,15 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
     e.serial_ = serial_;
     e.is_local_ = is_local;
     e.target_ = target;
+    if (core != nullptr)
+        for (const ir::Id at : core->outer) e.subscripts_[e.count_++] = at;
     for (const Operand& subscript : subscripts) {
         const ir::Id id = use(subscript);
         const DType t = builder_.dtype(id);
         if (!is_integer(t))
             throw Error(ErrorKind::type, fmt::format("a subscript is {}, not an integer", name(t)),
                         where, "write cast<std::int64_t>(...)");
-        check_constant(is_local, target, static_cast<std::size_t>(e.count_), id, where);
+        check_constant(is_local, target, static_cast<std::size_t>(e.count_) - hidden, id, where);
         e.subscripts_[e.count_++] = builder_.cast(id, DType::i64);
     }
     // A slot of one element takes no subscript.
@@ -117,7 +148,7 @@ void Trace::check_constant(bool is_local, std::uint32_t target, std::size_t dime
                                  ? std::to_string(c.cast(DType::u64).get<std::uint64_t>())
                                  : std::to_string(c.cast(DType::i64).get<std::int64_t>());
     const bool named = !is_local && ir::has_name(kernel.params[target]);
-    const bool flat = is_local || kernel.params[target].rank == 1;
+    const bool flat = is_local || kernel.params[target].rank == 1 + hidden_rank(target);
     std::string what = fmt::format("index {}{} is outside of {}", text,
                                    flat ? "" : fmt::format(" of dimension {}", dimension),
                                    target_name(kernel, is_local, target, where));
@@ -155,6 +186,7 @@ void Trace::write(const ElementRef& e, ir::Id value) {
                         fmt::format("{} is only read", kernel.params[e.target_].name), where,
                         "declare it as InOut");
         builder_.store(e.target_, subscripts, converted);
+        note_written(e.target_, subscripts);
     } else {
         builder_.write(e.target_, converted,
                        kernel.slots[e.target_].length == 1 ? ir::none : subscripts[0]);
@@ -178,10 +210,11 @@ ir::Id Trace::atomic(ir::Reduction reduction, const ElementRef& e, ir::Id value)
                     fmt::format("cannot store {} into {} of type {}", name(from),
                                 ir::describe_array(kernel, e.target_, where), name(to)),
                     where, "convert with cast<T>(...)");
-    return builder_.atomic(
-        reduction, e.target_,
-        std::span<const ir::Id>(e.subscripts_, static_cast<std::size_t>(e.count_)),
-        builder_.coerce(value, to));
+    const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
+    const ir::Id before =
+        builder_.atomic(reduction, e.target_, subscripts, builder_.coerce(value, to));
+    note_written(e.target_, subscripts);
+    return before;
 }
 
 }  // namespace dsl
@@ -289,7 +322,7 @@ Value KernelArray::extent(int dimension, Where where) const {
                                 ir::describe_array(trace.builder().kernel(), param, where), rank_,
                                 rank_ == 1 ? "" : "s", dimension),
                     where);
-    return trace.value(trace.builder().extent(param, static_cast<std::uint32_t>(d)));
+    return trace.value(trace.extent(param, static_cast<std::uint32_t>(d)));
 }
 
 Value KernelArray::size(Where where) const {
@@ -299,7 +332,7 @@ Value KernelArray::size(Where where) const {
     b.set_location(where);
     ir::Id product = b.constant_i64(1);
     for (int d = 0; d < rank_; ++d) {
-        const ir::Id extent = b.extent(param, static_cast<std::uint32_t>(d));
+        const ir::Id extent = trace.extent(param, static_cast<std::uint32_t>(d));
         product = d == 0 ? extent : b.apply(ir::Op::mul, {product, extent});
     }
     return trace.value(product);

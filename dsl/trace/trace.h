@@ -70,6 +70,29 @@ class Trace {
     /// Errors: usage (storing to a const copy of an array).
     static void check_copy(bool of_const_copy, const Location& where);
     void describe(KernelArray& array, std::uint32_t param) const;
+
+    /// What of an array parameter the kernel's code sees: one core of many, the axes behind those that
+    /// an outer loop of the library's goes along.
+    struct CoreView {
+        std::vector<ir::Id> outer;    ///< subscripts of the axes that are not seen
+        std::vector<ir::Id> extents;  ///< of those that are
+        /// A bool array parameter of the same shape, true where an element was stored; or none.
+        std::uint32_t written = ir::none;
+    };
+    /// From here on, arrays of this parameter are seen so.
+    void set_core(std::uint32_t param, CoreView core) { cores_[param] = std::move(core); }
+    /// The subscripts of a parameter's dimensions that are not seen, and how many these are.
+    std::span<const ir::Id> outer_subscripts(std::uint32_t param) const {
+        const CoreView* core = core_of(param);
+        return core == nullptr ? std::span<const ir::Id>() : core->outer;
+    }
+    std::uint32_t hidden_rank(std::uint32_t param) const {
+        return static_cast<std::uint32_t>(outer_subscripts(param).size());
+    }
+    /// The extent of a dimension that is seen; the array as a whole.
+    ir::Id extent(std::uint32_t param, std::uint32_t dimension);
+    ir::Id whole(std::uint32_t param);
+
     /// Makes an array; inside a prange each iteration has its own, which is used there alone.
     void allocate(std::uint32_t param, std::span<const ir::Id> extents);
     /// An element of array parameter or slot `target`, with its subscripts as i64.
@@ -130,6 +153,13 @@ class Trace {
     bool named(ir::Id id) const { return id < named_.size() && named_[id]; }
 
   private:
+    const CoreView* core_of(std::uint32_t param) const {
+        const auto found = cores_.find(param);
+        return found == cores_.end() ? nullptr : &found->second;
+    }
+    /// The slice of a parameter that is what of it is seen; gives the dropped dimensions.
+    std::uint64_t core_slice(const CoreView& core, std::vector<ir::Id>& slice);
+    void note_written(std::uint32_t param, std::span<const ir::Id> subscripts);
     struct Callee {
         Trace& trace;
         std::size_t loops;
@@ -159,6 +189,7 @@ class Trace {
     std::optional<Location> returned_;  // where return_ is first called
     std::vector<bool> named_;
     HostFunctions host_functions_;
+    std::map<std::uint32_t, CoreView> cores_;
     std::vector<ir::Id> declarations_;  // by slot: the write that declares a Var, or none
     std::map<std::uint32_t, ir::Id>
         own_arrays_;  // made inside a prange: parameter -> allocate node

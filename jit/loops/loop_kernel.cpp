@@ -410,16 +410,29 @@ void LoopKernelState::refuse(std::size_t i, const OperandView& view, Location wh
                 where, "write to a copy of the broadcast array");
 }
 
-void LoopKernelState::call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
-                           const std::source_location& where) {
+/// Runs f; errors that speak of parameters by their numbers say so.
+template <class F> void LoopKernelState::explained(const F& f) const {
     try {
-        call_checked(args, results, where);
+        f();
     } catch (const Error& error) {
         if (!options_.params.empty() || !error.hint().empty() || !has_default_name(error.message()))
             throw;
         throw Error(error.kind(), error.message(), {error.file(), error.line()},
                     "p0 is the first parameter; .params names them");
     }
+}
+
+void LoopKernelState::call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
+                           const std::source_location& where) {
+    explained([&] { call_checked(args, results, where); });
+}
+
+void LoopKernelState::run(std::span<const OperandView> views, const std::source_location& where) {
+    explained([&] {
+        const DefaultEnvironment environment(FloatFlags::raised, options_.keep_flush_to_zero);
+        const engine::LoopKernelVariant& code = variant_for(views, Form::optimised, where);
+        engine::run_loop_kernel(code, views, options_.parallel, environment, nullptr, where);
+    });
 }
 
 void LoopKernelState::call_checked(std::span<const JitArg* const> args,
@@ -547,6 +560,17 @@ std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType>
         else
             key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit, 0);
     }
+    return inspect(artifact, key, where);
+}
+
+std::string LoopKernelState::inspect(Artifact artifact, std::span<const OperandView> views,
+                                     Location where) {
+    LoopKernelKey key = key_of(views, true);
+    if (!traced(key.types(), where).takes_whole_arrays) key.clear_units();
+    return inspect(artifact, key, where);
+}
+
+std::string LoopKernelState::inspect(Artifact artifact, const LoopKernelKey& key, Location where) {
     return engine::inspect(
         artifact, owner(), ledger_,
         {.job = [&] { return job(traced(key.types(), where), key, Form::optimised); },

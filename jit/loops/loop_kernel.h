@@ -135,9 +135,14 @@ class LoopKernelState {
     const std::string& name() const { return name_; }
     void call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
               const std::source_location& where);
+    /// A call whose arguments are arrays that fit the parameters.
+    void run(std::span<const engine::OperandView> views, const std::source_location& where);
     /// Traces the body as a part of the kernel that is being traced on this thread.
     std::vector<KernelItem> inline_call(std::span<const KernelItem> args, Location where);
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
+    /// The same of the code that such a call runs.
+    std::string inspect(Artifact artifact, std::span<const engine::OperandView> views,
+                        Location where);
     const engine::Ledger& ledger() const { return ledger_; }
     std::string parallel_diagnostics(int level, DiagnosticsFormat format) const;
     std::vector<Difference> differences() const;
@@ -145,6 +150,7 @@ class LoopKernelState {
   private:
     /// The code of a kernel as its options say, or what that is verified against.
     enum class Form : std::uint8_t { optimised, plain };
+    template <class F> void explained(const F& f) const;
     engine::LoopKernelKey key_of(std::span<const engine::OperandView> views, bool units) const;
     // What every call does gets the source_location as it is: a Location measures the file's name.
     const engine::LoopKernelVariant& variant_for(std::span<const engine::OperandView> views,
@@ -159,6 +165,7 @@ class LoopKernelState {
                  Location where);
     void call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
                       const std::source_location& where);
+    std::string inspect(Artifact artifact, const engine::LoopKernelKey& key, Location where);
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     ir::Id result_node(dsl::Trace& trace, const Value& result) const;
     const engine::TracedLoopKernel& traced(const engine::LoopKernelKey& types, Location where);

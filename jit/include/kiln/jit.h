@@ -18,6 +18,7 @@
 #include <kiln/kernel.h>
 #include <kiln/shared_state.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -209,7 +210,8 @@ template <class F> struct KernelTraits {
 };
 template <class R, class... P> struct KernelTraits<R(P...)> {
     using Result = R;
-    static std::vector<KernelParam> params() { return {kernel_param<P>()...}; }
+    static constexpr std::array<KernelParam, sizeof...(P)> kinds{kernel_param<P>()...};
+    static std::vector<KernelParam> params() { return {kinds.begin(), kinds.end()}; }
     template <class F> static KernelFunction erase(F f) {
         return [f = std::move(f)](std::span<const KernelItem> items) mutable {
             std::vector<KernelItem> results;

@@ -7,6 +7,7 @@
 #include <kiln/dsl.h>
 #include <kiln/dtype.h>
 #include <kiln/error.h>
+#include <kiln/guvectorize.h>
 #include <kiln/host_function.h>
 #include <kiln/inspect.h>
 #include <kiln/jit.h>

@@ -1,0 +1,514 @@
+// Calls of generalised ufuncs: types, shapes, copies where they are needed, and the loop kernel.
+#include "jit/loops/gufunc.h"
+
+#include "jit/call/arity.h"
+#include "jit/call/signature.h"
+#include "jit/compile/checked_mode.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln {
+namespace detail {
+
+using engine::CoreCall;
+using engine::CoreOperand;
+using engine::CoreSignature;
+using engine::OperandView;
+
+// ------------------------------------------------------------------------------ calls
+
+/// The operands of one call, inputs first. Views point into what the call holds.
+struct GufuncState::Call {
+    std::array<OperandView, CoreSignature::max_operands> views;
+    std::array<CallAccess::Row, CoreSignature::max_operands> rows;
+    std::array<DType, CoreSignature::max_operands> types;  ///< that the kernel computes with
+    unsigned there = 0;                                    ///< operands that have a view
+    bool given = false;                                    ///< the outputs
+    std::vector<Array> results;                            ///< one an output
+    std::vector<Array> copies;
+    struct Detour {
+        Array target, result;
+    };
+    std::vector<Detour> detours;  ///< what is computed apart and stored at the end, in order
+    std::vector<Array> written;   ///< in checked mode: which elements of each output were stored
+
+    bool has(std::size_t operand) const { return (there >> operand & 1U) != 0; }
+};
+
+/// The operands of a kernel as stacks of cores: those of the call, and in checked mode for each
+/// output an array that tells what was written.
+struct GufuncState::Operands {
+    std::size_t count = 0;
+    std::array<CoreOperand, engine::max_loop_kernel_args> cores;
+    std::array<OperandView, engine::max_loop_kernel_args> views;
+};
+
+void GufuncState::gather(Call& call, std::span<const Arg* const> args,
+                         const GufuncCallOptions& options,
+                         const std::source_location& where) const {
+    if (args.size() != inputs())
+        engine::throw_wrong_arity(name_, inputs(), args.size(), engine::Given::arguments, where);
+    for (std::size_t i = 0; i < args.size(); ++i)
+        CallAccess::view(*args[i], call.views[i], call.rows[i]);
+    call.there = (1U << inputs()) - 1;
+    if (options.out && options.outs.size() > 0)
+        throw Error(ErrorKind::usage, "both .out and .outs were given", where);
+    const std::size_t given = options.out ? 1 : options.outs.size();
+    if (given == 0) return;
+    if (given != outputs())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has {}, {} given", name_, engine::counted(outputs(), "output"),
+                                given),
+                    where);
+    call.given = true;
+    for (std::size_t o = 0; o < given; ++o) {
+        const OutArg& out = options.out ? options.out : options.outs[o];
+        if (!out)
+            throw Error(ErrorKind::usage, fmt::format("output {} of {} is empty", o + 1, name_),
+                        where);
+        CallAccess::view(out, call.views[inputs() + o], call.rows[inputs() + o]);
+        call.there |= 1U << (inputs() + o);
+    }
+}
+
+void GufuncState::check_written(Call& call, Location where) const {
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
+        if (!is_written(i) || !call.has(i)) continue;
+        const OperandView& view = call.views[i];
+        const std::string which =
+            i < inputs() ? fmt::format("argument {} of {}", i + 1, name_)
+            : outputs() == 1 ? fmt::format("the output of {}", name_)
+                             : fmt::format("output {} of {}", i - inputs() + 1, name_);
+        if (view.scalar)
+            throw Error(ErrorKind::usage,
+                        fmt::format("{} is a scalar, but {} is written", which, param_name(i)), where,
+                        "pass an array of rank 0");
+        if (view.read_only)
+            throw Error(ErrorKind::usage, fmt::format("{} is read-only", which), where,
+                        "write to a copy()");
+        if (!view.is_contiguous() && has_internal_overlap(view.handle()))
+            throw Error(ErrorKind::usage,
+                        fmt::format("{} has several indices for one element (strides {})", which,
+                                    to_string(Shape(std::span(
+                                        view.strides, static_cast<std::size_t>(view.rank))))),
+                        where, "a broadcast array cannot be written; write to a copy()");
+    }
+}
+
+void GufuncState::choose_types(Call& call, const GufuncCallOptions& options, Location where) const {
+    const std::size_t all = signature_.operands_count();
+    for (std::size_t i = 0; i < inputs(); ++i) call.types[i] = call.views[i].dtype;
+    if (options_.signatures.empty() && !options.dtype) {
+        DType common = call.types[0];
+        for (std::size_t i = 1; i < inputs(); ++i) common = promote(common, call.types[i]);
+        for (std::size_t i = inputs(); i < all; ++i)
+            call.types[i] = options_.results.empty() ? common : options_.results[i - inputs()];
+        return;
+    }
+    engine::CallKey key(inputs(), options.casting, options.dtype);
+    for (std::size_t i = 0; i < inputs(); ++i)
+        key.set_input(i, call.types[i], false, ir::Layout::strided);
+    const engine::LoopTypes chosen = engine::choose_loop(name_, options_.signatures, key, where);
+    for (std::size_t i = 0; i < inputs(); ++i) call.types[i] = (*chosen.inputs)[i];
+    for (std::size_t i = inputs(); i < all; ++i)
+        call.types[i] = chosen.signature            ? chosen.signature->types[i]
+                        : options_.results.empty() ? *chosen.result
+                                                   : options_.results[i - inputs()];
+}
+
+CoreCall GufuncState::shapes_of(const Call& call, const GufuncCallOptions& options,
+                                Location where) const {
+    std::array<const OperandView*, CoreSignature::max_operands> operands{};
+    unsigned written = 0;
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
+        if (call.has(i)) operands[i] = &call.views[i];
+        if (is_written(i)) written |= 1U << i;
+    }
+    return CoreCall(name_, signature_, {options.axes, options.axis, options.keepdims},
+                    std::span(operands).first(signature_.operands_count()), written, where);
+}
+
+void GufuncState::check_casts(const Call& call, const GufuncCallOptions& options,
+                              Location where) const {
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i)
+        if (is_written(i) && call.has(i))
+            engine::check_output_cast(name_, call.types[i], call.views[i].dtype, options.casting,
+                                      where);
+}
+
+void GufuncState::make_results(Call& call, const CoreCall& shapes, const GufuncCallOptions& options,
+                               Location where) const {
+    call.results.reserve(outputs());
+    for (std::size_t o = 0; o < outputs(); ++o) {
+        const std::size_t i = inputs() + o;
+        if (call.given) {
+            call.results.push_back(call.views[i].handle());
+            continue;
+        }
+        call.results.push_back(
+            empty(shapes.result_shape(o), call.types[i],
+                  options.order == Order::fortran ? Order::fortran : Order::c, where));
+        engine::view_array(call.views[i], call.results.back(), false);
+        call.there |= 1U << i;
+    }
+}
+
+namespace {
+Array converted(const OperandView& view, DType dtype, Location where) {
+    Array made = empty(view.shape(), dtype, Order::c, where);
+    made.assign(view.handle(), Casting::unsafe, where);
+    return made;
+}
+}  // namespace
+
+/// Makes the call as if all inputs were copied first, and the outputs stored one after the other at
+/// the end: what is of another dtype than the kernel computes with, or meets what is written, goes
+/// through an array of its own. Cores of one element are read before they are written.
+void GufuncState::separate(Call& call, Location where) const {
+    const std::size_t all = signature_.operands_count();
+    const auto scalar_cores = [&] {
+        for (std::size_t i = 0; i < all; ++i)
+            if (signature_.operand(i).rank != 0) return false;
+        return true;
+    };
+    unsigned direct = 0;  // operands whose own elements are written while the kernel runs
+    call.copies.reserve(all);
+    call.detours.reserve(all);
+    for (std::size_t i = 0; i < all; ++i) {
+        if (!is_written(i)) continue;
+        bool apart = call.views[i].dtype == call.types[i];
+        for (std::size_t j = 0; j < i && apart && (call.given || i < inputs()); ++j)
+            apart = !is_written(j) || !engine::may_overlap(call.views[i], call.views[j]);
+        if (apart) {
+            direct |= 1U << i;
+            continue;
+        }
+        OperandView& view = call.views[i];
+        call.detours.push_back({view.handle(), i < inputs()
+                                                   ? converted(view, call.types[i], where)
+                                                   : empty(view.shape(), call.types[i], Order::c, where)});
+        engine::view_array(view, call.detours.back().result, false);
+    }
+    for (std::size_t i = 0; i < inputs(); ++i) {
+        if (is_written(i)) continue;
+        bool copy = call.views[i].dtype != call.types[i];
+        for (std::size_t j = 0; j < all && !copy; ++j) {
+            if ((direct >> j & 1U) == 0 || (j >= inputs() && !call.given)) continue;
+            copy = engine::may_overlap(call.views[i], call.views[j]) &&
+                   !(scalar_cores() && call.views[i].same_elements(call.views[j]));
+        }
+        if (!copy) continue;
+        call.copies.push_back(converted(call.views[i], call.types[i], where));
+        engine::view_array(call.views[i], call.copies.back(), false);
+    }
+    if (!checked_) return;
+    call.written.reserve(outputs());
+    for (std::size_t o = 0; o < outputs(); ++o)
+        call.written.push_back(zeros(call.views[inputs() + o].shape(), DType::bool_, Order::c, where));
+}
+
+void GufuncState::lay_out(const Call& call, const CoreCall& shapes, Operands& operands) const {
+    const std::size_t all = signature_.operands_count();
+    for (std::size_t i = 0; i < all; ++i) {
+        operands.views[i] = call.views[i];
+        operands.cores[i] = shapes.cores_of(i, call.views[i]);
+    }
+    operands.count = all;
+    for (std::size_t o = 0; o < call.written.size(); ++o) {
+        OperandView& view = operands.views[operands.count];
+        engine::view_array(view, call.written[o], false);
+        operands.cores[operands.count++] = shapes.cores_of(inputs() + o, view);
+    }
+}
+
+ConstantSizes GufuncState::constant_sizes(const CoreCall& shapes) const {
+    ConstantSizes sizes;
+    for (std::size_t d = 0; d < signature_.dims_count(); ++d) {
+        const CoreSignature::Dim& dim = signature_.dim(d);
+        if (dim.frozen == 0 || dim.optional) sizes.set(d, shapes.size(d));
+    }
+    return sizes;
+}
+
+namespace {
+
+/// Loops of a kernel; what is left goes around it.
+constexpr int usual_loops = 2;
+/// From this many iterations on, the outer of two loops has enough of them for threads to share.
+constexpr std::int64_t enough_for_threads = 16;
+
+/// A call cut into runs of its kernel.
+class Runs {
+  public:
+    Runs(const engine::LoopPlan& plan, const std::span<const CoreOperand>& cores,
+         std::span<const OperandView> views, unsigned written, bool checked)
+        : plan_(plan), cores_(cores), written_(written) {
+        int most = 0;
+        for (const CoreOperand& core : cores) most = std::max(most, core.core_rank);
+        inner_ = std::min(plan.rank, static_cast<int>(max_rank) - most);
+        if (!checked) inner_ = std::min(inner_, usual_loops);
+        const auto extent = [&](int from_last) {
+            return plan.extents[static_cast<std::size_t>(plan.rank - from_last)];
+        };
+        if (!checked && inner_ == 2 && extent(2) < enough_for_threads &&
+            extent(1) > enough_for_threads)
+            inner_ = 1;
+        outer_ = plan.rank - inner_;
+        for (std::size_t i = 0; i < cores.size(); ++i) place(i, views[i]);
+    }
+
+    std::span<OperandView> views() { return std::span(views_).first(cores_.size()); }
+    /// Goes to the next run; false if there is none.
+    bool next() {
+        for (int a = outer_; a-- > 0;) {
+            const auto axis = static_cast<std::size_t>(a);
+            const bool wraps = ++index_[axis] == plan_.extents[axis];
+            const std::int64_t steps = wraps ? 1 - plan_.extents[axis] : 1;
+            for (std::size_t i = 0; i < cores_.size(); ++i)
+                views_[i].data += steps * plan_.strides[i][axis];
+            if (!wraps) return true;
+            index_[axis] = 0;
+        }
+        return false;
+    }
+
+  private:
+    /// An operand that is the same for all cores of a run has no loop dimensions there.
+    void place(std::size_t i, const OperandView& view) {
+        bool moves = (written_ >> i & 1U) != 0;
+        for (int a = 0; a < inner_; ++a)
+            moves = moves || plan_.strides[i][static_cast<std::size_t>(outer_ + a)] != 0;
+        std::size_t at = 0;
+        for (int a = 0; a < inner_ && moves; ++a, ++at) {
+            extents_[i][at] = plan_.extents[static_cast<std::size_t>(outer_ + a)];
+            strides_[i][at] = plan_.strides[i][static_cast<std::size_t>(outer_ + a)];
+        }
+        for (std::size_t k = 0; k < static_cast<std::size_t>(cores_[i].core_rank); ++k, ++at) {
+            extents_[i][at] = cores_[i].core_extents[k];
+            strides_[i][at] = cores_[i].core_strides[k];
+        }
+        views_[i] = {view.data,  extents_[i].data(), strides_[i].data(), nullptr, static_cast<int>(at),
+                     view.dtype, false,              false,              false};
+    }
+
+    static constexpr std::size_t most = engine::max_loop_kernel_args;
+    const engine::LoopPlan& plan_;
+    std::span<const CoreOperand> cores_;
+    unsigned written_;
+    int inner_ = 0, outer_ = 0;
+    std::array<std::int64_t, max_rank> index_{};
+    std::array<std::array<std::int64_t, max_rank>, most> extents_, strides_;
+    std::array<OperandView, most> views_;
+};
+
+}  // namespace
+
+void GufuncState::run(Call& call, const CoreCall& shapes, const std::source_location& where) {
+    if (std::ranges::find(shapes.loop_shape(), 0) != shapes.loop_shape().end()) return;
+    Operands operands;
+    lay_out(call, shapes, operands);
+    const std::span<const CoreOperand> cores(operands.cores.data(), operands.count);
+    const engine::LoopPlan plan =
+        engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
+    Runs runs(plan, cores, operands.views, written_operands(), checked_);
+    LoopKernelState& code = kernel(constant_sizes(shapes));
+    do code.run(runs.views(), where);
+    while (runs.next());
+}
+
+/// Errors: bounds, the first element of an output that no core stored.
+void GufuncState::check_all_written(const Call& call, Location where) const {
+    for (std::size_t o = 0; o < call.written.size(); ++o) {
+        const Array& written = call.written[o];
+        const auto* const first = reinterpret_cast<const std::uint8_t*>(written.data());
+        const auto* const found = std::find(first, first + written.size(), std::uint8_t(0));
+        if (found == first + written.size()) continue;
+        std::int64_t at = found - first;
+        Shape index = written.shape();
+        for (int d = index.rank(); d-- > 0;) {
+            const std::int64_t extent = index[d];
+            index[d] = at % extent;
+            at /= extent;
+        }
+        throw Error(ErrorKind::bounds,
+                    fmt::format("element {} of {} is not written by {}", to_string(index),
+                                outputs() == 1 ? "the output" : fmt::format("output {}", o + 1),
+                                name_),
+                    where, "a core stores every element of its outputs");
+    }
+}
+
+std::vector<Array> GufuncState::call(std::span<const Arg* const> args,
+                                     const GufuncCallOptions& options,
+                                     const std::source_location& where) {
+    Call call;
+    gather(call, args, options, where);
+    check_written(call, where);
+    choose_types(call, options, where);
+    const CoreCall shapes = shapes_of(call, options, where);
+    check_casts(call, options, where);
+    make_results(call, shapes, options, where);
+    if (std::ranges::find(shapes.loop_shape(), 0) != shapes.loop_shape().end())
+        return std::move(call.results);
+    separate(call, where);
+    run(call, shapes, where);
+    for (const Call::Detour& detour : call.detours)
+        detour.target.assign(detour.result, Casting::unsafe, where);
+    check_all_written(call, where);
+    return std::move(call.results);
+}
+
+CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
+                                    const GufuncCallOptions& options, Location where) {
+    Call call;
+    gather(call, args, options, {});
+    check_written(call, where);
+    choose_types(call, options, where);
+    const CoreCall shapes = shapes_of(call, options, where);
+    check_casts(call, options, where);
+    CoreResolution made;
+    made.loop.inputs = static_cast<std::uint8_t>(inputs());
+    made.loop.outputs = static_cast<std::uint8_t>(outputs());
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i) made.loop.types[i] = call.types[i];
+    made.loop_shape = shapes.loop_shape();
+    for (std::size_t o = 0; o < outputs(); ++o) made.results.push_back(shapes.result_shape(o));
+    const ConstantSizes constant = constant_sizes(shapes);
+    const bool special = is_special(constant);
+    for (std::size_t d = 0; d < signature_.dims_count(); ++d) {
+        const CoreSignature::Dim& dim = signature_.dim(d);
+        made.sizes.push_back({std::string(signature_.name(d)), shapes.size(d), shapes.is_missing(d),
+                              (special && constant.get(d) != 0) || (dim.frozen != 0 && !dim.optional)});
+    }
+    return made;
+}
+
+// ------------------------------------------------------------------------------ inspection
+
+std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> types,
+                                 Location where) {
+    engine::check_arity(name_, inputs(), types.size(), where, engine::Given::types);
+    Call call;
+    std::size_t loops = 0, most = 0;
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
+        const std::size_t core = signature_.operand(i).rank;
+        most = std::max(most, core);
+        if (i >= inputs()) continue;
+        call.views[i].dtype = types[i].dtype;
+        if (types[i].rank < core)
+            throw Error(ErrorKind::shape,
+                        fmt::format("argument {} of {} has {}, its core has {}", i + 1, name_,
+                                    engine::counted(types[i].rank, "dimension"), core),
+                        where);
+        loops = std::max(loops, types[i].rank - core);
+    }
+    choose_types(call, {}, where);
+    if (!checked_) loops = std::min<std::size_t>(loops, usual_loops);
+    loops = std::min(loops, static_cast<std::size_t>(max_rank) - most);
+    std::vector<ArgType> all;
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
+        const std::size_t core = signature_.operand(i).rank;
+        const bool moves = is_written(i) || types[i].rank > core;
+        all.push_back({call.types[i], static_cast<std::uint8_t>(core + (moves ? loops : 0))});
+    }
+    for (std::size_t o = 0; checked_ && o < outputs(); ++o)
+        all.push_back({DType::bool_, all[inputs() + o].rank});
+    return general_->inspect(artifact, all, where);
+}
+
+std::string GufuncState::inspect_call(Artifact artifact, std::span<const Arg* const> args,
+                                      const GufuncCallOptions& options, Location where) {
+    Call call;
+    gather(call, args, options, {});
+    check_written(call, where);
+    choose_types(call, options, where);
+    const CoreCall shapes = shapes_of(call, options, where);
+    check_casts(call, options, where);
+    make_results(call, shapes, options, where);
+    separate(call, where);
+    Operands operands;
+    lay_out(call, shapes, operands);
+    const std::span<const CoreOperand> cores(operands.cores.data(), operands.count);
+    const engine::LoopPlan plan =
+        engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
+    Runs runs(plan, cores, operands.views, written_operands(), checked_);
+    return kernel(constant_sizes(shapes)).inspect(artifact, runs.views(), where);
+}
+
+std::vector<Remark> GufuncState::remarks() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Remark> all = general_->ledger().remarks();
+    const auto add = [&](const std::vector<Remark>& more) {
+        for (const Remark& remark : more)
+            if (std::ranges::find(all, remark) == all.end()) all.push_back(remark);
+    };
+    for (const LoopKernelState* kernel : special_kernels_) add(kernel->ledger().remarks());
+    add(notes_);
+    return all;
+}
+
+Stats GufuncState::stats() const {
+    const std::lock_guard lock(mutex_);
+    Stats sum = general_->ledger().stats();
+    for (const LoopKernelState* kernel : special_kernels_) engine::add(sum, kernel->ledger().stats());
+    return sum;
+}
+
+}  // namespace detail
+
+// ------------------------------------------------------------------------------ the handle
+
+Gufunc::Gufunc(std::string name, std::string_view signature,
+               std::span<const detail::KernelParam> params, detail::KernelFunction function,
+               GufuncOptions options, Location where)
+    : state_(std::make_shared<detail::GufuncState>(std::move(name), signature, params,
+                                                   std::move(function), std::move(options),
+                                                   where)) {}
+
+const std::string& Gufunc::name() const { return state_->name(); }
+const std::string& Gufunc::doc() const { return state_->options().doc; }
+std::size_t Gufunc::nin() const { return state_->signature().inputs(); }
+std::size_t Gufunc::nout() const { return state_->signature().outputs(); }
+std::string Gufunc::signature() const { return std::string(state_->signature().text()); }
+std::vector<Signature> Gufunc::types() const { return state_->options().signatures; }
+std::vector<Remark> Gufunc::remarks() const { return state_->remarks(); }
+Stats Gufunc::stats() const { return state_->stats(); }
+
+std::string Gufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                            Where where) const {
+    return state_->inspect(artifact, std::span(types.begin(), types.size()), where);
+}
+
+namespace {
+std::vector<const Arg*> pointers(std::initializer_list<Arg> args) {
+    std::vector<const Arg*> all;
+    for (const Arg& arg : args) all.push_back(&arg);
+    return all;
+}
+}  // namespace
+
+std::string Gufunc::inspect_call(Artifact artifact, std::initializer_list<Arg> args,
+                                 const GufuncCallOptions& options, Where where) const {
+    return state_->inspect_call(artifact, pointers(args), options, where);
+}
+
+CoreResolution Gufunc::resolve(std::initializer_list<Arg> args, const GufuncCallOptions& options,
+                               Where where) const {
+    return state_->resolve(pointers(args), options, where);
+}
+
+Array Gufunc::call(std::initializer_list<const Arg*> args, const GufuncCallOptions& options,
+                   const Where& where) const {
+    if (nout() != 1 && !options.out && options.outs.size() == 0)
+        throw Error(ErrorKind::usage, fmt::format("{} has {} outputs", name(), nout()), where,
+                    "call it with .all(...), which gives all of them");
+    return std::move(state_->call(std::span(args.begin(), args.size()), options, where)[0]);
+}
+
+std::vector<Array> Gufunc::call_all(std::initializer_list<const Arg*> args,
+                                    const GufuncCallOptions& options, const Where& where) const {
+    return state_->call(std::span(args.begin(), args.size()), options, where);
+}
+
+}  // namespace kiln

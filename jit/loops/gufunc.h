@@ -1,0 +1,102 @@
+// The state behind a generalised ufunc: its calls, and the loop kernels that they run.
+#pragma once
+#include "dsl/ir/builder.h"
+#include "jit/call/core_call.h"
+#include "jit/loops/loop_kernel.h"
+
+#include <kiln/guvectorize.h>
+
+namespace kiln::detail {
+
+/// Core sizes that are constants of a kernel: 1 to 8, or 0 where the size is none.
+class ConstantSizes {
+  public:
+    static constexpr std::int64_t largest = 8;
+    void set(std::size_t dim, std::int64_t size) {
+        if (size >= 1 && size <= largest) bits_ |= static_cast<std::uint64_t>(size) << 4 * dim;
+    }
+    std::int64_t get(std::size_t dim) const {
+        return static_cast<std::int64_t>(bits_ >> 4 * dim & 15);
+    }
+    bool any() const { return bits_ != 0; }
+    bool operator==(const ConstantSizes&) const = default;
+    std::uint64_t hash() const {
+        const std::uint64_t h = bits_ * 0x9e3779b97f4a7c15u;
+        return h ^ (h >> 32);
+    }
+
+  private:
+    static_assert(engine::CoreSignature::max_dims * 4 <= 64);
+    std::uint64_t bits_ = 0;
+};
+
+class GufuncState {
+  public:
+    GufuncState(std::string name, std::string_view signature, std::span<const KernelParam> params,
+                KernelFunction function, GufuncOptions options, Location where);
+
+    const std::string& name() const { return name_; }
+    const GufuncOptions& options() const { return options_; }
+    const engine::CoreSignature& signature() const { return signature_; }
+
+    /// The results of a call, in order.
+    std::vector<Array> call(std::span<const Arg* const> args, const GufuncCallOptions& options,
+                            const std::source_location& where);
+    CoreResolution resolve(std::span<const Arg* const> args, const GufuncCallOptions& options,
+                           Location where);
+    std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
+    std::string inspect_call(Artifact artifact, std::span<const Arg* const> args,
+                             const GufuncCallOptions& options, Location where);
+    std::vector<Remark> remarks() const;
+    Stats stats() const;
+
+  private:
+    struct Call;
+    struct Operands;
+    std::size_t inputs() const { return signature_.inputs(); }
+    std::size_t outputs() const { return signature_.outputs(); }
+    bool is_written(std::size_t operand) const {
+        return operand >= inputs() || params_[operand] == KernelParam::inout;
+    }
+    std::string param_name(std::size_t operand) const;
+    unsigned written_operands() const;  ///< of a kernel, as bits
+
+    void gather(Call& call, std::span<const Arg* const> args, const GufuncCallOptions& options,
+                const std::source_location& where) const;
+    void check_written(Call& call, Location where) const;
+    void choose_types(Call& call, const GufuncCallOptions& options, Location where) const;
+    engine::CoreCall shapes_of(const Call& call, const GufuncCallOptions& options,
+                               Location where) const;
+    void make_results(Call& call, const engine::CoreCall& shapes, const GufuncCallOptions& options,
+                      Location where) const;
+    void check_casts(const Call& call, const GufuncCallOptions& options, Location where) const;
+    void separate(Call& call, Location where) const;
+    void lay_out(const Call& call, const engine::CoreCall& shapes, Operands& operands) const;
+    void run(Call& call, const engine::CoreCall& shapes, const std::source_location& where);
+    void check_all_written(const Call& call, Location where) const;
+    ConstantSizes constant_sizes(const engine::CoreCall& shapes) const;
+
+    /// Whether calls with these sizes have code of their own.
+    bool is_special(ConstantSizes sizes) const;
+    LoopKernelState& kernel(ConstantSizes sizes);
+    std::unique_ptr<LoopKernelState> make_kernel(ConstantSizes sizes);
+    std::vector<ir::Id> trace_sizes(ir::Builder& b, std::span<const std::uint32_t> params,
+                                    ConstantSizes constant) const;
+    std::vector<KernelItem> trace(std::span<const KernelItem> items, ConstantSizes constant);
+
+    const std::string name_, text_;
+    const engine::CoreSignature signature_;
+    const std::vector<KernelParam> params_;
+    const KernelFunction function_;
+    const GufuncOptions options_;
+    const Location where_;
+    const bool checked_;
+    std::unique_ptr<LoopKernelState> general_;  ///< no size is a constant
+    engine::HotTable<LoopKernelState, ConstantSizes> special_;
+    UserMutex tracing_;
+    mutable Mutex mutex_;  // of what follows
+    std::vector<LoopKernelState*> special_kernels_;
+    std::vector<Remark> notes_;
+};
+
+}  // namespace kiln::detail

@@ -1,0 +1,193 @@
+// The loop kernels of a generalised ufunc: the lambda's core, inside of loops of the library's.
+#include "dsl/trace/trace.h"
+#include "jit/call/arity.h"
+#include "jit/call/signature.h"
+#include "jit/compile/checked_mode.h"
+#include "jit/loops/gufunc.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln::detail {
+
+using engine::CoreSignature;
+
+void wrong_signature(std::size_t character, const char* what) {
+    throw SignatureFault{character, what};
+}
+
+namespace {
+
+/// Errors: usage, with the character that is wrong.
+CoreSignature parsed(const std::string& name, std::string_view text,
+                     std::span<const KernelParam> params, Location where) {
+    try {
+        CoreSignature signature(text);
+        signature.check(params.data(), params.size());
+        return signature;
+    } catch (const SignatureFault& fault) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("the signature of {}: {}\n    {}\n    {:>{}}", name, fault.what, text,
+                                '^', fault.at + 1),
+                    where);
+    }
+}
+
+/// Combinations of core sizes for which a generalised ufunc has code of its own.
+constexpr std::size_t most_special = 16;
+
+}  // namespace
+
+GufuncState::GufuncState(std::string name, std::string_view signature,
+                         std::span<const KernelParam> params, KernelFunction function,
+                         GufuncOptions options, Location where)
+    : name_(std::move(name)),
+      text_(signature),
+      signature_(parsed(name_, text_, params, where)),
+      params_(params.begin(), params.end()),
+      function_(std::move(function)),
+      options_(std::move(options)),
+      where_(where),
+      checked_(options_.checked || engine::all_checked()) {
+    engine::check_param_names(name_, params_.size(), options_.params, where);
+    if (!options_.results.empty() && options_.results.size() != outputs())
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has {}, .results names {}", name_,
+                                engine::counted(outputs(), "output"), options_.results.size()),
+                    where);
+    for (const Signature& s : options_.signatures)
+        if (s.inputs != inputs() || s.outputs != outputs())
+            throw Error(ErrorKind::usage,
+                        fmt::format("{} takes {} and gives {}, its loop {} does not", name_,
+                                    engine::counted(inputs(), "argument"), outputs(),
+                                    engine::to_string(s)),
+                        where);
+    general_ = make_kernel({});
+}
+
+std::string GufuncState::param_name(std::size_t operand) const {
+    return options_.params.empty() ? fmt::format("p{}", operand) : options_.params[operand];
+}
+
+unsigned GufuncState::written_operands() const {
+    unsigned written = 0;
+    for (std::size_t i = 0; i < signature_.operands_count() + outputs(); ++i)
+        if (i >= inputs() || is_written(i)) written |= 1U << i;
+    return written;
+}
+
+std::unique_ptr<LoopKernelState> GufuncState::make_kernel(ConstantSizes sizes) {
+    std::vector<KernelParam> kinds;
+    for (const KernelParam p : params_) kinds.push_back(p == KernelParam::value ? KernelParam::in : p);
+    JitOptions options{.fastmath = options_.fastmath,
+                       .parallel = options_.parallel,
+                       .checked = options_.checked,
+                       .keep_flush_to_zero = options_.keep_flush_to_zero,
+                       .fuse = options_.fuse};
+    options.params = options_.params;
+    options.target = options_.target;
+    for (std::size_t o = 0; checked_ && o < outputs(); ++o) {
+        kinds.push_back(KernelParam::out);
+        if (!options.params.empty())
+            options.params.push_back(param_name(inputs() + o) + " written");
+    }
+    return std::make_unique<LoopKernelState>(
+        engine::KernelKind::gufunc, name_, std::move(kinds),
+        [this, sizes](std::span<const KernelItem> items) { return trace(items, sizes); },
+        std::move(options), where_);
+}
+
+bool GufuncState::is_special(ConstantSizes sizes) const {
+    if (!sizes.any()) return false;
+    if (special_.find(sizes) != nullptr) return true;
+    const std::lock_guard lock(mutex_);
+    return special_kernels_.size() < most_special;
+}
+
+LoopKernelState& GufuncState::kernel(ConstantSizes sizes) {
+    if (!sizes.any()) return *general_;
+    if (LoopKernelState* found = special_.find(sizes)) return *found;
+    const std::lock_guard lock(mutex_);
+    if (LoopKernelState* found = special_.find(sizes)) return *found;
+    if (special_kernels_.size() < most_special) {
+        special_kernels_.push_back(special_.insert(sizes, make_kernel(sizes)));
+        return *special_kernels_.back();
+    }
+    if (notes_.empty())
+        notes_.push_back({std::string(where_.file), where_.line,
+                          fmt::format("{} has code for {} combinations of core sizes; in that for "
+                                      "others no size is a constant",
+                                      name_, most_special)});
+    return *general_;
+}
+
+// ------------------------------------------------------------------------------ tracing
+
+/// The size of each core dimension as a node: a constant, or the extent of the first operand that
+/// has the dimension, so that operands agree by name.
+std::vector<ir::Id> GufuncState::trace_sizes(ir::Builder& b, std::span<const std::uint32_t> params,
+                                             ConstantSizes constant) const {
+    std::vector<ir::Id> sizes(signature_.dims_count(), ir::none);
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
+        const CoreSignature::Operand& o = signature_.operand(i);
+        const std::size_t hidden = b.kernel().params[params[i]].rank - o.rank;
+        for (std::size_t k = 0; k < o.rank; ++k) {
+            const std::size_t d = o.dims[k];
+            const CoreSignature::Dim& dim = signature_.dim(d);
+            if (sizes[d] != ir::none) continue;
+            if (const std::int64_t size = constant.get(d); size != 0)
+                sizes[d] = b.constant_i64(size);
+            else if (dim.frozen != 0 && !dim.optional)
+                sizes[d] = b.constant_i64(dim.frozen);
+            else
+                sizes[d] = b.extent(params[i], static_cast<std::uint32_t>(hidden + k));
+        }
+    }
+    return sizes;
+}
+
+std::vector<KernelItem> GufuncState::trace(std::span<const KernelItem> items,
+                                           ConstantSizes constant) {
+    dsl::Trace& trace = dsl::Trace::current(where_);
+    ir::Builder& b = trace.builder();
+    b.set_location(where_);
+    std::vector<std::uint32_t> params;
+    for (const KernelItem& item : items)
+        params.push_back(trace.param(std::get<KernelArray>(item), where_));
+    const std::size_t all = signature_.operands_count();
+    const std::vector<ir::Id> sizes = trace_sizes(b, params, constant);
+
+    const std::uint32_t first_output = params[inputs()];
+    const auto loops = static_cast<std::uint32_t>(b.kernel().params[first_output].rank -
+                                                  signature_.operand(inputs()).rank);
+    std::vector<ir::Id> indices;
+    for (std::uint32_t l = 0; l < loops; ++l) {
+        const ir::Id zero = b.constant_i64(0), one = b.constant_i64(1),
+                     end = b.extent(first_output, l);
+        indices.push_back(l == 0 ? b.begin_parallel_loop(zero, end, one, {})
+                                 : b.begin_loop(zero, end, one));
+    }
+    std::vector<KernelItem> cores;
+    for (std::size_t i = 0; i < all; ++i) {
+        const CoreSignature::Operand& o = signature_.operand(i);
+        dsl::Trace::CoreView core;
+        if (b.kernel().params[params[i]].rank > o.rank) core.outer = indices;
+        if (params_[i] == KernelParam::value) {
+            cores.emplace_back(trace.value(b.load(params[i], core.outer)));
+            continue;
+        }
+        for (std::size_t k = 0; k < o.rank; ++k) core.extents.push_back(sizes[o.dims[k]]);
+        if (checked_ && i >= inputs()) core.written = params[all + i - inputs()];
+        trace.set_core(params[i], std::move(core));
+        cores.emplace_back(trace.array(params[i]));
+    }
+    trace.call(options_.fastmath.bits, [&] {
+        const std::lock_guard tracing(tracing_);  // kernels of several sizes have one lambda
+        return function_(cores);
+    });
+    for (std::uint32_t l = 0; l < loops; ++l) b.end();
+    return {};
+}
+
+}  // namespace kiln::detail
