@@ -57,12 +57,12 @@ void CoreCall::count_axes(Views operands, bool keepdims) {
     if (keepdims) {
         for (std::size_t i = 0; i < all; ++i)
             if (signature_.operand(i).rank != (i < inputs ? signature_.operand(0).rank : 0))
-                throw Error(ErrorKind::usage,
-                            fmt::format("keepdims of {}, whose signature is {}", name_,
-                                        signature_.text()),
-                            where_,
-                            "it is for outputs without core dimensions, and inputs that have "
-                            "equally many");
+                throw Error(
+                    ErrorKind::usage,
+                    fmt::format("keepdims of {}, whose signature is {}", name_, signature_.text()),
+                    where_,
+                    "it is for outputs without core dimensions, and inputs that have "
+                    "equally many");
     }
     for (std::size_t i = 0; i < all; ++i) {
         if (operands[i] == nullptr || (keepdims && i >= inputs)) continue;
@@ -80,12 +80,12 @@ void CoreCall::count_axes(Views operands, bool keepdims) {
         axes_count_[i] = keepdims && i >= inputs ? count(0) : count(i);
     for (std::size_t i = inputs; i < all && keepdims; ++i)
         if (operands[i] != nullptr && operands[i]->rank < axes_count_[i])
-            throw Error(ErrorKind::shape,
-                        fmt::format("{} has {}, of which {} are kept by keepdims", operand_name(i),
-                                    counted(static_cast<std::size_t>(operands[i]->rank),
-                                            "dimension"),
-                                    axes_count_[i]),
-                        where_);
+            throw Error(
+                ErrorKind::shape,
+                fmt::format("{} has {}, of which {} are kept by keepdims", operand_name(i),
+                            counted(static_cast<std::size_t>(operands[i]->rank), "dimension"),
+                            axes_count_[i]),
+                where_);
 }
 
 /// Errors: usage (`axis` of a signature that has not one core dimension).
@@ -94,16 +94,18 @@ void CoreCall::check_axis() const {
     for (std::size_t i = 0; i < signature_.operands_count(); ++i)
         single = single && signature_.operand(i).rank <= 1;
     if (single) return;
-    throw Error(ErrorKind::usage,
-                fmt::format("axis of {}, whose signature is {}", name_, signature_.text()), where_,
-                "it is for signatures with a single core dimension; axes lists those of each operand");
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("axis of {}, whose signature is {}", name_, signature_.text()), where_,
+        "it is for signatures with a single core dimension; axes lists those of each operand");
 }
 
 /// Where the core dimensions of each operand are, as the caller counts.
 void CoreCall::place_axes(const CoreAxes& given) {
     const std::size_t all = signature_.operands_count();
     for (std::size_t i = 0; i < all; ++i)
-        for (int k = 0; k < axes_count_[i]; ++k) places_[i][static_cast<std::size_t>(k)] = k - axes_count_[i];
+        for (int k = 0; k < axes_count_[i]; ++k)
+            places_[i][static_cast<std::size_t>(k)] = k - axes_count_[i];
     if (given.axis) {
         if (!given.axes.empty())
             throw Error(ErrorKind::usage, fmt::format("both axis and axes of {} are given", name_),
@@ -119,11 +121,13 @@ void CoreCall::place_axes(const CoreAxes& given) {
                     axes_count_.begin() + static_cast<std::ptrdiff_t>(all),
                     [this](int count) { return count == 0 || keepdims_; });
     if (given.axes.size() != all && !outputs_left_out)
-        throw Error(ErrorKind::usage,
-                    fmt::format("axes of {} has {} for {}", name_,
-                                given.axes.size() == 1 ? "1 entry" : fmt::format("{} entries", given.axes.size()),
-                                counted(all, "operand")),
-                    where_);
+        throw Error(
+            ErrorKind::usage,
+            fmt::format(
+                "axes of {} has {} for {}", name_,
+                given.axes.size() == 1 ? "1 entry" : fmt::format("{} entries", given.axes.size()),
+                counted(all, "operand")),
+            where_);
     for (std::size_t i = 0; i < all; ++i) {
         if (i >= given.axes.size()) {
             if (keepdims_) places_[i] = places_[0];
@@ -142,7 +146,8 @@ void CoreCall::place_axes(const CoreAxes& given) {
 
 /// The axis of an operand of this rank that its core's axis is. Errors: bounds.
 int CoreCall::axis_of(std::size_t operand, int core_axis, int rank) const {
-    return checked_axis(operand_name(operand), places_[operand][static_cast<std::size_t>(core_axis)], rank, where_);
+    return checked_axis(operand_name(operand),
+                        places_[operand][static_cast<std::size_t>(core_axis)], rank, where_);
 }
 
 /// Errors: bounds, usage (twice).
@@ -167,8 +172,8 @@ void CoreCall::set_size(std::size_t dim, std::size_t operand, std::int64_t size)
         sized_by_[dim] = static_cast<std::uint8_t>(operand);
     }
     if (sizes_[dim] == size) return;
-    const std::string what =
-        fmt::format("core dimension {} of {} is {}", signature_.name(dim), operand_name(operand), size);
+    const std::string what = fmt::format("core dimension {} of {} is {}", signature_.name(dim),
+                                         operand_name(operand), size);
     if (d.frozen != 0)
         throw Error(ErrorKind::shape, what, where_,
                     fmt::format("the signature is {}", signature_.text()));
@@ -187,7 +192,8 @@ void CoreCall::compute_size(std::size_t dim, std::size_t operand) {
     for (std::size_t s = d.first_step; s < d.first_step + d.steps; ++s) {
         const CoreSignature::Step step = signature_.step(s);
         if (step.kind == 'n' || step.kind == 'd') {
-            stack[top++] = step.kind == 'n' ? step.value : sizes_[static_cast<std::size_t>(step.value)];
+            stack[top++] =
+                step.kind == 'n' ? step.value : sizes_[static_cast<std::size_t>(step.value)];
             continue;
         }
         const std::int64_t b = stack[--top];

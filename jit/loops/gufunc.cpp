@@ -58,10 +58,10 @@ void GufuncState::gather(Call& call, std::span<const Arg* const> args,
     const std::size_t given = options.out ? 1 : options.outs.size();
     if (given == 0) return;
     if (given != outputs())
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} has {}, {} given", name_, engine::counted(outputs(), "output"),
-                                given),
-                    where);
+        throw Error(
+            ErrorKind::usage,
+            fmt::format("{} has {}, {} given", name_, engine::counted(outputs(), "output"), given),
+            where);
     call.given = true;
     for (std::size_t o = 0; o < given; ++o) {
         const OutArg& out = options.out ? options.out : options.outs[o];
@@ -77,23 +77,24 @@ void GufuncState::check_written(Call& call, Location where) const {
     for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
         if (!is_written(i) || !call.has(i)) continue;
         const OperandView& view = call.views[i];
-        const std::string which =
-            i < inputs() ? fmt::format("argument {} of {}", i + 1, name_)
-            : outputs() == 1 ? fmt::format("the output of {}", name_)
-                             : fmt::format("output {} of {}", i - inputs() + 1, name_);
+        const std::string which = i < inputs() ? fmt::format("argument {} of {}", i + 1, name_)
+                                  : outputs() == 1
+                                      ? fmt::format("the output of {}", name_)
+                                      : fmt::format("output {} of {}", i - inputs() + 1, name_);
         if (view.scalar)
             throw Error(ErrorKind::usage,
-                        fmt::format("{} is a scalar, but {} is written", which, param_name(i)), where,
-                        "pass an array of rank 0");
+                        fmt::format("{} is a scalar, but {} is written", which, param_name(i)),
+                        where, "pass an array of rank 0");
         if (view.read_only)
             throw Error(ErrorKind::usage, fmt::format("{} is read-only", which), where,
                         "write to a copy()");
         if (!view.is_contiguous() && has_internal_overlap(view.handle()))
-            throw Error(ErrorKind::usage,
-                        fmt::format("{} has several indices for one element (strides {})", which,
-                                    to_string(Shape(std::span(
-                                        view.strides, static_cast<std::size_t>(view.rank))))),
-                        where, "a broadcast array cannot be written; write to a copy()");
+            throw Error(
+                ErrorKind::usage,
+                fmt::format(
+                    "{} has several indices for one element (strides {})", which,
+                    to_string(Shape(std::span(view.strides, static_cast<std::size_t>(view.rank))))),
+                where, "a broadcast array cannot be written; write to a copy()");
     }
 }
 
@@ -113,7 +114,7 @@ void GufuncState::choose_types(Call& call, const GufuncCallOptions& options, Loc
     const engine::LoopTypes chosen = engine::choose_loop(name_, options_.signatures, key, where);
     for (std::size_t i = 0; i < inputs(); ++i) call.types[i] = (*chosen.inputs)[i];
     for (std::size_t i = inputs(); i < all; ++i)
-        call.types[i] = chosen.signature            ? chosen.signature->types[i]
+        call.types[i] = chosen.signature           ? chosen.signature->types[i]
                         : options_.results.empty() ? *chosen.result
                                                    : options_.results[i - inputs()];
 }
@@ -147,9 +148,9 @@ void GufuncState::make_results(Call& call, const CoreCall& shapes, const GufuncC
             call.results.push_back(call.views[i].handle());
             continue;
         }
-        call.results.push_back(
-            empty(shapes.result_shape(o), call.types[i],
-                  options.order == Order::fortran ? Order::fortran : Order::c, where));
+        call.results.push_back(empty(shapes.result_shape(o), call.types[i],
+                                     options.order == Order::fortran ? Order::fortran : Order::c,
+                                     where));
         engine::view_array(call.views[i], call.results.back(), false);
         call.there |= 1U << i;
     }
@@ -186,9 +187,9 @@ void GufuncState::separate(Call& call, Location where) const {
             continue;
         }
         OperandView& view = call.views[i];
-        call.detours.push_back({view.handle(), i < inputs()
-                                                   ? converted(view, call.types[i], where)
-                                                   : empty(view.shape(), call.types[i], Order::c, where)});
+        call.detours.push_back(
+            {view.handle(), i < inputs() ? converted(view, call.types[i], where)
+                                         : empty(view.shape(), call.types[i], Order::c, where)});
         engine::view_array(view, call.detours.back().result, false);
     }
     for (std::size_t i = 0; i < inputs(); ++i) {
@@ -206,7 +207,8 @@ void GufuncState::separate(Call& call, Location where) const {
     if (!checked_) return;
     call.written.reserve(outputs());
     for (std::size_t o = 0; o < outputs(); ++o)
-        call.written.push_back(zeros(call.views[inputs() + o].shape(), DType::bool_, Order::c, where));
+        call.written.push_back(
+            zeros(call.views[inputs() + o].shape(), DType::bool_, Order::c, where));
 }
 
 void GufuncState::lay_out(const Call& call, const CoreCall& shapes, Operands& operands) const {
@@ -289,8 +291,15 @@ class Runs {
             extents_[i][at] = cores_[i].core_extents[k];
             strides_[i][at] = cores_[i].core_strides[k];
         }
-        views_[i] = {view.data,  extents_[i].data(), strides_[i].data(), nullptr, static_cast<int>(at),
-                     view.dtype, false,              false,              false};
+        views_[i] = {view.data,
+                     extents_[i].data(),
+                     strides_[i].data(),
+                     nullptr,
+                     static_cast<int>(at),
+                     view.dtype,
+                     false,
+                     false,
+                     false};
     }
 
     static constexpr std::size_t most = engine::max_loop_kernel_args;
@@ -310,8 +319,7 @@ void GufuncState::run(Call& call, const CoreCall& shapes, const std::source_loca
     Operands operands;
     lay_out(call, shapes, operands);
     const std::span<const CoreOperand> cores(operands.cores.data(), operands.count);
-    const engine::LoopPlan plan =
-        engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
+    const engine::LoopPlan plan = engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
     Runs runs(plan, cores, operands.views, written_operands(), checked_);
     LoopKernelState& code = kernel(constant_sizes(shapes));
     do code.run(runs.views(), where);
@@ -332,11 +340,11 @@ void GufuncState::check_all_written(const Call& call, Location where) const {
             index[d] = at % extent;
             at /= extent;
         }
-        throw Error(ErrorKind::bounds,
-                    fmt::format("element {} of {} is not written by {}", to_string(index),
-                                outputs() == 1 ? "the output" : fmt::format("output {}", o + 1),
-                                name_),
-                    where, "a core stores every element of its outputs");
+        throw Error(
+            ErrorKind::bounds,
+            fmt::format("element {} of {} is not written by {}", to_string(index),
+                        outputs() == 1 ? "the output" : fmt::format("output {}", o + 1), name_),
+            where, "a core stores every element of its outputs");
     }
 }
 
@@ -371,15 +379,17 @@ CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
     CoreResolution made;
     made.loop.inputs = static_cast<std::uint8_t>(inputs());
     made.loop.outputs = static_cast<std::uint8_t>(outputs());
-    for (std::size_t i = 0; i < signature_.operands_count(); ++i) made.loop.types[i] = call.types[i];
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i)
+        made.loop.types[i] = call.types[i];
     made.loop_shape = shapes.loop_shape();
     for (std::size_t o = 0; o < outputs(); ++o) made.results.push_back(shapes.result_shape(o));
     const ConstantSizes constant = constant_sizes(shapes);
     const bool special = is_special(constant);
     for (std::size_t d = 0; d < signature_.dims_count(); ++d) {
         const CoreSignature::Dim& dim = signature_.dim(d);
-        made.sizes.push_back({std::string(signature_.name(d)), shapes.size(d), shapes.is_missing(d),
-                              (special && constant.get(d) != 0) || (dim.frozen != 0 && !dim.optional)});
+        made.sizes.push_back(
+            {std::string(signature_.name(d)), shapes.size(d), shapes.is_missing(d),
+             (special && constant.get(d) != 0) || (dim.frozen != 0 && !dim.optional)});
     }
     return made;
 }
@@ -430,8 +440,7 @@ std::string GufuncState::inspect_call(Artifact artifact, std::span<const Arg* co
     Operands operands;
     lay_out(call, shapes, operands);
     const std::span<const CoreOperand> cores(operands.cores.data(), operands.count);
-    const engine::LoopPlan plan =
-        engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
+    const engine::LoopPlan plan = engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
     Runs runs(plan, cores, operands.views, written_operands(), checked_);
     return kernel(constant_sizes(shapes)).inspect(artifact, runs.views(), where);
 }
@@ -451,7 +460,8 @@ std::vector<Remark> GufuncState::remarks() const {
 Stats GufuncState::stats() const {
     const std::lock_guard lock(mutex_);
     Stats sum = general_->ledger().stats();
-    for (const LoopKernelState* kernel : special_kernels_) engine::add(sum, kernel->ledger().stats());
+    for (const LoopKernelState* kernel : special_kernels_)
+        engine::add(sum, kernel->ledger().stats());
     return sum;
 }
 
@@ -462,9 +472,8 @@ Stats GufuncState::stats() const {
 Gufunc::Gufunc(std::string name, std::string_view signature,
                std::span<const detail::KernelParam> params, detail::KernelFunction function,
                GufuncOptions options, Location where)
-    : state_(std::make_shared<detail::GufuncState>(std::move(name), signature, params,
-                                                   std::move(function), std::move(options),
-                                                   where)) {}
+    : state_(std::make_shared<detail::GufuncState>(
+          std::move(name), signature, params, std::move(function), std::move(options), where)) {}
 
 const std::string& Gufunc::name() const { return state_->name(); }
 const std::string& Gufunc::doc() const { return state_->options().doc; }

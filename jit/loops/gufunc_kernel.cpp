@@ -28,8 +28,8 @@ CoreSignature parsed(const std::string& name, std::string_view text,
         return signature;
     } catch (const SignatureFault& fault) {
         throw Error(ErrorKind::usage,
-                    fmt::format("the signature of {}: {}\n    {}\n    {:>{}}", name, fault.what, text,
-                                '^', fault.at + 1),
+                    fmt::format("the signature of {}: {}\n    {}\n    {:>{}}", name, fault.what,
+                                text, '^', fault.at + 1),
                     where);
     }
 }
@@ -58,11 +58,11 @@ GufuncState::GufuncState(std::string name, std::string_view signature,
                     where);
     for (const Signature& s : options_.signatures)
         if (s.inputs != inputs() || s.outputs != outputs())
-            throw Error(ErrorKind::usage,
-                        fmt::format("{} takes {} and gives {}, its loop {} does not", name_,
-                                    engine::counted(inputs(), "argument"), outputs(),
-                                    engine::to_string(s)),
-                        where);
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("{} takes {} and gives {}, its loop {} does not", name_,
+                            engine::counted(inputs(), "argument"), outputs(), engine::to_string(s)),
+                where);
     general_ = make_kernel({});
 }
 
@@ -79,7 +79,8 @@ unsigned GufuncState::written_operands() const {
 
 std::unique_ptr<LoopKernelState> GufuncState::make_kernel(ConstantSizes sizes) {
     std::vector<KernelParam> kinds;
-    for (const KernelParam p : params_) kinds.push_back(p == KernelParam::value ? KernelParam::in : p);
+    for (const KernelParam p : params_)
+        kinds.push_back(p == KernelParam::value ? KernelParam::in : p);
     JitOptions options{.fastmath = options_.fastmath,
                        .parallel = options_.parallel,
                        .checked = options_.checked,

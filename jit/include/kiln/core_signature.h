@@ -38,10 +38,10 @@ class CoreSignature {
     static constexpr std::size_t max_operands = max_inputs + max_outputs;
 
     struct Dim {
-        std::size_t at = 0, length = 0;  ///< its text
-        std::int64_t frozen = 0;         ///< a size that is written, or 0
-        bool optional = false;           ///< "?": may be missing
-        bool of_input = false;           ///< an input has it, so that its size is known
+        std::size_t at = 0, length = 0;         ///< its text
+        std::int64_t frozen = 0;                ///< a size that is written, or 0
+        bool optional = false;                  ///< "?": may be missing
+        bool of_input = false;                  ///< an input has it, so that its size is known
         std::size_t first_step = 0, steps = 0;  ///< of a computed size
         constexpr bool is_computed() const { return steps > 0; }
     };
@@ -62,15 +62,14 @@ class CoreSignature {
     constexpr void check(const KernelParam* params, std::size_t count) const {
         if (count != operands_count())
             fault_at(count < operands_count() ? operands_[count].at : text_.size(),
-                            count < operands_count()
-                                ? "the callable has fewer parameters than the signature operands"
-                                : "the callable has more parameters than the signature operands");
+                     count < operands_count()
+                         ? "the callable has fewer parameters than the signature operands"
+                         : "the callable has more parameters than the signature operands");
         for (std::size_t i = 0; i < count; ++i) {
             const KernelParam p = params[i];
             const std::size_t at = operands_[i].at;
             if (i >= inputs_) {
-                if (p != KernelParam::out)
-                    fault_at(at, "the parameter for an output is an Out");
+                if (p != KernelParam::out) fault_at(at, "the parameter for an output is an Out");
             } else if (p == KernelParam::out) {
                 fault_at(at, "the parameter for an input is an In, InOut or Value, not an Out");
             } else if (p == KernelParam::value && operands_[i].rank != 0) {
@@ -98,7 +97,8 @@ class CoreSignature {
 
   private:
     constexpr void skip() {
-        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n'))
+        while (at_ < text_.size() &&
+               (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n'))
             ++at_;
     }
     constexpr char peek() {
@@ -153,7 +153,8 @@ class CoreSignature {
         if (computed) {
             if (!in_outputs_) fault_at(begin, "sizes are only computed behind the arrow");
             for (std::size_t s = first_step; s < steps_count_; ++s)
-                if (steps_[s].kind == 'd' && !dims_[static_cast<std::size_t>(steps_[s].value)].of_input)
+                if (steps_[s].kind == 'd' &&
+                    !dims_[static_cast<std::size_t>(steps_[s].value)].of_input)
                     fault_at(begin, "a size is computed from a dimension of no input");
             if (peek() == '?') fault_at(at_, "? belongs to a name or number by itself");
             const std::size_t made = add_dim({.at = begin, .length = end - begin});
@@ -171,7 +172,7 @@ class CoreSignature {
         if (found < dims_count_) {
             if (seen_[found] && dims_[found].optional != optional)
                 fault_at(mark, optional ? "? behind a dimension that had none before"
-                                               : "? is missing: the dimension had one before");
+                                        : "? is missing: the dimension had one before");
             dims_[found].optional = optional;
             dims_[found].of_input = dims_[found].of_input || !in_outputs_;
             seen_[found] = true;

@@ -116,8 +116,9 @@ template <class F> class GufuncSignature {
 class Gufunc {
   public:
     using Where = std::source_location;
-    Gufunc(std::string name, std::string_view signature, std::span<const detail::KernelParam> params,
-           detail::KernelFunction function, GufuncOptions options, Location where);
+    Gufunc(std::string name, std::string_view signature,
+           std::span<const detail::KernelParam> params, detail::KernelFunction function,
+           GufuncOptions options, Location where);
 
     const std::string& name() const;
     const std::string& doc() const;
@@ -131,40 +132,41 @@ class Gufunc {
 
     // A call gives the result, which is `out` where that was given. A kernel with several results
     // is called with all(), which gives them in order.
-#define KILN_GUFUNC_CALLS(Result, name, make)                                                      \
-    Result name(const Arg& a, const GufuncCallOptions& options = {}, Where where = Where::current()) \
-        const {                                                                                    \
-        return make({&a}, options, where);                                                         \
-    }                                                                                              \
-    Result name(const Arg& a, const Arg& b, const GufuncCallOptions& options = {},                 \
-                Where where = Where::current()) const {                                            \
-        return make({&a, &b}, options, where);                                                     \
-    }                                                                                              \
-    Result name(const Arg& a, const Arg& b, const Arg& c, const GufuncCallOptions& options = {},   \
-                Where where = Where::current()) const {                                            \
-        return make({&a, &b, &c}, options, where);                                                 \
-    }                                                                                              \
-    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d,                            \
-                const GufuncCallOptions& options = {}, Where where = Where::current()) const {     \
-        return make({&a, &b, &c, &d}, options, where);                                             \
-    }                                                                                              \
-    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,              \
-                const GufuncCallOptions& options = {}, Where where = Where::current()) const {     \
-        return make({&a, &b, &c, &d, &e}, options, where);                                         \
-    }                                                                                              \
-    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, \
-                const GufuncCallOptions& options = {}, Where where = Where::current()) const {     \
-        return make({&a, &b, &c, &d, &e, &f}, options, where);                                     \
-    }                                                                                              \
-    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, \
-                const Arg& g, const GufuncCallOptions& options = {},                               \
-                Where where = Where::current()) const {                                            \
-        return make({&a, &b, &c, &d, &e, &f, &g}, options, where);                                 \
-    }                                                                                              \
-    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e, const Arg& f, \
-                const Arg& g, const Arg& h, const GufuncCallOptions& options = {},                 \
-                Where where = Where::current()) const {                                            \
-        return make({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);                             \
+#define KILN_GUFUNC_CALLS(Result, name, make)                                                    \
+    Result name(const Arg& a, const GufuncCallOptions& options = {},                             \
+                Where where = Where::current()) const {                                          \
+        return make({&a}, options, where);                                                       \
+    }                                                                                            \
+    Result name(const Arg& a, const Arg& b, const GufuncCallOptions& options = {},               \
+                Where where = Where::current()) const {                                          \
+        return make({&a, &b}, options, where);                                                   \
+    }                                                                                            \
+    Result name(const Arg& a, const Arg& b, const Arg& c, const GufuncCallOptions& options = {}, \
+                Where where = Where::current()) const {                                          \
+        return make({&a, &b, &c}, options, where);                                               \
+    }                                                                                            \
+    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d,                          \
+                const GufuncCallOptions& options = {}, Where where = Where::current()) const {   \
+        return make({&a, &b, &c, &d}, options, where);                                           \
+    }                                                                                            \
+    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,            \
+                const GufuncCallOptions& options = {}, Where where = Where::current()) const {   \
+        return make({&a, &b, &c, &d, &e}, options, where);                                       \
+    }                                                                                            \
+    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,            \
+                const Arg& f, const GufuncCallOptions& options = {},                             \
+                Where where = Where::current()) const {                                          \
+        return make({&a, &b, &c, &d, &e, &f}, options, where);                                   \
+    }                                                                                            \
+    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,            \
+                const Arg& f, const Arg& g, const GufuncCallOptions& options = {},               \
+                Where where = Where::current()) const {                                          \
+        return make({&a, &b, &c, &d, &e, &f, &g}, options, where);                               \
+    }                                                                                            \
+    Result name(const Arg& a, const Arg& b, const Arg& c, const Arg& d, const Arg& e,            \
+                const Arg& f, const Arg& g, const Arg& h, const GufuncCallOptions& options = {}, \
+                Where where = Where::current()) const {                                          \
+        return make({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);                           \
     }
     KILN_GUFUNC_CALLS(Array, operator(), call)
     KILN_GUFUNC_CALLS(std::vector<Array>, all, call_all)

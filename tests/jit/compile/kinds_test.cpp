@@ -67,6 +67,13 @@ Kernel make(KernelKind kind, double c) {
             return {[=](Artifact a) { return f.inspect(a, {f64[1]}); }, [=] { f(x); },
                     [=] { return f.stats(); }, __LINE__ - 2};
         }
+        case KernelKind::gufunc: {
+            const auto f = guvectorize("k", "(n)->(n)", [c](In a, Out b) {
+                for (Index i : range(a.extent(0))) b(i) = a(i) + (Value(c) + Value(1.0));
+            });
+            return {[=](Artifact a) { return f.inspect(a, {f64[1]}); }, [=] { f(x); },
+                    [=] { return f.stats(); }, __LINE__ - 3};
+        }
     }
     return {};
 }
