@@ -21,6 +21,7 @@ INNER = {
         "include": [],
         "ir": ["include"],
         "trace": ["include", "ir"],
+        "text": ["include", "ir", "trace"],
     },
     "codegen": {
         "math": [],
@@ -41,6 +42,7 @@ INNER = {
         "arrays": ["include", "call", "compile", "reduce"],
         "loops": ["include", "call", "compile"],
         "tool": ["include", "call", "compile"],
+        "text": ["include"],
     },
 }
 
@@ -56,8 +58,8 @@ CORNERS = {
 
 # A third-party header (regular expression on the name) and the files that may include it.
 ROOMS = [
-    (r"clang(-c)?/", r"dsl/text/.*\.cpp|jit/tool/interpreter/.*\.cpp"),
-    (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu/.*\.(cpp|h)|jit/tool/interpreter/.*\.cpp"),
+    (r"clang(-c)?/", r"dsl/text/.*\.(cpp|h)|jit/tool/interpreter/.*\.cpp"),
+    (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu/.*\.(cpp|h)|dsl/text/.*\.cpp|jit/tool/interpreter/.*\.cpp"),
     (r"(tbb|oneapi)/", r"runtime/(parallel|sort)\.cpp"),
     (r"(cuda\w*|nvrtc|cudaTypedefs)\.h$|cuda/", r"runtime/device/.*\.cpp|jit/cuda/.*\.cpp"),
     (r"sleef\w*\.h$", r"codegen/llvm/.*\.cpp|jit/cpu/.*\.cpp"),

@@ -1,0 +1,244 @@
+// Calls: functions of the text become part of the kernel; those of the prelude are operations.
+#include "dsl/text/lowering.h"
+#include "dsl/text/prelude.h"
+
+#include <clang/AST/DeclCXX.h>
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace kiln::text {
+
+using clang::Expr;
+using clang::Stmt;
+using llvm::dyn_cast;
+using llvm::isa;
+
+Place Lowering::call(const clang::CallExpr* e) {
+    const clang::FunctionDecl* f = e->getDirectCallee();
+    if (f == nullptr) fail(e, "kernels call functions that are known when they are compiled");
+    if (const auto* m = dyn_cast<clang::CXXMethodDecl>(f); m != nullptr && m->isVirtual())
+        fail(e, fmt::format("{} is a virtual function", f->getNameAsString()),
+             "kernels call functions that are known when they are compiled");
+    const clang::FunctionDecl* body = nullptr;
+    f->hasBody(body);
+    if (body == nullptr && session_.in_prelude(f->getLocation())) return call_builtin(e, f);
+    std::vector<const Expr*> arguments(e->arg_begin(), e->arg_end());
+    Place self;
+    if (const auto* m = dyn_cast<clang::CXXMemberCallExpr>(e)) {
+        const Expr* object = m->getImplicitObjectArgument();
+        if (object->getType()->isPointerType()) {
+            if (!isa<clang::CXXThisExpr>(object->IgnoreParenImpCasts()))
+                fail(e, "kernels have no pointers", "use a reference");
+            self = frame_->self;
+        } else {
+            self = place(object);
+        }
+    } else if (isa<clang::CXXOperatorCallExpr>(e) && isa<clang::CXXMethodDecl>(f)) {
+        self = place(arguments.front());
+        arguments.erase(arguments.begin());
+    }
+    if (const auto* m = dyn_cast<clang::CXXMethodDecl>(f);
+        m != nullptr && (m->isCopyAssignmentOperator() || m->isMoveAssignmentOperator()) &&
+        (m->isTrivial() || m->isDefaulted())) {
+        assign(self, snapshot(object(arguments.front())));
+        return self;
+    }
+    if (body == nullptr)
+        fail(e, fmt::format("{} has no body in the text", f->getNameAsString()),
+             "functions become part of the kernel: define it there");
+    return inlined(body, arguments, self, e);
+}
+
+// ------------------------------------------------------------------------------ functions of the text
+
+namespace {
+
+/// Whether a function returns once, as the last thing that it does.
+bool returns_last(const Stmt* body) {
+    const auto* c = dyn_cast<clang::CompoundStmt>(body);
+    if (c == nullptr || c->body_empty()) return false;
+    for (const Stmt* s : c->body())
+        if (s != c->body_back() && exits_of(s).returns) return false;
+    return isa<clang::ReturnStmt>(c->body_back()) || returns_last(c->body_back());
+}
+
+}  // namespace
+
+Place Lowering::argument(const clang::ParmVarDecl* param, const Expr* e, bool changes) {
+    const clang::QualType type = param->getType();
+    if (type->isReferenceType()) return place(e);
+    if (type->isPointerType()) fail(e, "kernels have no pointers", "pass a reference");
+    const auto t = scalar_type(type);
+    if (!changes) {
+        if (!t) return snapshot(object(e));
+        Place made{.kind = Place::Kind::value, .dtype = *t, .id = ir::none};
+        // A counter stays one, so that what is subscripted by it is seen to be in order.
+        const Expr* plain = e->IgnoreParenImpCasts();
+        if (const auto* r = dyn_cast<clang::DeclRefExpr>(plain);
+            r != nullptr && is_integer(*t) && size_of(*t) >= 4)
+            if (const auto found = frame_->places.find(r->getDecl());
+                found != frame_->places.end() && found->second.wide != ir::none &&
+                size_of(*t) >= size_of(found->second.dtype))
+                made.wide = found->second.wide;
+        made.id = scalar(e);
+        return made;
+    }
+    const Place slots = allocate(type, e->getExprLoc());
+    if (t)
+        store(slots, scalar(e));
+    else
+        assign(slots, object(e));
+    return slots;
+}
+
+Place Lowering::inlined(const clang::FunctionDecl* f, Pieces arguments, const Place& self,
+                        const Expr* e) {
+    for (const Frame* outer = frame_; outer != nullptr; outer = outer->caller)
+        if (outer->function->getCanonicalDecl() == f->getCanonicalDecl()) {
+            if (const auto id = folded(e)) return Place::of(*id, b_.dtype(*id));
+            fail(e, fmt::format("{} calls itself", f->getNameAsString()),
+                 "functions become part of the kernel: write a loop");
+        }
+    if (f->isVariadic()) fail(e, "kernels do not call functions with ...");
+    const Stmt* body = f->getBody();
+    auto [known, added] = changed_.try_emplace(f);
+    if (added) known->second = changed_in(body);
+    Frame frame{.function = f, .caller = frame_, .changed = known->second, .self = self};
+    for (unsigned i = 0; i < f->getNumParams(); ++i)
+        frame.places[f->getParamDecl(i)] =
+            argument(f->getParamDecl(i), arguments[i], frame.changed.contains(f->getParamDecl(i)));
+    const clang::QualType type = f->getReturnType();
+    frame.returns_directly = returns_last(body);
+    frame.region.loops = static_cast<unsigned>(loops_.size());
+    frame_ = &frame;
+    if (!type->isVoidType() && !type->isReferenceType() && !frame.returns_directly &&
+        !isa<clang::CXXConstructorDecl>(f)) {
+        at(e);
+        frame.result = allocate(type, f->getLocation());
+        zero(frame.result);
+    }
+    if (const auto* c = dyn_cast<clang::CXXConstructorDecl>(f)) {
+        for (const clang::CXXCtorInitializer* init : c->inits()) {
+            const clang::FieldDecl* field = init->getMember();
+            if (field == nullptr) fail(e, "kernels have no constructors that delegate");
+            initialise(frame.self.parts[field->getFieldIndex()], field->getType(), init->getInit());
+        }
+    }
+    list({body});
+    frame_ = frame.caller;
+    at(e);
+    return frame.result;
+}
+
+// ------------------------------------------------------------------------------ those of the prelude
+
+Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
+    const ir::Param& param = b_.kernel().params[array.target];
+    if (subscripts.size() != param.rank)
+        session_.fail(
+            ErrorKind::shape, e->getBeginLoc(),
+            fmt::format("{} has {} dimension{}, but {} subscript{} given",
+                        session_.words(subscripts.empty() ? e->getSourceRange()
+                                                          : clang::SourceRange(e->getBeginLoc())),
+                        int(param.rank), param.rank == 1 ? "" : "s", subscripts.size(),
+                        subscripts.size() == 1 ? " is" : "s are"));
+    Place made{.kind = Place::Kind::element, .dtype = param.dtype, .target = array.target};
+    for (const Expr* s : subscripts) {
+        if (!s->getType()->isIntegerType())
+            session_.fail(ErrorKind::type, s->getExprLoc(), "a subscript is no integer",
+                          "write static_cast<long>(...)");
+        at(s);
+        const ir::Id index = wide(s);
+        if (b_.node(index).kind == ir::NodeKind::constant &&
+            b_.kernel().constant(index).get<std::int64_t>() < 0)
+            session_.fail(ErrorKind::bounds, s->getExprLoc(),
+                          fmt::format("index {} is outside of the array",
+                                      b_.kernel().constant(index).get<std::int64_t>()),
+                          "negative indices do not count from the end");
+        made.subscripts.push_back(index);
+    }
+    at(e);
+    return made;
+}
+
+Place Lowering::extent(const clang::CallExpr* e) {
+    const auto* m = llvm::cast<clang::CXXMemberCallExpr>(e);
+    const Place array = place(m->getImplicitObjectArgument());
+    Expr::EvalResult dimension;
+    if (!e->getArg(0)->EvaluateAsInt(dimension, session_.context()))
+        fail(e->getArg(0), "the dimension of an extent is a constant");
+    const auto d = dimension.Val.getInt().getExtValue();
+    if (d < 0 || d >= b_.kernel().params[array.target].rank)
+        session_.fail(ErrorKind::bounds, e->getArg(0)->getExprLoc(),
+                      fmt::format("there is no dimension {} of {}", d,
+                                  int(b_.kernel().params[array.target].rank)));
+    return Place::of(b_.extent(array.target, static_cast<std::uint32_t>(d)), DType::i64);
+}
+
+Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
+    struct Row {
+        std::string_view name;
+        ir::Reduction reduction;
+    };
+    static constexpr Row rows[] = {{"add", ir::Reduction::sum},    {"min", ir::Reduction::min},
+                                   {"max", ir::Reduction::max},    {"and", ir::Reduction::all_bits},
+                                   {"or", ir::Reduction::any_bit}, {"xor", ir::Reduction::parity}};
+    const Place to = place(e->getArg(0));
+    const ir::Id value = scalar(e->getArg(1));
+    if (to.kind != Place::Kind::element)
+        session_.fail(ErrorKind::usage, e->getArg(0)->getExprLoc(),
+                      "only elements of arrays need atomic access", "no other iteration sees this");
+    if (!is_integer(to.dtype) && to.dtype != DType::f32 && to.dtype != DType::f64)
+        session_.fail(ErrorKind::type, e->getExprLoc(),
+                      fmt::format("there is no atomic access to {}", name(to.dtype)),
+                      "integers, f32 and f64 have it");
+    const auto row = std::ranges::find(rows, std::string_view(what), &Row::name);
+    at(e);
+    return Place::of(b_.atomic(row->reduction, to.target, to.subscripts, b_.cast(value, to.dtype)),
+                     to.dtype);
+}
+
+Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl* f) {
+    if (isa<clang::CXXOperatorCallExpr>(e) && f->getOverloadedOperator() == clang::OO_Call) {
+        std::vector<const Expr*> subscripts(e->arg_begin() + 1, e->arg_end());
+        return element(place(e->getArg(0)), subscripts, e);
+    }
+    if (!f->getIdentifier()) fail(e, "kernels do not call this");
+    const llvm::StringRef name = f->getName();
+    if (isa<clang::CXXMemberCallExpr>(e) && name == "extent") return extent(e);
+    if (name.starts_with("atomic_")) return atomic(e, name.drop_front(7));
+    const std::optional<Builtin> made = builtin(std::string_view(name));
+    if (!made) fail(e, fmt::format("kernels do not call {} here", std::string_view(name)));
+    const DType result = dtype(f->getReturnType(), e->getExprLoc());
+    std::vector<ir::Id> ids;
+    for (const Expr* a : e->arguments()) ids.push_back(scalar(a));
+    at(e);
+    // Numbers meet in the type of the result; what is told of numbers is told of them as they are.
+    const bool told = is_bool(result);
+    const bool first_is_bool = made->op == ir::Op::select;
+    const bool powers = name == "ldexp";
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        if (!told && !(i == 0 && first_is_bool) && !(i == 1 && powers) && name != "bitwise_count")
+            ids[i] = b_.cast(ids[i], result);
+    if (made->kind == Builtin::Kind::operation) {
+        const bool integer_power = made->op == ir::Op::pow && is_integer(result);
+        const ir::Id id =
+            integer_power ? dsl::integer_power(b_, ids[0], ids[1]) : b_.apply(made->op, ids);
+        return Place::of(b_.cast(id, result), result);
+    }
+    const auto operand = [&](std::size_t i) {
+        return Operand(trace_.value(ids[i]), std::source_location());
+    };
+    const std::uint32_t line = b_.location_index();
+    const Value value = made->unary != nullptr ? made->unary(operand(0))
+                        : made->binary != nullptr
+                            ? made->binary(operand(0), operand(1))
+                            : made->ternary(operand(0), operand(1), operand(2));
+    b_.set_location_index(line);
+    return Place::of(b_.cast(trace_.id(value), result), result);
+}
+
+}  // namespace kiln::text

@@ -1,0 +1,338 @@
+#include "dsl/text/front_end.h"
+
+#include "dsl/text/lowering.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln::text {
+
+using clang::Expr;
+using clang::QualType;
+using clang::Stmt;
+using llvm::dyn_cast;
+using llvm::isa;
+
+std::size_t Declaration::count(Passing passing) const {
+    return static_cast<std::size_t>(std::ranges::count(params, passing, &Parameter::passing));
+}
+
+// ------------------------------------------------------------------------------ declarations
+
+namespace {
+
+/// How a parameter without a type (auto, T) is used in the body of its template.
+struct Uses {
+    bool subscripted = false, written = false;
+};
+
+class UseFinder {
+  public:
+    explicit UseFinder(const clang::ValueDecl* param) : param_(param) {}
+    void visit(const Stmt* s) {
+        if (s == nullptr) return;
+        if (const auto* c = dyn_cast<clang::CallExpr>(s)) {
+            if (names(c->getCallee())) uses.subscripted = true;
+            if (const auto* o = dyn_cast<clang::CXXOperatorCallExpr>(s);
+                o != nullptr && o->getOperator() == clang::OO_Call && names(o->getArg(0)))
+                uses.subscripted = true;
+            // What another function is given, it may write.
+            for (const Expr* a : c->arguments())
+                if (is_element(a)) uses.written = true;
+        }
+        if (const auto* m = dyn_cast<clang::CXXDependentScopeMemberExpr>(s);
+            m != nullptr && !m->isImplicitAccess() && names(m->getBase()))
+            uses.subscripted = uses.subscripted || m->getMember().getAsString() == "extent";
+        if (const auto* b = dyn_cast<clang::BinaryOperator>(s);
+            b != nullptr && b->isAssignmentOp() && is_element(b->getLHS()))
+            uses.written = true;
+        if (const auto* u = dyn_cast<clang::UnaryOperator>(s);
+            u != nullptr && u->isIncrementDecrementOp() && is_element(u->getSubExpr()))
+            uses.written = true;
+        if (const auto* d = dyn_cast<clang::DeclStmt>(s))
+            for (const clang::Decl* one : d->decls())
+                if (const auto* v = dyn_cast<clang::VarDecl>(one)) {
+                    if (v->getType()->isReferenceType() && v->getInit() != nullptr &&
+                        is_element(v->getInit()))
+                        uses.written = true;
+                }
+        for (const Stmt* child : s->children()) visit(child);
+    }
+    Uses uses;
+
+  private:
+    bool names(const Expr* e) const {
+        const auto* r = dyn_cast<clang::DeclRefExpr>(e->IgnoreParenImpCasts());
+        return r != nullptr && r->getDecl() == param_;
+    }
+    bool is_element(const Expr* e) const {
+        e = e->IgnoreParenImpCasts();
+        if (const auto* o = dyn_cast<clang::CXXOperatorCallExpr>(e))
+            return o->getOperator() == clang::OO_Call && names(o->getArg(0));
+        const auto* c = dyn_cast<clang::CallExpr>(e);
+        return c != nullptr && names(c->getCallee());
+    }
+    const clang::ValueDecl* param_;
+};
+
+/// View<const T, R>, whether T and R are known or not; nothing for other types.
+std::optional<Passing> view_passing(QualType type) {
+    const clang::TemplateSpecializationType* view =
+        type->getAs<clang::TemplateSpecializationType>();
+    if (view == nullptr) {
+        const auto* record =
+            dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(type->getAsCXXRecordDecl());
+        if (record == nullptr || record->getName() != "View") return std::nullopt;
+        return record->getTemplateArgs()[0].getAsType().isConstQualified() ? Passing::in
+                                                                           : Passing::inout;
+    }
+    const clang::TemplateDecl* name = view->getTemplateName().getAsTemplateDecl();
+    if (name == nullptr || name->getName() != "View") return std::nullopt;
+    const auto arguments = view->template_arguments();
+    return !arguments.empty() && arguments[0].getKind() == clang::TemplateArgument::Type &&
+                   arguments[0].getAsType().isConstQualified()
+               ? Passing::in
+               : Passing::inout;
+}
+
+Passing passing_of(const clang::FunctionDecl* f, const clang::ParmVarDecl* param) {
+    const QualType type = param->getType();
+    const QualType inner = type.getNonReferenceType();
+    if (const auto view = view_passing(inner)) return *view;
+    if (inner->isDependentType()) {
+        UseFinder finder(param);
+        finder.visit(f->getBody());
+        if (finder.uses.subscripted) return finder.uses.written ? Passing::inout : Passing::in;
+    }
+    const bool refers = type->isLValueReferenceType() && !inner.isConstQualified();
+    return refers ? Passing::output : Passing::value;
+}
+
+bool has_value(const Stmt* s) {
+    if (s == nullptr) return false;
+    if (const auto* r = dyn_cast<clang::ReturnStmt>(s)) return r->getRetValue() != nullptr;
+    if (isa<Expr>(s)) return false;
+    return std::ranges::any_of(s->children(), has_value);
+}
+
+Declaration describe(const clang::FunctionDecl* f, const Session& session) {
+    Declaration made;
+    for (const clang::ParmVarDecl* p : f->parameters()) {
+        Parameter param{p->getNameAsString(), passing_of(f, p)};
+        const QualType type = p->getType().getNonReferenceType().getUnqualifiedType();
+        if (!type->isDependentType()) param.dtype = dtype_of_type(type, session.context());
+        if (param.passing == Passing::output && !param.dtype) {
+            for (unsigned i = 0; i < f->getNumParams(); ++i) {
+                const QualType other = f->getParamDecl(i)->getType();
+                if (!other->isReferenceType() &&
+                    session.context().hasSameUnqualifiedType(other, type))
+                    param.like = i;
+            }
+            if (!param.like)
+                session.fail(ErrorKind::type, p->getLocation(),
+                             fmt::format("the type of output {} is not known", param.name),
+                             "declare it as a number, or as the type of a parameter that is given");
+        }
+        made.params.push_back(std::move(param));
+    }
+    const QualType result = f->getReturnType();
+    made.returns = result->isUndeducedType() ? has_value(f->getBody()) : !result->isVoidType();
+    return made;
+}
+
+bool takes_the_same(const Declaration& a, const Declaration& b) {
+    return a.returns == b.returns &&
+           std::ranges::equal(a.params, b.params, {}, &Parameter::passing, &Parameter::passing);
+}
+
+std::vector<const clang::FunctionDecl*> found(const Session& session, const std::string& function,
+                                              const Location& where) {
+    auto functions = session.functions(function);
+    if (!functions.empty()) return functions;
+    std::string known;
+    for (const std::string& name : session.names())
+        known += fmt::format("{}{}", known.empty() ? "" : ", ", name);
+    throw Error(ErrorKind::usage, fmt::format("the text has no function {}", function), where,
+                known.empty() ? "it has none" : fmt::format("it has {}", known));
+}
+
+}  // namespace
+
+Declaration declaration_of(const Unit& unit, const std::string& function, const Location& where) {
+    const Session session(unit, "", function, where);
+    const auto functions = found(session, function, where);
+    Declaration first = describe(functions.front(), session);
+    for (const clang::FunctionDecl* f : functions) {
+        const Declaration one = describe(f, session);
+        if (!takes_the_same(first, one))
+            session.fail(
+                ErrorKind::usage, f->getLocation(),
+                fmt::format("functions of the name {} differ in what they take and give", function),
+                "give those that become kernels names of their own");
+        for (std::size_t i = 0; i < first.params.size(); ++i)  // Clang chooses
+            if (first.params[i].dtype != one.params[i].dtype) first.params[i].dtype.reset();
+    }
+    return first;
+}
+
+// ------------------------------------------------------------------------------ entries
+
+namespace {
+
+std::string_view cpp_type(DType t) {
+    switch (t) {
+        case DType::bool_: return "bool";
+        case DType::i8: return "signed char";
+        case DType::i16: return "short";
+        case DType::i32: return "int";
+        case DType::i64: return "long";
+        case DType::u8: return "unsigned char";
+        case DType::u16: return "unsigned short";
+        case DType::u32: return "unsigned";
+        case DType::u64: return "unsigned long";
+        case DType::f16: return "_Float16";
+        case DType::bf16: return "__bf16";
+        case DType::f32: return "float";
+        case DType::f64: return "double";
+        case DType::c64: return "std::complex<float>";
+        case DType::c128: return "std::complex<double>";
+    }
+    __builtin_unreachable();
+}
+
+/// The dtype that a weak argument counts with: of its own kind, as wide as the strong arguments of
+/// that kind are.
+DType type_beside(DType weak, std::span<const Argument> arguments, const ir::Builder& b) {
+    std::optional<DType> strong;
+    for (const Argument& a : arguments) {
+        if (a.is_array || b.node(a.value).weak) continue;
+        const DType t = b.dtype(a.value);
+        if (kind_of(t) != kind_of(weak) && !(is_integer(t) && is_integer(weak))) continue;
+        strong = strong ? promote(*strong, t) : t;
+    }
+    return strong.value_or(weak);
+}
+
+/// The function behind the text, which calls it with what it is given.
+class Entry {
+  public:
+    Entry(const std::string& function, const Declaration& declaration,
+          std::span<const Argument> arguments, const ir::Builder& b, const Location& where)
+        : function_(function),
+          declaration_(declaration),
+          arguments_(arguments),
+          b_(b),
+          where_(where) {
+        std::size_t next = 0;
+        for (const Parameter& p : declaration.params)
+            given_.push_back(p.passing == Passing::output ? nullptr : &arguments[next++]);
+        for (std::size_t i = 0; i < given_.size(); ++i)
+            if (given_[i] != nullptr) add_given(i);
+        for (std::size_t i = 0; i < given_.size(); ++i)
+            if (given_[i] == nullptr) add_output(i);
+    }
+    /// auto kiln_entry(float p0, double& p1) { return f(p0, p1); }
+    std::string code() const {
+        std::string params, names;
+        for (std::size_t i = 0; i < given_.size(); ++i) {
+            params += fmt::format("{}{} p{}", i == 0 ? "" : ", ", types_.at(i), i);
+            names += fmt::format("{}p{}", i == 0 ? "" : ", ", i);
+        }
+        return fmt::format("auto {}({}) {{ return {}::{}({}); }}", entry_name, params,
+                           text_namespace, function_, names);
+    }
+    std::string call() const {
+        return fmt::format("{} cannot be called with ({})", function_, said_);
+    }
+    const Argument* given(std::size_t i) const { return given_[i]; }
+    DType dtype(std::size_t i) const { return dtypes_.at(i); }
+
+  private:
+    void add_given(std::size_t i) {
+        const Argument& a = *given_[i];
+        const Parameter& p = declaration_.params[i];
+        said_ += said_.empty() ? "" : ", ";
+        if (a.is_array) {
+            const ir::Param& array = b_.kernel().params[a.param];
+            dtypes_[i] = array.dtype;
+            types_[i] =
+                fmt::format("kiln::View<{}{}, {}>", p.passing == Passing::in ? "const " : "",
+                            cpp_type(array.dtype), int(array.rank));
+            said_ += fmt::format("{}[{}]", name(array.dtype), int(array.rank));
+            return;
+        }
+        DType t = b_.dtype(a.value);
+        said_ += name(t);
+        if (p.dtype)
+            t = fitting(i, t, *p.dtype);
+        else if (b_.node(a.value).weak)
+            t = type_beside(t, arguments_, b_);
+        dtypes_[i] = t;
+        types_[i] = cpp_type(t);
+    }
+    void add_output(std::size_t i) {
+        const Parameter& p = declaration_.params[i];
+        dtypes_[i] = p.dtype ? *p.dtype : dtypes_.at(*p.like);
+        types_[i] = fmt::format("{}&", cpp_type(dtypes_[i]));
+    }
+    /// What is given to a parameter of type `to`: an array is not narrowed, a number of the caller
+    /// stays within its kind.
+    DType fitting(std::size_t i, DType from, DType to) const {
+        const ir::Node& n = b_.node(given_[i]->value);
+        const bool one_number = n.weak || n.kind == ir::NodeKind::param;
+        if (can_cast(from, to, one_number ? Casting::same_kind : Casting::safe)) return to;
+        if (one_number && is_integer(from) && is_integer(to)) return to;
+        throw Error(ErrorKind::type,
+                    fmt::format("{} is {}, but parameter {} of {} is {}",
+                                n.kind == ir::NodeKind::param ? "an argument" : "an array",
+                                name(from), declaration_.params[i].name, function_, name(to)),
+                    where_, "convert it before the call, or declare the parameter as auto");
+    }
+
+    const std::string& function_;
+    const Declaration& declaration_;
+    std::span<const Argument> arguments_;
+    const ir::Builder& b_;
+    Location where_;
+    std::vector<const Argument*> given_;
+    std::map<std::size_t, std::string> types_;
+    std::map<std::size_t, DType> dtypes_;
+    std::string said_;
+};
+
+}  // namespace
+
+std::vector<ir::Id> lower(const Unit& unit, const std::string& function,
+                          const Declaration& declaration, std::span<const Argument> arguments,
+                          dsl::Trace& trace, const Location& where) {
+    ir::Builder& b = trace.builder();
+    const Entry entry(function, declaration, arguments, b, where);
+    const Session session(unit, entry.code(), entry.call(), where);
+    Lowering lowering(session, trace);
+    std::vector<Place> places;
+    for (std::size_t i = 0; i < declaration.params.size(); ++i) {
+        const Argument* a = entry.given(i);
+        if (a == nullptr)
+            places.push_back(lowering.output(entry.dtype(i)));
+        else if (a->is_array)
+            places.push_back(
+                {.kind = Place::Kind::array, .dtype = entry.dtype(i), .target = a->param});
+        else
+            places.push_back(Place::of(b.coerce(a->value, entry.dtype(i)), entry.dtype(i)));
+    }
+    const Place result = lowering.run(places);
+    std::vector<ir::Id> results;
+    if (declaration.returns) {
+        if (result.kind != Place::Kind::value && result.kind != Place::Kind::slot)
+            throw Error(ErrorKind::unsupported, fmt::format("{} returns no number", function),
+                        where,
+                        "give several values by references: void f(double x, double& y, int& n)");
+        results.push_back(lowering.load(result));
+    }
+    for (std::size_t i = 0; i < places.size(); ++i)
+        if (entry.given(i) == nullptr) results.push_back(lowering.load(places[i]));
+    return results;
+}
+
+}  // namespace kiln::text

@@ -1,0 +1,613 @@
+// Variables and what else can be assigned to; objects of classes, part by part.
+#include "dsl/text/lowering.h"
+
+#include <clang/AST/DeclCXX.h>
+#include <clang/AST/StmtCXX.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln::text {
+
+using clang::Expr;
+using clang::QualType;
+using clang::Stmt;
+using llvm::dyn_cast;
+using llvm::isa;
+
+// ------------------------------------------------------------------------------ what changes
+
+namespace {
+
+class ChangeFinder {
+  public:
+    explicit ChangeFinder(Changed& changed) : changed_(changed) {}
+
+    /// `only_read`: what `s` names is not changed by what is around it.
+    void visit(const Stmt* s, bool only_read) {
+        if (s == nullptr) return;
+        if (const auto* r = dyn_cast<clang::DeclRefExpr>(s)) {
+            if (!only_read && !r->getType().isConstQualified()) note(r->getDecl());
+            return;
+        }
+        if (const auto* c = dyn_cast<clang::ImplicitCastExpr>(s)) {
+            const bool reads =
+                c->getCastKind() == clang::CK_LValueToRValue || c->getType().isConstQualified();
+            const bool keeps = c->getCastKind() == clang::CK_NoOp ||
+                               c->getCastKind() == clang::CK_ArrayToPointerDecay;
+            return visit(c->getSubExpr(), reads || (keeps && only_read));
+        }
+        if (const auto* p = dyn_cast<clang::ParenExpr>(s)) return visit(p->getSubExpr(), only_read);
+        if (const auto* m = dyn_cast<clang::MemberExpr>(s))
+            return visit(m->getBase(), only_read || m->getType().isConstQualified());
+        if (const auto* a = dyn_cast<clang::ArraySubscriptExpr>(s)) {
+            visit(a->getBase(), only_read);
+            return visit(a->getIdx(), false);
+        }
+        if (const auto* c = dyn_cast<clang::AbstractConditionalOperator>(s)) {
+            visit(c->getCond(), false);
+            visit(c->getTrueExpr(), only_read);
+            return visit(c->getFalseExpr(), only_read);
+        }
+        if (const auto* d = dyn_cast<clang::DeclStmt>(s)) {
+            for (const clang::Decl* one : d->decls()) declaration(one);
+            return;
+        }
+        for (const Stmt* child : s->children()) visit(child, false);
+    }
+
+  private:
+    void declaration(const clang::Decl* d) {
+        const auto* v = dyn_cast<clang::VarDecl>(d);
+        if (v == nullptr) return;
+        visit(v->getInit(), v->getType()->isReferenceType() &&
+                                v->getType().getNonReferenceType().isConstQualified());
+        if (const auto* bound = dyn_cast<clang::DecompositionDecl>(v)) {
+            // What changes a binding changes what is bound.
+            if (v->getType()->isReferenceType()) return;
+            for (const clang::BindingDecl* b : bound->bindings()) owners_[b] = v;
+        }
+    }
+    void note(const clang::ValueDecl* d) {
+        changed_.insert(d);
+        if (const auto owner = owners_.find(d); owner != owners_.end())
+            changed_.insert(owner->second);
+    }
+
+    Changed& changed_;
+    std::map<const clang::ValueDecl*, const clang::ValueDecl*> owners_;
+};
+
+}  // namespace
+
+Changed changed_in(const Stmt* body) {
+    Changed changed;
+    ChangeFinder(changed).visit(body, false);
+    return changed;
+}
+
+// ------------------------------------------------------------------------------ places in the text
+
+void Lowering::fail(const Stmt* at, const std::string& message, const std::string& hint) const {
+    clang::SourceLocation place = at->getBeginLoc();
+    if (const auto* e = dyn_cast<Expr>(at)) place = e->getExprLoc();
+    session_.fail(ErrorKind::unsupported, place, message, hint);
+}
+
+void Lowering::at(const Stmt* statement) {
+    const auto* e = dyn_cast<Expr>(statement);
+    at(e != nullptr ? e->getExprLoc() : statement->getBeginLoc());
+}
+void Lowering::at(clang::SourceLocation place) {
+    // What the prelude is made of belongs to the line that uses it.
+    if (const Location where = session_.location(place); where.line != 0) b_.set_location(where);
+}
+
+// ------------------------------------------------------------------------------ types
+
+std::optional<DType> dtype_of_type(QualType type, const clang::ASTContext& context) {
+    type = type.getCanonicalType();
+    if (const auto* e = type->getAs<clang::EnumType>()) {
+        if (!e->getDecl()->isComplete()) return std::nullopt;
+        type = e->getDecl()->getIntegerType().getCanonicalType();
+    }
+    const auto* b = dyn_cast<clang::BuiltinType>(type.getTypePtr());
+    if (b == nullptr) return std::nullopt;
+    switch (b->getKind()) {
+        case clang::BuiltinType::Float16: return DType::f16;
+        case clang::BuiltinType::BFloat16: return DType::bf16;
+        case clang::BuiltinType::Float: return DType::f32;
+        case clang::BuiltinType::Double: return DType::f64;
+        case clang::BuiltinType::Bool: return DType::bool_;
+        default: break;
+    }
+    if (!b->isInteger()) return std::nullopt;
+    const auto bits = context.getTypeSize(type);
+    if (bits > 64) return std::nullopt;
+    const bool negative = b->isSignedInteger();
+    switch (bits) {
+        case 8: return negative ? DType::i8 : DType::u8;
+        case 16: return negative ? DType::i16 : DType::u16;
+        case 32: return negative ? DType::i32 : DType::u32;
+        default: return negative ? DType::i64 : DType::u64;
+    }
+}
+
+DType Lowering::dtype(QualType type, clang::SourceLocation at) const {
+    if (const auto t = scalar_type(type)) return *t;
+    if (type->isPointerType() || type->isNullPtrType())
+        session_.fail(ErrorKind::unsupported, at, "kernels have no pointers",
+                      "use a reference or an index");
+    session_.fail(ErrorKind::unsupported, at,
+                  fmt::format("kernels have no numbers of type {}", type.getAsString()));
+}
+
+// ------------------------------------------------------------------------------ variables
+
+std::uint32_t Lowering::new_slot(DType dtype, std::uint32_t length) {
+    const std::size_t number = b_.kernel().slots.size();
+    return b_.add_slot({fmt::format("{}{}", length == 1 ? 'v' : 'a', number), dtype, length});
+}
+
+namespace {
+
+constexpr std::uint64_t max_elements = 65536, max_spread = 64;
+
+/// Of an array of arrays, the innermost elements and how many there are.
+std::pair<QualType, std::uint64_t> elements_of(QualType type, const clang::ASTContext& context) {
+    std::uint64_t count = 1;
+    while (const auto* a = context.getAsConstantArrayType(type)) {
+        count *= a->getSize().getZExtValue();
+        type = a->getElementType();
+    }
+    return {type, count};
+}
+
+}  // namespace
+
+Place Lowering::allocate(QualType type, clang::SourceLocation at) {
+    const auto make = [&](const auto& self, QualType t, std::uint64_t count) -> Place {
+        const auto [element, inside] = elements_of(t, session_.context());
+        count *= inside;
+        if (const auto* record = element->getAsCXXRecordDecl()) {
+            if (record->isUnion())
+                session_.fail(ErrorKind::unsupported, at, "kernels have no unions");
+            if (record->getNumBases() > 0)
+                session_.fail(ErrorKind::unsupported, at, "kernels have no classes with bases",
+                              "make what is inherited a member");
+            Place made{.kind = Place::Kind::record};
+            for (const clang::FieldDecl* field : record->fields())
+                made.parts.push_back(self(self, field->getType(), count));
+            return made;
+        }
+        if (count > max_elements || count == 0)
+            session_.fail(ErrorKind::unsupported, at, fmt::format("an array of {} elements", count),
+                          fmt::format("1 to {} are possible", max_elements));
+        const DType d = dtype(element, at);
+        if (!b_.kernel().is_program() && count > 1) {
+            if (count > max_spread)
+                session_.fail(
+                    ErrorKind::unsupported, at,
+                    fmt::format("an array of {} elements in an element-wise kernel", count),
+                    fmt::format("at most {}; text::jit has larger ones", max_spread));
+            const std::uint32_t first = new_slot(d);
+            for (std::uint64_t i = 1; i < count; ++i) new_slot(d);
+            return {.kind = Place::Kind::slot,
+                    .dtype = d,
+                    .target = first,
+                    .spread = static_cast<std::uint32_t>(count)};
+        }
+        return {.kind = Place::Kind::slot,
+                .dtype = d,
+                .target = new_slot(d, static_cast<std::uint32_t>(count))};
+    };
+    return make(make, type, 1);
+}
+
+/// The elements that a place is.
+std::uint32_t Lowering::length(const Place& place) const {
+    if (place.kind != Place::Kind::slot || place.id != ir::none) return 1;
+    return std::max(place.spread, b_.kernel().slots[place.target].length);
+}
+
+/// Element `i` of an array that is in slots of its own.
+Place Lowering::at(const Place& array, std::uint32_t i) const {
+    return {.kind = Place::Kind::slot, .dtype = array.dtype, .target = array.target + i};
+}
+
+std::optional<std::uint32_t> Lowering::known_position(const Place& place) const {
+    if (b_.node(place.id).kind != ir::NodeKind::constant) return std::nullopt;
+    const auto i = b_.kernel().constant(place.id).get<std::int64_t>();
+    return i < 0 || i >= place.spread ? 0 : static_cast<std::uint32_t>(i);
+}
+
+void Lowering::zero(const Place& place) {
+    for (const Place& part : place.parts) zero(part);
+    if (place.kind != Place::Kind::slot) return;
+    const ir::Id zero = b_.constant(Scalar::of(false).cast(place.dtype));
+    const std::uint32_t n = length(place);
+    if (n == 1) return store(place, zero);
+    if (place.spread > 1) {
+        for (std::uint32_t i = 0; i < n; ++i) store(at(place, i), zero);
+        return;
+    }
+    const ir::Id i = b_.begin_loop(b_.constant_i64(0), b_.constant_i64(n), b_.constant_i64(1));
+    b_.write(place.target, zero, i);
+    b_.end();
+}
+
+/// A slot of one element takes no position.
+ir::Id Lowering::position(const Place& place) const {
+    return b_.kernel().slots[place.target].length == 1 ? ir::none : place.id;
+}
+
+ir::Id Lowering::load(const Place& place) {
+    switch (place.kind) {
+        case Place::Kind::value:
+            return place.id != ir::none ? place.id : b_.cast(place.wide, place.dtype);
+        case Place::Kind::slot: {
+            if (place.spread == 1) return b_.read(place.target, position(place));
+            if (const auto i = known_position(place)) return b_.read(place.target + *i);
+            ir::Id value = b_.read(place.target);
+            for (std::uint32_t i = 1; i < place.spread; ++i) {
+                const ir::Id here = b_.apply(ir::Op::eq, {place.id, b_.constant_i64(i)});
+                value = b_.apply(ir::Op::select, {here, b_.read(place.target + i), value});
+            }
+            return value;
+        }
+        case Place::Kind::element: return b_.load(place.target, place.subscripts);
+        case Place::Kind::nothing:
+        case Place::Kind::array:
+        case Place::Kind::record: break;
+    }
+    throw Error(ErrorKind::internal, "an object is read as a number");
+}
+
+void Lowering::store(const Place& place, ir::Id value) {
+    if (place.kind == Place::Kind::element) return b_.store(place.target, place.subscripts, value);
+    if (place.kind != Place::Kind::slot)
+        throw Error(ErrorKind::internal, "a value is written that never changes");
+    if (place.spread == 1) return b_.write(place.target, value, position(place));
+    if (const auto i = known_position(place)) return b_.write(place.target + *i, value);
+    for (std::uint32_t i = 0; i < place.spread; ++i) {
+        const ir::Id here = b_.apply(ir::Op::eq, {place.id, b_.constant_i64(i)});
+        b_.write(place.target + i,
+                 b_.apply(ir::Op::select, {here, value, b_.read(place.target + i)}));
+    }
+}
+
+void Lowering::assign(const Place& to, const Place& from) {
+    if (to.kind == Place::Kind::record) {
+        for (std::size_t i = 0; i < to.parts.size(); ++i) assign(to.parts[i], from.parts[i]);
+        return;
+    }
+    const std::uint32_t n = length(to);
+    if (n == 1) return store(to, load(from));
+    if (to.spread > 1) {
+        for (std::uint32_t i = 0; i < n; ++i) store(at(to, i), load(at(from, i)));
+        return;
+    }
+    const ir::Id i = b_.begin_loop(b_.constant_i64(0), b_.constant_i64(n), b_.constant_i64(1));
+    b_.write(to.target, b_.read(from.target, i), i);
+    b_.end();
+}
+
+/// The values that a place has now, which later assignments do not change.
+Place Lowering::snapshot(const Place& place) {
+    Place made = place;
+    for (Place& part : made.parts) part = snapshot(part);
+    if (made.kind == Place::Kind::element) return Place::of(load(place), place.dtype);
+    if (made.kind != Place::Kind::slot) return made;
+    const std::uint32_t n = length(place);
+    if (n == 1) return Place::of(load(place), place.dtype);
+    made.target = new_slot(place.dtype, place.spread > 1 ? 1 : n);
+    for (std::uint32_t i = 1; i < place.spread; ++i) new_slot(place.dtype);
+    assign(made, place);
+    return made;
+}
+
+void Lowering::initialise(const Place& to, QualType type, const Expr* init) {
+    init = init->IgnoreParens();
+    while (isa<clang::ExprWithCleanups>(init) || isa<clang::MaterializeTemporaryExpr>(init) ||
+           isa<clang::CXXBindTemporaryExpr>(init))
+        init = llvm::cast<Expr>(*init->child_begin())->IgnoreParens();
+    const auto* array = session_.context().getAsConstantArrayType(type);
+    if (array == nullptr) {
+        if (scalar_type(type)) return store(to, scalar(init));
+        return assign(to, object(init));
+    }
+    const auto* values = dyn_cast<clang::InitListExpr>(init);
+    const auto* constructs = dyn_cast<clang::CXXConstructExpr>(init);
+    if (constructs != nullptr) {  // of an array of objects
+        zero(to);
+        return;
+    }
+    if (values == nullptr) {
+        if (isa<clang::ImplicitValueInitExpr>(init)) return zero(to);
+        fail(init, "an array is initialised by this", "write { ... }");
+    }
+    if (values->isSemanticForm() == false && values->getSemanticForm() != nullptr)
+        values = values->getSemanticForm();
+    const QualType element = array->getElementType();
+    const std::uint64_t n = array->getSize().getZExtValue();
+    if (values->getNumInits() < n) zero(to);
+    for (unsigned i = 0; i < values->getNumInits(); ++i)
+        initialise(indexed(to, element, b_.constant_i64(i), 1), element, values->getInit(i));
+}
+
+// ------------------------------------------------------------------------------ lvalues
+
+Place Lowering::variable_place(const clang::DeclRefExpr* e) {
+    const clang::ValueDecl* d = e->getDecl();
+    if (const auto found = frame_->places.find(d); found != frame_->places.end())
+        return found->second;
+    const auto* v = dyn_cast<clang::VarDecl>(d);
+    if (v == nullptr) fail(e, fmt::format("kernels do not take {} here", d->getNameAsString()));
+    const bool constant = v->isConstexpr() || v->getType().isConstQualified();
+    const clang::APValue* value = constant ? v->evaluateValue() : nullptr;
+    if (value == nullptr)
+        fail(e, fmt::format("{} is a variable outside of the kernel", v->getNameAsString()),
+             "what changes is a parameter; make it constexpr if it never does");
+    return constant_place(*value, v->getType(), e);
+}
+
+Place Lowering::constant_place(const clang::APValue& value, QualType type, const Stmt* at) {
+    if (const auto t = scalar_type(type)) return Place::of(constant(value, type, at), *t);
+    if (const auto* array = session_.context().getAsConstantArrayType(type)) {
+        const Place slots = allocate(type, at->getBeginLoc());
+        const QualType element = array->getElementType();
+        if (isa<clang::ConstantArrayType>(element.getCanonicalType()))
+            fail(at, "a constant array of arrays", "write it as one array, row by row");
+        for (std::uint64_t i = 0; i < array->getSize().getZExtValue(); ++i) {
+            const auto n = static_cast<unsigned>(i);
+            const clang::APValue& one = n < value.getArrayInitializedElts()
+                                            ? value.getArrayInitializedElt(n)
+                                            : value.getArrayFiller();
+            assign(indexed(slots, element, b_.constant_i64(static_cast<std::int64_t>(i)), 1),
+                   constant_place(one, element, at));
+        }
+        return slots;
+    }
+    const auto* record = type->getAsCXXRecordDecl();
+    if (record == nullptr || !value.isStruct() || record->getNumBases() > 0)
+        fail(at, fmt::format("a constant of type {}", type.getAsString()));
+    Place made{.kind = Place::Kind::record};
+    for (const clang::FieldDecl* field : record->fields())
+        made.parts.push_back(
+            constant_place(value.getStructField(field->getFieldIndex()), field->getType(), at));
+    return made;
+}
+
+Place Lowering::member(const clang::MemberExpr* e) {
+    const auto* field = dyn_cast<clang::FieldDecl>(e->getMemberDecl());
+    if (field == nullptr) {
+        const auto* v = dyn_cast<clang::VarDecl>(e->getMemberDecl());  // a static member
+        const clang::APValue* value = v == nullptr ? nullptr : v->evaluateValue();
+        if (value == nullptr) fail(e, "kernels have no static members that change");
+        return constant_place(*value, v->getType(), e);
+    }
+    if (field->isBitField()) fail(e, "kernels have no bit-fields");
+    Place object;
+    if (e->isArrow()) {
+        if (!isa<clang::CXXThisExpr>(e->getBase()->IgnoreParenImpCasts()))
+            fail(e, "kernels have no pointers", "use a reference");
+        object = frame_->self;
+    } else {
+        object = place(e->getBase());
+    }
+    if (object.kind != Place::Kind::record || field->getFieldIndex() >= object.parts.size())
+        fail(e, "kernels do not take this member");
+    return object.parts[field->getFieldIndex()];
+}
+
+/// Element `index` of an array: each part of it lies in a slot by itself.
+Place Lowering::indexed(Place array, QualType element, ir::Id index, std::uint64_t factor) const {
+    const auto [inner, count] = elements_of(element, session_.context());
+    factor *= count;
+    if (const auto* record = inner->getAsCXXRecordDecl()) {
+        std::size_t i = 0;
+        for (const clang::FieldDecl* field : record->fields()) {
+            array.parts[i] = indexed(array.parts[i], field->getType(), index, factor);
+            ++i;
+        }
+        return array;
+    }
+    ir::Id step = index;
+    if (factor != 1)
+        step = b_.apply(ir::Op::mul, {index, b_.constant_i64(static_cast<std::int64_t>(factor))});
+    array.id = array.id == ir::none ? step : b_.apply(ir::Op::add, {array.id, step});
+    return array;
+}
+
+/// An element of a constant array, without an array where the subscript is known or few are.
+Place Lowering::table(const clang::APValue& value, QualType element, ir::Id index, const Stmt* at) {
+    const auto one = [&](unsigned i) {
+        return constant_place(i < value.getArrayInitializedElts() ? value.getArrayInitializedElt(i)
+                                                                  : value.getArrayFiller(),
+                              element, at);
+    };
+    if (b_.node(index).kind == ir::NodeKind::constant)
+        return one(static_cast<unsigned>(b_.kernel().constant(index).get<std::int64_t>()));
+    Place chosen = one(0);
+    for (unsigned i = 1; i < value.getArraySize(); ++i)
+        chosen.id = b_.apply(ir::Op::select, {b_.apply(ir::Op::eq, {index, b_.constant_i64(i)}),
+                                              load(one(i)), load(chosen)});
+    return chosen;
+}
+
+Place Lowering::subscript(const clang::ArraySubscriptExpr* e) {
+    const Expr* base = e->getBase()->IgnoreParens();
+    const auto* decay = dyn_cast<clang::ImplicitCastExpr>(base);
+    if (decay == nullptr || decay->getCastKind() != clang::CK_ArrayToPointerDecay)
+        fail(e, "kernels have no pointers", "index an array or a View");
+    const auto* named = dyn_cast<clang::DeclRefExpr>(decay->getSubExpr()->IgnoreParens());
+    const auto* v = named == nullptr ? nullptr : dyn_cast<clang::VarDecl>(named->getDecl());
+    const bool outside = v != nullptr && !frame_->places.contains(v);
+    const Place array = outside ? Place() : place(decay->getSubExpr());
+    at(e->getIdx());
+    const ir::Id index = wide(e->getIdx());
+    const auto* type = session_.context().getAsConstantArrayType(decay->getSubExpr()->getType());
+    const ir::Node n = b_.node(index);  // a copy: nodes move
+    if (n.kind == ir::NodeKind::constant) {
+        const auto i = b_.kernel().constant(index).get<std::int64_t>();
+        const auto size = static_cast<std::int64_t>(type->getSize().getZExtValue());
+        if (i < 0 || i >= size)
+            session_.fail(ErrorKind::bounds, e->getIdx()->getExprLoc(),
+                          fmt::format("index {} is outside of an array of {} element{}", i, size,
+                                      size == 1 ? "" : "s"));
+    }
+    at(e);
+    if (!outside) return indexed(array, e->getType(), index, 1);
+    const clang::APValue* value = v->getType().isConstQualified() ? v->evaluateValue() : nullptr;
+    if (value != nullptr && value->isArray() &&
+        (n.kind == ir::NodeKind::constant ||
+         (scalar_type(e->getType()) && value->getArraySize() <= max_spread)))
+        return table(*value, e->getType(), index, e);
+    return indexed(variable_place(named), e->getType(), index, 1);
+}
+
+Place Lowering::place(const Expr* e) {
+    e = e->IgnoreParens();
+    if (const auto* r = dyn_cast<clang::DeclRefExpr>(e)) return variable_place(r);
+    if (const auto* m = dyn_cast<clang::MemberExpr>(e)) return member(m);
+    if (const auto* a = dyn_cast<clang::ArraySubscriptExpr>(e)) return subscript(a);
+    if (const auto* c = dyn_cast<clang::CallExpr>(e)) return call(c);
+    if (const auto* t = dyn_cast<clang::MaterializeTemporaryExpr>(e)) {
+        const Expr* value = t->getSubExpr();
+        if (const auto type = scalar_type(value->getType())) {
+            if (e->getType().isConstQualified() || e->isXValue())
+                return Place::of(scalar(value), *type);
+        }
+        return object(value);
+    }
+    if (const auto* w = dyn_cast<clang::ExprWithCleanups>(e)) return place(w->getSubExpr());
+    if (const auto* u = dyn_cast<clang::UnaryOperator>(e)) {
+        if (u->isIncrementDecrementOp()) return increment(u, nullptr);
+        if (u->getOpcode() == clang::UO_Deref &&
+            isa<clang::CXXThisExpr>(u->getSubExpr()->IgnoreParenImpCasts()))
+            return frame_->self;
+        if (u->getOpcode() == clang::UO_Deref)
+            fail(e, "kernels have no pointers", "use a reference or an index");
+    }
+    if (const auto* b = dyn_cast<clang::BinaryOperator>(e)) {
+        if (b->isAssignmentOp()) return assignment(b);
+        if (b->getOpcode() == clang::BO_Comma) {
+            statement(b->getLHS());
+            return place(b->getRHS());
+        }
+    }
+    if (const auto* c = dyn_cast<clang::CastExpr>(e)) {
+        if (c->getCastKind() == clang::CK_NoOp) {
+            if (isa<clang::CXXConstCastExpr>(c)) fail(e, "kernels keep what is const");
+            return place(c->getSubExpr());
+        }
+        if (isa<clang::CXXReinterpretCastExpr>(c) || c->getCastKind() == clang::CK_LValueBitCast)
+            fail(e, "kernels do not look at a number as another type");
+    }
+    if (const auto* t = dyn_cast<clang::SubstNonTypeTemplateParmExpr>(e))
+        return place(t->getReplacement());
+    if (isa<clang::AbstractConditionalOperator>(e) && e->isGLValue())
+        fail(e, "a choice of what to assign to", "write if (...) else");
+    if (e->isPRValue() && !scalar_type(e->getType())) return object(e);
+    refuse(e);
+}
+
+// ------------------------------------------------------------------------------ objects
+
+Place Lowering::object(const Expr* e) {
+    e = e->IgnoreParens();
+    if (e->isGLValue()) return place(e);
+    if (const auto* w = dyn_cast<clang::ExprWithCleanups>(e)) return object(w->getSubExpr());
+    if (const auto* w = dyn_cast<clang::CXXBindTemporaryExpr>(e)) return object(w->getSubExpr());
+    if (const auto* c = dyn_cast<clang::ConstantExpr>(e)) return object(c->getSubExpr());
+    if (const auto* d = dyn_cast<clang::CXXDefaultArgExpr>(e)) return object(d->getExpr());
+    if (const auto* d = dyn_cast<clang::CXXDefaultInitExpr>(e)) return object(d->getExpr());
+    if (const auto* t = dyn_cast<clang::SubstNonTypeTemplateParmExpr>(e))
+        return object(t->getReplacement());
+    if (const auto type = scalar_type(e->getType())) return Place::of(scalar(e), *type);
+    if (const auto* c = dyn_cast<clang::CXXConstructExpr>(e)) return construct(c);
+    if (const auto* c = dyn_cast<clang::CallExpr>(e)) return call(c);
+    if (const auto* c = dyn_cast<clang::CastExpr>(e)) {
+        switch (c->getCastKind()) {
+            case clang::CK_NoOp:
+            case clang::CK_ConstructorConversion:
+            case clang::CK_UserDefinedConversion:
+            case clang::CK_LValueToRValue: return object(c->getSubExpr());
+            default: refuse(e);
+        }
+    }
+    if (const auto* values = dyn_cast<clang::InitListExpr>(e)) {
+        if (values->getSemanticForm() != nullptr) values = values->getSemanticForm();
+        if (values->isTransparent()) return object(values->getInit(0));
+        const auto* record = e->getType()->getAsCXXRecordDecl();
+        if (record == nullptr || record->isUnion() || record->getNumBases() > 0) refuse(e);
+        Place made{.kind = Place::Kind::record};
+        unsigned i = 0;
+        for (const clang::FieldDecl* field : record->fields()) {
+            const Expr* init = i < values->getNumInits() ? values->getInit(i) : nullptr;
+            ++i;
+            if (init == nullptr) fail(e, "a member without a value");
+            if (field->getType()->isReferenceType())
+                fail(init, "kernels have no members that refer");
+            if (field->getType()->isArrayType()) {
+                const Place array = allocate(field->getType(), e->getBeginLoc());
+                initialise(array, field->getType(), init);
+                made.parts.push_back(array);
+            } else {
+                made.parts.push_back(snapshot(object(init)));
+            }
+        }
+        return made;
+    }
+    if (isa<clang::ImplicitValueInitExpr>(e) || isa<clang::CXXScalarValueInitExpr>(e)) {
+        const Place made = allocate(e->getType(), e->getBeginLoc());
+        zero(made);
+        return made;
+    }
+    if (const auto* choice = dyn_cast<clang::ConditionalOperator>(e)) {
+        const Place made = allocate(e->getType(), e->getBeginLoc());
+        b_.begin_branch(scalar(choice->getCond()));
+        assign(made, object(choice->getTrueExpr()));
+        b_.begin_else();
+        assign(made, object(choice->getFalseExpr()));
+        b_.end();
+        return made;
+    }
+    refuse(e);
+}
+
+Place Lowering::construct(const clang::CXXConstructExpr* e) {
+    const clang::CXXConstructorDecl* c = e->getConstructor();
+    if (c->isCopyOrMoveConstructor() && (c->isTrivial() || c->isDefaulted()))
+        return object(e->getArg(0));
+    const Place made = allocate(e->getType(), e->getBeginLoc());
+    if (c->isTrivial() || (c->isDefaulted() && c->isDefaultConstructor() && !c->hasBody())) {
+        zero(made);
+        return made;
+    }
+    std::vector<const Expr*> arguments(e->arg_begin(), e->arg_end());
+    if (e->requiresZeroInitialization()) zero(made);
+    inlined(c, arguments, made, e);
+    return made;
+}
+
+Place Lowering::output(DType dtype) {
+    const Place made{.kind = Place::Kind::slot, .dtype = dtype, .target = new_slot(dtype)};
+    zero(made);
+    return made;
+}
+
+Place Lowering::run(std::span<const Place> params) {
+    const clang::FunctionDecl* entry = session_.entry();
+    Frame frame{.function = entry, .caller = nullptr};
+    for (std::size_t i = 0; i < params.size(); ++i)
+        frame.places[entry->getParamDecl(static_cast<unsigned>(i))] = params[i];
+    frame.returns_directly = true;
+    frame_ = &frame;
+    list({entry->getBody()});
+    frame_ = nullptr;
+    return frame.result;
+}
+
+}  // namespace kiln::text

@@ -1,0 +1,361 @@
+#include "dsl/text/prelude.h"
+
+#include <array>
+#include <span>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+namespace kiln::text {
+namespace {
+
+/// Types that C++ gives functions of numbers, and what arrays and loops are.
+constexpr std::string_view foundations = R"(
+using size_t = decltype(sizeof(0));
+using ptrdiff_t = long;
+using int8_t = signed char; using int16_t = short; using int32_t = int; using int64_t = long;
+using uint8_t = unsigned char; using uint16_t = unsigned short; using uint32_t = unsigned;
+using uint64_t = unsigned long;
+namespace std {
+using ::size_t; using ::ptrdiff_t;
+using ::int8_t; using ::int16_t; using ::int32_t; using ::int64_t;
+using ::uint8_t; using ::uint16_t; using ::uint32_t; using ::uint64_t;
+template <class T> struct remove_reference { using type = T; };
+template <class T> struct remove_reference<T&> { using type = T; };
+template <class T> struct remove_reference<T&&> { using type = T; };
+template <class T> using remove_reference_t = typename remove_reference<T>::type;
+template <class T> struct remove_cv { using type = __remove_cv(T); };
+template <class T> using remove_cv_t = typename remove_cv<T>::type;
+template <class T> using remove_cvref_t = __remove_cvref(T);
+template <class T> using decay_t = __decay(T);
+template <bool B, class T, class F> struct conditional { using type = T; };
+template <class T, class F> struct conditional<false, T, F> { using type = F; };
+template <bool B, class T, class F> using conditional_t = typename conditional<B, T, F>::type;
+template <class A, class B> constexpr bool is_same_v = __is_same(A, B);
+template <class T> constexpr bool is_integral_v = __is_integral(T);
+template <class T> constexpr bool is_floating_point_v = __is_floating_point(T);
+template <class T> constexpr bool is_arithmetic_v = __is_arithmetic(T);
+template <class T> constexpr bool is_signed_v = __is_signed(T);
+template <class T> constexpr bool is_unsigned_v = __is_unsigned(T);
+template <class T> concept integral = is_integral_v<T>;
+template <class T> concept floating_point = is_floating_point_v<T>;
+template <class A, class B> concept same_as = is_same_v<A, B>;
+template <class T> struct numeric_limits;
+template <> struct numeric_limits<double> {
+  static constexpr double min() { return __DBL_MIN__; }
+  static constexpr double max() { return __DBL_MAX__; }
+  static constexpr double lowest() { return -__DBL_MAX__; }
+  static constexpr double epsilon() { return __DBL_EPSILON__; }
+  static constexpr double infinity() { return __builtin_huge_val(); }
+  static constexpr double quiet_NaN() { return __builtin_nan(""); }
+};
+template <> struct numeric_limits<float> {
+  static constexpr float min() { return __FLT_MIN__; }
+  static constexpr float max() { return __FLT_MAX__; }
+  static constexpr float lowest() { return -__FLT_MAX__; }
+  static constexpr float epsilon() { return __FLT_EPSILON__; }
+  static constexpr float infinity() { return __builtin_huge_valf(); }
+  static constexpr float quiet_NaN() { return __builtin_nanf(""); }
+};
+template <integral T> struct numeric_limits<T> {
+  static constexpr T max() {
+    return is_signed_v<T> ? T(~(1ull << (sizeof(T) * 8 - 1))) : T(~0ull);
+  }
+  static constexpr T min() { return is_signed_v<T> ? T(1ull << (sizeof(T) * 8 - 1)) : T(0); }
+  static constexpr T lowest() { return min(); }
+};
+template <class T> constexpr T max(T a, T b) { return a < b ? b : a; }
+template <class T> constexpr T min(T a, T b) { return b < a ? b : a; }
+template <class T> constexpr T clamp(T x, T low, T high) { return x < low ? low : high < x ? high : x; }
+template <class T> constexpr void swap(T& a, T& b) { T c = a; a = b; b = c; }
+template <class T, size_t N> struct array {
+  T data_[N];
+  constexpr T& operator[](size_t i) { return data_[i]; }
+  constexpr const T& operator[](size_t i) const { return data_[i]; }
+  constexpr size_t size() const { return N; }
+};
+template <class A, class B> struct pair { A first; B second; };
+template <class A, class B> pair(A, B) -> pair<A, B>;
+template <class A, class B> constexpr pair<A, B> make_pair(A a, B b) { return {a, b}; }
+}
+namespace kiln {
+using Index = long;
+namespace detail {
+template <class T> struct RealOf { using type = double; };
+template <> struct RealOf<float> { using type = float; };
+template <> struct RealOf<_Float16> { using type = _Float16; };
+template <> struct RealOf<__bf16> { using type = __bf16; };
+template <class T> using Real = typename RealOf<T>::type;
+template <class A, class B> struct CommonOf { using type = decltype(A() + B()); };
+template <class A> struct CommonOf<A, A> { using type = A; };
+template <class A, class B> using Common = typename CommonOf<A, B>::type;
+template <class A, class B> using RealCommon = decltype(Real<A>() + Real<B>());
+struct Loop {
+  struct Iterator {
+    long at;
+    long operator*() const;
+    Iterator& operator++();
+    bool operator!=(const Iterator&) const;
+  };
+  Iterator begin() const;
+  Iterator end() const;
+};
+}
+using Range = detail::Loop;
+enum class Schedule : unsigned char { automatic, static_, dynamic, guided };
+struct PrangeOptions {
+  Schedule schedule = Schedule::automatic;
+  long chunk = 0;
+  bool unsafe_races = false;
+};
+Range range(long end);
+Range range(long begin, long end, long step = 1);
+Range prange(long end, PrangeOptions options = {});
+Range prange(long begin, long end, PrangeOptions options = {});
+Range prange(long begin, long end, long step, PrangeOptions options = {});
+template <class T, int Rank> struct View {
+  template <class... I> T& operator()(I... subscripts) const;
+  long extent(int dimension) const;
+  static constexpr int rank() { return Rank; }
+};
+}
+)";
+
+/// <cmath>'s names: those that are operations, by their names in std. Functions of reals promote
+/// integers to double.
+constexpr std::string_view cmath_unary[] = {
+    "sin",   "cos",   "tan",  "asin",   "acos",   "atan",  "sinh", "cosh",  "tanh",  "asinh",
+    "acosh", "atanh", "exp",  "exp2",   "expm1",  "log",   "log2", "log10", "log1p", "cbrt",
+    "sqrt",  "erf",   "erfc", "tgamma", "lgamma", "floor", "ceil", "trunc", "rint",  "fabs"};
+constexpr std::string_view cmath_binary[] = {"atan2", "hypot",    "pow", "fmod",
+                                             "fmin",  "copysign", "fmax"};
+constexpr std::string_view cmath_predicates[] = {"isnan", "isinf", "isfinite", "signbit"};
+constexpr std::string_view cmath_reals[] = {"float", "double", "_Float16", "__bf16"};
+
+/// What of <cmath> is made of other functions.
+constexpr std::string_view cmath_text = R"(
+namespace std {
+template <floating_point T> constexpr T nearest_away(T x) {
+  const T whole = trunc(x);
+  return fabs(x - whole) >= T(0.5) ? whole + copysign(T(1), x) : whole;
+}
+inline float round(float x) { return nearest_away(x); }
+inline double round(double x) { return nearest_away(x); }
+template <integral T> double round(T x) { return double(x); }
+inline float nearbyint(float x) { return rint(x); }
+inline double nearbyint(double x) { return rint(x); }
+template <integral T> double nearbyint(T x) { return double(x); }
+inline long lround(double x) { return long(round(x)); }
+inline long lrint(double x) { return long(rint(x)); }
+inline int abs(int x) { return x < 0 ? -x : x; }
+inline long abs(long x) { return x < 0 ? -x : x; }
+inline long long abs(long long x) { return x < 0 ? -x : x; }
+inline float abs(float x) { return fabs(x); }
+inline double abs(double x) { return fabs(x); }
+inline float fma(float a, float b, float c) { return kiln::fma(a, b, c); }
+inline double fma(double a, double b, double c) { return kiln::fma(a, b, c); }
+inline float fdim(float a, float b) { return a <= b ? 0.0f : a - b; }
+inline double fdim(double a, double b) { return a <= b ? 0.0 : a - b; }
+}
+using std::round; using std::nearbyint; using std::lround; using std::lrint; using std::abs;
+using std::fma; using std::fdim; using std::max; using std::min;
+)";
+
+struct Row {
+    std::string_view name;
+    int arity;
+    ir::Rule rule;
+    ir::Op op;
+};
+constexpr Row operations[] = {
+#define KILN_NAMED(id, arity, rule, cuda, doc) {#id, arity, ir::Rule::rule, ir::Op::id},
+#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) \
+    {#id, arity, ir::Rule::rule, ir::Op::id},
+#include <kiln/ops.def>
+};
+
+/// The result of an operation as a C++ type of the parameters' types A, B, C; nothing where it has
+/// no form for plain numbers.
+std::string_view result_type(const Row& row) {
+    using ir::Rule;
+    const bool unary = row.arity == 1;
+    switch (row.rule) {
+        case Rule::arithmetic:
+        case Rule::arithmetic_no_bool:
+        case Rule::division:
+        case Rule::integer_division:
+        case Rule::ordered:
+        case Rule::power:
+        case Rule::bitwise: return unary ? "A" : "detail::Common<A, B>";
+        case Rule::rounding:
+        case Rule::magnitude:
+        case Rule::shift:
+        case Rule::part: return "A";
+        case Rule::real_arithmetic:
+        case Rule::true_division:
+        case Rule::real_function:
+        case Rule::real_or_complex:
+            return unary            ? "detail::Real<A>"
+                   : row.arity == 2 ? "detail::RealCommon<A, B>"
+                                    : "detail::RealCommon<A, detail::RealCommon<B, C>>";
+        case Rule::comparison:
+        case Rule::comparison_any:
+        case Rule::logical:
+        case Rule::predicate: return "bool";
+        case Rule::choice: return "detail::Common<B, C>";
+        case Rule::pair: return "";
+    }
+    __builtin_unreachable();
+}
+
+/// The functions of several operations, as they are declared for numbers.
+struct CompositeRow {
+    std::string_view name;
+    int arity;
+    std::string_view result;
+};
+constexpr CompositeRow composites[] = {
+    {"clip", 3, "detail::Common<A, detail::Common<B, C>>"},
+    {"square", 1, "A"},
+    {"reciprocal", 1, "A"},
+    {"rsqrt", 1, "detail::Real<A>"},
+    {"logaddexp", 2, "detail::RealCommon<A, B>"},
+    {"logaddexp2", 2, "detail::RealCommon<A, B>"},
+    {"heaviside", 2, "detail::RealCommon<A, B>"},
+    {"gcd", 2, "detail::Common<A, B>"},
+    {"lcm", 2, "detail::Common<A, B>"},
+    {"deg2rad", 1, "detail::Real<A>"},
+    {"rad2deg", 1, "detail::Real<A>"},
+    {"norm", 1, "A"},
+    {"float_power", 2, "double"},
+    {"positive", 1, "A"},
+    {"bitwise_count", 1, "unsigned char"},
+    {"nextafter", 2, "detail::RealCommon<A, B>"},
+    {"spacing", 1, "detail::Real<A>"},
+    {"ldexp", 2, "detail::Real<A>"},
+};
+
+bool contains(std::span<const std::string_view> names, std::string_view name) {
+    for (const std::string_view one : names)
+        if (one == name) return true;
+    return false;
+}
+bool is_cmath(std::string_view name) {
+    return contains(cmath_unary, name) || contains(cmath_binary, name) ||
+           contains(cmath_predicates, name) || name == "abs" || name == "fma";
+}
+
+void declare(std::string& text, std::string_view name, int arity, std::string_view result) {
+    constexpr std::string_view heads[] = {"", "class A", "class A, class B",
+                                          "class A, class B, class C"};
+    constexpr std::string_view params[] = {"", "A", "A, B", "A, B, C"};
+    text += fmt::format("template <{}> {} {}({});\n", heads[arity], result, name, params[arity]);
+}
+
+void declare_cmath(std::string& text) {
+    text += "namespace std {\n";
+    for (const std::string_view name : cmath_unary) {
+        for (const std::string_view real : cmath_reals)
+            text += fmt::format("{} {}({});", real, name, real);
+        text += fmt::format("template <integral T> double {}(T);\n", name);
+    }
+    for (const std::string_view name : cmath_binary) {
+        for (const std::string_view real : cmath_reals)
+            text += fmt::format("{} {}({}, {});", real, name, real, real);
+        text += fmt::format(
+            "template <class A, class B> requires(is_arithmetic_v<A> && is_arithmetic_v<B> && "
+            "!is_same_v<A, B> || is_integral_v<A> && is_integral_v<B>) "
+            "kiln::detail::RealCommon<A, B> {}(A, B);\n",
+            name);
+    }
+    for (const std::string_view name : cmath_predicates)
+        text += fmt::format("template <class T> bool {}(T);\n", name);
+    text += "}\n";
+    const auto use = [&](std::span<const std::string_view> names) {
+        for (const std::string_view name : names) text += fmt::format("using std::{};", name);
+    };
+    use(cmath_unary);
+    use(cmath_binary);
+    use(cmath_predicates);
+}
+
+std::string make_prelude() {
+    std::string text(foundations), uses;
+    text += "namespace kiln {\n";
+    const auto use = [&](std::string_view name) {
+        if (!is_cmath(name)) uses += fmt::format("using kiln::{};", name);
+    };
+    for (const Row& row : operations) {
+        const std::string_view result = result_type(row);
+        if (result.empty()) continue;
+        declare(text, row.name, row.arity, result);
+        use(row.name);
+    }
+    for (const CompositeRow& row : composites) {
+        declare(text, row.name, row.arity, row.result);
+        use(row.name);
+    }
+    for (const std::string_view name : {"add", "min", "max", "and", "or", "xor"}) {
+        text +=
+            fmt::format("template <class T, class V> T atomic_{}(T& element, V value);\n", name);
+        use(fmt::format("atomic_{}", name));
+    }
+    text += "}\n";
+    declare_cmath(text);
+    text += cmath_text;
+    text += uses;
+    text += "using kiln::View; using kiln::Index; using kiln::range; using kiln::prange;\n";
+    text += "using kiln::Schedule; using kiln::PrangeOptions;\n";
+    return text;
+}
+
+}  // namespace
+
+const std::string& prelude() {
+    static const std::string& text = *new std::string(make_prelude());
+    return text;
+}
+
+std::span<const std::string_view> known_headers() {
+    static constexpr std::string_view names[] = {
+        "cmath",   "cstdint",  "cstddef",  "algorithm",   "array",         "utility",
+        "complex", "limits",   "tuple",    "type_traits", "concepts",      "numbers",
+        "math.h",  "stdint.h", "stddef.h", "kiln/kiln.h", "kiln/kernel.h", "kiln/text.h"};
+    return names;
+}
+
+std::optional<Builtin> builtin(std::string_view name) {
+    static const auto& table = *[] {
+        auto* made = new std::unordered_map<std::string_view, Builtin>;
+        for (const Row& row : operations)
+            made->emplace(row.name, Builtin{Builtin::Kind::operation, row.op});
+        made->emplace("fabs", Builtin{Builtin::Kind::operation, ir::Op::abs});
+#define KILN_ONE_OF(arity, id) KILN_ONE_OF_##arity(id)
+#define KILN_ONE_OF_1(id) composite.unary = [](Operand a) { return kiln::id(a); };
+#define KILN_ONE_OF_2(id) composite.binary = [](Operand a, Operand b) { return kiln::id(a, b); };
+#define KILN_ONE_OF_3(id) \
+    composite.ternary = [](Operand a, Operand b, Operand c) { return kiln::id(a, b, c); };
+#define KILN_RESULTS_1(arity, id)                  \
+    {                                              \
+        Builtin composite;                         \
+        composite.kind = Builtin::Kind::composite; \
+        KILN_ONE_OF(arity, id)                     \
+        made->emplace(#id, composite);             \
+    }
+#define KILN_RESULTS_2(arity, id)
+#define KILN_COMPOSITE(id, arity, results, doc) KILN_RESULTS_##results(arity, id)
+#include <kiln/ops.def>
+#undef KILN_ONE_OF
+#undef KILN_ONE_OF_1
+#undef KILN_ONE_OF_2
+#undef KILN_ONE_OF_3
+#undef KILN_RESULTS_1
+#undef KILN_RESULTS_2
+        return made;
+    }();
+    const auto found = table.find(name);
+    if (found == table.end()) return std::nullopt;
+    return found->second;
+}
+
+}  // namespace kiln::text

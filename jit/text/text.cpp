@@ -1,0 +1,131 @@
+#include <kiln/text.h>
+
+#include "dsl/text/front_end.h"
+
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace kiln::text {
+namespace {
+
+/// A function of a text, shared by the copies of a kernel.
+struct Function {
+    Unit unit;
+    std::string name;
+    Declaration declaration;
+    Location where;
+};
+
+std::shared_ptr<const Function> function_of(const Source& source, const std::string& name,
+                                            const std::source_location& where) {
+    Function made{{source.name(), source.code()}, name, {}, where};
+    made.declaration = declaration_of(made.unit, name, where);
+    return std::make_shared<const Function>(std::move(made));
+}
+
+std::vector<std::string> names_of(const Declaration& declaration) {
+    std::vector<std::string> names;
+    for (const Parameter& p : declaration.params) {
+        if (p.passing == Passing::output) continue;
+        if (p.name.empty()) return {};
+        names.push_back(p.name);
+    }
+    return names;
+}
+
+}  // namespace
+
+Source Source::file(const std::string& path, std::source_location where) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream code;
+    if (!in || !(code << in.rdbuf()))
+        throw Error(ErrorKind::io, fmt::format("cannot read {}", path), where);
+    return {std::move(code).str(), path};
+}
+
+Ufunc vectorize(const Source& source, const std::string& function, UfuncOptions options,
+                std::source_location where) {
+    const auto f = function_of(source, function, where);
+    const Declaration& d = f->declaration;
+    const std::size_t inputs = d.count(Passing::value), outputs = d.count(Passing::output);
+    for (const Parameter& p : d.params)
+        if (p.passing == Passing::in || p.passing == Passing::inout)
+            throw Error(ErrorKind::usage,
+                        fmt::format("{} takes array {}; element-wise kernels take numbers",
+                                    function, p.name),
+                        where, "use text::jit");
+    if (inputs > kiln::detail::max_arity)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} takes {} numbers; at most {}", function, inputs,
+                                kiln::detail::max_arity),
+                    where);
+    const std::size_t results = outputs + (d.returns ? 1 : 0);
+    if (results == 0)
+        throw Error(ErrorKind::usage, fmt::format("{} gives nothing", function), where,
+                    "return a number, or give it by a reference");
+    if (options.params.empty()) options.params = names_of(d);
+    return Ufunc(
+        function, inputs, results,
+        [f](std::span<const Value> given, std::vector<Value>& out) {
+            dsl::Trace& trace = dsl::Trace::current(f->where);
+            std::vector<Argument> arguments;
+            for (const Value& v : given) arguments.push_back({.value = trace.id(v)});
+            for (const ir::Id id :
+                 lower(f->unit, f->name, f->declaration, arguments, trace, f->where))
+                out.push_back(trace.value(id));
+        },
+        std::move(options), where);
+}
+
+namespace detail {
+
+using kiln::detail::KernelItem;
+using kiln::detail::KernelParam;
+
+LoopFunction loop_function(const Source& source, const std::string& function, JitOptions options,
+                           const std::source_location& where) {
+    const auto f = function_of(source, function, where);
+    LoopFunction made;
+    for (const Parameter& p : f->declaration.params) switch (p.passing) {
+            case Passing::value: made.params.push_back(KernelParam::value); break;
+            case Passing::in: made.params.push_back(KernelParam::in); break;
+            case Passing::inout: made.params.push_back(KernelParam::inout); break;
+            case Passing::output: break;
+        }
+    made.results = f->declaration.count(Passing::output) + (f->declaration.returns ? 1 : 0);
+    if (options.params.empty()) options.params = names_of(f->declaration);
+    made.options = std::move(options);
+    made.function = [f](std::span<const KernelItem> items) {
+        dsl::Trace& trace = dsl::Trace::current(f->where);
+        std::vector<Argument> arguments;
+        for (const KernelItem& item : items) {
+            if (const auto* array = std::get_if<KernelArray>(&item))
+                arguments.push_back({.is_array = true, .param = trace.param(*array, f->where)});
+            else
+                arguments.push_back({.value = trace.id(std::get<Value>(item))});
+        }
+        std::vector<KernelItem> results;
+        for (const ir::Id id : lower(f->unit, f->name, f->declaration, arguments, trace, f->where))
+            results.emplace_back(trace.value(id));
+        return results;
+    };
+    return made;
+}
+
+void check_results(const std::string& function, std::size_t results, std::size_t expected,
+                   const std::source_location& where) {
+    if (results == expected) return;
+    throw Error(ErrorKind::usage,
+                fmt::format("{} gives {} result{}, calls are to give {}", function, results,
+                            results == 1 ? "" : "s", expected),
+                where,
+                results == 0   ? "write text::jit(...)"
+                : results == 1 ? "write text::jit<Scalar>(...)"
+                               : "write text::jit<std::tuple<Scalar, Scalar ...>>(...)");
+}
+
+}  // namespace detail
+}  // namespace kiln::text
