@@ -35,6 +35,12 @@ inline constexpr std::int64_t max_units = 256;
 /// the upper half to the lower one, until one element is.
 inline constexpr std::uint64_t few_sums = 8, sum_rows = 8, sum_row_bytes = 64;
 
+/// On devices: of parallel loops in scalar code each iteration is a block; serial loops add so many
+/// sums one after the other, since a block that keeps more has no registers for them; and a scan has
+/// so many lanes.
+inline constexpr std::int64_t device_parallel_block = 1, device_serial_block = 8;
+inline constexpr std::uint32_t device_scan_chunk = 1024;
+
 // ------------------------------------------------------------------------------ rows added to rows
 
 /// Rows of a group, which are added one after the other, and of a block of groups.

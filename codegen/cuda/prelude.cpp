@@ -316,6 +316,93 @@ template <class T> __device__ inline T kiln_pow(T a, T b) {
     return T(result);
 }
 )"},
+    {"kiln_sums", R"(
+// A sum of floats in a loop: each iteration has its own, `block` of them are added one after the
+// other, and blocks pair by pair.
+template <class T, int block> struct kiln_sums {
+    T before, own, blocks[60];
+    unsigned long long count = 0;
+    int in_block = -1;
+    __device__ inline explicit kiln_sums(T s) : before(s) {}
+    __device__ inline void take(T s) {
+        own = in_block == 0 ? s : own + s;
+        if (++in_block == block) push();
+    }
+    __device__ inline void push() {
+        int level = 0;
+        for (unsigned long long left = count; (left & 1) != 0; left >>= 1) {
+            own = blocks[level] + own;
+            ++level;
+        }
+        blocks[level] = own;
+        ++count;
+        in_block = 0;
+    }
+    // Where an iteration begins: s was the sum of the one before.
+    __device__ inline void next(T& s) {
+        if (in_block < 0) in_block = 0;
+        else take(s);
+        s = T(-0.0);
+    }
+    __device__ inline void end(T& s) {
+        if (in_block >= 0) {
+            take(s);
+            if (in_block > 0) push();
+            int level = 0;
+            while ((count >> level & 1) == 0) ++level;
+            own = blocks[level];
+            for (++level; count >> level != 0; ++level)
+                if ((count >> level & 1) != 0) own = blocks[level] + own;
+            before = before + own;
+        }
+        s = before;
+    }
+};
+)"},
+    {"kiln_atomic", R"(
+// An element becomes f of what it is; gives what it was. By words of 4 or 8 bytes.
+template <class T, class F> __device__ inline T kiln_atomic(T* at, F f) {
+    if constexpr (sizeof(T) == 8) {
+        auto* word = (unsigned long long*)at;
+        unsigned long long seen = *word, old;
+        do {
+            old = seen;
+            seen = atomicCAS(word, old, __builtin_bit_cast(unsigned long long, f(__builtin_bit_cast(T, old))));
+        } while (seen != old);
+        return __builtin_bit_cast(T, old);
+    } else if constexpr (sizeof(T) == 4) {
+        auto* word = (unsigned int*)at;
+        unsigned int seen = *word, old;
+        do {
+            old = seen;
+            seen = atomicCAS(word, old, __builtin_bit_cast(unsigned int, f(__builtin_bit_cast(T, old))));
+        } while (seen != old);
+        return __builtin_bit_cast(T, old);
+    } else {
+        const unsigned long long address = (unsigned long long)at;
+        auto* word = (unsigned int*)(address & ~3ull);
+        const unsigned int shift = 8 * (unsigned int)(address & 3ull), mask = (1u << 8 * sizeof(T)) - 1u;
+        unsigned int seen = *word, old;
+        T was;
+        do {
+            old = seen;
+            was = T(old >> shift & mask);
+            seen = atomicCAS(word, old, (old & ~(mask << shift)) | (((unsigned int)f(was) & mask) << shift));
+        } while (seen != old);
+        return was;
+    }
+}
+)"},
+    {"kiln_atomic_add", R"(
+__device__ inline int kiln_atomic_add(int* at, int x) { return atomicAdd(at, x); }
+__device__ inline unsigned int kiln_atomic_add(unsigned int* at, unsigned int x) { return atomicAdd(at, x); }
+__device__ inline unsigned long long kiln_atomic_add(unsigned long long* at, unsigned long long x) { return atomicAdd(at, x); }
+__device__ inline long long kiln_atomic_add(long long* at, long long x) {
+    return (long long)atomicAdd((unsigned long long*)at, (unsigned long long)x);
+}
+__device__ inline float kiln_atomic_add(float* at, float x) { return atomicAdd(at, x); }
+__device__ inline double kiln_atomic_add(double* at, double x) { return atomicAdd(at, x); }
+)"},
     {"kiln_check", R"(
 // Records the failed check of the lowest iteration, and there the first site.
 __device__ inline void kiln_check(unsigned long long* fault, long long iteration, unsigned int site, bool ok) {

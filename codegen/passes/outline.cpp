@@ -16,7 +16,8 @@
 // Legal where analysis/lane_loops.h says so. Outermost loops are asked first: what they hold goes
 // with them. Loops of plain memory traffic are launched too, with stores past the caches, but only
 // where their arrays are large when the launch runs; the loop stays beside it for where they are
-// not. For a device every parallel loop is launched that can be, and none streams.
+// not. For a device every parallel loop is launched that can be, nothing inside of one that
+// can't, whose iterations are threads, and none streams.
 //
 // Equal kernels are one: loops of one form that differ in their arrays, values and lines alone.
 #include "codegen/lanes/vector_loops.h"
@@ -45,9 +46,12 @@ class Outline final : public Rewriter {
     Id rewrite(Id old) override {
         const NodeKind kind = in().nodes[old].kind;
         if (kind != NodeKind::loop && kind != NodeKind::loop_while) return clone(old);
-        if (kind == NodeKind::loop && launched(old)) return none;
+        const bool parallel = kind == NodeKind::loop && in().parallel(in().nodes[old]) != nullptr;
+        if (kind == NodeKind::loop && !(device_ && parallel_ != 0) && launched(old)) return none;
         ++loops_;
+        parallel_ += parallel ? 1 : 0;
         const Id made = clone(old);
+        parallel_ -= parallel ? 1 : 0;
         --loops_;
         return made;
     }
@@ -163,6 +167,7 @@ class Outline final : public Rewriter {
     const std::vector<StreamedLoop> streamed_;
     std::map<std::string, std::uint32_t> numbers_;  // of outlined kernels, by their text
     unsigned loops_ = 0;                            // around the node that is being rewritten
+    unsigned parallel_ = 0;                         // of these, parallel ones
 };
 
 }  // namespace

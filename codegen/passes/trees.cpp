@@ -4,11 +4,13 @@
 //     launch k0 for ... (..., total sum s)         ->    launch k0 for ... blocks of 8192 sums (s) (...)
 //
 // ir::Tree says what that means. It is decided here, once, for checked and overlapping programs too,
-// and follows from the kernel alone: not from the target, nor from the number of threads.
+// and follows from the kernel and the kind of target (CPU or device), not from the number of threads.
 //  - Parallel loops that reduce: blocks of as many iterations as one accumulator combines in turn,
 //    of lanes more; each iteration has its own sum of floats, where a block keeps what they add.
 //  - Serial loops: the sums that are promised to be as accurate as a tree (tree_sums); those of
 //    launches, where pieces of the iterations sum apart.
+//  - On devices iterations of parallel loops in scalar code are blocks by themselves, since a thread
+//    takes one, and serial ones take few, which need no memory.
 // Within lanes the order is that of ir::Lanes; while loops have none (carried_sums).
 #include "codegen/trees.h"
 #include "codegen/analysis/updates.h"
@@ -45,7 +47,7 @@ std::vector<std::uint32_t> sums_of(const Kernel& kernel, const Launch& launch) {
     return sums;
 }
 
-std::optional<Tree> tree_of(const Kernel& kernel, Id id) {
+std::optional<Tree> tree_of(const Kernel& kernel, Id id, PassTarget target) {
     const Node& n = kernel.nodes[id];
     const bool launched = n.kind == NodeKind::launch;
     if (!launched && n.kind != NodeKind::loop) return std::nullopt;
@@ -59,16 +61,19 @@ std::optional<Tree> tree_of(const Kernel& kernel, Id id) {
         if (!launched) made.sums = tree_sums(kernel, id);
         made.units = tree::max_units;
     }
-    made.block = launched ? tree::vector_block_iterations : block_of(kernel, made.sums);
+    made.block = launched                    ? tree::vector_block_iterations
+                 : target == PassTarget::cpu ? block_of(kernel, made.sums)
+                 : parallel == nullptr       ? tree::device_serial_block
+                                             : tree::device_parallel_block;
     return made;
 }
 
 }  // namespace
 
-ir::Kernel run_trees(const ir::Kernel& kernel, PassContext&) {
+ir::Kernel run_trees(const ir::Kernel& kernel, PassContext& context) {
     ir::Kernel made = kernel;
     walk(kernel, [&](Id id) {
-        auto tree = tree_of(kernel, id);
+        auto tree = tree_of(kernel, id, context.options.target);
         if (!tree) return;
         made.trees.push_back(*std::move(tree));
         made.nodes[id].imm = made.trees.size();

@@ -102,7 +102,8 @@ class Verifier {
                     (k_.form == Form::scan || k_.scan == Reduction::sum),
                 [] { return std::string("combines as a scan, and is none"); });
         const Lanes& l = k_.lanes;
-        const bool chosen = std::has_single_bit(l.of_register) && l.of_register <= 64 &&
+        const bool chosen = std::has_single_bit(l.of_register) &&
+                            l.of_register <= (k_.form == Form::scan ? 1024 : 64) &&
                             std::has_single_bit(l.registers) && l.registers <= 4;
         is(l == Lanes{} || (chosen && k_.form != Form::program),
            "has lanes that no vector unit has");

@@ -3,6 +3,7 @@
 #include "tests/catch.h"
 #include "tests/codegen/kernels.h"
 #include "tests/jit/cuda/backend.h"
+#include "tests/jit/cuda/programs.h"
 #include "tests/jit/cuda/variable.h"
 
 #include <memory>
@@ -24,6 +25,8 @@ bool have_nvrtc() {
         return false;
     }
 }
+
+constexpr const char* architectures[] = {"sm_75", "sm_80", "sm_90", "sm_100"};
 
 }  // namespace
 
@@ -51,7 +54,7 @@ TEST_CASE("products are contracted only where the flag allows it", "[jit][cuda][
 
 TEST_CASE("NVRTC compiles every operation on every dtype", "[jit][cuda][nvrtc]") {
     if (!have_nvrtc()) return;
-    for (const char* arch : {"sm_80", "sm_90"}) {
+    for (const char* arch : architectures) {
         const test::Variable use("KILN_CUDA_ARCH", arch);
         for (std::size_t i = 0; i < dtype_count; ++i) {
             const auto t = static_cast<DType>(i);
@@ -61,6 +64,22 @@ TEST_CASE("NVRTC compiles every operation on every dtype", "[jit][cuda][nvrtc]")
             CHECK_THAT(code->text(Artifact::ptx),
                        Contains(".visible .entry kiln_all_" + std::string(name(t))) &&
                            Contains(".target " + std::string(arch)));
+        }
+    }
+}
+
+TEST_CASE("NVRTC compiles programs of all forms", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    const std::vector<test::Program> all = test::device_programs();
+    for (const char* arch : architectures) {
+        const test::Variable use("KILN_CUDA_ARCH", arch);
+        std::string last;
+        for (const test::Program& p : all) {
+            if (p.name == last) continue;  // the same text, but for types
+            last = p.name;
+            INFO(arch << " " << p.name);
+            CHECK_THAT(make()->compile(p.device, {})->text(Artifact::ptx),
+                       Contains(".visible .entry kiln_" + p.name + "_0"));
         }
     }
 }
