@@ -72,6 +72,9 @@ ir::Id Lowering::scalar(const Expr* e) {
         return b_.constant(number(f->getValue(), dtype(e->getType(), e->getExprLoc())));
     if (const auto* b = dyn_cast<clang::CXXBoolLiteralExpr>(e))
         return b_.constant_bool(b->getValue());
+    // What is a number in the text is one in the kernel: -1, 2.0 / 3.
+    if (isa<clang::UnaryOperator>(e) || isa<clang::BinaryOperator>(e))
+        if (const auto id = folded(e)) return *id;
     if (const auto* c = dyn_cast<clang::CastExpr>(e)) return cast(c);
     if (const auto* u = dyn_cast<clang::UnaryOperator>(e)) return unary(u);
     if (const auto* o = dyn_cast<clang::BinaryOperator>(e)) return binary(o);
@@ -319,6 +322,8 @@ ir::Id Lowering::conditional(const clang::AbstractConditionalOperator* e) {
 ir::Id Lowering::wide(const Expr* e) {
     e = e->IgnoreParens();
     const auto type = scalar_type(e->getType());
+    if (e->isPRValue() && !isa<clang::IntegerLiteral>(e))
+        if (const auto id = folded(e)) return b_.cast(*id, DType::i64);
     if (const auto* c = dyn_cast<clang::CastExpr>(e)) {
         const Expr* from = c->getSubExpr();
         if (c->getCastKind() == clang::CK_LValueToRValue) {

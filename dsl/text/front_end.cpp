@@ -3,6 +3,7 @@
 #include "dsl/text/lowering.h"
 
 #include <algorithm>
+#include <exception>
 
 #include <fmt/format.h>
 
@@ -122,6 +123,12 @@ Declaration describe(const clang::FunctionDecl* f, const Session& session) {
         Parameter param{p->getNameAsString(), passing_of(f, p)};
         const QualType type = p->getType().getNonReferenceType().getUnqualifiedType();
         if (!type->isDependentType()) param.dtype = dtype_of_type(type, session.context());
+        if (const auto* view = dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(
+                type->getAsCXXRecordDecl());
+            view != nullptr && view_passing(type)) {
+            param.dtype = dtype_of_type(view->getTemplateArgs()[0].getAsType(), session.context());
+            param.rank = static_cast<int>(view->getTemplateArgs()[1].getAsIntegral().getExtValue());
+        }
         if (param.passing == Passing::output && !param.dtype) {
             for (unsigned i = 0; i < f->getNumParams(); ++i) {
                 const QualType other = f->getParamDecl(i)->getType();
@@ -171,7 +178,9 @@ Declaration declaration_of(const Unit& unit, const std::string& function, const 
                 fmt::format("functions of the name {} differ in what they take and give", function),
                 "give those that become kernels names of their own");
         for (std::size_t i = 0; i < first.params.size(); ++i)  // Clang chooses
-            if (first.params[i].dtype != one.params[i].dtype) first.params[i].dtype.reset();
+            if (first.params[i].dtype != one.params[i].dtype ||
+                first.params[i].rank != one.params[i].rank)
+                first.params[i].dtype.reset(), first.params[i].rank.reset();
     }
     return first;
 }
@@ -260,6 +269,13 @@ class Entry {
                 fmt::format("kiln::View<{}{}, {}>", p.passing == Passing::in ? "const " : "",
                             cpp_type(array.dtype), int(array.rank));
             said_ += fmt::format("{}[{}]", name(array.dtype), int(array.rank));
+            if ((p.dtype && *p.dtype != array.dtype) || (p.rank && *p.rank != array.rank))
+                throw Error(
+                    ErrorKind::type,
+                    fmt::format("an argument is {}[{}], but parameter {} of {} is {}[{}]",
+                                name(array.dtype), int(array.rank), p.name, function_,
+                                name(p.dtype.value_or(array.dtype)), p.rank.value_or(array.rank)),
+                    where_, "convert it before the call, or declare the parameter as auto");
             return;
         }
         DType t = b_.dtype(a.value);
@@ -303,9 +319,30 @@ class Entry {
 
 }  // namespace
 
+namespace {
+
+/// What an error leaves is no kernel, also where somebody catches it.
+class AbandonOnError {
+  public:
+    explicit AbandonOnError(dsl::Trace& trace)
+        : trace_(trace), exceptions_(std::uncaught_exceptions()) {}
+    ~AbandonOnError() {
+        if (std::uncaught_exceptions() > exceptions_) trace_.abandon();
+    }
+    AbandonOnError(const AbandonOnError&) = delete;
+    AbandonOnError& operator=(const AbandonOnError&) = delete;
+
+  private:
+    dsl::Trace& trace_;
+    int exceptions_;
+};
+
+}  // namespace
+
 std::vector<ir::Id> lower(const Unit& unit, const std::string& function,
                           const Declaration& declaration, std::span<const Argument> arguments,
                           dsl::Trace& trace, const Location& where) {
+    const AbandonOnError guard(trace);
     ir::Builder& b = trace.builder();
     const Entry entry(function, declaration, arguments, b, where);
     const Session session(unit, entry.code(), entry.call(), where);

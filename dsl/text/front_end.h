@@ -28,7 +28,8 @@ enum class Passing : std::uint8_t {
 struct Parameter {
     std::string name;
     Passing passing = Passing::value;
-    std::optional<DType> dtype = {};       ///< of a scalar; nothing where it depends on the call
+    std::optional<DType> dtype = {};       ///< of numbers; nothing where it depends on the call
+    std::optional<int> rank = {};          ///< of an array, likewise
     std::optional<std::size_t> like = {};  ///< an output: the parameter whose type it has
 };
 

@@ -118,6 +118,7 @@ class Lowering {
     bool unrolled(const clang::ForStmt* s, const clang::VarDecl* v, ir::Id from, ir::Id to,
                   clang::BinaryOperatorKind kind, std::int64_t step);
     void for_range(const clang::CXXForRangeStmt* s);
+    void for_elements(const clang::CXXForRangeStmt* s, const clang::ConstantArrayType* type);
     void while_(const clang::Expr* condition, const clang::Stmt* body, const clang::Expr* next);
     void do_(const clang::DoStmt* s);
     void body(const clang::Stmt* s, Loop loop);

@@ -112,6 +112,8 @@ void Session::Impl::parse(const std::string& code) {
                                      "-fcxx-exceptions",
                                      "-fexceptions",
                                      "-ftemplate-depth=128",
+                                     "-fno-elide-type",
+                                     "-Werror=return-type",
                                      "-include",
                                      prelude_file.data(),
                                      "-I/kiln/include",
@@ -153,9 +155,9 @@ void Session::Impl::throw_errors(const Location& where) const {
         if (message.empty()) {
             if (here) at = Location(unit, one.line);
             message = here ? one.message : fmt::format("{}: {}", call, one.message);
-        } else {
-            message += fmt::format("\n{}:{}: {}: {}", here ? unit : "call", one.line,
-                                   one.note ? "note" : "error", one.message);
+        } else if (here) {
+            message += fmt::format("\n{}:{}: {}: {}", unit, one.line, one.note ? "note" : "error",
+                                   one.message);
         }
         if (here) message += one.snippet;
     }

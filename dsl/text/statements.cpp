@@ -408,6 +408,12 @@ const clang::VarDecl* read_variable(const Expr* e) {
 
 constexpr std::int64_t max_unrolled = 32;
 
+/// Of an i64.
+std::optional<std::int64_t> known_integer(const ir::Builder& b, ir::Id id) {
+    if (b.node(id).kind != ir::NodeKind::constant) return std::nullopt;
+    return b.kernel().constant(id).get<std::int64_t>();
+}
+
 bool subscripts(const Stmt* s) {
     if (s == nullptr) return false;
     const auto* o = dyn_cast<clang::CXXOperatorCallExpr>(s);
@@ -448,11 +454,7 @@ std::int64_t step_of(const Expr* e, const clang::VarDecl* v, const clang::ASTCon
 /// subscripts one is written out, so that its subscripts are constants.
 bool Lowering::unrolled(const clang::ForStmt* s, const clang::VarDecl* v, ir::Id from, ir::Id to,
                         clang::BinaryOperatorKind kind, std::int64_t step) {
-    const auto constant = [&](ir::Id id) -> std::optional<std::int64_t> {
-        if (b_.node(id).kind != ir::NodeKind::constant) return std::nullopt;
-        return b_.kernel().constant(id).get<std::int64_t>();
-    };
-    const auto first = constant(from), end = constant(to);
+    const auto first = known_integer(b_, from), end = known_integer(b_, to);
     if (b_.kernel().is_program() || !first || !end || !subscripts(s->getBody()) ||
         jumps(s->getBody()))
         return false;
@@ -527,8 +529,13 @@ bool Lowering::counted(const clang::ForStmt* s) {
         to = b_.apply(ir::Op::select, {b_.apply(ir::Op::lt, {to, b_.constant_i64(0)}), most, to});
     }
     if (unrolled(s, v, from, to, kind, step)) return true;
-    if (kind == clang::BO_LE) to = b_.apply(ir::Op::add, {to, b_.constant_i64(1)});
-    if (kind == clang::BO_GE) to = b_.apply(ir::Op::sub, {to, b_.constant_i64(1)});
+    if (kind == clang::BO_LE || kind == clang::BO_GE) {
+        const std::int64_t past = up ? 1 : -1;
+        if (const auto known = known_integer(b_, to))
+            to = b_.constant_i64(*known + past);
+        else
+            to = b_.apply(up ? ir::Op::add : ir::Op::sub, {to, b_.constant_i64(1)});
+    }
     at(s);
     const ir::Id index = b_.begin_loop(from, to, b_.constant_i64(step));
     frame_->places[v] = {.kind = Place::Kind::value, .dtype = *type, .wide = index};
@@ -537,9 +544,49 @@ bool Lowering::counted(const clang::ForStmt* s) {
     return true;
 }
 
+/// for (double x : array).
+void Lowering::for_elements(const clang::CXXForRangeStmt* s, const clang::ConstantArrayType* type) {
+    const Place array = place(s->getRangeInit()->IgnoreImplicit());
+    const auto count = static_cast<std::int64_t>(type->getSize().getZExtValue());
+    const clang::VarDecl* v = s->getLoopVariable();
+    const clang::QualType own = v->getType();
+    const auto run = [&](ir::Id index) {
+        Place element = indexed(array, type->getElementType(), index, 1);
+        if (!own->isReferenceType()) {
+            if (frame_->changed.contains(v)) {
+                const Place slots = allocate(own, v->getLocation());
+                assign(slots, element);
+                element = slots;
+            } else {
+                element = snapshot(element);
+            }
+        }
+        frame_->places[v] = element;
+    };
+    if (own.getNonReferenceType().getCanonicalType().getUnqualifiedType() !=
+        type->getElementType().getCanonicalType().getUnqualifiedType())
+        fail(s->getLoopVarStmt(), "elements of an array are converted by a loop over it",
+             "declare the variable as auto");
+    at(s);
+    if (!b_.kernel().is_program() && count <= max_unrolled && !jumps(s->getBody())) {
+        for (std::int64_t i = 0; i < count; ++i) {
+            run(b_.constant_i64(i));
+            list({s->getBody()});
+        }
+        return;
+    }
+    const ir::Id index =
+        b_.begin_loop(b_.constant_i64(0), b_.constant_i64(count), b_.constant_i64(1));
+    run(index);
+    body(s->getBody(), {});
+    b_.end();
+}
+
 void Lowering::for_range(const clang::CXXForRangeStmt* s) {
     if (s->getInit() != nullptr) statement(s->getInit());
     const Expr* range = s->getRangeInit()->IgnoreImplicit();
+    if (const auto* array = session_.context().getAsConstantArrayType(range->getType()))
+        return for_elements(s, array);
     const auto* call = dyn_cast<clang::CallExpr>(range);
     const clang::FunctionDecl* f = call == nullptr ? nullptr : call->getDirectCallee();
     if (f == nullptr || !session_.in_prelude(f->getLocation()) ||
@@ -614,6 +661,7 @@ void Lowering::variable(const clang::VarDecl* v) {
         return;
     }
     if (type->isPointerType()) refuse_it("kernels have no pointers", "use a reference or an index");
+    if (!type->isRecordType() && !type->isArrayType()) dtype(type, v->getLocation());
     const Expr* init = v->getInit();
     if (v->isConstexpr() && !type->isArrayType()) {
         if (const clang::APValue* value = v->evaluateValue()) {

@@ -1,6 +1,7 @@
 #include <kiln/text.h>
 
 #include "dsl/text/front_end.h"
+#include "runtime/process.h"
 
 #include <fstream>
 #include <memory>
@@ -19,11 +20,21 @@ struct Function {
     Location where;
 };
 
+constexpr std::string_view refusal = "text cannot be compiled: the program is ending";
+
 std::shared_ptr<const Function> function_of(const Source& source, const std::string& name,
                                             const std::source_location& where) {
+    const kiln::detail::BeforeExit running{std::string(refusal)};
+    kiln::detail::come_first_at_exit();
     Function made{{source.name(), source.code()}, name, {}, where};
     made.declaration = declaration_of(made.unit, name, where);
     return std::make_shared<const Function>(std::move(made));
+}
+
+std::vector<ir::Id> lowered(const Function& f, std::span<const Argument> arguments,
+                            dsl::Trace& trace) {
+    const kiln::detail::BeforeExit running{std::string(refusal)};
+    return lower(f.unit, f.name, f.declaration, arguments, trace, f.where);
 }
 
 std::vector<std::string> names_of(const Declaration& declaration) {
@@ -73,9 +84,7 @@ Ufunc vectorize(const Source& source, const std::string& function, UfuncOptions 
             dsl::Trace& trace = dsl::Trace::current(f->where);
             std::vector<Argument> arguments;
             for (const Value& v : given) arguments.push_back({.value = trace.id(v)});
-            for (const ir::Id id :
-                 lower(f->unit, f->name, f->declaration, arguments, trace, f->where))
-                out.push_back(trace.value(id));
+            for (const ir::Id id : lowered(*f, arguments, trace)) out.push_back(trace.value(id));
         },
         std::move(options), where);
 }
@@ -108,8 +117,7 @@ LoopFunction loop_function(const Source& source, const std::string& function, Ji
                 arguments.push_back({.value = trace.id(std::get<Value>(item))});
         }
         std::vector<KernelItem> results;
-        for (const ir::Id id : lower(f->unit, f->name, f->declaration, arguments, trace, f->where))
-            results.emplace_back(trace.value(id));
+        for (const ir::Id id : lowered(*f, arguments, trace)) results.emplace_back(trace.value(id));
         return results;
     };
     return made;

@@ -1,0 +1,249 @@
+// For each construct a lambda and a text that say the same: their kernels are the same text.
+#include "tests/catch.h"
+
+#include <kiln/kiln.h>
+#include <kiln/text.h>
+
+#include <sstream>
+#include <string>
+
+using namespace kiln;
+
+namespace {
+
+/// A kernel's text without the lines of its source.
+std::string canonical(const std::string& text) {
+    std::istringstream lines(text);
+    std::string line, all;
+    while (std::getline(lines, line)) {
+        line = line.substr(0, line.find("  ; "));
+        all += line + "\n";
+    }
+    return all;
+}
+
+template <class F>
+void twins(const char* text, F lambda, std::initializer_list<ArgType> types,
+           const std::vector<std::string>& params) {
+    const Ufunc a = vectorize("f", lambda, {.params = params});
+    const Ufunc b = text::vectorize(text, "f");
+    CHECK(canonical(b.inspect(Artifact::ir, types)) == canonical(a.inspect(Artifact::ir, types)));
+}
+
+template <class R, class F>
+void loop_twins(const char* text, F lambda, std::initializer_list<ArgType> types,
+                const std::vector<std::string>& params) {
+    const auto a = jit("f", lambda, {.params = params});
+    const auto b = text::jit<R>(text, "f");
+    CHECK(canonical(b.inspect(Artifact::ir, types)) == canonical(a.inspect(Artifact::ir, types)));
+}
+
+}  // namespace
+
+TEST_CASE("twins: operators, functions, conversions", "[dsl][text]") {
+    twins("auto f(auto a, auto x, auto y) { return a * x + y; }",
+          [](Value a, Value x, Value y) { return a * x + y; }, {f32, f32[1], f32[1]},
+          {"a", "x", "y"});
+    twins("double f(double x, int n) { return -x / (n % 3) - (n << 2); }",
+          [](Value x, Value n) {
+              const Value minus = -x;
+              const Value r = minus / (n % 3);
+              return r - (n << 2);
+          },
+          {f64[1], i32[1]}, {"x", "n"});
+    twins("float f(float x, long n) { return static_cast<float>(n) * x; }",
+          [](Value x, Value n) { return cast<float>(n) * x; }, {f32[1], i64[1]}, {"x", "n"});
+    twins("int f(short a, short b) { return a * b; }",
+          [](Value a, Value b) {
+              const Value wide = cast<int>(a);
+              return wide * cast<int>(b);
+          },
+          {i16[1], i16[1]}, {"a", "b"});
+    twins(
+        "double f(double x) { const double a = sin(x), b = std::exp(-x); return kiln::maximum(a, "
+        "b); }",
+        [](Value x) {
+            const Value a = sin(x), b = exp(-x);
+            return maximum(a, b);
+        },
+        {f64[1]}, {"x"});
+    twins("double f(double x) { return x < 0 || isnan(x) ? 0.5 : sqrt(x); }",
+          [](Value x) {
+              const Value c = x < 0 || isnan(x);
+              return select(c, 0.5, sqrt(x));
+          },
+          {f64[1]}, {"x"});
+    twins("double g(double x) { return x * x; } double f(double x) { return g(x) + 1; }",
+          [](Value x) { return x * x + 1; }, {f64[1]}, {"x"});
+    twins("double f(double x, unsigned char n) { return logaddexp(x, 2.0) > 1 ? ~n : +n; }",
+          [](Value x, Value n) {
+              const Value c = logaddexp(x, Value(f64(2.0))) > 1.0;
+              const Value wide = cast<int>(n);
+              return cast<double>(select(c, ~wide, wide));
+          },
+          {f64[1], u8[1]}, {"x", "n"});
+}
+
+TEST_CASE("twins: variables and flow", "[dsl][text]") {
+    twins(R"(
+int f(double x) {
+    int n = 0;
+    double y = x;
+    while (y > 1 && n < 50) {
+        y /= 2;
+        n += 1;
+    }
+    return n;
+})",
+          [](Value x) {
+              Var n(i32, 0);
+              Var y = x;
+              while_(
+                  [&] {
+                      const Value more = y > 1.0;
+                      return more && n < 50;
+                  },
+                  [&] {
+                      y /= 2.0;
+                      n += 1;
+                  });
+              return Value(n);
+          },
+          {f64[1]}, {"x"});
+    twins(R"(
+double f(double x) {
+    double r = 0;
+    if (x > 1)
+        r = x;
+    else if (x > 0)
+        r = 2 * x;
+    else
+        r = -1;
+    return r;
+})",
+          [](Value x) {
+              Var r(f64, 0);
+              if_(x > 1.0, [&] { r = x; })
+                  .else_if([&] { return x > 0.0; }, [&] { r = 2.0 * x; })
+                  .else_([&] { r = -1.0; });
+              return Value(r);
+          },
+          {f64[1]}, {"x"});
+    // What returns early puts the rest into the other branch.
+    twins(R"(
+double f(double x) {
+    if (x < 0) return 0;
+    const double y = sqrt(x);
+    return y + 1;
+})",
+          [](Value x) {
+              Var r(f64, 0);
+              if_(x < 0.0, [&] { r = 0.0; }).else_([&] {
+                  const Value y = sqrt(x);
+                  r = y + 1.0;
+              });
+              return Value(r);
+          },
+          {f64[1]}, {"x"});
+    twins(
+        R"(
+int f(int n) {
+    int r = 1;
+    switch (n) {
+        case 0: r = 5; break;
+        case 1: r = 6; break;
+        default: r = n;
+    }
+    return r;
+})",
+        [](Value n) {
+            Var r(i32, 1);
+            if_(n == 0, [&] { r = 5; }).else_if([&] { return n == 1; }, [&] { r = 6; }).else_([&] {
+                r = n;
+            });
+            return Value(r);
+        },
+        {i32[1]}, {"n"});
+    twins(R"(
+struct P { double x, y; };
+double f(double a, double b) {
+    P p{a, b};
+    p.x += p.y;
+    return p.x;
+})",
+          [](Value a, Value b) {
+              Var x = a, y = b;
+              const Value right = y;
+              x = x + right;
+              return Value(x);
+          },
+          {f64[1], f64[1]}, {"a", "b"});
+}
+
+TEST_CASE("twins: loops over arrays", "[dsl][text]") {
+    loop_twins<void>(R"(
+void f(View<const double, 1> x, View<double, 1> y, double a) {
+    for (long i : prange(x.extent(0))) y(i) = a * x(i);
+})",
+                     [](In x, InOut y, Value a) {
+                         for (Index i : prange(x.extent(0))) y(i) = a * x(i);
+                     },
+                     {f64[1], f64[1], f64}, {"x", "y", "a"});
+    // A native loop over int is the same counted loop.
+    loop_twins<Scalar>(R"(
+double f(View<const double, 2> x) {
+    double sum = 0;
+    for (long i : prange(x.extent(0)))
+        for (int j = 1; j < x.extent(1); j += 2) sum += x(i, j - 1);
+    return sum;
+})",
+                       [](In x) -> Value {
+                           Var sum(f64, 0);
+                           for (Index i : prange(x.extent(0)))
+                               for (Index j : range(1, x.extent(1), 2)) sum += x(i, j - 1);
+                           return sum;
+                       },
+                       {f64[2]}, {"x"});
+    loop_twins<void>(R"(
+void f(View<double, 1> x) {
+    for (long i = x.extent(0) - 1; i >= 0; --i) {
+        if (x(i) < 0) continue;
+        if (x(i) > 9) break;
+        x(i) += 1;
+    }
+})",
+                     [](InOut x) {
+                         const Value last = x.extent(0) - 1;
+                         for (Index i : range(last, -1, -1)) {
+                             if_(x(i) < 0.0, [&] { continue_(); });
+                             if_(x(i) > 9.0, [&] { break_(); });
+                             x(i) += 1.0;
+                         }
+                     },
+                     {f64[1]}, {"x"});
+    loop_twins<void>(R"(
+void f(View<const int, 1> at, View<long, 1> counts) {
+    for (long i : prange(at.extent(0))) atomic_add(counts(at(i)), 1);
+})",
+                     [](In at, InOut counts) {
+                         for (Index i : prange(at.extent(0))) atomic_add(counts(at(i)), 1);
+                     },
+                     {i32[1], i64[1]}, {"at", "counts"});
+    loop_twins<void>(R"(
+void f(View<const double, 1> x, View<double, 1> y) {
+    for (long i : prange(2, x.extent(0))) {
+        double w[3] = {};
+        for (long k = 0; k < 3; ++k) w[k] = x(i - k) * k;
+        y(i) = w[0] + w[2];
+    }
+})",
+                     [](In x, InOut y) {
+                         for (Index i : prange(2, x.extent(0))) {
+                             Local w(f64, 3);
+                             for (Index k : range(3)) w(k) = x(i - k) * k;
+                             const Value first = w(0);
+                             y(i) = first + w(2);
+                         }
+                     },
+                     {f64[1], f64[1]}, {"x", "y"});
+}

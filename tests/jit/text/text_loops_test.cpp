@@ -1,0 +1,246 @@
+// Loop kernels from text: against the same functions as the compiler of the tests compiles them; what
+// their calls give and refuse.
+#include "tests/jit/support.h"
+
+#include <kiln/kiln.h>
+#include <kiln/text.h>
+
+#include <cstddef>
+#include <random>
+
+using namespace kiln;
+using test::error_of;
+using test::values;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+namespace native {
+/// Loops one after the other.
+struct Numbers {
+    struct Iterator {
+        long at;
+        long operator*() const { return at; }
+        void operator++() { ++at; }
+        bool operator!=(const Iterator& other) const { return at < other.at; }
+    };
+    long first, last;
+    Iterator begin() const { return {first}; }
+    Iterator end() const { return {last}; }
+};
+Numbers range(long end) { return {0, end}; }
+Numbers prange(long end) { return {0, end}; }
+template <class T> void atomic_add(T& element, T value) { element += value; }
+void atomic_add(long& element, int value) { element += value; }
+#include "tests/jit/text/loops.inc"
+}  // namespace native
+#pragma GCC diagnostic pop
+
+namespace {
+
+const text::Source& loops() {
+    static const text::Source source = text::Source::file(KILN_TESTS_DIR "/jit/text/loops.inc");
+    return source;
+}
+const JitOptions parallel{.parallel = true};
+
+Array numbers(const Shape& shape, unsigned seed) {
+    Array made = empty(shape, f64);
+    std::mt19937 random(seed);
+    for (double& x : made.span<double>()) x = static_cast<int>(random() % 4001) / 16.0 - 125;
+    return made;
+}
+
+}  // namespace
+
+TEST_CASE("loops from text: products, stencils, sorts", "[jit][text]") {
+    const Array a = numbers({7, 13}, 1), b = numbers({13, 9}, 2);
+    Array c = zeros({7, 9}), expected = zeros({7, 9});
+    text::jit(loops(), "product", parallel)(a, b, c);
+    native::product(a.view<const double, 2>(), b.view<const double, 2>(),
+                    expected.view<double, 2>());
+    CHECK(values(c) == values(expected));
+
+    const Array line = numbers({41}, 3);
+    Array medians = zeros({41}), native_medians = zeros({41});
+    text::jit(loops(), "medians", parallel)(line, medians);
+    native::medians(line.view<const double, 1>(), native_medians.view<double, 1>());
+    CHECK(values(medians) == values(native_medians));
+
+    Array running = line.copy(), native_running = line.copy();
+    text::jit(loops(), "running")(running);
+    native::running(native_running.view<double, 1>());
+    CHECK(values(running) == values(native_running));
+
+    const Array floats = a.astype(f32);
+    Array clipped = zeros({7, 13}, f32), native_clipped = zeros({7, 13}, f32);
+    text::jit(loops(), "clipped", parallel)(floats, clipped, -20.5f, 30.0f);
+    native::clipped(floats.view<const float, 2>(), native_clipped.view<float, 2>(), -20.5f, 30.0f);
+    CHECK(values(clipped) == values(native_clipped));
+}
+
+TEST_CASE("loops from text: what they return", "[jit][text]") {
+    const Array line = numbers({41}, 4);
+    const auto first = text::jit<Scalar>(loops(), "first_above");
+    for (const double limit : {-200.0, 0.0, 100.0, 120.0, 500.0})
+        CHECK(first(line, limit).get<std::int64_t>() ==
+              native::first_above(line.view<const double, 1>(), limit));
+    CHECK(text::jit<Scalar>(loops(), "spread")(line).get<double>() ==
+          native::spread(line.view<const double, 1>()));
+
+    Array at = empty({100}, i32), counts = zeros({10}, i64), native_counts = zeros({10}, i64);
+    std::mt19937 random(5);
+    for (std::int32_t& x : at.span<std::int32_t>()) x = static_cast<int>(random() % 14) - 2;
+    const std::int64_t outside =
+        native::counted(at.view<const int, 1>(), native_counts.view<long, 1>());
+    CHECK(text::jit<Scalar>(loops(), "counted", parallel)(at, counts).get<std::int64_t>() ==
+          outside);
+    CHECK(values(counts) == values(native_counts));
+}
+
+TEST_CASE("loops from text: references, integers, native while", "[jit][text]") {
+    const Array a = numbers({6, 5}, 6);
+    Array rows = zeros({6}), columns = zeros({5}), native_rows = zeros({6}),
+          native_columns = zeros({5});
+    text::jit(loops(), "scattered")(a, rows, columns);
+    native::scattered(a.view<const double, 2>(), native_rows.view<double, 1>(),
+                      native_columns.view<double, 1>());
+    CHECK(values(rows) == values(native_rows));
+    CHECK(values(columns) == values(native_columns));
+
+    Array u = arange(100, 160).astype(u32), native_u = u.copy();
+    text::jit(loops(), "powers", parallel)(u, std::uint32_t(10007));
+    native::powers(native_u.view<unsigned, 1>(), 10007);
+    CHECK(values(u) == values(native_u));
+
+    Array r = arange(0, 9).astype(i32), native_r = r.copy();
+    text::jit(loops(), "reversed")(r);
+    native::reversed(native_r.view<int, 1>());
+    CHECK(values(r) == values(native_r));
+}
+
+TEST_CASE("loops from text: auto and templates take what a call gives", "[jit][text]") {
+    const auto scaled = text::jit(R"(
+template <class T, int R> long size_of(View<T, R> a) { return a.extent(0); }
+void scaled(auto a, const auto b, auto by) {
+    for (long i : prange(size_of(a))) a(i) += by * b(i);
+})",
+                                  "scaled");
+    Array f = zeros({3}, f32), i = zeros({3}, i64);
+    scaled(f, Array::of({1.0, 2.0, 3.0}), 0.5f);
+    CHECK(values(f) == std::vector<double>{0.5, 1, 1.5});
+    scaled(i, Array::of({1, 2, 3}), 4);
+    CHECK(values(i) == std::vector<double>{4, 8, 12});
+    // What is only read may be read-only.
+    scaled(f, zeros({1}).broadcast_to({3}), 1.0f);
+    CHECK(values(f) == std::vector<double>{0.5, 1, 1.5});
+}
+
+TEST_CASE("loops from text: iterations that meet are refused at their line", "[jit][text]") {
+    const auto racing = text::jit(
+        "void f(View<double, 1> a) {\n"
+        "    for (long i : prange(a.extent(0)))\n"
+        "        a(i / 2) = i;\n"
+        "}",
+        "f", parallel);
+    Array a = zeros({8});
+    const Error error = error_of([&] { racing(a); });
+    CHECK(error.file() == "text");
+    CHECK(error.line() == 3);
+    // Of a native loop nobody says that it is parallel: it runs in order.
+    const auto serial = text::jit(
+        "void f(View<double, 1> a) {\n"
+        "    for (int i = 0; i < a.extent(0); ++i)\n"
+        "        a(i / 2) = i;\n"
+        "}",
+        "f", parallel);
+    serial(a);
+    CHECK(values(a) == std::vector<double>{1, 3, 5, 7, 0, 0, 0, 0});
+}
+
+TEST_CASE("text: errors of calls", "[jit][text]") {
+    const auto told = [](const Error& error) { return error.message() + " | " + error.hint(); };
+    const std::string halves = "float half(float x) { return x / 2; }";
+    CHECK(told(error_of([&] { text::vectorize(halves, "double"); })) ==
+          "the text has no function double | it has half");
+    const Ufunc half = text::vectorize(halves, "half");
+    CHECK(
+        told(error_of([&] { half(Array::of({1.0, 2.0})); })) ==
+        "an array is f64, but parameter x of half is f32 | convert it before the call, or declare "
+        "the parameter as auto");
+    CHECK(test::values(half(3.0)) == std::vector<double>{1.5});  // a C++ value is no array of f64
+    CHECK(test::values(half(Array::of<std::int16_t>({3}))) == std::vector<double>{1.5});
+    CHECK(told(error_of([&] { half(zeros({2}), zeros({2})); })) ==
+          "half takes 1 argument, 2 given | ");
+    CHECK(told(error_of([&] { text::jit("long n(View<int, 1> a) { return a(0); }", "n"); })) ==
+          "n gives 1 result, calls are to give 0 | write text::jit<Scalar>(...)");
+    CHECK(told(error_of([&] { text::vectorize("void f(double x) {}", "f"); })) ==
+          "f gives nothing | return a number, or give it by a reference");
+    const auto ranked = text::jit("void f(View<double, 2> a) { a(0, 0) = 1; }", "f");
+    Array line = zeros({3});
+    CHECK(told(error_of([&] { ranked(line); })) ==
+          "an argument is f64[1], but parameter a of f is f64[2] | convert it before the call, or "
+          "declare the parameter as auto");
+    const Ufunc both =
+        text::vectorize("template <class T> T f(T x, T y) {\n    return x + y;\n}", "f");
+    CHECK(error_of([&] { both(zeros({2}), zeros({2}, f32)); }).message() ==
+          "f cannot be called with (f64, f32): no matching function for call to 'f'\n"
+          "text:1: note: candidate template ignored: deduced conflicting types for parameter 'T' "
+          "('double' vs. 'float')\ntemplate <class T> T f(T x, T y) {\n                     ^");
+    // After an error the kernel works for other types.
+    CHECK(test::values(both(Array::of({1.0}), Array::of({2.0}))) == std::vector<double>{3});
+    const Error io = error_of([] { text::Source::file("/nowhere/f.cpp"); });
+    CHECK(io.kind() == ErrorKind::io);
+    CHECK(io.message() == "cannot read /nowhere/f.cpp");
+}
+
+TEST_CASE("text: faults at run time have the line of the text", "[jit][text]") {
+    const Ufunc divided = text::vectorize(
+        text::Source("int f(int a, int b) {\n    return a +\n        a / b;\n}", "divided.cpp"),
+        "f", {.checked = true});
+    const Error division = error_of([&] { divided(Array::of({1, 2}), Array::of({1, 0})); });
+    CHECK(std::string(division.what()) ==
+          "divided.cpp:3: error: integer division by zero at index (1,)");
+    const auto past = text::jit(
+        "void f(View<double, 1> a) {\n"
+        "    for (int i = 0; i < 5; ++i)\n"
+        "        a(i + 1) = 1;\n"
+        "}",
+        "f", {.checked = true});
+    Array a = zeros({3});
+    CHECK(std::string(error_of([&] { past(a); }).what()) ==
+          "text:3: error: index (3,) is outside of a of shape (3,)");
+}
+
+TEST_CASE("text: outputs by reference, weak arguments, several threads", "[jit][text]") {
+    const Ufunc parts = text::vectorize(R"(
+template <class T> void parts(T x, T& whole, T& rest, int& sign) {
+    whole = std::trunc(x);
+    rest = x - whole;
+    sign = (x > 0) - (x < 0);
+})",
+                                        "parts");
+    CHECK(parts.nout() == 3);
+    const auto all = parts.all(Array::of({2.5f, -0.25f, 0.0f}));
+    CHECK(all[0].dtype() == f32);
+    CHECK(values(all[0]) == std::vector<double>{2, -0.0, 0});
+    CHECK(values(all[1]) == std::vector<double>{0.5, -0.25, 0});
+    CHECK(all[2].dtype() == i32);
+    CHECK(values(all[2]) == std::vector<double>{1, -1, 0});
+
+    const Ufunc saxpy = text::vectorize("auto saxpy(auto a, auto x, auto y) { return a * x + y; }",
+                                        "saxpy", {.parallel = true});
+    CHECK(saxpy(2.0, ones({3}, f32), ones({3}, f32)).dtype() == f32);
+    CHECK(saxpy(2.0, ones({3}, i32), ones({3}, i32)).dtype() == f64);
+    CHECK(saxpy(2, ones({3}, i64), ones({3}, i64)).dtype() == i64);
+    // Integers are promoted as C++ does, not as NumPy does.
+    CHECK(saxpy(ones({3}, i8), ones({3}, i8), ones({3}, i8)).dtype() == i32);
+    // A kernel of text is called in lambdas.
+    const auto twice = text::jit<Scalar>("double twice(double x) { return 2 * x; }", "twice");
+    const auto doubled = jit([&](In a, Out b) {
+        for (Index i : range(a.extent(0))) b(i) = twice(a(i));
+    });
+    Array b = zeros({3});
+    doubled(arange(0.0, 3.0), b);
+    CHECK(values(b) == std::vector<double>{0, 2, 4});
+}
