@@ -594,6 +594,12 @@ class LowerArrays final : public Rewriter {
         });
     }
 
+    /// Whether so many rows are certain to be added one after the other.
+    bool is_one_group(Id n) {
+        return out().node(n).kind == NodeKind::constant &&
+               out().kernel().constant(n).get<std::int64_t>() <= tree::group_rows;
+    }
+
     /// The loops over groups: `all` are the axis that they cut and those after it.
     void fold_groups(const Row& row, std::uint32_t group, std::uint32_t stack, std::uint32_t result,
                      std::span<const std::size_t> all) {
@@ -720,7 +726,7 @@ class LowerArrays final : public Rewriter {
             out().end();
         } else {
             std::vector<std::uint32_t> rows;
-            if (outer != f.kept.size() && rounds(f)) {
+            if (outer != f.kept.size() && rounds(f) && !is_one_group(f.extents[all[outer]])) {
                 rows.push_back(make_array(f.dtype, extents, f.loc));
                 Ids stack{levels_of(f.extents[all[outer]])};
                 stack.insert(stack.end(), extents.begin(), extents.end());

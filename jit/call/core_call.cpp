@@ -14,7 +14,7 @@ namespace kiln::engine {
 using Views = std::span<const OperandView* const>;
 
 CoreCall::CoreCall(const std::string& name, const CoreSignature& signature, const CoreAxes& axes,
-                   Views operands, unsigned written, Location where)
+                   Views operands, unsigned written, const std::source_location& where)
     : name_(name), signature_(signature), where_(where), keepdims_(axes.keepdims) {
     sizes_.fill(unknown);
     count_axes(operands, axes.keepdims);
@@ -146,8 +146,11 @@ void CoreCall::place_axes(const CoreAxes& given) {
 
 /// The axis of an operand of this rank that its core's axis is. Errors: bounds.
 int CoreCall::axis_of(std::size_t operand, int core_axis, int rank) const {
-    return checked_axis(operand_name(operand),
-                        places_[operand][static_cast<std::size_t>(core_axis)], rank, where_);
+    const std::int64_t given = places_[operand][static_cast<std::size_t>(core_axis)];
+    const std::int64_t axis = given < 0 ? given + rank : given;
+    if (axis >= 0 && axis < rank) [[likely]]
+        return static_cast<int>(axis);
+    return checked_axis(operand_name(operand), given, rank, where_);
 }
 
 /// Errors: bounds, usage (twice).
@@ -274,6 +277,19 @@ void CoreCall::find_loop(Views operands, unsigned written) {
         loop = view;
         loop.rank = extents[i].rank();
         loop.extents = extents[i].data();
+    }
+    const Shape* longest = &extents[signature_.inputs()];
+    for (const Shape& shape : extents)
+        if (shape.rank() > longest->rank()) longest = &shape;
+    bool simple = true;
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
+        const bool is_output = i >= signature_.inputs() || (written >> i & 1U) != 0;
+        simple = simple && (operands[i] == nullptr || extents[i] == *longest ||
+                            (!is_output && extents[i].rank() == 0));
+    }
+    if (simple) [[likely]] {
+        loop_ = *longest;
+        return;
     }
     try {
         loop_ = call_shape(std::span(inputs).first(input_count),

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <optional>
+#include <source_location>
 #include <span>
 #include <string>
 
@@ -35,7 +36,8 @@ class CoreCall {
     /// `operands`: inputs, then outputs, null where one is not given. `written`: inputs that are
     /// never broadcast. Errors: usage, shape, bounds.
     CoreCall(const std::string& name, const CoreSignature& signature, const CoreAxes& axes,
-             std::span<const OperandView* const> operands, unsigned written, Location where);
+             std::span<const OperandView* const> operands, unsigned written,
+             const std::source_location& where);
 
     const Shape& loop_shape() const { return loop_; }
     std::int64_t size(std::size_t dim) const { return sizes_[dim]; }
@@ -60,7 +62,7 @@ class CoreCall {
 
     const std::string& name_;
     const CoreSignature& signature_;
-    Location where_;
+    std::source_location where_;  // a Location measures the file's name
     Shape loop_;
     unsigned missing_ = 0;
     bool keepdims_ = false;

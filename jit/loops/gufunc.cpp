@@ -73,32 +73,36 @@ void GufuncState::gather(Call& call, std::span<const Arg* const> args,
     }
 }
 
-void GufuncState::check_written(Call& call, Location where) const {
+std::string GufuncState::operand_name(std::size_t operand) const {
+    if (operand < inputs()) return fmt::format("argument {} of {}", operand + 1, name_);
+    if (outputs() == 1) return fmt::format("the output of {}", name_);
+    return fmt::format("output {} of {}", operand - inputs() + 1, name_);
+}
+
+void GufuncState::check_written(Call& call, const std::source_location& where) const {
     for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
         if (!is_written(i) || !call.has(i)) continue;
         const OperandView& view = call.views[i];
-        const std::string which = i < inputs() ? fmt::format("argument {} of {}", i + 1, name_)
-                                  : outputs() == 1
-                                      ? fmt::format("the output of {}", name_)
-                                      : fmt::format("output {} of {}", i - inputs() + 1, name_);
         if (view.scalar)
-            throw Error(ErrorKind::usage,
-                        fmt::format("{} is a scalar, but {} is written", which, param_name(i)),
-                        where, "pass an array of rank 0");
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("{} is a scalar, but {} is written", operand_name(i), param_name(i)),
+                where, "pass an array of rank 0");
         if (view.read_only)
-            throw Error(ErrorKind::usage, fmt::format("{} is read-only", which), where,
+            throw Error(ErrorKind::usage, fmt::format("{} is read-only", operand_name(i)), where,
                         "write to a copy()");
         if (!view.is_contiguous() && has_internal_overlap(view.handle()))
             throw Error(
                 ErrorKind::usage,
                 fmt::format(
-                    "{} has several indices for one element (strides {})", which,
+                    "{} has several indices for one element (strides {})", operand_name(i),
                     to_string(Shape(std::span(view.strides, static_cast<std::size_t>(view.rank))))),
                 where, "a broadcast array cannot be written; write to a copy()");
     }
 }
 
-void GufuncState::choose_types(Call& call, const GufuncCallOptions& options, Location where) const {
+void GufuncState::choose_types(Call& call, const GufuncCallOptions& options,
+                               const std::source_location& where) const {
     const std::size_t all = signature_.operands_count();
     for (std::size_t i = 0; i < inputs(); ++i) call.types[i] = call.views[i].dtype;
     if (options_.signatures.empty() && !options.dtype) {
@@ -120,7 +124,7 @@ void GufuncState::choose_types(Call& call, const GufuncCallOptions& options, Loc
 }
 
 CoreCall GufuncState::shapes_of(const Call& call, const GufuncCallOptions& options,
-                                Location where) const {
+                                const std::source_location& where) const {
     std::array<const OperandView*, CoreSignature::max_operands> operands{};
     unsigned written = 0;
     for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
@@ -132,15 +136,15 @@ CoreCall GufuncState::shapes_of(const Call& call, const GufuncCallOptions& optio
 }
 
 void GufuncState::check_casts(const Call& call, const GufuncCallOptions& options,
-                              Location where) const {
+                              const std::source_location& where) const {
     for (std::size_t i = 0; i < signature_.operands_count(); ++i)
-        if (is_written(i) && call.has(i))
+        if (is_written(i) && call.has(i) && call.types[i] != call.views[i].dtype)
             engine::check_output_cast(name_, call.types[i], call.views[i].dtype, options.casting,
                                       where);
 }
 
 void GufuncState::make_results(Call& call, const CoreCall& shapes, const GufuncCallOptions& options,
-                               Location where) const {
+                               const std::source_location& where) const {
     call.results.reserve(outputs());
     for (std::size_t o = 0; o < outputs(); ++o) {
         const std::size_t i = inputs() + o;
@@ -167,7 +171,7 @@ Array converted(const OperandView& view, DType dtype, Location where) {
 /// Makes the call as if all inputs were copied first, and the outputs stored one after the other at
 /// the end: what is of another dtype than the kernel computes with, or meets what is written, goes
 /// through an array of its own. Cores of one element are read before they are written.
-void GufuncState::separate(Call& call, Location where) const {
+void GufuncState::separate(Call& call, const std::source_location& where) const {
     const std::size_t all = signature_.operands_count();
     const auto scalar_cores = [&] {
         for (std::size_t i = 0; i < all; ++i)
@@ -175,8 +179,6 @@ void GufuncState::separate(Call& call, Location where) const {
         return true;
     };
     unsigned direct = 0;  // operands whose own elements are written while the kernel runs
-    call.copies.reserve(all);
-    call.detours.reserve(all);
     for (std::size_t i = 0; i < all; ++i) {
         if (!is_written(i)) continue;
         bool apart = call.views[i].dtype == call.types[i];
@@ -187,6 +189,7 @@ void GufuncState::separate(Call& call, Location where) const {
             continue;
         }
         OperandView& view = call.views[i];
+        call.detours.reserve(all);  // views point into it
         call.detours.push_back(
             {view.handle(), i < inputs() ? converted(view, call.types[i], where)
                                          : empty(view.shape(), call.types[i], Order::c, where)});
@@ -201,6 +204,7 @@ void GufuncState::separate(Call& call, Location where) const {
                    !(scalar_cores() && call.views[i].same_elements(call.views[j]));
         }
         if (!copy) continue;
+        call.copies.reserve(all);  // views point into it
         call.copies.push_back(converted(call.views[i], call.types[i], where));
         engine::view_array(call.views[i], call.copies.back(), false);
     }
@@ -327,7 +331,7 @@ void GufuncState::run(Call& call, const CoreCall& shapes, const std::source_loca
 }
 
 /// Errors: bounds, the first element of an output that no core stored.
-void GufuncState::check_all_written(const Call& call, Location where) const {
+void GufuncState::check_all_written(const Call& call, const std::source_location& where) const {
     for (std::size_t o = 0; o < call.written.size(); ++o) {
         const Array& written = call.written[o];
         const auto* const first = reinterpret_cast<const std::uint8_t*>(written.data());
@@ -369,9 +373,10 @@ std::vector<Array> GufuncState::call(std::span<const Arg* const> args,
 }
 
 CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
-                                    const GufuncCallOptions& options, Location where) {
+                                    const GufuncCallOptions& options,
+                                    const std::source_location& where) {
     Call call;
-    gather(call, args, options, {});
+    gather(call, args, options, where);
     check_written(call, where);
     choose_types(call, options, where);
     const CoreCall shapes = shapes_of(call, options, where);
@@ -397,7 +402,7 @@ CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
 // ------------------------------------------------------------------------------ inspection
 
 std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> types,
-                                 Location where) {
+                                 const std::source_location& where) {
     engine::check_arity(name_, inputs(), types.size(), where, engine::Given::types);
     Call call;
     std::size_t loops = 0, most = 0;
@@ -428,9 +433,10 @@ std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> typ
 }
 
 std::string GufuncState::inspect_call(Artifact artifact, std::span<const Arg* const> args,
-                                      const GufuncCallOptions& options, Location where) {
+                                      const GufuncCallOptions& options,
+                                      const std::source_location& where) {
     Call call;
-    gather(call, args, options, {});
+    gather(call, args, options, where);
     check_written(call, where);
     choose_types(call, options, where);
     const CoreCall shapes = shapes_of(call, options, where);

@@ -43,10 +43,11 @@ class GufuncState {
     std::vector<Array> call(std::span<const Arg* const> args, const GufuncCallOptions& options,
                             const std::source_location& where);
     CoreResolution resolve(std::span<const Arg* const> args, const GufuncCallOptions& options,
-                           Location where);
-    std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
+                           const std::source_location& where);
+    std::string inspect(Artifact artifact, std::span<const ArgType> types,
+                        const std::source_location& where);
     std::string inspect_call(Artifact artifact, std::span<const Arg* const> args,
-                             const GufuncCallOptions& options, Location where);
+                             const GufuncCallOptions& options, const std::source_location& where);
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
@@ -59,21 +60,24 @@ class GufuncState {
         return operand >= inputs() || params_[operand] == KernelParam::inout;
     }
     std::string param_name(std::size_t operand) const;
-    unsigned written_operands() const;  ///< of a kernel, as bits
+    std::string operand_name(std::size_t operand) const;  ///< for errors of a call
+    unsigned written_operands() const;                    ///< of a kernel, as bits
 
     void gather(Call& call, std::span<const Arg* const> args, const GufuncCallOptions& options,
                 const std::source_location& where) const;
-    void check_written(Call& call, Location where) const;
-    void choose_types(Call& call, const GufuncCallOptions& options, Location where) const;
+    void check_written(Call& call, const std::source_location& where) const;
+    void choose_types(Call& call, const GufuncCallOptions& options,
+                      const std::source_location& where) const;
     engine::CoreCall shapes_of(const Call& call, const GufuncCallOptions& options,
-                               Location where) const;
+                               const std::source_location& where) const;
     void make_results(Call& call, const engine::CoreCall& shapes, const GufuncCallOptions& options,
-                      Location where) const;
-    void check_casts(const Call& call, const GufuncCallOptions& options, Location where) const;
-    void separate(Call& call, Location where) const;
+                      const std::source_location& where) const;
+    void check_casts(const Call& call, const GufuncCallOptions& options,
+                     const std::source_location& where) const;
+    void separate(Call& call, const std::source_location& where) const;
     void lay_out(const Call& call, const engine::CoreCall& shapes, Operands& operands) const;
     void run(Call& call, const engine::CoreCall& shapes, const std::source_location& where);
-    void check_all_written(const Call& call, Location where) const;
+    void check_all_written(const Call& call, const std::source_location& where) const;
     ConstantSizes constant_sizes(const engine::CoreCall& shapes) const;
 
     /// Whether calls with these sizes have code of their own.

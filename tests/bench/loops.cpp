@@ -1,6 +1,7 @@
 // The workloads as a programmer writes them in plain C++: simple loops, nothing tuned. Compiled
 // several ways (CMakeLists.txt), each with serial and TBB rows.
 #include "tests/bench/drivers.h"
+#include "tests/bench/stacks.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -387,6 +388,13 @@ constexpr Entry rows[] = {FOUR(Saxpy),
                           POINTS(Pi),
                           POINTS(PiPhilox<float>),
                           POINTS(PiPhilox<double>),
+                          BOTH(stacks::Softmax<float>),
+                          BOTH(stacks::Matmul<float, 4>),
+                          BOTH(stacks::Matmul<double, 4>),
+                          BOTH(stacks::Matmul<double, 32>),
+                          BOTH(stacks::Cross<double>),
+                          BOTH(stacks::Tridiagonal<double>),
+                          BOTH(stacks::Fir<float>),
                           FUNCTION(Exp),
                           FUNCTION(Log),
                           FUNCTION(SinCos),

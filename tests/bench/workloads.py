@@ -28,11 +28,19 @@ PLAN = {
     "primes": (F64, (100_000,)),
     "pi": (("f32",), (10_000_000,)),
     "pi_philox": (BOTH, (10_000_000,)),
+    "softmax": (("f32",), (4096,)),
+    "matmul4": (BOTH, (100_000,)),
+    "matmul32": (F64, (1_000,)),
+    "cross": (F64, (300_000,)),
+    "tridiagonal": (F64, (4_000,)),
+    "fir": (("f32",), (1_000,)),
     "fn_exp": (BOTH, (2_000,)),
     "fn_log": (BOTH, (2_000,)),
     "fn_sincos": (BOTH, (2_000,)),
     "fn_cdf": (BOTH, (2_000,)),
 }
+# Stacks of n cores (gufuncs.h): their sizes.
+SOFTMAX, ROW, SIGNAL, TAPS = 1024, 128, 4096, 32
 MANDELBROT_LIMIT = 256
 FEATURES, ITERATIONS = 32, 10  # of the logistic regression
 SWEEPS = 20                    # of the Jacobi iteration
@@ -186,6 +194,19 @@ def philox_points(n, t):
     return joined(w[0], w[1]), joined(w[2], w[3])
 
 
+def thomas(lower, middle, upper, right):
+    """The solutions of tridiagonal systems, one a row."""
+    c, x = np.empty_like(upper), np.empty_like(right)
+    c[:, 0], x[:, 0] = upper[:, 0] / middle[:, 0], right[:, 0] / middle[:, 0]
+    for i in range(1, x.shape[1]):
+        scale = 1 / (middle[:, i] - lower[:, i] * c[:, i - 1])
+        c[:, i] = upper[:, i] * scale
+        x[:, i] = (right[:, i] - lower[:, i] * x[:, i - 1]) * scale
+    for i in range(x.shape[1] - 2, -1, -1):
+        x[:, i] -= c[:, i] * x[:, i + 1]
+    return x
+
+
 FUNCTIONS = {  # name: range of arguments, value, operations
     "fn_exp": ((-20, 20), np.exp, EXP), "fn_log": ((1e-3, 1e3), np.log, LOG),
     "fn_sincos": ((-30, 30), lambda x: np.sin(x) + np.cos(x), SINCOS),
@@ -240,6 +261,29 @@ def make(workload, dtype, n):
         y, x = uniform(0, 1), uniform(0, 1)
         return case([y, x], np.multiply.outer(exact(y), exact(x)), 2 * eps, elements=n * n,
                     moves=(0, 1, n * n * item), operations={"fma": 1})
+    if workload == "softmax":
+        x = uniform(-5, 5, (n, SOFTMAX))
+        e = np.exp(exact(x) - exact(x).max(axis=1, keepdims=True))
+        return case([x], e / e.sum(axis=1, keepdims=True), 1e-5, elements=x.size, moves=(1, 1, x.size * item),
+                    operations=count(wide, 1, 3, EXP))
+    if workload in ("matmul4", "matmul32"):
+        side = 4 if workload == "matmul4" else 32
+        x, y = uniform(0, 1, (n, side, side)), uniform(0, 1, (n, side, side))
+        return case([x, y], exact(x) @ exact(y), 64 * eps, elements=x.size, moves=(2, 1, x.size * item),
+                    operations={"fma": side})
+    if workload == "cross":
+        x, y = uniform(-1, 1, (n, 3)), uniform(-1, 1, (n, 3))
+        return case([x, y], np.cross(x, y), 16 * eps, elements=n, moves=(2, 1, 3 * n * item), operations={"fma": 6})
+    if workload == "tridiagonal":
+        lower, upper, right = (uniform(0, 1, (n, ROW)) for _ in range(3))
+        middle = uniform(4, 5, (n, ROW))
+        return case([lower, middle, upper, right], thomas(lower, middle, upper, right), 64 * eps, elements=right.size,
+                    moves=(4, 1, right.size * item), operations={"fma": 5, "div": 1})
+    if workload == "fir":
+        x, h = uniform(0, 1, (n, SIGNAL)), uniform(0, 1, TAPS)
+        windows = np.lib.stride_tricks.sliding_window_view(exact(x), TAPS, axis=1)
+        want = windows @ exact(h)
+        return case([x, h], want, 1e-5, elements=want.size, moves=(1, 1, want.size * item), operations={"fma": TAPS})
     if workload == "sqrt_sum":
         x = uniform(0, 1)
         want = np.array([math.fsum(np.sqrt(exact(x)))])

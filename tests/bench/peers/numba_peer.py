@@ -2,6 +2,7 @@
 import ctypes
 import math
 import os
+import re
 import sys
 
 import numpy as np
@@ -229,6 +230,73 @@ def loop_pi(n, seed, r):
     r[0] = 4.0 * hits / n
 
 
+# Cores of generalised ufuncs: signature, function.
+def core_softmax(x, y):
+    most = x[0]
+    for i in range(1, x.size):
+        most = max(most, x[i])
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = math.exp(x[i] - most)
+        total += y[i]
+    for i in range(x.size):
+        y[i] /= total
+
+
+def core_matmul(x, y, z):
+    for i in range(x.shape[0]):
+        for j in range(y.shape[1]):
+            z[i, j] = 0
+        for k in range(x.shape[1]):
+            for j in range(y.shape[1]):
+                z[i, j] += x[i, k] * y[k, j]
+
+
+def core_cross(x, y, z):
+    z[0] = x[1] * y[2] - x[2] * y[1]
+    z[1] = x[2] * y[0] - x[0] * y[2]
+    z[2] = x[0] * y[1] - x[1] * y[0]
+
+
+def core_tridiagonal(lower, middle, upper, right, x):
+    c = np.empty_like(x)
+    c[0], x[0] = upper[0] / middle[0], right[0] / middle[0]
+    for i in range(1, x.size):
+        scale = 1 / (middle[i] - lower[i] * c[i - 1])
+        c[i] = upper[i] * scale
+        x[i] = (right[i] - lower[i] * x[i - 1]) * scale
+    for i in range(x.size - 2, -1, -1):
+        x[i] -= c[i] * x[i + 1]
+
+
+def core_fir_sized(x, h, like, y):
+    for i in range(y.size):
+        total = x.dtype.type(0)
+        for k in range(h.size):
+            total += x[i + k] * h[k]
+        y[i] = total
+
+
+# numba computes no sizes: the output of fir comes as an argument of a dimension of its own.
+CORES = {"softmax": ("(n)->(n)", core_softmax), "matmul4": ("(m,n),(n,p)->(m,p)", core_matmul),
+         "matmul32": ("(m,n),(n,p)->(m,p)", core_matmul), "cross": ("(n),(n)->(n)", core_cross),
+         "tridiagonal": ("(n),(n),(n),(n)->(n)", core_tridiagonal), "fir": ("(n),(k),(m)->(m)", core_fir_sized)}
+
+
+def core_variants(case):
+    layout, function = CORES[case.workload]
+    call = lambda f: f(*case.inputs, case.output)
+    if case.workload == "fir":
+        call = lambda f: f(*case.inputs, case.output, case.output)
+    kind = numba.from_dtype(np.dtype(DTYPES[case.dtype]))
+    ranks = [text.count(",") + 1 for text in re.findall(r"\(([^)]*)\)", layout)]
+    signature = tuple(kind[(slice(None),) * rank] if rank > 1 else kind[:] for rank in ranks)
+    for label, threads, options in [("numba guvectorize", 1, {}), ("numba guvectorize parallel", 0, {"target": "parallel"})]:
+        f = compiled((case.workload, case.dtype, label),
+                     lambda: numba.guvectorize([signature], layout, fastmath=True, **options)(function))
+        yield label, threads, lambda f=f: call(f)
+
+
 LOOPS = {name[5:]: f for name, f in list(globals().items()) if name.startswith("loop_")}
 if VERSION:
     mix = numba.njit(inline="always")(mix)
@@ -267,6 +335,9 @@ def ufunc_variants(case, scalars):
 
 
 def variants(case):
+    if case.workload in CORES:
+        yield from core_variants(case)
+        return
     t = DTYPES[case.dtype]
     scalars = [t(v) for v in case.scalars]
     if case.workload == "mandelbrot":

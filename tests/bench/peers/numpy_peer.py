@@ -1,6 +1,6 @@
 import numpy as np
 
-from workloads import DTYPES, ITERATIONS, SWEEPS, descend, hashed, sweep
+from workloads import DTYPES, ITERATIONS, SWEEPS, TAPS, descend, hashed, sweep, thomas
 
 try:
     from scipy.special import erf, ndtr
@@ -39,7 +39,20 @@ def variants(case):
         "cumsum": lambda: np.cumsum(x, out=r),
         "fn_exp": one(np.exp), "fn_log": one(np.log), "fn_sincos": lambda: np.add(np.sin(x), np.cos(x), out=r)}
     call = calls.get(case.workload)
-    if case.workload == "logistic":
+    if case.workload in ("matmul4", "matmul32"):
+        call = lambda: np.matmul(x, y, out=r)
+    elif case.workload == "cross":
+        call = lambda: np.cross(x, y)
+    elif case.workload == "softmax":
+        def call():
+            np.exp(x - x.max(axis=1, keepdims=True), out=r)
+            np.divide(r, r.sum(axis=1, keepdims=True), out=r)
+    elif case.workload == "tridiagonal":
+        call = lambda: thomas(*case.inputs)
+    elif case.workload == "fir":
+        windows = np.lib.stride_tricks.sliding_window_view(x, TAPS, axis=1)
+        call = lambda: np.matmul(windows, y, out=r)
+    elif case.workload == "logistic":
         call = lambda: logistic(x, y, r)
     elif case.workload == "jacobi":
         call = lambda: jacobi(r, x)
