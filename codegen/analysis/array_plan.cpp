@@ -1,4 +1,6 @@
 #include "codegen/analysis/array_plan.h"
+
+#include "codegen/trees.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
@@ -69,13 +71,61 @@ void ArrayPlan::find_in_place() {
             in_parallel_[id] && k_.nodes[id].kind == NodeKind::fold && takes_each_once(id, user);
 }
 
-/// Whether the reduction keeps its outer axes, and one assignment takes each element once, or
+/// The extent of an axis of an array value where that is a constant, else 0.
+std::int64_t ArrayPlan::constant_extent(Id id, unsigned axis) const {
+    const Node& n = k_.nodes[id];
+    switch (n.kind) {
+        case NodeKind::whole:
+            for (unsigned d = 0, at = 0; 3 * d < n.operand_count; ++d) {
+                if ((n.imm >> d & 1) != 0 || at++ != axis) continue;
+                const Id extent = k_.operand(id, 3 * d + 2);
+                const bool known = k_.nodes[extent].kind == NodeKind::constant;
+                return known ? k_.constant(extent).get<std::int64_t>() : 0;
+            }
+            return 0;
+        case NodeKind::permute: {
+            const std::uint64_t from = n.imm >> (4 * axis) & 15;
+            return from == new_axis
+                       ? 1
+                       : constant_extent(k_.operand(id, 0), static_cast<unsigned>(from));
+        }
+        case NodeKind::op:
+        case NodeKind::cast: {
+            std::int64_t extent = 1;
+            for (const Id operand : k_.operands_of(id)) {
+                const unsigned before = n.rank - k_.nodes[operand].rank;
+                if (axis < before) continue;
+                const std::int64_t own = constant_extent(operand, axis - before);
+                if (own != 1) extent = extent == 1 || extent == own ? own : 0;
+            }
+            return extent;
+        }
+        default: return 0;
+    }
+}
+
+/// Whether the reduction combines so few elements that these are added one after the other in
+/// whatever way it is computed.
+bool ArrayPlan::is_short(Id fold) const {
+    const Node& n = k_.nodes[fold];
+    const Id operand = k_.operand(fold, 0);
+    std::int64_t elements = 1;
+    for (unsigned d = 0; d < k_.nodes[operand].rank; ++d) {
+        if ((n.imm >> d & 1) == 0) continue;
+        const std::int64_t extent = constant_extent(operand, d);
+        if (extent < 1 || extent > tree::group_rows) return false;
+        elements *= extent;
+    }
+    return elements <= tree::group_rows;
+}
+
+/// Whether the reduction keeps its outer axes or is short, and one assignment takes each element once, or
 /// repeats it along inner axes, in front of whose loops it is computed. `user`: per node, what uses
 /// it, if that is one node.
 bool ArrayPlan::takes_each_once(Id fold, const std::vector<Id>& user) const {
     const Node& n = k_.nodes[fold];
     const std::uint64_t outer = (std::uint64_t(1) << n.rank) - 1;
-    if (n.rank == 0 || (n.imm & outer) != 0) return false;
+    if (n.rank == 0 || ((n.imm & outer) != 0 && !is_short(fold))) return false;
     unsigned rank = n.rank;
     for (Id id = user[fold]; id < k_.nodes.size(); id = user[id]) {
         const Node& at = k_.nodes[id];

@@ -13,7 +13,8 @@ namespace kiln::codegen {
 ///  - a costly value that several statements consume, or that one repeats along its outer axes, is
 ///    computed once, into a temporary;
 ///  - so is a reduction to an array. (In a parallel loop, whose temporaries belong to the iteration,
-///    one over the inner axes is computed where an assignment takes each of its elements once.)
+///    one over the inner axes, or over at most 16 elements, is computed where an assignment takes
+///    each of its elements once.)
 class ArrayPlan {
   public:
     /// `overlap`: array arguments may share memory.
@@ -36,6 +37,8 @@ class ArrayPlan {
     void number(ir::Id block, std::uint32_t loop, bool parallel);
     void find_in_place();
     bool takes_each_once(ir::Id fold, const std::vector<ir::Id>& user) const;
+    std::int64_t constant_extent(ir::Id id, unsigned axis) const;
+    bool is_short(ir::Id fold) const;
     bool deferred(ir::Id id) const;
     void reach(ir::Id value, std::uint32_t statement);
     void find_shared();
