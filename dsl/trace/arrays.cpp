@@ -296,10 +296,10 @@ ArraySlice KernelArray::slice(SliceArg s0, SliceArg s1, SliceArg s2, SliceArg s3
     made.param_ = trace.param(*this, where);
     made.serial_ = trace.serial();
     b.set_location(where);
-    const std::uint32_t hidden = trace.hidden_rank(made.param_);
+    const std::span<const Id> outer = trace.outer_subscripts(made.param_);
+    const auto hidden = static_cast<std::uint32_t>(outer.size());
     const Id one = b.constant_i64(1);
-    for (const Id at : trace.outer_subscripts(made.param_))
-        made.nodes_.insert(made.nodes_.end(), {at, one, one});
+    for (const Id at : outer) made.nodes_.insert(made.nodes_.end(), {at, one, one});
     made.dropped_ = (std::uint64_t(1) << hidden) - 1;
     const SliceArg* const args[] = {&s0, &s1, &s2, &s3, &s4, &s5, &s6, &s7};
     for (int d = 0; d < 8; ++d) {

@@ -64,7 +64,7 @@ void Trace::describe(KernelArray& array, std::uint32_t param) const {
     const ir::Param& p = builder_.kernel().params[param];
     array.serial_ = serial_;
     array.param_ = param;
-    array.rank_ = static_cast<int>(p.rank - hidden_rank(param));
+    array.rank_ = static_cast<int>(seen_rank(param));
     array.dtype_ = p.dtype;
 }
 
@@ -74,6 +74,7 @@ ir::Id Trace::extent(std::uint32_t param, std::uint32_t dimension) {
 }
 
 std::uint64_t Trace::core_slice(const CoreView& core, std::vector<ir::Id>& slice) {
+    if (!core.steps.empty()) throw NeedsAxes();
     const ir::Id zero = builder_.constant_i64(0), one = builder_.constant_i64(1);
     for (const ir::Id at : core.outer) slice.insert(slice.end(), {at, one, one});
     for (const ir::Id extent : core.extents) slice.insert(slice.end(), {zero, one, extent});
@@ -88,6 +89,28 @@ ir::Id Trace::whole(std::uint32_t param) {
     return builder_.whole(param, slice, dropped);
 }
 
+/// Makes an element of a core one of the parameter.
+void Trace::add_core_subscripts(const CoreView& core, ElementRef& element) {
+    ir::Builder& b = builder_;
+    if (core.steps.empty()) {
+        std::copy_backward(element.subscripts_, element.subscripts_ + element.count_,
+                           element.subscripts_ + element.count_ + core.outer.size());
+        std::ranges::copy(core.outer, element.subscripts_);
+        element.count_ += static_cast<int>(core.outer.size());
+        return;
+    }
+    ir::Id at = core.outer[0];
+    for (std::size_t d = 0; d < core.steps.size(); ++d) {
+        ir::Id moved = element.subscripts_[d];
+        if (b.kernel().is_constant(moved, 0)) continue;
+        if (core.steps[d] != 1)
+            moved = b.apply(ir::Op::mul, {moved, b.constant_i64(core.steps[d])});
+        at = b.apply(ir::Op::add, {at, moved});
+    }
+    element.subscripts_[0] = at;
+    element.count_ = 1;
+}
+
 /// Where stores are kept: that this element got one.
 void Trace::note_written(std::uint32_t param, std::span<const ir::Id> subscripts) {
     const CoreView* core = core_of(param);
@@ -100,8 +123,7 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
     builder_.set_location(where);
     const ir::Kernel& kernel = builder_.kernel();
     const CoreView* core = is_local ? nullptr : core_of(target);
-    const std::size_t hidden = core == nullptr ? 0 : core->outer.size();
-    const std::size_t rank = is_local ? 1U : kernel.params[target].rank - hidden;
+    const std::size_t rank = is_local ? 1U : seen_rank(target);
     if (subscripts.size() != rank)
         throw Error(
             ErrorKind::shape,
@@ -113,17 +135,16 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
     e.serial_ = serial_;
     e.is_local_ = is_local;
     e.target_ = target;
-    if (core != nullptr)
-        for (const ir::Id at : core->outer) e.subscripts_[e.count_++] = at;
     for (const Operand& subscript : subscripts) {
         const ir::Id id = use(subscript);
         const DType t = builder_.dtype(id);
         if (!is_integer(t))
             throw Error(ErrorKind::type, fmt::format("a subscript is {}, not an integer", name(t)),
                         where, "write cast<std::int64_t>(...)");
-        check_constant(is_local, target, static_cast<std::size_t>(e.count_) - hidden, id, where);
+        check_constant(is_local, target, static_cast<std::size_t>(e.count_), id, where);
         e.subscripts_[e.count_++] = builder_.cast(id, DType::i64);
     }
+    if (core != nullptr) add_core_subscripts(*core, e);
     // A slot of one element takes no subscript.
     if (is_local && checked_ && kernel.slots[target].length == 1) {
         const ir::Id zero = builder_.constant_i64(0), at = e.subscripts_[0];
@@ -148,7 +169,7 @@ void Trace::check_constant(bool is_local, std::uint32_t target, std::size_t dime
                                  ? std::to_string(c.cast(DType::u64).get<std::uint64_t>())
                                  : std::to_string(c.cast(DType::i64).get<std::int64_t>());
     const bool named = !is_local && ir::has_name(kernel.params[target]);
-    const bool flat = is_local || kernel.params[target].rank == 1 + hidden_rank(target);
+    const bool flat = is_local || seen_rank(target) == 1;
     std::string what = fmt::format("index {}{} is outside of {}", text,
                                    flat ? "" : fmt::format(" of dimension {}", dimension),
                                    target_name(kernel, is_local, target, where));

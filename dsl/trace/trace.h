@@ -74,20 +74,29 @@ class Trace {
     /// What of an array parameter the kernel's code sees: one core of many, the axes behind those that
     /// an outer loop of the library's goes along.
     struct CoreView {
-        std::vector<ir::Id> outer;    ///< subscripts of the axes that are not seen
+        std::vector<ir::Id> outer;  ///< subscripts of the axes that are not seen
+        /// Where the parameter has one axis, along which the elements of the cores follow each other:
+        /// by how many elements each dimension that is seen goes on. Else empty.
+        std::vector<std::int64_t> steps;
         std::vector<ir::Id> extents;  ///< of those that are
         /// A bool array parameter of the same shape, true where an element was stored; or none.
         std::uint32_t written = ir::none;
     };
+    /// What is thrown where an array is used as a whole that has one axis only for its cores.
+    struct NeedsAxes {};
     /// From here on, arrays of this parameter are seen so.
     void set_core(std::uint32_t param, CoreView core) { cores_[param] = std::move(core); }
-    /// The subscripts of a parameter's dimensions that are not seen, and how many these are.
+    /// The subscripts of a parameter's dimensions that are not seen. Throws NeedsAxes.
     std::span<const ir::Id> outer_subscripts(std::uint32_t param) const {
         const CoreView* core = core_of(param);
-        return core == nullptr ? std::span<const ir::Id>() : core->outer;
+        if (core == nullptr) return {};
+        if (!core->steps.empty()) throw NeedsAxes();
+        return core->outer;
     }
-    std::uint32_t hidden_rank(std::uint32_t param) const {
-        return static_cast<std::uint32_t>(outer_subscripts(param).size());
+    /// The dimensions of a parameter that are seen.
+    std::size_t seen_rank(std::uint32_t param) const {
+        const CoreView* core = core_of(param);
+        return core == nullptr ? builder_.kernel().params[param].rank : core->extents.size();
     }
     /// The extent of a dimension that is seen; the array as a whole.
     ir::Id extent(std::uint32_t param, std::uint32_t dimension);
@@ -159,6 +168,7 @@ class Trace {
     }
     /// The slice of a parameter that is what of it is seen; gives the dropped dimensions.
     std::uint64_t core_slice(const CoreView& core, std::vector<ir::Id>& slice);
+    void add_core_subscripts(const CoreView& core, ElementRef& element);
     void note_written(std::uint32_t param, std::span<const ir::Id> subscripts);
     struct Callee {
         Trace& trace;

@@ -1,6 +1,7 @@
 // Calls of generalised ufuncs: types, shapes, copies where they are needed, and the loop kernel.
 #include "jit/loops/gufunc.h"
 
+#include "dsl/trace/trace.h"
 #include "jit/call/arity.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
@@ -266,6 +267,24 @@ class Runs {
     }
 
     std::span<OperandView> views() { return std::span(views_).first(cores_.size()); }
+    /// Whether the elements of an operand's cores follow each other without gaps, core by core.
+    bool is_flat(std::size_t i) const {
+        const CoreOperand& core = cores_[i];
+        if (inner_ != 1 || views_[i].rank != 1 + core.core_rank || core.core_rank == 0)
+            return false;
+        std::int64_t expected = views_[i].item();
+        for (auto k = static_cast<std::size_t>(core.core_rank); k-- > 0;) {
+            if (core.core_extents[k] != 1 && core.core_strides[k] != expected) return false;
+            expected *= core.core_extents[k];
+        }
+        return strides_[i][0] == expected;
+    }
+    /// Makes such an operand one of a single axis.
+    void flatten(std::size_t i) {
+        for (int k = 1; k < views_[i].rank; ++k) extents_[i][0] *= views_[i].extents[k];
+        strides_[i][0] = views_[i].item();
+        views_[i].rank = 1;
+    }
     /// Goes to the next run; false if there is none.
     bool next() {
         for (int a = outer_; a-- > 0;) {
@@ -318,16 +337,40 @@ class Runs {
 
 }  // namespace
 
-void GufuncState::run(Call& call, const CoreCall& shapes, const std::source_location& where) {
-    if (std::ranges::find(shapes.loop_shape(), 0) != shapes.loop_shape().end()) return;
+/// Calls f(kernel, its runs) for a call.
+template <class F>
+void GufuncState::with_kernel(const Call& call, const CoreCall& shapes, const F& f) {
     Operands operands;
     lay_out(call, shapes, operands);
     const std::span<const CoreOperand> cores(operands.cores.data(), operands.count);
     const engine::LoopPlan plan = engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
     Runs runs(plan, cores, operands.views, written_operands(), checked_);
-    LoopKernelState& code = kernel(constant_sizes(shapes));
-    do code.run(runs.views(), where);
-    while (runs.next());
+    CoreForm form{constant_sizes(shapes)};
+    const auto all_constant = [&](std::size_t i) {
+        const CoreSignature::Operand& o = signature_.operand(i);
+        return std::all_of(o.dims.begin(), o.dims.begin() + static_cast<std::ptrdiff_t>(o.rank),
+                           [&](std::size_t d) { return constant_size(d, form.sizes) != 0; });
+    };
+    const bool flat = !checked_ && !uses_whole_arrays_.load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < operands.count && flat; ++i)
+        if (runs.is_flat(i) && all_constant(i)) form.flat |= std::uint64_t(1) << i;
+    LoopKernelState& code = kernel(form);
+    for (std::size_t i = 0; i < operands.count; ++i)
+        if ((form.flat >> i & 1) != 0) runs.flatten(i);
+    try {
+        f(code, runs);
+        return;
+    } catch (const dsl::Trace::NeedsAxes&) {
+        uses_whole_arrays_ = true;  // found while the lambda ran: nothing is computed yet
+    }
+    with_kernel(call, shapes, f);
+}
+
+void GufuncState::run(const Call& call, const CoreCall& shapes, const std::source_location& where) {
+    with_kernel(call, shapes, [&](LoopKernelState& code, Runs& runs) {
+        do code.run(runs.views(), where);
+        while (runs.next());
+    });
 }
 
 /// Errors: bounds, the first element of an output that no core stored.
@@ -443,12 +486,11 @@ std::string GufuncState::inspect_call(Artifact artifact, std::span<const Arg* co
     check_casts(call, options, where);
     make_results(call, shapes, options, where);
     separate(call, where);
-    Operands operands;
-    lay_out(call, shapes, operands);
-    const std::span<const CoreOperand> cores(operands.cores.data(), operands.count);
-    const engine::LoopPlan plan = engine::plan_loop(shapes.loop_shape(), cores, inputs(), checked_);
-    Runs runs(plan, cores, operands.views, written_operands(), checked_);
-    return kernel(constant_sizes(shapes)).inspect(artifact, runs.views(), where);
+    std::string text;
+    with_kernel(call, shapes, [&](LoopKernelState& code, Runs& runs) {
+        text = code.inspect(artifact, runs.views(), where);
+    });
+    return text;
 }
 
 std::vector<Remark> GufuncState::remarks() const {

@@ -30,6 +30,18 @@ class ConstantSizes {
     std::uint64_t bits_ = 0;
 };
 
+/// What a kernel of a generalised ufunc is made for.
+struct CoreForm {
+    ConstantSizes sizes;
+    /// Operands, as bits, whose cores have constant sizes and follow each other in memory without
+    /// gaps: they have one axis there, so that the distance of any two elements of a core, and of
+    /// neighbouring cores, is a constant.
+    std::uint64_t flat = 0;
+    bool any() const { return sizes.any() || flat != 0; }
+    bool operator==(const CoreForm&) const = default;
+    std::uint64_t hash() const { return sizes.hash() ^ flat * 0xd6e8feb86659fd93u; }
+};
+
 class GufuncState {
   public:
     GufuncState(std::string name, std::string_view signature, std::span<const KernelParam> params,
@@ -76,17 +88,22 @@ class GufuncState {
                      const std::source_location& where) const;
     void separate(Call& call, const std::source_location& where) const;
     void lay_out(const Call& call, const engine::CoreCall& shapes, Operands& operands) const;
-    void run(Call& call, const engine::CoreCall& shapes, const std::source_location& where);
+    void run(const Call& call, const engine::CoreCall& shapes, const std::source_location& where);
     void check_all_written(const Call& call, const std::source_location& where) const;
     ConstantSizes constant_sizes(const engine::CoreCall& shapes) const;
 
     /// Whether calls with these sizes have code of their own.
     bool is_special(ConstantSizes sizes) const;
-    LoopKernelState& kernel(ConstantSizes sizes);
-    std::unique_ptr<LoopKernelState> make_kernel(ConstantSizes sizes);
+    bool is_special_locked(ConstantSizes sizes) const;
+    /// The kernel for a form; for `form` without constants where there are too many.
+    LoopKernelState& kernel(CoreForm& form);
+    std::unique_ptr<LoopKernelState> make_kernel(CoreForm form);
+    template <class F> void with_kernel(const Call& call, const engine::CoreCall& shapes,
+                                        const F& f);
     std::vector<ir::Id> trace_sizes(ir::Builder& b, std::span<const std::uint32_t> params,
                                     ConstantSizes constant) const;
-    std::vector<KernelItem> trace(std::span<const KernelItem> items, ConstantSizes constant);
+    std::vector<KernelItem> trace(std::span<const KernelItem> items, CoreForm form);
+    std::int64_t constant_size(std::size_t dim, ConstantSizes constant) const;
 
     const std::string name_, text_;
     const engine::CoreSignature signature_;
@@ -96,10 +113,12 @@ class GufuncState {
     const Location where_;
     const bool checked_;
     std::unique_ptr<LoopKernelState> general_;  ///< no size is a constant
-    engine::HotTable<LoopKernelState, ConstantSizes> special_;
+    engine::HotTable<LoopKernelState, CoreForm> special_;
+    std::atomic<bool> uses_whole_arrays_{false};  ///< so that no operand is flat
     UserMutex tracing_;
     mutable Mutex mutex_;  // of what follows
     std::vector<LoopKernelState*> special_kernels_;
+    std::vector<ConstantSizes> special_sizes_;
     std::vector<Remark> notes_;
 };
 

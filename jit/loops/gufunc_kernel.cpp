@@ -77,7 +77,7 @@ unsigned GufuncState::written_operands() const {
     return written;
 }
 
-std::unique_ptr<LoopKernelState> GufuncState::make_kernel(ConstantSizes sizes) {
+std::unique_ptr<LoopKernelState> GufuncState::make_kernel(CoreForm form) {
     std::vector<KernelParam> kinds;
     for (const KernelParam p : params_)
         kinds.push_back(p == KernelParam::value ? KernelParam::in : p);
@@ -95,24 +95,30 @@ std::unique_ptr<LoopKernelState> GufuncState::make_kernel(ConstantSizes sizes) {
     }
     return std::make_unique<LoopKernelState>(
         engine::KernelKind::gufunc, name_, std::move(kinds),
-        [this, sizes](std::span<const KernelItem> items) { return trace(items, sizes); },
+        [this, form](std::span<const KernelItem> items) { return trace(items, form); },
         std::move(options), where_);
 }
 
-bool GufuncState::is_special(ConstantSizes sizes) const {
-    if (!sizes.any()) return false;
-    if (special_.find(sizes) != nullptr) return true;
-    const std::lock_guard lock(mutex_);
-    return special_kernels_.size() < most_special;
+bool GufuncState::is_special_locked(ConstantSizes sizes) const {
+    return special_sizes_.size() < most_special ||
+           std::ranges::find(special_sizes_, sizes) != special_sizes_.end();
 }
 
-LoopKernelState& GufuncState::kernel(ConstantSizes sizes) {
-    if (!sizes.any()) return *general_;
-    if (LoopKernelState* found = special_.find(sizes)) return *found;
+bool GufuncState::is_special(ConstantSizes sizes) const {
     const std::lock_guard lock(mutex_);
-    if (LoopKernelState* found = special_.find(sizes)) return *found;
-    if (special_kernels_.size() < most_special) {
-        special_kernels_.push_back(special_.insert(sizes, make_kernel(sizes)));
+    return sizes.any() && is_special_locked(sizes);
+}
+
+LoopKernelState& GufuncState::kernel(CoreForm& form) {
+    if (!form.any()) return *general_;
+    if (LoopKernelState* found = special_.find(form)) return *found;
+    const std::lock_guard lock(mutex_);
+    if (LoopKernelState* found = special_.find(form)) return *found;
+    if (!form.sizes.any() || is_special_locked(form.sizes)) {
+        if (form.sizes.any() &&
+            std::ranges::find(special_sizes_, form.sizes) == special_sizes_.end())
+            special_sizes_.push_back(form.sizes);
+        special_kernels_.push_back(special_.insert(form, make_kernel(form)));
         return *special_kernels_.back();
     }
     if (notes_.empty())
@@ -120,6 +126,7 @@ LoopKernelState& GufuncState::kernel(ConstantSizes sizes) {
                           fmt::format("{} has code for {} combinations of core sizes; in that for "
                                       "others no size is a constant",
                                       name_, most_special)});
+    form = {};
     return *general_;
 }
 
@@ -132,24 +139,36 @@ std::vector<ir::Id> GufuncState::trace_sizes(ir::Builder& b, std::span<const std
     std::vector<ir::Id> sizes(signature_.dims_count(), ir::none);
     for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
         const CoreSignature::Operand& o = signature_.operand(i);
-        const std::size_t hidden = b.kernel().params[params[i]].rank - o.rank;
         for (std::size_t k = 0; k < o.rank; ++k) {
             const std::size_t d = o.dims[k];
-            const CoreSignature::Dim& dim = signature_.dim(d);
             if (sizes[d] != ir::none) continue;
-            if (const std::int64_t size = constant.get(d); size != 0)
+            if (const std::int64_t size = constant_size(d, constant); size != 0) {
                 sizes[d] = b.constant_i64(size);
-            else if (dim.frozen != 0 && !dim.optional)
-                sizes[d] = b.constant_i64(dim.frozen);
-            else
+            } else {
+                const std::size_t hidden = b.kernel().params[params[i]].rank - o.rank;
                 sizes[d] = b.extent(params[i], static_cast<std::uint32_t>(hidden + k));
+            }
         }
     }
     return sizes;
 }
 
-std::vector<KernelItem> GufuncState::trace(std::span<const KernelItem> items,
-                                           ConstantSizes constant) {
+/// The size of a dimension where it is a constant of the code, else 0.
+std::int64_t GufuncState::constant_size(std::size_t dim, ConstantSizes constant) const {
+    const CoreSignature::Dim& d = signature_.dim(dim);
+    return d.frozen != 0 && !d.optional ? d.frozen : constant.get(dim);
+}
+
+namespace {
+/// How a flat operand's elements lie: by how many of them each dimension of a core goes on, and how
+/// many a core has.
+struct FlatCore {
+    std::vector<std::int64_t> steps;
+    std::int64_t size = 1;
+};
+}  // namespace
+
+std::vector<KernelItem> GufuncState::trace(std::span<const KernelItem> items, CoreForm form) {
     dsl::Trace& trace = dsl::Trace::current(where_);
     ir::Builder& b = trace.builder();
     b.set_location(where_);
@@ -157,23 +176,48 @@ std::vector<KernelItem> GufuncState::trace(std::span<const KernelItem> items,
     for (const KernelItem& item : items)
         params.push_back(trace.param(std::get<KernelArray>(item), where_));
     const std::size_t all = signature_.operands_count();
-    const std::vector<ir::Id> sizes = trace_sizes(b, params, constant);
+    const std::vector<ir::Id> sizes = trace_sizes(b, params, form.sizes);
+    const auto is_flat = [&](std::size_t i) { return (form.flat >> i & 1) != 0; };
+    const auto flat_core = [&](std::size_t i) {
+        FlatCore core;
+        const CoreSignature::Operand& o = signature_.operand(i);
+        core.steps.resize(o.rank);
+        for (std::size_t k = o.rank; k-- > 0;) {
+            core.steps[k] = core.size;
+            core.size *= constant_size(o.dims[k], form.sizes);
+        }
+        return core;
+    };
 
-    const std::uint32_t first_output = params[inputs()];
-    const auto loops = static_cast<std::uint32_t>(b.kernel().params[first_output].rank -
-                                                  signature_.operand(inputs()).rank);
+    const std::uint32_t first = params[inputs()];  // output
+    const ir::Id zero = b.constant_i64(0), one = b.constant_i64(1);
     std::vector<ir::Id> indices;
+    const auto loops = is_flat(inputs())
+                           ? 1U
+                           : static_cast<std::uint32_t>(b.kernel().params[first].rank -
+                                                        signature_.operand(inputs()).rank);
     for (std::uint32_t l = 0; l < loops; ++l) {
-        const ir::Id zero = b.constant_i64(0), one = b.constant_i64(1),
-                     end = b.extent(first_output, l);
-        indices.push_back(l == 0 ? b.begin_parallel_loop(zero, end, one, {})
-                                 : b.begin_loop(zero, end, one));
+        ir::Id end = b.extent(first, l);
+        if (is_flat(inputs()))
+            end = b.apply(ir::Op::div, {end, b.constant_i64(flat_core(inputs()).size)});
+        // Cores are apart from each other, whether subscripts show it or not.
+        indices.push_back(
+            l == 0 ? b.begin_parallel_loop(
+                         zero, end, one,
+                         {{}, ir::Schedule::automatic, 0, /*unsafe_races=*/form.flat != 0})
+                   : b.begin_loop(zero, end, one));
     }
     std::vector<KernelItem> cores;
     for (std::size_t i = 0; i < all; ++i) {
         const CoreSignature::Operand& o = signature_.operand(i);
         dsl::Trace::CoreView core;
-        if (b.kernel().params[params[i]].rank > o.rank) core.outer = indices;
+        if (is_flat(i)) {
+            FlatCore flat = flat_core(i);
+            core.outer = {b.apply(ir::Op::mul, {indices[0], b.constant_i64(flat.size)})};
+            core.steps = std::move(flat.steps);
+        } else if (b.kernel().params[params[i]].rank > o.rank) {
+            core.outer = indices;
+        }
         if (params_[i] == KernelParam::value) {
             cores.emplace_back(trace.value(b.load(params[i], core.outer)));
             continue;

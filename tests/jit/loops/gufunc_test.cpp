@@ -461,6 +461,69 @@ TEST_CASE("sizes up to 8 are constants of code of their own, 16 combinations", "
           "constant");
 }
 
+TEST_CASE("cores without gaps have one axis: strides are constants", "[jit][gufunc]") {
+    const Gufunc f = matmul();
+    const Array a = counting({9, 2, 2}), wide = counting({9, 2, 4});
+    const auto rank_of_first = [&](const Array& x) {
+        const std::string text = f.inspect_call(Artifact::ir, {x, a});
+        return text.substr(text.find("p0: in f64["), 12);
+    };
+    CHECK(rank_of_first(a) == "p0: in f64[1");
+    // Rows with gaps, columns in front of rows, one core for all.
+    CHECK(rank_of_first(wide.slice(2, {0, 2})) == "p0: in f64[3");
+    CHECK(rank_of_first(a.transpose({0, 2, 1})) == "p0: in f64[3");
+    CHECK(rank_of_first(counting({2, 2})) == "p0: in f64[2");
+    for (const Array& x : {a, wide.slice(2, {0, 2}), a.transpose({0, 2, 1}), a.flip(0)}) {
+        const Array c = f(x, a);
+        for (int l = 0; l < 9; ++l)
+            for (int i = 0; i < 2; ++i)
+                for (int j = 0; j < 2; ++j)
+                    CHECK(c.at<double>({l, i, j}) ==
+                          x.at<double>({l, i, 0}) * a.at<double>({l, 0, j}) +
+                              x.at<double>({l, i, 1}) * a.at<double>({l, 1, j}));
+    }
+    // Arrays as a whole, found at the second one: the lambda runs again.
+    int runs = 0;
+    const Gufunc g = guvectorize("(n)->(n)", [&](In x, Out y) {
+        ++runs;
+        y(0) = x(0);
+        y.slice({1, {}}) = x.slice({1, {}}) * 2;
+    });
+    check_values(g(counting({3, 2})), {0, 2, 2, 6, 4, 10});
+    CHECK(runs == 2);
+    check_values(g(counting({2, 3})), {0, 2, 4, 3, 8, 10});
+    CHECK(runs == 3);
+    // Subscripts that no proof knows of stay inside of their core.
+    const Gufunc permuted = guvectorize("(4),(4)->(4)",
+                                        [](In x, In places, Out y) {
+                                            for (Index i : range(4)) y(places(i)) = x(i);
+                                        },
+                                        {.parallel = true});
+    const Array places = Array::copy_of(std::span<const std::int64_t>(
+                                            std::vector<std::int64_t>{3, 1, 0, 2, 0, 1, 2, 3}))
+                             .reshape({2, 4});
+    check_values(permuted(counting({2, 4}), places), {2, 1, 3, 0, 4, 5, 6, 7});
+}
+
+TEST_CASE("small products of matrices make no temporary", "[jit][gufunc]") {
+    const Gufunc f =
+        guvectorize("(m,n),(n,p)->(m,p)", [](In a, In b, Out c) { c = dot(a, b) + 1; });
+    const auto plan = [&](const Array& a) { return f.inspect_call(Artifact::plan, {a, a}); };
+    CHECK(plan(ones({5, 3, 3})).find("temporary") == std::string::npos);
+    CHECK(plan(ones({5, 20, 20})).find("temporary") != std::string::npos);
+    for (const int n : {1, 2, 3, 8, 16, 17, 20}) {
+        const Array a = counting({4, n, n}), b = a.transpose({0, 2, 1}), c = f(a, b);
+        for (int l = 0; l < 4; ++l)
+            for (int i = 0; i < n; ++i)
+                for (int j = 0; j < n; ++j) {
+                    double sum = 1;
+                    for (int k = 0; k < n; ++k)
+                        sum += a.at<double>({l, i, k}) * a.at<double>({l, j, k});
+                    if (c.at<double>({l, i, j}) != sum) CHECK(c.at<double>({l, i, j}) == sum);
+                }
+    }
+}
+
 TEST_CASE("resolve and inspect", "[jit][gufunc]") {
     const Gufunc f = guvectorize("matmul", "(m?,n),(n,p?)->(m?,p?)", matmul_core);
     const CoreResolution r = f.resolve({counting({7, 2, 3}, DType::f32), counting({3})});
