@@ -35,6 +35,7 @@ using namespace ir;
 struct Writes {
     bool arrays = false;
     std::vector<std::uint32_t> slots;
+    bool anything = false;
 };
 
 class Cse : public Rewriter {
@@ -122,7 +123,7 @@ class Cse : public Rewriter {
 
     Id rewrite_write(Id old, const Node& n) {
         clone(old);
-        forget({false, {n.aux}});
+        forget({false, {n.aux}, false});
         const auto operands = in().operands_of(old);
         std::vector<Id> position;
         if (operands.size() == 2) position.push_back(mapped(operands[0]));
@@ -164,13 +165,15 @@ class Cse : public Rewriter {
             const Effects e = effects_of(in().node(id));
             if (e.any(effect::stores | effect::allocates)) writes.arrays = true;
             if (e.any(effect::writes)) writes.slots.push_back(e.slot);
+            writes.anything = writes.anything || !e.only(known_effects);
         });
         return writes;
     }
 
     void forget(const Writes& writes) {
-        if (!writes.arrays && writes.slots.empty()) return;
+        if (!writes.anything && !writes.arrays && writes.slots.empty()) return;
         std::erase_if(available_, [&](const Available& a) {
+            if (writes.anything) return true;
             return a.kind == NodeKind::load ? writes.arrays
                                             : std::ranges::count(writes.slots, a.aux) != 0;
         });

@@ -317,6 +317,9 @@ class Fuse {
         if (ta.leaves() || tb.leaves())
             return fmt::format("an iteration of the loop {} ends early",
                                place(ta.leaves() ? a : b));
+        if (ta.stays_in_order() || tb.stays_in_order())
+            return fmt::format("what the loop {} does stays where it is",
+                               place(ta.stays_in_order() ? a : b));
         for (const Touched* t : {&ta, &tb})
             if (t->call != none) return calls(t == &ta ? a : b, t->call);
         if (pa != nullptr)

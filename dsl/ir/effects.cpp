@@ -15,8 +15,8 @@ bool Touched::slots_conflict(const Touched& o) const {
 }
 
 bool Touched::conflicts(const Touched& o) const {
-    return slots_conflict(o) || meet(stores, o.stores) || meet(stores, o.loads) ||
-           meet(loads, o.stores) ||
+    return stays_in_order() || o.stays_in_order() || slots_conflict(o) || meet(stores, o.stores) ||
+           meet(stores, o.loads) || meet(loads, o.stores) ||
            std::ranges::any_of(o.uses, [&](Id x) { return nodes.contains(x); });
 }
 

@@ -41,6 +41,13 @@ inline std::span<const Id> subscripts_of(const Kernel& kernel, Id access) {
     return subscripts_of(kernel, kernel.nodes[access]);
 }
 
+/// What arrays, slots, functions and jumps tell of a node's order among others. An effect that is
+/// added to the table later is none of these: nothing is taken across it.
+inline constexpr effect::Mask known_effects =
+    effect::accesses | effect::allocates | effect::atomically | effect::all_elements |
+    effect::calls_pure | effect::calls | effect::contributes | effect::checks | effect::branches |
+    effect::loops | effect::in_parallel | effect::jumps | effect::launches;
+
 /// A slot that a node touches.
 struct SlotUse {
     std::uint32_t slot = none;
@@ -60,6 +67,7 @@ struct Touched {
     Id call = none;  ///< the last call of a function that is not pure
 
     bool leaves() const { return (does & effect::jumps) != 0; }
+    bool stays_in_order() const { return (does & ~known_effects) != 0; }
     void add(const Touched& other);
     bool slots_conflict(const Touched& other) const;
     /// Whether the order of the two matters, `other` coming first.

@@ -92,6 +92,17 @@ TEST_CASE("effects: of a node, and of all nodes inside of one", "[dsl][effects]"
           (effect::branches | effect::stores | effect::continues | effect::writes));
 }
 
+TEST_CASE("effects: nothing moves across one that no set tells of", "[dsl][effects]") {
+    Touched nothing, loads, later;
+    loads.loads = {0};
+    CHECK_FALSE((nothing.conflicts(loads) || loads.conflicts(nothing) || loads.conflicts(loads)));
+    later.does = known_effects + 1;
+    CHECK(later.does > effect::launches);
+    CHECK((later.conflicts(nothing) && nothing.conflicts(later)));
+    later.does = known_effects;
+    CHECK_FALSE((later.conflicts(nothing) || nothing.conflicts(later)));
+}
+
 TEST_CASE("a slot belongs to the innermost block with all of its accesses", "[dsl][slots]") {
     const Kernel k = program(
         "for %0 = i64(0) to i64(4) step i64(1) {\n"
