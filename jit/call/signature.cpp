@@ -42,7 +42,7 @@ void check_cpu_target(const std::string& name, std::string_view what, BackendTar
     if (target == BackendTarget::cpu) return;
     throw Error(ErrorKind::unsupported,
                 fmt::format("{} is {}, which has no target but the CPU", name, what), where,
-                "element-wise kernels, made by vectorize, have .target = BackendTarget::cuda");
+                "element-wise kernels and loop kernels have .target = BackendTarget::cuda");
 }
 
 std::string to_string(const Signature& signature) {

@@ -5,11 +5,13 @@
 #include "codegen/vectorised_loop.h"
 #include "dsl/ir/ir.h"
 
+#include <kiln/array.h>
 #include <kiln/backend_target.h>
 #include <kiln/inspect.h>
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +32,20 @@ using abi::ProgramRuntime;
 
 using CompileOptions = codegen::CodeOptions;
 
+/// What a parameter of a program that runs on a device gets: host memory, from which it is copied
+/// there, and back where the program writes. Results are of rank 0; arrays that a program makes
+/// and gives back are made in `array`.
+struct DeviceOperand {
+    Array array;
+    Scalar scalar;  ///< of access `value`
+};
+
+/// A check that failed on a device, and what it reports: of shapes, two of them.
+struct DeviceFault {
+    abi::FaultSite site;
+    std::vector<std::int64_t> first = {}, second = {};
+};
+
 /// The machine code, or another target's text, of a kernel. Code lives as long as the object.
 class CompiledCode {
   public:
@@ -38,6 +54,11 @@ class CompiledCode {
     virtual MapFunction map_entry() const = 0;
     /// The entry of a program of loops (Kernel::is_program); null for other kernels.
     virtual ProgramFunction program_entry() const { return nullptr; }
+    /// Runs a program on the target's device, one operand a parameter. Gives the check that failed and
+    /// ended the run. Errors: device; unsupported, of code that runs on the host.
+    virtual std::optional<DeviceFault> run_on_device(std::span<DeviceOperand>) const {
+        throw Error(ErrorKind::unsupported, "this code runs on the host");
+    }
     /// An artifact of this backend (artifacts.def); others are Error internal.
     virtual std::string text(Artifact artifact) const = 0;
     virtual std::vector<std::byte> binary() const = 0;

@@ -3,6 +3,8 @@
 #include "jit/compile/backend.h"
 #include "codegen/cuda/emit.h"
 #include "jit/compile/target.h"
+#include "jit/cuda/loaded_module.h"
+#include "runtime/device/driver.h"
 #include "runtime/process.h"
 
 #include <chrono>
@@ -51,6 +53,12 @@ struct OpenedLibrary {
 
 OpenedLibrary open_nvrtc_library() {
     OpenedLibrary result;
+    constexpr const char* variable = "KILN_LIBNVRTC";
+    if (const char* set = std::getenv(variable); set != nullptr && *set != '\0') {
+        result.handle = device::open_library("NVRTC", variable, {},
+                                             "unset it to look where the linker and CUDA_HOME say");
+        return result;
+    }
     for (const std::string& folder : search_folders()) {
         for (const char* version : {".13", ".12", ""}) {
             const std::string library = folder + "libnvrtc.so" + version;
@@ -76,7 +84,8 @@ Nvrtc open_nvrtc() {
             ErrorKind::device,
             "NVRTC was not found: looked for libnvrtc.so.13, libnvrtc.so.12 and libnvrtc.so in " +
                 library.looked_for,
-            {}, "install the CUDA toolkit, or set CUDA_HOME to its folder");
+            {},
+            "install the CUDA toolkit, or set CUDA_HOME to its folder or KILN_LIBNVRTC to a file");
     const auto function = [&](auto& pointer, const char* name) {
         void* symbol = dlsym(library.handle, name);
         if (symbol == nullptr)
@@ -151,11 +160,12 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 class CudaCode final : public CompiledCode {
   public:
     explicit CudaCode(const ir::Kernel& kernel)
-        : name_(codegen::cuda_entry_name(kernel)),
+        : kernel_(kernel),
+          name_(codegen::cuda_entry_name(kernel)),
           contract_(codegen::cuda_may_contract(kernel)),
           arch_(cuda_architecture()) {
         const auto start = std::chrono::steady_clock::now();
-        cuda_ = codegen::emit_cuda(kernel);
+        module_ = codegen::emit_cuda_module(kernel);
         times_.emit_ms = milliseconds_since(start);
     }
 
@@ -163,9 +173,13 @@ class CudaCode final : public CompiledCode {
     MapFunction map_entry() const override { return nullptr; }
 
     std::string text(Artifact artifact) const override {
-        if (artifact == Artifact::cuda) return cuda_;
+        if (artifact == Artifact::cuda) return module_.text;
         if (artifact == Artifact::ptx) return ptx();
         throw Error(ErrorKind::internal, "the CUDA backend has no such text");
+    }
+
+    std::optional<DeviceFault> run_on_device(std::span<DeviceOperand> operands) const override {
+        return run_program(kernel_, module_, loaded(), operands);
     }
 
     std::vector<std::byte> binary() const override {
@@ -190,17 +204,28 @@ class CudaCode final : public CompiledCode {
         nvrtc();
         times_.load_ms = milliseconds_since(start);
         start = std::chrono::steady_clock::now();
-        ptx_ = compile_to_ptx(cuda_, name_, contract_, arch_);
+        ptx_ = compile_to_ptx(module_.text, name_, contract_, arch_);
         times_.codegen_ms = milliseconds_since(start);
         return ptx_;
     }
 
-    std::string name_, cuda_;
+    /// On the device, from the first run on.
+    const LoadedModule& loaded() const {
+        const std::string image = ptx();
+        const std::lock_guard lock(mutex_);
+        if (loaded_ == nullptr) loaded_ = std::make_unique<LoadedModule>(module_, image);
+        return *loaded_;
+    }
+
+    ir::Kernel kernel_;
+    std::string name_;
+    codegen::CudaModule module_;
     bool contract_;
     std::string arch_;
     mutable kiln::detail::Mutex mutex_;
     mutable std::string ptx_;
     mutable Stats times_;
+    mutable std::unique_ptr<LoadedModule> loaded_;
 };
 
 class CudaBackend final : public Backend {

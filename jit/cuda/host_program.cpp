@@ -115,7 +115,7 @@ class HostProgram {
         made_.resize(kernel.params.size());
     }
 
-    std::optional<abi::FaultSite> run() {
+    std::optional<DeviceFault> run() {
         block(kernel_.stages[0].body);
         for (std::size_t p = 0; p < made_.size(); ++p)
             if (kernel_.params[p].access == Access::result && made_[p] != nullptr)
@@ -202,7 +202,7 @@ class HostProgram {
             case NodeKind::write: access(id, n); return Flow::on;
             case NodeKind::check:
                 if (operand(id, 0).get<bool>()) return Flow::on;
-                fault_ = abi::FaultSite{static_cast<Check>(n.aux), n.loc};
+                report(id, n);
                 return Flow::returns;
             case NodeKind::branch:
                 if (operand(id, 0).get<bool>()) return block(n.aux);
@@ -243,6 +243,14 @@ class HostProgram {
             put(at, operand(id, 1));
         else
             values_[id] = fetched(at, slot.dtype);
+    }
+
+    void report(Id id, const Node& n) {
+        fault_ = DeviceFault{{static_cast<Check>(n.aux), n.loc}};
+        if (static_cast<Check>(n.aux) != Check::shapes) return;
+        for (std::size_t x = 1; x < n.operand_count; ++x)
+            (x <= n.imm ? fault_->first : fault_->second)
+                .push_back(integer(kernel_.operand(id, x)));
     }
 
     Flow atomic(Id id, const Node& n) {
@@ -425,7 +433,8 @@ class HostProgram {
             case Kind::partials: return address(partials[p.param]);
             case Kind::fault: break;
         }
-        throw Error(ErrorKind::unsupported, "kernels with checks do not run on a device yet");
+        throw Error(ErrorKind::unsupported,
+                    "checks of the iterations of a parallel loop do not run on a device");
     }
 
     void reduce(const Node& n, const Launch& l, const CudaLaunch& texts, Iterations& of,
@@ -537,14 +546,14 @@ class HostProgram {
     std::vector<Scalar> slots_;                    // those of one element
     std::vector<std::unique_ptr<Buffer>> places_;  // the others, and shared ones
     std::vector<std::unique_ptr<Buffer>> made_;    // per parameter
-    std::optional<abi::FaultSite> fault_;
+    std::optional<DeviceFault> fault_;
 };
 
 }  // namespace
 
-std::optional<abi::FaultSite> run_host_program(const Kernel& kernel, const CudaModule& module,
-                                               LaunchDevice& device, const Geometry& geometry,
-                                               std::span<DeviceArgument> arguments) {
+std::optional<DeviceFault> run_host_program(const Kernel& kernel, const CudaModule& module,
+                                            LaunchDevice& device, const Geometry& geometry,
+                                            std::span<DeviceArgument> arguments) {
     return HostProgram(kernel, module, device, geometry, arguments).run();
 }
 

@@ -1,9 +1,9 @@
 // The program that launches: what of a loop kernel runs on the host while its parallel loops, its
 // reductions and scans run on a device.
 #pragma once
-#include "codegen/abi.h"
 #include "codegen/cuda/emit.h"
 #include "dsl/ir/ir.h"
+#include "jit/compile/backend.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -43,10 +43,10 @@ struct DeviceArgument {
 /// Runs a program (ir::Form::program) whose parallel loops are launches, `module` being its text. Its own
 /// statements are interpreted: loops, scalars, and elements of arrays, which it fetches one by one.
 /// Arrays that it makes are on the device; those of access `result` are given back in `arguments`,
-/// to be deallocated by the caller. Gives the place of a check that failed, upon which the run ends.
-std::optional<abi::FaultSite> run_host_program(const ir::Kernel& kernel,
-                                               const codegen::CudaModule& module,
-                                               LaunchDevice& device, const Geometry& geometry,
-                                               std::span<DeviceArgument> arguments);
+/// to be deallocated by the caller. Gives the check that failed, upon which the run ends.
+std::optional<DeviceFault> run_host_program(const ir::Kernel& kernel,
+                                            const codegen::CudaModule& module, LaunchDevice& device,
+                                            const Geometry& geometry,
+                                            std::span<DeviceArgument> arguments);
 
 }  // namespace kiln::engine

@@ -6,6 +6,7 @@
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
 #include "jit/compile/stopwatch.h"
+#include "jit/loops/device_call.h"
 #include "jit/loops/run_loop_kernel.h"
 #include "jit/loops/verified_call.h"
 
@@ -152,7 +153,22 @@ LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
                                 engine::max_loop_kernel_args),
                     where);
     engine::check_param_names(name_, params_.size(), options_.params, where);
-    engine::check_cpu_target(name_, engine::name(kind), options_.target, where);
+    if (kind != engine::KernelKind::loops)
+        engine::check_cpu_target(name_, engine::name(kind), options_.target, where);
+    check_device_options(where);
+}
+
+/// What only the CPU has.
+void LoopKernelState::check_device_options(Location where) const {
+    if (options_.target == BackendTarget::cpu) return;
+    const auto refuse = [&](const char* option) {
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} has .{}, which no target but the CPU has", name_, option),
+                    where);
+    };
+    if (options_.checked) refuse("checked");
+    if (options_.verify) refuse("verify");
+    if (options_.keep_flush_to_zero) refuse("keep_flush_to_zero");
 }
 
 std::string LoopKernelState::param_name(std::size_t i) const {
@@ -304,9 +320,9 @@ engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const L
 std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     const engine::TracedLoopKernel& traced, const LoopKernelKey& key, Form form) {
     const bool plain = form == Form::plain;
-    engine::Compiled compiled =
-        engine::compile(job(traced, key, form), BackendTarget::cpu, owner());
-    if (!options_.parallel) codegen::say_one_thread(traced.kernel, compiled.report.decisions);
+    engine::Compiled compiled = engine::compile(job(traced, key, form), options_.target, owner());
+    if (!options_.parallel && options_.target == BackendTarget::cpu)
+        codegen::say_one_thread(traced.kernel, compiled.report.decisions);
     auto made = std::make_unique<engine::LoopKernelVariant>();
     made->kernel = compiled.kernel;
     made->entry = compiled.kernel->code->program_entry();
@@ -456,7 +472,21 @@ void LoopKernelState::call_checked(std::span<const JitArg* const> args,
         return;
     }
     const engine::LoopKernelVariant& code = variant_for(used, Form::optimised, where);
+    if (code.entry == nullptr) [[unlikely]]
+        return call_device(code, used, results, where);
     engine::run_loop_kernel(code, used, options_.parallel, environment, results, where);
+}
+
+void LoopKernelState::call_device(const engine::LoopKernelVariant& code,
+                                  std::span<const OperandView> views,
+                                  std::vector<JitValue>* results,
+                                  const std::source_location& where) const {
+    if (code.serial)
+        throw Error(
+            ErrorKind::unsupported,
+            fmt::format("arrays of {} that overlap others which it writes, on a device", name_),
+            where, "copy one of them: x.copy()");
+    engine::run_on_device(code, views, results, where);
 }
 
 LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool units) const {

@@ -156,6 +156,10 @@ class LoopKernelState {
     const engine::LoopKernelVariant& variant_for(std::span<const engine::OperandView> views,
                                                  Form form, const std::source_location& where);
     const engine::LoopKernelVariant& variant(engine::LoopKernelKey key, Form form, Location where);
+    void check_device_options(Location where) const;
+    void call_device(const engine::LoopKernelVariant& code,
+                     std::span<const engine::OperandView> views, std::vector<JitValue>* results,
+                     const std::source_location& where) const;
     void call_verified(std::span<const engine::OperandView> views,
                        const DefaultEnvironment& environment, std::vector<JitValue>* results,
                        const std::source_location& where);
@@ -171,7 +175,7 @@ class LoopKernelState {
     const engine::TracedLoopKernel& traced(const engine::LoopKernelKey& types, Location where);
     std::unique_ptr<engine::TracedLoopKernel> trace(const engine::LoopKernelKey& types,
                                                     Location where);
-    engine::KernelOwner owner() const { return {name_, kind_, where_}; }
+    engine::KernelOwner owner() const { return {name_, kind_, where_, options_.target}; }
     engine::Job job(const engine::TracedLoopKernel& traced, const engine::LoopKernelKey& key,
                     Form form) const;
     std::unique_ptr<engine::LoopKernelVariant> compile(const engine::TracedLoopKernel& traced,

@@ -319,22 +319,8 @@ void LoopKernelRun::finish() const {
         case ir::Check::negative_power:
             throw Error(known.kind, std::string(known.text) + in, at, std::string(known.hint));
         case ir::Check::shapes: {
-            Lists lists = reported();
-            if (lists.second.back() == -1) {
-                lists.second = lists.second.first(lists.second.size() - 1);
-                throw Error(
-                    ErrorKind::shape,
-                    fmt::format("dot of {} and {}: {} elements along the last axis of the "
-                                "first, {} along the first axis of the second",
-                                to_string(Shape(lists.first)), to_string(Shape(lists.second)),
-                                lists.first.back(), lists.second.front()),
-                    at, "dot sums over these two axes, which must be equally long");
-            }
-            throw Error(ErrorKind::shape,
-                        fmt::format("cannot broadcast {} with {}", to_string(Shape(lists.first)),
-                                    to_string(Shape(lists.second))),
-                        at,
-                        "extents must be equal, or one of them 1 in an argument or by a constant");
+            const Lists lists = reported();
+            throw_shapes(lists.first, lists.second, at);
         }
         case ir::Check::empty: throw Error(known.kind, std::string(known.text), at);
         case ir::Check::out_of_bounds: throw Error(ErrorKind::bounds, out_of_bounds(at) + in, at);
@@ -391,6 +377,23 @@ std::string LoopKernelRun::outside_neighborhood(const Location& at) const {
 
 void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
     LoopKernelRun::of(frame).record_exception(iteration);
+}
+
+void throw_shapes(std::span<const std::int64_t> first, std::span<const std::int64_t> second,
+                  const Location& at) {
+    if (second.back() == -1) {
+        second = second.first(second.size() - 1);
+        throw Error(ErrorKind::shape,
+                    fmt::format("dot of {} and {}: {} elements along the last axis of the "
+                                "first, {} along the first axis of the second",
+                                to_string(Shape(first)), to_string(Shape(second)), first.back(),
+                                second.front()),
+                    at, "dot sums over these two axes, which must be equally long");
+    }
+    throw Error(ErrorKind::shape,
+                fmt::format("cannot broadcast {} with {}", to_string(Shape(first)),
+                            to_string(Shape(second))),
+                at, "extents must be equal, or one of them 1 in an argument or by a constant");
 }
 
 void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandView> views,

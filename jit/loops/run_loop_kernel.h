@@ -12,4 +12,9 @@ void run_loop_kernel(const LoopKernelVariant& variant, std::span<const OperandVi
                      std::vector<kiln::detail::JitValue>* results,
                      const std::source_location& where);
 
+/// What a failed check of shapes says, of the two that do not broadcast; of `dot`, whose second one
+/// ends in -1.
+[[noreturn]] void throw_shapes(std::span<const std::int64_t> first,
+                               std::span<const std::int64_t> second, const Location& at);
+
 }  // namespace kiln::engine

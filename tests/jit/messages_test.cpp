@@ -128,12 +128,8 @@ TEST_CASE("results are read as their type, or as one that holds it", "[jit][mess
 TEST_CASE("kernels that have no target but the CPU", "[jit][messages]") {
     Expected expected{
         .kind = ErrorKind::unsupported,
-        .message = "k is a loop kernel, which has no target but the CPU",
-        .hint = "element-wise kernels, made by vectorize, have .target = BackendTarget::cuda"};
-    expected.line = __LINE__ + 1;
-    check_error([] { jit("k", [](InOut a) { a = 0.0; }, {.target = BackendTarget::cuda}); },
-                expected);
-    expected.message = "k is a stencil, which has no target but the CPU";
+        .message = "k is a stencil, which has no target but the CPU",
+        .hint = "element-wise kernels and loop kernels have .target = BackendTarget::cuda"};
     const auto left = [](Neighbors a) -> Value { return a(-1); };
     expected.line = __LINE__ + 1;
     check_error([&] { stencil("k", left, {.target = BackendTarget::cuda}); }, expected);
@@ -141,6 +137,16 @@ TEST_CASE("kernels that have no target but the CPU", "[jit][messages]") {
     const auto same = [](Value a) { return a; };
     expected.line = __LINE__ + 1;
     check_error([&] { map_reduce("k", same, Reduce::sum, {.target = BackendTarget::cuda}); },
+                expected);
+}
+
+TEST_CASE("options of loop kernels that only the CPU has", "[jit][messages]") {
+    Expected expected{.kind = ErrorKind::unsupported,
+                      .message = "k has .checked, which no target but the CPU has",
+                      .hint = "",
+                      .line = __LINE__ + 2};
+    const auto body = [](InOut a) { a = 0.0; };
+    check_error([&] { jit("k", body, {.checked = true, .target = BackendTarget::cuda}); },
                 expected);
 }
 

@@ -59,7 +59,7 @@ struct JitOptions {
     std::optional<std::uint64_t> verify_ulps = {};
     /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
-    BackendTarget target = BackendTarget::cpu;  ///< there is no other
+    BackendTarget target = BackendTarget::cpu;  ///< of devices: arrays are copied
 };
 
 /// Where the optimised form of a kernel and the unfused, serial, strict one differ: in one array or
@@ -376,7 +376,7 @@ auto make_jit(std::string name, F function, JitOptions options, std::source_loca
 /// A kernel of loops over arrays: see kiln/kernel.h for what the lambda is written with. Its
 /// parameters are In, Out, InOut (arrays of any rank and dtype) and Value (scalars); what it
 /// returns (Values, Scratch arrays) comes back as Scalars and Arrays. Nothing is compiled before
-/// the first call. Errors: usage (.params), unsupported (.target).
+/// the first call. Errors: usage (.params), unsupported (options with .target).
 template <class F>
 auto jit(std::string name, F function, JitOptions options = {},
          std::source_location where = std::source_location::current()) {

@@ -152,7 +152,7 @@ bool EmulatedModules::build() {
     return true;
 }
 
-std::optional<abi::FaultSite> EmulatedModules::run(
+std::optional<engine::DeviceFault> EmulatedModules::run(
     std::size_t index, const engine::Geometry& geometry, bool backwards,
     std::span<engine::DeviceArgument> arguments) const {
     std::vector<Wrapped> functions;

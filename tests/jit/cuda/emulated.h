@@ -24,9 +24,9 @@ class EmulatedModules {
     /// False, with a warning, where there is no compiler.
     bool build();
     /// `backwards`: threads of a block, and blocks, run in the opposite order.
-    std::optional<abi::FaultSite> run(std::size_t index, const engine::Geometry& geometry,
-                                      bool backwards,
-                                      std::span<engine::DeviceArgument> arguments) const;
+    std::optional<engine::DeviceFault> run(std::size_t index, const engine::Geometry& geometry,
+                                           bool backwards,
+                                           std::span<engine::DeviceArgument> arguments) const;
 
   private:
     std::vector<ir::Kernel> kernels_;

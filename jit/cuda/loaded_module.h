@@ -1,0 +1,32 @@
+// A CUDA module on the device, and runs of programs that launch its functions.
+#pragma once
+#include "codegen/cuda/emit.h"
+#include "jit/compile/backend.h"
+#include "runtime/device/driver.h"
+
+#include <string>
+#include <vector>
+
+namespace kiln::engine {
+
+class LoadedModule {
+  public:
+    /// `image`: PTX or a cubin. Errors: device.
+    LoadedModule(const codegen::CudaModule& module, const std::string& image);
+    ~LoadedModule();
+    LoadedModule(const LoadedModule&) = delete;
+    LoadedModule& operator=(const LoadedModule&) = delete;
+
+    device::Driver::Handle function(std::size_t index) const { return functions_[index]; }
+
+  private:
+    device::Driver::Handle module_ = nullptr;
+    std::vector<device::Driver::Handle> functions_;
+};
+
+/// See CompiledCode::run_on_device.
+std::optional<DeviceFault> run_program(const ir::Kernel& kernel, const codegen::CudaModule& module,
+                                       const LoadedModule& loaded,
+                                       std::span<DeviceOperand> operands);
+
+}  // namespace kiln::engine

@@ -1,0 +1,272 @@
+// Loop kernels on a device, called as users do: one small program without LLVM and without a test library,
+// which a bare machine with a driver and NVRTC can run beside libkiln and libkiln_cuda. Without a device it
+// says "skipped: " and why.
+//
+// Expected values are computed here, by plain loops. ctest runs it with the driver that is there, and with
+// the fake one of tests/cuda (KILN_LIBCUDA, KILN_LIBNVRTC), with which it also sees a device run out of
+// memory and a kernel fail.
+#include <kiln/kiln.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+using namespace kiln;
+
+namespace {
+
+int failures = 0;
+
+void check(bool holds, const std::string& what) {
+    if (holds) return;
+    ++failures;
+    std::printf("failed: %s\n", what.c_str());
+}
+
+template <class F> std::string error_of(F&& f) {
+    try {
+        f();
+    } catch (const Error& e) {
+        return e.what();
+    }
+    return "no error";
+}
+
+bool contains(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
+
+const JitOptions on_device{.target = BackendTarget::cuda};
+
+std::vector<double> numbers(std::size_t n) {
+    std::vector<double> made(n);
+    std::uint64_t state = 88172645463325252ull;
+    for (double& x : made) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        x = static_cast<double>(state >> 40) / 16777216.0 - 0.5;
+    }
+    return made;
+}
+
+void element_wise() {
+    const auto axpy = jit(
+        "axpy",
+        [](In x, InOut y, Value a) {
+            for (Index i : prange(x.extent(0))) y(i) = a * x(i) + y(i);
+        },
+        on_device);
+    const std::vector<double> x = numbers(100'003);
+    std::vector<double> y = numbers(100'003), expected = y;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const double product = 2.5 * x[i];
+        expected[i] = product + y[i];
+    }
+    axpy(x, y, 2.5);
+    check(y == expected, "axpy");
+    // A column of a matrix, backwards: strides are the host's affair, and elements between stay.
+    Array a = zeros({50, 3}, DType::f64), b = ones({50, 3}, DType::f64);
+    axpy(b(Slice{}, 0).flip(), a(Slice{}, 1), 4.0);
+    check(sum(a).item<double>() == 200.0 && a.at<double>({3, 1}) == 4.0 &&
+              a.at<double>({3, 0}) == 0.0,
+          "axpy of columns");
+}
+
+void reductions() {
+    const auto total = jit(
+        "total",
+        [](In x) -> Value {
+            Var s(DType::f64, 0);
+            for (Index i : prange(x.extent(0))) s += x(i);
+            return s;
+        },
+        on_device);
+    const std::vector<double> x = numbers(300'000);
+    long double exact = 0;
+    for (const double v : x) exact += v;
+    const double got = total(x).get<double>();
+    check(std::abs(got - static_cast<double>(exact)) < 1e-11, "total");
+    check(total(x).get<double>() == got, "the same bits from run to run");
+    check(total(std::vector<double>{}).get<double>() == 0.0, "total of nothing");
+
+    const auto largest = jit(
+        "largest",
+        [](In x) {
+            Var most(DType::f64, -1.0), where(DType::i64, 0);
+            for (Index i : prange(x.extent(0))) reduce_argmax(most, where, x(i), i);
+            return std::tuple(Value(most), Value(where));
+        },
+        on_device);
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < x.size(); ++i)
+        if (x[i] > x[at]) at = i;
+    const auto [most, where] = largest(x);
+    check(most.get<double>() == x[at] && where.get<std::int64_t>() == static_cast<long>(at),
+          "largest");
+
+    const auto running = jit(
+        "running",
+        [](In x, Out y) {
+            Var s(DType::i64, 5);
+            for (Index i : range(x.extent(0))) {
+                s += x(i);
+                y(i) = s;
+            }
+        },
+        on_device);
+    std::vector<std::int64_t> n(5000), sums(5000), expected(5000);
+    std::int64_t s = 5;
+    for (std::size_t i = 0; i < n.size(); ++i) {
+        n[i] = static_cast<std::int64_t>(i * 7919 % 101) - 50;
+        expected[i] = s += n[i];
+    }
+    running(n, sums);
+    check(sums == expected, "running");
+}
+
+void loops() {
+    const auto product = jit(
+        "product",
+        [](In a, In b, Out c) {
+            for (Index i : prange(a.extent(0)))
+                for (Index j : range(b.extent(1))) {
+                    Var s(DType::i64, 0);
+                    for (Index k : range(a.extent(1))) s += a(i, k) * b(k, j);
+                    c(i, j) = s;
+                }
+        },
+        on_device);
+    Array a = arange(35).reshape({5, 7}), b = arange(28).reshape({7, 4}),
+          c = zeros({5, 4}, DType::i64);
+    product(a, b, c);
+    bool same = true;
+    for (std::int64_t i = 0; i < 5; ++i)
+        for (std::int64_t j = 0; j < 4; ++j) {
+            std::int64_t s = 0;
+            for (std::int64_t k = 0; k < 7; ++k) s += (i * 7 + k) * (k * 4 + j);
+            same = same && c.at<std::int64_t>({i, j}) == s;
+        }
+    check(same, "product");
+
+    const auto relax = jit(
+        "relax",
+        [](InOut x, Value tolerance) -> Value {
+            Scratch next(x.dtype(), {x.extent(0)});
+            Var error(DType::f64, 1), steps(DType::i64, 0);
+            while_([&] { return error > tolerance; },
+                   [&] {
+                       Var most(DType::f64, 0);
+                       for (Index i : prange(1, x.extent(0) - 1)) {
+                           next(i) = 0.5 * (x(i - 1) + x(i + 1));
+                           most = max(most, abs(next(i) - x(i)));
+                       }
+                       for (Index i : prange(1, x.extent(0) - 1)) x(i) = next(i);
+                       error = most;
+                       steps += 1;
+                   });
+            return steps;
+        },
+        on_device);
+    std::vector<double> x(40, 0.0), y;
+    x.back() = 1;
+    y = x;
+    std::int64_t steps = 0;
+    for (double error = 1; error > 1e-4; ++steps) {
+        std::vector<double> next = y;
+        error = 0;
+        for (std::size_t i = 1; i + 1 < y.size(); ++i) {
+            next[i] = 0.5 * (y[i - 1] + y[i + 1]);
+            error = std::max(error, std::abs(next[i] - y[i]));
+        }
+        y = next;
+    }
+    check(relax(x, 1e-4).get<std::int64_t>() == steps && x == y, "relax");
+
+    const auto scaled =
+        jit("scaled", [](In v) -> Scratch { return Scratch((v - v.min()) * 2.0); }, on_device);
+    const Array made = scaled(arange(6.0) + 3.0);
+    check(made.shape() == Shape{6} && made.at<double>({5}) == 10.0, "scaled");
+}
+
+void errors() {
+    const auto shift = jit(
+        "shift",
+        [](In x, Out y) {
+            for (Index i : prange(x.extent(0))) y(i) = x(i);
+        },
+        on_device);
+    Array x = arange(10.0);
+    check(contains(error_of([&] { shift(x(Slice{0, 9}), x(Slice{1, 10})); }),
+                   "arrays of shift that overlap others which it writes, on a device"),
+          "overlapping arrays");
+    const auto add = jit("add", [](In a, In b, Out c) { c = a + b; }, on_device);
+    const std::string shapes = error_of([&] { add(zeros({3}), zeros({4}), zeros({4})); });
+    check(contains(shapes, "cannot broadcast"), shapes);
+    check(contains(error_of([] {
+                       jit("checks", [](In) {}, {.checked = true, .target = BackendTarget::cuda});
+                   }),
+                   "checks has .checked, which no target but the CPU has"),
+          "checked");
+}
+
+/// With the fake driver alone: no device is asked to fail.
+void faults() {
+    const auto copy = jit(
+        "copy",
+        [](In x, Out y) {
+            for (Index i : prange(x.extent(0))) y(i) = x(i);
+        },
+        on_device);
+    setenv("KILN_FAKE_CUDA_MEMORY", "10000000", 1);
+    const std::string full =
+        error_of([&] { copy(zeros({2'000'000}, DType::f64), zeros({2'000'000}, DType::f64)); });
+    check(contains(full, "the device is out of memory: 16000000 bytes are wanted"), full);
+    std::vector<double> x = numbers(1000), y(1000);
+    copy(x, y);
+    check(x == y, "the process goes on after that");
+
+    const auto fails = jit(
+        "fault",
+        [](In x, Out y) {
+            for (Index i : prange(x.extent(0))) y(i) = 3.0 * x(i);
+        },
+        on_device);
+    const std::string fault = error_of([&] { fails(x, y); });
+    check(contains(fault, "CUDA_ERROR_ILLEGAL_ADDRESS") &&
+              contains(fault, "the device's context is lost"),
+          fault);
+}
+
+}  // namespace
+
+int main() {
+    const auto one = jit(
+        "one",
+        [](Out y) {
+            for (Index i : prange(1)) y(i) = 1.0;
+        },
+        on_device);
+    try {
+        Array y = zeros({1}, DType::f64);
+        one(y);
+        check(y.at<double>({0}) == 1.0, "one");
+    } catch (const Error& e) {
+        if (e.kind() != ErrorKind::device) throw;
+        std::printf("skipped: %s\n", e.what());
+        return 0;
+    }
+    element_wise();
+    reductions();
+    loops();
+    errors();
+    if (const char* library = std::getenv("KILN_LIBCUDA");
+        library != nullptr && contains(library, "fake"))
+        faults();
+    std::printf("%d failed\n", failures);
+    return failures == 0 ? 0 : 1;
+}
