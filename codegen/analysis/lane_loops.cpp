@@ -187,7 +187,7 @@ class Finder {
     /// nothing else: running results.
     bool find_scan(std::uint32_t slot) {
         const DType t = k_.slots[slot].dtype;
-        if (found_.scan || is_complex(t) || t == DType::f16 || t == DType::bf16 || is_bool(t) ||
+        if (is_complex(t) || t == DType::f16 || t == DType::bf16 || is_bool(t) ||
             k_.parallel(k_.nodes[loop_]) != nullptr)
             return false;
         LaneLoop::Scan scan{none, none, {}};
@@ -211,7 +211,6 @@ class Finder {
         if ((!exact && (k_.nodes[update->op].fast & fast::reassoc) == 0) ||
             (update->inverse && update->reduction != Reduction::sum) ||
             k_.operands_of(scan.store).back() != update->op ||
-            k_.params[k_.nodes[scan.store].aux].dtype != t ||
             std::ranges::count(k_.operands, update->op) != 2 ||
             std::ranges::count(k_.operands, update->read) != 1)
             return false;

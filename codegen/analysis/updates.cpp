@@ -16,8 +16,7 @@ std::optional<Update> update_of(const Kernel& kernel, Id write, Id written) {
     const std::uint32_t slot = kernel.nodes[write].aux;
     const Id id = kernel.operands_of(write).back();
     const Node& n = kernel.nodes[id];
-    if (n.kind != NodeKind::op || n.operand_count != 2 || n.dtype != kernel.slots[slot].dtype)
-        return std::nullopt;
+    if (n.kind != NodeKind::op || n.operand_count != 2) return std::nullopt;
     const auto is_read = [&](Id x) {
         return x == written ||
                (kernel.nodes[x].kind == NodeKind::read && kernel.nodes[x].aux == slot);
@@ -62,7 +61,7 @@ namespace {
 
 bool is_promised(const Kernel& kernel, std::uint32_t slot) {
     const Slot& s = kernel.slots[slot];
-    if (s.length != 1 || (!is_real(s.dtype) && !is_complex(s.dtype))) return false;
+    if (!is_real(s.dtype) && !is_complex(s.dtype)) return false;
     return is_total(s) || std::ranges::any_of(kernel.parallel_loops, [&](const ParallelLoop& p) {
                return std::ranges::any_of(p.reductions, [&](const StageReduction& r) {
                    return r.target == slot && r.combine == none;
@@ -79,16 +78,12 @@ class SumFinder {
     std::vector<std::uint32_t> find(Id loop) {
         blocks(loop);
         std::vector<std::uint32_t> result;
-        for (const auto& [slot, sums] : slots_)
-            if (sums.written && !sums.other && is_promised(k_, slot)) result.push_back(slot);
+        for (const auto& [slot, other] : others_)
+            if (!other && is_promised(k_, slot)) result.push_back(slot);
         return result;
     }
 
   private:
-    struct Sums {
-        bool written = false, other = false;
-    };
-
     using Slots = std::set<std::uint32_t>;
 
     /// The variables of which the value is one plus something else.
@@ -97,7 +92,7 @@ class SumFinder {
         return sum == sum_.end() ? Slots{} : sum->second;
     }
     void use(Id value) {
-        for (const std::uint32_t slot : of(value)) slots_[slot].other = true;
+        for (const std::uint32_t slot : of(value)) others_[slot] = true;
     }
 
     void block(Id b) {
@@ -107,25 +102,20 @@ class SumFinder {
         }
     }
     void blocks(Id id) {
-        const Node& n = k_.nodes[id];
-        for (const Id b : blocks_of(n)) block(b);
-        if (n.kind == NodeKind::loop_while) use(k_.operand(id, 0));
+        for (const Id b : blocks_of(k_.nodes[id])) block(b);
     }
 
     /// What an outlined kernel sums is added; anything else that it gives is no sum.
     void launched(const Launch& launch) {
         for (const Argument& a : launch.arguments) {
             if (!a.has_slot()) continue;
-            Sums& sums = slots_[a.target];
-            sums.written = true;
-            sums.other =
-                sums.other || a.kind != Argument::Kind::total || a.reduction != Reduction::sum;
+            bool& other = others_[a.target];
+            other = other || a.kind != Argument::Kind::total || a.reduction != Reduction::sum;
         }
     }
 
     void node(Id id) {
         const Node& n = k_.nodes[id];
-        if (n.kind == NodeKind::loop_while) return;  // its operand is in its own block
         if (n.kind == NodeKind::launch) launched(k_.launches[n.aux]);
         if (n.kind == NodeKind::read && n.operand_count == 0) {
             sum_[id] = {n.aux};
@@ -137,24 +127,23 @@ class SumFinder {
             Slots both, either;
             std::ranges::set_intersection(first, second, std::inserter(both, both.end()));
             if (n.op == Op::sub) {
-                for (const std::uint32_t slot : second) slots_[slot].other = true;
+                for (const std::uint32_t slot : second) others_[slot] = true;
                 second.clear();
             }
             std::ranges::set_union(first, second, std::inserter(either, either.end()));
             for (const std::uint32_t slot : both) {
-                slots_[slot].other = true;
+                others_[slot] = true;
                 either.erase(slot);
             }
             sum_[id] = std::move(either);
             return;
         }
         if (n.kind == NodeKind::write && n.operand_count == 1) {
-            Sums& sums = slots_[n.aux];
-            sums.written = true;
             const Slots from = of(k_.operand(id, 0));
-            sums.other = sums.other || !from.contains(n.aux);
+            bool& other = others_[n.aux];
+            other = other || !from.contains(n.aux);
             for (const std::uint32_t slot : from)
-                if (slot != n.aux) slots_[slot].other = true;
+                if (slot != n.aux) others_[slot] = true;
             return;
         }
         for (const Id operand : k_.operands_of(id)) use(operand);
@@ -162,7 +151,8 @@ class SumFinder {
 
     const Kernel& k_;
     std::map<Id, Slots> sum_;
-    std::map<std::uint32_t, Sums> slots_;
+    /// Variables that are written: whether anything else than adding happens to them.
+    std::map<std::uint32_t, bool> others_;
 };
 
 }  // namespace

@@ -58,7 +58,7 @@ class StreamedLoops {
         found_.push_back({loops.back(), std::move(arrays)});
     }
 
-    /// Whether the innermost body has all stores, and each is its array's only access and goes to
+    /// Whether there are stores, and each is its array's only access and goes to
     /// another element in each iteration of the nest, along rows.
     bool fills(const std::vector<Id>& loops) const {
         bool any = false;
@@ -70,8 +70,8 @@ class StreamedLoops {
                 const auto at = subscripts_of(k_, n);
                 const bool each = std::ranges::all_of(
                     loops, [&](Id index) { return std::ranges::find(at, index) != at.end(); });
-                if (loop != loops.back() || !each || touched_[n.aux] != 1 ||
-                    k_.params[n.aux].layout != Layout::unit || at.back() != loop)
+                if (!each || touched_[n.aux] != 1 || k_.params[n.aux].layout != Layout::unit ||
+                    at.back() != loop)
                     return false;
             }
         return any;

@@ -144,6 +144,7 @@ TEST_CASE("lane loops: running results", "[codegen][lane_loops]") {
     CHECK_FALSE(but("add f64 %2, %1 fast(reassoc)", "div f64 %2, %1 fast(reassoc)"));
     CHECK(but("add f64 %2, %1 fast(reassoc)", "maximum f64 %2, %1"));
     CHECK(refusal(with(scan, "store y[%0], %3", "store y[%0], %1")) == besides);
+    CHECK(refusal(with(scan, "store y[%0], %3", "%8 = mul f64 %3, %1\nstore y[%0], %8")) == so_far);
     CHECK(refusal(scan, "i64(0) to n step i64(1) parallel automatic 0 unsafe") == so_far);
     CHECK(refusal(with(scan, "store",
                        "%4 = read f64 r\n%5 = maximum f64 %4, %1\nwrite r, %5\nstore")) ==
