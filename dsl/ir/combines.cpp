@@ -128,8 +128,7 @@ class Matcher {
         if (m.kind == NodeKind::param) {
             if (!is_part(id, n, m.aux)) return false;
         } else {
-            if (n.kind != m.kind || n.op != m.op || n.dtype != m.dtype || n.imm != m.imm ||
-                n.operand_count != m.operand_count || n.rank != 0)
+            if (n.kind != m.kind || n.op != m.op || n.dtype != m.dtype || n.imm != m.imm)
                 return false;
             for (std::size_t i = 0; i < m.operand_count; ++i)
                 if (!is(k_.operand(id, i), c_.operand(of, i))) return false;

@@ -53,7 +53,8 @@ std::string states(std::string_view body) {
                "      %4 = add i64 a1, %3\n      %5 = add i64 %4, i64(5)\n      store r0, %0\n"
                "      store r1, %5\n    }\n  }\n";
     };
-    return "kernel t(x: in f64[1] unit, z: out f64[1] unit, w: in i16[1] unit) program {\n"
+    return "kernel t(x: in f64[1] unit, z: out f64[1] unit, w: in i16[1] unit, v: in i32[1] unit) "
+           "program {\n"
            "  slot r: f64\n  slot n: i64\n  slot q: f64\n  stage [] {\n    write r, f64(0)\n"
            "    write n, i64(0)\n    write q, f64(0)\n"
            "    for %0 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {\n" +
@@ -93,6 +94,22 @@ bool is_step(std::string_view from, std::string_view to) {
     }
 }
 
+TEST_CASE("reductions: what a step makes is of use to it alone", "[codegen][reductions]") {
+    const auto refused = [](std::string_view from, std::string_view to) {
+        try {
+            test::after(codegen::run_reductions, states(replaced(step, from, to)));
+            return false;
+        } catch (const Error& error) {
+            return error.message() ==
+                   "an iteration of a prange reads r (f64), which others accumulate into";
+        }
+    };
+    CHECK_FALSE(refused("write n, %9 by c1\n", "write n, %9 by c1\nstore z[%0], %1\n"));
+    CHECK(refused("write n, %9 by c1\n", "write n, %9 by c1\nstore z[%0], %4\n"));
+    CHECK(refused("write n, %9 by c1\n", "write n, %9 by c1\nstore z[%0], %2\n"));
+    CHECK(refused("mul f64 %2, %1", "mul f64 %2, %2"));
+}
+
 TEST_CASE("reductions: what is no step", "[codegen][reductions]") {
     CHECK(is_step("", ""));
     // Another operation, constant, dtype in between, kind of node; operands in another order.
@@ -101,6 +118,7 @@ TEST_CASE("reductions: what is no step", "[codegen][reductions]") {
     CHECK_FALSE(is_step("cast i32 %0", "cast i16 %0"));
     CHECK_FALSE(is_step("mul f64 %2, %1", "mul f64 %1, %2"));
     CHECK_FALSE(is_step("%6 = cast i64 %5", "%6 = abs i64 %0"));
+    CHECK_FALSE(is_step("cast i32 %0", "load i32 v[%0]"));
     // One value in two places: two values. A value of another dtype.
     CHECK_FALSE(is_step("add i64 %6, %0", "add i64 %6, i64(3)"));
     CHECK_FALSE(is_step("%5 = cast i32 %0\n%6 = cast i64 %5\n%7 = add i64 %6, %0",
@@ -108,6 +126,7 @@ TEST_CASE("reductions: what is no step", "[codegen][reductions]") {
                         "%6 = cast i64 %5\n%7 = add i64 %6, %21"));
     // Of another slot, which is read or written.
     CHECK_FALSE(is_step("%2 = read f64 r", "%2 = read f64 q"));
+    CHECK_FALSE(is_step("%2 = read f64 r", "%2 = load f64 x[%0]"));
     CHECK_FALSE(is_step("write n, %9 by c1\n", "write q, %4 by c1\nwrite n, %9 by c1\n"));
     CHECK_FALSE(is_step("write r, %4 by c1\n", ""));
     CHECK_FALSE(is_step("write n, %9 by c1\n", ""));

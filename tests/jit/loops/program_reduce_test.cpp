@@ -291,6 +291,7 @@ TEST_CASE("reduce: what is refused", "[jit][program][reduce]") {
         CHECK_REFUSAL(usage, counted, declare, n /= 2);
         CHECK_REFUSAL(usage, counted, declare, n %= 2);
         CHECK_REFUSAL(usage, counted, declare, n <<= 1);
+        CHECK_REFUSAL(usage, counted, declare, reduce_argmin(n, n, i, i));
         CHECK_REFUSAL(usage, written, declare, if_(x(i) < v, [&] {
                           v = x(i);
                           n = i;
