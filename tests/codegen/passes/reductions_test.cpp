@@ -142,4 +142,37 @@ TEST_CASE("reductions: what is no step", "[codegen][reductions]") {
                                   body.substr(writes) + "}\n"));
 }
 
+/// Whether a prange within another one, which becomes serial, sums in any order.
+bool freed(std::string_view body, std::string_view slot = "f64") {
+    const std::string text = test::after(
+        codegen::run_reductions,
+        "kernel t(x: in f64[1] unit, z: inout f64[1] unit, h: in f16[1] unit, i: in i64[1] unit) "
+        "program {\n  slot s: " +
+            std::string(slot) +
+            "\n  stage [] {\nfor %0 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {\n"
+            "for %1 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {\n"
+            "%2 = load f64 x[%1]\n" +
+            std::string(body) + "}\n}\n}\n}\n");
+    CHECK(text.find("parallel", text.find("parallel") + 1) == std::string::npos);
+    return text.find("fast(reassoc)") != std::string::npos &&
+           text.find("slot r0") != std::string::npos;
+}
+
+TEST_CASE("reductions: sums of a prange within another one", "[codegen][reductions]") {
+    const std::string sum = "%3 = read f64 s\n%4 = add f64 %3, %2\nwrite s, %4\n";
+    CHECK(freed(sum));
+    CHECK(freed(sum + "%5 = read f64 s\n%6 = sub f64 %5, %2\nwrite s, %6\n"));
+    CHECK_FALSE(freed(replaced(sum, "add", "mul")));
+    CHECK_FALSE(freed(replaced(sum, "add", "maximum")));
+    // Something else happens to it.
+    CHECK_FALSE(freed(sum + "write s, %2\n"));
+    CHECK_FALSE(freed(sum + "%5 = read f64 s\nstore z[%0], %5\n"));
+    CHECK_FALSE(freed(replaced(sum, "write s", "%5 = mul f64 %3, %2\nstore z[%0], %5\nwrite s")));
+    CHECK_FALSE(
+        freed("%3 = load f16 h[%1]\n%4 = read f16 s\n%5 = add f16 %4, %3\nwrite s, %5\n", "f16"));
+    CHECK_FALSE(
+        freed("%3 = load i64 i[%1]\n%4 = read i64 s\n%5 = add i64 %4, %3\nwrite s, %5\n", "i64"));
+    CHECK_FALSE(freed("%3 = read f64 s[%1]\n%4 = add f64 %3, %2\nwrite s[%1], %4\n", "f64[4]"));
+}
+
 }  // namespace
