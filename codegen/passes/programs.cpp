@@ -14,6 +14,10 @@
 // answers for races, by their places. Variables of an iteration are the kernel's own, and what it
 // reduces into is the launching program's.
 //
+// On a device, where the program around launches would fetch its elements one by one, a serial loop
+// that touches arrays, and launches, calls and makes nothing, is one iteration of such a program,
+// with a remark.
+//
 // Legal for every loop that the passes before have let through. Checked and overlapping programs
 // have nothing else.
 #include "codegen/passes/pass.h"
@@ -43,7 +47,8 @@ class Program final : public Rewriter {
         std::vector<Id> values;            // of the host: of arguments, in turn
         std::vector<std::uint32_t> slots;  // whose values are arguments behind those
     };
-    Made make() {
+    /// `once`: the loop is no parallel one; one iteration of one runs it.
+    Made make(bool once = false) {
         begin();
         for (std::uint32_t p = 0; p < in().params.size(); ++p)
             made_.arguments.push_back({.kind = Argument::Kind::whole, .target = p});
@@ -51,7 +56,11 @@ class Program final : public Rewriter {
         take_slots();
         out().set_location_index(in().nodes[loop_].loc);
         out().begin_stage({}, false);
+        if (once)
+            out().begin_parallel_loop(out().constant_i64(0), out().constant_i64(1),
+                                      out().constant_i64(1), {});
         clone(loop_);
+        if (once) out().end();
         out().end();
         made_.kernel = out().finish();
         return std::move(made_);
@@ -71,18 +80,21 @@ class Program final : public Rewriter {
     }
 
     void take_slots() {
-        const Id body = in().nodes[loop_].aux;
         std::set<std::uint32_t> used, written;
-        walk(in(), body, [&](Id id) {
+        const Blocks bodies = blocks_of(in().nodes[loop_]);
+        walk_node(in(), loop_, [&](Id id) {
             for (const SlotUse& use : slots_of(in(), in().nodes[id])) {
                 used.insert(use.slot);
                 if (use.writes) written.insert(use.slot);
             }
         });
-        for (const StageReduction& r : in().parallel(in().nodes[loop_])->reductions)
-            used.erase(r.target);
+        const Node& loop = in().nodes[loop_];
+        if (const ParallelLoop* const parallel =
+                loop.kind == NodeKind::loop ? in().parallel(loop) : nullptr)
+            for (const StageReduction& r : parallel->reductions) used.erase(r.target);
         for (const std::uint32_t s : used) {
-            if (owners_.belongs_to(s, body)) continue;
+            const auto holds = [&](Id body) { return owners_.belongs_to(s, body); };
+            if (std::any_of(bodies.begin(), bodies.end(), holds)) continue;
             const Slot& slot = in().slots[s];
             const bool writes = written.contains(s);
             if (slot.length == 1 && !writes) {
@@ -118,15 +130,26 @@ class Program final : public Rewriter {
 
 class Programs final : public Rewriter {
   public:
-    explicit Programs(const Kernel& host) : Rewriter(host), owners_(host) {}
+    Programs(const Kernel& host, PassContext& context)
+        : Rewriter(host), owners_(host), context_(context) {}
 
   private:
     Id rewrite(Id old) override {
         const Node& n = in().nodes[old];
-        if (n.kind != NodeKind::loop || in().parallel(n) == nullptr) return clone(old);
-        Program::Made made = Program(in(), owners_, old).make();
+        const bool parallel = n.kind == NodeKind::loop && in().parallel(n) != nullptr;
+        const bool once = !parallel && runs_on_device(old);
+        if (!parallel && !once) return clone(old);
+        Program::Made made = Program(in(), owners_, old).make(once);
         std::vector<Id> operands;
-        for (const Id x : in().operands_of(old)) operands.push_back(mapped(x));
+        if (once) {
+            for (const std::int64_t bound : {0, 1, 1})
+                operands.push_back(out().constant_i64(bound));
+            context_.decisions.done(DecisionKind::serial, in().location(n.loc),
+                                    "a loop outside of parallel ones touches elements of arrays: "
+                                    "one thread of the device runs it, alone");
+        } else {
+            for (const Id x : in().operands_of(old)) operands.push_back(mapped(x));
+        }
         for (const Id x : made.values) operands.push_back(mapped(x));
         for (const std::uint32_t s : made.slots) operands.push_back(out().read(s));
         Launch launch{.arguments = std::move(made.arguments)};
@@ -135,14 +158,29 @@ class Programs final : public Rewriter {
         return none;
     }
 
+    /// Whether a serial loop touches elements, and does nothing that a thread of a device can't.
+    bool runs_on_device(Id old) const {
+        if (context_.options.target == PassTarget::cpu || !is_loop(in().nodes[old].kind))
+            return false;
+        const Touched touched = touched_by(in(), old);
+        constexpr effect::Mask allowed = effect::accesses | effect::atomically | effect::branches |
+                                         effect::loops | effect::jumps;
+        return !(touched.loads.empty() && touched.stores.empty()) && !touched.leaves() &&
+               (touched.does & ~allowed) == 0;
+    }
+
     const SlotOwners owners_;
+    PassContext& context_;
 };
 
 }  // namespace
 
-ir::Kernel run_programs(const ir::Kernel& kernel, PassContext&) {
-    const auto left = [](const Node& n) { return effects_of(n).any(effect::in_parallel); };
-    return std::ranges::any_of(kernel.nodes, left) ? Programs(kernel).run() : kernel;
+ir::Kernel run_programs(const ir::Kernel& kernel, PassContext& context) {
+    const auto left = [&](const Node& n) {
+        return effects_of(n).any(effect::in_parallel) ||
+               (context.options.target == PassTarget::gpu && is_loop(n.kind));
+    };
+    return std::ranges::any_of(kernel.nodes, left) ? Programs(kernel, context).run() : kernel;
 }
 
 }  // namespace kiln::codegen

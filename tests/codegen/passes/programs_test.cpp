@@ -134,3 +134,39 @@ kernel t(x: in f64[1] unit, y: out f64) program {
           std::string::npos);
     CHECK(made.find("        write v, %1\n") != std::string::npos);
 }
+
+TEST_CASE("programs: on a device one thread runs serial loops that touch arrays",
+          "[codegen][programs]") {
+    const std::string serial =
+        "kernel f(x: inout f64[1] unit) program {\n  slot s: f64\n  stage [] {\n"
+        "    for %0 = i64(1) to extent(x, 0) step i64(1) {  ; a.cpp:3\n      %1 = load f64 x[%0]\n"
+        "      %2 = read f64 s\n      %3 = add f64 %1, %2\n      write s, %3\n"
+        "      store x[%0], %3\n    }\n    %4 = read f64 s\n    store x[i64(0)], %4\n  }\n}\n";
+    const auto after = [&](const std::string& text, codegen::PassTarget target,
+                           std::vector<Remark>& remarks) {
+        codegen::PassContext context;
+        context.options.target = target;
+        const ir::Kernel made = codegen::run_programs(test::kernel(text), context);
+        CHECK(ir::verify(made) == "");
+        remarks = context.decisions.remarks();
+        return ir::print(made);
+    };
+    std::vector<Remark> remarks;
+    CHECK_THAT(after(serial, codegen::PassTarget::gpu, remarks),
+               Catch::Matchers::Contains("launch k0 for i64(0) to i64(1) step i64(1)") &&
+                   Catch::Matchers::Contains("(whole x, place s)"));
+    REQUIRE(remarks.size() == 1);
+    CHECK(remarks[0].line == 3);
+    CHECK(remarks[0].text ==
+          "a loop outside of parallel ones touches elements of arrays: one thread of the device "
+          "runs it, alone");
+    CHECK(after(serial, codegen::PassTarget::cpu, remarks) == test::printed(serial));
+    CHECK(remarks.empty());
+    // Without an element there is nothing to fetch.
+    const std::string scalar =
+        "kernel f(x: out f64[1] unit) program {\n  slot s: f64\n  stage [] {\n"
+        "    for %0 = i64(1) to extent(x, 0) step i64(1) {\n      %1 = read f64 s\n"
+        "      %2 = add f64 %1, f64(1)\n      write s, %2\n    }\n    %3 = read f64 s\n"
+        "    store x[i64(0)], %3\n  }\n}\n";
+    CHECK(after(scalar, codegen::PassTarget::gpu, remarks) == test::printed(scalar));
+}

@@ -183,6 +183,19 @@ std::vector<Program> device_programs() {
     all.push_back(
         program<2>("columns", columns, {random_array(16, f64, {70, 50}), zeros({50}, f64)}, 1e-12));
 
+    // Loops of one thread: their variables are the program's.
+    const auto serial = jit("serial", [](InOut x, Out y) {
+        Var s(DType::f64, 0), k(DType::i64, 0);
+        for (Index i : range(1, x.extent(0))) {
+            x(i) = 0.5 * x(i) - x(i - 1) * x(i - 1);
+            s += x(i);
+        }
+        while_([&] { return k < x.extent(0) && x(k) < 1.0; }, [&] { k += 1; });
+        for (Index i : prange(y.extent(0))) y(i) = s + k * i;
+    });
+    all.push_back(
+        program<2>("serial", serial, {random_array(18, f64, {300}), zeros({9}, f64)}, 1e-12));
+
     const auto largest_at = jit("largest_at", [](In a, Out at) {
         Var most(DType::f64, -1e30), where(DType::i64, 0), least(DType::f64, 1e30),
             low(DType::i64, 0);
