@@ -14,6 +14,7 @@ struct CodeOptions {
     /// The code raises the exception flags of its data and no others: lanes without an element
     /// compute what another one does. For kernels of raises_flags_of_data.
     bool flags_of_data = false;
+    bool operator==(const CodeOptions&) const = default;
 };
 
 }  // namespace kiln::codegen

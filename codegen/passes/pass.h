@@ -31,6 +31,7 @@ struct PassOptions {
     bool fma = true;      ///< the target has an instruction for a * b + c, rounded once
     /// Per array argument, as a mask: dimensions whose extent is 1.
     std::vector<std::uint8_t> unit_extents = {};
+    bool operator==(const PassOptions&) const = default;
 };
 
 struct PassContext {

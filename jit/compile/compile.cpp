@@ -108,6 +108,19 @@ std::string pass_texts(Job& job, const KernelOwner& owner) {
     return text;
 }
 
+std::shared_ptr<const Lowered> lower(const LoweringInput& from, codegen::PassContext& context) {
+    ir::Kernel kernel = codegen::run_passes(from.kernel, context);
+    if (!from.passes.threads && from.passes.target == codegen::PassTarget::cpu)
+        codegen::say_one_thread(from.kernel, context.decisions);
+    CompileOptions options = from.code;
+    options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(kernel);
+    std::string key = content_key(kernel, options, from.target_id);
+    return std::make_shared<const Lowered>(
+        Lowered{std::move(kernel), options, std::move(key),
+                std::make_shared<const PassReport>(PassReport{
+                    std::move(context.decisions), context.loops_found, context.loops_left})});
+}
+
 std::unique_ptr<CompiledCode> compiled_code(BackendTarget target, const ir::Kernel& kernel,
                                             const CompileOptions& options, std::string_view key,
                                             Stats& stats) {
@@ -154,25 +167,30 @@ std::string_view name(KernelKind kind) { return kind_names[static_cast<std::size
 Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     const kiln::detail::DefaultEnvironment environment;
     Compiled made;
-    made.report = context_of(std::move(job.passes), target, owner);
-    const Stopwatch passes;
-    ir::Kernel kernel = codegen::run_passes(job.kernel, made.report);
-    made.stats.passes_ms = passes.ms();
-    CompileOptions options = job.code;
-    options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(kernel);
-    made.drops_flags = !options.flags_of_data;
-    const auto found = for_owner(owner, [&] {
-        const std::string key = content_key(kernel, options, target_id(target));
-        return CodeCache::instance().get(key, [&] {
-            auto compiled = std::make_unique<CompiledKernel>();
-            compiled->code = target == BackendTarget::cpu
-                                 ? native_code(kernel, options, key, made.stats)
-                                 : compiled_code(target, kernel, options, key, made.stats);
-            compiled->kernel = std::move(kernel);
-            return compiled;
+    codegen::PassContext context = context_of(std::move(job.passes), target, owner);
+    LoweringInput input{std::move(job.kernel), context.options, job.code,
+                        for_owner(owner, [&] { return target_id(target); })};
+    const auto lowered =
+        LoweredCache::instance().get(std::move(input), [&](const LoweringInput& from) {
+            const Stopwatch passes;
+            auto result = lower(from, context);
+            made.stats.passes_ms = passes.ms();
+            return result;
         });
-    });
-    made.kernel = found.kernel;
+    made.drops_flags = !lowered->options.flags_of_data;
+    made.report = lowered->report;
+    made.kernel = for_owner(owner, [&] {
+                      return CodeCache::instance().get(lowered->key, [&] {
+                          const auto& [kernel, options, key, report] = *lowered;
+                          auto compiled = std::make_unique<CompiledKernel>();
+                          compiled->code =
+                              target == BackendTarget::cpu
+                                  ? native_code(kernel, options, key, made.stats)
+                                  : compiled_code(target, kernel, options, key, made.stats);
+                          compiled->kernel = kernel;
+                          return compiled;
+                      });
+                  }).kernel;
     return made;
 }
 
@@ -182,7 +200,7 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
     if (const auto maker = makers[static_cast<std::size_t>(artifact)]) {
         if (*maker == owner.target) return of.code().text(artifact);
         const Compiled made = compile(of.job(), *maker, owner);
-        ledger.add(made);
+        ledger.add(made.stats, made.report);
         return for_owner(owner, [&] { return made.kernel->code->text(artifact); });
     }
     Job job = of.job();

@@ -4,6 +4,7 @@
 #include "codegen/passes/pass.h"
 #include "jit/compile/cache.h"
 #include "jit/compile/ledger.h"
+#include "jit/compile/lowered.h"
 
 #include <kiln/backend_target.h>
 
@@ -45,10 +46,11 @@ struct Compiled {
     std::shared_ptr<const CompiledKernel> kernel;
     bool drops_flags = true;  ///< exception flags that the code raises tell nothing of its data
     Stats stats = {};
-    codegen::PassContext report = {};  ///< what the passes had to say
+    std::shared_ptr<const PassReport> report = {};
 };
 
-/// Runs the passes and compiles, or finds equal code in the cache of the process. Errors have the
+/// Runs the passes and compiles, or finds what became of an equal kernel, or equal code, in the
+/// caches of the process. Errors have the
 /// owner's line where they know none; unsupported, naming the owner and its kind, where the target
 /// does not compile such kernels.
 Compiled compile(Job job, BackendTarget target, const KernelOwner& owner);

@@ -1,6 +1,6 @@
 #include "jit/compile/ledger.h"
 
-#include "jit/compile/compile.h"
+#include "jit/compile/lowered.h"
 
 #include <algorithm>
 
@@ -17,18 +17,17 @@ void Ledger::traced(double ms) {
     made_.trace_ms += ms;
 }
 
-void Ledger::add(const Compiled& made) {
-    const std::vector<Remark> remarks = made.report.decisions.remarks();
+void Ledger::add(const Stats& made, std::shared_ptr<const PassReport> report) {
     const std::lock_guard lock(mutex_);
-    engine::add(made_, made.stats);
-    for (const Remark& remark : remarks)
-        if (std::ranges::find(remarks_, remark) == remarks_.end()) remarks_.push_back(remark);
+    engine::add(made_, made);
+    if (report == nullptr || report->decisions.all().empty()) return;
+    if (std::ranges::find(reports_, report) == reports_.end())
+        reports_.push_back(std::move(report));
 }
 
 void Ledger::note(Remark remark) {
     const std::lock_guard lock(mutex_);
-    if (std::ranges::find(remarks_, remark) == remarks_.end())
-        remarks_.push_back(std::move(remark));
+    if (std::ranges::find(notes_, remark) == notes_.end()) notes_.push_back(std::move(remark));
 }
 
 Stats Ledger::stats() const {
@@ -39,8 +38,15 @@ Stats Ledger::stats() const {
 }
 
 std::vector<Remark> Ledger::remarks() const {
+    std::vector<Remark> list;
+    const auto add = [&](const std::vector<Remark>& more) {
+        for (const Remark& remark : more)
+            if (std::ranges::find(list, remark) == list.end()) list.push_back(remark);
+    };
     const std::lock_guard lock(mutex_);
-    return remarks_;
+    for (const auto& report : reports_) add(report->decisions.remarks());
+    add(notes_);
+    return list;
 }
 
 }  // namespace kiln::engine

@@ -6,12 +6,13 @@
 
 #include <kiln/inspect.h>
 
+#include <memory>
 #include <mutex>
 #include <vector>
 
 namespace kiln::engine {
 
-struct Compiled;
+struct PassReport;
 
 /// The counters and remarks of one kernel, which takes part in kiln::stats() as long as this lives,
 /// and with what it counted afterwards. Thread-safe; `hit` takes no lock.
@@ -27,20 +28,22 @@ class Ledger {
     void miss();
     void called(bool found) { found ? hit() : miss(); }
     void traced(double ms);
-    /// A compile. Equal remarks are kept once: threads that wait for one compile, and variants of
-    /// one kernel, have the same to say.
-    void add(const Compiled& made);
-    /// What is to be said beside compiles; once.
+    /// A compile, and what its passes had to say where that is for the user.
+    void add(const Stats& made, std::shared_ptr<const PassReport> report = nullptr);
+    /// What is to be said beside compiles.
     void note(Remark remark);
 
     Stats stats() const;
+    /// Equal ones once: threads that wait for one compile, and variants of one kernel, have the same
+    /// to say.
     std::vector<Remark> remarks() const;
 
   private:
     kiln::detail::SpreadCounter hits_;
     mutable kiln::detail::Mutex mutex_;  // of what follows
     Stats made_;                         // without hits
-    std::vector<Remark> remarks_;
+    std::vector<std::shared_ptr<const PassReport>> reports_;
+    std::vector<Remark> notes_;
     const Counted counted_{[this] { return stats(); }};
 };
 

@@ -320,9 +320,8 @@ engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const L
 std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     const engine::TracedLoopKernel& traced, const LoopKernelKey& key, Form form) {
     const bool plain = form == Form::plain;
-    engine::Compiled compiled = engine::compile(job(traced, key, form), options_.target, owner());
-    if (!options_.parallel && options_.target == BackendTarget::cpu)
-        codegen::say_one_thread(traced.kernel, compiled.report.decisions);
+    const engine::Compiled compiled =
+        engine::compile(job(traced, key, form), options_.target, owner());
     auto made = std::make_unique<engine::LoopKernelVariant>();
     made->kernel = compiled.kernel;
     made->entry = compiled.kernel->code->program_entry();
@@ -347,17 +346,13 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
         made->functions.push_back({host.thunk, host.target});
     }
     if (plain) {
-        compiled.report.decisions = {};  // the plain form's are nobody's
-        ledger_.add(compiled);
+        ledger_.add(compiled.stats);  // what is decided about the plain form is nobody's
         return made;
     }
     ledger_.miss();
-    ledger_.add(compiled);
-    const codegen::PassContext& report = compiled.report;
+    ledger_.add(compiled.stats, compiled.report);
     const std::lock_guard lock(mutex_);
-    diagnostics_[types_text(key)] = {report.loops_found, report.loops_left,
-                                     report.decisions.remarks(),
-                                     report.decisions.remarks(codegen::Shown::hoisted)};
+    reports_.emplace_back(key, compiled.report);
     return made;
 }
 
@@ -609,19 +604,24 @@ std::string LoopKernelState::inspect(Artifact artifact, const LoopKernelKey& key
          }});
 }
 
-std::string LoopKernelState::Diagnostics::text(const std::string& kernel, int level) const {
-    std::string text = fmt::format("{}: {} parallel loops found, {} left\n", kernel, found, left);
+namespace {
+
+std::string diagnostics_text(const std::string& kernel, const engine::PassReport& report,
+                             int level) {
+    std::string text = fmt::format("{}: {} parallel loops found, {} left\n", kernel,
+                                   report.loops_found, report.loops_left);
     const auto add = [&](const std::vector<Remark>& list) {
         for (const Remark& r : list)
             text +=
                 fmt::format("  {}:{}: {}\n", Location(r.file, r.line).short_file(), r.line, r.text);
     };
-    if (level > 0) add(remarks);
-    if (level > 1) add(hoisted);
+    if (level > 0) add(report.decisions.remarks());
+    if (level > 1) add(report.decisions.remarks(codegen::Shown::hoisted));
     return text;
 }
 
-std::string LoopKernelState::Diagnostics::json(const std::string& kernel, int level) const {
+std::string diagnostics_json(const std::string& kernel, const engine::PassReport& report,
+                             int level) {
     using codegen::quoted;
     const auto list = [&](const std::vector<Remark>& all, bool wanted) {
         std::string text = "[";
@@ -633,19 +633,28 @@ std::string LoopKernelState::Diagnostics::json(const std::string& kernel, int le
         return text + ']';
     };
     std::string text = fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": {}",
-                                   quoted(kernel), found, left, list(remarks, level > 0));
-    if (level > 1) text += ", \"hoisted\": " + list(hoisted, true);
+                                   quoted(kernel), report.loops_found, report.loops_left,
+                                   list(report.decisions.remarks(), level > 0));
+    if (level > 1)
+        text += ", \"hoisted\": " + list(report.decisions.remarks(codegen::Shown::hoisted), true);
     return text + '}';
 }
 
+}  // namespace
+
 std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat format) const {
-    const std::lock_guard lock(mutex_);
-    const bool json = format == DiagnosticsFormat::json, several = diagnostics_.size() > 1;
+    std::map<std::string, std::shared_ptr<const engine::PassReport>> by_types;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [key, report] : reports_) by_types[types_text(key)] = report;
+    }
+    const bool json = format == DiagnosticsFormat::json, several = by_types.size() > 1;
     std::string all;
-    for (const auto& [types, made] : diagnostics_) {
+    for (const auto& [types, report] : by_types) {
         const std::string kernel = several ? fmt::format("{}({})", name_, types) : name_;
         if (json && several) all += all.empty() ? "[" : ", ";
-        all += json ? made.json(kernel, level) : made.text(kernel, level);
+        all += json ? diagnostics_json(kernel, *report, level)
+                    : diagnostics_text(kernel, *report, level);
     }
     return json && several ? all + ']' : all;
 }

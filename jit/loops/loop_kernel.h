@@ -12,6 +12,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace kiln::engine {
 
@@ -198,13 +200,8 @@ class LoopKernelState {
     // Kernels call each other while they are traced, and so come back to this one.
     UserMutex tracing_;
     mutable Mutex mutex_;  // of what follows
-    struct Diagnostics {
-        unsigned found = 0, left = 0;
-        std::vector<Remark> remarks, hoisted;
-        std::string text(const std::string& kernel, int level) const;
-        std::string json(const std::string& kernel, int level) const;
-    };
-    std::map<std::string, Diagnostics> diagnostics_;  // by what they were compiled for
+    std::vector<std::pair<engine::LoopKernelKey, std::shared_ptr<const engine::PassReport>>>
+        reports_;  // by what they were compiled for
     std::map<std::uint64_t, std::vector<Difference>>
         differences_;  // by thread, where there are any
 };

@@ -382,7 +382,7 @@ const Variant& Reducer::variant(ReduceForm form, const CallKey& key, Location wh
     if (const Variant* found = table.find(key)) return *found;
     const TracedReduction& of = traced(form, key.types(), where);
     const Compiled made = compile(job(form, key, of), BackendTarget::cpu, owner(form));
-    ledger_.add(made);
+    ledger_.add(made.stats, made.report);
     if (missed != nullptr) *missed = true;
     return *table.insert(key, std::make_unique<Variant>(make_variant(of.map, made)));
 }

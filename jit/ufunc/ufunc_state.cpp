@@ -97,7 +97,7 @@ const engine::Variant& UfuncState::variant(const engine::CallKey& key,
     }
     const engine::Compiled made = engine::compile(job(key, map), source_.options.target, owner());
     ledger_.miss();
-    ledger_.add(made);
+    ledger_.add(made.stats, made.report);
     const DefaultEnvironment environment;
     return *variants_.insert(key,
                              std::make_unique<engine::Variant>(engine::make_variant(map, made)));
