@@ -32,6 +32,7 @@ class StreamedLoops {
         std::vector<Id> loops;
         std::vector<std::uint32_t> arrays;
         unsigned operations = 0;
+        bool own = false;
         for (Id next = loop; next != none;) {
             const Node& head = k_.nodes[next];
             const Node& step = k_.nodes[k_.operand(next, 2)];
@@ -49,13 +50,15 @@ class StreamedLoops {
                 if (n.kind == NodeKind::op && is_elementary(n.op)) return;
                 if (is_computation(n.kind)) ++operations;
                 if (e.array != none) arrays.push_back(e.array);
+                own =
+                    own || (e.any(effect::stores) && is_made_by_kernel(k_.params[e.array].access));
                 if (e.any(inner)) next = id;
             }
         }
         if (operations > few_operations || !fills(loops)) return;
         std::ranges::sort(arrays);
         arrays.erase(std::ranges::unique(arrays).begin(), arrays.end());
-        found_.push_back({loops.back(), std::move(arrays)});
+        found_.push_back({loops.back(), std::move(arrays), own});
     }
 
     /// Whether there are stores, and each is its array's only access and goes to

@@ -51,6 +51,7 @@ VectorLoop extract_vector_loop(const ir::Kernel& kernel, const LaneLoop& loop);
 struct StreamedLoop {
     ir::Id loop;                        ///< the innermost one, whose iterations become lanes
     std::vector<std::uint32_t> arrays;  ///< that the nest around it touches
+    bool stores_to_own = false;         ///< to arrays that the kernel makes
 };
 std::vector<StreamedLoop> find_streamed_loops(const ir::Kernel& kernel);
 

@@ -36,11 +36,15 @@ using namespace ir;
 
 class Outline final : public Rewriter {
   public:
-    Outline(const Kernel& in, PassTarget target)
+    Outline(const Kernel& in, const PassOptions& options)
         : Rewriter(in),
           owners_(in),
-          device_(target != PassTarget::cpu),
-          streamed_(device_ ? std::vector<StreamedLoop>() : find_streamed_loops(in)) {}
+          device_(options.target != PassTarget::cpu),
+          streamed_(device_ ? std::vector<StreamedLoop>() : find_streamed_loops(in)) {
+        if (options.large) return;
+        // Arrays that the kernel makes may be larger than its arguments.
+        std::erase_if(streamed_, [](const StreamedLoop& loop) { return !loop.stores_to_own; });
+    }
 
   private:
     Id rewrite(Id old) override {
@@ -164,7 +168,7 @@ class Outline final : public Rewriter {
 
     const SlotOwners owners_;
     const bool device_;
-    const std::vector<StreamedLoop> streamed_;
+    std::vector<StreamedLoop> streamed_;
     std::map<std::string, std::uint32_t> numbers_;  // of outlined kernels, by their text
     unsigned loops_ = 0;                            // around the node that is being rewritten
     unsigned parallel_ = 0;                         // of these, parallel ones
@@ -174,7 +178,7 @@ class Outline final : public Rewriter {
 
 Kernel run_outline(const Kernel& kernel, PassContext& context) {
     if (!kernel.is_program()) return kernel;
-    return Outline(kernel, context.options.target).run();
+    return Outline(kernel, context.options).run();
 }
 
 }  // namespace kiln::codegen

@@ -28,7 +28,10 @@ struct PassOptions {
     /// No fast-math flags, whatever the kernel and the passes have.
     bool strict = false;
     bool threads = true;  ///< parallel loops run on threads, which want many iterations
-    bool fma = true;      ///< the target has an instruction for a * b + c, rounded once
+    /// Programs: the arguments may take abi::streaming_bytes together. Where they do not, no loop
+    /// over them stores past the caches.
+    bool large = true;
+    bool fma = true;  ///< the target has an instruction for a * b + c, rounded once
     /// Per array argument, as a mask: dimensions whose extent is 1.
     std::vector<std::uint8_t> unit_extents = {};
     bool operator==(const PassOptions&) const = default;

@@ -308,7 +308,8 @@ engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const L
                    .fuse = options_.fuse && optimised,
                    .reassociate = options_.fastmath.has(Fastmath::reassoc),
                    .strict = !optimised,
-                   .threads = options_.parallel},
+                   .threads = options_.parallel,
+                   .large = key.large()},
         .code = {.noalias = noalias, .checked = options_.checked, .flags_of_data = true}};
     for (std::size_t i = 0; i < key.size(); ++i) {
         if (key.is_array(i)) job.kernel.params[i].layout = key.layout(i);
@@ -487,6 +488,7 @@ void LoopKernelState::call_device(const engine::LoopKernelVariant& code,
 LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool units) const {
     LoopKernelKey key;
     bool any_written = false;
+    std::int64_t bytes = 0;
     for (std::size_t i = 0; i < views.size(); ++i) {
         if (params_[i] == KernelParam::value)
             key.add_scalar(views[i].dtype);
@@ -494,6 +496,7 @@ LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool u
             key.add_array(views[i].dtype, views[i].rank, layout_of(views[i]),
                           units ? units_of(views[i]) : std::uint8_t(0));
         any_written = any_written || writes(params_[i]);
+        bytes += views[i].size() * views[i].item();
     }
     const auto overlaps = [&] {
         struct Bytes {
@@ -515,7 +518,10 @@ LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool u
         }
         return any;
     };
-    if (any_written && overlaps()) key.set_overlap();
+    if (any_written && overlaps())
+        key.set_overlap();
+    else if (bytes >= abi::streaming_bytes)
+        key.set_large();
     return key;
 }
 
@@ -585,6 +591,7 @@ std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType>
         else
             key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit, 0);
     }
+    key.set_large();  // the code with more in it
     return inspect(artifact, key, where);
 }
 

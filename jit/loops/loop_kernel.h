@@ -21,7 +21,7 @@ inline constexpr std::size_t max_loop_kernel_args = 16;
 
 /// The types of a call: for each argument its dtype, rank, layout, extents of 1 (for kernels that
 /// take arrays as a whole), and whether it is a scalar; and whether arrays that are written overlap
-/// others.
+/// others, or, if not, all arrays together are large.
 class LoopKernelKey {
   public:
     void add_scalar(DType dtype) { put(place(dtype)); }
@@ -32,9 +32,12 @@ class LoopKernelKey {
             static_cast<std::uint64_t>(units) << units_at);
     }
     void set_overlap() { words_[count_word] |= overlap_bit; }
+    void set_large() { words_[count_word] |= large_bit; }
 
     std::size_t size() const { return words_[count_word] & 0xff; }
     bool overlap() const { return (words_[count_word] & overlap_bit) != 0; }
+    /// PassOptions::large.
+    bool large() const { return (words_[count_word] & large_bit) != 0; }
     bool is_array(std::size_t i) const { return (get(i) & array_bit) != 0; }
     DType dtype(std::size_t i) const { return static_cast<DType>((get(i) & 31u) - 1); }
     int rank(std::size_t i) const { return static_cast<int>(get(i) >> 6 & 15u); }
@@ -45,11 +48,11 @@ class LoopKernelKey {
         return static_cast<std::uint8_t>(get(i) >> units_at);
     }
     void clear_units() { keep(~(std::uint64_t(0xff) << units_at)); }
-    /// The part that a trace follows from: neither layouts nor extents of 1 nor overlap.
+    /// The part that a trace follows from: neither layouts nor extents of 1 nor overlap nor size.
     LoopKernelKey types() const {
         LoopKernelKey key = *this;
         key.keep((std::uint64_t(1) << layout_at) - 1);
-        key.words_[count_word] &= ~overlap_bit;
+        key.words_[count_word] &= ~(overlap_bit | large_bit);
         return key;
     }
 
@@ -64,7 +67,7 @@ class LoopKernelKey {
   private:
     static constexpr std::size_t per_word = 2, bits = 32, count_word = 8;
     static constexpr unsigned layout_at = 10, units_at = 12;
-    static constexpr std::uint64_t array_bit = 1u << 5, overlap_bit = 1u << 8;
+    static constexpr std::uint64_t array_bit = 1u << 5, overlap_bit = 1u << 8, large_bit = 1u << 9;
     static_assert(per_word * count_word >= max_loop_kernel_args && dtype_count < 31);
     static std::uint64_t place(DType dtype) { return static_cast<std::uint64_t>(dtype) + 1; }
     void put(std::uint64_t value) {

@@ -3,6 +3,8 @@
 #include "tests/catch.h"
 #include "tests/codegen/kernels.h"
 
+#include <fmt/format.h>
+
 using namespace kiln;
 
 namespace {
@@ -169,6 +171,34 @@ kernel t(x: in f32[1] unit, y: out f32[1] unit) program {
   }
 }
 )"));
+}
+
+TEST_CASE("outline: arguments that are not large are stored as usual", "[codegen][outline]") {
+    const auto copies = [](std::string_view to) {
+        return fmt::format(R"(
+kernel t(x: in f32[1] unit, y: out f32[1] unit, s: local f32[1] unit) program {{
+  stage [] {{
+    allocate s[extent(x, 0)]
+    for %0 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {{
+      %1 = load f32 x[%0]
+      store {}[%0], %1
+    }}
+  }}
+}}
+)",
+                           to);
+    };
+    const auto streams = [](std::string_view text, bool large) {
+        const ir::Kernel kernel = test::kernel(text);
+        const std::string made =
+            ir::print(test::run(codegen::run_outline, kernel, {.noalias = true, .large = large}));
+        const bool found = made.find("streams") != std::string::npos;
+        CHECK((made == ir::print(kernel)) == !found);
+        return found;
+    };
+    CHECK(streams(copies("y"), true));
+    CHECK_FALSE(streams(copies("y"), false));
+    CHECK(streams(copies("s"), false));  // may be larger than any argument
 }
 
 TEST_CASE("outline: what no lanes can run stays a loop", "[codegen][outline]") {

@@ -177,3 +177,22 @@ TEST_CASE("locals: memory that is refused is an error of the call", "[jit][progr
 }
 
 }  // namespace
+
+TEST_CASE("arguments of 24 MB have code of their own, which may store past the caches",
+          "[jit][program]") {
+    const auto sum = jit("sum", [](In x, In y, Out z) {
+        for (Index i : prange(z.extent(0))) z(i) = 2.0 * x(i) + y(i);
+    });
+    for (const std::int64_t n : {1000, 1'000'003, 1000, 1'000'003}) {
+        const Array x = arange(0.0, static_cast<double>(n)), y = full({n}, 0.5);
+        Array z = zeros({n});
+        sum(x, y, z);
+        const auto values = z.view<double, 1>();
+        std::int64_t wrong = 0;
+        for (std::int64_t i = 0; i < n; ++i)
+            wrong += values(i) != 2.0 * static_cast<double>(i) + 0.5;
+        CHECK(wrong == 0);
+    }
+    CHECK(sum.stats().misses == 2);
+    CHECK(sum.stats().hits == 2);
+}
