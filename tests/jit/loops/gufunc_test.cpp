@@ -2,8 +2,9 @@
 #include "tests/jit/support.h"
 #include "tests/threads.h"
 
+#include <atomic>
 #include <cmath>
-#include <numeric>
+#include <thread>
 
 using namespace kiln;
 using namespace kiln::test;
@@ -503,6 +504,28 @@ TEST_CASE("cores without gaps have one axis: strides are constants", "[jit][gufu
                                             std::vector<std::int64_t>{3, 1, 0, 2, 0, 1, 2, 3}))
                              .reshape({2, 4});
     check_values(permuted(counting({2, 4}), places), {2, 1, 3, 0, 4, 5, 6, 7});
+}
+
+TEST_CASE("threads call for several sizes at once, the lambda runs on one of them",
+          "[jit][gufunc]") {
+    std::atomic<int> inside{0}, most{0}, wrong{0};
+    const Gufunc f = guvectorize("(n)->()", [&](In x, Out y) {
+        most = std::max(most.load(), ++inside);
+        Var sum(y.dtype(), 0);
+        for (Index i : range(x.extent(0))) sum += x(i);
+        y() = sum;
+        --inside;
+    });
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            for (int n = 1; n <= 10; ++n)
+                for (const DType dtype : {DType::f64, DType::i32})
+                    if (at(f(counting({3, n}, dtype)), 2) != 2 * n * n + n * (n - 1) / 2.0) ++wrong;
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(wrong == 0);
+    CHECK(most == 1);
 }
 
 TEST_CASE("small products of matrices make no temporary", "[jit][gufunc]") {
