@@ -135,17 +135,24 @@ Place Lowering::inlined(const clang::FunctionDecl* f, Pieces arguments, const Pl
 
 // ------------------------------------------------------------------------------ those of the prelude
 
+Place Lowering::element(std::uint32_t param, std::span<const ir::Id> subscripts) {
+    return {.kind = Place::Kind::element,
+            .dtype = b_.kernel().params[param].dtype,
+            .target = param,
+            .subscripts = trace_.subscripts_of(param, subscripts)};
+}
+
 Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
-    const ir::Param& param = b_.kernel().params[array.target];
-    if (subscripts.size() != param.rank)
+    const auto rank = trace_.seen_rank(array.target);
+    if (subscripts.size() != rank)
         session_.fail(
             ErrorKind::shape, e->getBeginLoc(),
             fmt::format("{} has {} dimension{}, but {} subscript{} given",
                         session_.words(subscripts.empty() ? e->getSourceRange()
                                                           : clang::SourceRange(e->getBeginLoc())),
-                        int(param.rank), param.rank == 1 ? "" : "s", subscripts.size(),
+                        rank, rank == 1 ? "" : "s", subscripts.size(),
                         subscripts.size() == 1 ? " is" : "s are"));
-    Place made{.kind = Place::Kind::element, .dtype = param.dtype, .target = array.target};
+    std::vector<ir::Id> indices;
     for (const Expr* s : subscripts) {
         if (!s->getType()->isIntegerType())
             session_.fail(ErrorKind::type, s->getExprLoc(), "a subscript is no integer",
@@ -158,10 +165,10 @@ Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
                           fmt::format("index {} is outside of the array",
                                       b_.kernel().constant(index).get<std::int64_t>()),
                           "negative indices do not count from the end");
-        made.subscripts.push_back(index);
+        indices.push_back(index);
     }
     at(e);
-    return made;
+    return element(array.target, indices);
 }
 
 Place Lowering::extent(const clang::CallExpr* e) {
@@ -171,11 +178,11 @@ Place Lowering::extent(const clang::CallExpr* e) {
     if (!e->getArg(0)->EvaluateAsInt(dimension, session_.context()))
         fail(e->getArg(0), "the dimension of an extent is a constant");
     const auto d = dimension.Val.getInt().getExtValue();
-    if (d < 0 || d >= b_.kernel().params[array.target].rank)
+    const auto rank = static_cast<std::int64_t>(trace_.seen_rank(array.target));
+    if (d < 0 || d >= rank)
         session_.fail(ErrorKind::bounds, e->getArg(0)->getExprLoc(),
-                      fmt::format("there is no dimension {} of {}", d,
-                                  int(b_.kernel().params[array.target].rank)));
-    return Place::of(b_.extent(array.target, static_cast<std::uint32_t>(d)), DType::i64);
+                      fmt::format("there is no dimension {} of {}", d, rank));
+    return Place::of(trace_.extent(array.target, static_cast<std::uint32_t>(d)), DType::i64);
 }
 
 Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
@@ -197,8 +204,10 @@ Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
                       "integers, f32 and f64 have it");
     const auto row = std::ranges::find(rows, std::string_view(what), &Row::name);
     at(e);
-    return Place::of(b_.atomic(row->reduction, to.target, to.subscripts, b_.cast(value, to.dtype)),
-                     to.dtype);
+    const ir::Id before =
+        b_.atomic(row->reduction, to.target, to.subscripts, b_.cast(value, to.dtype));
+    trace_.note_written(to.target, to.subscripts);
+    return Place::of(before, to.dtype);
 }
 
 Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl* f) {

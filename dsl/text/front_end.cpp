@@ -227,15 +227,18 @@ DType type_beside(DType weak, std::span<const Argument> arguments, const ir::Bui
 class Entry {
   public:
     Entry(const std::string& function, const Declaration& declaration,
-          std::span<const Argument> arguments, const ir::Builder& b, const Location& where)
+          std::span<const Argument> arguments, dsl::Trace& trace, const Location& where)
         : function_(function),
           declaration_(declaration),
           arguments_(arguments),
-          b_(b),
+          trace_(trace),
+          b_(trace.builder()),
           where_(where) {
         std::size_t next = 0;
+        const bool outputs_too = arguments.size() == declaration.params.size();
         for (const Parameter& p : declaration.params)
-            given_.push_back(p.passing == Passing::output ? nullptr : &arguments[next++]);
+            given_.push_back(p.passing == Passing::output && !outputs_too ? nullptr
+                                                                          : &arguments[next++]);
         for (std::size_t i = 0; i < given_.size(); ++i)
             if (given_[i] != nullptr) add_given(i);
         for (std::size_t i = 0; i < given_.size(); ++i)
@@ -264,18 +267,20 @@ class Entry {
         said_ += said_.empty() ? "" : ", ";
         if (a.is_array) {
             const ir::Param& array = b_.kernel().params[a.param];
+            const int rank = static_cast<int>(trace_.seen_rank(a.param));
             dtypes_[i] = array.dtype;
             types_[i] =
-                fmt::format("kiln::View<{}{}, {}>", p.passing == Passing::in ? "const " : "",
-                            cpp_type(array.dtype), int(array.rank));
-            said_ += fmt::format("{}[{}]", name(array.dtype), int(array.rank));
-            if ((p.dtype && *p.dtype != array.dtype) || (p.rank && *p.rank != array.rank))
-                throw Error(
-                    ErrorKind::type,
-                    fmt::format("an argument is {}[{}], but parameter {} of {} is {}[{}]",
-                                name(array.dtype), int(array.rank), p.name, function_,
-                                name(p.dtype.value_or(array.dtype)), p.rank.value_or(array.rank)),
-                    where_, "convert it before the call, or declare the parameter as auto");
+                p.passing == Passing::output
+                    ? fmt::format("{}&", cpp_type(array.dtype))
+                    : fmt::format("kiln::View<{}{}, {}>", p.passing == Passing::in ? "const " : "",
+                                  cpp_type(array.dtype), rank);
+            said_ += fmt::format("{}[{}]", name(array.dtype), rank);
+            if ((p.dtype && *p.dtype != array.dtype) || (p.rank && *p.rank != rank))
+                throw Error(ErrorKind::type,
+                            fmt::format("an argument is {}[{}], but parameter {} of {} is {}[{}]",
+                                        name(array.dtype), rank, p.name, function_,
+                                        name(p.dtype.value_or(array.dtype)), p.rank.value_or(rank)),
+                            where_, "convert it before the call, or declare the parameter as auto");
             return;
         }
         DType t = b_.dtype(a.value);
@@ -309,6 +314,7 @@ class Entry {
     const std::string& function_;
     const Declaration& declaration_;
     std::span<const Argument> arguments_;
+    const dsl::Trace& trace_;
     const ir::Builder& b_;
     Location where_;
     std::vector<const Argument*> given_;
@@ -344,7 +350,7 @@ std::vector<ir::Id> lower(const Unit& unit, const std::string& function,
                           dsl::Trace& trace, const Location& where) {
     const AbandonOnError guard(trace);
     ir::Builder& b = trace.builder();
-    const Entry entry(function, declaration, arguments, b, where);
+    const Entry entry(function, declaration, arguments, trace, where);
     const Session session(unit, entry.code(), entry.call(), where);
     Lowering lowering(session, trace);
     std::vector<Place> places;
@@ -352,6 +358,8 @@ std::vector<ir::Id> lower(const Unit& unit, const std::string& function,
         const Argument* a = entry.given(i);
         if (a == nullptr)
             places.push_back(lowering.output(entry.dtype(i)));
+        else if (a->is_array && declaration.params[i].passing == Passing::output)
+            places.push_back(lowering.element(a->param, {}));
         else if (a->is_array)
             places.push_back(
                 {.kind = Place::Kind::array, .dtype = entry.dtype(i), .target = a->param});

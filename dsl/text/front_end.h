@@ -55,7 +55,8 @@ struct Argument {
 
 /// Adds the body of `function`, called with these arguments, to the kernel that is being traced:
 /// Clang chooses among overloads and instantiates templates for their types. Gives the returned
-/// value, if there is one, and then the outputs. Errors: type
+/// value, if there is one, and then the outputs, except where the arguments have an array of rank 0
+/// for each output, which is written then. Errors: type
 /// (what Clang says; an argument that would narrow), unsupported (what kernels cannot do), at the
 /// line of the text, which stands below the message with a caret.
 std::vector<ir::Id> lower(const Unit& unit, const std::string& function,

@@ -265,7 +265,10 @@ ir::Id Lowering::load(const Place& place) {
 }
 
 void Lowering::store(const Place& place, ir::Id value) {
-    if (place.kind == Place::Kind::element) return b_.store(place.target, place.subscripts, value);
+    if (place.kind == Place::Kind::element) {
+        b_.store(place.target, place.subscripts, value);
+        return trace_.note_written(place.target, place.subscripts);
+    }
     if (place.kind != Place::Kind::slot)
         throw Error(ErrorKind::internal, "a value is written that never changes");
     if (place.spread == 1) return b_.write(place.target, value, position(place));

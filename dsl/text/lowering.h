@@ -69,6 +69,8 @@ class Lowering {
     ir::Id load(const Place& place);
     /// A variable, 0 at first.
     Place output(DType dtype);
+    /// An element of an array parameter.
+    Place element(std::uint32_t param, std::span<const ir::Id> subscripts);
 
   private:
     using Statements = std::vector<const clang::Stmt*>;

@@ -89,26 +89,24 @@ ir::Id Trace::whole(std::uint32_t param) {
     return builder_.whole(param, slice, dropped);
 }
 
-/// Makes an element of a core one of the parameter.
-void Trace::add_core_subscripts(const CoreView& core, ElementRef& element) {
-    ir::Builder& b = builder_;
-    if (core.steps.empty()) {
-        std::copy_backward(element.subscripts_, element.subscripts_ + element.count_,
-                           element.subscripts_ + element.count_ + core.outer.size());
-        std::ranges::copy(core.outer, element.subscripts_);
-        element.count_ += static_cast<int>(core.outer.size());
-        return;
+std::vector<ir::Id> Trace::subscripts_of(std::uint32_t param, std::span<const ir::Id> seen) {
+    const CoreView* core = core_of(param);
+    std::vector<ir::Id> all;
+    if (core == nullptr || core->steps.empty()) {
+        if (core != nullptr) all = core->outer;
+        all.insert(all.end(), seen.begin(), seen.end());
+        return all;
     }
-    ir::Id at = core.outer[0];
-    for (std::size_t d = 0; d < core.steps.size(); ++d) {
-        ir::Id moved = element.subscripts_[d];
+    ir::Builder& b = builder_;
+    ir::Id at = core->outer[0];
+    for (std::size_t d = 0; d < core->steps.size(); ++d) {
+        ir::Id moved = seen[d];
         if (b.kernel().is_constant(moved, 0)) continue;
-        if (core.steps[d] != 1)
-            moved = b.apply(ir::Op::mul, {moved, b.constant_i64(core.steps[d])});
+        if (core->steps[d] != 1)
+            moved = b.apply(ir::Op::mul, {moved, b.constant_i64(core->steps[d])});
         at = b.apply(ir::Op::add, {at, moved});
     }
-    element.subscripts_[0] = at;
-    element.count_ = 1;
+    return {at};
 }
 
 /// Where stores are kept: that this element got one.
@@ -144,7 +142,12 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
         check_constant(is_local, target, static_cast<std::size_t>(e.count_), id, where);
         e.subscripts_[e.count_++] = builder_.cast(id, DType::i64);
     }
-    if (core != nullptr) add_core_subscripts(*core, e);
+    if (core != nullptr) {
+        const std::vector<ir::Id> all =
+            subscripts_of(target, {e.subscripts_, static_cast<std::size_t>(e.count_)});
+        std::ranges::copy(all, e.subscripts_);
+        e.count_ = static_cast<int>(all.size());
+    }
     // A slot of one element takes no subscript.
     if (is_local && checked_ && kernel.slots[target].length == 1) {
         const ir::Id zero = builder_.constant_i64(0), at = e.subscripts_[0];

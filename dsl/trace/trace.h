@@ -98,6 +98,10 @@ class Trace {
         const CoreView* core = core_of(param);
         return core == nullptr ? builder_.kernel().params[param].rank : core->extents.size();
     }
+    /// The subscripts of an element in the parameter's own dimensions, from those in what is seen.
+    std::vector<ir::Id> subscripts_of(std::uint32_t param, std::span<const ir::Id> seen);
+    /// That an element was stored to, where that is kept; `subscripts`: of the parameter.
+    void note_written(std::uint32_t param, std::span<const ir::Id> subscripts);
     /// The extent of a dimension that is seen; the array as a whole.
     ir::Id extent(std::uint32_t param, std::uint32_t dimension);
     ir::Id whole(std::uint32_t param);
@@ -168,8 +172,6 @@ class Trace {
     }
     /// The slice of a parameter that is what of it is seen; gives the dropped dimensions.
     std::uint64_t core_slice(const CoreView& core, std::vector<ir::Id>& slice);
-    void add_core_subscripts(const CoreView& core, ElementRef& element);
-    void note_written(std::uint32_t param, std::span<const ir::Id> subscripts);
     struct Callee {
         Trace& trace;
         std::size_t loops;

@@ -3,6 +3,7 @@
 #include "dsl/text/front_end.h"
 #include "runtime/process.h"
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -37,10 +38,11 @@ std::vector<ir::Id> lowered(const Function& f, std::span<const Argument> argumen
     return lower(f.unit, f.name, f.declaration, arguments, trace, f.where);
 }
 
-std::vector<std::string> names_of(const Declaration& declaration) {
+/// Of the parameters that calls give, or of all.
+std::vector<std::string> names_of(const Declaration& declaration, bool outputs = false) {
     std::vector<std::string> names;
     for (const Parameter& p : declaration.params) {
-        if (p.passing == Passing::output) continue;
+        if (p.passing == Passing::output && !outputs) continue;
         if (p.name.empty()) return {};
         names.push_back(p.name);
     }
@@ -89,10 +91,54 @@ Ufunc vectorize(const Source& source, const std::string& function, UfuncOptions 
         std::move(options), where);
 }
 
-namespace detail {
+namespace {
 
 using kiln::detail::KernelItem;
 using kiln::detail::KernelParam;
+
+kiln::detail::KernelFunction body_of(std::shared_ptr<const Function> f) {
+    return [f = std::move(f)](std::span<const KernelItem> items) {
+        dsl::Trace& trace = dsl::Trace::current(f->where);
+        std::vector<Argument> arguments;
+        for (const KernelItem& item : items) {
+            if (const auto* array = std::get_if<KernelArray>(&item))
+                arguments.push_back({.is_array = true, .param = trace.param(*array, f->where)});
+            else
+                arguments.push_back({.value = trace.id(std::get<Value>(item))});
+        }
+        std::vector<KernelItem> results;
+        for (const ir::Id id : lowered(*f, arguments, trace)) results.emplace_back(trace.value(id));
+        return results;
+    };
+}
+
+}  // namespace
+
+Gufunc guvectorize(const Source& source, const std::string& function, const std::string& signature,
+                   GufuncOptions options, std::source_location where) {
+    const auto f = function_of(source, function, where);
+    if (f->declaration.returns)
+        throw Error(ErrorKind::usage, fmt::format("{} returns a value", function), where,
+                    "a generalised ufunc gives its results by parameters: T& or View<T, Rank>");
+    const std::string_view inputs = std::string_view(signature).substr(0, signature.find("->"));
+    const auto count = static_cast<std::size_t>(std::ranges::count(inputs, '('));
+    std::vector<KernelParam> params;
+    for (const Parameter& p : f->declaration.params) {
+        const bool input = params.size() < count;
+        switch (p.passing) {
+            case Passing::value: params.push_back(KernelParam::value); break;
+            case Passing::in: params.push_back(KernelParam::in); break;
+            case Passing::inout:
+                params.push_back(input ? KernelParam::inout : KernelParam::out);
+                break;
+            case Passing::output: params.push_back(KernelParam::out); break;
+        }
+    }
+    if (options.params.empty()) options.params = names_of(f->declaration, true);
+    return Gufunc(function, signature, params, body_of(f), std::move(options), where);
+}
+
+namespace detail {
 
 LoopFunction loop_function(const Source& source, const std::string& function, JitOptions options,
                            const std::source_location& where) {
@@ -107,19 +153,7 @@ LoopFunction loop_function(const Source& source, const std::string& function, Ji
     made.results = f->declaration.count(Passing::output) + (f->declaration.returns ? 1 : 0);
     if (options.params.empty()) options.params = names_of(f->declaration);
     made.options = std::move(options);
-    made.function = [f](std::span<const KernelItem> items) {
-        dsl::Trace& trace = dsl::Trace::current(f->where);
-        std::vector<Argument> arguments;
-        for (const KernelItem& item : items) {
-            if (const auto* array = std::get_if<KernelArray>(&item))
-                arguments.push_back({.is_array = true, .param = trace.param(*array, f->where)});
-            else
-                arguments.push_back({.value = trace.id(std::get<Value>(item))});
-        }
-        std::vector<KernelItem> results;
-        for (const ir::Id id : lowered(*f, arguments, trace)) results.emplace_back(trace.value(id));
-        return results;
-    };
+    made.function = body_of(f);
     return made;
 }
 

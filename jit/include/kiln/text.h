@@ -16,6 +16,7 @@
 // the kernel. No header is read: kiln's functions, those of <cmath>, View, range and prange are there
 // by themselves. Programs that use this are linked with kiln::kiln_text, and so with Clang.
 #pragma once
+#include <kiln/guvectorize.h>
 #include <kiln/jit.h>
 #include <kiln/vectorize.h>
 
@@ -58,6 +59,19 @@ class Source {
 /// line of the text, which stands below the message, with a caret.
 Ufunc vectorize(const Source& source, const std::string& function, UfuncOptions options = {},
                 std::source_location where = std::source_location::current());
+
+/// A generalised ufunc from a function that computes one core: a parameter for each operand of the
+/// signature, in its order. Inputs are View<const T, Rank>, or numbers where they have no core
+/// dimensions; outputs View<T, Rank>, or references to numbers; it returns nothing. Errors: as of
+/// vectorize, and of kiln::guvectorize.
+///
+///     text::guvectorize("void dot(View<const double, 1> a, View<const double, 1> b, double& c) {"
+///                       "    c = 0;"
+///                       "    for (int i = 0; i < a.extent(0); ++i) c += a(i) * b(i);"
+///                       "}", "dot", "(n),(n)->()");
+Gufunc guvectorize(const Source& source, const std::string& function, const std::string& signature,
+                   GufuncOptions options = {},
+                   std::source_location where = std::source_location::current());
 
 namespace detail {
 struct LoopFunction {

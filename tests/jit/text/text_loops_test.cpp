@@ -244,3 +244,32 @@ template <class T> void parts(T x, T& whole, T& rest, int& sign) {
     doubled(arange(0.0, 3.0), b);
     CHECK(values(b) == std::vector<double>{0, 2, 4});
 }
+
+TEST_CASE("text: generalised ufuncs", "[jit][text]") {
+    const auto dot = text::guvectorize(R"(
+void dot(View<const double, 1> a, View<const double, 1> b, double& c) {
+    c = 0;
+    for (int i = 0; i < a.extent(0); ++i) c += a(i) * b(i);
+})",
+                                       "dot", "(n),(n)->()");
+    const Array a = numbers({4, 3, 5}, 7), b = numbers({3, 5}, 8);
+    const Array c = dot(a, b);
+    REQUIRE(c.shape() == Shape{4, 3});
+    for (std::int64_t i = 0; i < 4; ++i)
+        for (std::int64_t j = 0; j < 3; ++j) {
+            double sum = 0;
+            for (std::int64_t k = 0; k < 5; ++k)
+                sum += a.view<const double, 3>()(i, j, k) * b.view<const double, 2>()(j, k);
+            CHECK(c.view<double, 2>()(i, j) == sum);
+        }
+    const auto moved = text::guvectorize(R"(
+template <class T> void moved(View<const T, 1> a, long by, View<T, 1> b) {
+    const long n = a.extent(0);
+    for (long i : range(n)) b(i) = a((i + by) % n);
+})",
+                                         "moved", "(n),()->(n)", {.results = {f32}});
+    CHECK(values(moved(Array::of({1.0f, 2.0f, 3.0f, 4.0f}), Array::of<std::int64_t>({0, 1, 6}))) ==
+          std::vector<double>{1, 2, 3, 4, 2, 3, 4, 1, 3, 4, 1, 2});
+    CHECK(error_of([] { text::guvectorize("int f(int a) { return a; }", "f", "()->()"); }).hint() ==
+          "a generalised ufunc gives its results by parameters: T& or View<T, Rank>");
+}
