@@ -238,8 +238,8 @@ class Whereabouts {
 class Pool {
   public:
     /// Never destroyed: threads that end after main may still run loops, which then find no
-    /// workers. Null in a forked child of a process that used the pool: no worker exists there.
-    static Pool* instance();
+    /// workers. A forked child makes its own, since no worker of its parent's exists there.
+    static Pool& instance();
     bool is_of_this_process() const { return generation_ == fork_generation(); }
 
     void run(const Body& body, std::int64_t pieces, int threads, bool brief) {
@@ -387,17 +387,23 @@ class Pool {
     std::array<Place, 64> places_{};
 };
 
-constinit Lazy<Pool> lazy_pool;
+constinit std::atomic<Pool*> latest_pool{nullptr};
 
-Pool* Pool::instance() {
-    Pool& pool = lazy_pool.get();
-    return pool.is_of_this_process() ? &pool : nullptr;
+Pool& Pool::instance() {
+    Pool* known = latest_pool.load(std::memory_order_acquire);
+    if (known != nullptr && known->is_of_this_process()) [[likely]]
+        return *known;
+    auto made = std::make_unique<Pool>();
+    // Of threads that come here at once, one puts its own there.
+    if (!latest_pool.compare_exchange_strong(known, made.get(), std::memory_order_acq_rel))
+        return *known;
+    return *made.release();
 }
 
 /// Workers end with the program, or when the library is unloaded.
 const struct Stop {
     ~Stop() {
-        Pool* const pool = lazy_pool.known();
+        Pool* const pool = latest_pool.load(std::memory_order_acquire);
         if (pool != nullptr && pool->is_of_this_process()) pool->stop();
     }
 } stop;
@@ -406,12 +412,7 @@ const struct Stop {
 
 void run_pieces(std::int64_t pieces, int threads, bool brief,
                 FunctionRef<void(std::int64_t piece)> run) {
-    Pool* const pool = Pool::instance();
-    if (pool == nullptr) {
-        for (std::int64_t p = 0; p < pieces; ++p) run(p);
-        return;
-    }
-    pool->run(run, pieces, threads, brief);
+    Pool::instance().run(run, pieces, threads, brief);
 }
 
 }  // namespace kiln::detail

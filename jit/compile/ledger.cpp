@@ -25,6 +25,12 @@ void Ledger::add(const Stats& made, std::shared_ptr<const PassReport> report) {
         reports_.push_back(std::move(report));
 }
 
+void Ledger::specialised(std::vector<ArgType> types) {
+    const std::lock_guard lock(mutex_);
+    std::erase(specialisations_, types);
+    specialisations_.push_back(std::move(types));
+}
+
 void Ledger::note(Remark remark) {
     const std::lock_guard lock(mutex_);
     if (std::ranges::find(notes_, remark) == notes_.end()) notes_.push_back(std::move(remark));
@@ -35,6 +41,11 @@ Stats Ledger::stats() const {
     Stats sum = made_;
     sum.hits += hits_.total();
     return sum;
+}
+
+std::vector<std::vector<ArgType>> Ledger::specialisations() const {
+    const std::lock_guard lock(mutex_);
+    return specialisations_;
 }
 
 std::vector<Remark> Ledger::remarks() const {

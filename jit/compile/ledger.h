@@ -4,6 +4,7 @@
 #include "jit/compile/spread_counter.h"
 #include "runtime/process.h"
 
+#include <kiln/dtype.h>
 #include <kiln/inspect.h>
 
 #include <memory>
@@ -30,6 +31,8 @@ class Ledger {
     void traced(double ms);
     /// A compile, and what its passes had to say where that is for the user.
     void add(const Stats& made, std::shared_ptr<const PassReport> report = nullptr);
+    /// The types of a call that was specialised. Each list is kept once, the last one at the end.
+    void specialised(std::vector<ArgType> types);
     /// What is to be said beside compiles.
     void note(Remark remark);
 
@@ -37,6 +40,7 @@ class Ledger {
     /// Equal ones once: threads that wait for one compile, and variants of one kernel, have the same
     /// to say.
     std::vector<Remark> remarks() const;
+    std::vector<std::vector<ArgType>> specialisations() const;
 
   private:
     kiln::detail::SpreadCounter hits_;
@@ -44,6 +48,7 @@ class Ledger {
     Stats made_;                         // without hits
     std::vector<std::shared_ptr<const PassReport>> reports_;
     std::vector<Remark> notes_;
+    std::vector<std::vector<ArgType>> specialisations_;
     const Counted counted_{[this] { return stats(); }};
 };
 

@@ -202,6 +202,24 @@ ir::Kernel kernel_with_layouts(const TracedMap& map, const CallKey& key) {
     return kernel;
 }
 
+std::vector<ArgType> argument_types(const CallKey& key) {
+    std::optional<DType> strong;
+    for (std::size_t i = 0; i < key.inputs(); ++i) {
+        if (key.input_weak(i)) continue;
+        const DType dtype = key.input_dtype(i);
+        strong = strong ? promote(*strong, dtype) : dtype;
+    }
+    std::vector<ArgType> types;
+    for (std::size_t i = 0; i < key.inputs(); ++i) {
+        const DType dtype = key.input_dtype(i);
+        const bool adapts = key.input_weak(i) && strong.has_value();
+        types.push_back(
+            {adapts ? promote_weak(*strong, dtype) : dtype,
+             static_cast<std::uint8_t>(key.input_layout(i) == ir::Layout::uniform ? 0 : 1)});
+    }
+    return types;
+}
+
 Variant make_variant(const TracedMap& map, const Compiled& made) {
     Variant variant;
     variant.map = &map;

@@ -55,6 +55,9 @@ std::unique_ptr<TracedMap> trace_map(const UfuncSource& source, const CallKey& k
 /// The map's kernel with the layouts of `key`.
 ir::Kernel kernel_with_layouts(const TracedMap& map, const CallKey& key);
 
+/// The types that `inspect` is asked for with: those of the inputs of a call.
+std::vector<ArgType> argument_types(const CallKey& key);
+
 /// What a call needs of a compile of this map.
 Variant make_variant(const TracedMap& map, const Compiled& made);
 

@@ -352,6 +352,10 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     }
     ledger_.miss();
     ledger_.add(compiled.stats, compiled.report);
+    std::vector<ArgType> types(key.size());
+    for (std::size_t i = 0; i < key.size(); ++i)
+        types[i] = {key.dtype(i), static_cast<std::uint8_t>(key.is_array(i) ? key.rank(i) : 0)};
+    ledger_.specialised(std::move(types));
     const std::lock_guard lock(mutex_);
     reports_.emplace_back(key, compiled.report);
     return made;
@@ -684,6 +688,15 @@ std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format)
 std::vector<Remark> JitKernel::remarks() const { return state_->ledger().remarks(); }
 Stats JitKernel::stats() const { return state_->ledger().stats(); }
 std::vector<Difference> JitKernel::differences() const { return state_->differences(); }
+
+std::string JitKernel::inspect(Artifact artifact, const std::vector<ArgType>& types,
+                               std::source_location where) const {
+    return state_->inspect(artifact, types, where);
+}
+
+std::vector<std::vector<ArgType>> JitKernel::specialisations() const {
+    return state_->ledger().specialisations();
+}
 
 std::string JitKernel::inspect(Artifact artifact, std::initializer_list<ArgType> types,
                                std::source_location where) const {

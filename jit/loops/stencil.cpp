@@ -44,6 +44,16 @@ class StencilState {
         engine::add(sum, given_.ledger().stats());
         return sum;
     }
+    const std::string& kernel_name() const { return fresh_.name(); }
+    /// Of calls that make their result, and of those into a given array, whose type comes first.
+    std::vector<std::vector<ArgType>> specialisations() const {
+        auto all = fresh_.ledger().specialisations();
+        for (auto& types : given_.ledger().specialisations()) {
+            types.erase(types.begin());
+            if (std::ranges::find(all, types) == all.end()) all.push_back(std::move(types));
+        }
+        return all;
+    }
     std::vector<Remark> remarks() const {
         std::vector<Remark> all = fresh_.ledger().remarks();
         for (Remark& remark : given_.ledger().remarks())
@@ -477,6 +487,16 @@ std::string Stencil::inspect(Artifact artifact, std::initializer_list<ArgType> t
     return state_->inspect(artifact, std::span(types.begin(), types.size()), where);
 }
 
+std::string Stencil::inspect(Artifact artifact, const std::vector<ArgType>& types,
+                             Where where) const {
+    return state_->inspect(artifact, types, where);
+}
+
+std::vector<std::vector<ArgType>> Stencil::specialisations() const {
+    return state_->specialisations();
+}
+
+const std::string& Stencil::name() const { return state_->kernel_name(); }
 std::vector<Remark> Stencil::remarks() const { return state_->remarks(); }
 Stats Stencil::stats() const { return state_->stats(); }
 

@@ -299,7 +299,7 @@ std::vector<Array> MapReduce::call_all(std::initializer_list<const Arg*> args,
     return state_->call_states(args, options, where);
 }
 
-std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType> types,
+std::string MapReduce::inspect(Artifact artifact, const std::vector<ArgType>& types,
                                Where where) const {
     const engine::UfuncSource& source = state_->reducer().source();
     engine::check_arity(source.name, source.arity, types.size(), where, engine::Given::types);
@@ -310,6 +310,15 @@ std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType>
                       type.rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
     return state_->reducer().inspect(artifact, engine::ReduceForm::row, key, where);
+}
+
+std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType> types,
+                               Where where) const {
+    return inspect(artifact, std::vector(types), where);
+}
+
+std::vector<std::vector<ArgType>> MapReduce::specialisations() const {
+    return state_->reducer().ledger().specialisations();
 }
 
 // -------------------------------------------------------------------------------- functions

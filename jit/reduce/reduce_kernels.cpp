@@ -383,6 +383,7 @@ const Variant& Reducer::variant(ReduceForm form, const CallKey& key, Location wh
     const TracedReduction& of = traced(form, key.types(), where);
     const Compiled made = compile(job(form, key, of), BackendTarget::cpu, owner(form));
     ledger_.add(made.stats, made.report);
+    ledger_.specialised(argument_types(key));
     if (missed != nullptr) *missed = true;
     return *table.insert(key, std::make_unique<Variant>(make_variant(of.map, made)));
 }

@@ -20,5 +20,6 @@ struct Command {
 
 Status doctor(const Arguments& arguments);
 Status cache(const Arguments& arguments);
+Status repl(const Arguments& arguments);
 
 }  // namespace kiln::tool

@@ -17,6 +17,11 @@ const Option json{"--json", "", "as JSON"};
 
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
+        {"repl",
+         "[FILE...]",
+         "C++ with kiln included, line by line; the default. Files are run without a prompt",
+         {{"-k", "", "go on after errors"}},
+         repl},
         {"doctor",
          "",
          "what kiln finds on this machine, and what mends what is missing",
@@ -39,7 +44,8 @@ std::string options_text(std::vector<Option> options) {
 
 void print_help() {
     std::string text =
-        "usage: kiln COMMAND [OPTION...] [WORD...]\n\n"
+        "usage: kiln [COMMAND] [OPTION...] [WORD...]\n\n"
+        "Without a command: a C++ REPL with kiln included. kiln FILE is kiln repl FILE.\n\n"
         "Commands:\n";
     for (const Command& c : commands())
         text += fmt::format("  {:<30} {}\n", fmt::format("{} {}", c.name, c.words), c.doc);
@@ -55,7 +61,7 @@ void print_help(const Command& command) {
 }
 
 Status run(std::vector<std::string> words) {
-    if (words.empty() || words[0] == "--help") {
+    if (!words.empty() && words[0] == "--help") {
         print_help();
         return Status::good;
     }
@@ -64,10 +70,10 @@ Status run(std::vector<std::string> words) {
                    KILN_LLVM_VERSION);
         return Status::good;
     }
-    const auto named = std::ranges::find(commands(), words[0], &Command::name);
-    if (named == commands().end()) throw UsageError("unknown command " + words[0]);
-    words.erase(words.begin());
-    const Command& command = *named;
+    const auto named =
+        words.empty() ? commands().end() : std::ranges::find(commands(), words[0], &Command::name);
+    if (named != commands().end()) words.erase(words.begin());
+    const Command& command = named == commands().end() ? commands().front() : *named;
     std::vector<Option> options = command.options;
     options.push_back(help);
     const Arguments arguments(words, options);

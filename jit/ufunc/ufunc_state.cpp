@@ -98,6 +98,7 @@ const engine::Variant& UfuncState::variant(const engine::CallKey& key,
     const engine::Compiled made = engine::compile(job(key, map), source_.options.target, owner());
     ledger_.miss();
     ledger_.add(made.stats, made.report);
+    ledger_.specialised(engine::argument_types(key));
     const DefaultEnvironment environment;
     return *variants_.insert(key,
                              std::make_unique<engine::Variant>(engine::make_variant(map, made)));
@@ -160,6 +161,15 @@ std::string Ufunc::signature() const {
 }
 std::vector<Remark> Ufunc::remarks() const { return state_->ledger().remarks(); }
 Stats Ufunc::stats() const { return state_->ledger().stats(); }
+
+std::string Ufunc::inspect(Artifact artifact, const std::vector<ArgType>& types,
+                           Where where) const {
+    return state_->inspect(artifact, types, where);
+}
+
+std::vector<std::vector<ArgType>> Ufunc::specialisations() const {
+    return state_->ledger().specialisations();
+}
 
 std::string Ufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types,
                            Where where) const {

@@ -268,6 +268,12 @@ TEST_CASE("Threads: a forked child works", "[runtime][parallel]") {
     REQUIRE(child >= 0);
     if (child == 0) {
         alarm(20);
+        // Two pieces that wait for each other: two threads run them.
+        std::atomic<int> there{0};
+        parallel_for(2, 1, [&](std::int64_t, std::int64_t) {
+            ++there;
+            while (there < 2) sched_yield();
+        });
         _exit(sum_below(100000, 10) == std::int64_t(100000) * 99999 / 2 ? 0 : 1);
     }
     int status = 0;

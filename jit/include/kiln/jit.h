@@ -249,6 +249,12 @@ class JitKernel {
     /// Errors: usage (the number of types), and those of tracing.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         std::source_location where = std::source_location::current()) const;
+    /// The same of types that are found out at run time.
+    std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
+                        std::source_location where = std::source_location::current()) const;
+    /// The types of the calls that code was made for (of weak C++ values, what they become beside
+    /// the others), the last ones last.
+    std::vector<std::vector<ArgType>> specialisations() const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
     /// With .verify: what the last call that this thread made of the kernel found, an entry for each

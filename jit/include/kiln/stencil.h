@@ -173,6 +173,13 @@ class Stencil {
     /// A text of the kernel for arguments of these types: see JitKernel::inspect.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         Where where = Where::current()) const;
+    /// The same of types that are found out at run time.
+    std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
+                        Where where = Where::current()) const;
+    /// The types of the calls that code was made for (of weak C++ values, what they become beside
+    /// the others), the last ones last.
+    std::vector<std::vector<ArgType>> specialisations() const;
+    const std::string& name() const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
 

@@ -258,6 +258,12 @@ class Ufunc {
     /// needed. Errors: as of a call; unsupported (the target has no such text), device.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         Where where = Where::current()) const;
+    /// The same of types that are found out at run time.
+    std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
+                        Where where = Where::current()) const;
+    /// The types of the calls that code was made for (of weak C++ values, what they become beside
+    /// the others), the last ones last.
+    std::vector<std::vector<ArgType>> specialisations() const;
     /// What was or was not done in the kernels compiled so far.
     std::vector<Remark> remarks() const;
     /// Counters of this ufunc. `hits` counts calls, but not those through bind handles.

@@ -10,6 +10,7 @@
 #include <clang/AST/ExternalASTSource.h>
 #include <clang/Frontend/CompilerInstance.h>
 #include <clang/Frontend/FrontendActions.h>
+#include <clang/Frontend/TextDiagnosticPrinter.h>
 #include <clang/Interpreter/CodeCompletion.h>
 #include <clang/Interpreter/Interpreter.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
@@ -17,6 +18,7 @@
 #include <llvm/Support/raw_ostream.h>
 
 #include <optional>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -34,12 +36,9 @@ std::string text_of(llvm::Error error) {
 /// What both the header and the inputs are compiled with.
 std::vector<const char*> arguments(const Interpreter::Options& options,
                                    std::vector<std::string>& kept) {
-    kept = {"-std=c++20",
-            "-O0",
-            "-Wno-unused-value",
-            "-Wno-pragma-once-outside-header",
-            options.colours ? "-fcolor-diagnostics" : "-fno-color-diagnostics",
-            "-I" + options.include_folder};
+    kept = {"-std=c++20", "-O0", "-Wno-unused-value", "-Wno-pragma-once-outside-header",
+            options.colours ? "-fcolor-diagnostics" : "-fno-color-diagnostics"};
+    for (const std::string& folder : options.include_folders) kept.push_back("-I" + folder);
     std::vector<const char*> result;
     for (const std::string& argument : kept) result.push_back(argument.c_str());
     return result;
@@ -64,10 +63,18 @@ bool exists(const std::string& path) {
     return stat(path.c_str(), &status) == 0;
 }
 
+/// The header of sessions. Errors: io.
+std::string header_of(const Interpreter::Options& options) {
+    for (const std::string& folder : options.include_folders)
+        if (exists(folder + "/kiln/interactive.h")) return folder + "/kiln/interactive.h";
+    throw Error(ErrorKind::io, "the headers of kiln were not found", {},
+                "they are in the package libkiln-dev");
+}
+
 /// Compiles the header under another name first: sessions that start at once see a whole one.
-void compile_header(const Interpreter::Options& options, const std::string& header,
-                    const std::string& result) {
-    const std::string draft = fmt::format("{}.{}", result, getpid());
+void compile_header(const Interpreter::Options& options) {
+    const std::string header = header_of(options);
+    const std::string draft = fmt::format("{}.{}", options.header, getpid());
     const auto compiler = make_compiler(options, {});
     clang::FrontendOptions& front = compiler->getFrontendOpts();
     front.Inputs.clear();
@@ -77,7 +84,7 @@ void compile_header(const Interpreter::Options& options, const std::string& head
     front.ProgramAction = clang::frontend::GeneratePCH;
     front.OutputFile = draft;
     clang::GeneratePCHAction action;
-    if (!compiler->ExecuteAction(action) || rename(draft.c_str(), result.c_str()) != 0) {
+    if (!compiler->ExecuteAction(action) || rename(draft.c_str(), options.header.c_str()) != 0) {
         unlink(draft.c_str());
         throw Error(ErrorKind::io, "the headers of kiln could not be compiled", {},
                     "are those of the C++ library and of Clang installed?");
@@ -97,12 +104,46 @@ class HeaderFunctions final : public clang::ASTConsumer {
     clang::ASTConsumer& code_;
 };
 
+/// Prints what Clang says, without the chains of includes that all inputs would begin with.
+class Diagnostics final : public clang::DiagnosticConsumer {
+  public:
+    Diagnostics(clang::DiagnosticOptions& options, const kiln::tool::Interpreter::Options& session)
+        : printer_(stream_, &options), on_error_(session.on_error) {
+        stream_.enable_colors(session.colours);
+    }
+    void BeginSourceFile(const clang::LangOptions& language,
+                         const clang::Preprocessor* preprocessor) override {
+        printer_.BeginSourceFile(language, preprocessor);
+    }
+    void HandleDiagnostic(clang::DiagnosticsEngine::Level level,
+                          const clang::Diagnostic& diagnostic) override {
+        clang::DiagnosticConsumer::HandleDiagnostic(level, diagnostic);
+        printer_.HandleDiagnostic(level, diagnostic);
+        stream_.flush();
+        std::istringstream lines(std::exchange(text_, {}));
+        for (std::string line; std::getline(lines, line);)
+            if (line.find("In file included from ") == std::string::npos)
+                fmt::print(stderr, "{}\n", line);
+        if (level >= clang::DiagnosticsEngine::Error && on_error_) on_error_();
+    }
+
+  private:
+    std::string text_;
+    llvm::raw_string_ostream stream_{text_};
+    clang::TextDiagnosticPrinter printer_;
+    std::function<void()> on_error_;
+};
+
 class Session final : public clang::Interpreter, public kiln::tool::Interpreter {
   public:
-    Session(std::unique_ptr<clang::CompilerInstance> compiler, llvm::Error& error)
+    Session(std::unique_ptr<clang::CompilerInstance> compiler, const Options& options,
+            llvm::Error& error)
         : clang::Interpreter(std::move(compiler), error) {
         if (error) return;
         clang::CompilerInstance& own = *getCompilerInstance();
+        auto printer = std::make_unique<Diagnostics>(own.getDiagnosticOpts(), options);
+        printer->BeginSourceFile(own.getLangOpts(), &own.getPreprocessor());
+        own.getDiagnostics().setClient(printer.release());
         functions_.emplace(own.getASTConsumer());
         if (clang::ExternalASTSource* header = own.getASTContext().getExternalSource())
             header->StartTranslationUnit(&*functions_);
@@ -127,28 +168,32 @@ class Session final : public clang::Interpreter, public kiln::tool::Interpreter 
     std::optional<HeaderFunctions> functions_;
 };
 
+std::unique_ptr<Session> start(const Interpreter::Options& options,
+                               const std::vector<std::string>& more) {
+    llvm::Error error = llvm::Error::success();
+    auto session = std::make_unique<Session>(make_compiler(options, more), options, error);
+    if (error)
+        throw Error(ErrorKind::internal,
+                    "Clang's interpreter did not start: " + text_of(std::move(error)));
+    return session;
+}
+
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) Interpreter* kiln_make_interpreter(
     const Interpreter::Options& options) {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
-    const std::string header = options.include_folder + "/kiln/interactive.h";
-    std::vector<std::string> more;
-    if (options.cache_folder.empty()) {
-        more = {"-include", header};
-    } else {
-        const std::string compiled =
-            fmt::format("{}/header-{}.pch", options.cache_folder, options.fingerprint);
-        if (!exists(compiled)) compile_header(options, header, compiled);
-        more = {"-include-pch", compiled};
+    if (options.header.empty()) return start(options, {"-include", header_of(options)}).release();
+    if (exists(options.header)) {
+        try {
+            return start(options, {"-include-pch", options.header}).release();
+        } catch (const Error&) {
+            // Of headers that have changed since.
+        }
     }
-    llvm::Error error = llvm::Error::success();
-    auto session = std::make_unique<Session>(make_compiler(options, more), error);
-    if (error)
-        throw Error(ErrorKind::internal,
-                    "Clang's interpreter did not start: " + text_of(std::move(error)));
-    return session.release();
+    compile_header(options);
+    return start(options, {"-include-pch", options.header}).release();
 }
 
 }  // namespace kiln::tool

@@ -1,9 +1,9 @@
 // C++ that is typed: what the tool knows of Clang. libkiln_interpreter holds it, and is opened where
 // C++ is first needed: neither libkiln nor the rest of the tool has Clang in it.
 #pragma once
-#include <memory>
+#include <cstdint>
+#include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace kiln::tool {
@@ -16,10 +16,11 @@ namespace kiln::tool {
 class Interpreter {
   public:
     struct Options {
-        std::string include_folder;  ///< where kiln/kiln.h is
-        std::string cache_folder;    ///< keeps the precompiled header; empty: it is read each time
-        std::string fingerprint;     ///< of the build that the header belongs to
-        bool colours = false;        ///< in diagnostics
+        std::vector<std::string> include_folders;  ///< of kiln/interactive.h and what it includes
+        std::string header;    ///< where its precompiled form is kept; empty: it is read each time
+        bool colours = false;  ///< in diagnostics
+        /// Called for each error of Clang's, after which the interpreter may die at any time.
+        std::function<void()> on_error = {};
     };
     virtual ~Interpreter() = default;
 
@@ -30,7 +31,19 @@ class Interpreter {
     virtual std::vector<std::string> complete(const std::string& text) = 0;
 };
 
+/// Lines from a terminal, with editing and a history.
+class Terminal {
+  public:
+    /// Names that may stand at the end of a text, without what is there of them already.
+    using Complete = std::function<std::vector<std::string>(const std::string& text)>;
+    enum class Read : std::uint8_t { line, interrupted, end };
+    virtual ~Terminal() = default;
+    virtual Read read(const std::string& prompt, std::string& line) = 0;
+};
+
 /// extern "C" kiln_make_interpreter of the library. Errors: io (no headers, no precompiled header).
 using MakeInterpreter = Interpreter* (*)(const Interpreter::Options&);
+/// extern "C" kiln_make_terminal. The history is kept in a file, or, without a name, for now.
+using MakeTerminal = Terminal* (*)(const std::string& history, const Terminal::Complete&);
 
 }  // namespace kiln::tool

@@ -43,8 +43,7 @@ template <class R, class... Args> class FunctionRef<R(Args...)> {
 ///
 /// Nested calls and concurrent callers are safe. When pieces throw, the exception of the piece with
 /// the lowest begin is rethrown to the caller, once no piece is running any more; pieces after it
-/// may not have run. A child process of fork() works as well, serially if the parent had used the
-/// pool.
+/// may not have run. A child process of fork() has threads of its own.
 void parallel_for(std::int64_t n, std::int64_t grain,
                   FunctionRef<void(std::int64_t begin, std::int64_t end)> body, bool brief = false);
 

@@ -1,0 +1,188 @@
+#include "jit/tool/commands.h"
+
+#include "jit/tool/input.h"
+#include "jit/tool/session.h"
+
+#include <kiln/error.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace kiln::tool {
+namespace {
+
+/// What follows a command that takes a kernel: the kernel and, in brackets, types.
+struct OfKernel {
+    std::string kernel;
+    std::optional<std::string> types;  ///< without the brackets
+};
+
+/// Errors: usage.
+OfKernel of_kernel(std::string_view text) {
+    text = trimmed(text);
+    if (text.empty())
+        throw Error(ErrorKind::usage, "a kernel is missing", {}, "such as :ir saxpy (f64, f64[1])");
+    const std::size_t bracket = text.ends_with(')') ? text.rfind('(') : std::string_view::npos;
+    if (bracket == std::string_view::npos || bracket == 0) return {std::string(text), {}};
+    return {std::string(trimmed(text.substr(0, bracket))),
+            std::string(text.substr(bracket + 1, text.size() - bracket - 2))};
+}
+
+std::string inspect_code(const OfKernel& of, std::string_view artifact) {
+    const std::string types =
+        of.types ? fmt::format(", std::vector<::kiln::ArgType>{{{}}}", *of.types) : "";
+    return fmt::format("::kiln::interactive::inspect({}, ::kiln::Artifact::{}{})", of.kernel,
+                       artifact, types);
+}
+
+bool print_artifact(Session& session, std::string_view artifact, std::string_view rest) {
+    return session.run_paged(
+        fmt::format("std::fputs({}.c_str(), stdout);", inspect_code(of_kernel(rest), artifact)));
+}
+
+bool remarks(Session& session, std::string_view, std::string_view rest) {
+    return session.run_paged(
+        fmt::format("::kiln::interactive::print_remarks({});", of_kernel(rest).kernel));
+}
+
+bool signatures(Session& session, std::string_view, std::string_view rest) {
+    return session.run_code(
+        fmt::format("::kiln::interactive::show , ({});", of_kernel(rest).kernel));
+}
+
+bool stats(Session& session, std::string_view, std::string_view rest) {
+    return session.run_code(
+        trimmed(rest).empty()
+            ? "::kiln::interactive::print(::kiln::stats());"
+            : fmt::format("::kiln::interactive::print_stats({});", of_kernel(rest).kernel));
+}
+
+bool cache(Session& session, std::string_view, std::string_view) {
+    return session.run_code("::kiln::interactive::print_cache();");
+}
+
+bool time(Session& session, std::string_view, std::string_view rest) {
+    if (trimmed(rest).empty()) throw Error(ErrorKind::usage, "an expression is missing");
+    return session.run_code(
+        fmt::format("::kiln::interactive::time([]() -> decltype(auto) {{ return (\n#line 1 "
+                    "\":time\"\n{}\n); }});",
+                    trimmed(rest)));
+}
+
+/// The words of `:diff K A B`: stages, or types in brackets.
+bool diff(Session& session, std::string_view, std::string_view rest) {
+    std::vector<std::string> words;
+    for (rest = trimmed(rest); !rest.empty(); rest = trimmed(rest)) {
+        const std::size_t end = rest.starts_with('(') ? rest.find(')') + 1 : rest.find(' ');
+        words.emplace_back(trimmed(rest.substr(0, end)));
+        rest = end == 0 || end == std::string_view::npos ? "" : rest.substr(end);
+    }
+    if (words.size() != 3)
+        throw Error(ErrorKind::usage, ":diff takes a kernel and two of its texts", {},
+                    ":diff f ir opt, :diff f (f32[1]) (f64[1])");
+    const auto text_code = [&](const std::string& which) {
+        if (which.starts_with('('))
+            return inspect_code({words[0], which.substr(1, which.size() - 2)}, "assembly");
+        return inspect_code({words[0], {}}, which == "asm"   ? "assembly"
+                                            : which == "opt" ? "llvm_opt"
+                                                             : which);
+    };
+    return session.run_paged(fmt::format("::kiln::interactive::print_difference({}, {});",
+                                         text_code(words[1]), text_code(words[2])));
+}
+
+bool set(Session& session, std::string_view, std::string_view rest) {
+    rest = trimmed(rest);
+    const std::size_t blank = rest.find(' ');
+    if (rest.substr(0, blank) != "threads" || blank == std::string_view::npos)
+        throw Error(ErrorKind::usage, ":set threads N is known");
+    return session.run_code(
+        fmt::format("::kiln::set_num_threads({});", trimmed(rest.substr(blank))));
+}
+
+bool load(Session& session, std::string_view, std::string_view rest) {
+    return session.run_file(std::string(trimmed(rest)));
+}
+
+bool save(Session& session, std::string_view, std::string_view rest) {
+    std::ofstream file{std::string(trimmed(rest))};
+    if (!(file << session.transcript()))
+        throw Error(ErrorKind::io, fmt::format("'{}' cannot be written", trimmed(rest)));
+    return true;
+}
+
+bool quit(Session& session, std::string_view, std::string_view) {
+    session.quit();
+    return true;
+}
+
+bool help(Session&, std::string_view, std::string_view);
+
+struct Row {
+    std::string_view name, words, doc;
+    bool (*run)(Session&, std::string_view artifact, std::string_view rest);
+    std::string_view artifact = {};
+};
+constexpr Row rows[] = {
+    {"ir", "K [(types)]", "the kernel as traced", print_artifact, "ir"},
+    {"passes", "K [(types)]", "after each pass that changed it", print_artifact, "passes"},
+    {"plan", "K [(types)]", "what becomes of each loop, and why not more", print_artifact, "plan"},
+    {"llvm", "K [(types)]", "LLVM IR as emitted", print_artifact, "llvm"},
+    {"opt", "K [(types)]", "LLVM IR after optimisation", print_artifact, "llvm_opt"},
+    {"asm", "K [(types)]", "assembler for this CPU", print_artifact, "assembly"},
+    {"cuda", "K [(types)]", "CUDA C++", print_artifact, "cuda"},
+    {"ptx", "K [(types)]", "PTX", print_artifact, "ptx"},
+    {"remarks", "K", "what was or was not done in its compiles", remarks},
+    {"signatures", "K", "the types that it was compiled for", signatures},
+    {"diff", "K A B", "two texts of it: stages (ir, llvm, opt, asm), or (types), of assembler",
+     diff},
+    {"time", "EXPR", "the first call by phase, then warm calls", time},
+    {"stats", "[K]", "counters, of a kernel or of all", stats},
+    {"cache", "", "the disk cache, and what the session had of it", cache},
+    {"set", "threads N", "how many threads parallel kernels use", set},
+    {"load", "FILE", "runs the inputs of a file", load},
+    {"save", "FILE", "writes the inputs that ended well", save},
+    {"help", "", "this list", help},
+    {"quit", "", "leaves, as Ctrl-D", quit},
+};
+
+bool help(Session&, std::string_view, std::string_view) {
+    for (const Row& row : rows)
+        fmt::print("  {:<22} {}\n", fmt::format(":{} {}", row.name, row.words), row.doc);
+    fmt::print(
+        "\nTypes are (f64, f32[1], i32[2]); without them, those that the kernel was compiled "
+        "for last.\nAn expression without ; prints its value. What fails, or kills the "
+        "process, leaves the session as it was.\n");
+    return true;
+}
+
+}  // namespace
+
+bool run_command(Session& session, std::string_view text) {
+    const std::size_t end = text.find_first_of(" (\t");
+    const std::string_view name = text.substr(0, end);
+    const auto row = std::ranges::find(rows, name, &Row::name);
+    try {
+        if (row == std::end(rows))
+            throw Error(ErrorKind::usage, fmt::format("there is no command :{}", name), {},
+                        ":help tells what there is");
+        return row->run(session, row->artifact,
+                        end == std::string_view::npos ? "" : text.substr(end));
+    } catch (const Error& error) {
+        fmt::print(stderr, "{}\n", error.what());
+        return false;
+    }
+}
+
+std::vector<std::string> complete_command(std::string_view text) {
+    std::vector<std::string> rest;
+    for (const Row& row : rows)
+        if (row.name.starts_with(text)) rest.emplace_back(row.name.substr(text.size()));
+    return rest;
+}
+
+}  // namespace kiln::tool

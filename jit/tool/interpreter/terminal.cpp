@@ -1,0 +1,66 @@
+// Editing of lines: LLVM's, which is libedit where it was built with that.
+#include "jit/tool/interpreter/interpreter.h"
+
+#include <csignal>
+#include <cstdio>
+
+#include <llvm/LineEditor/LineEditor.h>
+
+namespace kiln::tool {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+class EditedTerminal final : public Terminal {
+  public:
+    EditedTerminal(const std::string& history, Complete complete)
+        : editor_("kiln", history), complete_(std::move(complete)) {
+        editor_.setListCompleter([this](llvm::StringRef line, std::size_t at) {
+            std::vector<llvm::LineEditor::Completion> all;
+            const std::string before = line.substr(0, at).str();
+            const std::string word = word_of(before);
+            for (const std::string& rest : complete_(before)) all.emplace_back(rest, word + rest);
+            return all;
+        });
+    }
+
+    Read read(const std::string& prompt, std::string& line) override {
+        editor_.setPrompt(prompt);
+        interrupted = 0;
+        struct sigaction before{}, mine{};
+        mine.sa_handler = [](int) { interrupted = 1; };  // without SA_RESTART: reading ends
+        sigaction(SIGINT, &mine, &before);
+        const std::optional<std::string> text = editor_.readLine();
+        sigaction(SIGINT, &before, nullptr);
+        if (interrupted != 0) {
+            std::fputs("\n", stdout);
+            return Read::interrupted;
+        }
+        if (!text) return Read::end;
+        if (!text->empty()) editor_.saveHistory();
+        line = *text;
+        return Read::line;
+    }
+
+  private:
+    static std::string word_of(const std::string& text) {
+        const auto is_part = [](char c) {
+            return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == ':';
+        };
+        std::size_t begin = text.size();
+        while (begin > 0 && is_part(text[begin - 1])) --begin;
+        return text.substr(begin);
+    }
+
+    llvm::LineEditor editor_;
+    Complete complete_;
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) Terminal* kiln_make_terminal(
+    const std::string& history, const Terminal::Complete& complete) {
+    return new EditedTerminal(history, complete);
+}
+
+}  // namespace kiln::tool

@@ -1,0 +1,281 @@
+#include "jit/tool/session.h"
+
+#include "codegen/passes/kernel_plan.h"
+#include "jit/compile/target.h"
+#include "jit/tool/command.h"
+#include "jit/tool/commands.h"
+#include "jit/tool/input.h"
+
+#include <kiln/disk_cache.h>
+#include <kiln/error.h>
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace kiln::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Of the library that kiln is in, with a '/' at the end.
+std::string library_folder() {
+    Dl_info info{};
+    if (dladdr(reinterpret_cast<void*>(&disk_cache_info), &info) == 0) return {};
+    const std::string path = info.dli_fname;
+    return path.substr(0, path.rfind('/') + 1);
+}
+
+/// Those of an installed kiln beside its library, else those that this one was built from.
+std::vector<std::string> include_folders() {
+    const std::string installed = library_folder() + "../include";
+    if (fs::exists(installed + "/kiln/interactive.h")) return {installed};
+    std::vector<std::string> folders;
+    std::istringstream all(KILN_SOURCE_INCLUDES);
+    for (std::string folder; std::getline(all, folder, ':');) folders.push_back(folder);
+    return folders;
+}
+
+/// Whether nobody else can put a file there.
+bool is_own(const std::string& folder) {
+    struct stat status{};
+    return stat(folder.c_str(), &status) == 0 && status.st_uid == geteuid() &&
+           (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/// Where the precompiled header of these folders is kept; empty: nowhere.
+std::string header_file(const std::vector<std::string>& folders) {
+    const std::string cache = disk_cache_info().folder;
+    if (cache.empty()) return {};
+    std::error_code error;
+    if (!fs::exists(cache) && fs::create_directories(cache, error))
+        fs::permissions(cache, fs::perms::owner_all, error);
+    if (!is_own(cache)) return {};
+    const std::size_t place = std::hash<std::string>()(fmt::format("{}", fmt::join(folders, ":")));
+    return fmt::format("{}/session-{}-{:016x}.pch", cache, engine::build_fingerprint, place);
+}
+
+bool wants_colours() {
+    const char* const none = std::getenv("NO_COLOR");
+    return isatty(STDERR_FILENO) != 0 && (none == nullptr || *none == '\0');
+}
+
+std::string history_file() {
+    const auto variable = [](const char* name) {
+        const char* const value = std::getenv(name);
+        return std::string(value == nullptr ? "" : value);
+    };
+    if (const std::string given = variable("KILN_HISTORY"); !given.empty()) return given;
+    const std::string state = variable("XDG_STATE_HOME"), home = variable("HOME");
+    if (state.empty() && home.empty()) return {};
+    const std::string folder = (state.empty() ? home + "/.local/state" : state) + "/kiln";
+    std::error_code error;
+    fs::create_directories(folder, error);
+    return error ? "" : folder + "/history";
+}
+
+template <class F> F symbol(void* library, const char* name) {
+    return reinterpret_cast<F>(dlsym(library, name));
+}
+
+/// What a session does with an exception that left a destructor, or a function that is noexcept.
+[[noreturn]] void on_terminate() {
+    fmt::print(stderr, "error: std::terminate was called\n");
+    std::abort();
+}
+
+}  // namespace
+
+Session::Session(const SessionOptions& options) : options_(options) {
+    const std::string library = library_folder() + "libkiln_interpreter.so";
+    void* const opened = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (opened == nullptr)
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("the REPL needs Clang's interpreter: {}", dlerror()), {},
+                    "sudo apt-get install libclang-19-dev libclang-cpp19-dev, and build kiln with "
+                    "KILN_TEXT=ON");
+    make_terminal_ = symbol<MakeTerminal>(opened, "kiln_make_terminal");
+    Interpreter::Options how{.include_folders = include_folders(), .header = {}};
+    how.header = header_file(how.include_folders);
+    how.colours = wants_colours();
+    how.on_error = [this] { checkpoints_.input_failed(); };
+    interpreter_.reset(symbol<MakeInterpreter>(opened, "kiln_make_interpreter")(how));
+    inputs_.emplace_back();
+    std::set_terminate(on_terminate);
+    setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+}
+
+// ------------------------------------------------------------------------------ what is typed
+
+void Session::show_line(const std::string& file, unsigned line) const {
+    if (file.size() < 3 || file.front() != '[') return;
+    const auto number = static_cast<std::size_t>(std::atol(file.c_str() + 1));
+    if (number == 0 || number >= inputs_.size()) return;
+    std::istringstream lines(inputs_[number].text);
+    std::string text;
+    while (line > 0 && std::getline(lines, text)) --line;
+    if (line == 0) fmt::print(stderr, "    {}\n", trimmed(text));
+}
+
+void Session::report(const std::exception_ptr& thrown) const {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const Error& error) {
+        fmt::print(stderr, "{}\n", error.what());
+        show_line(error.file(), error.line());
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "error: an exception was not caught: {}\n", error.what());
+    } catch (...) {
+        fmt::print(stderr, "error: an exception was not caught\n");
+    }
+}
+
+bool Session::run_cpp(const std::string& code) {
+    try {
+        return interpreter_->run(code);
+    } catch (...) {
+        report(std::current_exception());
+        return false;
+    }
+}
+
+bool Session::attempt(FunctionRef<bool()> what) {
+    const Checkpoints::Outcome outcome = checkpoints_.attempt(what);
+    if (outcome.signal == SIGINT)
+        fmt::print(stderr, "\ninterrupted; the session is what it was before\n");
+    else if (outcome.signal != 0)
+        fmt::print(stderr, "error: stopped by {}; the session is what it was before\n",
+                   signal_text(outcome.signal));
+    return outcome.is_kept;
+}
+
+bool Session::run_code(const std::string& code) {
+    return attempt([&] { return run_cpp(code); });
+}
+
+bool Session::run_paged(const std::string& code) {
+    if (isatty(STDOUT_FILENO) == 0) return run_code(code);
+    return attempt([&] {
+        const char* const chosen = std::getenv("PAGER");
+        // Of less: what fits on a screen goes there.
+        FILE* const pager = popen(chosen != nullptr && *chosen != '\0' ? chosen : "less -FRX", "w");
+        if (pager == nullptr) return run_cpp(code);
+        const int terminal = dup(STDOUT_FILENO);
+        dup2(fileno(pager), STDOUT_FILENO);
+        const bool good = run_cpp(code);
+        std::fflush(stdout);
+        dup2(terminal, STDOUT_FILENO);
+        close(terminal);
+        pclose(pager);
+        return good;
+    });
+}
+
+bool Session::evaluate(const std::string& text) {
+    const std::string_view inner = trimmed(text);
+    if (inner.empty()) return true;
+    if (inner.starts_with(':')) return run_command(*this, inner.substr(1));
+    inputs_.push_back({text});
+    const std::size_t number = inputs_.size() - 1;
+    const std::string code =
+        is_expression(text)
+            ? fmt::format("::kiln::interactive::show , (\n#line 1 \"[{}]\"\n{}\n);\n", number, text)
+            : fmt::format("#line 1 \"[{}]\"\n{}\n", number, text);
+    return inputs_[number].is_kept = run_code(code);
+}
+
+std::string Session::transcript() const {
+    std::string text;
+    for (const Input& input : inputs_)
+        if (input.is_kept) text += input.text + "\n";
+    return text;
+}
+
+// ------------------------------------------------------------------------------ where from
+
+bool Session::run_text(const std::string& text) {
+    std::istringstream lines(text);
+    std::string input;
+    bool good = true;
+    const auto run = [&] {
+        good = evaluate(std::exchange(input, {})) && good;
+        return good || options_.goes_on;
+    };
+    for (std::string line; !leaving_ && std::getline(lines, line);) {
+        const bool is_command = input.empty() && trimmed(line).starts_with(':');
+        input += (input.empty() ? "" : "\n") + line;
+        if (!is_command && is_open(input + "\n")) continue;
+        if (!run()) return false;
+    }
+    if (!leaving_ && !trimmed(input).empty()) run();
+    return good;
+}
+
+bool Session::run_file(const std::string& path) {
+    std::ifstream file(path);
+    if (!file) throw Error(ErrorKind::io, path + " cannot be read");
+    return run_text(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+std::vector<std::string> Session::complete(const std::string& text) {
+    if (text.starts_with(':') && text.find(' ') == std::string::npos)
+        return complete_command(text.substr(1));
+    return interpreter_->complete(text);
+}
+
+void Session::converse() {
+    const std::unique_ptr<Terminal> terminal(
+        make_terminal_(history_file(), [this](const std::string& text) { return complete(text); }));
+    fmt::print("kiln {}: C++20 with kiln included. :help tells what there is, Ctrl-D leaves.\n",
+               KILN_VERSION);
+    std::string input;
+    while (!leaving_) {
+        std::string line;
+        const Terminal::Read read = terminal->read(input.empty() ? "kiln> " : "  ... ", line);
+        if (read == Terminal::Read::end) break;
+        if (read == Terminal::Read::interrupted) {
+            input.clear();
+            continue;
+        }
+        const bool is_command = input.empty() && trimmed(line).starts_with(':');
+        input += (input.empty() ? "" : "\n") + line;
+        if (!is_command && is_open(input + "\n")) continue;
+        evaluate(std::exchange(input, {}));
+    }
+    std::fputs("\n", stdout);
+}
+
+void Session::leave(int status) {
+    interpreter_.reset();
+    std::cout.flush();
+    std::fflush(nullptr);
+    _exit(status);  // what else there is was never meant to be destroyed with code gone
+}
+
+Status repl(const Arguments& arguments) {
+    Session session({.goes_on = arguments.has("-k")});
+    bool good = true;
+    if (!arguments.words().empty()) {
+        for (const std::string& file : arguments.words())
+            if (good || arguments.has("-k")) good = session.run_file(file) && good;
+    } else if (isatty(STDIN_FILENO) != 0) {
+        session.converse();
+    } else {
+        good = session.run_text(std::string(std::istreambuf_iterator<char>(std::cin), {}));
+    }
+    session.leave(good ? 0 : 1);
+}
+
+}  // namespace kiln::tool

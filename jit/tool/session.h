@@ -1,0 +1,64 @@
+// A session: inputs, one after the other, each C++ or a command.
+#pragma once
+#include "jit/tool/checkpoint.h"
+#include "jit/tool/interpreter/interpreter.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kiln::tool {
+
+/// What a session is made with.
+struct SessionOptions {
+    bool goes_on = false;  ///< after errors, where it runs a file
+};
+
+class Session {
+  public:
+    /// Errors: unsupported (built without Clang), io.
+    explicit Session(const SessionOptions& options);
+
+    /// Lines from a terminal, until Ctrl-D or :quit.
+    void converse();
+    /// The inputs of a text; false at the first error, unless it goes on after errors.
+    bool run_text(const std::string& text);
+    /// The inputs of a file. Errors: io.
+    bool run_file(const std::string& path);
+    /// Ends the process, with destructors of what was typed in order.
+    [[noreturn]] void leave(int status);
+
+    // What commands need.
+    /// Runs C++ that no input is: what commands come to. False: it failed, and has said so.
+    bool run_code(const std::string& code);
+    /// The same with its output in a pager, on a terminal.
+    bool run_paged(const std::string& code);
+    /// The inputs that ended well.
+    std::string transcript() const;
+    void quit() { leaving_ = true; }
+
+  private:
+    enum class Kind : std::uint8_t { input, code };
+    bool attempt(FunctionRef<bool()> what);
+    /// False: it failed.
+    bool evaluate(const std::string& text);
+    bool run_cpp(const std::string& code);
+    void report(const std::exception_ptr& thrown) const;
+    void show_line(const std::string& file, unsigned line) const;
+    std::vector<std::string> complete(const std::string& text);
+
+    struct Input {
+        std::string text;
+        bool is_kept = false;
+    };
+
+    const SessionOptions options_;
+    Checkpoints checkpoints_;
+    std::unique_ptr<Interpreter> interpreter_;
+    MakeTerminal make_terminal_ = nullptr;
+    std::vector<Input> inputs_;  // [1] is the first
+    bool leaving_ = false;
+};
+
+}  // namespace kiln::tool

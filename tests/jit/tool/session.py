@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Sessions of the kiln tool: on a pseudo-terminal, from a pipe, from files.
+
+usage: session.py KILN
+"""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LIMIT = 120  # seconds that anything may take, on a machine that does other things
+
+
+class Terminal:
+    """A session on a terminal of its own."""
+
+    def __init__(self, command, environment):
+        self.pid, self.end = pty.fork()
+        if self.pid == 0:
+            os.execve(command[0], command, environment)
+        self.text = ""
+        self.seen = 0
+
+    def read(self):
+        ready, _, _ = select.select([self.end], [], [], 1)
+        if ready:
+            try:
+                self.text += os.read(self.end, 65536).decode()
+            except OSError:
+                return False
+        return True
+
+    def expect(self, pattern):
+        """Waits for the pattern in what was not looked at yet; what came before it and the match."""
+        limit = time.monotonic() + LIMIT
+        while not (found := re.compile(pattern, re.S).search(self.text, self.seen)):
+            if not self.read() or time.monotonic() > limit:
+                raise AssertionError(f"no {pattern!r} in:\n{self.text[self.seen:]}")
+        before = self.text[self.seen:found.start()]
+        self.seen = found.end()
+        return before + found.group()
+
+    def type(self, text):
+        os.write(self.end, text.encode())
+
+    def ask(self, line):
+        """What the session says to a line."""
+        self.type(line + "\r")
+        self.expect(r"\r?\n")
+        return self.expect("kiln> ").replace("\r", "")
+
+    def status(self):
+        """Of the session, once it has ended; what it says meanwhile has to be read."""
+        limit = time.monotonic() + LIMIT
+        while True:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended == self.pid:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > limit:
+                raise AssertionError(f"the session does not end:\n{self.text[self.seen:]}")
+            if not self.read():
+                time.sleep(0.05)
+
+
+def check(text, *parts):
+    for part in parts:
+        if part not in text:
+            raise AssertionError(f"no {part!r} in:\n{text}")
+
+
+def on_a_terminal(kiln, environment):
+    t = Terminal([kiln], environment)
+    t.expect("kiln> ")
+    # Define, call, print.
+    t.ask('auto saxpy = vectorize("saxpy", [](Value a, Value x, Value y) { return a * x + y; });')
+    t.ask("Array x = linspace(0, 1, 5);")
+    check(t.ask("saxpy(2.0, x, x)"), "[0.   0.75 1.5  2.25 3.  ]  f64 (5,)")
+    check(t.ask("saxpy"), "kernel saxpy of vectorize\n  (f64, f64[1], f64[1])")
+    # An open bracket goes on in the next line.
+    t.type("auto twice = [](double v) {\r")
+    t.expect(r"\.\.\. ")
+    t.ask("return 2 * v; };")
+    check(t.ask("twice(2.25)"), "4.5")
+    # Every stage, of the last specialisation and of types that are named.
+    for command, part in ((":ir saxpy", "kernel saxpy("), (":passes saxpy", "; after cse"),
+                          (":plan saxpy", "saxpy on "), (":llvm saxpy", "define "),
+                          (":opt saxpy", "define "), (":asm saxpy", "ret"),
+                          (":cuda saxpy (f32, f32[1], f32[1])", "__global__"),
+                          (":asm saxpy (f32, f32[1], f32[1])", "ret")):
+        check(t.ask(command), part)
+    check(t.ask(":signatures saxpy"), "(f64, f64[1], f64[1])", "(f32, f32[1], f32[1])")
+    check(t.ask(":time saxpy(2.0, x, x)"), "first call ", "warm: best ", "elements/s")
+    check(t.ask(":diff saxpy ir llvm"), "--- a", "+++ b", "-kernel saxpy(")
+    check(t.ask(":stats saxpy"), "compiles", "hits")
+    check(t.ask(":nonsense"), "there is no command :nonsense (:help tells what there is)")
+    check(t.ask(":ir"), "a kernel is missing")
+    # Three kinds of mistakes, each said at the typed line.
+    check(t.ask("int wrong = 1 +;"), "]:1:16: error: expected expression")
+    said = t.ask("auto bad = vectorize([](Value v) { if (v) return v; return -v; });")
+    check(said, "a Value has no truth value while a kernel is traced; use if_(...) or select(...)",
+          "]:1:40: note:")
+    assert "stopped by" not in said, said
+    check(t.ask("saxpy(2.0, x, linspace(0, 1, 4))"),
+          "]:1: error: cannot broadcast (5,) with (4,)", "    saxpy(2.0, x, linspace(0, 1, 4))")
+    # What is typed may crash.
+    t.ask("int n = 0; int* nowhere = nullptr;")
+    check(t.ask("10 / n"), "stopped by SIGFPE", "the session is what it was before")
+    check(t.ask("*nowhere = 1;"), "stopped by SIGSEGV")
+    check(t.ask('throw std::runtime_error("mine");'), "an exception was not caught: mine")
+    check(t.ask("std::abort();"), "stopped by SIGABRT")
+    # An input that fails leaves nothing behind, also of what it had done before.
+    t.ask("n = 7; throw 1;")
+    check(t.ask("n"), "0\n")
+    # It goes on: old names, new kernels, threads.
+    check(t.ask("saxpy(3.0, x, x)"), "[0. 1. 2. 3. 4.]")
+    t.ask("auto later = jit([](In a) -> Value { Var s(f64, 0); "
+          "for (Index i : prange(a.extent(0))) s += a(i); return s; }, {.parallel = true});")
+    check(t.ask("later(ones({1000000}))"), "1000000")
+    # Ctrl-C drops the line, and what runs; Ctrl-D leaves.
+    t.type("int dropped = \x03")
+    t.expect("kiln> ")
+    t.type("for (volatile int i = 0;;) i = 1;\r")
+    t.expect(r"\r?\n")
+    time.sleep(1)
+    t.type("\x03")
+    t.expect("interrupted; the session is what it was before")
+    t.expect("kiln> ")
+    check(t.ask("x"), "[0.   0.25 0.5  0.75 1.  ]")
+    t.type("\x04")
+    assert t.status() == 0
+    assert "\x1b[31m" not in t.text, "colour, though NO_COLOR is set"
+
+
+def run(kiln, environment, *words, text=""):
+    return subprocess.run([kiln, *words], input=text, capture_output=True, text=True,
+                          env=environment, timeout=LIMIT)
+
+
+def from_a_pipe(kiln, environment):
+    said = run(kiln, environment, text="int a = 6;\na * 7\na * b\na\n")
+    assert said.stdout == "42\n", said.stdout
+    assert said.returncode == 1
+    check(said.stderr, "[3]:1:5: error: use of undeclared identifier 'b'")
+    said = run(kiln, environment, "-k", text="int a = 6;\na * b\na\n")
+    assert said.stdout == "6\n", said.stdout
+    assert said.returncode == 1
+    said = run(kiln, environment, text="std::exit(5);")
+    assert said.returncode == 5
+    said = run(kiln, environment, text='struct Last { ~Last() { std::puts("destroyed"); } } last;')
+    assert (said.stdout, said.returncode) == ("destroyed\n", 0), said
+
+
+def from_files(kiln, environment, folder):
+    script = folder / "script.kiln"
+    script.write_text("template <class T>\nT half(T x)\n{\n  return x / 2;\n}\n"
+                      "#include <string>\n:nothing\nhalf(5)\n")
+    said = run(kiln, environment, str(script))
+    assert (said.stdout, said.returncode) == ("", 1), said
+    said = run(kiln, environment, "-k", str(script))
+    assert (said.stdout, said.returncode) == ("2\n", 1), said
+    saved = folder / "saved.kiln"
+    said = run(kiln, environment, "-k",
+               text=f"int k = 3;\nint wrong\n\nk + 1\n:save {saved}\n:load {saved}\n:quit\nk\n")
+    assert saved.read_text() == "int k = 3;\nk + 1\n", saved.read_text()
+    said = run(kiln, environment, text=f":load {saved}\n")
+    assert said.stdout == "4\n", said
+    assert run(kiln, environment, str(folder / "none.kiln")).returncode == 1
+
+
+def values(kiln, environment):
+    cases = {'true': "true", "'c'": "'c'", "2.5f": "2.5", '"a\\"b"': '"a\\"b"', "f32": "f32",
+             'std::string("s")': '"s"', "std::vector{1, 2}": "{1, 2}", "std::pair{1, 2.5}": "(1, 2.5)",
+             "std::optional<int>(4)": "4", "Array::of({1.5f, 2.0f})": "[1.5 2. ]  f32 (2,)",
+             "(void)0": None, "ufunc::exp": "kernel exp of vectorize, not called yet",
+             "sum(ones({3}))": "3.  f64 ()"}
+    said = run(kiln, environment, "-k", text="\n".join(cases) + "\n")
+    expected = [text for text in cases.values() if text is not None]
+    # `std::vector{1, 2}` ends with a brace: a statement.
+    expected = [t for t in expected if t not in ("{1, 2}", "(1, 2.5)")]
+    assert said.stdout.splitlines() == expected, said
+
+
+def main():
+    kiln = sys.argv[1]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        environment = {**os.environ, "KILN_CACHE_DIR": str(folder / "cache"), "TERM": "xterm",
+                       "KILN_HISTORY": str(folder / "history"), "NO_COLOR": "1", "PAGER": "cat"}
+        on_a_terminal(kiln, environment)
+        check((folder / "history").read_text(), "linspace(0,")
+        from_a_pipe(kiln, environment)
+        from_files(kiln, environment, folder)
+        values(kiln, environment)
+    print("sessions: all checks passed")
+
+
+if __name__ == "__main__":
+    main()
