@@ -123,7 +123,9 @@ def on_a_terminal(kiln, environment):
           "for (Index i : prange(a.extent(0))) s += a(i); return s; }, {.parallel = true});")
     check(t.ask("later(ones({1000000}))"), "1000000")
     # Ctrl-C drops the line, and what runs; Ctrl-D leaves.
-    t.type("int dropped = \x03")
+    t.type("int dropped = ")
+    t.expect("int dropped = ")  # so that it waits for a key
+    t.type("\x03")
     t.expect("kiln> ")
     t.type("for (volatile int i = 0;;) i = 1;\r")
     t.expect(r"\r?\n")
