@@ -1,6 +1,8 @@
 // Editing of lines: LLVM's, which is libedit where it was built with that.
 #include "jit/tool/interpreter/interpreter.h"
 
+#include <sys/time.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -10,6 +12,30 @@ namespace kiln::tool {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
+
+/// Ticks until it is set to 0. libedit begins to read again after one signal, and does not see one
+/// that comes before it reads; it gives up after the second in a row.
+void tick(suseconds_t microseconds) {
+    const itimerval often{{0, microseconds}, {0, microseconds}};
+    setitimer(ITIMER_REAL, &often, nullptr);
+}
+
+/// What a signal does while this lives. Reading ends with it: no SA_RESTART.
+class Handler {
+  public:
+    Handler(int signal, void (*handler)(int)) : signal_(signal) {
+        struct sigaction mine{};
+        mine.sa_handler = handler;
+        sigaction(signal, &mine, &before_);
+    }
+    ~Handler() { sigaction(signal_, &before_, nullptr); }
+    Handler(const Handler&) = delete;
+    Handler& operator=(const Handler&) = delete;
+
+  private:
+    int signal_;
+    struct sigaction before_{};
+};
 
 class EditedTerminal final : public Terminal {
   public:
@@ -27,11 +53,16 @@ class EditedTerminal final : public Terminal {
     Read read(const std::string& prompt, std::string& line) override {
         editor_.setPrompt(prompt);
         interrupted = 0;
-        struct sigaction before{}, mine{};
-        mine.sa_handler = [](int) { interrupted = 1; };  // without SA_RESTART: reading ends
-        sigaction(SIGINT, &mine, &before);
-        const std::optional<std::string> text = editor_.readLine();
-        sigaction(SIGINT, &before, nullptr);
+        std::optional<std::string> text;
+        {
+            const Handler ticks(SIGALRM, [](int) {});
+            const Handler dropped(SIGINT, [](int) {
+                interrupted = 1;
+                tick(10'000);
+            });
+            text = editor_.readLine();
+            tick(0);
+        }
         if (interrupted != 0) {
             std::fputs("\n", stdout);
             return Read::interrupted;

@@ -134,6 +134,7 @@ def on_a_terminal(kiln, environment):
     t.expect("interrupted; the session is what it was before")
     t.expect("kiln> ")
     check(t.ask("x"), "[0.   0.25 0.5  0.75 1.  ]")
+    time.sleep(0.5)  # libedit takes the terminal over just after its prompt; until then this is lost
     t.type("\x04")
     assert t.status() == 0
     assert "\x1b[31m" not in t.text, "colour, though NO_COLOR is set"
