@@ -18,6 +18,7 @@
 
 #include "tests/catch.h"
 #include "tests/runtime/check_error.h"
+#include "tests/threads.h"
 
 using namespace kiln;
 
@@ -262,6 +263,7 @@ TEST_CASE("exceptions of kiln keep their kind and line", "[runtime][parallel]") 
 }
 
 TEST_CASE("Threads: a forked child works", "[runtime][parallel]") {
+    if (!test::forked_children_may_have_threads()) return;
     const ThreadsScope scope(2);
     CHECK(sum_below(100000, 10) == std::int64_t(100000) * 99999 / 2);  // the pool is in use
     const pid_t child = fork();

@@ -131,6 +131,7 @@ TEST_CASE("threads: calls from pieces of a parallel loop", "[jit][program][threa
 
 TEST_CASE("threads: a forked child calls kernels that were compiled, and compiles others",
           "[jit][program][threads]") {
+    if (!test::forked_children_may_have_threads()) return;
     const Threads scope(3);
     const auto kernel = work_kernel({.schedule = Schedule::dynamic});
     double sum = 0;
