@@ -6,6 +6,8 @@
 //
 // KILN_FAKE_CUDA_MEMORY says how many bytes the device has. A launch of a kernel whose name has
 // "fault" in it fails as a kernel does that touches a wrong address.
+#include "tests/scratch_folder.h"
+
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -17,7 +19,6 @@
 #include <string>
 
 #include <dlfcn.h>
-#include <unistd.h>
 
 namespace {
 
@@ -96,9 +97,8 @@ int nvrtcDestroyProgram(Program** program) {
     return success;
 }
 int nvrtcCompileProgram(Program* program, int, const char* const*) {
-    char folder[] = "/tmp/kiln-fake-XXXXXX";
-    if (mkdtemp(folder) == nullptr) return 1;
-    const std::string base = std::string(folder) + "/kernel";
+    const kiln::test::ScratchFolder scratch;
+    const std::string folder = scratch.path.string(), base = folder + "/kernel";
     std::ofstream(base + ".cpp") << "#include \"" KILN_FAKE_DEVICE_HEADER "\"\n"
                                  << program->source << wrappers(program->source);
     const std::string command = "c++ -std=c++17 -O1 -ffp-contract=off -w -fPIC -shared " + base +
@@ -106,11 +106,9 @@ int nvrtcCompileProgram(Program* program, int, const char* const*) {
     const int result = std::system(command.c_str());
     program->log = slurp(base + ".log");
     if (result == 0) {
-        std::rename((base + ".so").c_str(), (std::string(folder) + ".so").c_str());
-        program->path = std::string(folder) + ".so";
+        program->path = folder + ".so";  // beside the folder: cuModuleLoadData removes it
+        std::rename((base + ".so").c_str(), program->path.c_str());
     }
-    for (const char* ending : {".cpp", ".log"}) std::remove((base + ending).c_str());
-    rmdir(folder);
     return result == 0 ? success : 6;
 }
 int nvrtcGetProgramLogSize(Program* program, std::size_t* size) {

@@ -4,15 +4,14 @@
 #include "tests/catch.h"
 #include "tests/codegen/kernels.h"
 #include "tests/oracle/random_kernel.h"
+#include "tests/scratch_folder.h"
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 using namespace kiln;
 
@@ -30,17 +29,6 @@ std::string emitted(const std::string& text) {
     return codegen::emit_cuda(test::all_passes(test::kernel(text)));
 }
 
-// --- the host as a device of one thread ---
-
-constexpr const char* host_shim = R"(#include <math.h>
-#define __device__
-#define __global__
-struct kiln_dim { unsigned int x; };
-static const kiln_dim blockIdx{0}, threadIdx{0}, blockDim{1}, gridDim{1};
-inline void atomicMin(unsigned long long* at, unsigned long long value) { if (value < *at) *at = value; }
-inline float exp10(float x) { return ::exp10f(x); }
-)";
-
 /// Kernels as one shared library built by the host's compiler.
 class HostLibrary {
   public:
@@ -57,7 +45,8 @@ class HostLibrary {
                 arguments += fmt::format(", *({}*)p[{}]", qualified, at++);
                 continue;
             }
-            arguments += fmt::format(", ({}*)p[{}]", qualified, at++);
+            arguments +=
+                fmt::format(", ({}*)p[{}]", is_bool(p.dtype) ? "unsigned char" : qualified, at++);
             if (p.layout == ir::Layout::strided)
                 arguments += fmt::format(", *(long long*)p[{}]", at++);
         }
@@ -70,18 +59,17 @@ class HostLibrary {
 
     /// False, with a warning, where there is no compiler.
     bool build() {
-        folder_ = std::filesystem::temp_directory_path() /
-                  fmt::format("kiln-cuda-{}-{}", getpid(), serial++);
-        std::filesystem::create_directories(folder_);
-        std::ofstream(folder_ / "k.cpp") << host_shim << source_;
+        const std::filesystem::path& folder = folder_.path;
+        std::ofstream(folder / "k.cpp") << "#include \"" KILN_TESTS_DIR "/cuda/device.h\"\n"
+                                        << source_;
         const std::string base =
-            "cd '" + folder_.string() + "' && c++ -std=c++17 -O1 -ffp-contract=off -w ";
+            "cd '" + folder.string() + "' && c++ -std=c++17 -O1 -ffp-contract=off -w ";
         if (std::system("c++ --version > /dev/null 2>&1") != 0) {
             WARN("skipped: no c++ here to compile CUDA text for the host");
             return false;
         }
         REQUIRE(std::system((base + "-fPIC -shared k.cpp -o k.so").c_str()) == 0);
-        handle_ = dlopen((folder_ / "k.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+        handle_ = dlopen((folder / "k.so").c_str(), RTLD_NOW | RTLD_LOCAL);
         REQUIRE(handle_ != nullptr);
         return true;
     }
@@ -119,15 +107,12 @@ class HostLibrary {
     HostLibrary& operator=(const HostLibrary&) = delete;
     ~HostLibrary() {
         if (handle_ != nullptr) dlclose(handle_);
-        std::error_code ignored;  // a left-over folder in the temporary folder does no harm
-        if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
     }
 
   private:
-    static inline unsigned serial = 0;
     std::string source_;
     unsigned count_ = 0;
-    std::filesystem::path folder_;
+    test::ScratchFolder folder_;
     void* handle_ = nullptr;
 };
 
