@@ -139,7 +139,7 @@ std::string KernelText::declaration(const CudaParameter& p) const {
         case Kind::value: return fmt::format("{} {}", type(p.dtype), p.name);
         case Kind::data: {
             const bool in = kernel_.params[p.param].access == Access::in;
-            return fmt::format("{}{}* {}", in ? "const " : "", type(p.dtype), p.name);
+            return fmt::format("{}{}* {}", in ? "const " : "", stored(p.dtype), p.name);
         }
         case Kind::partials: return fmt::format("{}* {}", type(p.dtype), p.name);
         case Kind::fault: return "unsigned long long* fault";
@@ -363,7 +363,8 @@ std::string KernelText::element(Id id) {
     const std::string_view constant = param.access == Access::in ? "const " : "";
     std::string row = name;
     if (!bytes.empty()) {
-        row = fmt::format("({0}{1}*)(({0}char*){2}{3})", constant, type(param.dtype), name, bytes);
+        row =
+            fmt::format("({0}{1}*)(({0}char*){2}{3})", constant, stored(param.dtype), name, bytes);
         if (param.layout == Layout::strided) return "*" + row;
         row = "(" + row + ")";
     }
@@ -439,7 +440,8 @@ void KernelText::node(Id id) {
         case NodeKind::loop_while: return loop_while(id, n);
         case NodeKind::launch: refuse_cuda("launches inside of kernels", kernel_.location(n.loc));
         case NodeKind::break_: return line("break;");
-        case NodeKind::continue_: return line("continue;");
+        case NodeKind::continue_:  // of an iteration that a thread takes, or of a loop in it
+            return line("{}", loops_ == 0 ? end_of_iteration(false) : "continue;");
         case NodeKind::return_: return line("{}", end_of_iteration(loops_ != 0));
         case NodeKind::atomic: return define(id, atomic(id, n));
         case NodeKind::call_pure:

@@ -31,7 +31,7 @@ class KernelText {
     /// The element of a parameter that an access touches.
     virtual std::string element(ir::Id id);
     virtual std::string extent(const ir::Node& n);
-    /// What ends an iteration, outside of loops and within.
+    /// What ends an iteration, outside of loops and within one that is a part of it.
     virtual std::string_view end_of_iteration(bool in_loop) const;
 
     // --- names ---
@@ -62,6 +62,8 @@ class KernelText {
         line("}}{}", behind);
     }
     static std::string_view type(DType t) { return info(t).cuda; }
+    /// Of elements in memory: any byte of a bool but 0 is true, and C++'s bool knows 0 and 1 alone.
+    static std::string_view stored(DType t) { return is_bool(t) ? "unsigned char" : type(t); }
     std::string literal(const Scalar& value, DType t) const;
 
     /// The head of the function, with `first` parameters in front and `last` ones behind those of

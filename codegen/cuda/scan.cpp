@@ -128,7 +128,7 @@ class ScanText final : private KernelText {
         use(out_).data = true;
         if (p.layout == Layout::unit) return params_[out_] + "[i]";
         use(out_).strides[0] = true;
-        return fmt::format("*({}*)((char*){} + i * {})", type(dtype_), params_[out_],
+        return fmt::format("*({}*)((char*){} + i * {})", stored(dtype_), params_[out_],
                            stride_name(out_, 0));
     }
 

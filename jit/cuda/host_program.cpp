@@ -115,6 +115,14 @@ class HostProgram {
         made_.resize(kernel.params.size());
     }
 
+    /// What is not given back is freed here, and seen by nobody.
+    ~HostProgram() {
+        for (std::size_t p = 0; p < made_.size(); ++p)
+            if (made_[p] != nullptr && made_[p]->data() != nullptr) arguments_[p].data = nullptr;
+    }
+    HostProgram(const HostProgram&) = delete;
+    HostProgram& operator=(const HostProgram&) = delete;
+
     std::optional<DeviceFault> run() {
         block(kernel_.stages[0].body);
         for (std::size_t p = 0; p < made_.size(); ++p)
@@ -149,6 +157,7 @@ class HostProgram {
     Scalar fetched(const std::byte* from, DType t) const {
         Scalar s = Scalar::of(std::int64_t(0)).cast(t);
         device_.read(s.bytes.data(), from, size_of(t));
+        if (is_bool(t)) s.bytes[0] = std::byte(s.bytes[0] != std::byte(0));  // any other is true
         return s;
     }
     void put(std::byte* to, const Scalar& s) const {
@@ -168,6 +177,11 @@ class HostProgram {
         return at->data();
     }
 
+    /// What an op or cast gives.
+    static Scalar computed(const Node& n, std::span<const Scalar> x) {
+        return n.kind == NodeKind::cast ? x[0].cast(n.dtype) : evaluate(n.op, n.dtype, x).value();
+    }
+
     // --- statements ---
 
     Flow block(Id id) {
@@ -182,13 +196,13 @@ class HostProgram {
             case NodeKind::param:
             case NodeKind::extent:
             case NodeKind::index: return Flow::on;
-            case NodeKind::op: {
+            case NodeKind::op:
+            case NodeKind::cast: {
                 std::vector<Scalar> x;
                 for (const Id o : kernel_.operands_of(n)) x.push_back(value(o));
-                values_[id] = evaluate(n.op, n.dtype, x).value();
+                values_[id] = computed(n, x);
                 return Flow::on;
             }
-            case NodeKind::cast: values_[id] = operand(id, 0).cast(n.dtype); return Flow::on;
             case NodeKind::load:
                 values_[id] =
                     fetched(element(n.aux, kernel_.operands_of(n)), kernel_.params[n.aux].dtype);
@@ -510,15 +524,15 @@ class HostProgram {
             if (n.kind == NodeKind::constant) return k.constant(id);
             return n.kind == NodeKind::param ? both[n.aux] : values[id];
         };
-        std::vector<Scalar> made(state_size(k));
         for (const Id id : k.blocks[k.stages[1].body].nodes) {
             const Node& n = k.node(id);
+            if (n.kind != NodeKind::op && n.kind != NodeKind::cast) continue;
             std::vector<Scalar> x;
             for (const Id o : k.operands_of(n)) x.push_back(value(o));
-            if (n.kind == NodeKind::op) values[id] = evaluate(n.op, n.dtype, x).value();
-            if (n.kind == NodeKind::cast) values[id] = x[0].cast(n.dtype);
-            if (n.kind == NodeKind::store) made[n.aux - both.size()] = x.back();
+            values[id] = computed(n, x);
         }
+        std::vector<Scalar> made;
+        for (const Id part : parts_of(k, CombineStage::combined)) made.push_back(value(part));
         return made;
     }
 

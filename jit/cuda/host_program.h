@@ -43,7 +43,8 @@ struct DeviceArgument {
 /// Runs a program (ir::Form::program) whose parallel loops are launches, `module` being its text. Its own
 /// statements are interpreted: loops, scalars, and elements of arrays, which it fetches one by one.
 /// Arrays that it makes are on the device; those of access `result` are given back in `arguments`,
-/// to be deallocated by the caller. Gives the check that failed, upon which the run ends.
+/// to be deallocated by the caller; after an error there are none. Gives the check that failed, upon
+/// which the run ends.
 std::optional<DeviceFault> run_host_program(const ir::Kernel& kernel,
                                             const codegen::CudaModule& module, LaunchDevice& device,
                                             const Geometry& geometry,

@@ -26,6 +26,8 @@ void run_on_device(const LoopKernelVariant& variant, std::span<const OperandView
         if (param.access == ir::Access::value) {
             operands[p].scalar.dtype = param.dtype;
             std::memcpy(operands[p].scalar.bytes.data(), views[p].data, size_of(param.dtype));
+            if (is_bool(param.dtype))  // an element of an array: any byte but 0 is true
+                operands[p].scalar = Scalar::of(views[p].data[0] != std::byte(0));
         } else if (p < views.size()) {
             operands[p].array = views[p].handle();
         } else if (!ir::is_made_by_kernel(param.access)) {

@@ -193,6 +193,53 @@ void loops() {
     check(made.shape() == Shape{6} && made.at<double>({5}) == 10.0, "scaled");
 }
 
+/// Memory of bool from elsewhere: any byte but 0 is true.
+void bools() {
+    std::vector<std::uint8_t> bytes;
+    for (int i = 0; i < 3000; ++i) bytes.push_back(static_cast<std::uint8_t>(i % 3 * (i % 86)));
+    const Array owner(std::vector<std::uint8_t>{bytes});
+    const auto owned = std::make_shared<Array>(owner);
+    const Array every = Array::from_memory(owner.data(), bool_, {3000}, {1}, owned);
+    std::int64_t truths = 0;
+    for (const std::uint8_t b : bytes) truths += b != 0 ? 1 : 0;
+
+    const auto numbered = jit(
+        "numbered",
+        [](In m, Out y, Out same) {
+            for (Index i : prange(m.extent(0))) {
+                y(i) = cast<std::int64_t>(m(i)) + select(m(i), 10, 20);
+                same(i) = m(i);
+            }
+        },
+        on_device);
+    // Contiguous; and a row of a matrix, in which elements stand apart, from the last on.
+    for (const Array& m : {every, every.reshape({50, 60})(Slice{}, 7).flip()}) {
+        const std::int64_t n = m.extent(0);
+        Array y = zeros({n}, DType::i64), same = zeros({n}, bool_);
+        numbered(m, y, same);
+        bool right = true;
+        for (std::int64_t i = 0; i < n; ++i) {
+            const bool truth = bytes[static_cast<std::size_t>(n == 3000 ? i : (49 - i) * 60 + 7)];
+            right = right && y.at<std::int64_t>({i}) == (truth ? 11 : 20) &&
+                    same.data()[i * same.stride(0)] == std::byte(truth);
+        }
+        check(right, "bytes of bool in a map");
+    }
+
+    const auto counted = jit(
+        "counted",
+        [](In m) {
+            Var s(DType::i64, 0), first(DType::i64, 0);
+            for (Index i : prange(m.extent(0))) s += cast<std::int64_t>(m(i));
+            first = cast<std::int64_t>(m(1));  // the host's part
+            return std::tuple(Value(s), Value(first));
+        },
+        on_device);
+    const auto [s, first] = counted(every);
+    check(s.get<std::int64_t>() == truths && first.get<std::int64_t>() == 1,
+          "bytes of bool in a sum and the host's part");
+}
+
 void errors() {
     const auto shift = jit(
         "shift",
@@ -263,6 +310,7 @@ int main() {
     element_wise();
     reductions();
     loops();
+    bools();
     errors();
     if (const char* library = std::getenv("KILN_LIBCUDA");
         library != nullptr && contains(library, "fake"))

@@ -1,6 +1,7 @@
 // Loop kernels on a device that the host plays: CUDA text is compiled by the host's compiler, its
 // blocks of threads run as they do on a device, and every result has the bits of the CPU's code of the
 // same program, for every number of threads and order in which they run.
+#include "codegen/passes/pass.h"
 #include "dsl/ir/text.h"
 #include "tests/jit/cuda/emulated.h"
 #include "tests/jit/cuda/programs.h"
@@ -9,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 using namespace kiln;
@@ -54,6 +56,45 @@ TEST_CASE("CUDA text of reductions, scans and loops", "[jit][cuda]") {
         const std::string text = codegen::emit_cuda(without_lines);
         CHECK(text == golden(p.name));
     }
+}
+
+TEST_CASE("a device that fails leaves no arrays of results", "[jit][cuda]") {
+    struct Failing final : engine::LaunchDevice {
+        std::set<std::byte*> blocks;
+        std::byte* allocate(std::size_t bytes) override {
+            return *blocks.insert(new std::byte[bytes]).first;
+        }
+        void deallocate(std::byte* memory) noexcept override {
+            CHECK(blocks.erase(memory) == 1);
+            delete[] memory;
+        }
+        void write(std::byte* to, const void* from, std::size_t bytes) override {
+            std::memcpy(to, from, bytes);
+        }
+        void read(void* to, const std::byte* from, std::size_t bytes) override {
+            std::memcpy(to, from, bytes);
+        }
+        void launch(std::size_t, unsigned, unsigned, void**) override {
+            throw Error(ErrorKind::device, "launching failed");
+        }
+    } device;
+    codegen::PassContext context;
+    context.options = {.target = codegen::PassTarget::gpu, .noalias = true, .verify = true};
+    const auto doubled = jit("doubled", [](In x) -> Scratch {
+        Scratch y(x.dtype(), {x.extent(0)});
+        for (Index i : prange(x.extent(0))) y(i) = 2.0 * x(i);
+        return y;
+    });
+    const ir::Kernel kernel =
+        codegen::run_passes(ir::parse(doubled.inspect(Artifact::ir, {f64[1]})), context);
+    const std::vector<Array> x = {arange(5.0)};
+    auto arguments = device_arguments(x);
+    arguments.resize(kernel.params.size());
+    CHECK_THROWS_WITH(
+        engine::run_host_program(kernel, codegen::emit_cuda_module(kernel), device, {}, arguments),
+        Catch::Matchers::Contains("launching failed"));
+    CHECK(device.blocks.empty());
+    for (std::size_t p = 1; p < arguments.size(); ++p) CHECK(arguments[p].data == nullptr);
 }
 
 TEST_CASE("CUDA modules give the bits of the CPU's code", "[jit][cuda][emulated]") {

@@ -94,6 +94,22 @@ std::vector<Program> device_programs() {
         all.push_back(
             program<2>("sum2", sum2, {random_array(5, f64, {n, 37}), zeros({2}, f64)}, 1e-12));
 
+    // An iteration that ends early, one of a loop inside of it, and that loop.
+    const auto skips = jit("skips", [](In a, Out z) {
+        Var s(a.dtype(), 0);
+        for (Index i : prange(a.extent(0))) {
+            if_(a(i, 0) < 0.0, [&] { continue_(); });
+            for (Index j : range(a.extent(1))) {
+                if_(a(i, j) > 1.0, [&] { continue_(); });
+                if_(a(i, j) < -1.0, [&] { break_(); });
+                s += a(i, j);
+            }
+        }
+        z(0) = s;
+    });
+    all.push_back(
+        program<2>("skips", skips, {random_array(19, f64, {700, 23}), zeros({1}, f64)}, 1e-12));
+
     const auto count = jit("count", [](In a, Out z) {
         Var negative(DType::i64, 0), bits(DType::i64, 0);
         for (Index i : prange(a.extent(0))) {
