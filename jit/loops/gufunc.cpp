@@ -144,6 +144,17 @@ void GufuncState::check_casts(const Call& call, const GufuncCallOptions& options
                                       where);
 }
 
+CoreCall GufuncState::prepare(Call& call, std::span<const Arg* const> args,
+                              const GufuncCallOptions& options,
+                              const std::source_location& where) const {
+    gather(call, args, options, where);
+    check_written(call, where);
+    choose_types(call, options, where);
+    CoreCall shapes = shapes_of(call, options, where);
+    check_casts(call, options, where);
+    return shapes;
+}
+
 void GufuncState::make_results(Call& call, const CoreCall& shapes, const GufuncCallOptions& options,
                                const std::source_location& where) const {
     call.results.reserve(outputs());
@@ -172,7 +183,7 @@ Array converted(const OperandView& view, DType dtype, Location where) {
 /// Makes the call as if all inputs were copied first, and the outputs stored one after the other at
 /// the end: what is of another dtype than the kernel computes with, or meets what is written, goes
 /// through an array of its own. Cores of one element are read before they are written.
-void GufuncState::separate(Call& call, const std::source_location& where) const {
+void GufuncState::separate(Call& call, const std::source_location& where) {
     const std::size_t all = signature_.operands_count();
     const auto scalar_cores = [&] {
         for (std::size_t i = 0; i < all; ++i)
@@ -190,6 +201,11 @@ void GufuncState::separate(Call& call, const std::source_location& where) const 
             continue;
         }
         OperandView& view = call.views[i];
+        note(fmt::format("{} goes through an array of its own: {}", operand_name(i),
+                         view.dtype != call.types[i]
+                             ? fmt::format("the kernel computes {}, not {}",
+                                           kiln::name(call.types[i]), kiln::name(view.dtype))
+                             : "it shares memory with what else is written"));
         call.detours.reserve(all);  // views point into it
         call.detours.push_back(
             {view.handle(), i < inputs() ? converted(view, call.types[i], where)
@@ -205,6 +221,11 @@ void GufuncState::separate(Call& call, const std::source_location& where) const 
                    !(scalar_cores() && call.views[i].same_elements(call.views[j]));
         }
         if (!copy) continue;
+        note(fmt::format("{} is copied: {}", operand_name(i),
+                         call.views[i].dtype != call.types[i]
+                             ? fmt::format("the kernel takes {}, not {}", kiln::name(call.types[i]),
+                                           kiln::name(call.views[i].dtype))
+                             : "it shares memory with what is written"));
         call.copies.reserve(all);  // views point into it
         call.copies.push_back(converted(call.views[i], call.types[i], where));
         engine::view_array(call.views[i], call.copies.back(), false);
@@ -362,6 +383,10 @@ void GufuncState::with_kernel(const Call& call, const CoreCall& shapes, const F&
         return;
     } catch (const dsl::Trace::NeedsAxes&) {
         uses_whole_arrays_ = true;  // found while the lambda ran: nothing is computed yet
+        note(
+            fmt::format("cores of {} keep their axes, since it uses them as whole arrays: "
+                        "distances within them are no constants",
+                        name_));
     }
     with_kernel(call, shapes, f);
 }
@@ -399,11 +424,7 @@ std::vector<Array> GufuncState::call(std::span<const Arg* const> args,
                                      const GufuncCallOptions& options,
                                      const std::source_location& where) {
     Call call;
-    gather(call, args, options, where);
-    check_written(call, where);
-    choose_types(call, options, where);
-    const CoreCall shapes = shapes_of(call, options, where);
-    check_casts(call, options, where);
+    const CoreCall shapes = prepare(call, args, options, where);
     make_results(call, shapes, options, where);
     if (std::ranges::find(shapes.loop_shape(), 0) != shapes.loop_shape().end())
         return std::move(call.results);
@@ -419,11 +440,7 @@ CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
                                     const GufuncCallOptions& options,
                                     const std::source_location& where) {
     Call call;
-    gather(call, args, options, where);
-    check_written(call, where);
-    choose_types(call, options, where);
-    const CoreCall shapes = shapes_of(call, options, where);
-    check_casts(call, options, where);
+    const CoreCall shapes = prepare(call, args, options, where);
     CoreResolution made;
     made.loop.inputs = static_cast<std::uint8_t>(inputs());
     made.loop.outputs = static_cast<std::uint8_t>(outputs());
@@ -479,11 +496,7 @@ std::string GufuncState::inspect_call(Artifact artifact, std::span<const Arg* co
                                       const GufuncCallOptions& options,
                                       const std::source_location& where) {
     Call call;
-    gather(call, args, options, where);
-    check_written(call, where);
-    choose_types(call, options, where);
-    const CoreCall shapes = shapes_of(call, options, where);
-    check_casts(call, options, where);
+    const CoreCall shapes = prepare(call, args, options, where);
     make_results(call, shapes, options, where);
     separate(call, where);
     std::string text;
@@ -491,6 +504,16 @@ std::string GufuncState::inspect_call(Artifact artifact, std::span<const Arg* co
         text = code.inspect(artifact, runs.views(), where);
     });
     return text;
+}
+
+void GufuncState::note(std::string text) {
+    const std::lock_guard lock(mutex_);
+    note_locked(std::move(text));
+}
+
+void GufuncState::note_locked(std::string text) {
+    Remark remark{std::string(where_.file), where_.line, std::move(text)};
+    if (std::ranges::find(notes_, remark) == notes_.end()) notes_.push_back(std::move(remark));
 }
 
 std::vector<Remark> GufuncState::remarks() const {

@@ -75,6 +75,10 @@ class GufuncState {
     std::string operand_name(std::size_t operand) const;  ///< for errors of a call
     unsigned written_operands() const;                    ///< of a kernel, as bits
 
+    /// What calls, resolve and inspection begin with. Errors: those of a call.
+    engine::CoreCall prepare(Call& call, std::span<const Arg* const> args,
+                             const GufuncCallOptions& options,
+                             const std::source_location& where) const;
     void gather(Call& call, std::span<const Arg* const> args, const GufuncCallOptions& options,
                 const std::source_location& where) const;
     void check_written(Call& call, const std::source_location& where) const;
@@ -86,7 +90,10 @@ class GufuncState {
                       const std::source_location& where) const;
     void check_casts(const Call& call, const GufuncCallOptions& options,
                      const std::source_location& where) const;
-    void separate(Call& call, const std::source_location& where) const;
+    void separate(Call& call, const std::source_location& where);
+    /// Leaves a remark, once.
+    void note(std::string text);
+    void note_locked(std::string text);
     void lay_out(const Call& call, const engine::CoreCall& shapes, Operands& operands) const;
     void run(const Call& call, const engine::CoreCall& shapes, const std::source_location& where);
     void check_all_written(const Call& call, const std::source_location& where) const;

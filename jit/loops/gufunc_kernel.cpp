@@ -121,11 +121,9 @@ LoopKernelState& GufuncState::kernel(CoreForm& form) {
         special_kernels_.push_back(special_.insert(form, make_kernel(form)));
         return *special_kernels_.back();
     }
-    if (notes_.empty())
-        notes_.push_back({std::string(where_.file), where_.line,
-                          fmt::format("{} has code for {} combinations of core sizes; in that for "
-                                      "others no size is a constant",
-                                      name_, most_special)});
+    note_locked(fmt::format(
+        "{} has code for {} combinations of core sizes; in that for others no size is a constant",
+        name_, most_special));
     form = {};
     return *general_;
 }

@@ -442,6 +442,32 @@ TEST_CASE("the same bits for any number of threads", "[jit][gufunc]") {
     }
 }
 
+TEST_CASE("copies that a call makes are remarks", "[jit][gufunc]") {
+    const auto texts = [](const Gufunc& f) {
+        std::vector<std::string> all;
+        for (const Remark& remark : f.remarks())
+            if (remark.text.find(" of running ") != std::string::npos) all.push_back(remark.text);
+        return all;
+    };
+    const Gufunc f = running();
+    const Array x = counting({2, 9});
+    f(x);
+    CHECK(texts(f).empty());
+    for (int twice = 0; twice < 2; ++twice) f(x.astype(f32), {.dtype = f64});
+    CHECK(texts(f) == std::vector<std::string>{
+                          "argument 1 of running is copied: the kernel takes f64, not f32"});
+    const Array narrow = zeros({2, 9}, f32);
+    f(x, {.out = narrow});
+    CHECK(
+        texts(f).back() ==
+        "the output of running goes through an array of its own: the kernel computes f64, not f32");
+    const Gufunc g = running();
+    g(x, {.out = x});
+    CHECK(texts(g) ==
+          std::vector<std::string>{
+              "argument 1 of running is copied: it shares memory with what is written"});
+}
+
 TEST_CASE("sizes up to 8 are constants of code of their own, 16 combinations", "[jit][gufunc]") {
     const Gufunc f = running();
     CHECK(f.resolve({counting({5, 3})}).sizes ==
