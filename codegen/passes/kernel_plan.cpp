@@ -299,8 +299,9 @@ void say_one_thread(const Kernel& traced, Decisions& decisions) {
         const Node& n = traced.nodes[id];
         if (!effects_of(n).any(effect::in_parallel)) return Walk::on;
         if (const Location at = traced.location(n.loc); at.line != 0)
-            decisions.done(DecisionKind::serial, at,
-                           "this prange runs on one thread: jit was not given .parallel = true");
+            decisions.done(
+                DecisionKind::serial, at,
+                "this prange runs on one thread: the kernel was not given .parallel = true");
         return Walk::skip;
     });
 }

@@ -114,7 +114,8 @@ TEST_CASE("remarks: a prange of a kernel that is not parallel runs on one thread
     };
     const std::vector<double> x(3, 1.0);
     std::vector<double> y(3);
-    const std::string text = "this prange runs on one thread: jit was not given .parallel = true";
+    const std::string text =
+        "this prange runs on one thread: the kernel was not given .parallel = true";
     const auto serial = kernel(false), parallel = kernel(true);
     serial(x, y);
     parallel(x, y);

@@ -129,7 +129,7 @@ TEST_CASE("plans: threads, reductions, lanes", "[codegen][plan]") {
             },
             {.parallel = threads});
         const std::string one_thread =
-            "  this prange runs on one thread: jit was not given .parallel = true\n";
+            "  this prange runs on one thread: the kernel was not given .parallel = true\n";
         const std::string dealt_out = "  threads: schedule automatic, from 5 us of work on\n";
         CHECK(plan(line + 3, sum, {vector}) ==
               "L1: prange\n  reused: 1 load of elements that were loaded before\n" +
