@@ -172,7 +172,7 @@ class Examination {
 
     void library(std::string topic, std::string name, const std::vector<std::string>& names,
                  std::string without, State state, std::string remedy) {
-        const std::string found = machine_.library(names);
+        const std::string found = machine_.find_library(names);
         if (found.empty())
             add(std::move(topic), std::move(name), "not found: " + std::move(without), state,
                 std::move(remedy));
@@ -193,7 +193,7 @@ class Examination {
     void device() {
         library("GPU", "NVRTC", nvrtc_libraries(), "no PTX", State::missing,
                 "sudo apt-get install cuda-nvrtc-13-0");
-        const std::string driver = machine_.library({"libcuda.so.1"});
+        const std::string driver = machine_.find_library({"libcuda.so.1"});
         const std::string version = text_of("/proc/driver/nvidia/version");
         if (driver.empty() || version.empty())
             add("GPU", "driver",

@@ -18,7 +18,7 @@ class Machine {
     /// The text of a file; nothing where it can't be read.
     virtual std::optional<std::string> file(const std::string& path) const = 0;
     /// Where the first of these libraries that opens was found; empty: none does.
-    virtual std::string library(const std::vector<std::string>& names) const = 0;
+    virtual std::string find_library(const std::vector<std::string>& names) const = 0;
     virtual int cpus() const = 0;  ///< that this process may run on
     /// Errors: usage, as disk_cache_info().
     virtual DiskCacheInfo cache() const = 0;

@@ -29,7 +29,7 @@ class RealMachine final : public Machine {
         if (!in) return std::nullopt;
         return std::string(std::istreambuf_iterator<char>(in), {});
     }
-    std::string library(const std::vector<std::string>& names) const override {
+    std::string find_library(const std::vector<std::string>& names) const override {
         for (const std::string& name : names) {
             void* const handle = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
             if (handle == nullptr) continue;

@@ -106,12 +106,12 @@ Session::Session(const SessionOptions& options) : options_(options) {
                     fmt::format("the REPL needs Clang's interpreter: {}", dlerror()), {},
                     "sudo apt-get install libclang-19-dev libclang-cpp19-dev, and build kiln with "
                     "KILN_TEXT=ON");
-    make_terminal_ = symbol<MakeTerminal>(opened, "kiln_make_terminal");
-    Interpreter::Options how{.include_folders = include_folders(), .header = {}};
+    make_terminal_ = symbol<text::MakeTerminal>(opened, "kiln_make_terminal");
+    text::Interpreter::Options how{.include_folders = include_folders(), .header = {}};
     how.header = header_file(how.include_folders);
     how.colours = wants_colours();
     how.on_error = [this] { checkpoints_.input_failed(); };
-    interpreter_.reset(symbol<MakeInterpreter>(opened, "kiln_make_interpreter")(how));
+    interpreter_.reset(symbol<text::MakeInterpreter>(opened, "kiln_make_interpreter")(how));
     inputs_.emplace_back();
     std::set_terminate(on_terminate);
     setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
@@ -236,16 +236,16 @@ std::vector<std::string> Session::complete(const std::string& text) {
 }
 
 void Session::converse() {
-    const std::unique_ptr<Terminal> terminal(
+    const std::unique_ptr<text::Terminal> terminal(
         make_terminal_(history_file(), [this](const std::string& text) { return complete(text); }));
     fmt::print("kiln {}: C++20 with kiln included. :help tells what there is, Ctrl-D leaves.\n",
                KILN_VERSION);
     std::string input;
     while (!leaving_) {
         std::string line;
-        const Terminal::Read read = terminal->read(input.empty() ? "kiln> " : "  ... ", line);
-        if (read == Terminal::Read::end) break;
-        if (read == Terminal::Read::interrupted) {
+        const text::Terminal::Read read = terminal->read(input.empty() ? "kiln> " : "  ... ", line);
+        if (read == text::Terminal::Read::end) break;
+        if (read == text::Terminal::Read::interrupted) {
             input.clear();
             continue;
         }

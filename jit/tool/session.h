@@ -1,7 +1,7 @@
 // A session: inputs, one after the other, each C++ or a command.
 #pragma once
+#include "dsl/text/interpreter/interpreter.h"
 #include "jit/tool/checkpoint.h"
-#include "jit/tool/interpreter/interpreter.h"
 
 #include <memory>
 #include <string>
@@ -55,8 +55,8 @@ class Session {
 
     const SessionOptions options_;
     Checkpoints checkpoints_;
-    std::unique_ptr<Interpreter> interpreter_;
-    MakeTerminal make_terminal_ = nullptr;
+    std::unique_ptr<text::Interpreter> interpreter_;
+    text::MakeTerminal make_terminal_ = nullptr;
     std::vector<Input> inputs_;  // [1] is the first
     bool leaving_ = false;
 };

@@ -1,5 +1,5 @@
 // The one file with Clang in it: the interpreter of LLVM 19, and the precompiled header of kiln.
-#include "jit/tool/interpreter/interpreter.h"
+#include "dsl/text/interpreter/interpreter.h"
 
 #include <kiln/error.h>
 
@@ -22,7 +22,7 @@
 
 #include <fmt/format.h>
 
-namespace kiln::tool {
+namespace kiln::text {
 namespace {
 
 std::string text_of(llvm::Error error) {
@@ -107,7 +107,7 @@ class HeaderFunctions final : public clang::ASTConsumer {
 /// Prints what Clang says, without the chains of includes that all inputs would begin with.
 class Diagnostics final : public clang::DiagnosticConsumer {
   public:
-    Diagnostics(clang::DiagnosticOptions& options, const kiln::tool::Interpreter::Options& session)
+    Diagnostics(clang::DiagnosticOptions& options, const kiln::text::Interpreter::Options& session)
         : printer_(stream_, &options), on_error_(session.on_error) {
         stream_.enable_colors(session.colours);
     }
@@ -134,7 +134,7 @@ class Diagnostics final : public clang::DiagnosticConsumer {
     std::function<void()> on_error_;
 };
 
-class Session final : public clang::Interpreter, public kiln::tool::Interpreter {
+class Session final : public clang::Interpreter, public kiln::text::Interpreter {
   public:
     Session(std::unique_ptr<clang::CompilerInstance> compiler, const Options& options,
             llvm::Error& error)
@@ -196,4 +196,4 @@ extern "C" __attribute__((visibility("default"))) Interpreter* kiln_make_interpr
     return start(options, {"-include-pch", options.header}).release();
 }
 
-}  // namespace kiln::tool
+}  // namespace kiln::text

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace kiln::tool {
+namespace kiln::text {
 
 /// C++20 with kiln included and its names visible, an input at a time, in this process.
 ///
@@ -43,7 +43,7 @@ class Terminal {
 
 /// extern "C" kiln_make_interpreter of the library. Errors: io (no headers, no precompiled header).
 using MakeInterpreter = Interpreter* (*)(const Interpreter::Options&);
-/// extern "C" kiln_make_terminal. The history is kept in a file, or, without a name, for now.
+/// extern "C" kiln_make_terminal. The history is kept in a file, or, without a name, as long as the terminal.
 using MakeTerminal = Terminal* (*)(const std::string& history, const Terminal::Complete&);
 
-}  // namespace kiln::tool
+}  // namespace kiln::text

@@ -1,5 +1,5 @@
 // Editing of lines: LLVM's, which is libedit where it was built with that.
-#include "jit/tool/interpreter/interpreter.h"
+#include "dsl/text/interpreter/interpreter.h"
 
 #include <sys/time.h>
 
@@ -8,7 +8,7 @@
 
 #include <llvm/LineEditor/LineEditor.h>
 
-namespace kiln::tool {
+namespace kiln::text {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -94,4 +94,4 @@ extern "C" __attribute__((visibility("default"))) Terminal* kiln_make_terminal(
     return new EditedTerminal(history, complete);
 }
 
-}  // namespace kiln::tool
+}  // namespace kiln::text

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -225,18 +227,20 @@ template <class F> void time(F call) {
 
 /// The lines in which two texts differ, as `diff -u` prints them.
 inline void print_difference(const std::string& a, const std::string& b) {
-    char first[] = "/tmp/kiln-a-XXXXXX", second[] = "/tmp/kiln-b-XXXXXX";
-    for (const auto& [name, text] : {std::pair{first, &a}, std::pair{second, &b}}) {
-        std::FILE* const file = fdopen(mkstemp(name), "w");
-        if (file == nullptr) throw Error(ErrorKind::io, "no file can be written in /tmp");
-        std::fputs(text->c_str(), file);
-        std::fclose(file);
-    }
+    const std::filesystem::path where = std::filesystem::temp_directory_path();
+    std::string folder = (where / ("kiln-diff-" + std::string(6, 'X'))).string();
+    if (mkdtemp(folder.data()) == nullptr)
+        throw Error(ErrorKind::io, "no folder can be made in " + where.string());
+    const auto write = [&](const char* name, const std::string& text) {
+        std::ofstream(folder + "/" + name) << text;
+    };
+    write("a", a);
+    write("b", b);
     std::fflush(stdout);
-    const std::string command = std::string("diff -u --label a --label b ") + first + " " + second;
+    const std::string command = "cd '" + folder + "' && diff -u --label a --label b a b";
     if (std::system(command.c_str()) == 0) std::printf("no difference\n");
-    std::remove(first);
-    std::remove(second);
+    std::error_code ignored;  // what stays is in the system's folder for such things
+    std::filesystem::remove_all(folder, ignored);
 }
 
 }  // namespace kiln::interactive

@@ -40,7 +40,7 @@ struct FakeMachine final : kiln::tool::Machine {
         const auto found = files.find(path);
         return found == files.end() ? std::nullopt : std::optional(found->second);
     }
-    std::string library(const std::vector<std::string>& names) const override {
+    std::string find_library(const std::vector<std::string>& names) const override {
         for (const std::string& name : names) {
             const auto gone = [&](const std::string& m) {
                 return name.find(m) != std::string::npos;
