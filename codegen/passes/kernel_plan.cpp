@@ -24,7 +24,12 @@ class Planner {
   public:
     Planner(const Kernel& traced, const Kernel& compiled, const PassContext& context,
             const PlanTarget& target)
-        : traced_(traced), k_(compiled), owners_(compiled), context_(context), target_(target) {}
+        : traced_(traced),
+          k_(compiled),
+          owners_(compiled),
+          context_(context),
+          target_(target),
+          device_(context.options.target == PassTarget::gpu) {}
 
     KernelPlan run() {
         const bool program = k_.is_program();
@@ -36,14 +41,15 @@ class Planner {
         Decisions all = context_.decisions;
         decisions_ = &all;
         if (program) {
-            if (!target_.threads) say_one_thread(traced_, all);
+            if (!target_.threads && !device_) say_one_thread(traced_, all);
             loops(k_.stages[0].body, false);
         } else {
             for (const Stage& stage : k_.stages)
                 if (!stage.extents.empty()) elements(stage);
         }
         for (const Decision& d : all.all()) at(d.file, d.line).decisions.push_back(d);
-        KernelPlan plan{k_.name, target_.isa, std::move(loops_)};
+        KernelPlan plan{k_.name, std::string(device_ ? "cuda" : name(target_.isa)),
+                        std::move(loops_)};
         std::ranges::sort(plan.loops, [](const PlannedLoop& a, const PlannedLoop& b) {
             return std::pair(a.file, a.line) < std::pair(b.file, b.line);
         });
@@ -91,6 +97,10 @@ class Planner {
 
     void elements(const Stage& stage) {
         const Location where = k_.location(stage.loc);
+        if (device_) {
+            threads_of_device(where, k_, tree::vector_block_iterations);
+            return layouts(where);
+        }
         lanes(k_, where, "");
         layouts(where);
         for (std::size_t i = 0; i < stage.reductions.size();
@@ -115,6 +125,18 @@ class Planner {
             decisions_->done(DecisionKind::threads, where,
                              fmt::format("from {} elements on", target_.elements_for_threads),
                              {{"elements", target_.elements_for_threads}});
+    }
+
+    /// Who takes the iterations of a launched kernel.
+    void threads_of_device(const Location& where, const Kernel& kernel, std::int64_t block) {
+        const std::int64_t piece = kernel.form == Form::scan     ? kernel.lanes.of_register
+                                   : kernel.form == Form::reduce ? block
+                                                                 : 1;
+        decisions_->done(
+            DecisionKind::threads, where,
+            piece == 1 ? "of the device, one for an iteration"
+                       : fmt::format("of the device, a block of them for {} iterations", piece),
+            {{"iterations", piece}});
     }
 
     /// What the code is for: other calls have code of their own.
@@ -162,6 +184,11 @@ class Planner {
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
         const Kernel& kernel = k_.outlined[launch.kernel];
+        if (device_) {
+            const Tree* const tree = k_.tree(n);
+            return threads_of_device(location(id), kernel,
+                                     tree == nullptr ? tree::vector_block_iterations : tree->block);
+        }
         lanes(kernel, location(id),
               kernel.form == Form::scan     ? ", running results"
               : kernel.form == Form::reduce ? ", whose totals are combined by a tree"
@@ -182,6 +209,11 @@ class Planner {
         const Node& n = k_.nodes[id];
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
+        if (device_) {
+            if (declared != nullptr && !is_alone(location(id)))
+                threads_of_device(location(id), k_, 1);
+            return loops(n.aux, parallel || declared != nullptr);
+        }
         if (streams)
             decisions_->done(DecisionKind::streamed, location(id),
                              fmt::format("where the arrays of the loops take {} MB",
@@ -191,9 +223,16 @@ class Planner {
         loops(n.aux, parallel || declared != nullptr);
     }
 
+    /// Whether the pass `programs` says that one thread runs the loop.
+    bool is_alone(const Location& where) const {
+        return std::ranges::any_of(context_.decisions.all(), [&](const Decision& d) {
+            return d.kind == DecisionKind::serial && d.line == where.line && d.file == where.file;
+        });
+    }
+
     void deal_out(Id id, const ParallelLoop& loop) {
         const bool even = is_even(k_, id);
-        if (target_.threads) {
+        if (target_.threads && !device_) {
             const std::int64_t least = even ? target_.even_us : target_.uneven_us;
             const char* const how = loop.schedule == Schedule::automatic ? "automatic"
                                     : loop.schedule == Schedule::static_ ? "static"
@@ -211,8 +250,9 @@ class Planner {
             const std::int64_t block = k_.tree(k_.nodes[id])->block;
             decisions_->done(
                 DecisionKind::reduction, location(id),
-                fmt::format("{} of {}: blocks of {} iterations, combined pair by pair",
-                            name_of(k_, r), describe_slot(*names_, r.target, location(id)), block),
+                fmt::format("{} of {}: {}combined pair by pair", name_of(k_, r),
+                            describe_slot(*names_, r.target, location(id)),
+                            block == 1 ? "" : fmt::format("blocks of {} iterations, ", block)),
                 {{"block", block}});
         }
     }
@@ -285,6 +325,7 @@ class Planner {
     const SlotOwners owners_;
     const PassContext& context_;
     const PlanTarget& target_;
+    const bool device_;
     const Kernel* names_ = &k_;  // which declares the variables
     unsigned program_ = 0;       // as of VectorisedLoop
     Decisions* decisions_ = nullptr;
@@ -312,7 +353,7 @@ KernelPlan make_kernel_plan(const Kernel& traced, const Kernel& compiled,
 }
 
 std::string KernelPlan::text() const {
-    std::string out = fmt::format("{} on {}\n", kernel, name(isa));
+    std::string out = fmt::format("{} on {}\n", kernel, unit);
     for (const PlannedLoop& loop : loops) {
         if (loop.line == 0)
             out += "of the kernel:";
@@ -358,7 +399,7 @@ std::string KernelPlan::json() const {
                            list(l.decisions, decision));
     };
     return fmt::format("{{\"kernel\": {}, \"unit\": {}, \"loops\": {}}}", quoted(kernel),
-                       quoted(name(isa)), list(loops, loop));
+                       quoted(unit), list(loops, loop));
 }
 
 }  // namespace kiln::codegen

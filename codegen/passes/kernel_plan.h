@@ -35,7 +35,7 @@ struct PlannedLoop {
 /// By file and line.
 struct KernelPlan {
     std::string kernel;
-    VectorIsa isa = VectorIsa::sse2;
+    std::string unit;  ///< the vector unit, or "cuda"
     std::vector<PlannedLoop> loops;
 
     std::string text() const;

@@ -16,7 +16,7 @@
 //
 // On a device, where the program around launches would fetch its elements one by one, a serial loop
 // that touches arrays, and launches, calls and makes nothing, is one iteration of such a program,
-// with a remark.
+// with a remark; so it has where a loop around launches touches some itself.
 //
 // Legal for every loop that the passes before have let through. Checked and overlapping programs
 // have nothing else.
@@ -138,7 +138,15 @@ class Programs final : public Rewriter {
         const Node& n = in().nodes[old];
         const bool parallel = n.kind == NodeKind::loop && in().parallel(n) != nullptr;
         const bool once = !parallel && runs_on_device(old);
-        if (!parallel && !once) return clone(old);
+        if (!parallel && !once) {
+            if (copies_elements(old))
+                context_.decisions.done(
+                    DecisionKind::serial, in().location(n.loc),
+                    "the host runs this loop, which launches others or makes arrays: it copies "
+                    "each "
+                    "element that the loop itself touches from the device, or to it");
+            return clone(old);
+        }
         Program::Made made = Program(in(), owners_, old).make(once);
         std::vector<Id> operands;
         if (once) {
@@ -167,6 +175,21 @@ class Programs final : public Rewriter {
                                          effect::loops | effect::jumps;
         return !(touched.loads.empty() && touched.stores.empty()) && !touched.leaves() &&
                (touched.does & ~allowed) == 0;
+    }
+
+    /// Whether a loop that stays around launches for a device touches elements outside of them.
+    bool copies_elements(Id old) const {
+        if (context_.options.target == PassTarget::cpu || !is_loop(in().nodes[old].kind))
+            return false;
+        for (const Id body : blocks_of(in().nodes[old]))
+            if (any_in(in(), body, [&](Id id, const Around& around) {
+                    const NodeKind kind = in().nodes[id].kind;
+                    return around.loops == 0 &&
+                           (kind == NodeKind::load || kind == NodeKind::store ||
+                            kind == NodeKind::atomic);
+                }))
+                return true;
+        return false;
     }
 
     const SlotOwners owners_;

@@ -118,6 +118,46 @@ TEST_CASE("range and prange run in one order of loops", "[codegen][plan]") {
     }
 }
 
+TEST_CASE("plans of a device say what its threads take, and what the host does",
+          "[codegen][plan]") {
+    constexpr std::uint32_t line = __LINE__;
+    const auto steps = jit("steps",
+                           [](In a, InOut x, Out y) {
+                               for (Index t : range(y.extent(0))) {
+                                   y(t) = x(0);
+                                   for (Index i : prange(x.extent(0))) x(i) = 2.0 * x(i);
+                               }
+                               Var s(f64, 0), r(f64, 0);
+                               for (Index i : prange(x.extent(0))) s += x(i);
+                               for (Index i : prange(a.extent(0)))
+                                   for (Index j : range(a.extent(1))) r = max(r, a(i, j));
+                               for (Index i : range(1, x.extent(0))) x(i) = x(i - 1) * x(i);
+                               y(0) = s + r;
+                           },
+                           {.target = BackendTarget::cuda});
+    const std::string text = steps.inspect(Artifact::plan, {matrix, vector, vector});
+    CHECK(text.substr(0, text.find('\n')) == "steps on cuda");
+    CHECK(
+        plan(line + 2, steps, {matrix, vector, vector}) ==
+        "L1: range\n"
+        "  the host runs this loop, which launches others or makes arrays: it copies each element "
+        "that the loop itself touches from the device, or to it\n"
+        "L3: prange\n"
+        "  threads: of the device, one for an iteration\n"
+        "L6: prange\n"
+        "  reduction: sum of the Var of L5 (f64): blocks of 8192 iterations, combined pair by "
+        "pair\n"
+        "  threads: of the device, a block of them for 8192 iterations\n"
+        "L7: prange\n"
+        "  not fused: loop at L7 and the loop at L6 run over different extents\n"
+        "  reduction: max of the Var of L5 (f64): combined pair by pair\n"
+        "  threads: of the device, one for an iteration\n"
+        "L8: range\n"
+        "L9: range\n"
+        "  a loop outside of parallel ones touches elements of arrays: one thread of the device "
+        "runs it, alone\n");
+}
+
 TEST_CASE("plans: threads, reductions, lanes", "[codegen][plan]") {
     for (const bool threads : {false, true}) {
         constexpr std::uint32_t line = __LINE__;

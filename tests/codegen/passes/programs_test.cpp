@@ -169,4 +169,20 @@ TEST_CASE("programs: on a device one thread runs serial loops that touch arrays"
         "      %2 = add f64 %1, f64(1)\n      write s, %2\n    }\n    %3 = read f64 s\n"
         "    store x[i64(0)], %3\n  }\n}\n";
     CHECK(after(scalar, codegen::PassTarget::gpu, remarks) == test::printed(scalar));
+    CHECK(remarks.empty());
+    // One around others stays on the host, visibly where it touches an element itself.
+    const std::string around =
+        "kernel f(x: inout f64[1] unit) program {\n  stage [] {\n"
+        "    for %0 = i64(0) to i64(3) step i64(1) {  ; a.cpp:3\n"
+        "      store x[%0], f64(1)  ; a.cpp:4\n"
+        "      for %1 = i64(0) to extent(x, 0) step i64(1) parallel automatic 0 {  ; a.cpp:5\n"
+        "        store x[%1], f64(2)\n      }\n    }\n  }\n}\n";
+    for (const bool touches : {true, false}) {
+        std::string text = around;
+        if (!touches) text.erase(text.find("      store x[%0]"), 36);
+        after(text, codegen::PassTarget::gpu, remarks);
+        INFO(text);
+        REQUIRE(remarks.size() == (touches ? 1 : 0));
+        if (touches) CHECK((remarks[0].line == 3 && remarks[0].text.starts_with("the host runs")));
+    }
 }
