@@ -91,14 +91,15 @@ std::int64_t ArrayPlan::constant_extent(Id id, unsigned axis) const {
         }
         case NodeKind::op:
         case NodeKind::cast: {
-            std::int64_t extent = 1;
+            bool ones = true;  // or what is equal, as a check makes sure
             for (const Id operand : k_.operands_of(id)) {
                 const unsigned before = n.rank - k_.nodes[operand].rank;
                 if (axis < before) continue;
                 const std::int64_t own = constant_extent(operand, axis - before);
-                if (own != 1) extent = extent == 1 || extent == own ? own : 0;
+                if (own > 1) return own;
+                ones = ones && own == 1;
             }
-            return extent;
+            return ones ? 1 : 0;
         }
         default: return 0;
     }
@@ -119,9 +120,9 @@ bool ArrayPlan::is_short(Id fold) const {
     return elements <= tree::group_rows;
 }
 
-/// Whether the reduction keeps its outer axes or is short, and one assignment takes each element once, or
-/// repeats it along inner axes, in front of whose loops it is computed. `user`: per node, what uses
-/// it, if that is one node.
+/// Whether the reduction keeps its outer axes or is short, and one assignment takes each element
+/// once, or repeats it along inner axes, in front of whose loops it is computed. `user`: per node,
+/// what uses it, if that is one node.
 bool ArrayPlan::takes_each_once(Id fold, const std::vector<Id>& user) const {
     const Node& n = k_.nodes[fold];
     const std::uint64_t outer = (std::uint64_t(1) << n.rank) - 1;
