@@ -67,8 +67,11 @@ void ArrayPlan::find_in_place() {
         for (const Id operand : k_.operands_of(id))
             user[operand] = user[operand] == none ? id : several;
     for (Id id = 0; id < k_.nodes.size(); ++id)
-        in_place_[id] =
-            in_parallel_[id] && k_.nodes[id].kind == NodeKind::fold && takes_each_once(id, user);
+        if (in_parallel_[id] && k_.nodes[id].kind == NodeKind::fold && k_.nodes[id].rank != 0) {
+            const std::string_view why = why_kept(id, user);
+            in_place_[id] = why.empty();
+            if (!why.empty()) why_kept_[id] = why;
+        }
 }
 
 /// The extent of an axis of an array value where that is a constant, else 0.
@@ -120,34 +123,36 @@ bool ArrayPlan::is_short(Id fold) const {
     return elements <= tree::group_rows;
 }
 
-/// Whether the reduction keeps its outer axes or is short, and one assignment takes each element
-/// once, or repeats it along inner axes, in front of whose loops it is computed. `user`: per node,
-/// what uses it, if that is one node.
-bool ArrayPlan::takes_each_once(Id fold, const std::vector<Id>& user) const {
+/// Why the reduction is not computed where it is consumed, or nothing: it keeps its outer axes or is
+/// short, and one assignment takes each element once, or repeats it along inner axes, in front of
+/// whose loops it is computed. `user`: per node, what uses it, if that is one node.
+std::string_view ArrayPlan::why_kept(Id fold, const std::vector<Id>& user) const {
+    constexpr std::string_view repeated = "its elements are taken more than once, or out of order";
     const Node& n = k_.nodes[fold];
     const std::uint64_t outer = (std::uint64_t(1) << n.rank) - 1;
-    if (n.rank == 0 || ((n.imm & outer) != 0 && !is_short(fold))) return false;
+    if ((n.imm & outer) != 0 && !is_short(fold))
+        return "its axes are outer ones, and not known to have 16 elements or less";
     unsigned rank = n.rank;
     for (Id id = user[fold]; id < k_.nodes.size(); id = user[id]) {
         const Node& at = k_.nodes[id];
         switch (at.kind) {
             case NodeKind::assign:
-                return k_.params[at.aux].rank - static_cast<unsigned>(std::popcount(at.imm)) ==
-                           rank &&
-                       loop_[id] == loop_[fold];
+                if (k_.params[at.aux].rank - static_cast<unsigned>(std::popcount(at.imm)) != rank)
+                    return repeated;
+                return loop_[id] == loop_[fold] ? "" : "a loop takes it";
             case NodeKind::permute:
                 for (unsigned d = 0; d < rank; ++d)
-                    if ((at.imm >> (4 * d) & 15) != d) return false;
+                    if ((at.imm >> (4 * d) & 15) != d) return repeated;
                 rank = at.rank;
                 break;
             case NodeKind::op:
             case NodeKind::cast:
-                if (at.rank != rank) return false;
+                if (at.rank != rank) return repeated;
                 break;
-            default: return false;
+            default: return "it is not taken by an assignment";
         }
     }
-    return false;
+    return "it is not taken once";
 }
 
 /// Whether the value is computed by its consumers.

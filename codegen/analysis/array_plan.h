@@ -2,7 +2,9 @@
 #pragma once
 #include "dsl/ir/ir.h"
 
+#include <map>
 #include <set>
+#include <string_view>
 #include <vector>
 
 namespace kiln::codegen {
@@ -24,6 +26,11 @@ class ArrayPlan {
     bool stored(ir::Id id) const { return stored_[id]; }
     /// Whether the elements of a reduction are computed where they are consumed.
     bool in_place(ir::Id fold) const { return in_place_[fold]; }
+    /// Why those of a reduction in a parallel loop are not; else nothing.
+    std::string_view why_kept(ir::Id fold) const {
+        const auto why = why_kept_.find(fold);
+        return why == why_kept_.end() ? std::string_view() : why->second;
+    }
 
   private:
     static constexpr std::uint32_t no_loop = ~0U;
@@ -36,7 +43,7 @@ class ArrayPlan {
 
     void number(ir::Id block, std::uint32_t loop, bool parallel);
     void find_in_place();
-    bool takes_each_once(ir::Id fold, const std::vector<ir::Id>& user) const;
+    std::string_view why_kept(ir::Id fold, const std::vector<ir::Id>& user) const;
     std::int64_t constant_extent(ir::Id id, unsigned axis) const;
     bool is_short(ir::Id fold) const;
     bool deferred(ir::Id id) const;
@@ -53,6 +60,7 @@ class ArrayPlan {
     std::uint32_t next_place_ = 0;
     std::vector<std::uint32_t> place_, loop_;  // per node
     std::vector<bool> in_parallel_, in_place_, stored_;
+    std::map<ir::Id, std::string_view> why_kept_;
     std::vector<Loop> loops_;
     std::vector<Write> writes_;
     std::vector<ir::Id> statements_;

@@ -742,10 +742,11 @@ class LowerArrays final : public Rewriter {
             });
         }
         temporaries_[old] = {param, extents};
+        const std::string_view why = plan_.why_kept(old);
         decisions_.done(
             DecisionKind::temporary, in().location(f.loc),
-            fmt::format("the {} is computed once, into a temporary array{}", info(f.reduction).name,
-                        out().in_parallel_loop() ? " of each iteration" : ""));
+            fmt::format("the {} is computed once, into a temporary array{}{}",
+                        info(f.reduction).name, why.empty() ? "" : " of each iteration: ", why));
     }
 
     const ArrayPlan& plan_;

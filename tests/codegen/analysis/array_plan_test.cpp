@@ -18,13 +18,18 @@ std::string text(std::string_view body, std::string_view head = "") {
 constexpr std::string_view parallel = "for %0 = i64(0) to n step i64(1) parallel automatic 0 {\n",
                            serial = "for %0 = i64(0) to n step i64(1) {\n";
 
-/// Whether a reduction of a body, the first one, is computed where it is consumed.
-bool in_place(std::string_view body, std::string_view head = parallel, int nth = 0) {
+/// A reduction of a body, the first one: "in place" where it is computed where it is consumed, or why
+/// not.
+std::string decided(std::string_view body, std::string_view head = parallel, int nth = 0) {
     const ir::Kernel k = test::kernel(text(body, head));
     const codegen::ArrayPlan plan(k, false);
     for (ir::Id id = 0; id < k.nodes.size(); ++id)
-        if (k.nodes[id].kind == ir::NodeKind::fold && nth-- == 0) return plan.in_place(id);
+        if (k.nodes[id].kind == ir::NodeKind::fold && nth-- == 0)
+            return plan.in_place(id) ? "in place" : std::string(plan.why_kept(id));
     throw std::runtime_error("no reduction");
+}
+bool in_place(std::string_view body, std::string_view head = parallel, int nth = 0) {
+    return decided(body, head, nth) == "in place";
 }
 
 /// What is stored to temporaries, as they stand: operations, and arrays that are copied.
@@ -75,6 +80,24 @@ TEST_CASE("array plans: reductions that are computed where they are consumed",
     const std::string planes = "%1 = whole f64[3] z\n%2 = fold sum f64[2] %1 axes(2)\n";
     CHECK(in_place(planes + "%3 = permute f64[2] %2 axes(0, 1)\nassign o, %3\n"));
     CHECK_FALSE(in_place(planes + "%3 = permute f64[2] %2 axes(1, 0)\nassign o, %3\n"));
+}
+
+TEST_CASE("array plans: why a reduction of a parallel loop has a temporary",
+          "[codegen][array_plan]") {
+    const std::string rows = "%1 = whole f64[2] x\n%2 = fold sum f64[1] %1 axes(1)\n",
+                      taken = rows + "assign p, %2\n";
+    CHECK(decided(taken, serial).empty());
+    CHECK(decided("%1 = whole f64[2] x\n%2 = fold sum f64[1] %1 axes(0)\nassign p, %2\n") ==
+          "its axes are outer ones, and not known to have 16 elements or less");
+    CHECK(decided(taken + "assign q, %2\n") == "it is not taken once");
+    CHECK(decided(rows) == "it is not taken once");
+    CHECK(decided(rows + "%3 = fold sum f64 %2 axes(0)\nstore p[%0], %3\n") ==
+          "it is not taken by an assignment");
+    CHECK(decided(rows + "for %3 = i64(0) to n step i64(1) {\nassign p, %2\n}\n") ==
+          "a loop takes it");
+    for (const char* repeated : {"assign o, %2\n", "%3 = add f64[2] %1, %2\nassign o, %3\n",
+                                 "%3 = permute f64[2] %2 axes(15, 0)\nassign o, %3\n"})
+        CHECK(decided(rows + repeated) == "its elements are taken more than once, or out of order");
 }
 
 TEST_CASE("array plans: outer axes of at most 16 elements", "[codegen][array_plan]") {

@@ -277,7 +277,8 @@ TEST_CASE("plans: fused, removed, kept, hoisted", "[codegen][plan]") {
         for (Index b : prange(x.extent(0))) o.slice(b) = dot(x.slice(b), y);
     });
     CHECK(only(plan(line, batched, {stack, matrix, stack}), {"kept"}) ==
-          "  kept: the sum is computed once, into a temporary array of each iteration\n");
+          "  kept: the sum is computed once, into a temporary array of each iteration: "
+          "its axes are outer ones, and not known to have 16 elements or less\n");
 }
 
 TEST_CASE("plans: what is taken at once", "[codegen][plan]") {

@@ -2,8 +2,10 @@
 #include "tests/jit/support.h"
 #include "tests/threads.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <random>
 #include <thread>
 
 using namespace kiln;
@@ -143,6 +145,47 @@ TEST_CASE("cores are the last axes, loop dimensions broadcast", "[jit][gufunc]")
                 }
     check_values(inner()(counting({2, 3}), counting({3})), {5, 14});
     check_values(inner()(std::vector{1.0, 2.0}, std::vector{3.0, 4.0}), {11});
+}
+
+/// Wrong elements, by their bits, of products of `k` numbers; those of this test add in turn.
+template <class T> int wrong_products(const Gufunc& f, DType dtype, std::int64_t k) {
+    constexpr int count = 20, rows = 3, columns = 4;
+    Array a = zeros({count, rows, k}, dtype), b = zeros({count, k, columns}, dtype);
+    std::mt19937 random(1);
+    std::uniform_real_distribution<double> some(-1000, 1000);
+    for (Array* x : {&a, &b})
+        std::generate_n(reinterpret_cast<T*>(x->data()), x->size(),
+                        [&] { return T(some(random)); });
+    const Array c = f(a, b);
+    const T *x = reinterpret_cast<const T*>(a.data()), *y = reinterpret_cast<const T*>(b.data()),
+            *z = reinterpret_cast<const T*>(c.data());
+    int wrong = 0;
+    for (std::int64_t i = 0; i < c.size(); ++i) {
+        const std::int64_t core = i / (rows * columns), row = i / columns, column = i % columns;
+        T sum = 0;
+        for (std::int64_t l = 0; l < k; ++l) {
+            const volatile T product = x[row * k + l] * y[(core * k + l) * columns + column];
+            sum += product;
+        }
+        wrong += sum != z[i];
+    }
+    return wrong;
+}
+
+TEST_CASE("small products: no temporary, additions in turn", "[jit][gufunc]") {
+    for (const bool parallel : {false, true}) {
+        const Gufunc f = guvectorize("(m,n),(n,p)->(m,p)", [](In a, In b, Out c) { c = dot(a, b); },
+                                     {.parallel = parallel});
+        for (const std::int64_t k : {1, 2, 3, 5, 8, 9, 16}) {
+            CHECK(wrong_products<double>(f, DType::f64, k) == 0);
+            CHECK(wrong_products<float>(f, DType::f32, k) == 0);
+            CHECK(wrong_products<std::int32_t>(f, DType::i32, k) == 0);
+            const Array a = ones({9, 3, k}), b = ones({9, k, 4});
+            const bool kept =
+                f.inspect_call(Artifact::plan, {a, b}).find("kept: the sum") != std::string::npos;
+            CHECK(kept == (k > 8));  // up to 8 the size is a constant
+        }
+    }
 }
 
 TEST_CASE("zero sizes: cores of none are computed, loops of none are not", "[jit][gufunc]") {
