@@ -10,19 +10,29 @@ using ir::Reduction;
 
 namespace {
 
+/// Kernel k0, which reduces y into one number.
+std::string reduced(std::string_view reduction) {
+    return "k0 = kernel t(y: in f32[1] unit, total: out f32 unit) reduce {\nslot v: f32\n"
+           "stage [] {\nwrite v, f32(0)\n}\nstage [extent(y, 0)] " +
+           std::string(reduction) +
+           " -> v {\n%0 = load f32 y[i0]\ncontribute 0, %0\n}\n"
+           "stage [] {\n%1 = read f32 v\nstore total, %1\n}\n}\n";
+}
+
 /// The loop is node `loop` of a kernel whose variables are s: f64, r0: f32, r1: c128, r2: i64, r3: f64[4].
 struct Looped {
     ir::Kernel kernel;
     ir::Id loop = ir::none, last_write = ir::none;
 };
-Looped looped(std::string_view body, std::string_view head = "") {
+Looped looped(std::string_view body, std::string_view head = "", std::string_view launched = "") {
     Looped made{test::kernel(
         "kernel t(x: in f64[1], y: inout f32[1], z: inout c128[1], i: in i64[1], n: value i64) "
         "program {\n"
         "  slot s: f64\n  slot r0: f32\n  slot r1: c128\n  slot r2: i64\n  slot r3: f64[4]\n"
         "  slot r4: f32\n  stage [] {\n    for %0 = i64(0) to n step i64(1)" +
-        std::string(head) + " {\n%1 = load f32 y[%0]\n" + std::string(body) +
-        "}\n  }\n  c0 = kernel c(a0: value f64, b0: value f64, r0: out f64 unit) combine {\n"
+        std::string(head) + " {\n%1 = load f32 y[%0]\n" + std::string(body) + "}\n  }\n" +
+        std::string(launched) +
+        "  c0 = kernel c(a0: value f64, b0: value f64, r0: out f64 unit) combine {\n"
         "stage [] {\nstore r0, f64(0)\n}\nstage [] {\n%0 = add f64 a0, b0 fast(reassoc)\n"
         "store r0, %0\n}\n}\n}\n")};
     ir::walk(made.kernel, [&](ir::Id id) {
@@ -36,8 +46,9 @@ std::optional<codegen::Update> update(std::string_view body) {
     const Looped l = looped(body);
     return codegen::update_of(l.kernel, l.last_write);
 }
-std::vector<std::uint32_t> sums(std::string_view body, std::string_view head = "") {
-    const Looped l = looped(body, head);
+std::vector<std::uint32_t> sums(std::string_view body, std::string_view head = "",
+                                std::string_view launched = "") {
+    const Looped l = looped(body, head, launched);
     return codegen::tree_sums(l.kernel, l.loop);
 }
 using Slots = std::vector<std::uint32_t>;
@@ -107,4 +118,14 @@ TEST_CASE("updates: sums that are promised", "[codegen][updates]") {
         "%4 = add i64 %3, %2 fast(reassoc)\nwrite r2, %4\n";
     CHECK(sums(integers).empty());
     CHECK(sums(integers, " parallel automatic 0 (sum -> r2)").empty());
+}
+
+TEST_CASE("updates: sums of what loops launch", "[codegen][updates]") {
+    const auto launched = [](const std::string& reduction) {
+        return sums("launch k0 for i64(0) to n step i64(1) (array y[i64(0)] by (1), total " +
+                        reduction + " r0)\n",
+                    "", reduced(reduction));
+    };
+    CHECK(launched("sum") == Slots{1});
+    CHECK(launched("max").empty());
 }

@@ -111,35 +111,37 @@ TEST_CASE("reductions: what a step makes is of use to it alone", "[codegen][redu
 }
 
 TEST_CASE("reductions: what is no step", "[codegen][reductions]") {
+    struct Change {
+        std::string_view what, from, to;
+    };
+    for (const auto& [what, from, to] : {
+             Change{"another operation", "mul f64 %2, %1", "add f64 %2, %1"},
+             {"another constant", "%8, i64(5)", "%8, i64(6)"},
+             {"another dtype in between", "cast i32 %0", "cast i16 %0"},
+             {"operands in another order", "mul f64 %2, %1", "mul f64 %1, %2"},
+             {"another kind of node", "%6 = cast i64 %5", "%6 = abs i64 %0"},
+             {"another kind of node", "cast i32 %0", "load i32 v[%0]"},
+             {"two values for one", "add i64 %6, %0", "add i64 %6, i64(3)"},
+             {"a value of another dtype", "%5 = cast i32 %0\n%6 = cast i64 %5\n%7 = add i64 %6, %0",
+              "%20 = load i16 w[%0]\n%21 = cast i64 %20\n%5 = cast i32 %20\n"
+              "%6 = cast i64 %5\n%7 = add i64 %6, %21"},
+             {"a read of another slot", "%2 = read f64 r", "%2 = read f64 q"},
+             {"an element for the slot", "%2 = read f64 r", "%2 = load f64 x[%0]"},
+             {"a write of another slot", "write n, %9 by c1\n",
+              "write q, %4 by c1\nwrite n, %9 by c1\n"},
+             {"the second write alone", "write r, %4 by c1\n", ""},
+             {"the first write alone", "write n, %9 by c1\n", ""},
+             {"writes of two combines", "write n, %9 by c1", "write n, %9 by c0"},
+             {"a write of no combine", "write r, %4 by c1", "write r, %4"},
+             {"a store between a read and the writes", "write r", "store z[%0], %1\nwrite r"},
+             {"a read of another block", step.substr(step.find("write")),
+              "%10 = lt bool %1, f64(3)\nif %10 {\nwrite r, %4 by c1\nwrite n, %9 by c1\n}\n"},
+         }) {
+        INFO(what);
+        CHECK_FALSE(is_step(from, to));
+    }
     CHECK(is_step("", ""));
-    // Another operation, constant, dtype in between, kind of node; operands in another order.
-    CHECK_FALSE(is_step("mul f64 %2, %1", "add f64 %2, %1"));
-    CHECK_FALSE(is_step("%8, i64(5)", "%8, i64(6)"));
-    CHECK_FALSE(is_step("cast i32 %0", "cast i16 %0"));
-    CHECK_FALSE(is_step("mul f64 %2, %1", "mul f64 %1, %2"));
-    CHECK_FALSE(is_step("%6 = cast i64 %5", "%6 = abs i64 %0"));
-    CHECK_FALSE(is_step("cast i32 %0", "load i32 v[%0]"));
-    // One value in two places: two values. A value of another dtype.
-    CHECK_FALSE(is_step("add i64 %6, %0", "add i64 %6, i64(3)"));
-    CHECK_FALSE(is_step("%5 = cast i32 %0\n%6 = cast i64 %5\n%7 = add i64 %6, %0",
-                        "%20 = load i16 w[%0]\n%21 = cast i64 %20\n%5 = cast i32 %20\n"
-                        "%6 = cast i64 %5\n%7 = add i64 %6, %21"));
-    // Of another slot, which is read or written.
-    CHECK_FALSE(is_step("%2 = read f64 r", "%2 = read f64 q"));
-    CHECK_FALSE(is_step("%2 = read f64 r", "%2 = load f64 x[%0]"));
-    CHECK_FALSE(is_step("write n, %9 by c1\n", "write q, %4 by c1\nwrite n, %9 by c1\n"));
-    CHECK_FALSE(is_step("write r, %4 by c1\n", ""));
-    CHECK_FALSE(is_step("write n, %9 by c1\n", ""));
-    // Of two combines, or of none.
-    CHECK_FALSE(is_step("write n, %9 by c1", "write n, %9 by c0"));
-    CHECK_FALSE(is_step("write r, %4 by c1", "write r, %4"));
-    // Something happens between a read and the writes; a read of another block.
-    CHECK_FALSE(is_step("write r", "store z[%0], %1\nwrite r"));
     CHECK(is_step("%2 = read", "store z[%0], %1\n%2 = read"));
-    const std::string body(step);
-    const std::size_t writes = body.find("write");
-    CHECK_FALSE(is_step(step, body.substr(0, writes) + "%10 = lt bool %1, f64(3)\nif %10 {\n" +
-                                  body.substr(writes) + "}\n"));
 }
 
 /// Whether a prange within another one, which becomes serial, sums in any order.
@@ -162,17 +164,27 @@ TEST_CASE("reductions: sums of a prange within another one", "[codegen][reductio
     const std::string sum = "%3 = read f64 s\n%4 = add f64 %3, %2\nwrite s, %4\n";
     CHECK(freed(sum));
     CHECK(freed(sum + "%5 = read f64 s\n%6 = sub f64 %5, %2\nwrite s, %6\n"));
-    CHECK_FALSE(freed(replaced(sum, "add", "mul")));
-    CHECK_FALSE(freed(replaced(sum, "add", "maximum")));
-    // Something else happens to it.
-    CHECK_FALSE(freed(sum + "write s, %2\n"));
-    CHECK_FALSE(freed(sum + "%5 = read f64 s\nstore z[%0], %5\n"));
-    CHECK_FALSE(freed(replaced(sum, "write s", "%5 = mul f64 %3, %2\nstore z[%0], %5\nwrite s")));
-    CHECK_FALSE(
-        freed("%3 = load f16 h[%1]\n%4 = read f16 s\n%5 = add f16 %4, %3\nwrite s, %5\n", "f16"));
-    CHECK_FALSE(
-        freed("%3 = load i64 i[%1]\n%4 = read i64 s\n%5 = add i64 %4, %3\nwrite s, %5\n", "i64"));
-    CHECK_FALSE(freed("%3 = read f64 s[%1]\n%4 = add f64 %3, %2\nwrite s[%1], %4\n", "f64[4]"));
+    struct Body {
+        std::string_view what;
+        std::string text;
+        std::string_view slot = "f64";
+    };
+    for (const Body& body : {
+             Body{"a product", replaced(sum, "add", "mul")},
+             {"a maximum", replaced(sum, "add", "maximum")},
+             {"it is assigned", sum + "write s, %2\n"},
+             {"it is read", sum + "%5 = read f64 s\nstore z[%0], %5\n"},
+             {"the read is of use to more",
+              replaced(sum, "write s", "%5 = mul f64 %3, %2\nstore z[%0], %5\nwrite s")},
+             {"half precision",
+              "%3 = load f16 h[%1]\n%4 = read f16 s\n%5 = add f16 %4, %3\nwrite s, %5\n", "f16"},
+             {"integers",
+              "%3 = load i64 i[%1]\n%4 = read i64 s\n%5 = add i64 %4, %3\nwrite s, %5\n", "i64"},
+             {"an array", "%3 = read f64 s[%1]\n%4 = add f64 %3, %2\nwrite s[%1], %4\n", "f64[4]"},
+         }) {
+        INFO(body.what);
+        CHECK_FALSE(freed(body.text, body.slot));
+    }
 }
 
 }  // namespace

@@ -55,21 +55,28 @@ TEST_CASE("trees: serial loops sum by trees what is promised, and nothing else",
 }
 
 TEST_CASE("trees: launches combine blocks of what their kernels combine", "[codegen][trees]") {
-    const auto launch = [](const std::string& head, const std::string& reduction) {
+    const auto launch = [](const std::string& head, const std::string& reduction,
+                           const std::string& t = "f64") {
         const std::string text = test::after(
             codegen::run_trees,
-            "kernel t(x: in f64[1] unit, n: value i64) program {\n  slot s: f64\n  stage [] {\n"
-            "    launch k0 for i64(0) to n step i64(1)" +
+            "kernel t(x: in " + t + "[1] unit, n: value i64) program {\n  slot s: " + t +
+                "\n  stage [] {\n"
+                "    launch k0 for i64(0) to n step i64(1)" +
                 head + " (array x[i64(0)] by (1), total " + reduction +
-                " s)\n  }\n  k0 = kernel t(x: in f64[1] unit, total: out f64 unit) reduce {\n"
-                "    slot v: f64\n    stage [] { write v, f64(0) }\n    stage [extent(x, 0)] " +
-                reduction +
-                " -> v {\n      %0 = load f64 x[i0]\n      contribute 0, %0\n    }\n"
-                "    stage [] {\n      %1 = read f64 v\n      store total, %1\n    }\n  }\n}\n");
+                " s)\n  }\n  k0 = kernel t(x: in " + t + "[1] unit, total: out " + t +
+                " unit) reduce {\n"
+                "    slot v: " +
+                t + "\n    stage [] { write v, " + t + "(0) }\n    stage [extent(x, 0)] " +
+                reduction + " -> v {\n      %0 = load " + t +
+                " x[i0]\n      contribute 0, %0\n    }\n"
+                "    stage [] {\n      %1 = read " +
+                t + " v\n      store total, %1\n    }\n  }\n}\n");
         const std::size_t from = text.find("step i64(1)") + 11;
         return text.substr(from, text.find(" (array x", from) - from);
     };
     CHECK(launch("", "sum") == " blocks of 8192 sums (s)");
+    CHECK(launch("", "sum", "f32") == " blocks of 8192 sums (s)");
+    CHECK(launch("", "sum", "i64").empty());  // integers are exact in any order
     CHECK(launch("", "max").empty());
     CHECK(launch(" parallel automatic 0 (sum -> s)", "sum") ==
           " parallel automatic 0 (sum -> s) blocks of 8192 in 256");
