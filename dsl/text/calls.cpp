@@ -81,7 +81,8 @@ Place Lowering::argument(const clang::ParmVarDecl* param, const Expr* e, bool ch
             r != nullptr && is_integer(*t) && size_of(*t) >= 4)
             if (const auto found = frame_->places.find(r->getDecl());
                 found != frame_->places.end() && found->second.wide != ir::none &&
-                size_of(*t) >= size_of(found->second.dtype))
+                size_of(*t) >= size_of(found->second.dtype) &&
+                (size_of(*t) == 8 || is_signed(*t) == is_signed(found->second.dtype)))
                 made.wide = found->second.wide;
         made.id = scalar(e);
         return made;
@@ -186,13 +187,6 @@ Place Lowering::extent(const clang::CallExpr* e) {
 }
 
 Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
-    struct Row {
-        std::string_view name;
-        ir::Reduction reduction;
-    };
-    static constexpr Row rows[] = {{"add", ir::Reduction::sum},    {"min", ir::Reduction::min},
-                                   {"max", ir::Reduction::max},    {"and", ir::Reduction::all_bits},
-                                   {"or", ir::Reduction::any_bit}, {"xor", ir::Reduction::parity}};
     const Place to = place(e->getArg(0));
     const ir::Id value = scalar(e->getArg(1));
     if (to.kind != Place::Kind::element)
@@ -202,7 +196,7 @@ Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
         session_.fail(ErrorKind::type, e->getExprLoc(),
                       fmt::format("there is no atomic access to {}", name(to.dtype)),
                       "integers, f32 and f64 have it");
-    const auto row = std::ranges::find(rows, std::string_view(what), &Row::name);
+    const auto row = std::ranges::find(atomics(), std::string_view(what), &Atomic::name);
     at(e);
     const ir::Id before =
         b_.atomic(row->reduction, to.target, to.subscripts, b_.cast(value, to.dtype));

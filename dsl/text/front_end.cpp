@@ -191,21 +191,9 @@ namespace {
 
 std::string_view cpp_type(DType t) {
     switch (t) {
-        case DType::bool_: return "bool";
-        case DType::i8: return "signed char";
-        case DType::i16: return "short";
-        case DType::i32: return "int";
-        case DType::i64: return "long";
-        case DType::u8: return "unsigned char";
-        case DType::u16: return "unsigned short";
-        case DType::u32: return "unsigned";
-        case DType::u64: return "unsigned long";
-        case DType::f16: return "_Float16";
-        case DType::bf16: return "__bf16";
-        case DType::f32: return "float";
-        case DType::f64: return "double";
-        case DType::c64: return "std::complex<float>";
-        case DType::c128: return "std::complex<double>";
+#define KILN_DTYPE(id, name, cpp, cuda, kind, bits, compute, npy) \
+    case DType::id: return #cpp;
+#include <kiln/dtype.def>
     }
     __builtin_unreachable();
 }

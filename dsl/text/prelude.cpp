@@ -80,6 +80,8 @@ template <class A, class B> constexpr pair<A, B> make_pair(A a, B b) { return {a
 }
 namespace kiln {
 using Index = long;
+using float16 = _Float16;
+using bfloat16 = __bf16;
 namespace detail {
 template <class T> struct RealOf { using type = double; };
 template <> struct RealOf<float> { using type = float; };
@@ -208,31 +210,52 @@ std::string_view result_type(const Row& row) {
     __builtin_unreachable();
 }
 
-/// The functions of several operations, as they are declared for numbers.
+/// The results of functions of several operations, as C++ types; "" where they have no form for
+/// plain numbers.
+struct CompositeResult {
+    std::string_view name, type;
+};
+constexpr CompositeResult composite_results[] = {
+    {"clip", "detail::Common<A, detail::Common<B, C>>"},
+    {"square", "A"},
+    {"reciprocal", "A"},
+    {"rsqrt", "detail::Real<A>"},
+    {"logaddexp", "detail::RealCommon<A, B>"},
+    {"logaddexp2", "detail::RealCommon<A, B>"},
+    {"heaviside", "detail::RealCommon<A, B>"},
+    {"gcd", "detail::Common<A, B>"},
+    {"lcm", "detail::Common<A, B>"},
+    {"deg2rad", "detail::Real<A>"},
+    {"rad2deg", "detail::Real<A>"},
+    {"norm", "A"},
+    {"arg", "detail::Real<A>"},
+    {"fabs", "detail::Real<A>"},
+    {"float_power", "double"},
+    {"positive", "A"},
+    {"bitwise_count", "unsigned char"},
+    {"nextafter", "detail::RealCommon<A, B>"},
+    {"spacing", "detail::Real<A>"},
+    {"ldexp", "detail::Real<A>"},
+};
+consteval std::string_view composite_result(std::string_view name) {
+    for (const CompositeResult& row : composite_results)
+        if (row.name == name) return row.type;
+    throw "a function of ops.def has no row in composite_results";
+}
+
 struct CompositeRow {
     std::string_view name;
     int arity;
     std::string_view result;
 };
+/// Those with one result: a function of numbers returns no pair.
 constexpr CompositeRow composites[] = {
-    {"clip", 3, "detail::Common<A, detail::Common<B, C>>"},
-    {"square", 1, "A"},
-    {"reciprocal", 1, "A"},
-    {"rsqrt", 1, "detail::Real<A>"},
-    {"logaddexp", 2, "detail::RealCommon<A, B>"},
-    {"logaddexp2", 2, "detail::RealCommon<A, B>"},
-    {"heaviside", 2, "detail::RealCommon<A, B>"},
-    {"gcd", 2, "detail::Common<A, B>"},
-    {"lcm", 2, "detail::Common<A, B>"},
-    {"deg2rad", 1, "detail::Real<A>"},
-    {"rad2deg", 1, "detail::Real<A>"},
-    {"norm", 1, "A"},
-    {"float_power", 2, "double"},
-    {"positive", 1, "A"},
-    {"bitwise_count", 1, "unsigned char"},
-    {"nextafter", 2, "detail::RealCommon<A, B>"},
-    {"spacing", 1, "detail::Real<A>"},
-    {"ldexp", 2, "detail::Real<A>"},
+#define KILN_RESULTS_1(id, arity) {#id, arity, composite_result(#id)},
+#define KILN_RESULTS_2(id, arity)
+#define KILN_COMPOSITE(id, arity, results, doc) KILN_RESULTS_##results(id, arity)
+#include <kiln/ops.def>
+#undef KILN_RESULTS_1
+#undef KILN_RESULTS_2
 };
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
@@ -295,7 +318,7 @@ std::string make_prelude() {
         declare(text, row.name, row.arity, row.result);
         use(row.name);
     }
-    for (const std::string_view name : {"add", "min", "max", "and", "or", "xor"}) {
+    for (const auto& [name, reduction] : atomics()) {
         text +=
             fmt::format("template <class T, class V> T atomic_{}(T& element, V value);\n", name);
         use(fmt::format("atomic_{}", name));
@@ -316,6 +339,14 @@ const std::string& prelude() {
     return text;
 }
 
+std::span<const Atomic> atomics() {
+    static constexpr Atomic rows[] = {
+        {"add", ir::Reduction::sum},    {"min", ir::Reduction::min},
+        {"max", ir::Reduction::max},    {"and", ir::Reduction::all_bits},
+        {"or", ir::Reduction::any_bit}, {"xor", ir::Reduction::parity}};
+    return rows;
+}
+
 std::span<const std::string_view> known_headers() {
     static constexpr std::string_view names[] = {
         "cmath",   "cstdint",  "cstddef",  "algorithm",   "array",         "utility",
@@ -329,7 +360,6 @@ std::optional<Builtin> builtin(std::string_view name) {
         auto* made = new std::unordered_map<std::string_view, Builtin>;
         for (const Row& row : operations)
             made->emplace(row.name, Builtin{Builtin::Kind::operation, row.op});
-        made->emplace("fabs", Builtin{Builtin::Kind::operation, ir::Op::abs});
 #define KILN_ONE_OF(arity, id) KILN_ONE_OF_##arity(id)
 #define KILN_ONE_OF_1(id) composite.unary = [](Operand a) { return kiln::id(a); };
 #define KILN_ONE_OF_2(id) composite.binary = [](Operand a, Operand b) { return kiln::id(a, b); };

@@ -16,6 +16,13 @@ const std::string& prelude();
 /// Standard headers that text may include: they are empty, for the prelude has what they declare.
 std::span<const std::string_view> known_headers();
 
+/// What atomic_<name> does.
+struct Atomic {
+    std::string_view name;
+    ir::Reduction reduction;
+};
+std::span<const Atomic> atomics();
+
 /// What a function that the prelude only declares stands for: an operation, or one of the functions
 /// of several operations that dsl/trace has.
 struct Builtin {
