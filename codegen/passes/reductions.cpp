@@ -174,11 +174,12 @@ class Reductions {
             }
             if (!add_update(id, slot, found)) {
                 if (answered_for) return;
-                refuse(id,
-                       "iterations of a prange write " + variable(slot, id) +
-                           ", which is declared outside of it",
-                       "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, "
-                       "v = min(v, e), v = max(v, e), reduce, reduce_argmin, reduce_argmax");
+                refuse(
+                    id,
+                    "iterations of a prange write " + variable(slot, id) +
+                        ", which is declared outside of it",
+                    "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, "
+                    "v = minimum(v, e), v = maximum(v, e), reduce, reduce_argmin, reduce_argmax");
             }
         }
         for (const Id id : body) {

@@ -226,6 +226,19 @@ ir::Id Lowering::binary(const clang::BinaryOperator* e) {
     return operation(e->getOpcode(), a, b, e);
 }
 
+namespace {
+
+/// Whether `own op= right`, which C++ computes in another type, comes to the same in `own`: the low
+/// bits of these operations depend on low bits alone. Such an update is one that loops accumulate by.
+bool computes_as(clang::BinaryOperatorKind kind, DType own, DType computes, const Expr* right) {
+    const bool bitwise = kind == clang::BO_And || kind == clang::BO_Or || kind == clang::BO_Xor;
+    if (is_bool(own)) return bitwise && right->IgnoreParenImpCasts()->getType()->isBooleanType();
+    return is_integer(own) && is_integer(computes) && size_of(own) <= size_of(computes) &&
+           (bitwise || kind == clang::BO_Add || kind == clang::BO_Sub || kind == clang::BO_Mul);
+}
+
+}  // namespace
+
 Place Lowering::assignment(const clang::BinaryOperator* e) {
     const Expr* left = e->getLHS();
     if (const auto* c = dyn_cast<clang::CompoundAssignOperator>(e)) {
@@ -233,9 +246,14 @@ Place Lowering::assignment(const clang::BinaryOperator* e) {
         const Place to = place(left);
         at(e);
         const DType computes = dtype(c->getComputationLHSType(), e->getExprLoc());
+        const DType own = dtype(left->getType(), e->getExprLoc());
         const auto kind = clang::BinaryOperator::getOpForCompoundAssignment(e->getOpcode());
+        if (computes_as(kind, own, computes, e->getRHS())) {
+            store(to, operation(kind, load(to), b_.cast(right, own), e));
+            return to;
+        }
         const ir::Id result = operation(kind, b_.cast(load(to), computes), right, e);
-        store(to, b_.cast(result, dtype(left->getType(), e->getExprLoc())));
+        store(to, b_.cast(result, own));
         return to;
     }
     const ir::Id right = scalar(e->getRHS());
@@ -295,9 +313,39 @@ ir::Id Lowering::logical(const clang::BinaryOperator* e) {
     return b_.read(slot);
 }
 
+namespace {
+
+/// Of integers, a < b ? b : a and its kin (std::max) are a maximum or minimum, by which loops
+/// accumulate; of floats they are not, where one is NaN.
+std::optional<Op> extreme_of(const clang::AbstractConditionalOperator* e) {
+    const auto* c = dyn_cast<clang::BinaryOperator>(e->getCond()->IgnoreParenImpCasts());
+    if (c == nullptr || !c->isRelationalOp() || !e->getType()->isIntegerType()) return std::nullopt;
+    const auto variable = [&](const Expr* x) -> const clang::ValueDecl* {
+        const auto* r = dyn_cast<clang::DeclRefExpr>(x->IgnoreParenImpCasts());
+        return r != nullptr && r->getType()->isIntegerType() &&
+                       x->getType().getCanonicalType() == e->getType().getCanonicalType()
+                   ? r->getDecl()
+                   : nullptr;
+    };
+    const auto *x = variable(c->getLHS()), *y = variable(c->getRHS());
+    const auto *first = variable(e->getTrueExpr()), *second = variable(e->getFalseExpr());
+    const bool less = c->getOpcode() == clang::BO_LT || c->getOpcode() == clang::BO_LE;
+    if (x == nullptr || y == nullptr) return std::nullopt;
+    if (x == first && y == second) return less ? Op::minimum : Op::maximum;
+    if (x == second && y == first) return less ? Op::maximum : Op::minimum;
+    return std::nullopt;
+}
+
+}  // namespace
+
 ir::Id Lowering::conditional(const clang::AbstractConditionalOperator* e) {
     if (isa<clang::BinaryConditionalOperator>(e)) fail(e, "a conditional without a middle");
     const Expr *a = e->getTrueExpr(), *b = e->getFalseExpr();
+    if (const auto extreme = extreme_of(e)) {
+        const ir::Id first = scalar(a), second = scalar(b);
+        at(e);
+        return b_.apply(*extreme, {first, second});
+    }
     const ir::Id condition = scalar(e->getCond());
     const DType type = dtype(e->getType(), e->getExprLoc());
     if (may_run_early(a) && may_run_early(b)) {

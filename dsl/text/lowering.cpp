@@ -207,13 +207,17 @@ Place Lowering::allocate(QualType type, clang::SourceLocation at) {
 
 /// The elements that a place is.
 std::uint32_t Lowering::length(const Place& place) const {
-    if (place.kind != Place::Kind::slot || place.id != ir::none) return 1;
+    if (place.kind != Place::Kind::slot) return 1;
+    if (place.id != ir::none) return place.count;
     return std::max(place.spread, b_.kernel().slots[place.target].length);
 }
 
-/// Element `i` of an array that is in slots of its own.
-Place Lowering::at(const Place& array, std::uint32_t i) const {
-    return {.kind = Place::Kind::slot, .dtype = array.dtype, .target = array.target + i};
+/// Element `i` of an array.
+Place Lowering::part(const Place& array, ir::Id i) const {
+    Place element = array;
+    element.id = array.id == ir::none ? i : b_.apply(ir::Op::add, {array.id, i});
+    element.count = 1;
+    return element;
 }
 
 std::optional<std::uint32_t> Lowering::known_position(const Place& place) const {
@@ -229,11 +233,11 @@ void Lowering::zero(const Place& place) {
     const std::uint32_t n = length(place);
     if (n == 1) return store(place, zero);
     if (place.spread > 1) {
-        for (std::uint32_t i = 0; i < n; ++i) store(at(place, i), zero);
+        for (std::uint32_t i = 0; i < n; ++i) store(part(place, b_.constant_i64(i)), zero);
         return;
     }
     const ir::Id i = b_.begin_loop(b_.constant_i64(0), b_.constant_i64(n), b_.constant_i64(1));
-    b_.write(place.target, zero, i);
+    store(part(place, i), zero);
     b_.end();
 }
 
@@ -288,11 +292,12 @@ void Lowering::assign(const Place& to, const Place& from) {
     const std::uint32_t n = length(to);
     if (n == 1) return store(to, load(from));
     if (to.spread > 1) {
-        for (std::uint32_t i = 0; i < n; ++i) store(at(to, i), load(at(from, i)));
+        for (std::uint32_t i = 0; i < n; ++i)
+            store(part(to, b_.constant_i64(i)), load(part(from, b_.constant_i64(i))));
         return;
     }
     const ir::Id i = b_.begin_loop(b_.constant_i64(0), b_.constant_i64(n), b_.constant_i64(1));
-    b_.write(to.target, b_.read(from.target, i), i);
+    store(part(to, i), load(part(from, i)));
     b_.end();
 }
 
@@ -304,8 +309,10 @@ Place Lowering::snapshot(const Place& place) {
     if (made.kind != Place::Kind::slot) return made;
     const std::uint32_t n = length(place);
     if (n == 1) return Place::of(load(place), place.dtype);
+    made.id = ir::none;
+    made.spread = place.spread > 1 ? n : 1;
     made.target = new_slot(place.dtype, place.spread > 1 ? 1 : n);
-    for (std::uint32_t i = 1; i < place.spread; ++i) new_slot(place.dtype);
+    for (std::uint32_t i = 1; i < made.spread; ++i) new_slot(place.dtype);
     assign(made, place);
     return made;
 }
@@ -323,8 +330,9 @@ void Lowering::initialise(const Place& to, QualType type, const Expr* init) {
     const auto* values = dyn_cast<clang::InitListExpr>(init);
     const auto* constructs = dyn_cast<clang::CXXConstructExpr>(init);
     if (constructs != nullptr) {  // of an array of objects
-        zero(to);
-        return;
+        const auto [element, count] = elements_of(type, session_.context());
+        const Place one = construct(constructs);
+        return each(to, element, 0, count, [&](const Place& object) { assign(object, one); });
     }
     if (values == nullptr) {
         if (isa<clang::ImplicitValueInitExpr>(init)) return zero(to);
@@ -334,9 +342,30 @@ void Lowering::initialise(const Place& to, QualType type, const Expr* init) {
         values = values->getSemanticForm();
     const QualType element = array->getElementType();
     const std::uint64_t n = array->getSize().getZExtValue();
-    if (values->getNumInits() < n) zero(to);
+    const Expr* rest = values->getNumInits() < n ? values->getArrayFiller() : nullptr;
+    if (rest == nullptr || isa<clang::ImplicitValueInitExpr>(rest)) {
+        if (values->getNumInits() < n) zero(to);
+        rest = nullptr;
+    }
     for (unsigned i = 0; i < values->getNumInits(); ++i)
         initialise(indexed(to, element, b_.constant_i64(i), 1), element, values->getInit(i));
+    if (rest != nullptr)
+        each(to, element, values->getNumInits(), n,
+             [&](const Place& one) { initialise(one, element, rest); });
+}
+
+/// Elements [from, to): one after the other where they are few, or numbers by themselves.
+void Lowering::each(const Place& array, QualType element, std::uint64_t from, std::uint64_t to,
+                    const std::function<void(const Place&)>& visit) {
+    constexpr std::uint64_t few = 8;
+    const auto bound = [&](std::uint64_t i) {
+        return b_.constant_i64(static_cast<std::int64_t>(i));
+    };
+    if (b_.kernel().is_program() && to - from > few) {
+        visit(indexed(array, element, b_.begin_loop(bound(from), bound(to), bound(1)), 1));
+        return b_.end();
+    }
+    for (std::uint64_t i = from; i < to; ++i) visit(indexed(array, element, bound(i), 1));
 }
 
 // ------------------------------------------------------------------------------ lvalues
@@ -420,6 +449,7 @@ Place Lowering::indexed(Place array, QualType element, ir::Id index, std::uint64
     if (factor != 1)
         step = b_.apply(ir::Op::mul, {index, b_.constant_i64(static_cast<std::int64_t>(factor))});
     array.id = array.id == ir::none ? step : b_.apply(ir::Op::add, {array.id, step});
+    array.count = static_cast<std::uint32_t>(count);
     return array;
 }
 
@@ -584,7 +614,9 @@ Place Lowering::construct(const clang::CXXConstructExpr* e) {
     const clang::CXXConstructorDecl* c = e->getConstructor();
     if (c->isCopyOrMoveConstructor() && (c->isTrivial() || c->isDefaulted()))
         return object(e->getArg(0));
-    const Place made = allocate(e->getType(), e->getBeginLoc());
+    // Of an array of objects it is one of them.
+    const Place made =
+        allocate(session_.context().getBaseElementType(e->getType()), e->getBeginLoc());
     if (c->isTrivial() || (c->isDefaulted() && c->isDefaultConstructor() && !c->hasBody())) {
         zero(made);
         return made;

@@ -36,6 +36,7 @@ struct Place {
     ir::Id wide = ir::none;    ///< an i64 of the same number as a value, which may have no `id`
     std::uint32_t target = 0;  ///< slot or parameter
     std::uint32_t spread = 1;  ///< an array in so many slots from `target` on, which are no arrays
+    std::uint32_t count = 1;   ///< of a slot with `id`: so many elements, from there on
     std::vector<ir::Id> subscripts = {};
     std::vector<Place> parts = {};
 
@@ -116,7 +117,9 @@ class Lowering {
     void return_(const clang::ReturnStmt* s);
     void switch_(const clang::SwitchStmt* s);
     void for_(const clang::ForStmt* s);
-    bool counted(const clang::ForStmt* s);
+    std::string_view counted(const clang::ForStmt* s);
+    ir::Id counted_bound(ir::Id bound);
+    bool never_negative(ir::Id id) const;
     bool unrolled(const clang::ForStmt* s, const clang::VarDecl* v, ir::Id from, ir::Id to,
                   clang::BinaryOperatorKind kind, std::int64_t step);
     void for_range(const clang::CXXForRangeStmt* s);
@@ -133,7 +136,7 @@ class Lowering {
     std::uint32_t new_slot(DType dtype, std::uint32_t length = 1);
     ir::Id position(const Place& place) const;
     std::uint32_t length(const Place& place) const;
-    Place at(const Place& array, std::uint32_t i) const;
+    Place part(const Place& array, ir::Id i) const;
     std::optional<std::uint32_t> known_position(const Place& place) const;
     Place table(const clang::APValue& value, clang::QualType element, ir::Id index,
                 const clang::Stmt* at);
@@ -149,6 +152,8 @@ class Lowering {
     Place constant_place(const clang::APValue& value, clang::QualType type, const clang::Stmt* at);
     void initialise(const Place& place, clang::QualType type, const clang::Expr* init);
     Place construct(const clang::CXXConstructExpr* e);
+    void each(const Place& array, clang::QualType element, std::uint64_t from, std::uint64_t to,
+              const std::function<void(const Place&)>& visit);
 
     // expressions.cpp: values
     ir::Id scalar(const clang::Expr* e);

@@ -392,7 +392,11 @@ void Lowering::do_(const clang::DoStmt* s) {
 void Lowering::for_(const clang::ForStmt* s) {
     if (s->getConditionVariable() != nullptr)
         fail(s, "a condition declares a variable", "declare it before");
-    if (counted(s)) return;
+    const std::string_view uncounted = counted(s);
+    if (uncounted.empty()) return;
+    if (s->getCond() != nullptr)
+        trace_.note(session_.location(s->getForLoc()),
+                    fmt::format("this for is a while: {}", uncounted));
     if (s->getInit() != nullptr) statement(s->getInit());
     while_(s->getCond(), s->getBody(), s->getInc());
 }
@@ -476,23 +480,57 @@ bool Lowering::unrolled(const clang::ForStmt* s, const clang::VarDecl* v, ir::Id
     return true;
 }
 
-bool Lowering::counted(const clang::ForStmt* s) {
+/// What an i64 counts in place of a u64: of those beyond the largest i64 no loop gets to the end.
+ir::Id Lowering::counted_bound(ir::Id bound) {
+    if (never_negative(bound)) return bound;
+    const ir::Id most = b_.constant_i64(std::numeric_limits<std::int64_t>::max());
+    return b_.apply(ir::Op::select,
+                    {b_.apply(ir::Op::lt, {bound, b_.constant_i64(0)}), most, bound});
+}
+
+/// Of an i64 that counts or bounds, as far as is seen.
+bool Lowering::never_negative(ir::Id id) const {
+    const ir::Node& n = b_.node(id);
+    const auto all = [&] {
+        for (std::uint32_t i = 0; i < n.operand_count; ++i)
+            if (!never_negative(b_.kernel().operand(id, i))) return false;
+        return true;
+    };
+    if (n.kind == ir::NodeKind::extent) return true;
+    if (n.kind == ir::NodeKind::constant) return *known_integer(b_, id) >= 0;
+    if (n.kind == ir::NodeKind::loop) {
+        const auto step = known_integer(b_, b_.kernel().operand(id, 2));
+        return step && never_negative(b_.kernel().operand(id, *step > 0 ? 0 : 1));
+    }
+    if (n.kind == ir::NodeKind::cast) {
+        const DType from = b_.dtype(b_.kernel().operand(id, 0));
+        return is_bool(from) || (is_integer(from) && !is_signed(from) && size_of(from) < 8);
+    }
+    if (n.kind != ir::NodeKind::op) return false;
+    return (n.op == ir::Op::add || n.op == ir::Op::mul || n.op == ir::Op::div) && all();
+}
+
+/// Nothing, or why `s` is no counted loop.
+std::string_view Lowering::counted(const clang::ForStmt* s) {
     using clang::BinaryOperatorKind;
+    constexpr std::string_view head = "its head is not of the form for (int i = a; i < b; ++i)";
     const auto* init = llvm::dyn_cast_or_null<clang::DeclStmt>(s->getInit());
     const auto* condition = llvm::dyn_cast_or_null<clang::BinaryOperator>(s->getCond());
-    if (init == nullptr || !init->isSingleDecl() || condition == nullptr) return false;
+    if (init == nullptr || !init->isSingleDecl() || condition == nullptr) return head;
     const auto* v = dyn_cast<clang::VarDecl>(init->getSingleDecl());
-    if (v == nullptr || v->getInit() == nullptr || !v->getType()->isIntegerType()) return false;
+    if (v == nullptr || v->getInit() == nullptr || !v->getType()->isIntegerType()) return head;
     const clang::ASTContext& context = session_.context();
     const auto type = scalar_type(v->getType());
     const std::int64_t step = step_of(s->getInc(), v, context);
-    if (!type || step == 0 || is_bool(*type) || size_of(*type) < 4) return false;
+    if (step == 0) return "its step is no constant, or beyond 2^30";
+    if (!type || is_bool(*type) || size_of(*type) < 4)
+        return "its counter has less than 32 bits and wraps";
 
     // i < end, or end > i.
     const Expr* end = condition->getRHS();
     BinaryOperatorKind kind = condition->getOpcode();
     if (read_variable(condition->getLHS()) != v) {
-        if (read_variable(end) != v) return false;
+        if (read_variable(end) != v) return "its condition does not compare the counter";
         end = condition->getLHS();
         kind = clang::BinaryOperator::isComparisonOp(kind) && kind != clang::BO_NE &&
                        kind != clang::BO_EQ
@@ -504,31 +542,34 @@ bool Lowering::counted(const clang::ForStmt* s) {
     const bool fits = (up && (kind == clang::BO_LT || (is_signed_ && kind == clang::BO_LE))) ||
                       (!up && (kind == clang::BO_GT || (is_signed_ && kind == clang::BO_GE))) ||
                       (kind == clang::BO_NE && is_signed_ && (step == 1 || step == -1));
-    if (!fits || (!is_signed_ && step != 1 && step != -1)) return false;
+    if (!fits) return "its condition does not bound the counter in the direction of its step";
+    if (!is_signed_ && step != 1 && step != -1 && !(up && *type == DType::u64))
+        return "its counter is unsigned, and could wrap past the end with this step";
 
     // The comparison sees the numbers that they are: no conversion changes one.
     const auto compared = scalar_type(condition->getLHS()->getType());
     const auto of_end = scalar_type(end->IgnoreParenImpCasts()->getType());
-    if (!compared || !of_end || !is_integer(*compared) || !(is_integer(*of_end))) return false;
+    if (!compared || !of_end || !is_integer(*compared) || !(is_integer(*of_end)))
+        return "the end is no integer";
     Expr::EvalResult first;
     const bool from_zero =
         v->getInit()->EvaluateAsInt(first, context) && first.Val.getInt().isNonNegative() && up;
-    if (is_signed_ && !is_signed(*compared) && !from_zero) return false;
+    if (is_signed_ && !is_signed(*compared) && !from_zero)
+        return "a signed counter that may be negative is compared as unsigned";
     if (!is_signed_ && (is_signed(*compared) ? size_of(*compared) <= size_of(*type)
                                              : size_of(*compared) > size_of(*type)))
-        return false;
+        return "its counter is unsigned, and narrower than what it is compared with";
     const Changed inside = changed_in(s->getBody());
-    if (inside.contains(v) || !keeps_value(end, inside)) return false;
+    if (inside.contains(v)) return "its body changes the counter";
+    if (!keeps_value(end, inside))
+        return "the end is not seen to stay the same (a const variable before the loop does)";
 
     at(s);
-    const ir::Id from = wide(v->getInit());
+    ir::Id from = wide(v->getInit());
+    if (*type == DType::u64) from = counted_bound(from);
     ir::Id to = wide(end);
-    if (*compared == DType::u64 && *of_end == DType::u64) {
-        // Beyond the largest i64 there is no end that a loop gets to.
-        const ir::Id most = b_.constant_i64(std::numeric_limits<std::int64_t>::max());
-        to = b_.apply(ir::Op::select, {b_.apply(ir::Op::lt, {to, b_.constant_i64(0)}), most, to});
-    }
-    if (unrolled(s, v, from, to, kind, step)) return true;
+    if (*compared == DType::u64) to = counted_bound(to);
+    if (unrolled(s, v, from, to, kind, step)) return {};
     if (kind == clang::BO_LE || kind == clang::BO_GE) {
         const std::int64_t past = up ? 1 : -1;
         if (const auto known = known_integer(b_, to))
@@ -541,7 +582,7 @@ bool Lowering::counted(const clang::ForStmt* s) {
     frame_->places[v] = {.kind = Place::Kind::value, .dtype = *type, .wide = index};
     body(s->getBody(), {});
     b_.end();
-    return true;
+    return {};
 }
 
 /// for (double x : array).
@@ -624,7 +665,11 @@ void Lowering::for_range(const clang::CXXForRangeStmt* s) {
     const auto type = scalar_type(v->getType().getNonReferenceType());
     if (!type || !is_integer(*type))
         fail(s->getLoopVarStmt(), "the index of a range is an integer");
-    const Place value{.kind = Place::Kind::value, .dtype = *type, .wide = index};
+    // Of a type that may not hold the index it is what C++ converts it to.
+    const bool holds =
+        size_of(*type) == 8 || (size_of(*type) == 4 && (is_signed(*type) || never_negative(index)));
+    const Place value = holds ? Place{.kind = Place::Kind::value, .dtype = *type, .wide = index}
+                              : Place::of(b_.cast(index, *type), *type);
     if (frame_->changed.contains(v)) {
         const Place slot = allocate(v->getType(), v->getLocation());
         store(slot, load(value));

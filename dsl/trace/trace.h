@@ -4,6 +4,7 @@
 
 #include <kiln/dsl.h>
 #include <kiln/kernel.h>
+#include <kiln/remark.h>
 
 #include <map>
 #include <memory>
@@ -159,6 +160,11 @@ class Trace {
     /// Those of the kernel, by their names in it.
     using HostFunctions = std::map<std::string, std::shared_ptr<const void>, std::less<>>;
     const HostFunctions& host_functions() const { return host_functions_; }
+    /// What the user is to know of how a line became part of the kernel: one of its remarks.
+    void note(const Location& at, std::string text) {
+        notes_.push_back({std::string(at.file), at.line, std::move(text)});
+    }
+    const std::vector<Remark>& notes() const { return notes_; }
 
     /// A node that the user's code names: it was used through a variable of type Value. The
     /// condition of while_ is evaluated anew down to such nodes.
@@ -201,6 +207,7 @@ class Trace {
     std::optional<Location> returned_;  // where return_ is first called
     std::vector<bool> named_;
     HostFunctions host_functions_;
+    std::vector<Remark> notes_;
     std::map<std::uint32_t, CoreView> cores_;
     std::vector<ir::Id> declarations_;  // by slot: the write that declares a Var, or none
     std::map<std::uint32_t, ir::Id>

@@ -11,10 +11,11 @@ void Ledger::miss() {
     ++made_.misses;
 }
 
-void Ledger::traced(double ms) {
+void Ledger::traced(double ms, const std::vector<Remark>& notes) {
     const kiln::detail::DefaultEnvironment environment;
     const std::lock_guard lock(mutex_);
     made_.trace_ms += ms;
+    for (const Remark& remark : notes) add_note(remark);
 }
 
 void Ledger::add(const Stats& made, std::shared_ptr<const PassReport> report) {
@@ -33,6 +34,9 @@ void Ledger::specialised(std::vector<ArgType> types) {
 
 void Ledger::note(Remark remark) {
     const std::lock_guard lock(mutex_);
+    add_note(std::move(remark));
+}
+void Ledger::add_note(Remark remark) {
     if (std::ranges::find(notes_, remark) == notes_.end()) notes_.push_back(std::move(remark));
 }
 

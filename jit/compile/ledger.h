@@ -28,7 +28,8 @@ class Ledger {
     /// A call that didn't.
     void miss();
     void called(bool found) { found ? hit() : miss(); }
-    void traced(double ms);
+    /// `notes`: what the trace had to say.
+    void traced(double ms, const std::vector<Remark>& notes = {});
     /// A compile, and what its passes had to say where that is for the user.
     void add(const Stats& made, std::shared_ptr<const PassReport> report = nullptr);
     /// The types of a call that was specialised. Each list is kept once, the last one at the end.
@@ -43,6 +44,8 @@ class Ledger {
     std::vector<std::vector<ArgType>> specialisations() const;
 
   private:
+    void add_note(Remark remark);  // under the lock
+
     kiln::detail::SpreadCounter hits_;
     mutable kiln::detail::Mutex mutex_;  // of what follows
     Stats made_;                         // without hits

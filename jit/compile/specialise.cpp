@@ -75,6 +75,7 @@ class MapTracer {
                           std::ranges::any_of(map->kernel.nodes, [](const ir::Node& n) {
                               return n.kind == ir::NodeKind::check;
                           });
+        map->notes = trace_.notes();
         map->trace_ms = watch.ms();
         return map;
     }

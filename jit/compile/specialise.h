@@ -26,6 +26,7 @@ struct TracedMap {
     std::vector<WeakRange> weak_ranges;
     bool has_checks = false;  ///< a call can fail at run time, so it runs in logical order
     double trace_ms = 0;
+    std::vector<Remark> notes;  ///< of the trace
 };
 
 /// Machine code for a call key.

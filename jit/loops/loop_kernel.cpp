@@ -186,7 +186,7 @@ const engine::TracedLoopKernel& LoopKernelState::traced(const LoopKernelKey& typ
     if (const engine::TracedLoopKernel* found = traced_.find(types)) return *found;
     const engine::Stopwatch watch;
     auto made = trace(types, where);
-    ledger_.traced(watch.ms());
+    ledger_.traced(watch.ms(), made->notes);
     return *traced_.insert(types, std::move(made));
 }
 
@@ -237,6 +237,7 @@ std::unique_ptr<engine::TracedLoopKernel> LoopKernelState::trace(const LoopKerne
     }
     b.end();
     traced->functions = trace.host_functions();
+    traced->notes = trace.notes();
     traced->kernel = trace.finish();
     traced->takes_whole_arrays = takes_whole_arrays(traced->kernel);
     return traced;

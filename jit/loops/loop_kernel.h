@@ -93,6 +93,7 @@ struct TracedLoopKernel {
     /// The HostFunctionInfo of each function that the kernel calls, by its name there.
     std::map<std::string, std::shared_ptr<const void>, std::less<>> functions;
     bool takes_whole_arrays = false;  ///< so extents of 1 matter
+    std::vector<Remark> notes;        ///< of the trace
 };
 
 /// What an iteration (or unit) of a parallel loop took when it last ran, in picoseconds. Only how

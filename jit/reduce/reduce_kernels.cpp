@@ -283,6 +283,7 @@ class ReduceTracer {
     TracedReduction finish(int rows) {
         TracedReduction made;
         TracedMap& map = made.map;
+        map.notes = trace_.notes();
         map.kernel = trace_.builder().finish();
         map.where = key_.has_where();
         map.natural = {types_.result};
@@ -350,7 +351,7 @@ const TracedReduction& Reducer::traced(ReduceForm form, const CallKey& types, Lo
     if (const TracedReduction* found = table.find(types)) return *found;
     const Stopwatch watch;
     auto made = trace(form, types, where);
-    ledger_.traced(watch.ms());
+    ledger_.traced(watch.ms(), made->map.notes);
     return *table.insert(types, std::move(made));
 }
 

@@ -39,7 +39,7 @@ const engine::TracedMap& UfuncState::traced(const engine::CallKey& types, Locati
     const double ms = made->trace_ms;
     note_loop(types, *made, where);
     const engine::TracedMap* const map = traced_.insert(types, std::move(made));
-    ledger_.traced(ms);
+    ledger_.traced(ms, map->notes);
     return *map;
 }
 

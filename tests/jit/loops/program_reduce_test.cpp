@@ -237,8 +237,8 @@ std::string at_line(std::string text, std::uint32_t line) {
 
 TEST_CASE("reduce: what is refused", "[jit][program][reduce]") {
     const std::string declare =
-        "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, v = min(v, e), "
-        "v = max(v, e), reduce, reduce_argmin, reduce_argmax";
+        "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, v = minimum(v, e), "
+        "v = maximum(v, e), reduce, reduce_argmin, reduce_argmax";
     SECTION("mixed operators") {
         const std::string one = "a Var has one reduction in a loop";
         CHECK_REFUSAL(

@@ -84,6 +84,8 @@ TEST_CASE("integers in text are C++'s", "[jit][text]") {
     AGREES(widened);
     AGREES(shifts);
     AGREES(bytes);
+    AGREES(bool_updates);
+    AGREES(updates);
     AGREES(divided);
     AGREES(of_real);
     AGREES(of_bools);
@@ -98,6 +100,10 @@ TEST_CASE("flow of control in text is C++'s", "[jit][text]") {
     AGREES(moved_counter);
     AGREES(moved_end);
     AGREES(counted_down);
+    AGREES(from_below);
+    AGREES(end_below);
+    AGREES(by_twos);
+    AGREES(converted_counter);
     AGREES(repeated);
     AGREES(chosen);
     AGREES(chosen_in_loop);
@@ -131,6 +137,8 @@ TEST_CASE("classes in text are C++'s", "[jit][text]") {
     AGREES(points);
     AGREES(counted_by_class);
     AGREES(bound);
+    AGREES(arrays_of_objects);
+    AGREES(arrays_in_objects);
 }
 
 TEST_CASE("<cmath> in text is the standard library's", "[jit][text]") {

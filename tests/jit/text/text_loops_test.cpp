@@ -5,6 +5,7 @@
 #include <kiln/kiln.h>
 #include <kiln/text.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <random>
 
@@ -67,6 +68,11 @@ TEST_CASE("loops from text: products, stencils, sorts", "[jit][text]") {
     native::medians(line.view<const double, 1>(), native_medians.view<double, 1>());
     CHECK(values(medians) == values(native_medians));
 
+    Array objects = zeros({41}), native_objects = zeros({41});
+    text::jit(loops(), "arrays_of_objects", parallel)(line, objects);
+    native::arrays_of_objects(line.view<const double, 1>(), native_objects.view<double, 1>());
+    CHECK(values(objects) == values(native_objects));
+
     Array running = line.copy(), native_running = line.copy();
     text::jit(loops(), "running")(running);
     native::running(native_running.view<double, 1>());
@@ -96,6 +102,70 @@ TEST_CASE("loops from text: what they return", "[jit][text]") {
     CHECK(text::jit<Scalar>(loops(), "counted", parallel)(at, counts).get<std::int64_t>() ==
           outside);
     CHECK(values(counts) == values(native_counts));
+
+    at.span<std::int32_t>()[7] = 29;
+    CHECK(text::jit<Scalar>(loops(), "largest", parallel)(at).get<std::int32_t>() == 29);
+    at.span<std::int32_t>()[8] = 70000;
+    CHECK(text::jit<Scalar>(loops(), "short_sum", parallel)(at).get<std::int16_t>() ==
+          native::short_sum(at.view<const int, 1>()));
+    CHECK(text::jit<Scalar>(loops(), "wrapped")(600).get<std::int64_t>() == native::wrapped(600));
+}
+
+TEST_CASE("loops from text: a for that is no counted loop says why", "[jit][text]") {
+    const auto remarks = [](const std::string& head) {
+        const auto kernel =
+            text::jit("void f(View<double, 1> a) {\n    for (" + head + ") a(i) += 1;\n}", "f");
+        Array a = zeros({4});
+        kernel(a);
+        CHECK(values(a) == std::vector<double>{1, 1, 1, 1});
+        std::string all;
+        for (const Remark& r : kernel.remarks())
+            all += r.file + ":" + std::to_string(r.line) + ": " + r.text;
+        return all;
+    };
+    CHECK(remarks("int i = 0; i < a.extent(0); ++i").empty());
+    CHECK(remarks("size_t i = 0; i < a.extent(0); i += 1").empty());
+    CHECK(remarks("short i = 0; i < a.extent(0); ++i") ==
+          "text:2: this for is a while: its counter has less than 32 bits and wraps");
+    CHECK(remarks("size_t i = 0; i != a.extent(0); ++i") ==
+          "text:2: this for is a while: its condition does not bound the counter in the direction "
+          "of its step");
+    CHECK(remarks("int i = 0; i < std::min(a.extent(0), 8l); ++i") ==
+          "text:2: this for is a while: the end is not seen to stay the same (a const variable "
+          "before the loop does)");
+    const Ufunc counts = text::vectorize(
+        "int f(int n) {\n"
+        "    int sum = 0;\n"
+        "    for (unsigned char i = 0; i < n; ++i) sum += i;\n"
+        "    return sum;\n"
+        "}",
+        "f");
+    CHECK(values(counts(Array::of({4}))) == std::vector<double>{6});
+    REQUIRE(counts.remarks().size() == 1);
+    CHECK(counts.remarks()[0].line == 3);
+}
+
+TEST_CASE("loops from text: what accumulates into a variable", "[jit][text]") {
+    // std::max keeps the variable where an element is NaN: no reduction of floats does.
+    const auto largest = [](const std::string& update) {
+        return text::jit<Scalar>(
+            "double f(View<const double, 1> a) {\n"
+            "    double m = -1e300;\n"
+            "    for (long i : prange(a.extent(0)))\n"
+            "        " +
+                update +
+                "\n"
+                "    return m;\n"
+                "}",
+            "f", parallel);
+    };
+    const Array a = Array::of({3.0, 8.0, -2.0});
+    for (const char* update : {"m = std::max(m, a(i));", "if (a(i) > m) m = a(i);"}) {
+        const Error refused = error_of([&] { largest(update)(a); });
+        CHECK(refused.line() == 4);
+        CHECK(refused.hint().find("v = maximum(v, e)") != std::string::npos);
+    }
+    CHECK(largest("m = kiln::maximum(m, a(i));")(a).get<double>() == 8);
 }
 
 TEST_CASE("loops from text: references, integers, native while", "[jit][text]") {
