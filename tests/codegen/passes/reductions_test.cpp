@@ -18,6 +18,11 @@ std::string sums(std::string_view declared, std::string_view op = "add") {
            "    store z[i64(0)], %4\n  }\n}\n";
 }
 
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+    std::string made(text);
+    return made.replace(made.find(from), from.size(), to);
+}
+
 TEST_CASE("reductions: a variable that a parallel loop accumulates into", "[codegen][reductions]") {
     CHECK(test::after(codegen::run_reductions, sums("")) == test::printed(sums(" (sum -> r)")));
     CHECK(test::after(codegen::run_reductions, sums("", "maximum")) ==
@@ -39,6 +44,29 @@ TEST_CASE("reductions: the text declares another one", "[codegen][reductions]") 
         CHECK(error.kind() == ErrorKind::usage);
         CHECK(error.message() == "a prange accumulates into r (f64) by max, and declares sum");
     }
+}
+
+TEST_CASE("reductions: an iteration that uses a variable otherwise", "[codegen][reductions]") {
+    const auto used = [](std::string_view head, std::string_view more) {
+        std::string text = sums(head);
+        text.insert(text.find("      write r, %3"), more);
+        return text;
+    };
+    constexpr std::string_view twice = "      %5 = mul f64 %2, %1\n      store z[%0], %5\n",
+                               again = "      %5 = read f64 r\n      store z[%0], %5\n";
+    for (const std::string_view more : {twice, again}) {
+        CHECK_THROWS_WITH(test::after(codegen::run_reductions, used("", more)),
+                          Catch::Contains("an iteration of a prange reads r (f64), which others "
+                                          "accumulate into"));
+        // Who answers for races has the loop as it stands.
+        const std::string text = used(" unsafe", more);
+        CHECK(test::after(codegen::run_reductions, text) == test::printed(text));
+    }
+    const std::string assigned = replaced(sums(" unsafe"), "write r, %3", "write r, %1");
+    CHECK(test::after(codegen::run_reductions, assigned) == test::printed(assigned));
+    CHECK_THROWS_WITH(
+        test::after(codegen::run_reductions, replaced(sums(""), "write r, %3", "write r, %1")),
+        Catch::Contains("iterations of a prange write r (f64), which is declared outside of it"));
 }
 
 /// A loop with this body, and two combines that differ in what changes no state alone.
@@ -68,11 +96,6 @@ constexpr std::string_view step =
     "%1 = load f64 x[%0]\n%2 = read f64 r\n%3 = read i64 n\n%4 = mul f64 %2, %1\n"
     "%5 = cast i32 %0\n%6 = cast i64 %5\n%7 = add i64 %6, %0\n%8 = add i64 %3, %7\n"
     "%9 = add i64 %8, i64(5)\nwrite r, %4 by c1\nwrite n, %9 by c1\n";
-
-std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
-    std::string made(text);
-    return made.replace(made.find(from), from.size(), to);
-}
 
 TEST_CASE("reductions: a step says by which combine", "[codegen][reductions]") {
     const std::string reduced = test::after(codegen::run_reductions, states(step));
