@@ -235,7 +235,7 @@ TEST_CASE("plans: why there are no lanes", "[codegen][plan]") {
                                     }),
                                     {vector, vector, vector});
     CHECK((guarded == "LLVM's lanes" ||
-           guarded == "not every iteration loads this element, and all lanes would"));
+           guarded.starts_with("not every iteration loads this element, and all lanes would (")));
     CHECK(why(jit([](In a, InOut u) {
                   for (Index i : prange(a.extent(0))) atomic_add(u(a(i)), 1.0);
               }),
