@@ -1,6 +1,7 @@
 // What the texts of all forms share: names, values, nodes.
 #include "codegen/cuda/kernel_text.h"
 
+#include "dsl/ir/dispatch.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/slots.h"
 #include "dsl/ir/walk.h"
@@ -414,51 +415,59 @@ std::string_view KernelText::end_of_iteration(bool in_loop) const {
 void KernelText::node(Id id) {
     const Node& n = kernel_.node(id);
     comment_line(n);
-    switch (n.kind) {
-        case NodeKind::constant:
-        case NodeKind::param:
-        case NodeKind::extent:
-        case NodeKind::index: return;
-        case NodeKind::op: return define(id, operation(id));
-        case NodeKind::cast: return define(id, conversion(id));
-        case NodeKind::load:
-            names_[id] = is_value(n.aux) ? params_[n.aux] : uniforms_[n.aux];
-            uses_[n.aux].data = true;
-            return names_[id].empty() ? define(id, element(id)) : void();
-        case NodeKind::read: return define(id, slot(id, n.operand_count == 1));
-        case NodeKind::store: {
-            const std::string v = operand(id, n.operand_count - 1U);
-            return line("{} = {};", element(id), v);
-        }
-        case NodeKind::write:
-            return line("{} = {};", slot(id, n.operand_count == 2),
-                        operand(id, n.operand_count - 1U));
-        case NodeKind::check:
-            return line("kiln_check(fault, i, {}, {});", sites_++, operand(id, 0));
-        case NodeKind::branch: return branch(id, n);
-        case NodeKind::loop: return loop(id, n);
-        case NodeKind::loop_while: return loop_while(id, n);
-        case NodeKind::launch: refuse_cuda("launches inside of kernels", kernel_.location(n.loc));
-        case NodeKind::break_: return line("break;");
-        case NodeKind::continue_:  // of an iteration that a thread takes, or of a loop in it
-            return line("{}", loops_ == 0 ? end_of_iteration(false) : "continue;");
-        case NodeKind::return_: return line("{}", end_of_iteration(loops_ != 0));
-        case NodeKind::atomic: return define(id, atomic(id, n));
-        case NodeKind::call_pure:
-        case NodeKind::call:
-            refuse_cuda(fmt::format("calls of functions of the host program ({})",
-                                    kernel_.functions[n.aux].name),
-                        kernel_.location(n.loc));
-        case NodeKind::contribute: return contribute(id, n);
-        case NodeKind::allocate:
-            refuse_cuda(
-                fmt::format("arrays that an iteration makes ({})", kernel_.params[n.aux].name),
-                kernel_.location(n.loc), "a Local of constant size has its own memory");
-        case NodeKind::whole:
-        case NodeKind::fold:
-        case NodeKind::permute:
-        case NodeKind::assign: refuse_cuda("whole-array statements", kernel_.location(n.loc));
-    }
+    constexpr effect::Mask in_threads = effect::accesses | effect::atomically |
+                                        effect::contributes | effect::checks | effect::branches |
+                                        effect::loops | effect::jumps;
+    dispatch<in_threads>(
+        n,
+        Handlers{
+            [&](Leaf) {},
+            [&](Of<NodeKind::op>) { define(id, operation(id)); },
+            [&](Of<NodeKind::cast>) { define(id, conversion(id)); },
+            [&](Of<NodeKind::load>) { load_element(id, n); },
+            [&](Of<NodeKind::read>) { define(id, slot(id, n.operand_count == 1)); },
+            [&](Of<NodeKind::store>) {
+                const std::string v = operand(id, n.operand_count - 1U);
+                line("{} = {};", element(id), v);
+            },
+            [&](Of<NodeKind::write>) {
+                line("{} = {};", slot(id, n.operand_count == 2), operand(id, n.operand_count - 1U));
+            },
+            [&](Of<NodeKind::atomic>) { define(id, atomic(id, n)); },
+            [&](Of<NodeKind::contribute>) { contribute(id, n); },
+            [&](Of<NodeKind::check>) {
+                line("kiln_check(fault, i, {}, {});", sites_++, operand(id, 0));
+            },
+            [&](Of<NodeKind::branch>) { branch(id, n); },
+            [&](Of<NodeKind::loop>) { loop(id, n); },
+            [&](Of<NodeKind::loop_while>) { loop_while(id, n); },
+            [&](Of<NodeKind::break_>) { line("break;"); },
+            [&](Of<
+                NodeKind::continue_>) {  // of an iteration that a thread takes, or of a loop in it
+                line("{}", loops_ == 0 ? end_of_iteration(false) : "continue;");
+            },
+            [&](Of<NodeKind::return_>) { line("{}", end_of_iteration(loops_ != 0)); },
+        },
+        [&](const NodeInfo& kind) { refuse(n, kind); });
+}
+
+void KernelText::load_element(Id id, const Node& n) {
+    names_[id] = is_value(n.aux) ? params_[n.aux] : uniforms_[n.aux];
+    uses_[n.aux].data = true;
+    if (names_[id].empty()) define(id, element(id));
+}
+
+void KernelText::refuse(const Node& n, const NodeInfo& kind) const {
+    const Location where = kernel_.location(n.loc);
+    if ((kind.does & (effect::calls | effect::calls_pure)) != 0)
+        refuse_cuda(fmt::format("calls of functions of the host program ({})",
+                                kernel_.functions[n.aux].name),
+                    where);
+    if ((kind.does & effect::allocates) != 0)
+        refuse_cuda(fmt::format("arrays that an iteration makes ({})", kernel_.params[n.aux].name),
+                    where, "a Local of constant size has its own memory");
+    if ((kind.does & effect::all_elements) != 0) refuse_cuda("whole-array statements", where);
+    refuse_cuda(fmt::format("a {} inside of kernels", kind.word), where);
 }
 
 void KernelText::branch(Id id, const Node& n) {

@@ -106,6 +106,8 @@ class KernelText {
     std::string slot(ir::Id id, bool has_position);
     std::string atomic(ir::Id id, const ir::Node& n);
     void define(ir::Id id, const std::string& expression);
+    void load_element(ir::Id id, const ir::Node& n);
+    [[noreturn]] void refuse(const ir::Node& n, const ir::NodeInfo& kind) const;
     void comment_line(const ir::Node& n);
     void nested(ir::Id inner);
     void branch(ir::Id id, const ir::Node& n);

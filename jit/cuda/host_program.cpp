@@ -2,6 +2,7 @@
 
 #include "codegen/analysis/loop_facts.h"
 #include "dsl/ir/combines.h"
+#include "dsl/ir/dispatch.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/walk.h"
 
@@ -191,57 +192,58 @@ class HostProgram {
     }
 
     Flow node(Id id, const Node& n) {
-        switch (n.kind) {
-            case NodeKind::constant:
-            case NodeKind::param:
-            case NodeKind::extent:
-            case NodeKind::index: return Flow::on;
-            case NodeKind::op:
-            case NodeKind::cast: {
-                std::vector<Scalar> x;
-                for (const Id o : kernel_.operands_of(n)) x.push_back(value(o));
-                values_[id] = computed(n, x);
-                return Flow::on;
-            }
-            case NodeKind::load:
-                values_[id] =
-                    fetched(element(n.aux, kernel_.operands_of(n)), kernel_.params[n.aux].dtype);
-                return Flow::on;
-            case NodeKind::store: {
-                const auto x = kernel_.operands_of(n);
-                put(element(n.aux, x.first(x.size() - 1)), value(x.back()));
-                return Flow::on;
-            }
-            case NodeKind::read:
-            case NodeKind::write: access(id, n); return Flow::on;
-            case NodeKind::check:
-                if (operand(id, 0).get<bool>()) return Flow::on;
-                report(id, n);
-                return Flow::returns;
-            case NodeKind::branch:
-                if (operand(id, 0).get<bool>()) return block(n.aux);
-                return n.aux2 == none ? Flow::on : block(n.aux2);
-            case NodeKind::loop: return loop(id, n);
-            case NodeKind::loop_while: return loop_while(id, n);
-            case NodeKind::launch: launch(id, n); return Flow::on;
-            case NodeKind::break_: return Flow::breaks;
-            case NodeKind::continue_: return Flow::continues;
-            case NodeKind::return_: return Flow::returns;
-            case NodeKind::allocate: allocate(n); return Flow::on;
-            case NodeKind::atomic: return atomic(id, n);
-            case NodeKind::call_pure:
-            case NodeKind::call:
-            case NodeKind::contribute:
-            case NodeKind::whole:
-            case NodeKind::fold:
-            case NodeKind::permute:
-            case NodeKind::assign: break;
-        }
-        throw Error(ErrorKind::internal, "a node that no program of a device has",
-                    kernel_.location(n.loc));
+        constexpr effect::Mask on_host = effect::accesses | effect::allocates | effect::atomically |
+                                         effect::checks | effect::branches | effect::loops |
+                                         effect::launches | effect::jumps;
+        return dispatch<on_host>(
+            n,
+            Handlers{
+                [&](Leaf) { return Flow::on; },
+                [&](Of<NodeKind::op, NodeKind::cast>) { return compute(id, n); },
+                [&](Of<NodeKind::load>) {
+                    values_[id] = fetched(element(n.aux, kernel_.operands_of(n)),
+                                          kernel_.params[n.aux].dtype);
+                    return Flow::on;
+                },
+                [&](Of<NodeKind::store>) {
+                    const auto x = kernel_.operands_of(n);
+                    put(element(n.aux, x.first(x.size() - 1)), value(x.back()));
+                    return Flow::on;
+                },
+                [&](Of<NodeKind::read, NodeKind::write>) { return access(id, n); },
+                [&](Of<NodeKind::atomic>) { return atomic(id, n); },
+                [&](Of<NodeKind::check>) {
+                    if (operand(id, 0).get<bool>()) return Flow::on;
+                    report(id, n);
+                    return Flow::returns;
+                },
+                [&](Of<NodeKind::branch>) {
+                    if (operand(id, 0).get<bool>()) return block(n.aux);
+                    return n.aux2 == none ? Flow::on : block(n.aux2);
+                },
+                [&](Of<NodeKind::loop>) { return loop(id, n); },
+                [&](Of<NodeKind::loop_while>) { return loop_while(id, n); },
+                [&](Of<NodeKind::launch>) { return launch(id, n); },
+                [&](Of<NodeKind::break_>) { return Flow::breaks; },
+                [&](Of<NodeKind::continue_>) { return Flow::continues; },
+                [&](Of<NodeKind::return_>) { return Flow::returns; },
+                [&](Of<NodeKind::allocate>) { return allocate(n); },
+            },
+            [&](const NodeInfo& kind) {
+                throw Error(ErrorKind::internal,
+                            "no program of a device has a " + std::string(kind.word),
+                            kernel_.location(n.loc));
+            });
     }
 
-    void access(Id id, const Node& n) {
+    Flow compute(Id id, const Node& n) {
+        std::vector<Scalar> x;
+        for (const Id o : kernel_.operands_of(n)) x.push_back(value(o));
+        values_[id] = computed(n, x);
+        return Flow::on;
+    }
+
+    Flow access(Id id, const Node& n) {
         const Slot& slot = kernel_.slots[n.aux];
         const bool writes = n.kind == NodeKind::write;
         if (slot.length == 1) {
@@ -249,7 +251,7 @@ class HostProgram {
                 slots_[n.aux] = operand(id, n.operand_count - 1U);
             else
                 values_[id] = slots_[n.aux];
-            return;
+            return Flow::on;
         }
         std::byte* const at = place(n.aux) + integer(kernel_.operand(id, 0)) *
                                                  static_cast<std::int64_t>(size_of(slot.dtype));
@@ -257,6 +259,7 @@ class HostProgram {
             put(at, operand(id, 1));
         else
             values_[id] = fetched(at, slot.dtype);
+        return Flow::on;
     }
 
     void report(Id id, const Node& n) {
@@ -305,7 +308,7 @@ class HostProgram {
     }
 
     /// An array of C order.
-    void allocate(const Node& n) {
+    Flow allocate(const Node& n) {
         const Param& p = kernel_.params[n.aux];
         DeviceArgument& a = arguments_[n.aux];
         a.extents.assign(p.rank, 0);
@@ -323,6 +326,7 @@ class HostProgram {
         }
         made_[n.aux] = std::make_unique<Buffer>(device_, bytes);
         a.data = made_[n.aux]->data();
+        return Flow::on;
     }
 
     // --- launches ---
@@ -378,14 +382,14 @@ class HostProgram {
         return b;
     }
 
-    void launch(Id id, const Node& n) {
+    Flow launch(Id id, const Node& n) {
         const Launch& l = kernel_.launches[n.aux];
         const CudaLaunch& texts = module_.launches[n.aux];
         Iterations of;
         of.begin = integer(kernel_.operand(id, 0));
         of.step = integer(kernel_.operand(id, 2));
         of.trip = trip_count(of.begin, integer(kernel_.operand(id, 1)), of.step);
-        if (of.trip == 0) return;
+        if (of.trip == 0) return Flow::on;
         std::vector<Bound> all;
         auto operands = kernel_.operands_of(n).subspan(3);
         for (const Argument& a : l.arguments) {
@@ -404,6 +408,7 @@ class HostProgram {
         for (const Argument& a : l.arguments)
             if (a.kind == Argument::Kind::place && kernel_.slots[a.target].length == 1)
                 slots_[a.target] = fetched(place(a.target), kernel_.slots[a.target].dtype);
+        return Flow::on;
     }
 
     /// `work`: what the threads, or blocks of them, have to share.

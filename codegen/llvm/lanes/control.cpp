@@ -2,6 +2,7 @@
 #include "codegen/abi.h"
 #include "codegen/analysis/loop_facts.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
+#include "dsl/ir/dispatch.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
@@ -35,49 +36,45 @@ void LaneEmitter::emit_block(Id block) {
 
 void LaneEmitter::emit_node(Id id) {
     const Node& n = kernel_.nodes[id];
-    switch (n.kind) {
-        case NodeKind::constant:
-        case NodeKind::param:
-        case NodeKind::extent:
-        case NodeKind::index: return;  // leaves are made where they are used
-        case NodeKind::op:
-            if (facts_.only_tested[id]) return;
-            if (const Id rest = tested_remainder(kernel_, facts_.slots, id); rest != ir::none)
-                values_[id] = ops_.emit_divisible(n, rest);
-            else
-                values_[id] = ops_.emit_op(id);
-            return;
-        case NodeKind::cast: values_[id] = ops_.emit_cast(id); return;
-        case NodeKind::load: values_[id] = emit_load(n); return;
-        case NodeKind::read: values_[id] = read_slot(n.aux, facts_.varying[id]); return;
-        case NodeKind::store: emit_store(n, id); return;
-        case NodeKind::write:
-            write_slot(n.aux, value(kernel_.operand(id, 0)), facts_.slots.to_all_lanes[id]);
-            return;
-        case NodeKind::check: emit_check(n, id); return;
-        case NodeKind::branch: emit_branch(n, id); return;
-        case NodeKind::loop: emit_loop(n, id); return;
-        case NodeKind::loop_while: emit_while(n, id); return;
-        case NodeKind::break_:
-        case NodeKind::continue_:
-        case NodeKind::return_: emit_jump(n.kind); return;
-        case NodeKind::contribute: emit_contribute(n, id); return;
-        case NodeKind::launch: refuse("a launch in an element-wise kernel", n.loc); return;
-        case NodeKind::call_pure:
-        case NodeKind::call:
-            throw Error(ErrorKind::unsupported,
-                        kernel_.functions[n.aux].name +
-                            " is a function of the host program, which an element-wise kernel "
-                            "cannot call",
-                        kernel_.location(n.loc), "call it in a loop kernel, made by jit");
-        case NodeKind::atomic:
-        case NodeKind::whole:
-        case NodeKind::fold:
-        case NodeKind::permute:
-        case NodeKind::assign:
-        case NodeKind::allocate:
-            refuse("atomics and whole-array statements are not element-wise", n.loc);
-    }
+    constexpr ir::effect::Mask in_lanes = ir::effect::accesses | ir::effect::contributes |
+                                          ir::effect::checks | ir::effect::branches |
+                                          ir::effect::loops | ir::effect::jumps;
+    ir::dispatch<in_lanes>(
+        n,
+        ir::Handlers{
+            [&](ir::Leaf) {},  // made where they are used
+            [&](ir::Of<NodeKind::op>) {
+                if (facts_.only_tested[id]) return;
+                if (const Id rest = tested_remainder(kernel_, facts_.slots, id); rest != ir::none)
+                    values_[id] = ops_.emit_divisible(n, rest);
+                else
+                    values_[id] = ops_.emit_op(id);
+            },
+            [&](ir::Of<NodeKind::cast>) { values_[id] = ops_.emit_cast(id); },
+            [&](ir::Of<NodeKind::load>) { values_[id] = emit_load(n); },
+            [&](ir::Of<NodeKind::read>) { values_[id] = read_slot(n.aux, facts_.varying[id]); },
+            [&](ir::Of<NodeKind::store>) { emit_store(n, id); },
+            [&](ir::Of<NodeKind::write>) {
+                write_slot(n.aux, value(kernel_.operand(id, 0)), facts_.slots.to_all_lanes[id]);
+            },
+            [&](ir::Of<NodeKind::contribute>) { emit_contribute(n, id); },
+            [&](ir::Of<NodeKind::check>) { emit_check(n, id); },
+            [&](ir::Of<NodeKind::branch>) { emit_branch(n, id); },
+            [&](ir::Of<NodeKind::loop>) { emit_loop(n, id); },
+            [&](ir::Of<NodeKind::loop_while>) { emit_while(n, id); },
+            [&](ir::Of<NodeKind::break_, NodeKind::continue_, NodeKind::return_>) {
+                emit_jump(n.kind);
+            },
+        },
+        [&](const ir::NodeInfo& kind) {
+            if ((kind.does & (ir::effect::calls | ir::effect::calls_pure)) != 0)
+                throw Error(ErrorKind::unsupported,
+                            kernel_.functions[n.aux].name +
+                                " is a function of the host program, which an element-wise kernel "
+                                "cannot call",
+                            kernel_.location(n.loc), "call it in a loop kernel, made by jit");
+            refuse("an element-wise kernel has no " + std::string(kind.word), n.loc);
+        });
 }
 
 Value* LaneEmitter::all_lanes() {

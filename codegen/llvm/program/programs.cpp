@@ -2,6 +2,7 @@
 #include "codegen/lanes/facts.h"
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/program/program_emitter.h"
+#include "dsl/ir/dispatch.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
@@ -268,48 +269,49 @@ void ProgramEmitter::emit_program_block(Id block) {
 bool ProgramEmitter::emit_program_node(Id id) {
     const Node& n = kernel_.nodes[id];
     auto& values = scope_->values;
+    bool comes_out = true;
     const auto jump = [&](BasicBlock* to) {
         b_.CreateBr(to);
         b_.SetInsertPoint(BasicBlock::Create(context_, "dead", scope_->function));
-        return false;
+        comes_out = false;
     };
-    switch (n.kind) {
-        case NodeKind::constant:
-        case NodeKind::param:
-        case NodeKind::extent:
-        case NodeKind::index: return true;
-        case NodeKind::op: values[id] = ops_.emit_op(id); return true;
-        case NodeKind::cast: values[id] = ops_.emit_cast(id); return true;
-        case NodeKind::load: values[id] = load_element(n); return true;
-        case NodeKind::read: values[id] = read_local(n, id); return true;
-        case NodeKind::store: store_element(n); return true;
-        case NodeKind::write: write_local(n, id); return true;
-        case NodeKind::atomic: values[id] = emit_atomic(n); return true;
-        case NodeKind::call_pure:
-        case NodeKind::call: values[id] = emit_call(n); return true;
-        case NodeKind::check: emit_failed_check(n, id); return true;
-        case NodeKind::branch: emit_if(n, id); return true;
-        case NodeKind::loop:
-            if (n.aux2 != ir::none && !scope_->parallel)
-                throw Error(ErrorKind::internal, "a parallel loop that nothing launches",
-                            kernel_.location(n.loc));
-            emit_for(n, id);
-            return true;
-        case NodeKind::loop_while: emit_while_loop(n, id); return true;
-        case NodeKind::launch: emit_launch(n, id); return true;
-        case NodeKind::break_: return jump(scope_->jumps.back().end);
-        case NodeKind::continue_: return jump(scope_->jumps.back().next);
-        case NodeKind::return_: return jump(scope_->exit);
-        case NodeKind::allocate: emit_allocate(n, id); return true;
-        case NodeKind::contribute:
-        case NodeKind::whole:
-        case NodeKind::fold:
-        case NodeKind::permute:
-        case NodeKind::assign:
-            throw Error(ErrorKind::internal, "a whole-array statement reached code generation",
+    constexpr ir::effect::Mask in_programs =
+        ir::effect::accesses | ir::effect::atomically | ir::effect::allocates | ir::effect::calls |
+        ir::effect::calls_pure | ir::effect::checks | ir::effect::branches | ir::effect::loops |
+        ir::effect::launches | ir::effect::jumps;
+    ir::dispatch<in_programs>(
+        n,
+        ir::Handlers{
+            [&](ir::Leaf) {},
+            [&](ir::Of<NodeKind::op>) { values[id] = ops_.emit_op(id); },
+            [&](ir::Of<NodeKind::cast>) { values[id] = ops_.emit_cast(id); },
+            [&](ir::Of<NodeKind::load>) { values[id] = load_element(n); },
+            [&](ir::Of<NodeKind::read>) { values[id] = read_local(n, id); },
+            [&](ir::Of<NodeKind::store>) { store_element(n); },
+            [&](ir::Of<NodeKind::write>) { write_local(n, id); },
+            [&](ir::Of<NodeKind::atomic>) { values[id] = emit_atomic(n); },
+            [&](ir::Of<NodeKind::call_pure, NodeKind::call>) { values[id] = emit_call(n); },
+            [&](ir::Of<NodeKind::check>) { emit_failed_check(n, id); },
+            [&](ir::Of<NodeKind::branch>) { emit_if(n, id); },
+            [&](ir::Of<NodeKind::loop>) {
+                if (n.aux2 != ir::none && !scope_->parallel)
+                    throw Error(ErrorKind::internal, "a parallel loop that nothing launches",
+                                kernel_.location(n.loc));
+                emit_for(n, id);
+            },
+            [&](ir::Of<NodeKind::loop_while>) { emit_while_loop(n, id); },
+            [&](ir::Of<NodeKind::launch>) { emit_launch(n, id); },
+            [&](ir::Of<NodeKind::break_>) { jump(scope_->jumps.back().end); },
+            [&](ir::Of<NodeKind::continue_>) { jump(scope_->jumps.back().next); },
+            [&](ir::Of<NodeKind::return_>) { jump(scope_->exit); },
+            [&](ir::Of<NodeKind::allocate>) { emit_allocate(n, id); },
+        },
+        [&](const ir::NodeInfo& kind) {
+            throw Error(ErrorKind::internal,
+                        "a program reached code generation with a " + std::string(kind.word),
                         kernel_.location(n.loc));
-    }
-    __builtin_unreachable();
+        });
+    return comes_out;
 }
 
 void ProgramEmitter::emit_if(const Node& n, Id id) {
