@@ -22,6 +22,10 @@ Place Lowering::call(const clang::CallExpr* e) {
     if (const auto* m = dyn_cast<clang::CXXMethodDecl>(f); m != nullptr && m->isVirtual())
         fail(e, fmt::format("{} is a virtual function", f->getNameAsString()),
              "kernels call functions that are known when they are compiled");
+    if (is_complex_part(e)) {
+        const ir::Id id = complex_part(llvm::cast<clang::CXXMemberCallExpr>(e));
+        return Place::of(id, b_.dtype(id));
+    }
     const clang::FunctionDecl* body = nullptr;
     f->hasBody(body);
     if (body == nullptr && session_.in_prelude(f->getLocation())) return call_builtin(e, f);
@@ -71,6 +75,7 @@ Place Lowering::argument(const clang::ParmVarDecl* param, const Expr* e, bool ch
     const clang::QualType type = param->getType();
     if (type->isReferenceType()) return place(e);
     if (type->isPointerType()) fail(e, "kernels have no pointers", "pass a reference");
+    if (is_closure(type)) return object(e);
     const auto t = scalar_type(type);
     if (!changes) {
         if (!t) return snapshot(object(e));
@@ -93,6 +98,20 @@ Place Lowering::argument(const clang::ParmVarDecl* param, const Expr* e, bool ch
     else
         assign(slots, object(e));
     return slots;
+}
+
+/// In the body of a lambda what it captured goes by the names of the function around it.
+void Lowering::open_closure(const clang::FunctionDecl* f, Frame& frame) {
+    const auto* lambda = llvm::cast<clang::CXXMethodDecl>(f)->getParent();
+    const Place closure = std::exchange(frame.self, {});
+    std::size_t i = 0;
+    for (const clang::LambdaCapture& c : lambda->captures()) {
+        if (c.capturesVariable())
+            frame.places[c.getCapturedVar()] = closure.parts[i];
+        else
+            frame.self = closure.parts[i];
+        ++i;
+    }
 }
 
 Place Lowering::inlined(const clang::FunctionDecl* f, Pieces arguments, const Place& self,
@@ -121,6 +140,7 @@ Place Lowering::inlined(const clang::FunctionDecl* f, Pieces arguments, const Pl
         frame.result = allocate(type, f->getLocation());
         zero(frame.result);
     }
+    if (self.kind == Place::Kind::closure) open_closure(f, frame);
     if (const auto* c = dyn_cast<clang::CXXConstructorDecl>(f)) {
         for (const clang::CXXCtorInitializer* init : c->inits()) {
             const clang::FieldDecl* field = init->getMember();
@@ -172,6 +192,59 @@ Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
     return element(array.target, indices);
 }
 
+/// std::min({a, b, c}): the first of those that are least.
+Place Lowering::extreme_of_list(const clang::CallExpr* e, bool least) {
+    const Expr* list = e->getArg(0)->IgnoreUnlessSpelledInSource();
+    if (const auto* s = dyn_cast<clang::CXXStdInitializerListExpr>(list)) list = s->getSubExpr();
+    const auto* values = dyn_cast<clang::InitListExpr>(list->IgnoreImplicit());
+    if (values == nullptr) fail(e, "a list that is not written out", "write { ... } in the call");
+    const DType type = dtype(e->getType(), e->getExprLoc());
+    ir::Id best = ir::none;
+    for (const Expr* one : values->inits()) {
+        const ir::Id value = scalar(one);
+        at(e);
+        best = best == ir::none
+                   ? value
+                   : b_.apply(ir::Op::select, {least ? b_.apply(ir::Op::lt, {value, best})
+                                                     : b_.apply(ir::Op::lt, {best, value}),
+                                               value, best});
+    }
+    return Place::of(best, type);
+}
+
+/// Whether it is z.real() or z.imag().
+bool Lowering::is_complex_part(const clang::CallExpr* e) const {
+    const auto* m = dyn_cast<clang::CXXMemberCallExpr>(e);
+    if (m == nullptr || e->getNumArgs() != 0) return false;
+    const clang::CXXMethodDecl* f = m->getMethodDecl();
+    return f->getIdentifier() != nullptr && (f->getName() == "real" || f->getName() == "imag") &&
+           scalar_type(session_.context().getTypeDeclType(f->getParent()));
+}
+
+ir::Id Lowering::complex_part(const clang::CXXMemberCallExpr* e) {
+    const Expr* object = e->getImplicitObjectArgument();
+    const ir::Id value = object->getType()->isPointerType() ? load(frame_->self) : scalar(object);
+    at(e);
+    const bool is_real = e->getMethodDecl()->getName() == "real";
+    return b_.apply(is_real ? ir::Op::real : ir::Op::imag, {value});
+}
+
+ir::Id Lowering::complex_operation(const clang::CXXOperatorCallExpr* e) {
+    const ir::Id a = scalar(e->getArg(0));
+    const ir::Id b = e->getNumArgs() > 1 ? scalar(e->getArg(1)) : ir::none;
+    at(e);
+    switch (e->getOperator()) {
+        case clang::OO_Plus: return b_.apply(ir::Op::add, {a, b});
+        case clang::OO_Minus:
+            return b == ir::none ? b_.apply(ir::Op::neg, {a}) : b_.apply(ir::Op::sub, {a, b});
+        case clang::OO_Star: return b_.apply(ir::Op::mul, {a, b});
+        case clang::OO_Slash: return b_.apply(ir::Op::div, {a, b});
+        case clang::OO_EqualEqual: return b_.apply(ir::Op::eq, {a, b});
+        case clang::OO_ExclaimEqual: return b_.apply(ir::Op::ne, {a, b});
+        default: fail(e, "complex numbers do not have this operator");
+    }
+}
+
 Place Lowering::extent(const clang::CallExpr* e) {
     const auto* m = llvm::cast<clang::CXXMemberCallExpr>(e);
     const Place array = place(m->getImplicitObjectArgument());
@@ -209,10 +282,17 @@ Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl
         std::vector<const Expr*> subscripts(e->arg_begin() + 1, e->arg_end());
         return element(place(e->getArg(0)), subscripts, e);
     }
+    if (const auto* o = dyn_cast<clang::CXXOperatorCallExpr>(e);
+        o != nullptr && scalar_type(o->getArg(0)->getType())) {
+        const ir::Id id = complex_operation(o);
+        return Place::of(id, b_.dtype(id));
+    }
     if (!f->getIdentifier()) fail(e, "kernels do not call this");
     const llvm::StringRef name = f->getName();
     if (isa<clang::CXXMemberCallExpr>(e) && name == "extent") return extent(e);
     if (name.starts_with("atomic_")) return atomic(e, name.drop_front(7));
+    if (e->getNumArgs() == 1 && (name == "min" || name == "max"))
+        return extreme_of_list(e, name == "min");
     const std::optional<Builtin> made = builtin(std::string_view(name));
     if (!made) fail(e, fmt::format("kernels do not call {} here", std::string_view(name)));
     const DType result = dtype(f->getReturnType(), e->getExprLoc());
@@ -224,7 +304,8 @@ Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl
     const bool first_is_bool = made->op == ir::Op::select;
     const bool powers = name == "ldexp";
     for (std::size_t i = 0; i < ids.size(); ++i)
-        if (!told && !(i == 0 && first_is_bool) && !(i == 1 && powers) && name != "bitwise_count")
+        if (!told && !(i == 0 && first_is_bool) && !(i == 1 && powers) && name != "bitwise_count" &&
+            (is_complex(result) || !is_complex(b_.dtype(ids[i]))))
             ids[i] = b_.cast(ids[i], result);
     if (made->kind == Builtin::Kind::operation) {
         const bool integer_power = made->op == ir::Op::pow && is_integer(result);

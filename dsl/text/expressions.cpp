@@ -37,6 +37,12 @@ ir::Id Lowering::constant(const clang::APValue& value, QualType type, const Stmt
     const DType t = dtype(type, at->getBeginLoc());
     if (value.isInt()) return b_.constant(number(value.getInt(), t));
     if (value.isFloat()) return b_.constant(number(value.getFloat(), t));
+    if (value.isStruct() && is_complex(t)) {
+        const DType part = real_type(t);
+        return b_.apply(Op::make_complex,
+                        {b_.constant(number(value.getStructField(0).getFloat(), part)),
+                         b_.constant(number(value.getStructField(1).getFloat(), part))});
+    }
     fail(at, "kernels do not take this constant");
 }
 
@@ -46,11 +52,27 @@ std::optional<ir::Id> Lowering::folded(const Expr* e) {
     if (!scalar_type(e->getType()) || !e->EvaluateAsRValue(result, session_.context()) ||
         result.HasSideEffects)
         return std::nullopt;
-    if (!result.Val.isInt() && !result.Val.isFloat()) return std::nullopt;
+    if (!result.Val.isInt() && !result.Val.isFloat() && !result.Val.isStruct()) return std::nullopt;
     return constant(result.Val, e->getType(), e);
 }
 
 // ------------------------------------------------------------------------------ values
+
+/// std::complex<T>(re, im), one from another, or from nothing.
+ir::Id Lowering::complex(const clang::CXXConstructExpr* e) {
+    const DType own = dtype(session_.context().getBaseElementType(e->getType()), e->getExprLoc());
+    const DType part = real_type(own);
+    ir::Id parts[2] = {ir::none, ir::none};
+    for (unsigned i = 0; i < e->getNumArgs() && i < 2; ++i) {
+        const ir::Id value = scalar(e->getArg(i));
+        at(e);
+        if (is_complex(b_.dtype(value))) return b_.cast(value, own);
+        parts[i] = b_.cast(value, part);
+    }
+    for (ir::Id& id : parts)
+        if (id == ir::none) id = b_.constant(Scalar::of(0.0).cast(part));
+    return b_.apply(Op::make_complex, {parts[0], parts[1]});
+}
 
 ir::Id Lowering::scalar(const Expr* e) {
     e = e->IgnoreParens();
@@ -75,6 +97,13 @@ ir::Id Lowering::scalar(const Expr* e) {
     // What is a number in the text is one in the kernel: -1, 2.0 / 3.
     if (isa<clang::UnaryOperator>(e) || isa<clang::BinaryOperator>(e))
         if (const auto id = folded(e)) return *id;
+    if (const auto* r = dyn_cast<clang::CXXRewrittenBinaryOperator>(e))
+        return scalar(r->getSemanticForm());
+    if (isa<clang::UserDefinedLiteral>(e))
+        if (const auto id = folded(e)) return *id;
+    if (const auto* c = dyn_cast<clang::CXXConstructExpr>(e);
+        c != nullptr && scalar_type(e->getType()))
+        return complex(c);
     if (const auto* c = dyn_cast<clang::CastExpr>(e)) return cast(c);
     if (const auto* u = dyn_cast<clang::UnaryOperator>(e)) return unary(u);
     if (const auto* o = dyn_cast<clang::BinaryOperator>(e)) return binary(o);
@@ -111,7 +140,8 @@ ir::Id Lowering::loaded(const Expr* lvalue) {
     }
     const Place from = place(e);
     at(lvalue);
-    if (from.kind == Place::Kind::record || from.kind == Place::Kind::array)
+    if (from.kind == Place::Kind::record || from.kind == Place::Kind::array ||
+        from.kind == Place::Kind::closure)
         fail(lvalue, "an object is used as a number");
     return load(from);
 }
@@ -271,9 +301,17 @@ bool Lowering::may_run_early(const Expr* e) const {
     const Stmt* s = e->IgnoreParens();
     if (const auto* c = dyn_cast<clang::CallExpr>(s)) {
         const clang::FunctionDecl* f = c->getDirectCallee();
-        if (f == nullptr || f->hasBody() || !session_.in_prelude(f->getLocation())) return false;
-        if (isa<clang::CXXOperatorCallExpr>(c) || f->getName().starts_with("atomic_")) return false;
-        if (f->getName() == "pow" && !f->getReturnType()->isFloatingType()) return false;
+        if (f == nullptr || !session_.in_prelude(f->getLocation())) return false;
+        if (is_complex_part(c))
+            return may_run_early(
+                llvm::cast<clang::CXXMemberCallExpr>(c)->getImplicitObjectArgument());
+        if (f->hasBody()) return false;
+        if (isa<clang::CXXOperatorCallExpr>(c)) {
+            if (!scalar_type(c->getArg(0)->getType())) return false;
+        } else if (f->getName().starts_with("atomic_") ||
+                   (f->getName() == "pow" && f->getReturnType()->isIntegerType())) {
+            return false;
+        }
     } else if (const auto* b = dyn_cast<clang::BinaryOperator>(s)) {
         const bool divides = b->getOpcode() == clang::BO_Div || b->getOpcode() == clang::BO_Rem;
         if (b->isAssignmentOp()) return false;
@@ -286,7 +324,8 @@ bool Lowering::may_run_early(const Expr* e) const {
                !isa<clang::CXXThisExpr>(s) && !isa<clang::ConstantExpr>(s) &&
                !isa<clang::CharacterLiteral>(s) && !isa<clang::SubstNonTypeTemplateParmExpr>(s) &&
                !isa<clang::MaterializeTemporaryExpr>(s) &&
-               !isa<clang::AbstractConditionalOperator>(s)) {
+               !isa<clang::AbstractConditionalOperator>(s) &&
+               !(isa<clang::CXXConstructExpr>(s) && scalar_type(e->getType()))) {
         return false;
     }
     for (const Stmt* child : s->children())

@@ -54,6 +54,17 @@ class ChangeFinder {
             for (const clang::Decl* one : d->decls()) declaration(one);
             return;
         }
+        if (const auto* l = dyn_cast<clang::LambdaExpr>(s)) {
+            // What is captured by reference changes where the body changes it.
+            auto init = l->capture_init_begin();
+            for (const clang::LambdaCapture& c : l->captures()) {
+                const bool is_name =
+                    c.getCaptureKind() == clang::LCK_ByRef && !l->isInitCapture(&c);
+                if (!is_name) visit(*init, false);
+                ++init;
+            }
+            return visit(l->getBody(), false);
+        }
         for (const Stmt* child : s->children()) visit(child, false);
     }
 
@@ -111,6 +122,14 @@ std::optional<DType> dtype_of_type(QualType type, const clang::ASTContext& conte
     if (const auto* e = type->getAs<clang::EnumType>()) {
         if (!e->getDecl()->isComplete()) return std::nullopt;
         type = e->getDecl()->getIntegerType().getCanonicalType();
+    }
+    if (const auto* record =
+            dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(type->getAsCXXRecordDecl());
+        record != nullptr && record->isInStdNamespace() && record->getName() == "complex") {
+        const auto part = dtype_of_type(record->getTemplateArgs()[0].getAsType(), context);
+        if (part == DType::f32) return DType::c64;
+        if (part == DType::f64) return DType::c128;
+        return std::nullopt;
     }
     const auto* b = dyn_cast<clang::BuiltinType>(type.getTypePtr());
     if (b == nullptr) return std::nullopt;
@@ -170,7 +189,10 @@ Place Lowering::allocate(QualType type, clang::SourceLocation at) {
     const auto make = [&](const auto& self, QualType t, std::uint64_t count) -> Place {
         const auto [element, inside] = elements_of(t, session_.context());
         count *= inside;
-        if (const auto* record = element->getAsCXXRecordDecl()) {
+        if (const auto* record = element->getAsCXXRecordDecl(); record && !scalar_type(element)) {
+            if (record->isLambda())
+                session_.fail(ErrorKind::unsupported, at, "a lambda that changes",
+                              "give each lambda a name of its own");
             if (record->isUnion())
                 session_.fail(ErrorKind::unsupported, at, "kernels have no unions");
             if (record->getNumBases() > 0)
@@ -263,7 +285,8 @@ ir::Id Lowering::load(const Place& place) {
         case Place::Kind::element: return b_.load(place.target, place.subscripts);
         case Place::Kind::nothing:
         case Place::Kind::array:
-        case Place::Kind::record: break;
+        case Place::Kind::record:
+        case Place::Kind::closure: break;
     }
     throw Error(ErrorKind::internal, "an object is read as a number");
 }
@@ -303,6 +326,7 @@ void Lowering::assign(const Place& to, const Place& from) {
 
 /// The values that a place has now, which later assignments do not change.
 Place Lowering::snapshot(const Place& place) {
+    if (place.kind == Place::Kind::closure) return place;  // its copies are values already
     Place made = place;
     for (Place& part : made.parts) part = snapshot(part);
     if (made.kind == Place::Kind::element) return Place::of(load(place), place.dtype);
@@ -331,7 +355,9 @@ void Lowering::initialise(const Place& to, QualType type, const Expr* init) {
     const auto* constructs = dyn_cast<clang::CXXConstructExpr>(init);
     if (constructs != nullptr) {  // of an array of objects
         const auto [element, count] = elements_of(type, session_.context());
-        const Place one = construct(constructs);
+        const Place one = scalar_type(element)
+                              ? Place::of(complex(constructs), *scalar_type(element))
+                              : construct(constructs);
         return each(to, element, 0, count, [&](const Place& object) { assign(object, one); });
     }
     if (values == nullptr) {
@@ -437,7 +463,7 @@ Place Lowering::member(const clang::MemberExpr* e) {
 Place Lowering::indexed(Place array, QualType element, ir::Id index, std::uint64_t factor) const {
     const auto [inner, count] = elements_of(element, session_.context());
     factor *= count;
-    if (const auto* record = inner->getAsCXXRecordDecl()) {
+    if (const auto* record = inner->getAsCXXRecordDecl(); record && !scalar_type(inner)) {
         std::size_t i = 0;
         for (const clang::FieldDecl* field : record->fields()) {
             array.parts[i] = indexed(array.parts[i], field->getType(), index, factor);
@@ -542,7 +568,7 @@ Place Lowering::place(const Expr* e) {
         return place(t->getReplacement());
     if (isa<clang::AbstractConditionalOperator>(e) && e->isGLValue())
         fail(e, "a choice of what to assign to", "write if (...) else");
-    if (e->isPRValue() && !scalar_type(e->getType())) return object(e);
+    if (e->isPRValue() && e->getType()->isRecordType()) return object(e);
     refuse(e);
 }
 
@@ -559,6 +585,7 @@ Place Lowering::object(const Expr* e) {
     if (const auto* t = dyn_cast<clang::SubstNonTypeTemplateParmExpr>(e))
         return object(t->getReplacement());
     if (const auto type = scalar_type(e->getType())) return Place::of(scalar(e), *type);
+    if (const auto* l = dyn_cast<clang::LambdaExpr>(e)) return closure(l);
     if (const auto* c = dyn_cast<clang::CXXConstructExpr>(e)) return construct(c);
     if (const auto* c = dyn_cast<clang::CallExpr>(e)) return call(c);
     if (const auto* c = dyn_cast<clang::CastExpr>(e)) {
@@ -624,6 +651,29 @@ Place Lowering::construct(const clang::CXXConstructExpr* e) {
     std::vector<const Expr*> arguments(e->arg_begin(), e->arg_end());
     if (e->requiresZeroInitialization()) zero(made);
     inlined(c, arguments, made, e);
+    return made;
+}
+
+/// What a lambda captures: names of what it captures by reference, values of the rest.
+Place Lowering::closure(const clang::LambdaExpr* e) {
+    if (e->isMutable())
+        fail(e, "a lambda that changes its copies", "capture by reference what it changes");
+    Place made{.kind = Place::Kind::closure};
+    auto init = e->capture_init_begin();
+    for (const clang::LambdaCapture& c : e->captures()) {
+        const bool refers = c.getCaptureKind() == clang::LCK_ByRef;
+        if (c.capturesThis() || c.getCaptureKind() == clang::LCK_StarThis) {
+            made.parts.push_back(c.capturesThis() && c.getCaptureKind() == clang::LCK_This
+                                     ? frame_->self
+                                     : snapshot(frame_->self));
+        } else if (const auto found = frame_->places.find(c.getCapturedVar());
+                   found != frame_->places.end() && !e->isInitCapture(&c)) {
+            made.parts.push_back(refers ? found->second : snapshot(found->second));
+        } else {
+            made.parts.push_back(refers ? place(*init) : snapshot(object(*init)));
+        }
+        ++init;
+    }
     return made;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 #include "dsl/text/session.h"
 
+#include <clang/AST/DeclCXX.h>
 #include <clang/AST/Expr.h>
 #include <clang/AST/ExprCXX.h>
 #include <clang/AST/StmtCXX.h>
@@ -29,6 +30,7 @@ struct Place {
         element,  ///< of an array parameter
         array,    ///< an array parameter
         record,   ///< parts, one for each field
+        closure,  ///< a lambda: parts, one for each capture
     };
     Kind kind = Kind::nothing;
     DType dtype = DType::f64;  ///< of a value
@@ -56,6 +58,12 @@ struct Exits {
 };
 Exits exits_of(const clang::Stmt* statement);
 bool falls_through(const clang::Stmt* statement);
+
+/// Whether a value of this type is a lambda.
+inline bool is_closure(clang::QualType type) {
+    const auto* record = type.getNonReferenceType()->getAsCXXRecordDecl();
+    return record != nullptr && record->isLambda();
+}
 
 /// The dtype of a number's C++ type; nothing for other types.
 std::optional<DType> dtype_of_type(clang::QualType type, const clang::ASTContext& context);
@@ -152,11 +160,13 @@ class Lowering {
     Place constant_place(const clang::APValue& value, clang::QualType type, const clang::Stmt* at);
     void initialise(const Place& place, clang::QualType type, const clang::Expr* init);
     Place construct(const clang::CXXConstructExpr* e);
+    Place closure(const clang::LambdaExpr* e);
     void each(const Place& array, clang::QualType element, std::uint64_t from, std::uint64_t to,
               const std::function<void(const Place&)>& visit);
 
     // expressions.cpp: values
     ir::Id scalar(const clang::Expr* e);
+    ir::Id complex(const clang::CXXConstructExpr* e);
     ir::Id loaded(const clang::Expr* lvalue);
     ir::Id cast(const clang::CastExpr* e);
     ir::Id unary(const clang::UnaryOperator* e);
@@ -175,11 +185,16 @@ class Lowering {
     // calls.cpp
     Place call(const clang::CallExpr* e);
     Place call_builtin(const clang::CallExpr* e, const clang::FunctionDecl* f);
+    bool is_complex_part(const clang::CallExpr* e) const;
+    ir::Id complex_part(const clang::CXXMemberCallExpr* e);
+    ir::Id complex_operation(const clang::CXXOperatorCallExpr* e);
+    Place extreme_of_list(const clang::CallExpr* e, bool least);
     Place extent(const clang::CallExpr* e);
     Place element(const Place& array, Pieces subscripts, const clang::Expr* e);
     Place atomic(const clang::CallExpr* e, llvm::StringRef what);
     Place inlined(const clang::FunctionDecl* f, Pieces arguments, const Place& self,
                   const clang::Expr* e);
+    void open_closure(const clang::FunctionDecl* f, Frame& frame);
     Place argument(const clang::ParmVarDecl* param, const clang::Expr* e, bool changes);
 
     const Session& session_;

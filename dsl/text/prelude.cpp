@@ -66,6 +66,13 @@ template <integral T> struct numeric_limits<T> {
 };
 template <class T> constexpr T max(T a, T b) { return a < b ? b : a; }
 template <class T> constexpr T min(T a, T b) { return b < a ? b : a; }
+// What a list { ... } is to functions that take one.
+template <class E> class initializer_list {
+  const E* first_;
+  size_t size_;
+};
+template <class T> T max(initializer_list<T> all);
+template <class T> T min(initializer_list<T> all);
 template <class T> constexpr T clamp(T x, T low, T high) { return x < low ? low : high < x ? high : x; }
 template <class T> constexpr void swap(T& a, T& b) { T c = a; a = b; b = c; }
 template <class T, size_t N> struct array {
@@ -77,6 +84,48 @@ template <class T, size_t N> struct array {
 template <class A, class B> struct pair { A first; B second; };
 template <class A, class B> pair(A, B) -> pair<A, B>;
 template <class A, class B> constexpr pair<A, B> make_pair(A a, B b) { return {a, b}; }
+// A number of a kernel: its parts are never read but by what computes constants.
+template <class T> struct complex {
+  using value_type = T;
+  T re_, im_;
+  constexpr complex(T re = T(), T im = T()) : re_(re), im_(im) {}
+  template <class U> constexpr complex(const complex<U>& z) : re_(z.re_), im_(z.im_) {}
+  constexpr T real() const { return re_; }
+  constexpr T imag() const { return im_; }
+  constexpr void real(T x) { *this = complex(x, imag()); }
+  constexpr void imag(T x) { *this = complex(real(), x); }
+  complex& operator+=(T x) { return *this = *this + x; }
+  complex& operator-=(T x) { return *this = *this - x; }
+  complex& operator*=(T x) { return *this = *this * x; }
+  complex& operator/=(T x) { return *this = *this / x; }
+  template <class U> complex& operator+=(complex<U> z) { return *this = *this + complex(z); }
+  template <class U> complex& operator-=(complex<U> z) { return *this = *this - complex(z); }
+  template <class U> complex& operator*=(complex<U> z) { return *this = *this * complex(z); }
+  template <class U> complex& operator/=(complex<U> z) { return *this = *this / complex(z); }
+};
+template <class T> complex<T> operator+(complex<T> a, complex<T> b);
+template <class T> complex<T> operator-(complex<T> a, complex<T> b);
+template <class T> complex<T> operator*(complex<T> a, complex<T> b);
+template <class T> complex<T> operator/(complex<T> a, complex<T> b);
+template <class T> bool operator==(complex<T> a, complex<T> b);
+template <class T> complex<T> operator-(complex<T> a);
+template <class T> complex<T> operator+(complex<T> a) { return a; }
+template <class T> complex<T> operator+(complex<T> a, T b) { return {a.real() + b, a.imag()}; }
+template <class T> complex<T> operator-(complex<T> a, T b) { return {a.real() - b, a.imag()}; }
+template <class T> complex<T> operator*(complex<T> a, T b) { return {a.real() * b, a.imag() * b}; }
+template <class T> complex<T> operator/(complex<T> a, T b) { return {a.real() / b, a.imag() / b}; }
+template <class T> complex<T> operator+(T a, complex<T> b) { return {a + b.real(), b.imag()}; }
+template <class T> complex<T> operator-(T a, complex<T> b) { return {a - b.real(), -b.imag()}; }
+template <class T> complex<T> operator*(T a, complex<T> b) { return {a * b.real(), a * b.imag()}; }
+template <class T> complex<T> operator/(T a, complex<T> b) { return complex<T>(a) / b; }
+template <class T> bool operator==(complex<T> a, T b) { return a == complex<T>(b); }
+inline namespace literals {
+inline namespace complex_literals {
+constexpr complex<double> operator""i(long double y) { return {0.0, double(y)}; }
+constexpr complex<double> operator""i(unsigned long long y) { return {0.0, double(y)}; }
+constexpr complex<float> operator""if(long double y) { return {0.0f, float(y)}; }
+}
+}
 }
 namespace kiln {
 using Index = long;
@@ -87,7 +136,11 @@ template <class T> struct RealOf { using type = double; };
 template <> struct RealOf<float> { using type = float; };
 template <> struct RealOf<_Float16> { using type = _Float16; };
 template <> struct RealOf<__bf16> { using type = __bf16; };
+template <class T> struct RealOf<std::complex<T>> { using type = std::complex<T>; };
 template <class T> using Real = typename RealOf<T>::type;
+template <class T> struct PartOf { using type = T; };
+template <class T> struct PartOf<std::complex<T>> { using type = T; };
+template <class T> using Part = typename PartOf<T>::type;
 template <class A, class B> struct CommonOf { using type = decltype(A() + B()); };
 template <class A> struct CommonOf<A, A> { using type = A; };
 template <class A, class B> using Common = typename CommonOf<A, B>::type;
@@ -132,7 +185,21 @@ constexpr std::string_view cmath_unary[] = {
 constexpr std::string_view cmath_binary[] = {"atan2", "hypot",    "pow", "fmod",
                                              "fmin",  "copysign", "fmax"};
 constexpr std::string_view cmath_predicates[] = {"isnan", "isinf", "isfinite", "signbit"};
+/// <complex>'s names: those that kiln has of complex numbers.
+constexpr std::string_view complex_unary[] = {"sin",  "cos", "tan", "sinh", "cosh",
+                                              "tanh", "exp", "log", "sqrt", "conj"};
+constexpr std::string_view complex_parts[] = {"real", "imag", "abs", "arg", "norm"};
 constexpr std::string_view cmath_reals[] = {"float", "double", "_Float16", "__bf16"};
+
+/// pow and what is made of logarithms, of complex numbers.
+constexpr std::string_view complex_powers = R"(
+template <class T> complex<T> pow(complex<T>, complex<T>);
+template <class T> complex<T> pow(complex<T> a, T b) { return pow(a, complex<T>(b)); }
+template <class T> complex<T> pow(T a, complex<T> b) { return pow(complex<T>(a), b); }
+template <class T, integral I> complex<T> pow(complex<T> a, I b) { return pow(a, complex<T>(T(b))); }
+template <class T> complex<T> polar(T r, T angle = T()) { return {r * cos(angle), r * sin(angle)}; }
+template <class T> complex<T> log10(complex<T> a) { return log(a) / log(T(10)); }
+)";
 
 /// What of <cmath> is made of other functions.
 constexpr std::string_view cmath_text = R"(
@@ -190,9 +257,9 @@ std::string_view result_type(const Row& row) {
         case Rule::power:
         case Rule::bitwise: return unary ? "A" : "detail::Common<A, B>";
         case Rule::rounding:
+        case Rule::shift: return "A";
         case Rule::magnitude:
-        case Rule::shift:
-        case Rule::part: return "A";
+        case Rule::part: return "detail::Part<A>";
         case Rule::real_arithmetic:
         case Rule::true_division:
         case Rule::real_function:
@@ -227,8 +294,8 @@ constexpr CompositeResult composite_results[] = {
     {"lcm", "detail::Common<A, B>"},
     {"deg2rad", "detail::Real<A>"},
     {"rad2deg", "detail::Real<A>"},
-    {"norm", "A"},
-    {"arg", "detail::Real<A>"},
+    {"norm", "detail::Part<A>"},
+    {"arg", "detail::Part<detail::Real<A>>"},
     {"fabs", "detail::Real<A>"},
     {"float_power", "double"},
     {"positive", "A"},
@@ -293,6 +360,11 @@ void declare_cmath(std::string& text) {
     }
     for (const std::string_view name : cmath_predicates)
         text += fmt::format("template <class T> bool {}(T);\n", name);
+    for (const std::string_view name : complex_unary)
+        text += fmt::format("template <class T> complex<T> {}(complex<T>);\n", name);
+    for (const std::string_view name : complex_parts)
+        text += fmt::format("template <class T> T {}(complex<T>);\n", name);
+    text += complex_powers;
     text += "}\n";
     const auto use = [&](std::span<const std::string_view> names) {
         for (const std::string_view name : names) text += fmt::format("using std::{};", name);

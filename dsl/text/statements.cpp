@@ -278,7 +278,7 @@ void Lowering::refuse(const Stmt* s) const {
         fail(s, "kernels have no goto", "write a loop with break or continue");
     if (isa<clang::CXXNewExpr>(s) || isa<clang::CXXDeleteExpr>(s))
         fail(s, "kernels do not allocate memory", "use an array of constant size");
-    if (isa<clang::LambdaExpr>(s)) fail(s, "a lambda in a kernel", "write a function");
+    if (isa<clang::LambdaExpr>(s)) fail(s, "a lambda that is not called", "call it, or pass it on");
     if (isa<clang::StringLiteral>(s)) fail(s, "kernels have no text");
     if (isa<clang::CXXTypeidExpr>(s) || isa<clang::CXXDynamicCastExpr>(s))
         fail(s, "kernels have no types at run time");
@@ -713,6 +713,10 @@ void Lowering::variable(const clang::VarDecl* v) {
             frame_->places[v] = constant_place(*value, type, init);
             return;
         }
+    }
+    if (is_closure(type)) {
+        frame_->places[v] = object(init);
+        return;
     }
     if (!frame_->changed.contains(v) && init != nullptr && !type->isArrayType()) {
         if (const auto t = scalar_type(type)) {

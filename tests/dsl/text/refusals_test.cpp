@@ -68,10 +68,16 @@ double f(double x) {
     return g(&x);
              ^)");
     CHECK(vectorized(R"(double f(double x) {
-    auto g = [&](double y) { return x + y; };
+    auto g = [x](double y) mutable { return x += y; };
     return g(1);
-})") == R"(text:2: error: a lambda in a kernel (write a function)
-    auto g = [&](double y) { return x + y; };
+})") == R"(text:2: error: a lambda that changes its copies (capture by reference what it changes)
+    auto g = [x](double y) mutable { return x += y; };
+             ^)");
+    CHECK(vectorized(R"(double f(double x) {
+    double (*g)(double) = [](double y) { return 2 * y; };
+    return g(x);
+})") == R"(text:2: error: kernels have no pointers (use a reference or an index)
+    double (*g)(double) = [](double y) { return 2 * y; };
              ^)");
     CHECK(vectorized(R"(struct S {
     virtual double g(double x) { return x; }

@@ -247,3 +247,151 @@ void f(View<const double, 1> x, View<double, 1> y) {
                      },
                      {f64[1], f64[1]}, {"x", "y"});
 }
+
+TEST_CASE("twins: complex numbers", "[dsl][text]") {
+    twins(R"(
+int f(std::complex<double> c, int limit) {
+    std::complex<double> z = 0.0;
+    int n = 0;
+    while (n < limit && norm(z) <= 4.0) {
+        z = z * z + c;
+        n += 1;
+    }
+    return n;
+})",
+          [](Value c, Value limit) {
+              const Value zero = make_complex(f64(0.0), f64(0.0));
+              Var z = zero;
+              Var n(i32, 0);
+              while_(
+                  [&] {
+                      const Value more = n < limit;
+                      return more && norm(z) <= 4.0;
+                  },
+                  [&] {
+                      const Value first = z;
+                      z = first * z + c;
+                      n += 1;
+                  });
+              return Value(n);
+          },
+          {c128[1], i32}, {"c", "limit"});
+    twins(R"(
+std::complex<float> f(std::complex<float> z, float x) {
+    const std::complex<float> w(x, std::abs(z));
+    return exp(z / w) - std::conj(w);
+})",
+          [](Value z, Value x) {
+              const Value w = make_complex(x, abs(z));
+              const Value e = exp(z / w);
+              return e - conj(w);
+          },
+          {c64[1], f32[1]}, {"z", "x"});
+    // A real factor multiplies the parts.
+    twins("std::complex<double> f(std::complex<double> z, double x) { return z * x; }",
+          [](Value z, Value x) {
+              const Value re = real(z) * x;
+              return make_complex(re, imag(z) * x);
+          },
+          {c128[1], f64[1]}, {"z", "x"});
+    loop_twins<Scalar>(R"(
+std::complex<double> f(View<const std::complex<double>, 1> a) {
+    std::complex<double> sum;
+    for (long i : prange(a.extent(0))) sum += a(i);
+    return sum;
+})",
+                       [](In a) -> Value {
+                           Var sum = make_complex(f64(0.0), f64(0.0));
+                           for (Index i : prange(a.extent(0))) sum += a(i);
+                           return sum;
+                       },
+                       {c128[1]}, {"a"});
+}
+
+TEST_CASE("twins: lambdas and functions", "[dsl][text]") {
+    // Both are written out where they are called.
+    twins(R"(
+double f(double x, double a) {
+    auto scaled = [&](double v) { return a * v; };
+    auto square = [](auto v) { return v * v; };
+    return square(scaled(x)) + scaled(1);
+})",
+          [](Value x, Value a) {
+              const auto scaled = [&](Value v) { return a * v; };
+              const auto square = [](Value v) { return v * v; };
+              const Value first = square(scaled(x));
+              return first + scaled(f64(1.0));
+          },
+          {f64[1], f64[1]}, {"x", "a"});
+    twins(R"(
+template <class F> double twice(F f, double x) { return f(f(x)); }
+double f(double x) {
+    double sum = 0;
+    const auto add = [&sum](double v) { sum += v; };
+    add(twice([](double v) { return v + 1; }, x));
+    add(x);
+    return sum;
+})",
+          [](Value x) {
+              Var sum(f64, 0);
+              const Value once = x + 1.0;
+              sum += once + 1.0;
+              sum += x;
+              return Value(sum);
+          },
+          {f64[1]}, {"x"});
+    twins("double f(double x) { return std::max({x, 2.0, 3.0}) + std::min(x, 1.0); }",
+          [](Value x) {
+              const Value a = select(x < 2.0, f64(2.0), x);
+              const Value most = select(a < 3.0, f64(3.0), a);
+              return most + select(1.0 < x, f64(1.0), x);
+          },
+          {f64[1]}, {"x"});
+}
+
+TEST_CASE("twins: references, bindings, do", "[dsl][text]") {
+    twins(R"(
+void halve(double& x) { x /= 2; }
+double f(double x) {
+    double y = x;
+    double& other = y;
+    do {
+        halve(other);
+    } while (y > 1);
+    return y;
+})",
+          [](Value x) {
+              Var y = x;
+              Var again(bool_, true);
+              while_([&] { return Value(again); },
+                     [&] {
+                         y /= 2.0;
+                         again = y > 1.0;
+                     });
+              return Value(y);
+          },
+          {f64[1]}, {"x"});
+    twins(R"(
+double f(double x) {
+    const auto [low, high] = std::make_pair(x - 1, x + 1);
+    return low * high;
+})",
+          [](Value x) {
+              const Value low = x - 1.0;
+              return low * (x + 1.0);
+          },
+          {f64[1]}, {"x"});
+    loop_twins<void>(
+        R"(
+void f(View<double, 2> a) {
+    for (long i : prange(0, a.extent(0), 1, {.schedule = Schedule::dynamic, .chunk = 8})) {
+        auto& first = a(i, 0);
+        first *= 2;
+    }
+})",
+        [](InOut a) {
+            for (Index i : prange(0, a.extent(0), 1, {.schedule = Schedule::dynamic, .chunk = 8}))
+                a(i, 0) *= 2.0;
+        },
+        {f64[2]}, {"a"});
+}
