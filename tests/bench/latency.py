@@ -12,6 +12,9 @@ import numpy as np
 
 from peers import numba_peer
 
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "jit" / "tool"))
+from terminal import Terminal
+
 FIRST = ("saxpy", "black_scholes", "mandelbrot")
 
 
@@ -96,6 +99,30 @@ def second_start(build, rounds):
     return rows
 
 
+def session(kiln, rounds):
+    """The REPL: from its start to the prompt, and a kernel that is typed, compiled and called."""
+    starts, typed = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        env = dict(os.environ, KILN_CACHE_DIR=folder, KILN_HISTORY=folder + "/history", TERM="xterm", NO_COLOR="1")
+        subprocess.run([kiln], check=True, env=env, input="1;\n", text=True)  # precompiles the header
+        for round in range(2 + 2 * rounds):
+            start = time.perf_counter_ns()
+            terminal = Terminal([kiln], env)
+            terminal.expect("kiln> ")
+            starts.append(time.perf_counter_ns() - start)
+            terminal.ask("Array x = linspace(0, 1, 1000);")
+            for name in ("warm", "k1", "k2", "k3"):
+                number = len(typed) + 0.5  # no two kernels are equal
+                start = time.perf_counter_ns()
+                terminal.ask(f"auto {name} = vectorize([](Value a, Value x) {{ return a * x + {number}; }});")
+                terminal.ask(f"{name}(2.0, x)")
+                if name != "warm":
+                    typed.append(time.perf_counter_ns() - start)
+            terminal.ask_to_leave()
+    return [("session", "kiln, start to prompt", statistics.median(starts)),
+            ("session", "kiln, a kernel typed, compiled, called", statistics.median(typed))]
+
+
 def run(build, rounds):
     samples = {}
     commands = [[str(build / "latency"), "warm"]] + [[str(build / "latency"), "first", n] for n in FIRST]
@@ -107,4 +134,7 @@ def run(build, rounds):
                 samples.setdefault((r["workload"], r["variant"]), []).append(r["ns"])
     rows = [(w, v, statistics.median(ns)) for (w, v), ns in samples.items()]
     rows += python_latencies() + start_up(build, rounds) + second_start(build, rounds)
+    kiln = build.parent / "bin" / "kiln"
+    if (build.parent / "lib" / "libkiln_interpreter.so").exists():
+        rows += session(str(kiln), rounds)
     return [{"workload": w, "variant": v, "ns": ns} for w, v, ns in rows]

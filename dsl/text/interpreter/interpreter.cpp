@@ -75,7 +75,8 @@ std::string header_of(const Interpreter::Options& options) {
 void compile_header(const Interpreter::Options& options) {
     const std::string header = header_of(options);
     const std::string draft = fmt::format("{}.{}", options.header, getpid());
-    const auto compiler = make_compiler(options, {});
+    // What the headers instantiate is then in the file; else each start would do it.
+    const auto compiler = make_compiler(options, {"-fpch-instantiate-templates"});
     clang::FrontendOptions& front = compiler->getFrontendOpts();
     front.Inputs.clear();
     front.Inputs.emplace_back(
@@ -134,11 +135,24 @@ class Diagnostics final : public clang::DiagnosticConsumer {
     std::function<void()> on_error_;
 };
 
+/// What is typed runs once, mostly: LLVM's default takes twice as long to make its code.
+std::unique_ptr<llvm::orc::LLJITBuilder> quick_code() {
+    auto machine = llvm::orc::JITTargetMachineBuilder::detectHost();
+    if (!machine)
+        throw Error(ErrorKind::internal,
+                    "the host CPU is unknown to LLVM: " + text_of(machine.takeError()));
+    machine->setCodeGenOptLevel(llvm::CodeGenOptLevel::None);
+    machine->getOptions().EnableFastISel = true;
+    auto builder = std::make_unique<llvm::orc::LLJITBuilder>();
+    builder->setJITTargetMachineBuilder(std::move(*machine));
+    return builder;
+}
+
 class Session final : public clang::Interpreter, public kiln::text::Interpreter {
   public:
     Session(std::unique_ptr<clang::CompilerInstance> compiler, const Options& options,
             llvm::Error& error)
-        : clang::Interpreter(std::move(compiler), error) {
+        : clang::Interpreter(std::move(compiler), error, quick_code()) {
         if (error) return;
         clang::CompilerInstance& own = *getCompilerInstance();
         auto printer = std::make_unique<Diagnostics>(own.getDiagnosticOpts(), options);

@@ -5,74 +5,13 @@ usage: session.py KILN
 """
 
 import os
-import pty
-import re
-import select
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-LIMIT = 120  # seconds that anything may take, on a machine that does other things
-
-
-class Terminal:
-    """A session on a terminal of its own."""
-
-    def __init__(self, command, environment):
-        self.pid, self.end = pty.fork()
-        if self.pid == 0:
-            os.execve(command[0], command, environment)
-        self.text = ""
-        self.seen = 0
-
-    def read(self):
-        ready, _, _ = select.select([self.end], [], [], 1)
-        if ready:
-            try:
-                self.text += os.read(self.end, 65536).decode()
-            except OSError:
-                return False
-        return True
-
-    def expect(self, pattern):
-        """Waits for the pattern in what was not looked at yet; what came before it and the match."""
-        limit = time.monotonic() + LIMIT
-        while not (found := re.compile(pattern, re.S).search(self.text, self.seen)):
-            if not self.read() or time.monotonic() > limit:
-                raise AssertionError(f"no {pattern!r} in:\n{self.text[self.seen:]}")
-        before = self.text[self.seen:found.start()]
-        self.seen = found.end()
-        return before + found.group()
-
-    def type(self, text):
-        os.write(self.end, text.encode())
-
-    def ask(self, line):
-        """What the session says to a line."""
-        self.type(line + "\r")
-        self.expect(r"\r?\n")
-        return self.expect("kiln> ").replace("\r", "")
-
-    def status(self):
-        """Of the session, once it has ended; what it says meanwhile has to be read."""
-        limit = time.monotonic() + LIMIT
-        while True:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            if ended == self.pid:
-                return os.waitstatus_to_exitcode(status)
-            if time.monotonic() > limit:
-                raise AssertionError(f"the session does not end:\n{self.text[self.seen:]}")
-            if not self.read():
-                time.sleep(0.05)
-
-
-def check(text, *parts):
-    for part in parts:
-        if part not in text:
-            raise AssertionError(f"no {part!r} in:\n{text}")
-
+from terminal import LIMIT, Terminal, check
 
 def on_a_terminal(kiln, environment):
     t = Terminal([kiln], environment)
@@ -134,9 +73,7 @@ def on_a_terminal(kiln, environment):
     t.expect("interrupted; the session is what it was before")
     t.expect("kiln> ")
     check(t.ask("x"), "[0.   0.25 0.5  0.75 1.  ]")
-    time.sleep(0.5)  # libedit takes the terminal over just after its prompt; until then this is lost
-    t.type("\x04")
-    assert t.status() == 0
+    assert t.ask_to_leave() == 0
     assert "\x1b[31m" not in t.text, "colour, though NO_COLOR is set"
 
 
