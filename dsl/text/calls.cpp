@@ -163,8 +163,8 @@ Place Lowering::element(std::uint32_t param, std::span<const ir::Id> subscripts)
             .subscripts = trace_.subscripts_of(param, subscripts)};
 }
 
-Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
-    const auto rank = trace_.seen_rank(array.target);
+/// So many as there are dimensions, integers all.
+void Lowering::check_subscripts(Pieces subscripts, std::size_t rank, const Expr* e) const {
     if (subscripts.size() != rank)
         session_.fail(
             ErrorKind::shape, e->getBeginLoc(),
@@ -173,11 +173,16 @@ Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
                                                           : clang::SourceRange(e->getBeginLoc())),
                         rank, rank == 1 ? "" : "s", subscripts.size(),
                         subscripts.size() == 1 ? " is" : "s are"));
-    std::vector<ir::Id> indices;
-    for (const Expr* s : subscripts) {
+    for (const Expr* s : subscripts)
         if (!s->getType()->isIntegerType())
             session_.fail(ErrorKind::type, s->getExprLoc(), "a subscript is no integer",
                           "write static_cast<long>(...)");
+}
+
+Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
+    check_subscripts(subscripts, trace_.seen_rank(array.target), e);
+    std::vector<ir::Id> indices;
+    for (const Expr* s : subscripts) {
         at(s);
         const ir::Id index = wide(s);
         if (b_.node(index).kind == ir::NodeKind::constant &&
@@ -248,15 +253,43 @@ ir::Id Lowering::complex_operation(const clang::CXXOperatorCallExpr* e) {
 Place Lowering::extent(const clang::CallExpr* e) {
     const auto* m = llvm::cast<clang::CXXMemberCallExpr>(e);
     const Place array = place(m->getImplicitObjectArgument());
-    Expr::EvalResult dimension;
-    if (!e->getArg(0)->EvaluateAsInt(dimension, session_.context()))
+    if (array.neighbors != nullptr)
+        return Place::of(
+            array.neighbors->index(static_cast<int>(dimension(e, array.neighbors->rank))),
+            DType::i64);
+    const auto d = dimension(e, static_cast<std::int64_t>(trace_.seen_rank(array.target)));
+    return Place::of(trace_.extent(array.target, static_cast<std::uint32_t>(d)), DType::i64);
+}
+
+std::int64_t Lowering::dimension(const clang::CallExpr* e, std::int64_t rank) {
+    Expr::EvalResult result;
+    if (!e->getArg(0)->EvaluateAsInt(result, session_.context()))
         fail(e->getArg(0), "the dimension of an extent is a constant");
-    const auto d = dimension.Val.getInt().getExtValue();
-    const auto rank = static_cast<std::int64_t>(trace_.seen_rank(array.target));
+    const auto d = result.Val.getInt().getExtValue();
     if (d < 0 || d >= rank)
         session_.fail(ErrorKind::bounds, e->getArg(0)->getExprLoc(),
                       fmt::format("there is no dimension {} of {}", d, rank));
-    return Place::of(trace_.extent(array.target, static_cast<std::uint32_t>(d)), DType::i64);
+    return d;
+}
+
+/// What a stencil reads: its errors are those of the line.
+Place Lowering::neighbor(const NeighborAccess& array, Pieces offsets, const Expr* e) {
+    check_subscripts(offsets, static_cast<std::size_t>(array.rank), e);
+    std::vector<ir::Id> ids;
+    for (const Expr* offset : offsets) {
+        at(offset);
+        ids.push_back(wide(offset));
+    }
+    at(e);
+    const std::uint32_t line = b_.location_index();
+    try {
+        const ir::Id value = array.at(ids);
+        b_.set_location_index(line);
+        return Place::of(value, array.dtype);
+    } catch (const Error& error) {
+        if (error.line() != 0) throw;
+        session_.fail(error.kind(), e->getBeginLoc(), error.message(), error.hint());
+    }
 }
 
 Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
@@ -280,7 +313,9 @@ Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
 Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl* f) {
     if (isa<clang::CXXOperatorCallExpr>(e) && f->getOverloadedOperator() == clang::OO_Call) {
         std::vector<const Expr*> subscripts(e->arg_begin() + 1, e->arg_end());
-        return element(place(e->getArg(0)), subscripts, e);
+        const Place array = place(e->getArg(0));
+        return array.neighbors != nullptr ? neighbor(*array.neighbors, subscripts, e)
+                                          : element(array, subscripts, e);
     }
     if (const auto* o = dyn_cast<clang::CXXOperatorCallExpr>(e);
         o != nullptr && scalar_type(o->getArg(0)->getType())) {
@@ -289,7 +324,7 @@ Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl
     }
     if (!f->getIdentifier()) fail(e, "kernels do not call this");
     const llvm::StringRef name = f->getName();
-    if (isa<clang::CXXMemberCallExpr>(e) && name == "extent") return extent(e);
+    if (isa<clang::CXXMemberCallExpr>(e) && (name == "extent" || name == "index")) return extent(e);
     if (name.starts_with("atomic_")) return atomic(e, name.drop_front(7));
     if (e->getNumArgs() == 1 && (name == "min" || name == "max"))
         return extreme_of_list(e, name == "min");

@@ -140,8 +140,8 @@ ir::Id Lowering::loaded(const Expr* lvalue) {
     }
     const Place from = place(e);
     at(lvalue);
-    if (from.kind == Place::Kind::record || from.kind == Place::Kind::array ||
-        from.kind == Place::Kind::closure)
+    if (from.kind != Place::Kind::value && from.kind != Place::Kind::slot &&
+        from.kind != Place::Kind::element)
         fail(lvalue, "an object is used as a number");
     return load(from);
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -44,7 +46,8 @@ class UseFinder {
         }
         if (const auto* m = dyn_cast<clang::CXXDependentScopeMemberExpr>(s);
             m != nullptr && !m->isImplicitAccess() && names(m->getBase()))
-            uses.subscripted = uses.subscripted || m->getMember().getAsString() == "extent";
+            uses.subscripted = uses.subscripted || m->getMember().getAsString() == "extent" ||
+                               m->getMember().getAsString() == "index";
         if (const auto* b = dyn_cast<clang::BinaryOperator>(s);
             b != nullptr && b->isAssignmentOp() && is_element(b->getLHS()))
             uses.written = true;
@@ -77,24 +80,33 @@ class UseFinder {
     const clang::ValueDecl* param_;
 };
 
-/// View<const T, R>, whether T and R are known or not; nothing for other types.
+/// Of the template `name` with a first argument that is const, or not.
+std::optional<Passing> array_passing(llvm::StringRef name, bool is_const) {
+    if (name == "Neighbors") return Passing::neighbors;
+    if (name != "View") return std::nullopt;
+    return is_const ? Passing::in : Passing::inout;
+}
+
+/// View<const T, R> and Neighbors<T, R>, whether T and R are known or not; nothing for other types.
 std::optional<Passing> view_passing(QualType type) {
     const clang::TemplateSpecializationType* view =
         type->getAs<clang::TemplateSpecializationType>();
     if (view == nullptr) {
         const auto* record =
             dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(type->getAsCXXRecordDecl());
-        if (record == nullptr || record->getName() != "View") return std::nullopt;
-        return record->getTemplateArgs()[0].getAsType().isConstQualified() ? Passing::in
-                                                                           : Passing::inout;
+        if (record == nullptr || record->getTemplateArgs().size() != 2 ||
+            record->getTemplateArgs()[0].getKind() != clang::TemplateArgument::Type)
+            return std::nullopt;
+        return array_passing(record->getName(),
+                             record->getTemplateArgs()[0].getAsType().isConstQualified());
     }
     const clang::TemplateDecl* name = view->getTemplateName().getAsTemplateDecl();
-    if (name == nullptr || name->getName() != "View") return std::nullopt;
+    if (name == nullptr) return std::nullopt;
     const auto arguments = view->template_arguments();
-    return !arguments.empty() && arguments[0].getKind() == clang::TemplateArgument::Type &&
-                   arguments[0].getAsType().isConstQualified()
-               ? Passing::in
-               : Passing::inout;
+    return array_passing(name->getName(),
+                         !arguments.empty() &&
+                             arguments[0].getKind() == clang::TemplateArgument::Type &&
+                             arguments[0].getAsType().isConstQualified());
 }
 
 Passing passing_of(const clang::FunctionDecl* f, const clang::ParmVarDecl* param) {
@@ -122,11 +134,13 @@ Declaration describe(const clang::FunctionDecl* f, const Session& session) {
     for (const clang::ParmVarDecl* p : f->parameters()) {
         Parameter param{p->getNameAsString(), passing_of(f, p)};
         const QualType type = p->getType().getNonReferenceType().getUnqualifiedType();
+        param.deduced = type->isDependentType() && !view_passing(type);
         if (!type->isDependentType()) param.dtype = dtype_of_type(type, session.context());
         if (const auto* view = dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(
                 type->getAsCXXRecordDecl());
             view != nullptr && view_passing(type)) {
-            param.dtype = dtype_of_type(view->getTemplateArgs()[0].getAsType(), session.context());
+            param.dtype = dtype_of_type(view->getTemplateArgs()[0].getAsType().getUnqualifiedType(),
+                                        session.context());
             param.rank = static_cast<int>(view->getTemplateArgs()[1].getAsIntegral().getExtValue());
         }
         if (param.passing == Passing::output && !param.dtype) {
@@ -253,24 +267,7 @@ class Entry {
         const Argument& a = *given_[i];
         const Parameter& p = declaration_.params[i];
         said_ += said_.empty() ? "" : ", ";
-        if (a.is_array) {
-            const ir::Param& array = b_.kernel().params[a.param];
-            const int rank = static_cast<int>(trace_.seen_rank(a.param));
-            dtypes_[i] = array.dtype;
-            types_[i] =
-                p.passing == Passing::output
-                    ? fmt::format("{}&", cpp_type(array.dtype))
-                    : fmt::format("kiln::View<{}{}, {}>", p.passing == Passing::in ? "const " : "",
-                                  cpp_type(array.dtype), rank);
-            said_ += fmt::format("{}[{}]", name(array.dtype), rank);
-            if ((p.dtype && *p.dtype != array.dtype) || (p.rank && *p.rank != rank))
-                throw Error(ErrorKind::type,
-                            fmt::format("an argument is {}[{}], but parameter {} of {} is {}[{}]",
-                                        name(array.dtype), rank, p.name, function_,
-                                        name(p.dtype.value_or(array.dtype)), p.rank.value_or(rank)),
-                            where_, "convert it before the call, or declare the parameter as auto");
-            return;
-        }
+        if (a.is_array || a.neighbors != nullptr) return add_array(i, a, p);
         DType t = b_.dtype(a.value);
         said_ += name(t);
         if (p.dtype)
@@ -279,6 +276,26 @@ class Entry {
             t = type_beside(t, arguments_, b_);
         dtypes_[i] = t;
         types_[i] = cpp_type(t);
+    }
+    void add_array(std::size_t i, const Argument& a, const Parameter& p) {
+        const bool relative = a.neighbors != nullptr;
+        const DType own = relative ? a.neighbors->dtype : b_.kernel().params[a.param].dtype;
+        const int rank = relative ? a.neighbors->rank : static_cast<int>(trace_.seen_rank(a.param));
+        dtypes_[i] = own;
+        if (relative)
+            types_[i] = fmt::format("kiln::Neighbors<{}, {}>", cpp_type(own), rank);
+        else if (p.passing == Passing::output)
+            types_[i] = fmt::format("{}&", cpp_type(own));
+        else
+            types_[i] = fmt::format("kiln::View<{}{}, {}>",
+                                    p.passing == Passing::in ? "const " : "", cpp_type(own), rank);
+        said_ += fmt::format("{}[{}]", name(own), rank);
+        if ((p.dtype && *p.dtype != own) || (p.rank && *p.rank != rank))
+            throw Error(ErrorKind::type,
+                        fmt::format("an argument is {}[{}], but parameter {} of {} is {}[{}]",
+                                    name(own), rank, p.name, function_, name(p.dtype.value_or(own)),
+                                    p.rank.value_or(rank)),
+                        where_, "convert it before the call, or declare the parameter as auto");
     }
     void add_output(std::size_t i) {
         const Parameter& p = declaration_.params[i];
@@ -315,6 +332,42 @@ class Entry {
 
 namespace {
 
+/// The text with an entry, as it was read last: stencils lower one call several times. A session is
+/// one thread's at a time.
+class SessionOfCall {
+  public:
+    SessionOfCall(const Unit& unit, const Entry& entry, const Location& where)
+        : key_(fmt::format("{}\n{}\n{}", unit.name, entry.code(), unit.code)) {
+        {
+            const std::lock_guard lock(last().mutex);
+            if (last().key == key_) session_ = std::move(last().session);
+        }
+        if (session_ == nullptr)
+            session_ = std::make_unique<Session>(unit, entry.code(), entry.call(), where);
+    }
+    ~SessionOfCall() {
+        const std::lock_guard lock(last().mutex);
+        last().key = std::move(key_);
+        last().session.swap(session_);
+    }
+    SessionOfCall(const SessionOfCall&) = delete;
+    SessionOfCall& operator=(const SessionOfCall&) = delete;
+    const Session& operator*() const { return *session_; }
+
+  private:
+    struct Last {
+        std::mutex mutex;
+        std::string key;
+        std::unique_ptr<const Session> session;
+    };
+    static Last& last() {
+        static Last& one = *new Last;
+        return one;
+    }
+    std::string key_;
+    std::unique_ptr<const Session> session_;
+};
+
 /// What an error leaves is no kernel, also where somebody catches it.
 class AbandonOnError {
   public:
@@ -339,8 +392,8 @@ std::vector<ir::Id> lower(const Unit& unit, const std::string& function,
     const AbandonOnError guard(trace);
     ir::Builder& b = trace.builder();
     const Entry entry(function, declaration, arguments, trace, where);
-    const Session session(unit, entry.code(), entry.call(), where);
-    Lowering lowering(session, trace);
+    const SessionOfCall session(unit, entry, where);
+    Lowering lowering(*session, trace);
     std::vector<Place> places;
     for (std::size_t i = 0; i < declaration.params.size(); ++i) {
         const Argument* a = entry.given(i);
@@ -348,6 +401,10 @@ std::vector<ir::Id> lower(const Unit& unit, const std::string& function,
             places.push_back(lowering.output(entry.dtype(i)));
         else if (a->is_array && declaration.params[i].passing == Passing::output)
             places.push_back(lowering.element(a->param, {}));
+        else if (a->neighbors != nullptr)
+            places.push_back({.kind = Place::Kind::neighbors,
+                              .dtype = entry.dtype(i),
+                              .neighbors = a->neighbors});
         else if (a->is_array)
             places.push_back(
                 {.kind = Place::Kind::array, .dtype = entry.dtype(i), .target = a->param});

@@ -3,6 +3,7 @@
 #pragma once
 #include "dsl/trace/trace.h"
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,6 +24,7 @@ enum class Passing : std::uint8_t {
     output,  ///< T&: a scalar that the function gives
     in,      ///< an array that is only read
     inout,
+    neighbors,  ///< an array that is indexed relative to an element
 };
 
 struct Parameter {
@@ -31,6 +33,7 @@ struct Parameter {
     std::optional<DType> dtype = {};       ///< of numbers; nothing where it depends on the call
     std::optional<int> rank = {};          ///< of an array, likewise
     std::optional<std::size_t> like = {};  ///< an output: the parameter whose type it has
+    bool deduced = false;                  ///< it has no type: auto, T
 };
 
 /// A function, or the overloads and templates of one name, which agree in this.
@@ -46,11 +49,20 @@ struct Declaration {
 /// text), unsupported.
 Declaration declaration_of(const Unit& unit, const std::string& function, const Location& where);
 
+/// What a stencil's array is to the function that computes an element.
+struct NeighborAccess {
+    DType dtype;
+    int rank;
+    std::function<ir::Id(std::span<const ir::Id> offsets)> at;
+    std::function<ir::Id(int dimension)> index;
+};
+
 /// An argument: the node of a scalar, or the number of an array parameter of the kernel.
 struct Argument {
     bool is_array = false;
     ir::Id value = ir::none;
     std::uint32_t param = 0;
+    const NeighborAccess* neighbors = nullptr;
 };
 
 /// Adds the body of `function`, called with these arguments, to the kernel that is being traced:

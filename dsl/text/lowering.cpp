@@ -286,7 +286,8 @@ ir::Id Lowering::load(const Place& place) {
         case Place::Kind::nothing:
         case Place::Kind::array:
         case Place::Kind::record:
-        case Place::Kind::closure: break;
+        case Place::Kind::closure:
+        case Place::Kind::neighbors: break;
     }
     throw Error(ErrorKind::internal, "an object is read as a number");
 }

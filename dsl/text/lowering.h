@@ -25,12 +25,13 @@ namespace kiln::text {
 struct Place {
     enum class Kind : std::uint8_t {
         nothing,
-        value,    ///< a node; it never changes
-        slot,     ///< a variable, or an array in one
-        element,  ///< of an array parameter
-        array,    ///< an array parameter
-        record,   ///< parts, one for each field
-        closure,  ///< a lambda: parts, one for each capture
+        value,      ///< a node; it never changes
+        slot,       ///< a variable, or an array in one
+        element,    ///< of an array parameter
+        array,      ///< an array parameter
+        record,     ///< parts, one for each field
+        closure,    ///< a lambda: parts, one for each capture
+        neighbors,  ///< an array that is indexed relative to an element
     };
     Kind kind = Kind::nothing;
     DType dtype = DType::f64;  ///< of a value
@@ -41,6 +42,7 @@ struct Place {
     std::uint32_t count = 1;   ///< of a slot with `id`: so many elements, from there on
     std::vector<ir::Id> subscripts = {};
     std::vector<Place> parts = {};
+    const NeighborAccess* neighbors = nullptr;
 
     static Place of(ir::Id id, DType dtype) {
         return {.kind = Kind::value, .dtype = dtype, .id = id};
@@ -190,6 +192,9 @@ class Lowering {
     ir::Id complex_operation(const clang::CXXOperatorCallExpr* e);
     Place extreme_of_list(const clang::CallExpr* e, bool least);
     Place extent(const clang::CallExpr* e);
+    std::int64_t dimension(const clang::CallExpr* e, std::int64_t rank);
+    Place neighbor(const NeighborAccess& array, Pieces offsets, const clang::Expr* e);
+    void check_subscripts(Pieces subscripts, std::size_t rank, const clang::Expr* e) const;
     Place element(const Place& array, Pieces subscripts, const clang::Expr* e);
     Place atomic(const clang::CallExpr* e, llvm::StringRef what);
     Place inlined(const clang::FunctionDecl* f, Pieces arguments, const Place& self,

@@ -173,6 +173,11 @@ template <class T, int Rank> struct View {
   long extent(int dimension) const;
   static constexpr int rank() { return Rank; }
 };
+template <class T, int Rank> struct Neighbors {
+  template <class... I> std::remove_cv_t<T> operator()(I... offsets) const;
+  long index(int dimension) const;
+  static constexpr int rank() { return Rank; }
+};
 }
 )";
 
@@ -399,7 +404,9 @@ std::string make_prelude() {
     declare_cmath(text);
     text += cmath_text;
     text += uses;
-    text += "using kiln::View; using kiln::Index; using kiln::range; using kiln::prange;\n";
+    text +=
+        "using kiln::View; using kiln::Neighbors; using kiln::Index; using kiln::range; using "
+        "kiln::prange;\n";
     text += "using kiln::Schedule; using kiln::PrangeOptions;\n";
     return text;
 }
@@ -421,9 +428,10 @@ std::span<const Atomic> atomics() {
 
 std::span<const std::string_view> known_headers() {
     static constexpr std::string_view names[] = {
-        "cmath",   "cstdint",  "cstddef",  "algorithm",   "array",         "utility",
-        "complex", "limits",   "tuple",    "type_traits", "concepts",      "numbers",
-        "math.h",  "stdint.h", "stddef.h", "kiln/kiln.h", "kiln/kernel.h", "kiln/text.h"};
+        "cmath",       "cstdint",       "cstddef",     "algorithm",     "array",
+        "utility",     "complex",       "limits",      "tuple",         "type_traits",
+        "concepts",    "numbers",       "math.h",      "stdint.h",      "stddef.h",
+        "kiln/kiln.h", "kiln/kernel.h", "kiln/text.h", "kiln/stencil.h"};
     return names;
 }
 

@@ -65,11 +65,13 @@ Ufunc vectorize(const Source& source, const std::string& function, UfuncOptions 
     const Declaration& d = f->declaration;
     const std::size_t inputs = d.count(Passing::value), outputs = d.count(Passing::output);
     for (const Parameter& p : d.params)
-        if (p.passing == Passing::in || p.passing == Passing::inout)
+        if (p.passing == Passing::in || p.passing == Passing::inout ||
+            p.passing == Passing::neighbors)
             throw Error(ErrorKind::usage,
                         fmt::format("{} takes array {}; element-wise kernels take numbers",
                                     function, p.name),
-                        where, "use text::jit");
+                        where,
+                        p.passing == Passing::neighbors ? "use text::stencil" : "use text::jit");
     if (inputs > kiln::detail::max_arity)
         throw Error(ErrorKind::usage,
                     fmt::format("{} takes {} numbers; at most {}", function, inputs,
@@ -112,6 +114,14 @@ kiln::detail::KernelFunction body_of(std::shared_ptr<const Function> f) {
     };
 }
 
+[[noreturn]] void refuse_neighbors(const Parameter& p, const std::string& function,
+                                   const Location& where) {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("parameter {} of {} is indexed relative to an element", p.name, function),
+        where, "use text::stencil, or declare it as View<const T, Rank>");
+}
+
 }  // namespace
 
 Gufunc guvectorize(const Source& source, const std::string& function, const std::string& signature,
@@ -132,10 +142,89 @@ Gufunc guvectorize(const Source& source, const std::string& function, const std:
                 params.push_back(input ? KernelParam::inout : KernelParam::out);
                 break;
             case Passing::output: params.push_back(KernelParam::out); break;
+            case Passing::neighbors: refuse_neighbors(p, function, where);
         }
     }
     if (options.params.empty()) options.params = names_of(f->declaration, true);
     return Gufunc(function, signature, params, body_of(f), std::move(options), where);
+}
+
+// ------------------------------------------------------------------------------ stencils
+
+namespace {
+
+/// Calls a(offsets...).
+template <std::size_t... I>
+Value at(const Neighbors& a, std::span<const Operand> offsets, std::index_sequence<I...>) {
+    return a(offsets[I]...);
+}
+Value at(const Neighbors& a, std::span<const Operand> offsets) {
+    switch (offsets.size()) {
+        case 1: return at(a, offsets, std::make_index_sequence<1>());
+        case 2: return at(a, offsets, std::make_index_sequence<2>());
+        case 3: return at(a, offsets, std::make_index_sequence<3>());
+        case 4: return at(a, offsets, std::make_index_sequence<4>());
+        case 5: return at(a, offsets, std::make_index_sequence<5>());
+        case 6: return at(a, offsets, std::make_index_sequence<6>());
+        case 7: return at(a, offsets, std::make_index_sequence<7>());
+        default: return at(a, offsets, std::make_index_sequence<8>());
+    }
+}
+
+NeighborAccess access_to(const Neighbors& a, dsl::Trace& trace) {
+    return {.dtype = a.dtype(),
+            .rank = a.rank(),
+            .at =
+                [&a, &trace](std::span<const ir::Id> offsets) {
+                    std::vector<Operand> operands;
+                    for (const ir::Id id : offsets)
+                        operands.emplace_back(trace.value(id), std::source_location());
+                    return trace.id(at(a, operands));
+                },
+            .index = [&a, &trace](int dimension) { return trace.id(a.index(dimension)); }};
+}
+
+}  // namespace
+
+Stencil stencil(const Source& source, const std::string& function, StencilOptions options,
+                std::source_location where) {
+    const auto f = function_of(source, function, where);
+    if (!f->declaration.returns || f->declaration.count(Passing::output) > 0)
+        throw Error(ErrorKind::usage, fmt::format("{} does not return its only result", function),
+                    where, "a stencil returns the element that it computes");
+    using kiln::detail::StencilParam;
+    std::vector<StencilParam> params;
+    for (const Parameter& p : f->declaration.params) {
+        if (p.passing == Passing::inout)
+            throw Error(ErrorKind::usage, fmt::format("{} writes array {}", function, p.name),
+                        where, "the arrays of a stencil are only read");
+        const bool relative =
+            p.passing == Passing::neighbors || (p.passing == Passing::in && p.deduced);
+        params.push_back(relative                   ? StencilParam::neighbors
+                         : p.passing == Passing::in ? StencilParam::array
+                                                    : StencilParam::value);
+    }
+    if (options.params.empty()) options.params = names_of(f->declaration);
+    return {
+        function, std::move(params),
+        [f](std::span<const kiln::detail::StencilItem> items) {
+            dsl::Trace& trace = dsl::Trace::current(f->where);
+            std::vector<NeighborAccess> accesses;
+            accesses.reserve(items.size());
+            std::vector<Argument> arguments;
+            for (const auto& item : items) {
+                if (const auto* a = std::get_if<Neighbors>(&item)) {
+                    accesses.push_back(access_to(*a, trace));
+                    arguments.push_back({.neighbors = &accesses.back()});
+                } else if (const auto* in = std::get_if<In>(&item)) {
+                    arguments.push_back({.is_array = true, .param = trace.param(*in, f->where)});
+                } else {
+                    arguments.push_back({.value = trace.id(std::get<Value>(item))});
+                }
+            }
+            return trace.value(lowered(*f, arguments, trace).front());
+        },
+        std::move(options), where};
 }
 
 namespace detail {
@@ -149,6 +238,7 @@ LoopFunction loop_function(const Source& source, const std::string& function, Ji
             case Passing::in: made.params.push_back(KernelParam::in); break;
             case Passing::inout: made.params.push_back(KernelParam::inout); break;
             case Passing::output: break;
+            case Passing::neighbors: refuse_neighbors(p, function, where);
         }
     made.results = f->declaration.count(Passing::output) + (f->declaration.returns ? 1 : 0);
     if (options.params.empty()) options.params = names_of(f->declaration);

@@ -18,6 +18,7 @@
 #pragma once
 #include <kiln/guvectorize.h>
 #include <kiln/jit.h>
+#include <kiln/stencil.h>
 #include <kiln/vectorize.h>
 
 #include <cstddef>
@@ -72,6 +73,16 @@ Ufunc vectorize(const Source& source, const std::string& function, UfuncOptions 
 Gufunc guvectorize(const Source& source, const std::string& function, const std::string& signature,
                    GufuncOptions options = {},
                    std::source_location where = std::source_location::current());
+
+/// A stencil from a function that computes one element and returns it: Neighbors<T, Rank>, and `auto`
+/// where the function subscripts it, is an array that is indexed relative to the element,
+/// a(0, -1), and tells where that is by a.index(0); View<const T, Rank> is one that is indexed as in
+/// other kernels. Errors: as of vectorize, and of kiln::stencil.
+///
+///     text::stencil("auto mean(auto a) { return 0.25 * (a(0, 1) + a(1, 0) + a(0, -1) + a(-1, 0)); }",
+///                   "mean", {.boundary = Boundary::nearest})
+Stencil stencil(const Source& source, const std::string& function, StencilOptions options = {},
+                std::source_location where = std::source_location::current());
 
 namespace detail {
 struct LoopFunction {
