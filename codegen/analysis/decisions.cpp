@@ -1,5 +1,7 @@
 #include "codegen/analysis/decisions.h"
 
+#include "dsl/ir/walk.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -34,6 +36,39 @@ void Decisions::refused(DecisionKind kind, const Location& at, std::string reaso
 
 void Decisions::add(Decision made) {
     if (std::ranges::find(all_, made) == all_.end()) all_.push_back(std::move(made));
+}
+
+void Decisions::add(const Decisions& other) {
+    for (const Decision& d : other.all_) add(d);
+}
+
+LoopLines::LoopLines(const ir::Kernel& kernel) : kernel_(kernel), lines_(kernel.nodes.size(), 0) {
+    for (const ir::Stage& stage : kernel.stages)
+        ir::walk(kernel, stage.body, [&](ir::Id id, const ir::Around& around) {
+            const std::uint32_t loop =
+                around.loop != ir::none ? kernel.nodes[around.loop].loc : stage.loc;
+            lines_[id] = kernel.location(loop).line != 0 ? loop : kernel.nodes[id].loc;
+        });
+}
+
+Location LoopLines::of(ir::Id node) const { return kernel_.location(lines_[node]); }
+
+void Tally::add(const Location& at, std::string_view what) {
+    ++counts_[{std::string(at.file), at.line}][std::string(what)];
+}
+
+void Tally::tell(Decisions& decisions, DecisionKind kind, std::string_view what) const {
+    for (const auto& [place, counts] : counts_) {
+        std::string text(what);
+        std::int64_t all = 0;
+        for (const auto& [name, count] : counts) {
+            text += all == 0 ? ": " : ", ";
+            text += count == 1 ? name : fmt::format("{} x {}", name, count);
+            all += count;
+        }
+        decisions.done(kind, {place.first.c_str(), place.second}, std::move(text),
+                       {{"operations", all}});
+    }
 }
 
 std::vector<Remark> Decisions::remarks(Shown where) const {

@@ -5,6 +5,7 @@
 
 #include <kiln/remark.h>
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,9 +54,35 @@ class Decisions {
     /// Those that show there, as sentences.
     std::vector<Remark> remarks(Shown where = Shown::remarks) const;
 
+    /// Those of another record, behind these.
+    void add(const Decisions& other);
+
   private:
     void add(Decision made);
     std::vector<Decision> all_;
+};
+
+/// Where users look for what became of a node: at the loop or statement around it. The kernel
+/// outlives it.
+class LoopLines {
+  public:
+    explicit LoopLines(const ir::Kernel& kernel);
+    Location of(ir::Id node) const;
+
+  private:
+    const ir::Kernel& kernel_;
+    std::vector<std::uint32_t> lines_;  // per node: of the innermost loop, of the stage, or its own
+};
+
+/// What was done to operations, counted by line.
+class Tally {
+  public:
+    void add(const Location& at, std::string_view what);
+    /// A decision a line: what it says in front of "mul x 2, exp".
+    void tell(Decisions& decisions, DecisionKind kind, std::string_view what) const;
+
+  private:
+    std::map<std::pair<std::string, std::uint32_t>, std::map<std::string, std::int64_t>> counts_;
 };
 
 /// "at file.cpp:12", of the node's line; "of the kernel" where there is none.

@@ -21,7 +21,11 @@ bool divides(Op op) {
 
 class Checks : public Rewriter {
   public:
-    using Rewriter::Rewriter;
+    explicit Checks(const Kernel& in) : Rewriter(in), lines_(in) {}
+
+    void tell(Decisions& decisions) const {
+        tested_.tell(decisions, DecisionKind::tested, "integers that a divisor of 0 would fail");
+    }
 
   private:
     Id rewrite(Id old) override {
@@ -31,13 +35,22 @@ class Checks : public Rewriter {
             const Id zero = out().constant(Scalar::of(0).cast(n.dtype));
             const Id operands[] = {divisor, zero};
             out().check(Check::division_by_zero, out().op(Op::ne, DType::bool_, operands, 0));
+            tested_.add(lines_.of(old), info(n.op).name);
         }
         return clone(old);
     }
+
+    const LoopLines lines_;
+    Tally tested_;
 };
 
 }  // namespace
 
-ir::Kernel run_checks(const ir::Kernel& kernel, PassContext&) { return Checks(kernel).run(); }
+ir::Kernel run_checks(const ir::Kernel& kernel, PassContext& context) {
+    Checks pass(kernel);
+    ir::Kernel after = pass.run();
+    pass.tell(context.decisions);
+    return after;
+}
 
 }  // namespace kiln::codegen

@@ -219,6 +219,8 @@ class Planner {
                              fmt::format("where the arrays of the loops take {} MB",
                                          abi::streaming_bytes / 1'000'000),
                              {{"bytes", abi::streaming_bytes}});
+        if (const Tree* const tree = declared == nullptr ? k_.tree(n) : nullptr)
+            combined_pairwise("sum", id, tree->block);
         stays_scalar(id);
         loops(n.aux, parallel || declared != nullptr);
     }
@@ -247,14 +249,18 @@ class Planner {
         for (std::size_t i = 0; i < loop.reductions.size();
              i += entries_of(k_, loop.reductions[i])) {
             const StageReduction& r = loop.reductions[i];
-            const std::int64_t block = k_.tree(k_.nodes[id])->block;
-            decisions_->done(
-                DecisionKind::reduction, location(id),
-                fmt::format("{} of {}: {}combined pair by pair", name_of(k_, r),
-                            describe_slot(*names_, r.target, location(id)),
-                            block == 1 ? "" : fmt::format("blocks of {} iterations, ", block)),
-                {{"block", block}});
+            combined_pairwise(fmt::format("{} of {}", name_of(k_, r),
+                                          describe_slot(*names_, r.target, location(id))),
+                              id, k_.tree(k_.nodes[id])->block);
         }
+    }
+
+    void combined_pairwise(std::string_view what, Id loop, std::int64_t block) {
+        decisions_->done(
+            DecisionKind::reduction, location(loop),
+            fmt::format("{}: {}combined pair by pair", what,
+                        block == 1 ? "" : fmt::format("blocks of {} iterations, ", block)),
+            {{"block", block}});
     }
 
     /// Says why the loop runs as no lanes, unless it has loops.

@@ -23,7 +23,17 @@ using namespace ir;
 class LowerComplex : public Rewriter {
   public:
     LowerComplex(const Kernel& in, bool fma)
-        : Rewriter(in), re_(in.nodes.size(), none), im_(in.nodes.size(), none), fma_(fma) {}
+        : Rewriter(in),
+          re_(in.nodes.size(), none),
+          im_(in.nodes.size(), none),
+          fma_(fma),
+          lines_(in) {}
+
+    void tell(Decisions& decisions) const {
+        formulas_.tell(
+            decisions, DecisionKind::parts,
+            "complex numbers are pairs of real ones, and operations are formulas of them");
+    }
 
   private:
     struct SlotPair {
@@ -148,6 +158,8 @@ class LowerComplex : public Rewriter {
         const auto operands = in().operands_of(old);
         const bool from_complex = std::ranges::any_of(operands, [&](Id id) { return complex(id); });
         if (!from_complex && !is_complex(n.dtype)) return clone(old);
+        if (n.op != Op::make_complex && n.op != Op::real && n.op != Op::imag)
+            formulas_.add(lines_.of(old), info(n.op).name);
         switch (n.op) {
             case Op::make_complex:
                 return set_pair(old,
@@ -268,6 +280,8 @@ class LowerComplex : public Rewriter {
     std::vector<SlotPair> params_;  // likewise, split in what combines states
     std::vector<SlotPair> slots_;
     bool fma_;
+    const LoopLines lines_;
+    Tally formulas_;
 };
 
 }  // namespace
@@ -275,7 +289,11 @@ class LowerComplex : public Rewriter {
 ir::Kernel run_lower_complex(const ir::Kernel& kernel, PassContext& context) {
     const bool any =
         std::ranges::any_of(kernel.nodes, [](const Node& n) { return is_complex(n.dtype); });
-    return any ? LowerComplex(kernel, context.options.fma).run() : kernel;
+    if (!any) return kernel;
+    LowerComplex pass(kernel, context.options.fma);
+    ir::Kernel after = pass.run();
+    pass.tell(context.decisions);
+    return after;
 }
 
 }  // namespace kiln::codegen

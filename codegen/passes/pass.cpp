@@ -31,6 +31,7 @@ void combines(const Row& row, ir::Kernel& kernel, PassContext& context) {
     own.options.checked = false;
     for (ir::Kernel& c : kernel.combines)
         if (row.when(c, own.options)) c = row.pass(c, own);
+    context.decisions.add(own.decisions);
 }
 
 ir::Kernel step(const Row& row, ir::Kernel before, PassContext& context) {

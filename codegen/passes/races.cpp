@@ -1,4 +1,5 @@
-// Refuses parallel loops whose iterations may meet in an array. Changes nothing.
+// Refuses parallel loops whose iterations may meet in an array, or says where .unsafe_races answers
+// for it. Changes nothing.
 //
 // For every outermost parallel loop and every array that its body stores to:
 //  0. an array that is made in the body is the iteration's own;
@@ -27,6 +28,17 @@ class Refusal {
   public:
     Refusal(const Kernel& kernel, Id loop)
         : k_(kernel), loop_(loop), forms_(kernel, loop), text_(kernel, loop, forms_) {}
+
+    /// Of a loop whose user answers for it.
+    std::string answered_for(const Meeting& meeting) const {
+        return fmt::format(
+            "iterations may touch the same element of {}: .unsafe_races answers for {} {}{}",
+            array(meeting.store), text_.element(meeting.store),
+            codegen::place_of(k_, meeting.store),
+            meeting.other == meeting.store ? ""
+                                           : fmt::format(" and {} {}", text_.element(meeting.other),
+                                                         codegen::place_of(k_, meeting.other)));
+    }
 
     [[noreturn]] void raise(const Meeting& meeting) const {
         if (meeting.mixed) refuse_mixed(meeting.store, meeting.other);
@@ -85,12 +97,18 @@ class Refusal {
 
 }  // namespace
 
-ir::Kernel run_races(const ir::Kernel& kernel, PassContext&) {
+ir::Kernel run_races(const ir::Kernel& kernel, PassContext& context) {
     walk(kernel, [&](Id id) {
         const Node& n = kernel.nodes[id];
         if (!effects_of(n).any(effect::in_parallel)) return Walk::on;
-        if (!kernel.parallel(n)->unsafe_races)
-            if (const auto meeting = first_meeting(kernel, id)) Refusal(kernel, id).raise(*meeting);
+        const auto meeting = first_meeting(kernel, id);
+        if (kernel.parallel(n)->unsafe_races)
+            context.decisions.done(DecisionKind::races, kernel.location(n.loc),
+                                   meeting ? Refusal(kernel, id).answered_for(*meeting)
+                                           : "no two iterations touch the same element of an "
+                                             "array: for arrays .unsafe_races is not needed");
+        else if (meeting)
+            Refusal(kernel, id).raise(*meeting);
         return Walk::skip;
     });
     return kernel;

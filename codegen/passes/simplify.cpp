@@ -13,9 +13,13 @@
 #include "dsl/ir/effects.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/rewrite.h"
+#include "dsl/ir/text_tables.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace kiln::codegen {
 namespace {
@@ -73,9 +77,20 @@ bool skips_middle(DType a, DType b, DType c) {
     return !(is_integer(a) && is_real(b) && is_integer(c)) || holds_all(a, c);
 }
 
+/// "nnan and nsz".
+std::string names_of(std::uint8_t flags) {
+    std::string names;
+    for (std::size_t bit = 0; bit < text::fast_names.size(); ++bit)
+        if ((flags >> bit & 1) != 0)
+            names += fmt::format("{}{}", names.empty() ? "" : " and ", text::fast_names[bit]);
+    return names;
+}
+
 class Simplify : public Rewriter, public RuleContext {
   public:
-    explicit Simplify(const Kernel& in) : Rewriter(in) {}
+    /// `relaxed`: of all rounds.
+    Simplify(const Kernel& in, Decisions& decisions, Tally& relaxed)
+        : Rewriter(in), decisions_(decisions), relaxed_(relaxed) {}
 
     Id make(Op op, DType result, std::span<const Id> given, std::uint8_t fast) override {
         std::vector<Id> x(given.begin(), given.end());
@@ -94,6 +109,12 @@ class Simplify : public Rewriter, public RuleContext {
             if (skips_middle(out().dtype(inner), n.dtype, to)) return convert(inner, to);
         }
         return out().convert(value, to);
+    }
+
+    void applied(Op op, std::uint8_t needs) override {
+        if (!lines_) lines_.emplace(in());
+        relaxed_.add(lines_->of(rewriting_),
+                     fmt::format("{} by {}", info(op).name, names_of(needs)));
     }
 
     Id constant(const Scalar& value) override { return out().constant(value); }
@@ -117,6 +138,7 @@ class Simplify : public Rewriter, public RuleContext {
 
     Id rewrite(Id old) override {
         const Node& n = in().node(old);
+        rewriting_ = old;
         out().set_fast(n.fast);
         if (n.rank != 0) return clone(old);
         if (n.kind == NodeKind::op) {
@@ -127,8 +149,12 @@ class Simplify : public Rewriter, public RuleContext {
         if (n.kind == NodeKind::cast) return convert(strong(in().operand(old, 0)), n.dtype);
         if (n.kind == NodeKind::branch) return rewrite_branch(old, n);
         if (n.kind == NodeKind::check && is_true(mapped(in().operand(old, 0)))) return none;
-        if (n.kind == NodeKind::loop && is_empty_loop(old)) return none;
+        if (n.kind == NodeKind::loop && is_empty_loop(old)) {
+            decided(DecisionKind::dropped, "there is no index in the loop's range: it is gone");
+            return none;
+        }
         if (n.kind == NodeKind::loop_while && is_false_constant(in().operand(old, 0))) {
+            decided(DecisionKind::dropped, "its condition is never true: the body is gone");
             clone_block(n.aux);
             return none;
         }
@@ -149,9 +175,15 @@ class Simplify : public Rewriter, public RuleContext {
         return in().node(old).kind == NodeKind::constant && in().node(old).imm == 0;
     }
 
+    void decided(DecisionKind kind, const char* what) {
+        decisions_.done(kind, in().location(in().node(rewriting_).loc), what);
+    }
+
     Id rewrite_branch(Id old, const Node& n) {
         const Id condition = mapped(in().operand(old, 0));
         if (!is_constant(condition)) return clone(old);
+        decided(DecisionKind::decided, node(condition).imm != 0 ? "the condition is always true"
+                                                                : "the condition is never true");
         const Id taken = node(condition).imm != 0 ? n.aux : n.aux2;
         if (taken == none) return none;
         const auto is_jump = [&](Id id) { return effects_of(in().node(id)).any(effect::jumps); };
@@ -171,18 +203,26 @@ class Simplify : public Rewriter, public RuleContext {
         const auto [begin, end, step] = bounds;
         return (step > 0 && begin >= end) || (step < 0 && begin <= end);
     }
+
+    Decisions& decisions_;
+    Tally& relaxed_;
+    std::optional<LoopLines> lines_;
+    Id rewriting_ = none;
 };
 
 }  // namespace
 
-ir::Kernel run_simplify(const ir::Kernel& kernel, PassContext&) {
+ir::Kernel run_simplify(const ir::Kernel& kernel, PassContext& context) {
+    Tally relaxed;
     // A folded value can make more foldable (the condition of a while loop); it ends after a few
     // rounds, since each leaves fewer nodes.
-    ir::Kernel result = Simplify(kernel).run();
+    ir::Kernel result = Simplify(kernel, context.decisions, relaxed).run();
     for (std::size_t before = kernel.nodes.size(); result.nodes.size() < before;) {
         before = result.nodes.size();
-        result = Simplify(result).run();
+        result = Simplify(result, context.decisions, relaxed).run();
     }
+    relaxed.tell(context.decisions, DecisionKind::relaxed,
+                 "forms that fast-math flags allow, of other bits than strict ones");
     return result;
 }
 

@@ -15,6 +15,8 @@ class RuleContext {
     virtual ir::Id make(ir::Op op, DType result, std::span<const ir::Id> operands,
                         std::uint8_t fast) = 0;
     virtual ir::Id convert(ir::Id value, DType to) = 0;
+    /// Told of each rule that was applied and needs these flags.
+    virtual void applied(ir::Op op, std::uint8_t needs) = 0;
     virtual ir::Id constant(const Scalar& value) = 0;
     virtual const ir::Node& node(ir::Id id) const = 0;
     virtual const ir::Kernel& kernel() const = 0;
@@ -66,6 +68,7 @@ class Match {
     ir::Id truth(bool value) const { return context_.constant(Scalar::of(value)); }
     const ir::Node& node(std::size_t i) const { return context_.node(operands_[i]); }
     const ir::Kernel& kernel() const { return context_.kernel(); }
+    RuleContext& context() const { return context_; }
 
   private:
     RuleContext& context_;

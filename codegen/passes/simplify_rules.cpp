@@ -243,7 +243,10 @@ Id apply_rules(const Match& match) {
     for (const Rule& rule : rules) {
         if (rule.op != match.op || (rule.domain & domain) == 0) continue;
         if ((match.fast & rule.needs) != rule.needs) continue;
-        if (const Id result = rule.apply(match); result != none) return result;
+        if (const Id result = rule.apply(match); result != none) {
+            if (rule.needs != strict) match.context().applied(match.op, rule.needs);
+            return result;
+        }
     }
     return none;
 }

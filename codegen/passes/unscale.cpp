@@ -23,6 +23,8 @@
 #include <cmath>
 #include <optional>
 
+#include <fmt/format.h>
+
 namespace kiln::codegen {
 namespace {
 
@@ -40,7 +42,8 @@ struct Scaled {
 
 class Unscale : public Rewriter {
   public:
-    explicit Unscale(const Kernel& in) : Rewriter(in), uses_(in.nodes.size(), 0) {
+    Unscale(const Kernel& in, Decisions& decisions)
+        : Rewriter(in), lines_(in), decisions_(decisions), uses_(in.nodes.size(), 0) {
         for (const Block& block : in.blocks)
             for (const Id id : block.nodes)
                 for (const Id operand : in.operands_of(id)) ++uses_[operand];
@@ -58,9 +61,19 @@ class Unscale : public Rewriter {
                 continue;
             budget_ = 64;
             const auto scaled = analyse(value);
-            if (!scaled || scaled->exponent == 0 || !is_used_here_alone(value)) continue;
-            const auto limit = without(in().constant(constant), scaled->exponent);
-            if (!limit) continue;
+            if (!scaled || scaled->exponent == 0) continue;
+            const Scalar bound = in().constant(constant);
+            const auto what = fmt::format("a comparison with {}, of integers times 2^{}",
+                                          bound.cast(DType::f64).get<double>(), scaled->exponent);
+            const auto limit = without(bound, scaled->exponent);
+            if (!limit || !is_used_here_alone(value)) {
+                decisions_.refused(DecisionKind::unscaled, lines_.of(old),
+                                   what + (limit ? ": what is compared serves something else too"
+                                                 : ": without the scale the constant is not "
+                                                   "exact"));
+                continue;
+            }
+            decisions_.done(DecisionKind::unscaled, lines_.of(old), what);
             Id operands[2];
             operands[side] = unscaled(value);
             operands[1 - side] = out().constant(*limit);
@@ -153,18 +166,20 @@ class Unscale : public Rewriter {
         return out().op(n.op, n.dtype, operands, n.fast, n.weak);
     }
 
+    const LoopLines lines_;
+    Decisions& decisions_;
     std::vector<std::size_t> uses_;
     int budget_ = 0;  // operations looked at: values may be operands many times over
 };
 
 }  // namespace
 
-ir::Kernel run_unscale(const ir::Kernel& kernel, PassContext&) {
+ir::Kernel run_unscale(const ir::Kernel& kernel, PassContext& context) {
     const bool any = std::ranges::any_of(kernel.nodes, [&](const Node& n) {
         return n.kind == NodeKind::cast && is_real(n.dtype) &&
                is_integer(kernel.node(kernel.operands_of(n)[0]).dtype);
     });
-    return any ? Unscale(kernel).run() : kernel;
+    return any ? Unscale(kernel, context.decisions).run() : kernel;
 }
 
 }  // namespace kiln::codegen

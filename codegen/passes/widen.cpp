@@ -22,7 +22,12 @@ bool is_storage(DType t) { return t == DType::f16 || t == DType::bf16; }
 
 class Widen : public Rewriter {
   public:
-    using Rewriter::Rewriter;
+    explicit Widen(const Kernel& in) : Rewriter(in), lines_(in) {}
+
+    void tell(Decisions& decisions) const {
+        widened_.tell(decisions, DecisionKind::widened,
+                      "16-bit floats compute in f32, and each result is rounded to its type");
+    }
 
   private:
     /// `value` as `to`: to and from 16-bit floats through f32, but for what f32 would round first.
@@ -45,6 +50,7 @@ class Widen : public Rewriter {
                                 return is_storage(in().node(id).dtype);
                             });
         if (!narrow) return clone(old);
+        widened_.add(lines_.of(old), info(n.op).name);
         std::vector<Id> wide;
         for (const Id id : operands) {
             const Id value = mapped(id);
@@ -54,14 +60,21 @@ class Widen : public Rewriter {
         const Id result = out().op(n.op, is_storage(n.dtype) ? DType::f32 : n.dtype, wide, n.fast);
         return out().convert(result, n.dtype);
     }
+
+    const LoopLines lines_;
+    Tally widened_;
 };
 
 }  // namespace
 
-ir::Kernel run_widen(const ir::Kernel& kernel, PassContext&) {
+ir::Kernel run_widen(const ir::Kernel& kernel, PassContext& context) {
     const bool any =
         std::ranges::any_of(kernel.nodes, [](const Node& n) { return is_storage(n.dtype); });
-    return any ? Widen(kernel).run() : kernel;
+    if (!any) return kernel;
+    Widen pass(kernel);
+    ir::Kernel after = pass.run();
+    pass.tell(context.decisions);
+    return after;
 }
 
 }  // namespace kiln::codegen
