@@ -560,6 +560,11 @@ std::string Gufunc::inspect(Artifact artifact, std::initializer_list<ArgType> ty
     return state_->inspect(artifact, std::span(types.begin(), types.size()), where);
 }
 
+std::string Gufunc::inspect(Artifact artifact, const std::vector<ArgType>& types,
+                            Where where) const {
+    return state_->inspect(artifact, types, where);
+}
+
 namespace {
 std::vector<const Arg*> pointers(std::initializer_list<Arg> args) {
     std::vector<const Arg*> all;

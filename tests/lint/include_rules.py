@@ -41,8 +41,9 @@ INNER = {
         "ufunc": ["include", "call", "compile", "reduce"],
         "arrays": ["include", "call", "compile", "reduce"],
         "loops": ["include", "call", "compile"],
-        "tool": ["include", "call", "compile"],
-        "text": ["include"],
+        "session": ["include", "compile"],
+        "text": ["include", "session"],
+        "tool": ["include", "call", "compile", "session", "text"],
     },
 }
 

@@ -182,6 +182,9 @@ class Gufunc {
     /// usage (the number of types), shape (too few dimensions), and those of tracing.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         Where where = Where::current()) const;
+    /// The same of types that are found out at run time.
+    std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
+                        Where where = Where::current()) const;
     /// The same of the code that a call with these arguments runs.
     std::string inspect_call(Artifact artifact, std::initializer_list<Arg> args,
                              const GufuncCallOptions& options = {},

@@ -1,6 +1,7 @@
 // What a session of the kiln tool includes: all of kiln, and how values and kernels are shown.
 #pragma once
 #include <kiln/kiln.h>
+#include <kiln/named.h>
 
 #include <algorithm>
 #include <charconv>
@@ -20,17 +21,12 @@
 
 namespace kiln::interactive {
 
-/// Ufunc, Jit, MapReduce, Stencil.
+using kiln::detail::KernelHandle;
+using kiln::detail::LeadsToKernel;
+
+/// All but Gufunc.
 template <class K>
-concept KernelHandle = requires(const K& k) {
-    { k.name() } -> std::convertible_to<std::string>;
-    k.specialisations();
-};
-/// A ready ufunc, which leads to one by `->`.
-template <class K>
-concept LeadsToKernel = requires(const K& k) {
-    { *k.operator->() } -> KernelHandle;
-};
+concept Remembers = requires(const K& k) { k.specialisations(); };
 
 /// "(f64, f32[1])".
 inline std::string text_of(const std::vector<ArgType>& types) {
@@ -44,13 +40,16 @@ inline std::string text_of(const std::vector<ArgType>& types) {
 
 template <KernelHandle K> std::string text_of(const K& kernel) {
     constexpr const char* kind = std::is_same_v<K, Ufunc>       ? "vectorize"
+                                 : std::is_same_v<K, Gufunc>    ? "guvectorize"
                                  : std::is_same_v<K, Stencil>   ? "stencil"
                                  : std::is_same_v<K, MapReduce> ? "map_reduce"
                                                                 : "jit";
     std::string text = "kernel " + std::string(kernel.name()) + " of " + kind;
-    const auto all = kernel.specialisations();
-    if (all.empty()) text += ", not called yet";
-    for (const auto& types : all) text += "\n  " + text_of(types);
+    if constexpr (Remembers<K>) {
+        const auto all = kernel.specialisations();
+        if (all.empty()) text += ", not called yet";
+        for (const auto& types : all) text += "\n  " + text_of(types);
+    }
     return text;
 }
 
@@ -153,11 +152,14 @@ template <class K>
 std::string inspect(const K& kernel, Artifact artifact,
                     std::optional<std::vector<ArgType>> types = {}) {
     if (types) return handle(kernel).inspect(artifact, *types);
-    const auto all = handle(kernel).specialisations();
-    if (all.empty())
-        throw Error(ErrorKind::usage, std::string(handle(kernel).name()) + " was not called yet",
-                    {}, "call it, or name the types: (f64, f32[1])");
-    return handle(kernel).inspect(artifact, all.back());
+    if constexpr (Remembers<std::decay_t<decltype(handle(kernel))>>) {
+        const auto all = handle(kernel).specialisations();
+        if (!all.empty()) return handle(kernel).inspect(artifact, all.back());
+    }
+    throw Error(
+        ErrorKind::usage,
+        "no types are known that " + std::string(handle(kernel).name()) + " was called with", {},
+        "call it, or name the types: (f64, f32[1])");
 }
 
 template <class K> void print_remarks(const K& kernel) {

@@ -1,8 +1,11 @@
 // A session: inputs, one after the other, each C++ or a command.
 #pragma once
 #include "dsl/text/interpreter/interpreter.h"
-#include "jit/tool/checkpoint.h"
+#include "jit/session/checkpoint.h"
 
+#include <kiln/named.h>
+
+#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,15 +16,27 @@ namespace kiln::tool {
 /// What a session is made with.
 struct SessionOptions {
     bool goes_on = false;  ///< after errors, where it runs a file
+    bool copies = true;    ///< of the process, so that what fails leaves it as it was (Checkpoints)
 };
 
 class Session {
   public:
     /// Errors: unsupported (built without Clang), io.
     explicit Session(const SessionOptions& options);
+    /// Destroys what was typed, while its code is there.
+    ~Session();
+
+    /// Objects of this process under their names. Errors: usage (a type that the session's headers do
+    /// not have, a name that is taken).
+    void name(const std::vector<Named>& objects);
+    /// The names that a shared library exports. Errors: io, usage (it exports none).
+    void open_plugin(const std::string& path);
 
     /// Lines from a terminal, until Ctrl-D or :quit.
     void converse();
+    /// The same, or where the standard input is no terminal, its inputs, up to the first error. False:
+    /// one failed.
+    bool run_input();
     /// The inputs of a text; false at the first error, unless it goes on after errors.
     bool run_text(const std::string& text);
     /// The inputs of a file. Errors: io.
@@ -57,7 +72,9 @@ class Session {
     Checkpoints checkpoints_;
     std::unique_ptr<text::Interpreter> interpreter_;
     text::MakeTerminal make_terminal_ = nullptr;
-    std::vector<Input> inputs_;  // [1] is the first
+    std::vector<Input> inputs_;       // [1] is the first
+    std::vector<std::string> names_;  // of objects that were given
+    std::terminate_handler on_terminate_before_;
     bool leaving_ = false;
 };
 

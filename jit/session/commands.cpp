@@ -1,7 +1,7 @@
-#include "jit/tool/commands.h"
+#include "jit/session/commands.h"
 
-#include "jit/tool/input.h"
-#include "jit/tool/session.h"
+#include "jit/session/input.h"
+#include "jit/session/session.h"
 
 #include <kiln/error.h>
 

@@ -13,6 +13,8 @@
 #pragma once
 #include <kiln/parallel.h>
 
+#include <sys/resource.h>
+
 #include <string>
 
 namespace kiln::tool {
@@ -21,7 +23,12 @@ class Checkpoints {
   public:
     /// Forks; the process that supervises ends in here, with the status of the session. Call it
     /// before there are threads. Errors: io.
-    Checkpoints();
+    Checkpoints() : Checkpoints(true) {}
+    /// Without `copies` nothing is forked: an input that fails leaves what it has done, one that kills
+    /// the process ends it.
+    explicit Checkpoints(bool copies);
+    /// What a session sets for the process is as before; nothing is attempted any more.
+    ~Checkpoints();
     Checkpoints(const Checkpoints&) = delete;
     Checkpoints& operator=(const Checkpoints&) = delete;
 
@@ -41,8 +48,9 @@ class Checkpoints {
 
   private:
     struct Shared;
-    Shared* shared_;
-    int wake_;  // the copy reads a byte from it
+    Shared* shared_ = nullptr;  // null: there are no copies
+    int wake_ = -1;             // the copy reads a byte from it
+    rlim_t dumps_ = 0;          // how large those of the process were to be
 };
 
 /// "SIGFPE (a division by zero, for integers)".

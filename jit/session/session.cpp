@@ -1,15 +1,14 @@
-#include "jit/tool/session.h"
+#include "jit/session/session.h"
 
-#include "codegen/passes/kernel_plan.h"
 #include "jit/compile/target.h"
-#include "jit/tool/command.h"
-#include "jit/tool/commands.h"
-#include "jit/tool/input.h"
+#include "jit/session/commands.h"
+#include "jit/session/input.h"
+#include "jit/session/libraries.h"
+#include "jit/session/plugin.h"
 
 #include <kiln/disk_cache.h>
 #include <kiln/error.h>
 
-#include <dlfcn.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,14 +28,6 @@ namespace kiln::tool {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Of the library that kiln is in, with a '/' at the end.
-std::string library_folder() {
-    Dl_info info{};
-    if (dladdr(reinterpret_cast<void*>(&disk_cache_info), &info) == 0) return {};
-    const std::string path = info.dli_fname;
-    return path.substr(0, path.rfind('/') + 1);
-}
 
 /// Those of an installed kiln beside its library, else those that this one was built from.
 std::vector<std::string> include_folders() {
@@ -86,10 +77,6 @@ std::string history_file() {
     return error ? "" : folder + "/history";
 }
 
-template <class F> F symbol(void* library, const char* name) {
-    return reinterpret_cast<F>(dlsym(library, name));
-}
-
 /// What a session does with an exception that left a destructor, or a function that is noexcept.
 [[noreturn]] void on_terminate() {
     fmt::print(stderr, "error: std::terminate was called\n");
@@ -98,23 +85,41 @@ template <class F> F symbol(void* library, const char* name) {
 
 }  // namespace
 
-Session::Session(const SessionOptions& options) : options_(options) {
-    const std::string library = library_folder() + "libkiln_interpreter.so";
-    void* const opened = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (opened == nullptr)
-        throw Error(ErrorKind::unsupported,
-                    fmt::format("the REPL needs Clang's interpreter: {}", dlerror()), {},
-                    "sudo apt-get install libclang-19-dev libclang-cpp19-dev, and build kiln with "
-                    "KILN_TEXT=ON");
-    make_terminal_ = symbol<text::MakeTerminal>(opened, "kiln_make_terminal");
+Session::Session(const SessionOptions& options)
+    : options_(options), checkpoints_(options.copies), on_terminate_before_(std::get_terminate()) {
+    const OpenLibrary library("libkiln_interpreter.so", "the REPL needs Clang's interpreter");
+    make_terminal_ = library.function<text::MakeTerminal>("kiln_make_terminal");
     text::Interpreter::Options how{.include_folders = include_folders(), .header = {}};
     how.header = header_file(how.include_folders);
     how.colours = wants_colours();
     how.on_error = [this] { checkpoints_.input_failed(); };
-    interpreter_.reset(symbol<text::MakeInterpreter>(opened, "kiln_make_interpreter")(how));
+    interpreter_.reset(library.function<text::MakeInterpreter>("kiln_make_interpreter")(how));
     inputs_.emplace_back();
     std::set_terminate(on_terminate);
-    setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+}
+
+Session::~Session() {
+    interpreter_.reset();
+    std::cout.flush();
+    std::fflush(nullptr);
+    std::set_terminate(on_terminate_before_);
+}
+
+void Session::name(const std::vector<Named>& objects) {
+    for (const Named& object : objects) {
+        const std::string code =
+            fmt::format("{0}& {1} = *reinterpret_cast<{0}*>(0x{2:x}ULL);", object.type(),
+                        object.name(), reinterpret_cast<std::uintptr_t>(object.address()));
+        if (!run_code(code))
+            throw Error(ErrorKind::usage, fmt::format("'{}' cannot be a {} in a session",
+                                                      object.name(), object.type()));
+        names_.push_back(object.name());
+    }
+}
+
+void Session::open_plugin(const std::string& path) {
+    const std::vector<Named> all = load_plugin(path);
+    name(all);
 }
 
 // ------------------------------------------------------------------------------ what is typed
@@ -240,6 +245,7 @@ void Session::converse() {
         make_terminal_(history_file(), [this](const std::string& text) { return complete(text); }));
     fmt::print("kiln {}: C++20 with kiln included. :help tells what there is, Ctrl-D leaves.\n",
                KILN_VERSION);
+    if (!names_.empty()) fmt::print("There are {}.\n", fmt::join(names_, ", "));
     std::string input;
     while (!leaving_) {
         std::string line;
@@ -257,25 +263,18 @@ void Session::converse() {
     std::fputs("\n", stdout);
 }
 
+bool Session::run_input() {
+    if (isatty(STDIN_FILENO) == 0)
+        return run_text(std::string(std::istreambuf_iterator<char>(std::cin), {}));
+    converse();
+    return true;
+}
+
 void Session::leave(int status) {
     interpreter_.reset();
     std::cout.flush();
     std::fflush(nullptr);
     _exit(status);  // what else there is was never meant to be destroyed with code gone
-}
-
-Status repl(const Arguments& arguments) {
-    Session session({.goes_on = arguments.has("-k")});
-    bool good = true;
-    if (!arguments.words().empty()) {
-        for (const std::string& file : arguments.words())
-            if (good || arguments.has("-k")) good = session.run_file(file) && good;
-    } else if (isatty(STDIN_FILENO) != 0) {
-        session.converse();
-    } else {
-        good = session.run_text(std::string(std::istreambuf_iterator<char>(std::cin), {}));
-    }
-    session.leave(good ? 0 : 1);
 }
 
 }  // namespace kiln::tool

@@ -1,4 +1,4 @@
-#include "jit/tool/input.h"
+#include "jit/session/input.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "jit/tool/checkpoint.h"
+#include "jit/session/checkpoint.h"
 
 #include <kiln/error.h>
 
@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -32,6 +33,23 @@ void on_terminal_signals(void (*handler)(int)) {
     std::signal(SIGINT, handler);
     std::signal(SIGQUIT, handler);
 }
+
+/// Signals from the terminal are not this process's while this lives.
+class NoTerminalSignals {
+  public:
+    NoTerminalSignals()
+        : interrupt_(std::signal(SIGINT, SIG_IGN)), quit_(std::signal(SIGQUIT, SIG_IGN)) {}
+    ~NoTerminalSignals() {
+        std::signal(SIGINT, interrupt_);
+        std::signal(SIGQUIT, quit_);
+    }
+    NoTerminalSignals(const NoTerminalSignals&) = delete;
+    NoTerminalSignals& operator=(const NoTerminalSignals&) = delete;
+
+  private:
+    void (*interrupt_)(int);
+    void (*quit_)(int);
+};
 
 }  // namespace
 
@@ -64,7 +82,8 @@ static int supervise(std::atomic<pid_t>& session, std::atomic<pid_t>& copy,
     }
 }
 
-Checkpoints::Checkpoints() {
+Checkpoints::Checkpoints(bool copies) {
+    if (!copies) return;
     int ends[2];
     if (pipe(ends) != 0) refuse("no pipe can be made");
     void* const place =
@@ -79,8 +98,10 @@ Checkpoints::Checkpoints() {
         shared_->session = getpid();
         close(ends[1]);
         prctl(PR_SET_PDEATHSIG, SIGHUP);
-        const rlimit none{0, 0};  // what is typed leaves no dumps
-        setrlimit(RLIMIT_CORE, &none);
+        rlimit dumps{};  // what is typed leaves none
+        getrlimit(RLIMIT_CORE, &dumps);
+        dumps_ = std::exchange(dumps.rlim_cur, 0);
+        setrlimit(RLIMIT_CORE, &dumps);
         return;
     }
     shared_->session = session;
@@ -88,20 +109,29 @@ Checkpoints::Checkpoints() {
     _exit(supervise(shared_->session, shared_->copy, shared_->status, ends[1]));
 }
 
+Checkpoints::~Checkpoints() {
+    if (shared_ == nullptr) return;
+    rlimit dumps{};
+    getrlimit(RLIMIT_CORE, &dumps);
+    dumps.rlim_cur = dumps_;
+    setrlimit(RLIMIT_CORE, &dumps);
+    close(wake_);
+}
+
 Checkpoints::Outcome Checkpoints::attempt(FunctionRef<bool()> input) {
     std::cout.flush();
     std::fflush(nullptr);
+    if (shared_ == nullptr) return {input(), 0};
     const pid_t copy = fork();
     if (copy < 0) refuse("no copy of the session can be made");
     if (copy == 0) {
-        on_terminal_signals(SIG_IGN);
+        const NoTerminalSignals waiting;
         char woken = 0;
         ssize_t got = 0;
         while ((got = read(wake_, &woken, 1)) < 0 && errno == EINTR) {
         }
         if (got != 1) _exit(1);  // nobody supervises any more
         prctl(PR_SET_PDEATHSIG, SIGHUP);
-        on_terminal_signals(SIG_DFL);
         return {false, shared_->failed ? 0 : shared_->status.load()};
     }
     shared_->failed = false;
@@ -117,7 +147,9 @@ Checkpoints::Outcome Checkpoints::attempt(FunctionRef<bool()> input) {
     return {true, 0};
 }
 
-void Checkpoints::input_failed() { shared_->failed = true; }
+void Checkpoints::input_failed() {
+    if (shared_ != nullptr) shared_->failed = true;
+}
 
 std::string signal_text(int signal) {
     const char* const name = sigabbrev_np(signal);

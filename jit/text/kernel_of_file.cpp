@@ -1,0 +1,59 @@
+#include "jit/text/kernel_of_file.h"
+
+#include "dsl/text/front_end.h"
+
+#include <kiln/text.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kiln::text {
+namespace {
+
+std::string mode_of(const FileKernel& from, const Source& source) {
+    if (!from.mode.empty()) return from.mode;
+    if (!from.layout.empty()) return "guvectorize";
+    const Declaration d = declaration_of({source.name(), source.code()}, from.function, {});
+    const bool arrays = std::ranges::any_of(d.params, [](const Parameter& p) {
+        return p.passing == Passing::in || p.passing == Passing::inout;
+    });
+    return arrays ? "jit" : "vectorize";
+}
+
+template <class K> Named::Inspect inspection_of(K kernel) {
+    return [kernel = std::move(kernel)](Artifact artifact, const std::vector<ArgType>& types) {
+        return kernel.inspect(artifact, types);
+    };
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) void kiln_inspect_file(const FileKernel& from,
+                                                                         Named::Inspect& made) {
+    const Source source = Source::file(from.file);
+    const std::string mode = mode_of(from, source);
+    if (mode == "vectorize") {
+        made = inspection_of(text::vectorize(
+            source, from.function,
+            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked}));
+    } else if (mode == "guvectorize") {
+        made = inspection_of(text::guvectorize(
+            source, from.function, from.layout,
+            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked}));
+    } else if (mode == "jit") {
+        // Of whatever results: none are asked for.
+        made = inspection_of(Kernel<void>(
+            from.function,
+            detail::loop_function(
+                source, from.function,
+                {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked},
+                std::source_location::current()),
+            std::source_location::current()));
+    } else {
+        throw Error(ErrorKind::usage, fmt::format("there is no mode '{}'", mode), {},
+                    "vectorize, guvectorize and jit are known");
+    }
+}
+
+}  // namespace kiln::text

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Sessions inside of a program of a user's, and over what a plugin exports; kiln inspect.
+
+usage: interact.py KILN HOST PLUGIN.so     HOST is host.cpp, PLUGIN.so is plugin.cpp
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from terminal import LIMIT, Terminal, check
+
+
+def in_a_program(host, environment):
+    t = Terminal([host], environment)
+    check(t.expect("kiln> "), "There are saxpy, total, x, scale.")
+    # The program's own kernels and arrays, with what was compiled for them.
+    check(t.ask("saxpy"), "kernel saxpy of vectorize\n  (f64, f64[1], f64[1])")
+    check(t.ask("saxpy(scale, x, x)"), "[0.    0.875 1.75  2.625 3.5  ]")
+    check(t.ask(":ir saxpy"), "kernel saxpy(")
+    check(t.ask("total(ones({1000000}))"), "1000000.")
+    t.ask("auto twice = vectorize([](Value v) { return 2 * v; });")
+    check(t.ask("twice(x)"), "[0.  0.5 1.  1.5 2. ]")
+    # Mistakes and crashes leave the program as it was.
+    check(t.ask("saxpy(scale, x, linspace(0, 1, 4))"), "cannot broadcast (5,) with (4,)")
+    check(t.ask("*(int*)nullptr = 1;"), "stopped by SIGSEGV")
+    check(t.ask("x.at<double>({0}) = 5; throw 1;"), "an exception was not caught")
+    check(t.ask("x"), "[0.   0.25 0.5  0.75 1.  ]")
+    # What it does well is done to the program.
+    t.ask("x.at<double>({0}) = 7;")
+    check(t.ask("saxpy(f32(1), Array::of({1.5f}), Array::of({2.0f}))"), "[3.5]  f32 (1,)")
+    assert t.ask_to_leave() == 3
+    check(t.text.replace("\r", ""), "x(0) is 7, saxpy was compiled 2 times, total 1e+06\n")
+
+
+def run(environment, *command, text=""):
+    return subprocess.run(command, input=text, capture_output=True, text=True, env=environment,
+                          timeout=LIMIT)
+
+
+def from_a_pipe(host, environment):
+    said = run(environment, host, text="scale * 2\nnothing\nscale\n")
+    assert said.stdout == "5\nx(0) is 0, saxpy was compiled 1 times, total 1e+06\n", said
+    assert said.returncode == 3
+    check(said.stderr, "use of undeclared identifier 'nothing'")
+    # A process with threads of its own has no copies, and says so.
+    said = run(environment, host, "--threads", text="scale\n")
+    assert (said.stdout.splitlines()[0], said.returncode) == ("2.5", 3), said
+    assert said.stderr == ("this program has 1 other thread, which no copy of it would have: an "
+                           "input that crashes ends it\n"), said
+    said = run(environment, host, "--name")
+    assert (said.stdout, said.returncode) == ("error: 'no name' is no name of C++\n", 1), said
+
+
+def over_a_plugin(kiln, plugin, environment, folder):
+    said = run(environment, kiln, plugin,
+               text="scaled(2.0, grid)\nrows(linspace(0, 1, 3))\n:ir rows (f64[2])\n")
+    assert said.stdout.startswith("[0. 2. 4. 6.]  f64 (4,)\n1.5  f64 ()\nkernel rows("), said
+    said = run(environment, kiln, "inspect", plugin, "--kernel", "scaled", "--sig",
+               "(f64, f32[1])", "--emit", "plan")
+    assert said.stdout.startswith("scaled on "), said
+    said = run(environment, kiln, "inspect", plugin, "--kernel=grid", "--sig=")
+    assert (said.stderr, said.returncode) == (
+        f"error: {plugin} exports no kernel 'grid' (it exports scaled, rows)\n", 1), said
+    said = run(environment, kiln, "inspect", plugin, "--kernel", "scaled", "--sig", "f63")
+    assert said.returncode == 2, said
+    check(said.stderr, "'f63' is no type; f64, f32[1] (of rank 1), i32[2] are some")
+    assert run(environment, kiln, str(folder / "none.so")).returncode == 1
+
+
+def of_text(kiln, environment, folder):
+    text = folder / "text.cpp"
+    text.write_text("double half(double x) { return x / 2; }\n"
+                    "double total(View<const double, 1> a) {\n"
+                    "    double s = 0;\n"
+                    "    for (int i = 0; i < a.extent(0); ++i) s += a(i);\n"
+                    "    return s;\n"
+                    "}\n"
+                    "void last(View<const double, 1> a, double& b) { b = a(a.extent(0) - 1); }\n")
+    for kernel, types, emit, more, part in (
+            ("half", "f64[1]", "ir", (), "  ; text.cpp:1"), ("half", "f32", "asm", (), "ret"),
+            ("total", "f64[1]", "opt", (), "define "), ("total", "f64[1]", "plan", (), "text.cpp:4: "),
+            ("last", "f64[2]", "ir", ("--layout", "(n)->()"), "kernel last(")):
+        said = run(environment, kiln, "inspect", str(text), "--kernel", kernel, "--sig", types,
+                   "--emit", emit, *more)
+        assert said.returncode == 0, said
+        check(said.stdout, part)
+    said = run(environment, kiln, "inspect", str(text), "--kernel", "none", "--sig", "f64")
+    assert said.returncode == 1, said
+    check(said.stderr, "the text has no function none (it has half, total, last)")
+
+
+def main():
+    kiln, host, plugin = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        environment = {**os.environ, "KILN_CACHE_DIR": str(folder / "cache"), "TERM": "xterm",
+                       "KILN_HISTORY": str(folder / "history"), "NO_COLOR": "1", "PAGER": "cat",
+                       "KILN_NUM_THREADS": "2"}
+        in_a_program(host, environment)
+        from_a_pipe(host, environment)
+        over_a_plugin(kiln, plugin, environment, folder)
+        of_text(kiln, environment, folder)
+    print("sessions in programs: all checks passed")
+
+
+if __name__ == "__main__":
+    main()
