@@ -12,7 +12,7 @@ import numpy as np
 
 from peers import numba_peer
 
-sys.path.append(str(pathlib.Path(__file__).parent.parent / "jit" / "tool"))
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "session"))
 from terminal import Terminal
 
 FIRST = ("saxpy", "black_scholes", "mandelbrot")
