@@ -127,6 +127,39 @@ constexpr complex<float> operator""if(long double y) { return {0.0f, float(y)}; 
 }
 }
 }
+#define M_E 2.7182818284590452354
+#define M_LOG2E 1.4426950408889634074
+#define M_LOG10E 0.43429448190325182765
+#define M_LN2 0.69314718055994530942
+#define M_LN10 2.30258509299404568402
+#define M_PI 3.14159265358979323846
+#define M_PI_2 1.57079632679489661923
+#define M_PI_4 0.78539816339744830962
+#define M_1_PI 0.31830988618379067154
+#define M_2_PI 0.63661977236758134308
+#define M_2_SQRTPI 1.12837916709551257390
+#define M_SQRT2 1.41421356237309504880
+#define M_SQRT1_2 0.70710678118654752440
+namespace std::numbers {
+template <class T> constexpr T e_v = T(2.718281828459045235360287471352662498L);
+template <class T> constexpr T log2e_v = T(1.442695040888963407359924681001892137L);
+template <class T> constexpr T log10e_v = T(0.434294481903251827651128918916605082L);
+template <class T> constexpr T pi_v = T(3.141592653589793238462643383279502884L);
+template <class T> constexpr T inv_pi_v = T(0.318309886183790671537767526745028724L);
+template <class T> constexpr T inv_sqrtpi_v = T(0.564189583547756286948079451560772586L);
+template <class T> constexpr T ln2_v = T(0.693147180559945309417232121458176568L);
+template <class T> constexpr T ln10_v = T(2.302585092994045684017991454684364208L);
+template <class T> constexpr T sqrt2_v = T(1.414213562373095048801688724209698079L);
+template <class T> constexpr T sqrt3_v = T(1.732050807568877293527446341505872367L);
+template <class T> constexpr T inv_sqrt3_v = T(0.577350269189625764509148780501957456L);
+template <class T> constexpr T egamma_v = T(0.577215664901532860606512090082402431L);
+template <class T> constexpr T phi_v = T(1.618033988749894848204586834365638118L);
+constexpr double e = e_v<double>, log2e = log2e_v<double>, log10e = log10e_v<double>,
+                 pi = pi_v<double>, inv_pi = inv_pi_v<double>, inv_sqrtpi = inv_sqrtpi_v<double>,
+                 ln2 = ln2_v<double>, ln10 = ln10_v<double>, sqrt2 = sqrt2_v<double>,
+                 sqrt3 = sqrt3_v<double>, inv_sqrt3 = inv_sqrt3_v<double>,
+                 egamma = egamma_v<double>, phi = phi_v<double>;
+}
 namespace kiln {
 using Index = long;
 using float16 = _Float16;

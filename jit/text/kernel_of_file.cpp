@@ -15,6 +15,7 @@ std::string mode_of(const FileKernel& from, const Source& source) {
     if (!from.mode.empty()) return from.mode;
     if (!from.layout.empty()) return "guvectorize";
     const Declaration d = declaration_of({source.name(), source.code()}, from.function, {});
+    if (d.count(Passing::neighbors) > 0) return "stencil";
     const bool arrays = std::ranges::any_of(d.params, [](const Parameter& p) {
         return p.passing == Passing::in || p.passing == Passing::inout;
     });
@@ -41,6 +42,10 @@ extern "C" __attribute__((visibility("default"))) void kiln_inspect_file(const F
         made = inspection_of(text::guvectorize(
             source, from.function, from.layout,
             {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked}));
+    } else if (mode == "stencil") {
+        made = inspection_of(text::stencil(
+            source, from.function,
+            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked}));
     } else if (mode == "jit") {
         // Of whatever results: none are asked for.
         made = inspection_of(Kernel<void>(
@@ -52,7 +57,7 @@ extern "C" __attribute__((visibility("default"))) void kiln_inspect_file(const F
             std::source_location::current()));
     } else {
         throw Error(ErrorKind::usage, fmt::format("there is no mode '{}'", mode), {},
-                    "vectorize, guvectorize and jit are known");
+                    "vectorize, guvectorize, jit and stencil are known");
     }
 }
 

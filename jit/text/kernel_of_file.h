@@ -9,7 +9,8 @@ namespace kiln::text {
 
 struct FileKernel {
     std::string file, function;
-    std::string mode;    ///< vectorize, guvectorize or jit; empty: by what the function takes
+    std::string
+        mode;  ///< vectorize, guvectorize, jit or stencil; empty: by what the function takes
     std::string layout;  ///< the signature of guvectorize
     bool fastmath = false, parallel = false, checked = false;
 };

@@ -1,6 +1,6 @@
 #include <kiln/text.h>
 
-#include "dsl/text/front_end.h"
+#include "jit/text/function.h"
 #include "runtime/process.h"
 
 #include <algorithm>
@@ -13,15 +13,9 @@
 namespace kiln::text {
 namespace {
 
-/// A function of a text, shared by the copies of a kernel.
-struct Function {
-    Unit unit;
-    std::string name;
-    Declaration declaration;
-    Location where;
-};
-
 constexpr std::string_view refusal = "text cannot be compiled: the program is ending";
+
+}  // namespace
 
 std::shared_ptr<const Function> function_of(const Source& source, const std::string& name,
                                             const std::source_location& where) {
@@ -31,6 +25,8 @@ std::shared_ptr<const Function> function_of(const Source& source, const std::str
     made.declaration = declaration_of(made.unit, name, where);
     return std::make_shared<const Function>(std::move(made));
 }
+
+namespace {
 
 std::vector<ir::Id> lowered(const Function& f, std::span<const Argument> arguments,
                             dsl::Trace& trace) {

@@ -22,5 +22,6 @@ Status doctor(const Arguments& arguments);
 Status cache(const Arguments& arguments);
 Status inspect(const Arguments& arguments);
 Status repl(const Arguments& arguments);
+Status run(const Arguments& arguments);
 
 }  // namespace kiln::tool

@@ -29,12 +29,30 @@ const std::vector<Command>& commands() {
          {{"--kernel", "F", "the function, or the exported name"},
           {"--sig", "TYPES", "of its arguments: 'f64, f32[1]'"},
           {"--emit", "TEXT", "ir (default), passes, plan, llvm, opt, asm, cuda, ptx ..."},
-          {"--mode", "MODE", "of C++ text: vectorize, guvectorize, jit; else by its parameters"},
+          {"--mode", "MODE",
+           "of C++ text: vectorize, guvectorize, jit, stencil; else by its parameters"},
           {"--layout", "LAYOUT", "of guvectorize: '(n),(n)->()'"},
           {"--fastmath", "", "as the option of kernels"},
           {"--parallel", "", "as the option of kernels"},
           {"--checked", "", "as the option of kernels"}},
          inspect},
+        {"run",
+         "FILE ARG...",
+         "a function of C++ text over numbers (2.5, f32:2.5) and arrays in files: @in.npy, "
+         "=out.npy "
+         "(of a loop kernel with its type, =out.npy:f64[100,200]), +in.npy=out.npy",
+         {{"--kernel", "F", "the function"},
+          {"--mode", "MODE", "vectorize, guvectorize, jit, stencil; else what its parameters say"},
+          {"--layout", "LAYOUT", "of guvectorize, '(n),(n)->()'"},
+          {"--boundary", "B", "of stencil: constant, nearest, wrap, reflect, mirror"},
+          {"--fastmath", "[=FLAGS]", "all flags, or nnan,ninf,nsz,arcp,contract,afn,reassoc"},
+          {"--parallel", "", "on several threads"},
+          {"--checked", "", "errors where an access is outside of its array"},
+          {"--target", "T", "cpu, cuda"},
+          {"--threads", "N", "at most so many"},
+          {"--repeat", "K", "K calls more, for the median of their times"},
+          json},
+         run},
         {"doctor",
          "",
          "what kiln finds on this machine, and what mends what is missing",
@@ -51,7 +69,9 @@ std::string options_text(std::vector<Option> options) {
     options.push_back(help);
     std::string text = "\nOptions:\n";
     for (const Option& o : options)
-        text += fmt::format("  {:<22} {}\n", fmt::format("{} {}", o.name, o.value), o.doc);
+        text += fmt::format(
+            "  {:<22} {}\n",
+            fmt::format("{}{}{}", o.name, o.value.starts_with('[') ? "" : " ", o.value), o.doc);
     return text;
 }
 
@@ -73,7 +93,7 @@ void print_help(const Command& command) {
                options_text(command.options));
 }
 
-Status run(std::vector<std::string> words) {
+Status run_words(std::vector<std::string> words) {
     if (!words.empty() && words[0] == "--help") {
         print_help();
         return Status::good;
@@ -103,7 +123,7 @@ Status run(std::vector<std::string> words) {
 int main(int argc, char** argv) {
     using namespace kiln::tool;
     try {
-        return static_cast<int>(run({argv + 1, argv + argc}));
+        return static_cast<int>(run_words({argv + 1, argv + argc}));
     } catch (const UsageError& error) {
         fmt::print(stderr, "kiln: {}\nkiln --help tells what there is\n", error.what());
         return static_cast<int>(Status::usage);

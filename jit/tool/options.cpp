@@ -1,6 +1,7 @@
 #include "jit/tool/options.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include <fmt/format.h>
 
@@ -14,7 +15,8 @@ Arguments::Arguments(const std::vector<std::string>& words, const std::vector<Op
                           words.end());
             return;
         }
-        if (word.size() < 2 || word[0] != '-') {
+        const bool is_number = word.size() > 1 && (word[1] == '.' || std::isdigit(word[1]) != 0);
+        if (word.size() < 2 || word[0] != '-' || is_number) {
             words_.push_back(word);
             continue;
         }
@@ -22,7 +24,7 @@ Arguments::Arguments(const std::vector<std::string>& words, const std::vector<Op
         const std::string name = word.substr(0, equals);
         const auto option = std::ranges::find(options, name, &Option::name);
         if (option == options.end()) throw UsageError(fmt::format("unknown option {}", name));
-        if (option->value.empty()) {
+        if (option->value.empty() || (option->value[0] == '[' && equals == std::string::npos)) {
             if (equals != std::string::npos)
                 throw UsageError(fmt::format("{} takes no value", name));
             values_[name];

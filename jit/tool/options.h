@@ -16,8 +16,9 @@ struct UsageError : std::runtime_error {
 
 /// An option that a command takes.
 struct Option {
-    std::string_view name;   ///< "--json", "-k"
-    std::string_view value;  ///< what its value is called in the help; empty: it has none
+    std::string_view name;  ///< "--json", "-k"
+    /// What its value is called in the help; empty: it has none. "[=FLAGS]": it may have one.
+    std::string_view value;
     std::string_view doc;
 };
 

@@ -1,0 +1,389 @@
+// kiln run: a function of a file of C++ over numbers and arrays in files.
+#include "codegen/passes/kernel_plan.h"
+#include "jit/tool/command.h"
+#include "jit/tool/run_arguments.h"
+#include "jit/tool/text_library.h"
+
+#include <kiln/kiln.h>
+#include <kiln/npy.h>
+#include <kiln/parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <sstream>
+#include <variant>
+
+#include <fmt/format.h>
+
+namespace kiln::tool {
+namespace {
+
+using text::Mode;
+
+// ------------------------------------------------------------------------------ options
+
+constexpr std::array<std::pair<std::string_view, Mode>, 4> modes{
+    {{"vectorize", Mode::vectorize},
+     {"guvectorize", Mode::guvectorize},
+     {"jit", Mode::jit},
+     {"stencil", Mode::stencil}}};
+constexpr std::array<std::pair<std::string_view, Boundary>, 5> boundaries{
+    {{"constant", Boundary::constant},
+     {"nearest", Boundary::nearest},
+     {"wrap", Boundary::wrap},
+     {"reflect", Boundary::reflect},
+     {"mirror", Boundary::mirror}}};
+constexpr std::array<std::pair<std::string_view, BackendTarget>, 2> targets{
+    {{"cpu", BackendTarget::cpu}, {"cuda", BackendTarget::cuda}}};
+
+/// The value of an option among those that it may have.
+template <class Rows>
+auto chosen(const Arguments& arguments, std::string_view option, const Rows& rows) {
+    const std::string value = arguments.value(option);
+    std::string known;
+    for (const auto& [name, what] : rows) {
+        if (name == value) return what;
+        known += fmt::format("{}{}", known.empty() ? "" : ", ", name);
+    }
+    throw UsageError(fmt::format("{} is no {} (there are {})", value, option, known));
+}
+
+Fastmath fastmath_of(const Arguments& arguments) {
+    if (!arguments.has("--fastmath")) return {};
+    static constexpr std::array<std::pair<std::string_view, Fastmath>, 7> flags{
+        {{"nnan", Fastmath::nnan},
+         {"ninf", Fastmath::ninf},
+         {"nsz", Fastmath::nsz},
+         {"arcp", Fastmath::arcp},
+         {"contract", Fastmath::contract},
+         {"afn", Fastmath::afn},
+         {"reassoc", Fastmath::reassoc}}};
+    std::istringstream words(arguments.value("--fastmath"));
+    Fastmath all;
+    for (std::string word; std::getline(words, word, ',');) {
+        const auto* const flag =
+            std::ranges::find(flags, word, [](const auto& f) { return f.first; });
+        if (flag == flags.end()) throw UsageError(fmt::format("{} is no flag of --fastmath", word));
+        all = all | flag->second;
+    }
+    return all == Fastmath() ? Fastmath(true) : all;
+}
+
+std::optional<int> number_of(const Arguments& arguments, std::string_view option) {
+    if (!arguments.has(option)) return std::nullopt;
+    const std::string word = arguments.value(option);
+    int n = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), n);
+    if (error != std::errc() || end != word.data() + word.size() || n < 1)
+        throw UsageError(fmt::format("{} takes a number from 1 on, not {}", option, word));
+    return n;
+}
+
+template <class Options> Options kernel_options(const Arguments& arguments) {
+    Options made;
+    made.fastmath = fastmath_of(arguments);
+    made.parallel = arguments.has("--parallel");
+    made.checked = arguments.has("--checked");
+    if (arguments.has("--target")) made.target = chosen(arguments, "--target", targets);
+    return made;
+}
+
+// ------------------------------------------------------------------------------ arguments
+
+/// An argument of the kernel, with what it is in this run.
+struct Given {
+    RunArgument word;
+    Array array = {};
+
+    bool is_array() const { return word.kind != RunArgument::Kind::number; }
+    Arg arg() const { return is_array() ? Arg(array) : Arg(word.number); }
+};
+
+std::vector<Given> given_of(const Arguments& arguments) {
+    std::vector<Given> all;
+    for (std::size_t i = 1; i < arguments.words().size(); ++i) {
+        Given one{RunArgument(arguments.words()[i])};
+        switch (one.word.kind) {
+            case RunArgument::Kind::number: break;
+            case RunArgument::Kind::input:
+                one.array = map_npy(one.word.from, MapMode::read, {});
+                break;
+            case RunArgument::Kind::update: one.array = load_npy(one.word.from, {}); break;
+            case RunArgument::Kind::output:
+                if (one.word.has_type) one.array = zeros(one.word.shape, one.word.dtype);
+                break;
+        }
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
+/// A kernel with its arguments.
+using Result = std::variant<Scalar, Array>;
+struct Run {
+    std::vector<Given> given;
+    std::function<std::vector<Result>()> call;  ///< what it returns
+};
+
+/// Those of element-wise kernels and their kin: what comes out follows what goes in.
+std::vector<Given> outputs_of(std::vector<Given>& given, std::string_view mode) {
+    std::vector<Given> outputs;
+    for (Given& one : given) {
+        if (one.word.kind == RunArgument::Kind::update)
+            throw UsageError(fmt::format("+{}={}: {} kernels write what is = alone", one.word.from,
+                                         one.word.to, mode));
+        if (one.word.kind == RunArgument::Kind::output) outputs.push_back(std::move(one));
+    }
+    std::erase_if(given, [](const Given& g) { return g.word.kind == RunArgument::Kind::output; });
+    return outputs;
+}
+
+/// f(a, b, ...) of one to eight arguments.
+template <std::size_t N, class F> std::vector<Array> spread(const std::vector<Given>& given, F f) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return f(given[I].arg()...);
+    }(std::make_index_sequence<N>());
+}
+template <class F> std::vector<Array> spread(const std::vector<Given>& given, F f) {
+    switch (given.size()) {
+        case 1: return spread<1>(given, f);
+        case 2: return spread<2>(given, f);
+        case 3: return spread<3>(given, f);
+        case 4: return spread<4>(given, f);
+        case 5: return spread<5>(given, f);
+        case 6: return spread<6>(given, f);
+        case 7: return spread<7>(given, f);
+        case 8: return spread<8>(given, f);
+        default: throw UsageError(fmt::format("{} inputs; kernels have 1 to 8", given.size()));
+    }
+}
+
+template <class Options> Options into(const std::vector<Given>& outputs) {
+    const auto out = [&](std::size_t i) { return OutArg(outputs[i].array); };
+    const bool typed = std::ranges::all_of(outputs, [](const Given& g) { return g.word.has_type; });
+    if (!typed) return {};
+    switch (outputs.size()) {
+        case 0: return {};
+        case 1: return {.out = out(0)};
+        case 2: return {.outs = {out(0), out(1)}};
+        case 3: return {.outs = {out(0), out(1), out(2)}};
+        default: return {.outs = {out(0), out(1), out(2), out(3)}};
+    }
+}
+
+/// Of kernels that give arrays: results go to the outputs, in order.
+template <class CallOptions, class Kernel>
+Run run_of_arrays(Kernel kernel, std::vector<Given> given, std::vector<Given> outputs) {
+    if (!outputs.empty() && outputs.size() != kernel.nout())
+        throw UsageError(fmt::format("{} gives {} result{}, but {} output{} given", kernel.name(),
+                                     kernel.nout(), kernel.nout() == 1 ? "" : "s", outputs.size(),
+                                     outputs.size() == 1 ? " is" : "s are"));
+    Run run;
+    run.call = [kernel, given, outputs] {
+        const CallOptions options = into<CallOptions>(outputs);
+        std::vector<Result> results;
+        for (Array& a : spread(given, [&](const auto&... args) {
+                 return kernel.all(args..., options, std::source_location());
+             }))
+            results.emplace_back(std::move(a));
+        return results;
+    };
+    run.given = std::move(outputs);
+    return run;
+}
+
+/// A loop kernel whose results are known when it runs.
+class LoopKernel : public JitKernel {
+  public:
+    LoopKernel(const std::string& name, text::detail::LoopFunction made)
+        : JitKernel(name, std::move(made.params), std::move(made.function), std::move(made.options),
+                    {}) {}
+    std::vector<Result> run(const std::vector<Given>& given) const {
+        std::vector<JitArg> all;
+        all.reserve(given.size());
+        for (const Given& one : given) all.emplace_back(one.arg());
+        std::vector<const JitArg*> args;
+        for (const JitArg& one : all) args.push_back(&one);
+        return call(args, {});
+    }
+};
+
+Run loop_run(const LoopKernel& kernel, std::vector<Given> given) {
+    for (const Given& one : given)
+        if (one.word.kind == RunArgument::Kind::output && !one.word.has_type)
+            throw UsageError(fmt::format("={}: of a loop kernel an output has a type, ={}:f64[100]",
+                                         one.word.to, one.word.to));
+    Run run;
+    run.call = [kernel, given] { return kernel.run(given); };
+    run.given = std::move(given);
+    return run;
+}
+
+Run stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Given> outputs) {
+    if (outputs.size() > 1) throw UsageError("a stencil gives one array");
+    Run run;
+    run.call = [kernel, given]() -> std::vector<Result> {
+        std::array<JitArg, 8> a;
+        if (given.size() > a.size()) throw UsageError("a stencil takes at most 8 arguments");
+        for (std::size_t i = 0; i < given.size(); ++i) a[i] = JitArg(given[i].arg());
+        return {kernel(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], std::source_location())};
+    };
+    run.given = std::move(outputs);
+    return run;
+}
+
+Run make_run(const Arguments& arguments, Mode mode, const text::Source& source,
+             const std::string& function) {
+    const text::Library& library = text_library();
+    const std::source_location nowhere{};
+    std::vector<Given> given = given_of(arguments);
+    switch (mode) {
+        case Mode::vectorize: {
+            auto outputs = outputs_of(given, "element-wise");
+            return run_of_arrays<CallOptions>(
+                library.vectorize(source, function, kernel_options<UfuncOptions>(arguments),
+                                  nowhere),
+                std::move(given), std::move(outputs));
+        }
+        case Mode::guvectorize: {
+            if (!arguments.has("--layout"))
+                throw UsageError("--mode guvectorize needs --layout '(n),(n)->()'");
+            auto outputs = outputs_of(given, "generalised element-wise");
+            return run_of_arrays<GufuncCallOptions>(
+                library.guvectorize(source, function, arguments.value("--layout"),
+                                    kernel_options<GufuncOptions>(arguments), nowhere),
+                std::move(given), std::move(outputs));
+        }
+        case Mode::stencil: {
+            auto options = kernel_options<StencilOptions>(arguments);
+            if (arguments.has("--boundary"))
+                options.boundary = chosen(arguments, "--boundary", boundaries);
+            auto outputs = outputs_of(given, "stencil");
+            return stencil_run(library.stencil(source, function, options, nowhere),
+                               std::move(given), std::move(outputs));
+        }
+        case Mode::jit: break;
+    }
+    return loop_run(
+        LoopKernel(function, library.loop_function(source, function,
+                                                   kernel_options<JitOptions>(arguments), nowhere)),
+        std::move(given));
+}
+
+// ------------------------------------------------------------------------------ what is told
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// What a run gave, and how long it took.
+struct Outcome {
+    std::vector<Result> results = {};
+    double parse_ms = 0, first_ms = 0;
+    Stats stats = {};
+    std::optional<double> warm_ns = {};
+    int repeat = 0;
+};
+
+std::string words_of(const Result& result) {
+    if (const auto* s = std::get_if<Scalar>(&result)) return digits(*s);
+    const Array& a = std::get<Array>(result);
+    return a.rank() == 0 ? digits(a.scalar_at({})) : to_string(a);
+}
+
+/// Arrays that a file takes, and those that nothing takes: they are printed.
+std::vector<Result> save(const Run& run, std::vector<Result> results) {
+    std::size_t next = 0;
+    for (const Given& one : run.given) {
+        if (one.word.to.empty()) continue;
+        const bool is_result = one.word.kind == RunArgument::Kind::output &&
+                               next < results.size() &&
+                               std::holds_alternative<Array>(results[next]);
+        save_npy(one.word.to, is_result ? std::get<Array>(results[next]) : one.array, false, {});
+        if (is_result) ++next;
+    }
+    results.erase(results.begin(), results.begin() + static_cast<std::ptrdiff_t>(next));
+    return results;
+}
+
+std::string json_of(const std::string& function, Mode mode, const Outcome& o) {
+    const auto* const row = std::ranges::find(modes, mode, [](const auto& m) { return m.second; });
+    const DiskCacheInfo disk = disk_cache_info();
+    const std::string_view cache = o.stats.loads > 0 ? "hit" : disk.reads ? "miss" : "off";
+    std::string results;
+    for (const Result& r : o.results)
+        results += (results.empty() ? "" : ", ") + codegen::quoted(words_of(r));
+    const Stats& s = o.stats;
+    return fmt::format(
+        "{{\"kernel\": {}, \"mode\": {}, \"threads\": {}, \"cache\": \"{}\",\n"
+        " \"first_call_ms\": {{\"read\": {:.3f}, \"call\": {:.3f}, \"trace\": {:.3f}, \"passes\": "
+        "{:.3f}, \"disk\": {:.3f}, \"load\": {:.3f}, \"emit\": {:.3f}, \"optimize\": {:.3f}, "
+        "\"codegen\": {:.3f}, \"link\": {:.3f}}},\n"
+        " \"repeat\": {}, \"warm_ns\": {},\n \"results\": [{}]}}\n",
+        codegen::quoted(function), codegen::quoted(std::string(row->first)), num_threads(), cache,
+        o.parse_ms, o.first_ms, s.trace_ms, s.passes_ms, s.disk_ms, s.load_ms, s.emit_ms,
+        s.optimize_ms, s.codegen_ms, s.link_ms, o.repeat,
+        o.warm_ns ? fmt::format("{:.1f}", *o.warm_ns) : "null", results);
+}
+
+/// Median of K warm calls, which begin with what the first one left.
+double warm_ns(const Run& run, int repeat) {
+    std::vector<double> seconds;
+    for (int i = 0; i < repeat; ++i) {
+        const Clock::time_point start = Clock::now();
+        run.call();
+        seconds.push_back(since(start));
+    }
+    std::ranges::nth_element(seconds, seconds.begin() + repeat / 2);
+    return 1e9 * seconds[static_cast<std::size_t>(repeat) / 2];
+}
+
+Mode mode_of(const Arguments& arguments, const text::Source& source, const std::string& function) {
+    if (arguments.has("--mode")) return chosen(arguments, "--mode", modes);
+    if (arguments.has("--layout")) return Mode::guvectorize;
+    return text_library().mode_of(source, function, {});
+}
+
+}  // namespace
+
+Status run(const Arguments& arguments) {
+    if (arguments.words().empty()) throw UsageError("kiln run needs a file");
+    if (!arguments.has("--kernel")) throw UsageError("kiln run needs --kernel F");
+    const std::optional<int> repeat = number_of(arguments, "--repeat");
+    if (const auto threads = number_of(arguments, "--threads")) set_num_threads(*threads, {});
+    const std::string function = arguments.value("--kernel");
+
+    const Clock::time_point start = Clock::now();
+    const text::Source source = text_library().file(arguments.words()[0], {});
+    const Mode mode = mode_of(arguments, source, function);
+    const Run run = make_run(arguments, mode, source, function);
+    Outcome outcome{.parse_ms = 1e3 * since(start)};
+    const Clock::time_point called = Clock::now();
+    outcome.results = run.call();
+    outcome.first_ms = 1e3 * since(called);
+    outcome.stats = stats();
+    outcome.results = save(run, std::move(outcome.results));
+    if (repeat) {
+        outcome.repeat = *repeat;
+        outcome.warm_ns = warm_ns(run, *repeat);
+    }
+    std::string text;
+    if (arguments.has("--json")) {
+        text = json_of(function, mode, outcome);
+    } else {
+        for (const Result& r : outcome.results) text += words_of(r) + "\n";
+        if (repeat)
+            text += fmt::format("first call {:.1f} ms, then {:.0f} ns (median of {})\n",
+                                outcome.first_ms, *outcome.warm_ns, *repeat);
+    }
+    std::fputs(text.c_str(), stdout);
+    return Status::good;
+}
+
+}  // namespace kiln::tool
