@@ -214,7 +214,15 @@ Value* OpEmitter::elementary(Op op, DType t, std::span<Value* const> a, bool afn
     const MathDefinition definition = math_definition(op);
     // Without FMA the definitions would call a library for each of theirs.
     if (definition == nullptr || isa_ == VectorIsa::sse2) return library_call(op, t, a);
-    MathBuilder math(b_, a[0]->getType(), afn, [&] { return library_call(op, t, a); });
+    const auto rare = [&] {
+        // Behind a fence, or equal values of the usual path would be kept alive through its
+        // registers, to save an operation here.
+        std::vector<Value*> fenced;
+        for (Value* x : a)
+            fenced.push_back(b_.CreateIntrinsic(Intrinsic::arithmetic_fence, {x->getType()}, {x}));
+        return library_call(op, t, fenced);
+    };
+    MathBuilder math(b_, a[0]->getType(), afn, rare);
     return definition(math, a);
 }
 
