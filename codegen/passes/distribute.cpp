@@ -17,6 +17,9 @@
 // to the next such statement; the rest. Blocks are so small that the rows which the first part
 // loads are in the first or second cache when the last one does.
 //
+// Rows that come from memory (PassOptions::large) are read as fast as the hardware foresees: blocks
+// are as small as they can be then, and of one group, since it stops at each block's end.
+//
 // Where the loop is the rows of a group, whose sums are then added to others (array_reductions), the
 // blocks are of several groups: the last part goes by groups, with what follows them.
 //
@@ -75,7 +78,8 @@ struct Groups {
 
 class Distribute final : public Rewriter {
   public:
-    Distribute(const Kernel& in, Decisions& decisions) : Rewriter(in), decisions_(decisions) {}
+    Distribute(const Kernel& in, const PassOptions& options, Decisions& decisions)
+        : Rewriter(in), large_(options.large), decisions_(decisions) {}
 
   private:
     Id rewrite(Id old) override {
@@ -84,7 +88,7 @@ class Distribute final : public Rewriter {
             if (const auto at = of_slot_.find(n.aux); at != of_slot_.end())
                 return out().read(at->second.buffer, at->second.position);
         if (n.kind != NodeKind::loop || n.aux2 != none) return clone(old);
-        if (const auto groups = groups_of(old))
+        if (const auto groups = large_ ? std::nullopt : groups_of(old))
             if (const auto parts = cut(groups->inner, &*groups)) {
                 emit(groups->inner, *parts, &*groups);
                 return none;
@@ -277,7 +281,7 @@ class Distribute final : public Rewriter {
             return in_body(loop) || (groups != nullptr && in_body(groups->loop));
         };
         const auto i64 = [&](std::int64_t x) { return out().constant_i64(x); };
-        if (inside(begin) || inside(end)) return i64(least_block);
+        if (large_ || inside(begin) || inside(end)) return i64(least_block);
         const Id length = op(Op::maximum, op(Op::sub, mapped(end), mapped(begin)), i64(1));
         const Id rows = op(Op::div, i64(block_elements), length);
         return op(Op::minimum, op(Op::maximum, rows, i64(least_block)), i64(most_block));
@@ -372,6 +376,7 @@ class Distribute final : public Rewriter {
         out().end();
     }
 
+    bool large_;
     Decisions& decisions_;
     struct Element {
         std::uint32_t buffer;
@@ -386,7 +391,7 @@ class Distribute final : public Rewriter {
 ir::Kernel run_distribute(const ir::Kernel& kernel, PassContext& context) {
     const bool any = std::ranges::any_of(
         kernel.nodes, [](const Node& n) { return n.kind == NodeKind::op && is_elementary(n.op); });
-    return any ? Distribute(kernel, context.decisions).run() : kernel;
+    return any ? Distribute(kernel, context.options, context.decisions).run() : kernel;
 }
 
 }  // namespace kiln::codegen

@@ -7,8 +7,14 @@ using namespace kiln;
 
 namespace {
 
+/// The text after the pass, of a program whose arrays fit the caches, or do not.
+std::string cut(std::string_view text, bool large = false) {
+    return ir::print(
+        test::run(codegen::run_distribute, test::kernel(text), {.noalias = true, .large = large}));
+}
+
 TEST_CASE("distribute: a block of rows in three loops", "[codegen][distribute]") {
-    CHECK(test::after(codegen::run_distribute, R"(
+    CHECK(cut(R"(
 kernel t(x: in f64[2] unit, y: in f64[1] unit, g: inout f64[1] unit) program {
   slot r: f64
   stage [] {
@@ -108,7 +114,7 @@ struct Row {
     }
 };
 
-std::string after(const Row& row) { return test::after(codegen::run_distribute, row.text()); }
+std::string after(const Row& row) { return cut(row.text()); }
 void check_kept(const Row& row) { CHECK(after(row) == test::printed(row.text())); }
 void check_cut(const Row& row) { CHECK(after(row) != test::printed(row.text())); }
 
@@ -137,7 +143,7 @@ TEST_CASE("distribute: loops of other kinds stay", "[codegen][distribute]") {
         "kernel t(x: in f64[1] unit, z: out f64[1] unit) program {\n  slot r: f64\n  stage [] "
         "{\nfor %0 = i64(0) to extent(x, 0) step i64(1) {\nwrite r, f64(0)\n"
         "%1 = load f64 x[%0]\n%2 = exp f64 %1\nstore z[%0], %2\n}\n}\n}\n";
-    CHECK(test::after(codegen::run_distribute, flat) == test::printed(flat));
+    CHECK(cut(flat) == test::printed(flat));
 }
 
 TEST_CASE("distribute: parts that share arrays stay together", "[codegen][distribute]") {
@@ -206,14 +212,14 @@ struct Group {
 };
 /// Whether blocks are of several groups: the loop over these begins behind the functions.
 bool takes_groups(const Group& g) {
-    const std::string text = test::after(codegen::run_distribute, g.text());
+    const std::string text = cut(g.text());
     CHECK(text != test::printed(g.text()));
     return text.find("step i64(16)") != std::string::npos &&
            text.find("step i64(16)") > text.find("exp f64");
 }
 
 TEST_CASE("distribute: a block of several groups of rows", "[codegen][distribute]") {
-    CHECK(test::after(codegen::run_distribute, R"(
+    CHECK(cut(R"(
 kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit) program {
   slot r: f64
   stage [] {
@@ -305,6 +311,16 @@ kernel t(x: in f64[2] unit, g: inout f64[1] unit, z: out f64[1] unit) program {
     CHECK(takes_groups({}));
     CHECK(takes_groups(
         {.stop = "%21 = add i64 i64(16), %20\n%22 = minimum i64 %21, extent(x, 0)\n"}));
+}
+
+TEST_CASE("distribute: rows that come from memory have blocks of 16, each of one group",
+          "[codegen][distribute]") {
+    const std::string rows = cut(Row().text(), true);
+    CHECK(count(rows, "= i64(0) to extent(x, 0) step i64(16) {") == 1);
+    CHECK(count(rows, "div i64") == 0);
+    const std::string groups = cut(Group().text(), true);
+    CHECK(count(groups, "step i64(16) {") == 2);  // the groups, and within each its one block
+    CHECK(count(groups, "for ") == 6);
 }
 
 TEST_CASE("distribute: groups whose rest is not apart keep blocks of their own",
