@@ -14,6 +14,7 @@ enum class VectorIsa : std::uint8_t {
 constexpr unsigned vector_bytes(VectorIsa isa) {
     return isa == VectorIsa::sse2 ? 16 : isa == VectorIsa::avx2 ? 32 : 64;
 }
+constexpr unsigned vector_registers(VectorIsa isa) { return isa == VectorIsa::avx512 ? 32 : 16; }
 constexpr std::string_view name(VectorIsa isa) {
     return isa == VectorIsa::sse2 ? "sse2" : isa == VectorIsa::avx2 ? "avx2" : "avx512";
 }
