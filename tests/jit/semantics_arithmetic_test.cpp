@@ -101,6 +101,11 @@ template <class To, class From> void check_saturation(const std::vector<double>&
     Array unsafe = empty({static_cast<std::int64_t>(in.size())}, dtype_of<To>);
     vectorize([](Value a) { return a; })(row(in), {.out = unsafe, .casting = Casting::unsafe});
     check_row(unsafe, out);
+    Array looped = empty({static_cast<std::int64_t>(in.size())}, dtype_of<To>);
+    jit([](In x, Out z) {
+        for (Index i : range(x.extent(0))) z(i) = cast<To>(x(i));
+    })(row(in), looped);
+    check_row(looped, out);
 }
 
 }  // namespace
@@ -306,7 +311,9 @@ TEST_CASE("compiled: float -> int saturates, NaN -> 0", "[jit][semantics][arithm
     std::vector<double> numbers{0, -0.0, 0.9, -0.9, 1.5, -1.5, 127, 128, -128, -129, 255, 256};
     for (const int bits : {15, 16, 31, 32, 63, 64}) {
         const double power = std::ldexp(1.0, bits);
-        for (const double v : {power, -power, power - 1, std::nextafter(power, 0), power * 2}) {
+        const double below = std::nextafter(static_cast<float>(power), 0.0F);
+        for (const double v : {power, -power, power - 1, std::nextafter(power, 0), power * 2, below,
+                               -below, std::nextafter(-power, -inf)}) {
             numbers.push_back(v);
         }
     }
