@@ -1,9 +1,12 @@
 #include "codegen/llvm/emit.h"
 
+#include "codegen/llvm/debug_info.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
 #include "codegen/llvm/program/program_emitter.h"
 
 #include <llvm/Target/TargetMachine.h>
+
+#include <optional>
 
 namespace kiln::codegen {
 
@@ -13,12 +16,17 @@ std::unique_ptr<llvm::Module> emit_llvm(const ir::Kernel& kernel, llvm::LLVMCont
     auto module = std::make_unique<llvm::Module>(kernel.name, context);
     module->setDataLayout(machine.createDataLayout());
     module->setTargetTriple(machine.getTargetTriple().str());
+    std::optional<DebugInfo> debug;
+    EmitOptions own = options;
+    if (options.debug != DebugDetail::none)
+        own.debug_info = &debug.emplace(*module, kernel, options.debug);
     if (kernel.is_program()) {
-        ProgramModule shared{*module, options};
+        ProgramModule shared{*module, own};
         ProgramEmitter(kernel, shared).run();
     } else {
-        LaneEmitter(kernel, *module, options).run();
+        LaneEmitter(kernel, *module, own).run();
     }
+    if (debug) debug->finish();
     return module;
 }
 

@@ -4,6 +4,7 @@
 #include "codegen/lanes/vector_isa.h"
 #include "dsl/ir/ir.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -15,12 +16,23 @@ class TargetMachine;
 
 namespace kiln::codegen {
 
+/// What a debugger or profiler is told of the code.
+enum class DebugDetail : std::uint8_t {
+    none,
+    lines,      ///< those of the user's text
+    variables,  ///< these too: of code that is not optimised
+};
+
+class DebugInfo;
+
 struct EmitOptions : CodeOptions {
     VectorIsa isa = VectorIsa::sse2;
     std::string entry = "kiln_map";  ///< the function's symbol
     bool fence = true;               ///< a fence after streaming stores
     /// Programs: the blocks of counted loops are called "loop<program>_<loop>" (VectorisedLoop).
     bool name_loops = false;
+    DebugDetail debug = DebugDetail::none;
+    DebugInfo* debug_info = nullptr;  ///< of the module: emit_llvm sets it
 };
 
 /// The module of a kernel of one of these forms, but for programs one function

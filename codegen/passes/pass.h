@@ -27,6 +27,8 @@ struct PassOptions {
     bool reassociate = false;  ///< programs: fused loops may sum floats in another order
     /// No fast-math flags, whatever the kernel and the passes have.
     bool strict = false;
+    /// For debuggers: variables stay, and so do the operations in the order they were written in.
+    bool plain = false;
     bool threads = true;  ///< parallel loops run on threads, which want many iterations
     /// Programs: the arguments may take abi::streaming_bytes together. Where they do not, no loop
     /// over them stores past the caches.

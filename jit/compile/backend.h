@@ -4,6 +4,7 @@
 #include "codegen/code_options.h"
 #include "codegen/vectorised_loop.h"
 #include "dsl/ir/ir.h"
+#include "jit/compile/debugging.h"
 
 #include <kiln/array.h>
 #include <kiln/backend_target.h>
@@ -81,6 +82,11 @@ class Backend {
     /// What an optimiser that decides by itself does to the loops of a program.
     virtual std::vector<codegen::VectorisedLoop> vectorised_loops(const ir::Kernel&,
                                                                   const CompileOptions&) {
+        return {};
+    }
+    /// The functions of an object file whose sections have addresses, and the lines of their code, as
+    /// far as it has been told of them (Debugging).
+    virtual std::vector<CodeFunction> functions(std::span<const std::byte> /*object*/) {
         return {};
     }
     std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options) {

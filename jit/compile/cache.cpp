@@ -1,6 +1,7 @@
 #include "jit/compile/cache.h"
 
 #include "dsl/ir/text.h"
+#include "jit/compile/debugging.h"
 #include "runtime/process.h"
 
 #include <algorithm>
@@ -85,7 +86,7 @@ void forget_lines(ir::Kernel& kernel) {
 
 std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id) {
-    const bool has_checks = refers_to_lines(kernel, options);
+    const bool has_lines = debugging() != Debugging::off || refers_to_lines(kernel, options);
     // All of its fields: with a new one, this does not compile.
     const auto& [streaming, noalias, checked, flags_of_data] = options;
     std::string key(target_id);
@@ -93,15 +94,15 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
     key += noalias ? " noalias" : "";
     key += flags_of_data ? " flags" : "";
     key += checked ? " checked\n" : "\n";
-    if (has_checks) {
+    if (has_lines) {
         for (const std::string& file : kernel.files) key += file + '\n';
     }
-    return key + ir::print(kernel, {.locations = has_checks});
+    return key + ir::print(kernel, {.locations = has_lines});
 }
 
 std::string portable_key(const std::string& key, const ir::Kernel& kernel,
                          const CompileOptions& options, std::string_view target_id) {
-    if (!refers_to_lines(kernel, options)) return key;
+    if (debugging() != Debugging::off || !refers_to_lines(kernel, options)) return key;
     ir::Kernel nameless = kernel;
     forget_lines(nameless);
     return content_key(nameless, options, target_id);

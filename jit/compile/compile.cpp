@@ -6,6 +6,7 @@
 #include "jit/call/plan.h"
 #include "jit/call/threads.h"
 #include "jit/compile/cost.h"
+#include "jit/compile/debugging.h"
 #include "jit/compile/disk_cache.h"
 #include "jit/compile/native_code.h"
 #include "jit/compile/stopwatch.h"
@@ -62,10 +63,13 @@ codegen::PassContext context_of(codegen::PassOptions options, BackendTarget targ
     context.options = std::move(options);
     for_owner(owner, [&] {
         context.options.fma = has_fma(target);
-        if (target == BackendTarget::cpu)
-            context.options.isa = CpuTarget::once().isa;
-        else
-            context.options.target = codegen::PassTarget::gpu;
+        if (target == BackendTarget::cpu) context.options.isa = CpuTarget::once().isa;
+        if (target == BackendTarget::cpu && debugging() == Debugging::debugger) {
+            // What was written is what runs.
+            context.options.plain = true;
+            context.options.noalias = context.options.fuse = context.options.threads = false;
+        }
+        if (target != BackendTarget::cpu) context.options.target = codegen::PassTarget::gpu;
     });
     context.options.verify = verify_passes;
     return context;

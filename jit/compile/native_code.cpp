@@ -1,9 +1,11 @@
 #include "jit/compile/native_code.h"
 
+#include "jit/compile/debugging.h"
 #include "jit/compile/object_loader.h"
 #include "jit/compile/stopwatch.h"
 #include "runtime/process.h"
 
+#include <optional>
 #include <utility>
 
 namespace kiln::engine {
@@ -26,8 +28,15 @@ class NativeCode final : public CompiledCode {
           times_(times),
           maker_(maker) {
         const Stopwatch loading;
-        code_ = load_object(object_, symbol_, code_space());
+        std::vector<std::byte> placed;
+        code_ = load_object(object_, symbol_, code_space(),
+                            debugging() == Debugging::off ? nullptr : &placed);
         times_.link_ms = loading.ms();
+        switch (debugging()) {
+            case Debugging::off: break;
+            case Debugging::profiler: tell_profiler(compiler().functions(placed)); break;
+            case Debugging::debugger: debugger_.emplace(std::move(placed)); break;
+        }
     }
 
     MapFunction map_entry() const override {
@@ -37,13 +46,14 @@ class NativeCode final : public CompiledCode {
         return kernel_.is_program() ? reinterpret_cast<ProgramFunction>(code_.entry) : nullptr;
     }
     std::string text(Artifact artifact) const override {
-        Backend& maker = maker_ != nullptr ? *maker_ : backend(BackendTarget::cpu);
-        return maker.text(artifact, kernel_, options_, symbol_);
+        return compiler().text(artifact, kernel_, options_, symbol_);
     }
     std::vector<std::byte> binary() const override { return object_; }
     Stats times() const override { return times_; }
 
   private:
+    Backend& compiler() const { return maker_ != nullptr ? *maker_ : backend(BackendTarget::cpu); }
+
     const ir::Kernel kernel_;
     const CompileOptions options_;
     const std::string symbol_;
@@ -51,6 +61,7 @@ class NativeCode final : public CompiledCode {
     Stats times_;
     Backend* const maker_;  // these are never destroyed
     LoadedCode code_;
+    std::optional<DebuggerEntry> debugger_;  // goes before the code
 };
 
 }  // namespace

@@ -86,6 +86,19 @@ class Loader {
         return code;
     }
 
+    /// The object with the addresses of sections that are loaded.
+    std::vector<std::byte> placed(std::span<const std::byte> object) const {
+        std::vector<std::byte> copy(object.begin(), object.end());
+        const auto table = file_.array<Elf64_Ehdr>(0, 1, "header").front().e_shoff;
+        for (std::size_t i = 0; i < sections_.size(); ++i) {
+            if (placed_[i] == not_placed) continue;
+            Elf64_Shdr section = sections_[i];
+            section.sh_addr = base_ + placed_[i];
+            std::memcpy(copy.data() + table + i * sizeof section, &section, sizeof section);
+        }
+        return copy;
+    }
+
   private:
     /// A function elsewhere: where, and the places in this block of its address and of a jump to it.
     struct External {
@@ -352,9 +365,12 @@ void* find_function(const std::string& symbol) {
     return dlsym(RTLD_DEFAULT, symbol.c_str());
 }
 
-LoadedCode load_object(std::span<const std::byte> object, std::string_view entry,
-                       CodeSpace& space) {
-    return Loader(object, space).load(entry);
+LoadedCode load_object(std::span<const std::byte> object, std::string_view entry, CodeSpace& space,
+                       std::vector<std::byte>* placed) {
+    Loader loader(object, space);
+    LoadedCode code = loader.load(entry);
+    if (placed != nullptr) *placed = loader.placed(object);
+    return code;
 }
 
 }  // namespace kiln::engine

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kiln::engine {
 
@@ -25,6 +26,8 @@ void* find_function(const std::string& symbol);
 /// nothing of one another. Thread-safe.
 /// Errors: internal (malformed; a relocation, section or symbol of another kind; a function that is
 /// not in this process; no function `entry`), usage (out of memory).
-LoadedCode load_object(std::span<const std::byte> object, std::string_view entry, CodeSpace& space);
+/// `placed`: gets the object with the addresses of its sections, as debuggers read it.
+LoadedCode load_object(std::span<const std::byte> object, std::string_view entry, CodeSpace& space,
+                       std::vector<std::byte>* placed = nullptr);
 
 }  // namespace kiln::engine

@@ -1,5 +1,6 @@
 #include "jit/compile/target.h"
 
+#include "jit/compile/debugging.h"
 #include "runtime/process.h"
 
 #include <cpuid.h>
@@ -11,6 +12,9 @@
 
 namespace kiln::engine {
 namespace {
+
+/// Of Debugging.
+constexpr std::string_view debugging_names[] = {"", "/lines", "/variables"};
 
 struct Registers {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -92,8 +96,9 @@ bool has_fma(BackendTarget target) {
 std::string target_id(BackendTarget target) {
     switch (target) {
         case BackendTarget::cpu:
-            return fmt::format("{}/llvm-{}/kiln-{}", CpuTarget::once().id, KILN_LLVM_VERSION,
-                               build_fingerprint);
+            return fmt::format("{}{}/llvm-{}/kiln-{}", CpuTarget::once().id,
+                               debugging_names[static_cast<std::size_t>(debugging())],
+                               KILN_LLVM_VERSION, build_fingerprint);
         case BackendTarget::cuda:
             return fmt::format("{}/kiln-{}", cuda_architecture(), build_fingerprint);
     }

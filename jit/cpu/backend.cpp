@@ -3,6 +3,7 @@
 #include "jit/compile/native_code.h"
 #include "jit/compile/target.h"
 #include "jit/cpu/compiler.h"
+#include "jit/cpu/functions_of.h"
 #include "jit/cpu/llvm_users.h"
 #include "runtime/process.h"
 
@@ -139,12 +140,25 @@ class CpuBackend final : public Backend {
     std::vector<codegen::VectorisedLoop> vectorised_loops(const ir::Kernel& kernel,
                                                           const CompileOptions& options) override;
 
+    std::vector<CodeFunction> functions(std::span<const std::byte> object) override {
+        return functions_of(object);
+    }
+
   private:
+    static codegen::DebugDetail detail() {
+        switch (debugging()) {
+            case Debugging::off: return codegen::DebugDetail::none;
+            case Debugging::profiler: return codegen::DebugDetail::lines;
+            case Debugging::debugger: return codegen::DebugDetail::variables;
+        }
+        __builtin_unreachable();
+    }
     codegen::EmitOptions emit_options(const CompileOptions& options,
                                       const std::string& symbol) const {
         codegen::EmitOptions emit{options};
         emit.isa = target_.isa;
         emit.entry = symbol;
+        emit.debug = detail();
         return emit;
     }
     /// `times`: of its phases.
@@ -212,7 +226,8 @@ std::vector<std::byte> CpuBackend::make_object(const ir::Kernel& kernel,
         auto at = Clock::now();
         work.module = codegen::emit_llvm(kernel, work.context, compiler.machine(), options);
         times.emit_ms = lap(at);
-        compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
+        if (options.debug != codegen::DebugDetail::variables)
+            compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
         times.optimize_ms = lap(at);
         const auto bytes = work.generate(llvm::CodeGenFileType::ObjectFile);
         const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
@@ -235,7 +250,7 @@ std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
         llvm::raw_string_ostream out(text);
         if (llvm::verifyModule(*work.module, &out))
             throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
-        if (artifact != Artifact::llvm)
+        if (artifact != Artifact::llvm && options.debug != codegen::DebugDetail::variables)
             compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
         if (artifact == Artifact::assembly) {
             const auto bytes = work.generate(llvm::CodeGenFileType::AssemblyFile);

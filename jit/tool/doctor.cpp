@@ -30,8 +30,11 @@ constexpr Variable variables[] = {
     {"KILN_CHECKED", "all kernels are checked"},
     {"KILN_CPU_ISA", "the vector unit at most: sse2, avx2, avx512"},
     {"KILN_CUDA_ARCH", "the architecture of CUDA code"},
+    {"KILN_DEBUG", "code of single steps, for gdb"},
     {"KILN_HISTORY", "the file of the REPL's history"},
     {"KILN_NUM_THREADS", "threads of parallel kernels"},
+    {"KILN_PERF", "a perf map and a jitdump of kernels"},
+    {"KILN_PERF_DIR", "the folder of the jitdump"},
 };
 
 /// The word after `key` and blanks, up to the end of its line.

@@ -1,6 +1,7 @@
 // Control flow as masks: blocks, branches, loops, jumps, checks, for all lanes of a body at once.
 #include "codegen/abi.h"
 #include "codegen/analysis/loop_facts.h"
+#include "codegen/llvm/debug_info.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
 #include "dsl/ir/dispatch.h"
 #include "dsl/ir/effects.h"
@@ -36,6 +37,7 @@ void LaneEmitter::emit_block(Id block) {
 
 void LaneEmitter::emit_node(Id id) {
     const Node& n = kernel_.nodes[id];
+    if (options_.debug_info != nullptr) options_.debug_info->at(*function_, kernel_, n.loc, b_);
     constexpr ir::effect::Mask in_lanes = ir::effect::accesses | ir::effect::contributes |
                                           ir::effect::checks | ir::effect::branches |
                                           ir::effect::loops | ir::effect::jumps;

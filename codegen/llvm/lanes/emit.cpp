@@ -1,6 +1,7 @@
 #include "codegen/abi.h"
 #include "codegen/lanes/data_flags.h"
 #include "codegen/llvm/attributes.h"
+#include "codegen/llvm/debug_info.h"
 #include "codegen/llvm/lanes/lane_emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
@@ -58,6 +59,12 @@ void LaneEmitter::run() {
     one_loop_ = options_.isa == VectorIsa::avx512 && !options_.streaming &&
                 (facts_.inlined != 0 || facts_.has_loops) && accumulators_.empty();
     if (one_loop_) tail_lanes_ = block_lanes_;
+    // Debuggers stop at one place of a line in each function, so the body is there once, and takes
+    // one element after the other.
+    if (options_.debug == DebugDetail::variables && kernel_.form == ir::Form::map) {
+        one_loop_ = true;
+        block_lanes_ = tail_lanes_ = 1;
+    }
 
     // Rows of some hundred columns are mostly remainder: where bodies are small, whole registers of
     // it need no mask.
@@ -91,6 +98,7 @@ void LaneEmitter::run() {
     frame_ = function_->getArg(0);
     entry_ = BasicBlock::Create(context_, "entry", function_);
     b_.SetInsertPoint(entry_);
+    if (options_.debug_info != nullptr) options_.debug_info->enter(*function_, kernel_, b_);
     load_frame();
     emit_rows();
 }

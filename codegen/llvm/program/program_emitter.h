@@ -187,6 +187,8 @@ class ProgramEmitter final : private NodeValues {
     void emit_launch(const ir::Node& n, ir::Id id);
     llvm::Value* spill(const LaneValue& v, DType t);
     void name_loop(ir::Id loop);
+    void show_index(ir::Id loop, llvm::Value* index);
+    void show_slots(const std::vector<std::uint32_t>& slots);
 
     const ir::Kernel& kernel_;
     llvm::LLVMContext& context_;

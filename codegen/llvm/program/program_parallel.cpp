@@ -2,6 +2,7 @@
 #include "codegen/abi.h"
 #include "codegen/analysis/loop_facts.h"
 #include "codegen/llvm/attributes.h"
+#include "codegen/llvm/debug_info.h"
 #include "codegen/llvm/program/program_emitter.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
@@ -32,8 +33,27 @@ void ProgramEmitter::make_slots() {
         scope_->slots[a.target] = {place, nullptr, false};
         used[a.target] = false;
     }
-    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s)
-        if (used[s]) scope_->slots[s] = make_slot(s);
+    std::vector<std::uint32_t> made;
+    for (std::uint32_t s = 0; s < kernel_.slots.size(); ++s) {
+        if (!used[s]) continue;
+        scope_->slots[s] = make_slot(s);
+        made.push_back(s);
+    }
+    show_slots(made);
+}
+
+/// What debuggers are told of variables: a Var is declared where it is first written.
+void ProgramEmitter::show_slots(const std::vector<std::uint32_t>& slots) {
+    if (options_.debug_info == nullptr || !options_.debug_info->has_variables()) return;
+    std::vector<std::uint32_t> declared(kernel_.slots.size(), 0);
+    ir::walk(kernel_, [&](Id id) {
+        for (const ir::SlotUse& use : ir::slots_of(kernel_, kernel_.nodes[id]))
+            if (declared[use.slot] == 0) declared[use.slot] = kernel_.nodes[id].loc;
+    });
+    for (const std::uint32_t s : slots)
+        if (llvm::isa<llvm::AllocaInst>(scope_->slots[s].value))
+            options_.debug_info->variable(*scope_->function, kernel_, kernel_.slots[s], declared[s],
+                                          scope_->slots[s].value);
 }
 
 llvm::Type* ProgramEmitter::cell_type(llvm::Type* type) {
@@ -310,6 +330,7 @@ llvm::Function* ProgramEmitter::emit_loop_piece() {
         if (traits_.carries[id]) scope_->function->addFnAttr(attribute::carried_values);
         scope_->iteration = k;
         scope_->values[id] = {b_.CreateAdd(begin, b_.CreateMul(k, step), "i"), nullptr, false};
+        show_index(id, scope_->values[id].value);
         emit_program_block(n.aux);
     };
     const auto start = [&] {

@@ -1,6 +1,7 @@
 // Programs of loops: functions, arguments, control flow.
 #include "codegen/lanes/facts.h"
 #include "codegen/llvm/attributes.h"
+#include "codegen/llvm/debug_info.h"
 #include "codegen/llvm/program/program_emitter.h"
 #include "dsl/ir/dispatch.h"
 #include "dsl/ir/effects.h"
@@ -78,6 +79,7 @@ ProgramEmitter::Scope ProgramEmitter::begin_function(llvm::Function* function, b
     scope.parallel = parallel;
     scope.values.assign(kernel_.nodes.size(), {});
     scope.slots.assign(kernel_.slots.size(), {});
+    if (options_.debug_info != nullptr) options_.debug_info->enter(*function, kernel_, b_);
     return scope;
 }
 
@@ -269,6 +271,8 @@ void ProgramEmitter::emit_program_block(Id block) {
 bool ProgramEmitter::emit_program_node(Id id) {
     const Node& n = kernel_.nodes[id];
     auto& values = scope_->values;
+    if (options_.debug_info != nullptr)
+        options_.debug_info->at(*scope_->function, kernel_, n.loc, b_);
     bool comes_out = true;
     const auto jump = [&](BasicBlock* to) {
         b_.CreateBr(to);
@@ -483,6 +487,14 @@ void ProgramEmitter::name_loop(Id loop) {
     next_loop_ = "loop" + std::to_string(program) + '_' + std::to_string(loop_places_.at(loop));
 }
 
+/// Debuggers find the index in memory.
+void ProgramEmitter::show_index(Id loop, Value* index) {
+    if (options_.debug_info == nullptr || !options_.debug_info->has_variables()) return;
+    Value* const place = ops_.alloca_at_entry(index->getType(), "index");
+    options_.debug_info->index(*scope_->function, kernel_, kernel_.nodes[loop].loc, place);
+    b_.CreateStore(index, place);
+}
+
 void ProgramEmitter::emit_iterations(const Node& n, Id id) {
     name_loop(id);
     Value* begin = value(kernel_.operand(id, 0)).value;
@@ -492,6 +504,7 @@ void ProgramEmitter::emit_iterations(const Node& n, Id id) {
     const auto body = [&](Value* index) {
         if (traits_.carries[id]) scope_->function->addFnAttr(attribute::carried_values);
         scope_->values[id] = {index, nullptr, false};
+        show_index(id, index);
         emit_program_block(n.aux);
     };
     if (const ir::Tree* const tree = kernel_.tree(n)) {

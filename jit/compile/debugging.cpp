@@ -1,0 +1,214 @@
+#include "jit/compile/debugging.h"
+
+#include "runtime/process.h"
+
+#include <kiln/error.h>
+
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <string_view>
+
+#include <fmt/format.h>
+
+// GDB's JIT interface, as its manual describes it ("JIT Compilation Interface"): it sets a
+// breakpoint in the function, and reads the list behind the descriptor when that is reached.
+extern "C" {
+struct jit_code_entry {
+    jit_code_entry* next_entry;
+    jit_code_entry* prev_entry;
+    const char* symfile_addr;
+    std::uint64_t symfile_size;
+};
+struct jit_descriptor {
+    std::uint32_t version;
+    std::uint32_t action_flag;
+    jit_code_entry* relevant_entry;
+    jit_code_entry* first_entry;
+};
+__attribute__((visibility("default"))) jit_descriptor __jit_debug_descriptor = {1, 0, nullptr,
+                                                                                nullptr};
+__attribute__((visibility("default"), noinline)) void __jit_debug_register_code() {
+    __asm__ volatile("" : : : "memory");
+}
+}
+
+namespace kiln::engine {
+namespace {
+
+bool is_set(const char* name) {
+    const char* const value = std::getenv(name);
+    return value != nullptr && std::string_view(value) == "1";
+}
+
+constexpr std::uint32_t register_code = 1, unregister_code = 2;
+
+kiln::detail::Mutex& debugger_mutex() {
+    static constinit kiln::detail::Lazy<kiln::detail::Mutex> mutex;
+    return mutex.get();
+}
+
+}  // namespace
+
+Debugging debugging() {
+    static const Debugging mode = is_set("KILN_DEBUG")  ? Debugging::debugger
+                                  : is_set("KILN_PERF") ? Debugging::profiler
+                                                        : Debugging::off;
+    return mode;
+}
+
+// ------------------------------------------------------------------------------ debuggers
+
+struct DebuggerEntry::Known {
+    std::vector<std::byte> object;
+    jit_code_entry entry;
+};
+
+DebuggerEntry::DebuggerEntry(std::vector<std::byte> object)
+    : known_(std::make_unique<Known>(Known{std::move(object), {}})) {
+    const std::lock_guard lock(debugger_mutex());
+    jit_descriptor& all = __jit_debug_descriptor;
+    known_->entry = {all.first_entry, nullptr, reinterpret_cast<const char*>(known_->object.data()),
+                     known_->object.size()};
+    if (all.first_entry != nullptr) all.first_entry->prev_entry = &known_->entry;
+    all.first_entry = all.relevant_entry = &known_->entry;
+    all.action_flag = register_code;
+    __jit_debug_register_code();
+}
+
+DebuggerEntry::~DebuggerEntry() {
+    const std::lock_guard lock(debugger_mutex());
+    jit_descriptor& all = __jit_debug_descriptor;
+    const jit_code_entry& own = known_->entry;
+    (own.prev_entry != nullptr ? own.prev_entry->next_entry : all.first_entry) = own.next_entry;
+    if (own.next_entry != nullptr) own.next_entry->prev_entry = own.prev_entry;
+    all.relevant_entry = &known_->entry;
+    all.action_flag = unregister_code;
+    __jit_debug_register_code();
+    all.relevant_entry = nullptr;
+}
+
+// ------------------------------------------------------------------------------ profilers
+
+namespace {
+
+// The jitdump format, as tools/perf/Documentation/jitdump-specification.txt of Linux describes it,
+// version 1.
+enum class Record : std::uint32_t { load = 0, debug_info = 2 };
+
+/// Bytes of a record, after its head.
+class Body {
+  public:
+    template <class T> Body& add(T value) {
+        bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
+        return *this;
+    }
+    Body& add_text(const std::string& text) {
+        bytes_.append(text.c_str(), text.size() + 1);
+        return *this;
+    }
+    Body& add_bytes(const void* from, std::size_t size) {
+        bytes_.append(static_cast<const char*>(from), size);
+        return *this;
+    }
+    const std::string& bytes() const { return bytes_; }
+
+  private:
+    std::string bytes_;
+};
+
+std::uint64_t now() {
+    std::timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000U +
+           static_cast<std::uint64_t>(t.tv_nsec);
+}
+
+/// The files of this process.
+class ProfilerFiles {
+  public:
+    ProfilerFiles() {
+        const char* const chosen = std::getenv("KILN_PERF_DIR");
+        const std::string folder = chosen != nullptr && *chosen != '\0' ? chosen : ".";
+        dump_ = open(fmt::format("{}/jit-{}.dump", folder, getpid()), "w+");
+        map_ = open(fmt::format("/tmp/perf-{}.map", getpid()), "a");
+        Body head;
+        head.add(std::uint32_t(0x4A695444))
+            .add(std::uint32_t(1))
+            .add(std::uint32_t(40))
+            .add(std::uint32_t(EM_X86_64))
+            .add(std::uint32_t(0))
+            .add(static_cast<std::uint32_t>(getpid()))
+            .add(now())
+            .add(std::uint64_t(0));
+        write(head.bytes());
+        // By this mapping perf finds the file.
+        mmap(nullptr, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), PROT_READ | PROT_EXEC,
+             MAP_PRIVATE, fileno(dump_), 0);
+    }
+
+    void add(const CodeFunction& f) {
+        fmt::print(map_, "{:x} {:x} {}\n", f.address, f.size, f.name);
+        std::fflush(map_);
+        if (!f.lines.empty()) add_lines(f);
+        Body load;
+        load.add(static_cast<std::uint32_t>(getpid()))
+            .add(static_cast<std::uint32_t>(syscall(SYS_gettid)))
+            .add(f.address)
+            .add(f.address)
+            .add(f.size)
+            .add(number_++)
+            .add_text(f.name)
+            .add_bytes(reinterpret_cast<const void*>(f.address), f.size);
+        record(Record::load, load);
+    }
+
+  private:
+    static FILE* open(const std::string& path, const char* how) {
+        FILE* const file = std::fopen(path.c_str(), how);
+        if (file == nullptr)
+            throw Error(ErrorKind::io,
+                        fmt::format("{} cannot be written: {}", path, std::strerror(errno)), {},
+                        "unset KILN_PERF, or set KILN_PERF_DIR");
+        return file;
+    }
+    void add_lines(const CodeFunction& f) {
+        Body lines;
+        lines.add(f.address).add(std::uint64_t(f.lines.size()));
+        for (const CodeLine& line : f.lines)
+            lines.add(f.address + line.offset)
+                .add(line.line)
+                .add(std::uint32_t(0))
+                .add_text(line.file);
+        record(Record::debug_info, lines);
+    }
+    void record(Record kind, const Body& body) {
+        Body head;
+        head.add(kind).add(static_cast<std::uint32_t>(16 + body.bytes().size())).add(now());
+        write(head.bytes());
+        write(body.bytes());
+        std::fflush(dump_);
+    }
+    void write(const std::string& bytes) { std::fwrite(bytes.data(), 1, bytes.size(), dump_); }
+
+    FILE *dump_, *map_;
+    std::uint64_t number_ = 0;
+};
+
+}  // namespace
+
+void tell_profiler(std::span<const CodeFunction> functions) {
+    static kiln::detail::Mutex mutex;
+    const std::lock_guard lock(mutex);
+    static ProfilerFiles& files = *new ProfilerFiles;  // kernels are compiled until the end
+    for (const CodeFunction& f : functions) files.add(f);
+}
+
+}  // namespace kiln::engine
