@@ -2,8 +2,10 @@
 
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/transforms/loop_vectoriser.h"
+#include "codegen/llvm/transforms/scalar_addresses.h"
 #include "codegen/llvm/transforms/shared_loads.h"
 #include "codegen/llvm/transforms/short_vectors.h"
+#include "codegen/llvm/transforms/strided_loads.h"
 
 #include <llvm/CodeGen/MachineModuleInfo.h>
 #include <llvm/CodeGen/Passes.h>
@@ -113,7 +115,7 @@ class ChosenPasses final : public llvm::legacy::PassManagerBase {
 Compiler::Compiler(llvm::orc::JITTargetMachineBuilder target, codegen::VectorIsa isa)
     : machine_(engine::check("no target machine", target.createTargetMachine())),
       builder_(machine_.get()),
-      has_long_vectors_(isa == codegen::VectorIsa::avx512) {
+      isa_(isa) {
     builder_.registerPipelineParsingCallback(
         [](llvm::StringRef name, llvm::FunctionPassManager& passes,
            llvm::ArrayRef<llvm::PassBuilder::PipelineElement>) {
@@ -146,7 +148,9 @@ void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
             branching_.run(f, functions_);
         } else {
             looping(f).run(f, functions_);
-            if (has_long_vectors_) codegen::share_loads(f);
+            codegen::compute_addresses_as_scalars(f);
+            if (isa_ != codegen::VectorIsa::sse2) codegen::join_strided_loads(f);
+            if (isa_ == codegen::VectorIsa::avx512) codegen::share_loads(f);
         }
     }
     if (flags_of_data) codegen::fill_quotients(module);

@@ -86,7 +86,7 @@ class Compiler {
     llvm::ModuleAnalysisManager modules_;
     llvm::FunctionPassManager straight_, branching_;
     std::array<std::optional<llvm::FunctionPassManager>, 8> looping_;
-    bool has_long_vectors_;
+    codegen::VectorIsa isa_;
 };
 
 }  // namespace kiln::engine

@@ -1,13 +1,14 @@
 #include "codegen/llvm/transforms/shared_loads.h"
 
+#include "codegen/llvm/transforms/addresses.h"
+
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include <llvm/IR/IRBuilder.h>
-#include <llvm/IR/Operator.h>
+#include <llvm/IR/Instructions.h>
 
 namespace kiln::codegen {
 namespace {
@@ -15,62 +16,6 @@ namespace {
 using llvm::Value;
 
 constexpr std::int64_t vector_bytes = 64;
-constexpr unsigned deepest = 8;
-
-/// root + sum of scale * value + offset, in bytes.
-struct Address {
-    Value* root = nullptr;
-    std::map<Value*, std::int64_t> terms;
-    std::int64_t offset = 0;
-};
-
-void add_integer(Value* v, std::int64_t scale, Address& into, unsigned depth) {
-    if (const auto* c = llvm::dyn_cast<llvm::ConstantInt>(v)) {
-        into.offset += scale * c->getSExtValue();
-        return;
-    }
-    auto* op = llvm::dyn_cast<llvm::BinaryOperator>(v);
-    if (op != nullptr && depth < deepest) {
-        const auto* c = llvm::dyn_cast<llvm::ConstantInt>(op->getOperand(1));
-        const auto* disjoint = llvm::dyn_cast<llvm::PossiblyDisjointInst>(op);
-        switch (op->getOpcode()) {
-            case llvm::Instruction::Or:
-                if (disjoint == nullptr || !disjoint->isDisjoint()) break;
-                [[fallthrough]];
-            case llvm::Instruction::Add:
-                add_integer(op->getOperand(0), scale, into, depth + 1);
-                add_integer(op->getOperand(1), scale, into, depth + 1);
-                return;
-            case llvm::Instruction::Shl:
-                if (c == nullptr || c->getZExtValue() > 16) break;
-                add_integer(op->getOperand(0), scale << c->getZExtValue(), into, depth + 1);
-                return;
-            default: break;
-        }
-    }
-    std::int64_t& sum = into.terms[v];
-    sum += scale;
-    if (sum == 0) into.terms.erase(v);
-}
-
-/// Pointers are 64 bits wide here, and so are the integers: sums wrap as addresses do.
-std::optional<Address> address_of(Value* pointer) {
-    Address found;
-    for (unsigned depth = 0; depth < deepest; ++depth) {
-        auto* gep = llvm::dyn_cast<llvm::GEPOperator>(pointer);
-        if (gep == nullptr) break;
-        if (gep->getNumIndices() != 1 || !gep->getOperand(1)->getType()->isIntegerTy(64) ||
-            gep->getSourceElementType()->isScalableTy())
-            return std::nullopt;
-        const std::uint64_t size =
-            gep->getSourceElementType()->getPrimitiveSizeInBits().getFixedValue() / 8;
-        if (size == 0) return std::nullopt;
-        add_integer(gep->getOperand(1), static_cast<std::int64_t>(size), found, 0);
-        pointer = gep->getPointerOperand();
-    }
-    found.root = pointer;
-    return found;
-}
 
 struct Load {
     llvm::LoadInst* load;
