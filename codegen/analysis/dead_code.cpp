@@ -116,10 +116,8 @@ class DeadCode : public Rewriter {
   private:
     void declare() override {
         for (const Param& p : in().params) out().add_param(p);
-        const bool reduces = std::ranges::any_of(
-            in().stages, [](const Stage& stage) { return !stage.reductions.empty(); });
         for (std::uint32_t i = 0; i < in().slots.size(); ++i)
-            if (reduces || liveness_.slot_live(i)) slots_[i] = out().add_slot(in().slots[i]);
+            if (liveness_.slot_live(i)) slots_[i] = out().add_slot(in().slots[i]);
     }
 
     void map_reduction(const StageReduction& r, std::vector<StageReduction>& into) override {

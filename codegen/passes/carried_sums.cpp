@@ -96,20 +96,19 @@ class TermFinder {
                 legal_ = false;
                 return {};
             }
-            const bool second = n.op == Op::add && !leads(k_.operand(value, 0), now);
+            const bool second = !leads(k_.operand(value, 0), now);
             terms.push_back({k_.operand(value, second ? 0 : 1), n.op == Op::sub});
             value = k_.operand(value, second ? 1 : 0);
         }
         std::ranges::reverse(terms);
         return terms;
     }
-    /// Whether the value is the slot's plus something.
+    /// Whether the value is the slot's plus something; by condition 1 none is something minus it.
     bool leads(Id value, const Values& now) const {
         if (now.contains(value)) return true;
         const Node& n = k_.nodes[value];
         if (n.kind != NodeKind::op || (n.op != Op::add && n.op != Op::sub)) return false;
-        return leads(k_.operand(value, 0), now) ||
-               (n.op == Op::add && leads(k_.operand(value, 1), now));
+        return leads(k_.operand(value, 0), now) || leads(k_.operand(value, 1), now);
     }
 
     const Kernel& k_;

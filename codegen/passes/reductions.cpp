@@ -124,7 +124,6 @@ class Reductions {
     void add_step(CombineStep step) {
         std::vector<std::uint32_t> slots;
         for (const Id write : step.writes) slots.push_back(in_.nodes[write].aux);
-        if (std::ranges::none_of(slots, [&](std::uint32_t s) { return bool(shared_[s]); })) return;
         const auto known = std::ranges::find_if(
             states_, [&](const State& s) { return s.combine == step.combine && s.slots == slots; });
         if (known != states_.end())

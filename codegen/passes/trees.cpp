@@ -58,7 +58,7 @@ std::optional<Tree> tree_of(const Kernel& kernel, Id id, PassTarget target) {
         if (made.sums.empty()) return std::nullopt;
     } else {
         if (parallel->reductions.empty()) return std::nullopt;
-        if (!launched) made.sums = tree_sums(kernel, id);
+        made.sums = tree_sums(kernel, id);  // of a launch none: no iteration of it sums by itself
         made.units = tree::max_units;
     }
     made.block = launched                    ? tree::vector_block_iterations

@@ -128,4 +128,13 @@ TEST_CASE("updates: sums of what loops launch", "[codegen][updates]") {
     };
     CHECK(launched("sum") == Slots{1});
     CHECK(launched("max").empty());
+    // A running result is what the launch leaves, no sum of what is added.
+    CHECK(
+        sums("launch k0 for i64(0) to n step i64(1) (array y[i64(0)] by (1), carry r0, array "
+             "y[i64(0)] by (1))\n",
+             "",
+             "k0 = kernel t(y: in f32[1] unit, carry: in f32[1] uniform, o: out f32[1] unit) scan "
+             "sum {\nstage [extent(y, 0)] parallel {\n%0 = load f32 y[i0]\n"
+             "store o[i0], %0\n}\n}\n")
+            .empty());
 }

@@ -108,3 +108,16 @@ TEST_CASE("dce: in checked mode accesses by subscripts stay", "[codegen][dce]") 
     CHECK(after(true).find("write s[n]") != std::string::npos);
     CHECK(after(false).find("write") == std::string::npos);
 }
+
+TEST_CASE("dce: of a reduction variables that nothing reads go, and its own stay",
+          "[codegen][dce]") {
+    const auto kernel = [](const std::string& slots, const std::string& dead) {
+        return "kernel k(a: in i32[1], o: out i32) reduce {\n" + slots +
+               "  stage [] {\n    write s, i32(0)\n" + dead +
+               "  }\n  stage [extent(a, 0)] sum -> s {\n    %0 = load i32 a[i0]\n"
+               "    contribute 0, %0\n  }\n  stage [] {\n    %1 = read i32 s\n    store o, %1\n"
+               "  }\n}\n";
+    };
+    CHECK(dce(kernel("  slot t: i32\n  slot s: i32\n", "    write t, i32(5)\n")) ==
+          test::printed(kernel("  slot s: i32\n", "")));
+}

@@ -253,3 +253,19 @@ kernel t(x: in f64[1] unit, y: out f64[1] unit) program {
     CHECK(program.lanes == ir::Lanes{});
     CHECK(program.outlined.at(0).lanes == ir::Lanes{4, 2});  // a polynomial takes two
 }
+
+TEST_CASE("lanes: by what the vector unit has, of kernels over one dimension", "[codegen][lanes]") {
+    const auto lanes = [](std::string_view text, codegen::VectorIsa isa) {
+        return test::run(codegen::run_lanes, test::kernel(text), {.isa = isa}).lanes;
+    };
+    const std::string function =
+        test::map_text("x: in f64[1] unit, y: out f64[1] unit",
+                       "    %0 = load f64 x[i0]\n    %1 = exp f64 %0\n    store y[i0], %1\n");
+    // Without FMA it is a call of a library, and one register is enough.
+    CHECK(lanes(function, codegen::VectorIsa::sse2) == ir::Lanes{2, 1});
+    CHECK(lanes(function, codegen::VectorIsa::avx2) == ir::Lanes{4, 2});
+    const std::string_view matrix =
+        "kernel t(x: in f64[2], y: out f64[2]) {\n  stage [extent(x, 0), extent(x, 1)] {\n"
+        "    %0 = load f64 x[i0, i1]\n    store y[i0, i1], %0\n  }\n}\n";
+    CHECK(lanes(matrix, codegen::VectorIsa::avx2) == ir::Lanes{});
+}

@@ -131,6 +131,43 @@ TEST_CASE("reductions: what a step makes is of use to it alone", "[codegen][redu
     CHECK(refused("write n, %9 by c1\n", "write n, %9 by c1\nstore z[%0], %4\n"));
     CHECK(refused("write n, %9 by c1\n", "write n, %9 by c1\nstore z[%0], %2\n"));
     CHECK(refused("mul f64 %2, %1", "mul f64 %2, %2"));
+    // Another read, of use or not.
+    CHECK(
+        refused("write n, %9 by c1\n", "write n, %9 by c1\n%20 = read f64 r\nstore z[%0], %20\n"));
+    CHECK_FALSE(refused("write n, %9 by c1\n", "write n, %9 by c1\n%20 = read f64 r\n"));
+}
+
+TEST_CASE("reductions: the parts of a state belong together, outside of the loop",
+          "[codegen][reductions]") {
+    const auto error = [](const std::string& text) -> std::string {
+        try {
+            test::after(codegen::run_reductions, text);
+            return "";
+        } catch (const Error& error) {
+            return std::string(error.message());
+        }
+    };
+    const std::string second =
+        "%12 = read f64 r\n%13 = read i64 p\n%14 = mul f64 %12, %1\n%15 = cast i32 %0\n"
+        "%16 = cast i64 %15\n%17 = add i64 %16, %0\n%18 = add i64 %13, %17\n"
+        "%19 = add i64 %18, i64(5)\nwrite r, %14 by c1\nwrite p, %19 by c1\n";
+    const auto with_p = [](const std::string& body) {
+        return replaced(states(body), "  slot q: f64\n", "  slot q: f64\n  slot p: i64\n");
+    };
+    CHECK(error(with_p(std::string(step))).empty());
+    CHECK(error(with_p(std::string(step) + second)) ==
+          "iterations of a prange combine r (f64) together with different variables");
+    const std::string other = replaced(
+        replaced(replaced(replaced(second, "read i64 p", "read i64 n"), "write p", "write n"),
+                 "%14 by c1", "%14 by c0"),
+        "%19 by c1", "%19 by c0");
+    CHECK(error(states(std::string(step) + other)) ==
+          "iterations of a prange combine r (f64) together with different variables");
+    std::string inside = replaced(states(step), "    write n, i64(0)\n", "");
+    inside = replaced(inside, "    %41 = read i64 n\n    %42 = cast f64 %41\n",
+                      "    %42 = cast f64 i64(7)\n");
+    CHECK(error(inside) ==
+          "n (i64), the position of a reduction, is declared inside of the prange");
 }
 
 TEST_CASE("reductions: what is no step", "[codegen][reductions]") {

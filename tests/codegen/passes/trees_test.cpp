@@ -83,3 +83,15 @@ TEST_CASE("trees: launches combine blocks of what their kernels combine", "[code
     CHECK(launch(" parallel automatic 0 (max -> s)", "max") ==
           " parallel automatic 0 (max -> s) blocks of 8192 in 256");
 }
+
+TEST_CASE("trees: running results of a launch have the order of its lanes", "[codegen][trees]") {
+    const std::string text =
+        "kernel t(x: inout f64[1] unit, n: value i64) program {\n  slot r0: f64\n  stage [] {\n"
+        "    launch k0 for i64(0) to n step i64(1) (array x[i64(0)] by (1), carry r0, array "
+        "x[i64(0)] by (1))\n  }\n"
+        "  k0 = kernel t(x: in f64[1] unit, carry: in f64[1] uniform, y: out f64[1] unit) scan sum "
+        "{\n"
+        "    stage [extent(x, 0)] parallel {\n      %0 = load f64 x[i0]\n      store y[i0], %0\n"
+        "    }\n  }\n}\n";
+    CHECK(test::after(codegen::run_trees, text) == test::printed(text));
+}

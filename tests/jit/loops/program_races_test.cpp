@@ -459,3 +459,20 @@ TEST_CASE("races: inner indices and parameters keep their names apart", "[jit][p
 }
 
 }  // namespace
+
+TEST_CASE("races: slices of multiples of what may be negative", "[jit][program][races]") {
+    // With n = -1 the first iteration has all elements but the last one, also that which the others
+    // read; with n from 0 on none has an element behind 3.
+    const auto negative = jit([](InOut a, Value n0) {
+        const Value n = (n0 & 3) - 2;
+        for (Index i : prange(3)) a.slice({i * n, (i + 1) * n}) = a(20);
+    });
+    const auto positive = jit([](InOut a, Value n0) {
+        const Value n = n0 & 1;
+        for (Index i : prange(3)) a.slice({i * n, (i + 1) * n}) = a(20);
+    });
+    const std::initializer_list<ArgType> types{f64[1], i64};
+    CHECK(std::string(error_of([&] { negative.inspect(Artifact::passes, types); }).message())
+              .find("may touch the same element of") != std::string::npos);
+    CHECK_NOTHROW(positive.inspect(Artifact::passes, types));
+}
