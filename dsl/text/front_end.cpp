@@ -1,6 +1,7 @@
 #include "dsl/text/front_end.h"
 
 #include "dsl/text/lowering.h"
+#include "dsl/trace/replay.h"
 
 #include <algorithm>
 #include <exception>
@@ -199,6 +200,27 @@ Declaration declaration_of(const Unit& unit, const std::string& function, const 
     return first;
 }
 
+std::vector<Marked> marked_functions(const Unit& unit, std::vector<std::string>& files) {
+    const Session session(unit, "", "", {});
+    files = session.files();
+    std::vector<Marked> all;
+    for (const clang::FunctionDecl* f : session.marked()) {
+        if (f->getFormalLinkage() != clang::Linkage::External)
+            session.fail(ErrorKind::unsupported, f->getLocation(),
+                         fmt::format("{} cannot be named in other files", f->getNameAsString()),
+                         "a kernel is neither static nor in an unnamed namespace");
+        Marked one{Session::full_name(f), session.symbol(f), describe(f, session)};
+        for (std::size_t i = 0; i < one.declaration.params.size(); ++i)
+            if (!one.declaration.params[i].dtype)
+                session.fail(ErrorKind::unsupported,
+                             f->getParamDecl(static_cast<unsigned>(i))->getLocation(),
+                             fmt::format("parameter {} is neither a number nor a View",
+                                         one.declaration.params[i].name));
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
 // ------------------------------------------------------------------------------ entries
 
 namespace {
@@ -228,9 +250,10 @@ DType type_beside(DType weak, std::span<const Argument> arguments, const ir::Bui
 /// The function behind the text, which calls it with what it is given.
 class Entry {
   public:
-    Entry(const std::string& function, const Declaration& declaration,
+    Entry(const Unit& unit, const std::string& function, const Declaration& declaration,
           std::span<const Argument> arguments, dsl::Trace& trace, const Location& where)
-        : function_(function),
+        : scope_(unit.folder ? std::string_view() : text_namespace),
+          function_(function),
           declaration_(declaration),
           arguments_(arguments),
           trace_(trace),
@@ -253,8 +276,8 @@ class Entry {
             params += fmt::format("{}{} p{}", i == 0 ? "" : ", ", types_.at(i), i);
             names += fmt::format("{}p{}", i == 0 ? "" : ", ", i);
         }
-        return fmt::format("auto {}({}) {{ return {}::{}({}); }}", entry_name, params,
-                           text_namespace, function_, names);
+        return fmt::format("auto {}({}) {{ return {}::{}({}); }}", entry_name, params, scope_,
+                           function_, names);
     }
     std::string call() const {
         return fmt::format("{} cannot be called with ({})", function_, said_);
@@ -271,7 +294,7 @@ class Entry {
         DType t = b_.dtype(a.value);
         said_ += name(t);
         if (p.dtype)
-            t = fitting(i, t, *p.dtype);
+            t = dsl::fitting(b_, a.value, *p.dtype, p.name, function_, where_);
         else if (b_.node(a.value).weak)
             t = type_beside(t, arguments_, b_);
         dtypes_[i] = t;
@@ -302,20 +325,7 @@ class Entry {
         dtypes_[i] = p.dtype ? *p.dtype : dtypes_.at(*p.like);
         types_[i] = fmt::format("{}&", cpp_type(dtypes_[i]));
     }
-    /// What is given to a parameter of type `to`: an array is not narrowed, a number of the caller
-    /// stays within its kind.
-    DType fitting(std::size_t i, DType from, DType to) const {
-        const ir::Node& n = b_.node(given_[i]->value);
-        const bool one_number = n.weak || n.kind == ir::NodeKind::param;
-        if (can_cast(from, to, one_number ? Casting::same_kind : Casting::safe)) return to;
-        if (one_number && is_integer(from) && is_integer(to)) return to;
-        throw Error(ErrorKind::type,
-                    fmt::format("{} is {}, but parameter {} of {} is {}",
-                                n.kind == ir::NodeKind::param ? "an argument" : "an array",
-                                name(from), declaration_.params[i].name, function_, name(to)),
-                    where_, "convert it before the call, or declare the parameter as auto");
-    }
-
+    std::string_view scope_;
     const std::string& function_;
     const Declaration& declaration_;
     std::span<const Argument> arguments_;
@@ -391,7 +401,7 @@ std::vector<ir::Id> lower(const Unit& unit, const std::string& function,
                           dsl::Trace& trace, const Location& where) {
     const AbandonOnError guard(trace);
     ir::Builder& b = trace.builder();
-    const Entry entry(function, declaration, arguments, trace, where);
+    const Entry entry(unit, function, declaration, arguments, trace, where);
     const SessionOfCall session(unit, entry, where);
     Lowering lowering(*session, trace);
     std::vector<Place> places;

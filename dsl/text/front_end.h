@@ -16,6 +16,9 @@ namespace kiln::text {
 struct Unit {
     std::string name;
     std::string code;
+    /// It is a file of a program: its names are where it has them, kiln's are those of kiln::native,
+    /// and "x.h" is read from this folder.
+    std::optional<std::string> folder = {};
 };
 
 /// How a parameter is used, as far as its declaration and its function's body tell.
@@ -48,6 +51,17 @@ struct Declaration {
 /// those that there are; overloads that differ in what they take), type (what Clang says of the
 /// text), unsupported.
 Declaration declaration_of(const Unit& unit, const std::string& function, const Location& where);
+
+/// A function of a program's file that is marked with KILN_KERNEL, or an instantiation of one.
+struct Marked {
+    std::string name;    ///< ns::f<double>
+    std::string symbol;  ///< what the linker calls it
+    Declaration declaration;
+};
+
+/// In the order of the file; `files`: the headers of its own that it includes. Errors: type (what Clang
+/// says of it), unsupported (a kernel that other files cannot name, or of types that are not known).
+std::vector<Marked> marked_functions(const Unit& unit, std::vector<std::string>& files);
 
 /// What a stencil's array is to the function that computes an element.
 struct NeighborAccess {

@@ -412,7 +412,15 @@ void declare_cmath(std::string& text) {
     use(cmath_predicates);
 }
 
-std::string make_prelude() {
+/// What <kiln/native.h> has.
+constexpr std::string_view native_text = R"(
+#define KILN_KERNEL __attribute__((annotate("kiln_kernel")))
+namespace kiln::native {
+using kiln::View; using kiln::range; using kiln::prange; using kiln::atomic_add;
+}
+)";
+
+std::string make_prelude(bool of_file) {
     std::string text(foundations), uses;
     text += "namespace kiln {\n";
     const auto use = [&](std::string_view name) {
@@ -436,6 +444,7 @@ std::string make_prelude() {
     text += "}\n";
     declare_cmath(text);
     text += cmath_text;
+    if (of_file) return text += native_text;
     text += uses;
     text +=
         "using kiln::View; using kiln::Neighbors; using kiln::Index; using kiln::range; using "
@@ -446,9 +455,10 @@ std::string make_prelude() {
 
 }  // namespace
 
-const std::string& prelude() {
-    static const std::string& text = *new std::string(make_prelude());
-    return text;
+const std::string& prelude(bool of_file) {
+    static const std::string& text = *new std::string(make_prelude(false));
+    static const std::string& file_text = *new std::string(make_prelude(true));
+    return of_file ? file_text : text;
 }
 
 std::span<const Atomic> atomics() {
@@ -461,10 +471,11 @@ std::span<const Atomic> atomics() {
 
 std::span<const std::string_view> known_headers() {
     static constexpr std::string_view names[] = {
-        "cmath",       "cstdint",       "cstddef",     "algorithm",     "array",
-        "utility",     "complex",       "limits",      "tuple",         "type_traits",
-        "concepts",    "numbers",       "math.h",      "stdint.h",      "stddef.h",
-        "kiln/kiln.h", "kiln/kernel.h", "kiln/text.h", "kiln/stencil.h"};
+        "cmath",       "cstdint",       "cstddef",     "algorithm",      "array",
+        "utility",     "complex",       "limits",      "tuple",          "type_traits",
+        "concepts",    "numbers",       "math.h",      "stdint.h",       "stddef.h",
+        "kiln/kiln.h", "kiln/kernel.h", "kiln/text.h", "kiln/stencil.h", "kiln/native.h",
+        "kiln/view.h"};
     return names;
 }
 

@@ -11,8 +11,9 @@
 
 namespace kiln::text {
 
-/// As text; the same in every call.
-const std::string& prelude();
+/// As text; the same in every call. `of_file`: what a file of a program sees, of whose names only
+/// those of <cmath> are in the global namespace.
+const std::string& prelude(bool of_file);
 /// Standard headers that text may include: they are empty, for the prelude has what they declare.
 std::span<const std::string_view> known_headers();
 

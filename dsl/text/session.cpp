@@ -3,7 +3,9 @@
 #include "dsl/text/prelude.h"
 
 #include <clang/AST/ASTConsumer.h>
+#include <clang/AST/Attr.h>
 #include <clang/AST/DeclCXX.h>
+#include <clang/AST/Mangle.h>
 #include <clang/Basic/TargetInfo.h>
 #include <clang/Frontend/CompilerInstance.h>
 #include <clang/Frontend/CompilerInvocation.h>
@@ -85,12 +87,15 @@ class Diagnostics : public clang::DiagnosticConsumer {
 
 struct Session::Impl {
     std::string unit, call;
+    std::optional<std::string> folder;  // of a program's file
     Diagnostics diagnostics;
     clang::CompilerInstance compiler;
 
     void parse(const std::string& code);
     [[noreturn]] void throw_errors(const Location& where) const;
-    const clang::NamespaceDecl* text() const {
+    /// The scope that the text is in.
+    const clang::DeclContext* text() const {
+        if (folder) return compiler.getASTContext().getTranslationUnitDecl();
         for (const clang::Decl* d : compiler.getASTContext().getTranslationUnitDecl()->decls())
             if (const auto* n = llvm::dyn_cast<clang::NamespaceDecl>(d))
                 if (n->getName() == llvm::StringRef(text_namespace)) return n;
@@ -102,34 +107,42 @@ void Session::Impl::parse(const std::string& code) {
     auto invocation = std::make_shared<clang::CompilerInvocation>();
     const llvm::IntrusiveRefCntPtr<clang::DiagnosticIDs> ids(new clang::DiagnosticIDs);
     clang::DiagnosticsEngine early(ids, new clang::DiagnosticOptions, &diagnostics, false);
-    const char* const arguments[] = {"-triple",
-                                     "x86_64-unknown-linux-gnu",
-                                     "-fsyntax-only",
-                                     "-std=c++20",
-                                     "-nostdsysteminc",
-                                     "-nobuiltininc",
-                                     "-fno-builtin",
-                                     "-fcxx-exceptions",
-                                     "-fexceptions",
-                                     "-ftemplate-depth=128",
-                                     "-fno-elide-type",
-                                     "-Werror=return-type",
-                                     "-include",
-                                     prelude_file.data(),
-                                     "-I/kiln/include",
-                                     "-x",
-                                     "c++",
-                                     main_file.data()};
+    std::vector<const char*> arguments{"-triple",
+                                       "x86_64-unknown-linux-gnu",
+                                       "-fsyntax-only",
+                                       "-std=c++20",
+                                       "-nostdsysteminc",
+                                       "-nobuiltininc",
+                                       "-fno-builtin",
+                                       "-fcxx-exceptions",
+                                       "-fexceptions",
+                                       "-ftemplate-depth=128",
+                                       "-fno-elide-type",
+                                       "-Werror=return-type",
+                                       "-include",
+                                       prelude_file.data(),
+                                       "-I/kiln/include",
+                                       "-x",
+                                       "c++"};
+    if (folder) arguments.insert(arguments.end(), {"-iquote", folder->c_str()});
+    arguments.push_back(main_file.data());
     clang::CompilerInvocation::CreateFromArgs(*invocation, arguments, early);
     compiler.setInvocation(invocation);
     compiler.createDiagnostics(&diagnostics, false);
     auto files = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
     files->addFile(main_file, 0, llvm::MemoryBuffer::getMemBufferCopy(code));
-    files->addFile(prelude_file, 0, llvm::MemoryBuffer::getMemBuffer(prelude()));
+    files->addFile(prelude_file, 0, llvm::MemoryBuffer::getMemBuffer(prelude(folder.has_value())));
     for (const std::string_view header : known_headers())
         files->addFile(fmt::format("/kiln/include/{}", header), 0,
                        llvm::MemoryBuffer::getMemBuffer(""));
-    compiler.createFileManager(files);
+    if (folder) {
+        auto both = llvm::makeIntrusiveRefCnt<llvm::vfs::OverlayFileSystem>(
+            llvm::vfs::createPhysicalFileSystem());
+        both->pushOverlay(files);
+        compiler.createFileManager(both);
+    } else {
+        compiler.createFileManager(files);
+    }
     compiler.createSourceManager(compiler.getFileManager());
     compiler.createTarget();
     compiler.InitializeSourceManager(compiler.getFrontendOpts().Inputs[0]);
@@ -153,8 +166,8 @@ void Session::Impl::throw_errors(const Location& where) const {
     for (const Diagnostics::One& one : diagnostics.all) {
         const bool here = one.file == unit;
         if (message.empty()) {
-            if (here) at = Location(unit, one.line);
-            message = here ? one.message : fmt::format("{}: {}", call, one.message);
+            if (here || (folder && one.line != 0)) at = Location(here ? unit : one.file, one.line);
+            message = here || call.empty() ? one.message : fmt::format("{}: {}", call, one.message);
         } else if (here) {
             message += fmt::format("\n{}:{}: {}: {}", unit, one.line, one.note ? "note" : "error",
                                    one.message);
@@ -169,8 +182,12 @@ Session::Session(const Unit& unit, const std::string& entry, const std::string& 
     : impl_(std::make_unique<Impl>()) {
     impl_->unit = unit.name;
     impl_->call = call;
-    impl_->parse(fmt::format("namespace {} {{\n#line 1 \"{}\"\n{}\n}}\n#line 1 \"{}\"\n{}\n",
-                             text_namespace, unit.name, unit.code, entry_file, entry));
+    impl_->folder = unit.folder;
+    const std::string text = fmt::format("#line 1 \"{}\"\n{}\n", unit.name, unit.code);
+    impl_->parse(fmt::format(
+        "{}#line 1 \"{}\"\n{}\n",
+        unit.folder ? text : fmt::format("namespace {} {{\n{}}}\n", text_namespace, text),
+        entry_file, entry));
     if (impl_->diagnostics.errors > 0) impl_->throw_errors(where);
 }
 
@@ -201,8 +218,63 @@ const clang::FunctionDecl* function_of(const clang::Decl* d) {
 
 }  // namespace
 
+std::string Session::full_name(const clang::FunctionDecl* f) {
+    std::string name;
+    llvm::raw_string_ostream out(name);
+    f->getNameForDiagnostic(out, clang::PrintingPolicy(f->getASTContext().getLangOpts()), true);
+    return name;
+}
+
+std::string Session::symbol(const clang::FunctionDecl* f) const {
+    const std::unique_ptr<clang::MangleContext> names(context().createMangleContext());
+    std::string symbol;
+    llvm::raw_string_ostream out(symbol);
+    if (names->shouldMangleDeclName(f))
+        names->mangleName(clang::GlobalDecl(f), out);
+    else
+        out << f->getName();
+    return symbol;
+}
+
+std::vector<std::string> Session::files() const {
+    std::vector<std::string> all;
+    const clang::SourceManager& sources = context().getSourceManager();
+    for (auto one = sources.fileinfo_begin(); one != sources.fileinfo_end(); ++one)
+        if (const llvm::StringRef name = one->first.getName(); !name.starts_with("/kiln/"))
+            all.push_back(name.str());
+    return all;
+}
+
+std::vector<const clang::FunctionDecl*> Session::marked() const {
+    std::vector<const clang::FunctionDecl*> all;
+    const auto search = [&](const auto& self, const clang::DeclContext* scope) -> void {
+        each_declaration(scope, [&](const clang::Decl* d) {
+            if (const auto* n = llvm::dyn_cast<clang::NamespaceDecl>(d)) return self(self, n);
+            const clang::FunctionDecl* f = function_of(d);
+            if (f == nullptr || !f->hasAttr<clang::AnnotateAttr>()) return;
+            const clang::FunctionTemplateDecl* made = f->getDescribedFunctionTemplate();
+            if (made == nullptr) {
+                if (f->isThisDeclarationADefinition()) all.push_back(f);
+                return;
+            }
+            if (made != made->getCanonicalDecl()) return;
+            for (const clang::FunctionDecl* one : made->specializations())
+                if (one->getTemplateSpecializationKind() ==
+                    clang::TSK_ExplicitInstantiationDefinition)
+                    all.push_back(one);
+        });
+    };
+    search(search, context().getTranslationUnitDecl());
+    return all;
+}
+
 std::vector<const clang::FunctionDecl*> Session::functions(const std::string& name) const {
     std::vector<const clang::FunctionDecl*> found;
+    if (impl_->folder) {
+        for (const clang::FunctionDecl* f : marked())
+            if (full_name(f) == name) found.push_back(f);
+        return found;
+    }
     const auto search = [&](const auto& self, const clang::DeclContext* scope,
                             llvm::StringRef path) -> void {
         const auto [head, rest] = path.split("::");

@@ -27,6 +27,14 @@ class Session {
     std::vector<const clang::FunctionDecl*> functions(const std::string& name) const;
     /// The names of the functions of the text.
     std::vector<std::string> names() const;
+    /// Functions and explicit instantiations of a program's file that are marked.
+    std::vector<const clang::FunctionDecl*> marked() const;
+    /// ns::f<double>.
+    static std::string full_name(const clang::FunctionDecl* f);
+    /// What the linker calls it.
+    std::string symbol(const clang::FunctionDecl* f) const;
+    /// The files on the disk that were read.
+    std::vector<std::string> files() const;
     /// The function of the entry.
     const clang::FunctionDecl* entry() const;
 

@@ -20,4 +20,10 @@ struct Function {
 std::shared_ptr<const Function> function_of(const Source& source, const std::string& name,
                                             const std::source_location& where);
 
+/// As vectorize and jit of text.h make them.
+Ufunc element_kernel(const std::shared_ptr<const Function>& f, const std::string& name,
+                     UfuncOptions options, std::source_location where);
+detail::LoopFunction loop_function_of(const std::shared_ptr<const Function>& f, JitOptions options,
+                                      const std::source_location& where);
+
 }  // namespace kiln::text

@@ -1,6 +1,7 @@
 #include "jit/text/library.h"
 
 #include "dsl/text/front_end.h"
+#include "jit/text/embed.h"
 #include "jit/text/function.h"
 
 namespace kiln::text {
@@ -20,7 +21,8 @@ extern "C" [[gnu::visibility("default")]] const Library* kiln_text_library() {
                                      .vectorize = vectorize,
                                      .guvectorize = guvectorize,
                                      .stencil = stencil,
-                                     .loop_function = detail::loop_function};
+                                     .loop_function = detail::loop_function,
+                                     .embedded = embedded};
     return &library;
 }
 

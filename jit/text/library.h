@@ -3,6 +3,7 @@
 #include <kiln/text.h>
 
 #include <string>
+#include <vector>
 
 namespace kiln::text {
 
@@ -23,6 +24,8 @@ struct Library {
                        std::source_location where);
     detail::LoopFunction (*loop_function)(const Source& source, const std::string& function,
                                           JitOptions options, const std::source_location& where);
+    /// See embed.h.
+    std::string (*embedded)(const std::string& path, std::vector<std::string>& files);
 };
 
 /// The function by which libkiln_text gives it.

@@ -57,7 +57,12 @@ Source Source::file(const std::string& path, std::source_location where) {
 
 Ufunc vectorize(const Source& source, const std::string& function, UfuncOptions options,
                 std::source_location where) {
-    const auto f = function_of(source, function, where);
+    return element_kernel(function_of(source, function, where), function, std::move(options),
+                          where);
+}
+
+Ufunc element_kernel(const std::shared_ptr<const Function>& f, const std::string& function,
+                     UfuncOptions options, std::source_location where) {
     const Declaration& d = f->declaration;
     const std::size_t inputs = d.count(Passing::value), outputs = d.count(Passing::output);
     for (const Parameter& p : d.params)
@@ -223,24 +228,28 @@ Stencil stencil(const Source& source, const std::string& function, StencilOption
         std::move(options), where};
 }
 
-namespace detail {
-
-LoopFunction loop_function(const Source& source, const std::string& function, JitOptions options,
-                           const std::source_location& where) {
-    const auto f = function_of(source, function, where);
-    LoopFunction made;
+detail::LoopFunction loop_function_of(const std::shared_ptr<const Function>& f, JitOptions options,
+                                      const std::source_location& where) {
+    detail::LoopFunction made;
     for (const Parameter& p : f->declaration.params) switch (p.passing) {
             case Passing::value: made.params.push_back(KernelParam::value); break;
             case Passing::in: made.params.push_back(KernelParam::in); break;
             case Passing::inout: made.params.push_back(KernelParam::inout); break;
             case Passing::output: break;
-            case Passing::neighbors: refuse_neighbors(p, function, where);
+            case Passing::neighbors: refuse_neighbors(p, f->name, where);
         }
     made.results = f->declaration.count(Passing::output) + (f->declaration.returns ? 1 : 0);
     if (options.params.empty()) options.params = names_of(f->declaration);
     made.options = std::move(options);
     made.function = body_of(f);
     return made;
+}
+
+namespace detail {
+
+LoopFunction loop_function(const Source& source, const std::string& function, JitOptions options,
+                           const std::source_location& where) {
+    return loop_function_of(function_of(source, function, where), std::move(options), where);
 }
 
 void check_results(const std::string& function, std::size_t results, std::size_t expected,

@@ -23,5 +23,6 @@ Status cache(const Arguments& arguments);
 Status inspect(const Arguments& arguments);
 Status repl(const Arguments& arguments);
 Status run(const Arguments& arguments);
+Status embed(const Arguments& arguments);
 
 }  // namespace kiln::tool

@@ -277,12 +277,40 @@ def told(tool):
     fails(2, "fast is no flag of --fastmath", "saxpy.cpp", "saxpy", "--fastmath=fast", 1, 2, 3)
 
 
+def embed(tool):
+    """What kiln_kernels runs: errors have the file as it was named, line and caret."""
+    def of(code):
+        file = tool.folder / "kernels.cpp"
+        file.write_text("#include <kiln/native.h>\n" + code)
+        out = tool.folder / "made.cpp"
+        done = subprocess.run([tool.kiln, "embed", str(file), "--out", str(out)],
+                              capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stderr.replace(str(file), "kernels.cpp")
+
+    equal("good", of("KILN_KERNEL double f(double x) { return x; }"), (0, ""))
+    equal("goto", of("KILN_KERNEL double f(double x) {\n    goto end;\nend:\n    return x;\n}"),
+          (1, "kernels.cpp:3: error: kernels have no goto (write a loop with break or continue)\n"
+              "    goto end;\n    ^\n"))
+    equal("name", of("KILN_KERNEL double f(double x) { return y; }"),
+          (1, "kernels.cpp:2: error: use of undeclared identifier 'y'\n"
+              "KILN_KERNEL double f(double x) { return y; }\n" + " " * 40 + "^\n"))
+    equal("static", of("static KILN_KERNEL double f(double x) { return x; }"),
+          (1, "kernels.cpp:2: error: f cannot be named in other files (a kernel is neither static nor "
+              "in an unnamed namespace)\nstatic KILN_KERNEL double f(double x) { return x; }\n"
+              + " " * 26 + "^\n"))
+    equal("header", of("#include <vector>")[1].splitlines()[0],
+          "kernels.cpp:2: error: 'vector' file not found")
+    equal("none", of("double f(double x) { return x; }")[1].splitlines()[0],
+          "kernels.cpp:1: error: no function is marked with KILN_KERNEL (templates are kernels where they "
+          "are instantiated: template float f(float);)")
+
+
 def main():
     kiln, samples = sys.argv[1], Path(sys.argv[2])
     os.environ.update({"KILN_CACHE": "off"})
     with tempfile.TemporaryDirectory() as folder:
         tool = Tool(kiln, samples, Path(folder))
-        for part in (element_wise, loops, fields, stacks, told):
+        for part in (element_wise, loops, fields, stacks, told, embed):
             part(tool)
             print(f"{part.__name__}: good")
 
