@@ -149,7 +149,11 @@ ir::Id Lowering::loaded(const Expr* lvalue) {
 ir::Id Lowering::cast(const clang::CastExpr* e) {
     const Expr* from = e->getSubExpr();
     switch (e->getCastKind()) {
-        case clang::CK_LValueToRValue: return loaded(from);
+        case clang::CK_LValueToRValue:
+            // An element of a constant array, where Clang knows which.
+            if (isa<clang::ArraySubscriptExpr>(from->IgnoreParens()))
+                if (const auto id = folded(e)) return *id;
+            return loaded(from);
         case clang::CK_NoOp:
         case clang::CK_ConstructorConversion:
         case clang::CK_UserDefinedConversion: return scalar(from);

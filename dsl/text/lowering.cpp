@@ -403,6 +403,7 @@ Place Lowering::variable_place(const clang::DeclRefExpr* e) {
         return found->second;
     const auto* v = dyn_cast<clang::VarDecl>(d);
     if (v == nullptr) fail(e, fmt::format("kernels do not take {} here", d->getNameAsString()));
+    if (const auto table = tables_.find(v); table != tables_.end()) return table->second;
     const bool constant = v->isConstexpr() || v->getType().isConstQualified();
     const clang::APValue* value = constant ? v->evaluateValue() : nullptr;
     if (value == nullptr)
@@ -413,19 +414,9 @@ Place Lowering::variable_place(const clang::DeclRefExpr* e) {
 
 Place Lowering::constant_place(const clang::APValue& value, QualType type, const Stmt* at) {
     if (const auto t = scalar_type(type)) return Place::of(constant(value, type, at), *t);
-    if (const auto* array = session_.context().getAsConstantArrayType(type)) {
+    if (type->isConstantArrayType()) {
         const Place slots = allocate(type, at->getBeginLoc());
-        const QualType element = array->getElementType();
-        if (isa<clang::ConstantArrayType>(element.getCanonicalType()))
-            fail(at, "a constant array of arrays", "write it as one array, row by row");
-        for (std::uint64_t i = 0; i < array->getSize().getZExtValue(); ++i) {
-            const auto n = static_cast<unsigned>(i);
-            const clang::APValue& one = n < value.getArrayInitializedElts()
-                                            ? value.getArrayInitializedElt(n)
-                                            : value.getArrayFiller();
-            assign(indexed(slots, element, b_.constant_i64(static_cast<std::int64_t>(i)), 1),
-                   constant_place(one, element, at));
-        }
+        fill(slots, value, type, at);
         return slots;
     }
     const auto* record = type->getAsCXXRecordDecl();
@@ -436,6 +427,67 @@ Place Lowering::constant_place(const clang::APValue& value, QualType type, const
         made.parts.push_back(
             constant_place(value.getStructField(field->getFieldIndex()), field->getType(), at));
     return made;
+}
+
+namespace {
+
+/// A constant whose elements are not chosen among numbers: an array that is large, or one of arrays and
+/// objects, or an object that has an array.
+const clang::APValue* table_of(const clang::VarDecl* v, const clang::ASTContext& context) {
+    const QualType type = v->getType();
+    if (!v->hasGlobalStorage() || v->getInit() == nullptr || !type.isConstQualified() ||
+        v->getInit()->isValueDependent())
+        return nullptr;
+    if (const auto* array = context.getAsConstantArrayType(type)) {
+        const bool numbers = dtype_of_type(array->getElementType(), context).has_value();
+        if (numbers && array->getSize().getZExtValue() <= max_spread) return nullptr;
+    } else {
+        const auto* record = type->getAsCXXRecordDecl();
+        const auto is_array = [](const clang::FieldDecl* f) { return f->getType()->isArrayType(); };
+        if (record == nullptr || std::ranges::none_of(record->fields(), is_array)) return nullptr;
+    }
+    const clang::APValue* value = v->evaluateValue();
+    return value != nullptr && (value->isArray() || value->isStruct()) ? value : nullptr;
+}
+
+}  // namespace
+
+/// The tables that `s` and what it calls subscript, made once.
+void Lowering::make_tables(const Stmt* s, std::set<const clang::FunctionDecl*>& seen) {
+    if (s == nullptr) return;
+    if (const auto* r = dyn_cast<clang::DeclRefExpr>(s)) {
+        const auto* v = dyn_cast<clang::VarDecl>(r->getDecl());
+        if (v == nullptr || tables_.contains(v) || session_.in_prelude(v->getLocation())) return;
+        if (const clang::APValue* value = table_of(v, session_.context())) {
+            at(r);
+            const Place made = constant_place(*value, v->getType(), r);
+            tables_.emplace(v, made);
+        }
+        return;
+    }
+    const clang::FunctionDecl* f = nullptr;
+    if (const auto* c = dyn_cast<clang::CallExpr>(s)) f = c->getDirectCallee();
+    if (const auto* c = dyn_cast<clang::CXXConstructExpr>(s)) f = c->getConstructor();
+    const clang::FunctionDecl* body = nullptr;
+    if (f != nullptr && f->hasBody(body) && !session_.in_prelude(body->getLocation()) &&
+        seen.insert(body).second)
+        make_tables(body->getBody(), seen);
+    for (const Stmt* child : s->children()) make_tables(child, seen);
+}
+
+/// Each element of an array in slots, of arrays too.
+void Lowering::fill(const Place& to, const clang::APValue& value, QualType type, const Stmt* at) {
+    const auto* array = session_.context().getAsConstantArrayType(type);
+    if (array == nullptr) return assign(to, constant_place(value, type, at));
+    const QualType element = array->getElementType();
+    for (std::uint64_t i = 0; i < array->getSize().getZExtValue(); ++i) {
+        const auto n = static_cast<unsigned>(i);
+        const clang::APValue& one = n < value.getArrayInitializedElts()
+                                        ? value.getArrayInitializedElt(n)
+                                        : value.getArrayFiller();
+        fill(indexed(to, element, b_.constant_i64(static_cast<std::int64_t>(i)), 1), one, element,
+             at);
+    }
 }
 
 Place Lowering::member(const clang::MemberExpr* e) {
@@ -519,7 +571,8 @@ Place Lowering::subscript(const clang::ArraySubscriptExpr* e) {
     }
     at(e);
     if (!outside) return indexed(array, e->getType(), index, 1);
-    const clang::APValue* value = v->getType().isConstQualified() ? v->evaluateValue() : nullptr;
+    const clang::APValue* value =
+        v->getType().isConstQualified() && !tables_.contains(v) ? v->evaluateValue() : nullptr;
     if (value != nullptr && value->isArray() &&
         (n.kind == ir::NodeKind::constant ||
          (scalar_type(e->getType()) && value->getArraySize() <= max_spread)))
@@ -691,6 +744,8 @@ Place Lowering::run(std::span<const Place> params) {
         frame.places[entry->getParamDecl(static_cast<unsigned>(i))] = params[i];
     frame.returns_directly = true;
     frame_ = &frame;
+    std::set<const clang::FunctionDecl*> seen;
+    make_tables(entry->getBody(), seen);
     list({entry->getBody()});
     frame_ = nullptr;
     return frame.result;

@@ -160,6 +160,9 @@ class Lowering {
     Place indexed(Place array, clang::QualType element, ir::Id index, std::uint64_t factor) const;
     Place subscript(const clang::ArraySubscriptExpr* e);
     Place constant_place(const clang::APValue& value, clang::QualType type, const clang::Stmt* at);
+    void fill(const Place& to, const clang::APValue& value, clang::QualType type,
+              const clang::Stmt* at);
+    void make_tables(const clang::Stmt* s, std::set<const clang::FunctionDecl*>& seen);
     void initialise(const Place& place, clang::QualType type, const clang::Expr* init);
     Place construct(const clang::CXXConstructExpr* e);
     Place closure(const clang::LambdaExpr* e);
@@ -208,6 +211,8 @@ class Lowering {
     Frame* frame_ = nullptr;
     std::vector<Loop> loops_;
     std::map<const clang::FunctionDecl*, Changed> changed_;
+    /// Constant arrays that are in slots from the kernel's beginning on.
+    std::map<const clang::VarDecl*, Place> tables_;
 };
 
 }  // namespace kiln::text

@@ -26,6 +26,7 @@ struct Numbers {
     Iterator end() const { return {last}; }
 };
 Numbers prange(long end) { return {0, end}; }
+Numbers prange(long first, long end) { return {first, end}; }
 #include "tests/jit/text/loop_programs.inc"
 #include "tests/jit/text/programs.inc"
 }  // namespace plain
@@ -140,6 +141,7 @@ TEST_CASE("numeric functions as text", "[jit][text]") {
     AGREES(median3);
     AGREES(luminance);
     AGREES(clamped);
+    AGREES(in_window);
 }
 
 TEST_CASE("dynamic programming as text", "[jit][text]") {
@@ -175,6 +177,9 @@ TEST_CASE("simulations and linear algebra as text", "[jit][text]") {
     SAME(trapz, random_array<double>({101}, 1, 1000, 0.01), 0.1);
     SAME(horner, random_array<double>({20}, -50, 50, 0.3), 1.1);
     SAME(crc, random_array<std::uint8_t>({1000}, 0, 256));
+    SAME(crc_by_table, random_array<std::uint8_t>({1000}, 0, 256));
+    SAME(checksums, random_array<std::uint8_t>({50, 30}, 0, 256), zeros({50}, u32));
+    SAME(neighbours, random_array<int>({20, 21}, -50, 50), zeros({20, 21}, i32));
     Array signal = empty({64}, c128), roots = empty({64}, c128);
     for (int i = 0; i < 64; ++i) {
         const auto at = static_cast<std::size_t>(i);
