@@ -172,6 +172,15 @@ Array Array::from_memory(const void* data, DType dtype, const Shape& shape,
     return result;
 }
 
+Array Array::from_device_memory(void* address, DType dtype, const Shape& shape,
+                                const Shape& byte_strides, std::shared_ptr<void> owner,
+                                bool writeable, Location where) {
+    Array result =
+        from_memory(address, dtype, shape, byte_strides, std::move(owner), writeable, where);
+    result.place_ = cuda();
+    return result;
+}
+
 // -- checks ----------------------------------------------------------------------------------
 
 void Array::throw_ragged_rows(std::size_t first, std::size_t other, Location where) {
@@ -188,7 +197,15 @@ void Array::throw_wrong_size(std::int64_t size, const Shape& shape, Location whe
                 where);
 }
 
+void Array::throw_on_device(Location where) const {
+    throw Error(ErrorKind::usage,
+                "the array is on " + to_string(place_) +
+                    ": its elements can't be read or written on the host",
+                where, "to_host() copies it");
+}
+
 void Array::throw_bad_view(DType dtype, int rank, bool reads_only, Location where) const {
+    check_on_host(where);
     check_dtype(dtype, where);
     if (rank != this->rank()) {
         throw Error(ErrorKind::shape,
@@ -249,6 +266,7 @@ std::byte* Array::element(const Shape& index, Location where) const {
 }
 
 Scalar Array::scalar_at(const Shape& index, Location where) const {
+    check_on_host(where);
     Scalar value;
     value.dtype = dtype_;
     std::memcpy(value.bytes.data(), element(index, where), item_size());
@@ -261,6 +279,7 @@ Scalar Array::item(Location where) const {
         throw Error(ErrorKind::shape,
                     "item() needs an array of size 1, not of shape " + to_string(shape_), where);
     }
+    if (!place_.is_host()) return to_host(where).item(where);
     return scalar_at(Shape::filled(rank(), 0), where);
 }
 
@@ -449,7 +468,7 @@ Array Array::as_read_only() const {
 // -- relations -------------------------------------------------------------------------------
 
 std::pair<const std::byte*, const std::byte*> byte_extent(const Array& a) {
-    const std::byte *low = a.data(), *high = a.data();
+    const std::byte *low = a.address(), *high = a.address();
     if (a.size() == 0) return {low, high};
     for (int d = 0; d < a.rank(); ++d) {
         const std::int64_t reach = a.stride(d) * (a.extent(d) - 1);
@@ -459,15 +478,15 @@ std::pair<const std::byte*, const std::byte*> byte_extent(const Array& a) {
 }
 
 bool may_share_memory(const Array& a, const Array& b) {
-    if (a.size() == 0 || b.size() == 0) return false;
+    if (a.size() == 0 || b.size() == 0 || a.place() != b.place()) return false;
     const auto [a_low, a_high] = byte_extent(a);
     const auto [b_low, b_high] = byte_extent(b);
     return a_low < b_high && b_low < a_high;
 }
 
 bool exactly_same(const Array& a, const Array& b) {
-    return a.data() == b.data() && a.dtype() == b.dtype() && a.shape() == b.shape() &&
-           a.strides() == b.strides();
+    return a.address() == b.address() && a.place() == b.place() && a.dtype() == b.dtype() &&
+           a.shape() == b.shape() && a.strides() == b.strides();
 }
 
 bool has_internal_overlap(const Array& a) {

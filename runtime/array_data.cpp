@@ -4,6 +4,7 @@
 #include <kiln/memory.h>
 
 #include "runtime/cast.h"
+#include "runtime/device/arrays.h"
 #include "runtime/strided.h"
 
 #include <algorithm>
@@ -63,6 +64,7 @@ Array Array::copy_of_bytes(const void* values, DType dtype, const Shape& shape, 
 }
 
 Array Array::copy(Order order, Location where) const {
+    if (!place_.is_host()) return device::copied(*this, order, where);
     const Array result = empty_like(*this, dtype_, order, where);
     copy_elements(result, *this);
     return result;
@@ -70,6 +72,7 @@ Array Array::copy(Order order, Location where) const {
 
 Array Array::astype(DType dtype, Casting casting, Order order, Location where) const {
     check_cast(dtype_, dtype, casting, where);
+    check_on_host(where);
     const Array result = empty_like(*this, dtype, order, where);
     copy_elements(result, *this);
     return result;
@@ -81,6 +84,7 @@ Array Array::contiguous(Location where) const {
 
 void Array::fill(const Scalar& value, Location where) const {
     check_writeable(where);
+    check_on_host(where);
     check_no_zero_stride(*this, where);
     Scalar converted = value.cast(dtype_);
     const detail::CastRow row = detail::cast_row(dtype_, dtype_);
@@ -95,6 +99,7 @@ void Array::assign(const Array& source, Casting casting, Location where) const {
     check_cast(source.dtype(), dtype_, casting, where);
     check_no_zero_stride(*this, where);
     if (exactly_same(*this, source)) return;
+    if (!place_.is_host() || !source.place_.is_host()) return device::assign(*this, source, where);
     Array fitting = source;
     while (fitting.rank() > rank() && fitting.extent(0) == 1) fitting = fitting.squeeze(0, where);
     // Before the copy of an overlapping source: a small one need not be stretched in memory.

@@ -57,11 +57,13 @@ bool is_on_host(dlpack::Device device) {
 
 Array array_over(const Tensor& tensor, std::shared_ptr<void> owner, bool writeable,
                  Location where) {
-    if (!is_on_host(tensor.device))
+    const bool on_device = tensor.device.type == dlpack::cuda && tensor.device.id == 0;
+    if (!is_on_host(tensor.device) && !on_device)
         throw Error(
             ErrorKind::device,
-            fmt::format("the tensor is on a device of type {} ({}), not in the host's memory",
-                        tensor.device.type,
+            fmt::format("the tensor is on device {} of type {} ({}), neither in the host's memory "
+                        "nor on cuda:0",
+                        tensor.device.id, tensor.device.type,
                         tensor.device.type == dlpack::cuda ? "CUDA" : "of DLPack"),
             where, "copy it to the host first");
     const auto dtype = dtype_of_tensor(tensor.dtype);
@@ -89,9 +91,12 @@ Array array_over(const Tensor& tensor, std::shared_ptr<void> owner, bool writeab
                             where);
             strides[d] = bytes;
         }
-    const auto* const data = static_cast<const std::byte*>(tensor.data);
-    return Array::from_memory(data == nullptr ? nullptr : data + tensor.byte_offset, *dtype, shape,
-                              strides, std::move(owner), writeable, where);
+    auto* const data = static_cast<std::byte*>(tensor.data);
+    std::byte* const first = data == nullptr ? nullptr : data + tensor.byte_offset;
+    if (on_device)
+        return Array::from_device_memory(first, *dtype, shape, strides, std::move(owner), writeable,
+                                         where);
+    return Array::from_memory(first, *dtype, shape, strides, std::move(owner), writeable, where);
 }
 
 /// Takes the tensor over.
@@ -114,8 +119,13 @@ template <class Managed> struct Exported {
             shape[static_cast<std::size_t>(d)] = a.extent(d);
             strides[static_cast<std::size_t>(d)] = a.stride(d) / item;
         }
-        managed.dl_tensor = {a.data(),     {dlpack::cpu, 0}, a.rank(), data_type(a.dtype()),
-                             shape.data(), strides.data(),   0};
+        managed.dl_tensor = {a.address(),
+                             {a.place().is_host() ? dlpack::cpu : dlpack::cuda, 0},
+                             a.rank(),
+                             data_type(a.dtype()),
+                             shape.data(),
+                             strides.data(),
+                             0};
         managed.manager_ctx = this;
         managed.deleter = [](Managed* self) { delete static_cast<Exported*>(self->manager_ctx); };
     }

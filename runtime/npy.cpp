@@ -360,7 +360,8 @@ void save_npy(const std::string& path, const Array& array, bool fortran, Locatio
     if (info(array.dtype()).npy.empty()) {
         context.fail("NumPy has no dtype for " + std::string(name(array.dtype())));
     }
-    const Array data = (fortran ? array.transpose() : array).contiguous(where);
+    const Array here = array.to_host(where);
+    const Array data = (fortran ? here.transpose() : here).contiguous(where);
     const std::string header = header_text(array, fortran);
     struct stat status{};
     if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))

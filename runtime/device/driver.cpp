@@ -1,11 +1,11 @@
 #include "runtime/device/driver.h"
 
+#include "runtime/device/memory.h"
 #include "runtime/process.h"
 
+#include <atomic>
 #include <bit>
 #include <cstdlib>
-#include <map>
-#include <unordered_map>
 
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -15,7 +15,6 @@ namespace kiln::device {
 namespace {
 
 /// Numbers of the driver's interface.
-constexpr int success = 0, out_of_memory = 2;
 constexpr int compute_major = 75, compute_minor = 76, multiprocessor_count = 16;
 
 Driver open_driver() {
@@ -38,40 +37,32 @@ Driver open_driver() {
     function(driver.set_current, "cuCtxSetCurrent");
     function(driver.allocate, "cuMemAlloc_v2");
     function(driver.free, "cuMemFree_v2");
+    function(driver.allocate_host, "cuMemAllocHost_v2");
+    function(driver.free_host, "cuMemFreeHost");
     function(driver.memory_info, "cuMemGetInfo_v2");
     function(driver.to_device, "cuMemcpyHtoD_v2");
     function(driver.to_host, "cuMemcpyDtoH_v2");
+    function(driver.to_device_async, "cuMemcpyHtoDAsync_v2");
+    function(driver.to_host_async, "cuMemcpyDtoHAsync_v2");
+    function(driver.within_device_async, "cuMemcpyDtoDAsync_v2");
     function(driver.load_module, "cuModuleLoadData");
     function(driver.unload_module, "cuModuleUnload");
     function(driver.get_function, "cuModuleGetFunction");
     function(driver.launch, "cuLaunchKernel");
-    function(driver.synchronize, "cuCtxSynchronize");
+    function(driver.make_stream, "cuStreamCreate");
+    function(driver.destroy_stream, "cuStreamDestroy_v2");
+    function(driver.stream_synchronize, "cuStreamSynchronize");
+    function(driver.stream_query, "cuStreamQuery");
+    function(driver.stream_wait, "cuStreamWaitEvent");
+    function(driver.make_event, "cuEventCreate");
+    function(driver.destroy_event, "cuEventDestroy_v2");
+    function(driver.record_event, "cuEventRecord");
+    function(driver.event_synchronize, "cuEventSynchronize");
+    function(driver.event_query, "cuEventQuery");
+    function(driver.event_elapsed, "cuEventElapsedTime");
     function(driver.error_name, "cuGetErrorName");
     function(driver.error_string, "cuGetErrorString");
     return driver;
-}
-
-/// Blocks of the device's memory that are in use, and those that are kept, by their sizes: powers of
-/// two and three quarters of them.
-struct Pool {
-    std::map<std::size_t, std::vector<Driver::Address>> kept;
-    std::unordered_map<Driver::Address, std::size_t> used;
-    PoolUse use;
-};
-Pool& pool() {
-    static constinit kiln::detail::Lazy<Pool> made;
-    return made.get([] { return std::make_unique<Pool>(); });
-}
-kiln::detail::Mutex& pool_mutex() {
-    static constinit kiln::detail::Lazy<kiln::detail::Mutex> made;
-    return made.get([] { return std::make_unique<kiln::detail::Mutex>(); });
-}
-
-std::size_t size_class(std::size_t bytes) {
-    constexpr std::size_t least = 256;
-    if (bytes <= least) return least;
-    const std::size_t next = std::bit_ceil(bytes);
-    return bytes <= next / 4 * 3 ? next / 4 * 3 : next;
 }
 
 }  // namespace
@@ -96,11 +87,27 @@ void* open_library(const char* what, const char* variable, const std::vector<std
         hint);
 }
 
-Device& Device::get() {
-    static constinit kiln::detail::Lazy<Device> opened;
-    const kiln::detail::Busy busy;
-    return opened.get([] { return std::unique_ptr<Device>(new Device); });
+namespace {
+std::atomic<Device*>& opened_device() {
+    static constinit std::atomic<Device*> opened{nullptr};
+    return opened;
 }
+thread_local Driver::Handle stream_of_thread = nullptr;
+}  // namespace
+
+Device& Device::get() {
+    static constinit kiln::detail::Lazy<Device> made;
+    const kiln::detail::Busy busy;
+    Device& device = made.get([] { return std::unique_ptr<Device>(new Device); });
+    opened_device().store(&device, std::memory_order_release);
+    device.enter();
+    return device;
+}
+
+Device* Device::opened() noexcept { return opened_device().load(std::memory_order_acquire); }
+
+Driver::Handle Device::stream() noexcept { return stream_of_thread; }
+void Device::set_stream(Driver::Handle stream) noexcept { stream_of_thread = stream; }
 
 Device::Device() : driver_(open_driver()) {
     require(driver_.init(0), "cuInit");
@@ -123,7 +130,7 @@ Device::Device() : driver_(open_driver()) {
 }
 
 void Device::require(Driver::Result result, const char* what) const {
-    if (result == success) return;
+    if (result == Driver::success) return;
     const char *name = nullptr, *text = nullptr;
     driver_.error_name(result, &name);
     driver_.error_string(result, &text);
@@ -138,88 +145,56 @@ void Device::require(Driver::Result result, const char* what) const {
 
 void Device::enter() const { require(driver_.set_current(context_), "cuCtxSetCurrent"); }
 
-std::byte* Device::allocate(std::size_t bytes) {
-    const std::size_t size = size_class(bytes);
-    const std::lock_guard lock(pool_mutex());
-    Pool& blocks = device::pool();
-    Driver::Address memory = 0;
-    if (auto& kept = blocks.kept[size]; !kept.empty()) {
-        memory = kept.back();
-        kept.pop_back();
-        blocks.use.cached -= static_cast<std::int64_t>(size);
-    } else {
-        Driver::Result result = driver_.allocate(&memory, size);
-        if (result == out_of_memory) {
-            for (auto& [cached, list] : blocks.kept) {
-                for (const Driver::Address block : list) driver_.free(block);
-                list.clear();
-            }
-            blocks.use.cached = 0;
-            result = driver_.allocate(&memory, size);
-        }
-        if (result == out_of_memory)
-            throw Error(ErrorKind::device,
-                        fmt::format("the device is out of memory: {} bytes are wanted, {} in use "
-                                    "by kiln",
-                                    bytes, blocks.use.used));
-        require(result, "cuMemAlloc");
-    }
-    blocks.used.emplace(memory, size);
-    blocks.use.used += static_cast<std::int64_t>(size);
-    return std::bit_cast<std::byte*>(memory);
-}
-
-void Device::deallocate(std::byte* memory) noexcept {
-    const std::lock_guard lock(pool_mutex());
-    Pool& blocks = device::pool();
-    const auto at = blocks.used.find(std::bit_cast<Driver::Address>(memory));
-    if (at == blocks.used.end()) return;
-    const auto size = static_cast<std::int64_t>(at->second);
-    blocks.kept[at->second].push_back(at->first);
-    blocks.used.erase(at);
-    blocks.use.used -= size;
-    blocks.use.cached += size;
-}
-
-PoolUse Device::pool() const {
-    const std::lock_guard lock(pool_mutex());
-    return device::pool().use;
-}
-
-void Device::free_cached() {
-    const std::lock_guard lock(pool_mutex());
-    Pool& blocks = device::pool();
-    for (auto& [size, list] : blocks.kept) {
-        for (const Driver::Address block : list) driver_.free(block);
-        list.clear();
-    }
-    blocks.use.cached = 0;
-}
-
+// The stream that all others wait for has nothing that copies could overlap with, so these wait.
 void Device::write(std::byte* to, const void* from, std::size_t bytes) {
+    if (bytes == 0) return;
+    const Driver::Handle stream = Device::stream();
+    if (stream != nullptr) return write_through_pinned(*this, to, from, bytes, stream);
     require(driver_.to_device(std::bit_cast<Driver::Address>(to), from, bytes),
             "copying to the device");
 }
+
 void Device::read(void* to, const std::byte* from, std::size_t bytes) {
-    require(driver_.to_host(to, std::bit_cast<Driver::Address>(from), bytes),
-            "copying from the device");
+    if (bytes == 0) return;
+    const auto address = std::bit_cast<Driver::Address>(from);
+    const Driver::Handle stream = Device::stream();
+    if (stream == nullptr)
+        return require(driver_.to_host(to, address, bytes), "copying from the device");
+    require(driver_.to_host_async(to, address, bytes, stream), "copying from the device");
+    require(driver_.stream_synchronize(stream), "copying from the device");
 }
 
-Driver::Handle Device::load(const std::string& image) {
-    Driver::Handle module = nullptr;
-    require(driver_.load_module(&module, image.c_str()), "cuModuleLoadData");
-    return module;
+void Device::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
+    if (bytes == 0) return;
+    require(driver_.within_device_async(std::bit_cast<Driver::Address>(to),
+                                        std::bit_cast<Driver::Address>(from), bytes, stream()),
+            "copying within the device");
 }
-Driver::Handle Device::function(Driver::Handle module, const std::string& name) {
-    Driver::Handle function = nullptr;
-    require(driver_.get_function(&function, module, name.c_str()), name.c_str());
-    return function;
-}
-void Device::unload(Driver::Handle module) noexcept { driver_.unload_module(module); }
 
 void Device::launch(Driver::Handle function, unsigned blocks, unsigned threads, void** parameters) {
-    require(driver_.launch(function, blocks, 1, 1, threads, 1, 1, 0, nullptr, parameters, nullptr),
+    require(driver_.launch(function, blocks, 1, 1, threads, 1, 1, 0, stream(), parameters, nullptr),
             "launching a kernel");
+}
+
+Module::Module(const std::string& image) {
+    const Device& device = Device::get();
+    device.require(device.driver().load_module(&module_, image.c_str()), "cuModuleLoadData");
+}
+
+// A thread that has not used the device yet may be the one that ends the last kernel.
+Module::~Module() {
+    try {
+        Device::get().driver().unload_module(module_);
+    } catch (const Error&) {
+        // A context that is lost has taken its modules with it.
+    }
+}
+
+Driver::Handle Module::function(const std::string& name) const {
+    const Device& device = Device::get();
+    Driver::Handle function = nullptr;
+    device.require(device.driver().get_function(&function, module_, name.c_str()), name.c_str());
+    return function;
 }
 
 }  // namespace kiln::device

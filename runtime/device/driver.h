@@ -1,4 +1,4 @@
-// The CUDA driver, opened when it is first needed, and the memory of the device.
+// The CUDA driver, opened when it is first needed; code, copies and launches of the device.
 #pragma once
 #include <kiln/error.h>
 
@@ -24,18 +24,36 @@ struct Driver {
     Result (*set_current)(Handle context);
     Result (*allocate)(Address* memory, std::size_t bytes);
     Result (*free)(Address memory);
+    Result (*allocate_host)(void** memory, std::size_t bytes);
+    Result (*free_host)(void* memory);
     Result (*memory_info)(std::size_t* free, std::size_t* total);
     Result (*to_device)(Address to, const void* from, std::size_t bytes);
     Result (*to_host)(void* to, Address from, std::size_t bytes);
+    Result (*to_device_async)(Address to, const void* from, std::size_t bytes, Handle stream);
+    Result (*to_host_async)(void* to, Address from, std::size_t bytes, Handle stream);
+    Result (*within_device_async)(Address to, Address from, std::size_t bytes, Handle stream);
     Result (*load_module)(Handle* module, const void* image);
     Result (*unload_module)(Handle module);
     Result (*get_function)(Handle* function, Handle module, const char* name);
     Result (*launch)(Handle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
                      Handle stream, void** parameters, void** extra);
-    Result (*synchronize)();
+    Result (*make_stream)(Handle* stream, unsigned flags);
+    Result (*destroy_stream)(Handle stream);
+    Result (*stream_synchronize)(Handle stream);
+    Result (*stream_query)(Handle stream);
+    Result (*stream_wait)(Handle stream, Handle event, unsigned flags);
+    Result (*make_event)(Handle* event, unsigned flags);
+    Result (*destroy_event)(Handle event);
+    Result (*record_event)(Handle event, Handle stream);
+    Result (*event_synchronize)(Handle event);
+    Result (*event_query)(Handle event);
+    Result (*event_elapsed)(float* milliseconds, Handle start, Handle end);
     Result (*error_name)(Result, const char** text);
     Result (*error_string)(Result, const char** text);
+
+    static constexpr Result success = 0, out_of_memory = 2, not_ready = 600;
+    static constexpr unsigned no_timing = 2;  ///< flag of events
 };
 
 /// A library that is opened at run time: the file that an environment variable names, or the first
@@ -43,51 +61,59 @@ struct Driver {
 void* open_library(const char* what, const char* variable, const std::vector<std::string>& names,
                    const char* hint);
 
-/// How much of the device's memory is in use, in bytes.
-struct PoolUse {
-    std::int64_t used = 0;    ///< by who allocated
-    std::int64_t cached = 0;  ///< freed, and kept for the next allocation
-};
-
 /// The first device that the driver shows (CUDA_VISIBLE_DEVICES says which), with its primary
-/// context, which other libraries of the process share.
+/// context, which other libraries of the process share. Work goes to the stream of the calling thread.
 class Device {
   public:
-    /// Opened on first use. Errors: device: no driver, with what was looked for; no device.
+    /// Opened on first use, and this thread's from then on. Errors: device: no driver, with what was
+    /// looked for; no device; a context that is lost.
     static Device& get();
+    /// Null where no thread has opened it.
+    static Device* opened() noexcept;
 
+    const Driver& driver() const { return driver_; }
     const std::string& name() const { return name_; }
     /// "sm_90".
     const std::string& architecture() const { return architecture_; }
     int multiprocessors() const { return multiprocessors_; }
 
-    /// Makes the device this thread's; before anything else.
-    void enter() const;
+    /// The stream that this thread's work goes to; null is the one that all others wait for.
+    static Driver::Handle stream() noexcept;
+    static void set_stream(Driver::Handle stream) noexcept;
 
-    /// Memory that is kept when it is freed. Errors: device, where the device has no more even
-    /// without what is kept.
-    std::byte* allocate(std::size_t bytes);
-    void deallocate(std::byte* memory) noexcept;
-    PoolUse pool() const;
-    void free_cached();
-
+    /// To memory of the device: what is at `from` may change at once.
     void write(std::byte* to, const void* from, std::size_t bytes);
+    /// Waits until the bytes are there.
     void read(void* to, const std::byte* from, std::size_t bytes);
-
-    Driver::Handle load(const std::string& image);
-    Driver::Handle function(Driver::Handle module, const std::string& name);
-    void unload(Driver::Handle module) noexcept;
+    void copy(std::byte* to, const std::byte* from, std::size_t bytes);
     void launch(Driver::Handle function, unsigned blocks, unsigned threads, void** parameters);
+
+    /// Throws what a result means. After a fault in a kernel the context is lost for good.
+    void require(Driver::Result result, const char* what) const;
 
   private:
     Device();
-    /// Throws what a result means. After a fault in a kernel the context is lost for good.
-    void require(Driver::Result result, const char* what) const;
+    void enter() const;
 
     Driver driver_{};
     Driver::Handle context_ = nullptr;
     std::string name_, architecture_;
     int multiprocessors_ = 1;
+};
+
+/// Code on the device.
+class Module {
+  public:
+    /// `image`: PTX or a cubin. Errors: device.
+    explicit Module(const std::string& image);
+    ~Module();
+    Module(const Module&) = delete;
+    Module& operator=(const Module&) = delete;
+    /// Errors: device, where it has none of that name.
+    Driver::Handle function(const std::string& name) const;
+
+  private:
+    Driver::Handle module_ = nullptr;
 };
 
 }  // namespace kiln::device

@@ -99,7 +99,8 @@ TEST_CASE("dlpack: what cannot become an array is given back, and an error", "[r
     };
     Error e = refused([](Versioned& t) { t.managed.dl_tensor.device = {dlpack::cuda, 1}; });
     CHECK(e.kind() == ErrorKind::device);
-    CHECK(e.message() == "the tensor is on a device of type 2 (CUDA), not in the host's memory");
+    CHECK(e.message() ==
+          "the tensor is on device 1 of type 2 (CUDA), neither in the host's memory nor on cuda:0");
     e = refused([](Versioned& t) { t.managed.dl_tensor.dtype = {7, 8, 1}; });
     CHECK(e.kind() == ErrorKind::type);
     CHECK(e.message() == "the tensor's elements are code 7 of 8 bits, which no dtype is");

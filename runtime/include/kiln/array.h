@@ -1,6 +1,7 @@
 // Array: n-dimensional data of any dtype, owned together or borrowed, with views.
 #pragma once
 #include <kiln/dtype.h>
+#include <kiln/place.h>
 #include <kiln/shape.h>
 #include <kiln/view.h>
 
@@ -116,6 +117,12 @@ class Array {
                              bool writeable = true,
                              Location where = std::source_location::current());
 
+    /// Elements of the device, at an address there; as from_memory.
+    static Array from_device_memory(void* address, DType dtype, const Shape& shape,
+                                    const Shape& byte_strides, std::shared_ptr<void> owner = {},
+                                    bool writeable = true,
+                                    Location where = std::source_location::current());
+
     // -- from values, by copy ----------------------------------------------------------------
 
     /// `Array::of({1.0f, 2.0f})`: rank 1.
@@ -173,8 +180,17 @@ class Array {
     /// size() * item_size(), which for a view may be more or less than the memory it spans.
     std::int64_t nbytes() const { return size_ * static_cast<std::int64_t>(size_of(dtype_)); }
     /// The element at index 0 of every axis; may be null where size() is 0. Do not write through it
-    /// if read_only().
-    std::byte* data() const { return data_; }
+    /// if read_only(). Usage error where place() is no memory of the host.
+    std::byte* data() const {
+        if (!place_.is_host()) [[unlikely]]
+            throw_on_device({});
+        return data_;
+    }
+    /// The same in the memory of place(), whatever that is.
+    std::byte* address() const { return data_; }
+    /// Where the elements are. Those of a device are for kernels: they are not read, written or
+    /// printed on the host.
+    Place place() const { return place_; }
     bool read_only() const { return !writeable_; }
     /// Elements lie without gaps in C order (axes of extent 1 do not matter; zero-size is).
     bool is_contiguous() const {
@@ -248,7 +264,7 @@ class Array {
     }
     /// The same for any dtype and alignment, by value.
     Scalar scalar_at(const Shape& index, Location where = std::source_location::current()) const;
-    /// The only element of an array of size 1 (any rank), as Scalar::get gives it.
+    /// The only element of an array of size 1 (any rank, any place), as Scalar::get gives it.
     template <class T>
         requires Element<T>
     T item(Location where = std::source_location::current()) const {
@@ -305,6 +321,15 @@ class Array {
     /// This array if it is C-contiguous and aligned, else a copy that is.
     Array contiguous(Location where = std::source_location::current()) const;
 
+    /// The elements at another place, in C order; this array where it is there already. Copies
+    /// to a device go through pinned memory where a StreamScope covers them, and the host does not
+    /// wait: this array may be changed at once. Copies to the host wait. Errors: device (no
+    /// driver, with what was looked for; out of memory; what went wrong on the device before).
+    Array to(Place place, Location where = std::source_location::current()) const;
+    Array to_host(Location where = std::source_location::current()) const {
+        return to(cpu(), where);
+    }
+
     // -- writing -----------------------------------------------------------------------------
 
     /// Sets all elements; the value is converted as astype does. Usage error if read-only.
@@ -314,7 +339,8 @@ class Array {
         fill(Scalar::of(value), where);
     }
     /// Elements of `source`, broadcast to this shape and converted; leading axes of extent 1 that
-    /// `source` has beyond this rank do not count. Right also where the two overlap. Type error if
+    /// `source` has beyond this rank do not count. Right also where the two overlap. Where one of the
+    /// two is on a device: of one shape and dtype, both in C order (usage error). Type error if
     /// `casting` forbids it, usage error if read-only or if distinct elements of this array are one
     /// in memory (zero strides).
     void assign(const Array& source, Casting casting = Casting::unsafe,
@@ -379,11 +405,15 @@ class Array {
     static Array copy_of_bytes(const void* values, DType dtype, const Shape& shape, Location where);
     void check_view(DType dtype, int rank, bool reads_only, Location where) const {
         if (dtype != dtype_ || rank != this->rank() || (!reads_only && !writeable_) ||
-            !is_aligned()) {
+            !is_aligned() || !place_.is_host()) {
             throw_bad_view(dtype, rank, reads_only, where);
         }
     }
     [[noreturn]] void throw_bad_view(DType dtype, int rank, bool reads_only, Location where) const;
+    [[noreturn]] void throw_on_device(Location where) const;
+    void check_on_host(Location where) const {
+        if (!place_.is_host()) throw_on_device(where);
+    }
     void check_dtype(DType dtype, Location where) const;
     void check_contiguous(Location where) const;
     void check_writeable(Location where) const;
@@ -397,6 +427,7 @@ class Array {
     std::shared_ptr<void> owner_;
     DType dtype_ = DType::f64;
     bool writeable_ = true;
+    Place place_;
 
     enum class Content : std::uint8_t { uninitialised, zero };
     static Array make(const Shape& shape, DType dtype, bool fortran, Content content,
