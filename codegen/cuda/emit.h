@@ -26,6 +26,8 @@ struct CudaParameter {
         extent,    ///< i64: its extent along `axis`
         partials,  ///< an array: what blocks of threads make of total `param`; of scans of chunks
         fault,     ///< see emit_cuda
+        base,      ///< i64, of functions that others call: the first iteration of a piece
+        row,       ///< the same: elements in shared memory
     };
     Kind kind = Kind::count;
     std::uint32_t param = 0;

@@ -136,13 +136,15 @@ std::string KernelText::declaration(const CudaParameter& p) const {
         case Kind::group:
         case Kind::apart:
         case Kind::stride:
+        case Kind::base:
         case Kind::extent: return "long long " + p.name;
         case Kind::value: return fmt::format("{} {}", type(p.dtype), p.name);
         case Kind::data: {
             const bool in = kernel_.params[p.param].access == Access::in;
             return fmt::format("{}{}* {}", in ? "const " : "", stored(p.dtype), p.name);
         }
-        case Kind::partials: return fmt::format("{}* {}", type(p.dtype), p.name);
+        case Kind::partials:
+        case Kind::row: return fmt::format("{}* {}", type(p.dtype), p.name);
         case Kind::fault: return "unsigned long long* fault";
     }
     __builtin_unreachable();
@@ -169,7 +171,7 @@ std::string KernelText::signature(std::vector<CudaParameter> first,
     parameters_.insert(parameters_.end(), last.begin(), last.end());
     if (sites_ != 0) add(Kind::fault, 0, 0, DType::u64, "fault");
 
-    std::string text = fmt::format("extern \"C\" __global__ void {}(", entry_);
+    std::string text = fmt::format("{} {}(", head_, entry_);
     const std::size_t margin = text.size();
     std::size_t column = margin;
     for (std::size_t a = 0; a < parameters_.size(); ++a) {
@@ -194,7 +196,7 @@ void KernelText::comment_line(const Node& n) {
 }
 
 /// Input elements that are the same for every iteration are loaded once.
-void KernelText::preload_uniforms(Id body) {
+void KernelText::preload_uniforms(Id body, std::string_view nothing_to_do) {
     const auto is_uniform = [](const std::string& name) { return !name.empty(); };
     walk(kernel_, body, [&](Id id) {
         const Node& n = kernel_.node(id);
@@ -204,7 +206,7 @@ void KernelText::preload_uniforms(Id body) {
             uniforms_[n.aux] = unique(params_[n.aux] + "_value");
     });
     if (std::ranges::none_of(uniforms_, is_uniform)) return;
-    line("if (n == 0) return;");
+    line("if (n == 0) {};", nothing_to_do);
     for (std::size_t p = 0; p < params_.size(); ++p) {
         if (!is_uniform(uniforms_[p])) continue;
         uses_[p].data = true;

@@ -85,13 +85,15 @@ class KernelText {
     /// Declares variables for slots: those of `which` that a launch gives no place.
     void declare_slots(const std::vector<std::uint32_t>& which);
     std::vector<std::uint32_t> slots_in(ir::Id block) const;
-    void preload_uniforms(ir::Id block);
+    /// `nothing_to_do`: the statement for no iterations.
+    void preload_uniforms(ir::Id block, std::string_view nothing_to_do = "return");
     bool has_inner_return(ir::Id block) const;
     /// Slot `slot` is in memory, where parameter `param` points.
     void place_slot(std::uint32_t slot, std::size_t param);
 
     const ir::Kernel& kernel_;
     const std::string entry_;
+    std::string head_ = "extern \"C\" __global__ void";  ///< before the name
     std::string body_;
     std::size_t indent_ = 0;
     std::vector<std::string> params_;

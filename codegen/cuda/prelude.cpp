@@ -364,7 +364,7 @@ template <class T, int block> struct kiln_sums {
 template <class T, class F> __device__ inline T kiln_atomic(T* at, F f) {
     if constexpr (sizeof(T) == 8) {
         auto* word = (unsigned long long*)at;
-        unsigned long long seen = *word, old;
+        unsigned long long seen = *(volatile unsigned long long*)word, old;
         do {
             old = seen;
             seen = atomicCAS(word, old, __builtin_bit_cast(unsigned long long, f(__builtin_bit_cast(T, old))));
@@ -372,7 +372,7 @@ template <class T, class F> __device__ inline T kiln_atomic(T* at, F f) {
         return __builtin_bit_cast(T, old);
     } else if constexpr (sizeof(T) == 4) {
         auto* word = (unsigned int*)at;
-        unsigned int seen = *word, old;
+        unsigned int seen = *(volatile unsigned int*)word, old;
         do {
             old = seen;
             seen = atomicCAS(word, old, __builtin_bit_cast(unsigned int, f(__builtin_bit_cast(T, old))));
@@ -382,7 +382,7 @@ template <class T, class F> __device__ inline T kiln_atomic(T* at, F f) {
         const unsigned long long address = (unsigned long long)at;
         auto* word = (unsigned int*)(address & ~3ull);
         const unsigned int shift = 8 * (unsigned int)(address & 3ull), mask = (1u << 8 * sizeof(T)) - 1u;
-        unsigned int seen = *word, old;
+        unsigned int seen = *(volatile unsigned int*)word, old;
         T was;
         do {
             old = seen;

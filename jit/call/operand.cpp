@@ -1,5 +1,9 @@
 #include "jit/call/operand.h"
 
+#include <optional>
+
+#include <fmt/format.h>
+
 namespace kiln::engine {
 
 bool OperandView::is_contiguous() const {
@@ -36,6 +40,24 @@ Array OperandView::handle() const {
     const auto axes = static_cast<std::size_t>(rank);
     return Array::from_memory(data, dtype, Shape(std::span(extents, axes)),
                               Shape(std::span(strides, axes)), {}, !read_only);
+}
+
+bool runs_on_device(const std::string& kernel, std::span<const OperandView> operands,
+                    const std::function<std::string(std::size_t)>& what, const Location& where) {
+    std::optional<std::size_t> here, there;
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+        if (!operands[i].place().is_host())
+            there = there.value_or(i);
+        else if (!operands[i].scalar && operands[i].rank > 0)
+            here = here.value_or(i);
+    }
+    if (there && here)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} of {} is on {}, {} on the host", what(*there), kernel,
+                                to_string(operands[*there].place()), what(*here)),
+                    where,
+                    "a call runs where its arrays are: .to(cuda()) or .to_host() copies one");
+    return there.has_value();
 }
 
 bool may_overlap(const OperandView& a, const OperandView& b) {

@@ -3,7 +3,9 @@
 #include <kiln/arguments.h>
 #include <kiln/array.h>
 
+#include <functional>
 #include <span>
+#include <string>
 #include <utility>
 
 namespace kiln::engine {
@@ -34,6 +36,7 @@ struct OperandView {
         return product;
     }
     std::int64_t item() const { return static_cast<std::int64_t>(size_of(dtype)); }
+    Place place() const { return array == nullptr ? Place() : array->place(); }
     Shape shape() const { return std::span(extents, static_cast<std::size_t>(rank)); }
     bool is_contiguous() const;
     /// Lowest and one past the highest address of any element; equal where there is none.
@@ -45,10 +48,21 @@ struct OperandView {
 };
 
 /// Makes `view` the view of an array, which must outlive it.
-inline void view_array(OperandView& view, const Array& a, bool weak) {
-    view = {a.data(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
-            weak,     a.read_only()};
+inline void view_of_any_place(OperandView& view, const Array& a, bool weak) {
+    view = {a.address(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
+            weak,        a.read_only()};
 }
+/// The same of an array of the host: usage error of others.
+inline void view_array(OperandView& view, const Array& a, bool weak) {
+    view_of_any_place(view, a, weak);
+    view.data = a.data();
+}
+
+/// Whether a call with such arguments runs on a device: where its arrays are, all of them; scalars
+/// are anywhere. Usage error, which says how to copy, of arrays here and there. `what`: the name
+/// of argument i in errors.
+bool runs_on_device(const std::string& kernel, std::span<const OperandView> operands,
+                    const std::function<std::string(std::size_t)>& what, const Location& where);
 
 /// True where the byte ranges of the two meet; elements that only interleave count as meeting.
 bool may_overlap(const OperandView& a, const OperandView& b);
@@ -63,6 +77,23 @@ struct CallAccess {
     struct Row {
         std::int64_t extent, stride;
     };
+    /// Gives whether it is on a device.
+    static bool view_of_any_place(const Arg& arg, engine::OperandView& view, Row& row) {
+        if (arg.kind_ == Arg::Kind::array) [[likely]] {
+            engine::view_of_any_place(view, *arg.array_, false);
+            return !arg.array_->place().is_host();
+        }
+        view_other(arg, view, row);
+        return false;
+    }
+    static bool view_of_any_place(const OutArg& out, engine::OperandView& view, Row& row) {
+        if (out.array_ == nullptr || out.array_->place().is_host()) {
+            CallAccess::view(out, view, row);
+            return false;
+        }
+        engine::view_of_any_place(view, *out.array_, false);
+        return true;
+    }
     static void view(const Arg& arg, engine::OperandView& view, Row& row) {
         if (arg.kind_ == Arg::Kind::array) [[likely]] {
             engine::view_array(view, *arg.array_, false);

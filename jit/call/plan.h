@@ -6,6 +6,7 @@
 #include "jit/call/operand.h"
 
 #include <array>
+#include <functional>
 #include <span>
 
 namespace kiln::engine {
@@ -74,6 +75,8 @@ void run_region(const CallPlan& plan, MapFunction entry, const Region& region, C
 /// Runs all of a plan, over threads where that pays. `cost` is the estimated time of one iteration
 /// in nanoseconds, or 0 for a serial run. Results do not depend on how the plan is cut.
 CallFault run_call_plan(const CallPlan& plan, MapFunction entry, double cost);
+/// The same in one piece, of what is no function of this machine.
+CallFault run_call_plan(const CallPlan& plan, const std::function<void(const MapFrame*)>& run);
 
 /// Iterations from which run_plan uses threads, for a given cost.
 std::int64_t parallel_threshold(double cost);

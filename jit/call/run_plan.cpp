@@ -24,7 +24,10 @@ std::int64_t parallel_threshold(double cost) {
     return static_cast<std::int64_t>(least_parallel_ns / std::max(cost, least_map_cost_ns)) + 1;
 }
 
-void run_region(const CallPlan& plan, MapFunction entry, const Region& region, CallFault& fault) {
+namespace {
+
+template <class Run>
+void run_slabs(const CallPlan& plan, const Region& region, CallFault& fault, const Run& run) {
     abi::MapCall<max_operands> frame;
     Fault local;
     const auto count = static_cast<std::size_t>(plan.operand_count);
@@ -47,7 +50,7 @@ void run_region(const CallPlan& plan, MapFunction entry, const Region& region, C
             for (std::size_t a = 0; a < outer_rank; ++a) offset += index[a] * operand.strides[a];
             frame.operands[k] = {operand.data + offset, operand.inner, operand.outer};
         }
-        frame.run(entry);
+        run(frame);
         if (local.code != abi::no_fault) [[unlikely]] {
             const std::int64_t at =
                 (first + local.row) * plan.columns + region.column_begin + local.column;
@@ -56,6 +59,19 @@ void run_region(const CallPlan& plan, MapFunction entry, const Region& region, C
         }
         first += rows;
     }
+}
+
+}  // namespace
+
+void run_region(const CallPlan& plan, MapFunction entry, const Region& region, CallFault& fault) {
+    run_slabs(plan, region, fault, [&](const auto& frame) { frame.run(entry); });
+}
+
+CallFault run_call_plan(const CallPlan& plan, const std::function<void(const MapFrame*)>& run) {
+    CallFault fault;
+    run_slabs(plan, {0, plan.total_rows, 0, plan.columns}, fault,
+              [&](const auto& frame) { run(&frame.map); });
+    return fault;
 }
 
 CallFault run_call_plan(const CallPlan& plan, MapFunction entry, double cost) {

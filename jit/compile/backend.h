@@ -33,9 +33,9 @@ using abi::ProgramRuntime;
 
 using CompileOptions = codegen::CodeOptions;
 
-/// What a parameter of a program that runs on a device gets: host memory, from which it is copied
-/// there, and back where the program writes. Results are of rank 0; arrays that a program makes
-/// and gives back are made in `array`.
+/// What a parameter of a program that runs on a device gets. Elements on the host are copied there,
+/// and back where the program writes. Results are of rank 0; arrays that a program makes and
+/// gives back are made in `array`, where the other arrays are.
 struct DeviceOperand {
     Array array;
     Scalar scalar;  ///< of access `value`
@@ -58,6 +58,11 @@ class CompiledCode {
     /// Runs a program on the target's device, one operand a parameter. Gives the check that failed and
     /// ended the run. Errors: device; unsupported, of code that runs on the host.
     virtual std::optional<DeviceFault> run_on_device(std::span<DeviceOperand>) const {
+        throw Error(ErrorKind::unsupported, "this code runs on the host");
+    }
+    /// Runs a map on the target's device, where its operands are: what map_entry() does elsewhere, but
+    /// for errors, which are those of run_on_device.
+    virtual void run_map_on_device(const MapFrame*) const {
         throw Error(ErrorKind::unsupported, "this code runs on the host");
     }
     /// An artifact of this backend (artifacts.def); others are Error internal.

@@ -101,6 +101,7 @@ std::string target_id(BackendTarget target) {
                                KILN_LLVM_VERSION, build_fingerprint);
         case BackendTarget::cuda:
             return fmt::format("{}/kiln-{}", cuda_architecture(), build_fingerprint);
+        case BackendTarget::sim: return fmt::format("sim/kiln-{}", build_fingerprint);
     }
     __builtin_unreachable();
 }

@@ -2,11 +2,14 @@
 // its driver. NVRTC is opened when the first PTX is asked for.
 #include "jit/compile/backend.h"
 #include "codegen/cuda/emit.h"
+#include "codegen/cuda/lines.h"
+#include "jit/compile/disk_cache.h"
 #include "jit/compile/target.h"
 #include "jit/cuda/loaded_module.h"
 #include "runtime/device/driver.h"
 #include "runtime/process.h"
 
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
@@ -113,6 +116,17 @@ const Nvrtc& nvrtc() {
     return opened.get([] { return std::make_unique<Nvrtc>(open_nvrtc()); });
 }
 
+/// The line that a log speaks of first: "prices.cpp(31): error: ...".
+Location line_of(const std::string& log) {
+    const std::size_t error = log.find("): error");
+    if (error == log.npos) return {};
+    const std::size_t begin = log.rfind('\n', error) + 1, bracket = log.rfind('(', error);
+    if (bracket == log.npos || bracket < begin) return {};
+    unsigned line = 0;
+    std::from_chars(log.data() + bracket + 1, log.data() + error, line);
+    return {log.substr(begin, bracket - begin), line};
+}
+
 std::string compile_to_ptx(const std::string& source, const std::string& name, bool contract,
                            const std::string& arch) {
     const Nvrtc& api = nvrtc();
@@ -142,7 +156,8 @@ std::string compile_to_ptx(const std::string& source, const std::string& name, b
         require(api.log(program, log.data()), "log");
         throw Error(
             ErrorKind::internal,
-            fmt::format("NVRTC: {}\n{}\n{}", api.error_string(compiled), log.c_str(), source));
+            fmt::format("NVRTC: {}\n{}\n{}", api.error_string(compiled), log.c_str(), source),
+            line_of(log));
     }
     std::size_t size = 0;
     require(api.ptx_size(program, &size), "PTX size");
@@ -182,6 +197,10 @@ class CudaCode final : public CompiledCode {
         return run_program(kernel_, module_, loaded(), operands);
     }
 
+    void run_map_on_device(const MapFrame* frame) const override {
+        run_map(kernel_, module_, loaded(), frame);
+    }
+
     std::vector<std::byte> binary() const override {
         const std::string text = ptx();
         const auto* first = reinterpret_cast<const std::byte*>(text.data());
@@ -201,11 +220,26 @@ class CudaCode final : public CompiledCode {
         const std::lock_guard lock(mutex_);
         if (!ptx_.empty()) return ptx_;
         auto start = std::chrono::steady_clock::now();
+        // NVRTC's own version is not in it: it takes as long to open as to compile.
+        const char* const library = std::getenv("KILN_LIBNVRTC");
+        const std::string key = fmt::format("cuda/{}/{}/{}|{}|{}", target_id(BackendTarget::cuda),
+                                            arch_, library == nullptr ? "" : library,
+                                            contract_ ? "contract" : "", module_.text);
+        DiskCache& disk = DiskCache::instance();
+        if (const auto found = disk.find(key)) {
+            ptx_.assign(reinterpret_cast<const char*>(found->data()), found->size());
+            times_.disk_ms = milliseconds_since(start);
+            times_.loads = 1;
+            return ptx_;
+        }
         nvrtc();
         times_.load_ms = milliseconds_since(start);
         start = std::chrono::steady_clock::now();
-        ptx_ = compile_to_ptx(module_.text, name_, contract_, arch_);
+        ptx_ = compile_to_ptx(codegen::cuda_with_lines(module_.text, name_ + ".cu"), name_,
+                              contract_, arch_);
         times_.codegen_ms = milliseconds_since(start);
+        const auto* const first = reinterpret_cast<const std::byte*>(ptx_.data());
+        disk.insert(key, {first, ptx_.size()});
         return ptx_;
     }
 

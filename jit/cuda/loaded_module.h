@@ -13,14 +13,11 @@ class LoadedModule {
   public:
     /// `image`: PTX or a cubin. Errors: device.
     LoadedModule(const codegen::CudaModule& module, const std::string& image);
-    ~LoadedModule();
-    LoadedModule(const LoadedModule&) = delete;
-    LoadedModule& operator=(const LoadedModule&) = delete;
 
     device::Driver::Handle function(std::size_t index) const { return functions_[index]; }
 
   private:
-    device::Driver::Handle module_ = nullptr;
+    device::Module module_;
     std::vector<device::Driver::Handle> functions_;
 };
 
@@ -28,5 +25,9 @@ class LoadedModule {
 std::optional<DeviceFault> run_program(const ir::Kernel& kernel, const codegen::CudaModule& module,
                                        const LoadedModule& loaded,
                                        std::span<DeviceOperand> operands);
+
+/// See CompiledCode::run_map_on_device.
+void run_map(const ir::Kernel& kernel, const codegen::CudaModule& module,
+             const LoadedModule& loaded, const MapFrame* frame);
 
 }  // namespace kiln::engine

@@ -2,19 +2,11 @@
 
 #include "jit/compile/fault.h"
 #include "jit/loops/run_loop_kernel.h"
+#include "runtime/device/at_line.h"
 
 #include <cstring>
 
 namespace kiln::engine {
-
-namespace {
-
-/// With the line of the call, where the device knows none.
-[[noreturn]] void throw_at(const Error& error, const std::source_location& where) {
-    throw Error(error.kind(), error.message(), where, error.hint());
-}
-
-}  // namespace
 
 void run_on_device(const LoopKernelVariant& variant, std::span<const OperandView> views,
                    std::vector<kiln::detail::JitValue>* results,
@@ -34,13 +26,8 @@ void run_on_device(const LoopKernelVariant& variant, std::span<const OperandView
             operands[p].array = zeros({}, param.dtype);
         }
     }
-    std::optional<DeviceFault> fault;
-    try {
-        fault = variant.kernel->code->run_on_device(operands);
-    } catch (const Error& error) {
-        if (error.line() != 0) throw;
-        throw_at(error, where);
-    }
+    const std::optional<DeviceFault> fault =
+        device::at_line(where, [&] { return variant.kernel->code->run_on_device(operands); });
     if (fault) {
         Location at = kernel.location(fault->site.location);
         if (at.line == 0) at = where;

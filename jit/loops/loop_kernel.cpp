@@ -58,8 +58,11 @@ bool takes_whole_arrays(const ir::Kernel& kernel) {
     });
 }
 
-JitOptions with_environment(JitOptions options) {
+JitOptions with_environment(JitOptions options, engine::KernelKind kind) {
     options.checked = options.checked || engine::all_checked();
+    const bool for_cpu_alone = options.checked || options.verify || options.keep_flush_to_zero;
+    if (options.target == BackendTarget::cpu && kind == engine::KernelKind::loops && !for_cpu_alone)
+        options.target = engine::cpu_or_simulator();
     return options;
 }
 
@@ -145,7 +148,7 @@ LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
       name_(std::move(name)),
       params_(std::move(params)),
       function_(std::move(function)),
-      options_(with_environment(std::move(options))),
+      options_(with_environment(std::move(options), kind)),
       where_(where) {
     if (params_.size() > engine::max_loop_kernel_args)
         throw Error(ErrorKind::usage,
@@ -155,12 +158,12 @@ LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
     engine::check_param_names(name_, params_.size(), options_.params, where);
     if (kind != engine::KernelKind::loops)
         engine::check_cpu_target(name_, engine::name(kind), options_.target, where);
-    check_device_options(where);
+    check_device_options(options_.target, where);
 }
 
 /// What only the CPU has.
-void LoopKernelState::check_device_options(Location where) const {
-    if (options_.target == BackendTarget::cpu) return;
+void LoopKernelState::check_device_options(BackendTarget target, Location where) const {
+    if (target == BackendTarget::cpu) return;
     const auto refuse = [&](const char* option) {
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} has .{}, which no target but the CPU has", name_, option),
@@ -301,7 +304,7 @@ std::vector<KernelItem> LoopKernelState::inline_call(std::span<const KernelItem>
 
 engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const LoopKernelKey& key,
                                  Form form) const {
-    const bool optimised = form == Form::optimised, noalias = !key.overlap() && optimised;
+    const bool optimised = form != Form::plain, noalias = !key.overlap() && optimised;
     engine::Job job{
         .kernel = traced.kernel,
         .passes = {.checked = options_.checked,
@@ -323,7 +326,7 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     const engine::TracedLoopKernel& traced, const LoopKernelKey& key, Form form) {
     const bool plain = form == Form::plain;
     const engine::Compiled compiled =
-        engine::compile(job(traced, key, form), options_.target, owner());
+        engine::compile(job(traced, key, form), target_of(form), owner(form));
     auto made = std::make_unique<engine::LoopKernelVariant>();
     made->kernel = compiled.kernel;
     made->entry = compiled.kernel->code->program_entry();
@@ -362,13 +365,22 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
     return made;
 }
 
+LoopKernelState::Variants& LoopKernelState::variants_of(Form form) {
+    switch (form) {
+        case Form::optimised: return variants_;
+        case Form::plain: return plain_;
+        case Form::device: return of_device_;
+    }
+    __builtin_unreachable();
+}
+
 const engine::LoopKernelVariant& LoopKernelState::variant_for(std::span<const OperandView> views,
                                                               Form form,
                                                               const std::source_location& where) {
-    const auto& variants = form == Form::optimised ? variants_ : plain_;
+    const auto& variants = variants_of(form);
     const LoopKernelKey key = key_of(views, units_matter_.load(std::memory_order_relaxed));
     if (const engine::LoopKernelVariant* found = variants.find(key)) [[likely]] {
-        if (form == Form::optimised) ledger_.hit();
+        if (form != Form::plain) ledger_.hit();
         return *found;
     }
     return variant(key_of(views, true), form, where);
@@ -382,9 +394,9 @@ const engine::LoopKernelVariant& LoopKernelState::variant(LoopKernelKey key, For
         units_matter_ = true;
     else
         key.clear_units();
-    auto& variants = form == Form::optimised ? variants_ : plain_;
+    auto& variants = variants_of(form);
     if (const engine::LoopKernelVariant* found = variants.find(key)) {
-        if (form == Form::optimised) ledger_.hit();
+        if (form != Form::plain) ledger_.hit();
         return *found;
     }
     return *variants.insert(key, compile(of, key, form));
@@ -462,12 +474,15 @@ void LoopKernelState::call_checked(std::span<const JitArg* const> args,
                                          options_.keep_flush_to_zero);
     std::array<OperandView, engine::max_loop_kernel_args> views;
     std::array<CallAccess::Row, engine::max_loop_kernel_args> rows;
+    bool on_device = false;
     for (std::size_t i = 0; i < args.size(); ++i) {
-        CallAccess::view(args[i]->arg(), views[i], rows[i]);
+        on_device |= CallAccess::view_of_any_place(args[i]->arg(), views[i], rows[i]);
         if (!accepts(i, views[i])) [[unlikely]]
             refuse(i, views[i], where);
     }
     const std::span used(views.data(), args.size());
+    if (on_device) [[unlikely]]
+        return call_where_arrays_are(used, results, where);
     if (options_.verify) {
         call_verified(used, environment, results, where);
         return;
@@ -476,6 +491,25 @@ void LoopKernelState::call_checked(std::span<const JitArg* const> args,
     if (code.entry == nullptr) [[unlikely]]
         return call_device(code, used, results, where);
     engine::run_loop_kernel(code, used, options_.parallel, environment, results, where);
+}
+
+/// The call has arrays of a device.
+void LoopKernelState::call_where_arrays_are(std::span<OperandView> views,
+                                            std::vector<JitValue>* results,
+                                            const std::source_location& where) {
+    std::vector<Array> fetched(views.size());  // scalars, which are the host's
+    for (std::size_t i = 0; i < views.size(); ++i) {
+        if (params_[i] != KernelParam::value || views[i].place().is_host()) continue;
+        fetched[i] = views[i].array->to_host(where);
+        engine::view_array(views[i], fetched[i], false);
+    }
+    const auto argument = [&](std::size_t i) { return param_name(i); };
+    if (!engine::runs_on_device(name_, views, argument, where))
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} has only scalars, and they are on a device", name_), where,
+                    "to_host() copies one");
+    check_device_options(BackendTarget::cuda, where);
+    call_device(variant_for(views, Form::device, where), views, results, where);
 }
 
 void LoopKernelState::call_device(const engine::LoopKernelVariant& code,

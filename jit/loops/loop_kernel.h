@@ -154,18 +154,26 @@ class LoopKernelState {
     std::vector<Difference> differences() const;
 
   private:
-    /// The code of a kernel as its options say, or what that is verified against.
-    enum class Form : std::uint8_t { optimised, plain };
+    /// The code of a kernel as its options say, what that is verified against, or what runs where
+    /// arrays of a device are.
+    enum class Form : std::uint8_t { optimised, plain, device };
+    using Variants = engine::HotTable<engine::LoopKernelVariant, engine::LoopKernelKey>;
+    Variants& variants_of(Form form);
+    BackendTarget target_of(Form form) const {
+        return form == Form::device ? BackendTarget::cuda : options_.target;
+    }
     template <class F> void explained(const F& f) const;
     engine::LoopKernelKey key_of(std::span<const engine::OperandView> views, bool units) const;
     // What every call does gets the source_location as it is: a Location measures the file's name.
     const engine::LoopKernelVariant& variant_for(std::span<const engine::OperandView> views,
                                                  Form form, const std::source_location& where);
     const engine::LoopKernelVariant& variant(engine::LoopKernelKey key, Form form, Location where);
-    void check_device_options(Location where) const;
+    void check_device_options(BackendTarget target, Location where) const;
     void call_device(const engine::LoopKernelVariant& code,
                      std::span<const engine::OperandView> views, std::vector<JitValue>* results,
                      const std::source_location& where) const;
+    void call_where_arrays_are(std::span<engine::OperandView> views, std::vector<JitValue>* results,
+                               const std::source_location& where);
     void call_verified(std::span<const engine::OperandView> views,
                        const DefaultEnvironment& environment, std::vector<JitValue>* results,
                        const std::source_location& where);
@@ -181,7 +189,9 @@ class LoopKernelState {
     const engine::TracedLoopKernel& traced(const engine::LoopKernelKey& types, Location where);
     std::unique_ptr<engine::TracedLoopKernel> trace(const engine::LoopKernelKey& types,
                                                     Location where);
-    engine::KernelOwner owner() const { return {name_, kind_, where_, options_.target}; }
+    engine::KernelOwner owner(Form form = Form::optimised) const {
+        return {name_, kind_, where_, target_of(form)};
+    }
     engine::Job job(const engine::TracedLoopKernel& traced, const engine::LoopKernelKey& key,
                     Form form) const;
     std::unique_ptr<engine::LoopKernelVariant> compile(const engine::TracedLoopKernel& traced,
@@ -196,7 +206,7 @@ class LoopKernelState {
     const KernelFunction function_;
     const JitOptions options_;
     const Location where_;
-    engine::HotTable<engine::LoopKernelVariant, engine::LoopKernelKey> variants_, plain_;
+    Variants variants_, plain_, of_device_;
     engine::Ledger ledger_;
     // Whether the types of some call have whole-array statements, so that hot keys tell extents of 1.
     std::atomic<bool> units_matter_{false};

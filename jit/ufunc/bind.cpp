@@ -87,7 +87,7 @@ BoundEntry make_bound(const SharedState<UfuncState>& ufunc, std::span<const Boun
         if (is_span(params[k].kind)) bytes += static_cast<std::int64_t>(size_of(params[k].dtype));
     }
     const engine::TracedMap& map = ufunc->traced(key.types(), where);
-    const engine::Variant& variant = ufunc->variant(key, map);
+    const engine::Variant& variant = ufunc->bound_variant(key, map);
     if (variant.entry == nullptr) {
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} was compiled for another machine than this", source.name),

@@ -4,8 +4,12 @@
 #include "jit/call/arity.h"
 #include "jit/call/overlap.h"
 #include "jit/compile/fault.h"
+#include "runtime/device/arrays.h"
+#include "runtime/device/at_line.h"
+#include "runtime/device/memory.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -24,12 +28,13 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
     }
     std::size_t k = 0;
     for (const Arg* arg : args) {
-        CallAccess::view(*arg, call.operands[k], call.rows[k]);
+        call.on_device |= CallAccess::view_of_any_place(*arg, call.operands[k], call.rows[k]);
         ++k;
     }
     call.inputs = k;
     if (options.where) {
-        CallAccess::view(*options.where, call.operands[k], call.rows[k]);
+        call.on_device |=
+            CallAccess::view_of_any_place(*options.where, call.operands[k], call.rows[k]);
         if (call.operands[k].dtype != DType::bool_) {
             throw Error(ErrorKind::type,
                         fmt::format("where= of {} is of dtype {}, not bool", source_.name,
@@ -43,7 +48,8 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
         if (options.outs.size() > 0) [[unlikely]] {
             throw Error(ErrorKind::usage, "both .out and .outs were given", where);
         }
-        CallAccess::view(options.out, call.operands[k], call.rows[k]);
+        call.on_device |=
+            CallAccess::view_of_any_place(options.out, call.operands[k], call.rows[k]);
         call.outputs = 1;
     }
     for (std::size_t i = 0; i < options.outs.size(); ++i, ++k) {
@@ -51,7 +57,8 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
             throw Error(ErrorKind::usage,
                         fmt::format("output {} of {} is empty", i + 1, source_.name), where);
         }
-        CallAccess::view(options.outs[i], call.operands[k], call.rows[k]);
+        call.on_device |=
+            CallAccess::view_of_any_place(options.outs[i], call.operands[k], call.rows[k]);
         ++call.outputs;
     }
     call.casting = options.casting;
@@ -87,7 +94,8 @@ inline int simple_form(const OperandView& operand, const std::int64_t* extents, 
 
 bool UfuncState::call_simple(Call& call, Array* result, const std::source_location& where) {
     const std::size_t sources = call.sources();
-    if (call.outputs > 1 || (call.outputs == 0 && call.order == Order::fortran)) return false;
+    if (call.on_device || call.outputs > 1 || (call.outputs == 0 && call.order == Order::fortran))
+        return false;
     // The operand whose shape the call has, if this is a simple one.
     const OperandView* shaped = &call.operands[sources];
     if (call.outputs == 0) {
@@ -161,6 +169,16 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     return true;
 }
 
+namespace {
+Array result_array(const Call& call, const Shape& shape, DType dtype,
+                   std::span<const OperandView> inputs, Location where) {
+    if (!call.on_device)
+        return engine::allocate_result(shape, dtype, call.order, inputs, call.where, where);
+    return call.where ? zeros(shape, dtype, Order::c, where).to(cuda(), where)
+                      : device::make_array(shape, dtype, where);
+}
+}  // namespace
+
 Shape UfuncState::checked_shape(Call& call, Location where) const {
     const Shape shape = engine::call_shape(call.reads(), call.writes(), where);
     std::size_t number = 0;
@@ -184,7 +202,60 @@ Shape UfuncState::checked_shape(Call& call, Location where) const {
     return shape;
 }
 
+/// Scalars of a call on a device, there.
+class UfuncState::DeviceScalars {
+  public:
+    explicit DeviceScalars(std::span<OperandView> operands) {
+        std::vector<std::byte> bytes;
+        std::vector<OperandView*> moved;
+        for (OperandView& o : operands) {
+            if (!o.place().is_host()) continue;
+            moved.push_back(&o);
+            bytes.resize(moved.size() * room);
+            std::memcpy(&bytes[bytes.size() - room], o.data, static_cast<std::size_t>(o.item()));
+        }
+        if (moved.empty()) return;
+        block_.emplace(bytes.size());
+        device::Device::get().write(block_->data(), bytes.data(), bytes.size());
+        for (std::size_t k = 0; k < moved.size(); ++k) moved[k]->data = block_->data() + k * room;
+    }
+
+  private:
+    static constexpr std::size_t room = 16;
+    std::optional<device::Block> block_;
+};
+
+/// Arrays of one place, of which those that are written meet no others.
+void UfuncState::check_device_call(Call& call, Location where) const {
+    const auto what = [&](std::size_t i) {
+        return i < call.inputs      ? fmt::format("argument {}", i + 1)
+               : i < call.sources() ? std::string("where=")
+                                    : std::string("an output");
+    };
+    engine::runs_on_device(source_.name, {call.operands.data(), call.sources() + call.outputs},
+                           what, where);
+    if (source_.options.checked)
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} has .checked, which no target but the CPU has", source_.name),
+                    where);
+    const auto meet = [&](const OperandView& out, const OperandView& other) {
+        if (&out == &other || other.place().is_host() || !may_overlap(out, other)) return;
+        const bool read = &other < call.writes().data();
+        if (read && other.same_elements(out)) return;
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("arrays of {} that overlap others which it writes, on a device",
+                                source_.name),
+                    where, "copy one of them: x.copy()");
+    };
+    for (const OperandView& out : call.writes())
+        for (std::size_t k = 0; k < call.sources() + call.outputs; ++k) meet(out, call.operands[k]);
+    for (const OperandView& o : std::span(call.operands).first(call.sources() + call.outputs))
+        if (o.array != nullptr && !o.place().is_host())
+            device::note_use(static_cast<const std::byte*>(o.array->owner().get()));
+}
+
 std::vector<Array> UfuncState::call_general(Call& call, Location where) {
+    if (call.on_device) check_device_call(call, where);
     const Shape shape = checked_shape(call, where);
     engine::CallKey types(call.inputs, call.casting, call.dtype);
     for (std::size_t i = 0; i < call.inputs; ++i) {
@@ -197,6 +268,10 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
     const engine::TracedMap& made = traced(types, where);
     engine::check_weak_values(source_, made, call.reads(), where);
 
+    std::optional<DeviceScalars> scalars;
+    if (call.on_device)
+        device::at_line(where,
+                        [&] { scalars.emplace(std::span(call.operands).first(call.sources())); });
     std::vector<Array> results;
     const bool given = call.outputs > 0;
     if (!given) {
@@ -204,16 +279,15 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
         const auto inputs = std::span(call.operands).first(call.inputs);
         const std::size_t first = call.sources();
         for (std::size_t i = 0; i < made.memory.size(); ++i) {
-            results.push_back(engine::allocate_result(shape, made.memory[i], call.order, inputs,
-                                                      call.where, where));
+            results.push_back(result_array(call, shape, made.memory[i], inputs, where));
             OperandView& view = call.operands[first + i];
-            engine::view_array(view, results.back(), false);
+            engine::view_of_any_place(view, results.back(), false);
         }
         call.outputs = results.size();
     }
     if (std::ranges::find(shape, 0) != shape.end()) return results;
     engine::Separation apart;
-    if (given) apart.separate(call.reads(), call.where, call.writes(), where);
+    if (given && !call.on_device) apart.separate(call.reads(), call.where, call.writes(), where);
     execute(call, shape, made, given, where);
     apart.store(where);
     return results;
@@ -246,14 +320,21 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
     }
     if (contiguous && bytes >= streaming_bytes) key.set_streaming();
 
-    const engine::Variant& code = variant(key, made);
-    if (code.entry == nullptr) {
+    const engine::Variant& code =
+        call.on_device ? variant(key, made, of_device_, BackendTarget::cuda) : variant(key, made);
+    if (!call.on_device && target_ == BackendTarget::cuda)
         throw Error(ErrorKind::unsupported,
-                    fmt::format("{} was compiled for another machine than this", source_.name),
-                    where, "call it with .target = BackendTarget::cpu, or inspect() it");
-    }
+                    fmt::format("{} is for a device, and its arrays are on the host", source_.name),
+                    where, "x.to(cuda()) copies an array there");
     const engine::CallFault fault =
-        engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+        code.entry == nullptr
+            ? device::at_line(where,
+                              [&] {
+                                  return engine::run_call_plan(plan, [&](const auto* frame) {
+                                      code.kernel->code->run_map_on_device(frame);
+                                  });
+                              })
+            : engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != abi::no_fault) engine::throw_fault(*code.kernel, fault, shape, where);
 }

@@ -20,6 +20,7 @@ struct Call {
     std::array<CallAccess::Row, engine::max_operands> rows;
     std::size_t inputs = 0;
     bool where = false;
+    bool on_device = false;   ///< any of its arrays, so it runs there
     std::size_t outputs = 0;  ///< that were given
     Casting casting = Casting::same_kind;
     std::optional<DType> dtype = {};
@@ -69,7 +70,15 @@ class UfuncState {
     const engine::Ledger& ledger() const { return ledger_; }
 
     const engine::TracedMap& traced(const engine::CallKey& types, Location where);
-    const engine::Variant& variant(const engine::CallKey& key, const engine::TracedMap& map);
+    const engine::Variant& variant(const engine::CallKey& key, const engine::TracedMap& map) {
+        return variant(key, map, variants_, target_);
+    }
+    /// What C++ calls without kiln's help: a function of the CPU, whatever the environment says.
+    const engine::Variant& bound_variant(const engine::CallKey& key, const engine::TracedMap& map) {
+        return target_ == source_.options.target
+                   ? variant(key, map)
+                   : variant(key, map, of_cpu_, source_.options.target);
+    }
 
   private:
     std::unique_ptr<engine::TracedMap> trace(const engine::CallKey& types, Location where) const;
@@ -85,14 +94,22 @@ class UfuncState {
     Array reduce_in_order(const Array& x, const ReduceOptions& options, Location where);
     void reduce_row(const Array& x, const Array& out, bool begun, Location where);
     InOrder& in_order();
-    engine::KernelOwner owner() const;
+    engine::KernelOwner owner() const { return owner(target_); }
+    engine::KernelOwner owner(BackendTarget target) const;
+    const engine::Variant& variant(const engine::CallKey& key, const engine::TracedMap& map,
+                                   engine::HotTable<engine::Variant>& variants,
+                                   BackendTarget target);
+    class DeviceScalars;
+    void check_device_call(Call& call, Location where) const;
     engine::Job job(const engine::CallKey& key, const engine::TracedMap& map) const;
     Shape checked_shape(Call& call, Location where) const;
     void execute(Call& call, const Shape& shape, const engine::TracedMap& map, bool given,
                  Location where);
 
     const engine::UfuncSource source_;
-    engine::HotTable<engine::Variant> variants_;
+    const BackendTarget target_;  ///< of calls with arrays of the host
+    using Variants = engine::HotTable<engine::Variant>;
+    Variants variants_, of_device_, of_cpu_;
     engine::Ledger ledger_;
     engine::HotTable<engine::TracedMap> traced_;
     // A user's function may call other ufuncs, and so come back to this one.

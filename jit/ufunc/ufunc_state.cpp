@@ -16,7 +16,14 @@ static engine::UfuncSource with_environment(engine::UfuncSource source) {
     return source;
 }
 
-UfuncState::UfuncState(engine::UfuncSource source) : source_(with_environment(std::move(source))) {
+static BackendTarget target_of(const UfuncOptions& options) {
+    const bool for_cpu_alone = options.checked || options.keep_flush_to_zero;
+    return options.target == BackendTarget::cpu && !for_cpu_alone ? engine::cpu_or_simulator()
+                                                                  : options.target;
+}
+
+UfuncState::UfuncState(engine::UfuncSource source)
+    : source_(with_environment(std::move(source))), target_(target_of(source_.options)) {
     engine::check_param_names(source_.name, source_.arity, source_.options.params, source_.where);
     for (const Signature& signature : source_.options.signatures) {
         if (signature.inputs == source_.arity && signature.outputs > 0) continue;
@@ -79,8 +86,8 @@ std::vector<Signature> UfuncState::types() {
     return loops_;
 }
 
-engine::KernelOwner UfuncState::owner() const {
-    return {source_.name, engine::KernelKind::element_wise, source_.where, source_.options.target};
+engine::KernelOwner UfuncState::owner(BackendTarget target) const {
+    return {source_.name, engine::KernelKind::element_wise, source_.where, target};
 }
 
 engine::Job UfuncState::job(const engine::CallKey& key, const engine::TracedMap& map) const {
@@ -89,19 +96,19 @@ engine::Job UfuncState::job(const engine::CallKey& key, const engine::TracedMap&
             .code = {.streaming = key.is_streaming(), .flags_of_data = true}};
 }
 
-const engine::Variant& UfuncState::variant(const engine::CallKey& key,
-                                           const engine::TracedMap& map) {
-    if (const engine::Variant* found = variants_.find(key)) {
+const engine::Variant& UfuncState::variant(const engine::CallKey& key, const engine::TracedMap& map,
+                                           Variants& variants, BackendTarget target) {
+    if (const engine::Variant* found = variants.find(key)) {
         ledger_.hit();
         return *found;
     }
-    const engine::Compiled made = engine::compile(job(key, map), source_.options.target, owner());
+    const engine::Compiled made = engine::compile(job(key, map), target, owner(target));
     ledger_.miss();
     ledger_.add(made.stats, made.report);
     ledger_.specialised(engine::argument_types(key));
     const DefaultEnvironment environment;
-    return *variants_.insert(key,
-                             std::make_unique<engine::Variant>(engine::make_variant(map, made)));
+    return *variants.insert(key,
+                            std::make_unique<engine::Variant>(engine::make_variant(map, made)));
 }
 
 std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {

@@ -1,34 +1,98 @@
 // A CUDA driver and NVRTC over host memory: the entry points that kiln uses, in one library, for tests on
-// machines without a device. What NVRTC compiles is made into a library by the host's compiler, behind
-// device.h, and "PTX" is the path of that; launches run its blocks of threads.
+// machines without a device. "PTX" is the text that NVRTC was given, and modules are code of the simulator;
+// launches run its blocks of threads.
 //
 //     KILN_LIBCUDA=libkiln_fake_cuda.so KILN_LIBNVRTC=libkiln_fake_cuda.so program
 //
 // KILN_FAKE_CUDA_MEMORY says how many bytes the device has. A launch of a kernel whose name has
-// "fault" in it fails as a kernel does that touches a wrong address.
-#include "tests/scratch_folder.h"
+// "fault" in it fails as a kernel does that touches a wrong address; a function whose name has
+// "missing" in it is in no module. What a thread asks for without a context is refused.
+//
+// Work of a stream is done as late as it may be: when somebody waits for it, or for what waits for it.
+// So what uses memory too early, or gives it away too early, gives wrong numbers. Each question whether
+// work is done lets one more be done. Each work takes a millisecond of the clock that events show.
+#include "jit/sim/blocks.h"
+#include "jit/sim/compiler.h"
+
+#include <kiln/error.h>
 
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
+#include <deque>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
-
-#include <dlfcn.h>
+#include <vector>
 
 namespace {
 
-constexpr int success = 0, invalid_value = 1, out_of_memory = 2, not_found = 500,
-              illegal_address = 700;
+constexpr int success = 0, invalid_value = 1, out_of_memory = 2, invalid_context = 201,
+              not_found = 500, not_ready = 600, illegal_address = 700, launch_failed = 719;
 
 std::mutex mutex;
 std::map<std::uint64_t, std::size_t> blocks;
 std::size_t used = 0;
 std::atomic<bool> lost{false};
+std::atomic<int> modules{0};
+thread_local bool has_context = false;
+
+// --- streams ---
+
+struct Event;
+struct Stream {
+    std::deque<std::function<void()>> works;
+    std::uint64_t asked = 0, done = 0;  // works so far
+};
+struct Event {
+    Stream* stream = nullptr;  // null: not recorded, or where nothing waits
+    std::uint64_t after = 0;   // works of the stream
+    double time = 0;
+};
+std::recursive_mutex order;  // of all that follows
+std::set<Stream*> streams;
+double clock_ms = 0;
+std::atomic<int> failed{success};
+
+void one(Stream& s) {
+    const std::function<void()> work = std::move(s.works.front());
+    s.works.pop_front();
+    work();
+    ++s.done;
+}
+void until(Stream& s, std::uint64_t works) {
+    while (s.done < works && !s.works.empty()) one(s);
+}
+void drain_all() {
+    for (Stream* s : streams) until(*s, s->asked);
+}
+/// The null stream waits for all others, and what is asked for later for it.
+template <class F> void ask(Stream* s, F&& work) {
+    const std::lock_guard lock(order);
+    auto timed = [work = std::forward<F>(work)]() mutable {
+        work();
+        clock_ms += 1;
+    };
+    if (s == nullptr) {
+        drain_all();
+        timed();
+        return;
+    }
+    s->works.emplace_back(timed);
+    ++s->asked;
+}
+bool is_done(const Event& e) { return e.stream == nullptr || e.stream->done >= e.after; }
+
+int status() {
+    if (!has_context) return invalid_context;
+    if (lost) return illegal_address;
+    return failed;
+}
 
 std::size_t capacity() {
     const char* const set = std::getenv("KILN_FAKE_CUDA_MEMORY");
@@ -44,34 +108,46 @@ bool is_memory(std::uint64_t at, std::size_t bytes) {
     return at + bytes <= block->first + block->second;
 }
 
+struct Compiled {
+    std::vector<std::string> names;
+    std::unique_ptr<kiln::sim::Code> code;
+};
+std::map<std::string, std::shared_ptr<Compiled>> compiled;  // by their texts
+
 struct Function {
-    void (*code)(void**);
-    const char* (*launch)(void (*)(void**), void**, unsigned, unsigned, bool);
-    std::string name;
+    std::shared_ptr<Compiled> of;  // as long as works may run it
+    std::size_t index;
+    const std::string& name() const { return of->names[index]; }
 };
 
 /// What nvrtcCreateProgram makes.
 struct Program {
-    std::string source, log, path;
+    std::string source, log;
 };
 
 /// The names of the functions that launches may name.
-std::string wrappers(const std::string& source) {
-    std::string text;
+std::vector<std::string> function_names(const std::string& source) {
+    std::vector<std::string> names;
     constexpr const char* head = "extern \"C\" __global__ void ";
     for (std::size_t at = source.find(head); at != std::string::npos;
          at = source.find(head, at + 1)) {
         const std::size_t begin = at + std::strlen(head);
-        const std::string name = source.substr(begin, source.find('(', begin) - begin);
-        text += "extern \"C\" void wrapped_" + name + "(void** p) { kiln_device::unpack(" + name +
-                ", p); }\n";
+        names.push_back(source.substr(begin, source.find('(', begin) - begin));
     }
-    return text;
+    return names;
 }
 
-std::string slurp(const std::string& path) {
-    std::ifstream in(path);
-    return {std::istreambuf_iterator<char>(in), {}};
+/// Throws where the text has a mistake.
+std::shared_ptr<Compiled> code_of(const std::string& source) {
+    const std::lock_guard lock(mutex);
+    std::shared_ptr<Compiled>& made = compiled[source];
+    if (made == nullptr) {
+        auto now = std::make_shared<Compiled>();
+        now->names = function_names(source);
+        now->code = kiln::sim::compile(source, now->names);
+        made = std::move(now);
+    }
+    return made;
 }
 
 }  // namespace
@@ -88,7 +164,7 @@ int nvrtcVersion(int* major, int* minor) {
 const char* nvrtcGetErrorString(int) { return "NVRTC_ERROR_COMPILATION"; }
 int nvrtcCreateProgram(Program** program, const char* source, const char*, int, const char* const*,
                        const char* const*) {
-    *program = new Program{source, {}, {}};
+    *program = new Program{source, {}};
     return success;
 }
 int nvrtcDestroyProgram(Program** program) {
@@ -97,19 +173,13 @@ int nvrtcDestroyProgram(Program** program) {
     return success;
 }
 int nvrtcCompileProgram(Program* program, int, const char* const*) {
-    const kiln::test::ScratchFolder scratch;
-    const std::string folder = scratch.path.string(), base = folder + "/kernel";
-    std::ofstream(base + ".cpp") << "#include \"" KILN_FAKE_DEVICE_HEADER "\"\n"
-                                 << program->source << wrappers(program->source);
-    const std::string command = "c++ -std=c++17 -O1 -ffp-contract=off -w -fPIC -shared " + base +
-                                ".cpp -o " + base + ".so > " + base + ".log 2>&1";
-    const int result = std::system(command.c_str());
-    program->log = slurp(base + ".log");
-    if (result == 0) {
-        program->path = folder + ".so";  // beside the folder: cuModuleLoadData removes it
-        std::rename((base + ".so").c_str(), program->path.c_str());
+    try {
+        code_of(program->source);
+        return success;
+    } catch (const kiln::Error& e) {
+        program->log = e.what();
+        return 6;
     }
-    return result == 0 ? success : 6;
 }
 int nvrtcGetProgramLogSize(Program* program, std::size_t* size) {
     *size = program->log.size() + 1;
@@ -120,15 +190,17 @@ int nvrtcGetProgramLog(Program* program, char* log) {
     return success;
 }
 int nvrtcGetPTXSize(Program* program, std::size_t* size) {
-    *size = program->path.size() + 1;
+    *size = program->source.size() + 1;
     return success;
 }
 int nvrtcGetPTX(Program* program, char* ptx) {
-    std::strcpy(ptx, program->path.c_str());
+    std::strcpy(ptx, program->source.c_str());
     return success;
 }
 
 // ------------------------------------------------------------------------------ the driver
+
+int kiln_fake_modules() { return modules; }
 
 int cuInit(unsigned) { return success; }
 int cuDeviceGetCount(int* count) {
@@ -151,11 +223,13 @@ int cuDevicePrimaryCtxRetain(void** context, int) {
     *context = &blocks;
     return success;
 }
-int cuCtxSetCurrent(void*) { return lost ? illegal_address : success; }
-int cuCtxSynchronize() { return lost ? illegal_address : success; }
+int cuCtxSetCurrent(void* context) {
+    has_context = context == &blocks;
+    return status();
+}
 
 int cuMemAlloc_v2(std::uint64_t* memory, std::size_t bytes) {
-    if (lost) return illegal_address;
+    if (const int bad = status(); bad != success) return bad;
     const std::lock_guard lock(mutex);
     if (used + bytes > capacity()) return out_of_memory;
     void* const block = std::malloc(bytes);
@@ -166,6 +240,11 @@ int cuMemAlloc_v2(std::uint64_t* memory, std::size_t bytes) {
     return success;
 }
 int cuMemFree_v2(std::uint64_t memory) {
+    if (const int bad = status(); bad != success) return bad;
+    {
+        const std::lock_guard lock(order);
+        drain_all();
+    }
     const std::lock_guard lock(mutex);
     const auto at = blocks.find(memory);
     if (at == blocks.end()) return invalid_value;
@@ -174,53 +253,174 @@ int cuMemFree_v2(std::uint64_t memory) {
     blocks.erase(at);
     return success;
 }
+int cuMemAllocHost_v2(void** memory, std::size_t bytes) {
+    *memory = std::malloc(bytes);
+    return status();
+}
+int cuMemFreeHost(void* memory) {
+    std::free(memory);
+    return status();
+}
 int cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
     const std::lock_guard lock(mutex);
     *total = capacity();
     *free = *total - used;
     return success;
 }
-int cuMemcpyHtoD_v2(std::uint64_t to, const void* from, std::size_t bytes) {
-    if (lost) return illegal_address;
+
+int cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, Stream* stream) {
+    if (const int bad = status(); bad != success) return bad;
     if (!is_memory(to, bytes)) return invalid_value;
-    std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+    ask(stream, [=] { std::memcpy(reinterpret_cast<void*>(to), from, bytes); });
     return success;
 }
-int cuMemcpyDtoH_v2(void* to, std::uint64_t from, std::size_t bytes) {
-    if (lost) return illegal_address;
+int cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, Stream* stream) {
+    if (const int bad = status(); bad != success) return bad;
     if (!is_memory(from, bytes)) return invalid_value;
-    std::memcpy(to, reinterpret_cast<const void*>(from), bytes);
+    ask(stream, [=] { std::memcpy(to, reinterpret_cast<const void*>(from), bytes); });
+    return status();
+}
+int cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, Stream* stream) {
+    if (const int bad = status(); bad != success) return bad;
+    if (!is_memory(from, bytes) || !is_memory(to, bytes)) return invalid_value;
+    ask(stream, [=] {
+        std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+    });
     return success;
+}
+int cuMemcpyHtoD_v2(std::uint64_t to, const void* from, std::size_t bytes) {
+    return cuMemcpyHtoDAsync_v2(to, from, bytes, nullptr);
+}
+int cuMemcpyDtoH_v2(void* to, std::uint64_t from, std::size_t bytes) {
+    return cuMemcpyDtoHAsync_v2(to, from, bytes, nullptr);
+}
+
+int cuStreamCreate(Stream** stream, unsigned) {
+    if (const int bad = status(); bad != success) return bad;
+    const std::lock_guard lock(order);
+    *stream = *streams.insert(new Stream).first;
+    return success;
+}
+int cuStreamSynchronize(Stream* stream) {
+    if (const int bad = status(); bad != success) return bad;
+    const std::lock_guard lock(order);
+    if (stream == nullptr)
+        drain_all();
+    else
+        until(*stream, stream->asked);
+    return status();
+}
+int cuStreamDestroy_v2(Stream* stream) {
+    const int result = cuStreamSynchronize(stream);
+    const std::lock_guard lock(order);
+    streams.erase(stream);  // events may still speak of it
+    return result;
+}
+int cuStreamQuery(Stream* stream) {
+    const std::lock_guard lock(order);
+    if (!stream->works.empty()) one(*stream);
+    return stream->works.empty() ? status() : not_ready;
+}
+int cuStreamWaitEvent(Stream* stream, Event* event, unsigned) {
+    if (const int bad = status(); bad != success) return bad;
+    const Event e = *event;  // as it is now
+    const std::lock_guard lock(order);
+    if (stream == nullptr || is_done(e)) return success;
+    stream->works.emplace_back([e] { until(*e.stream, e.after); });
+    ++stream->asked;
+    return success;
+}
+int cuEventCreate(Event** event, unsigned) {
+    *event = new Event;
+    return status();
+}
+int cuEventDestroy_v2(Event*) { return status(); }  // works may still stamp it
+int cuEventRecord(Event* event, Stream* stream) {
+    if (const int bad = status(); bad != success) return bad;
+    const std::lock_guard lock(order);
+    if (stream == nullptr) {
+        drain_all();
+        *event = {nullptr, 0, clock_ms};
+        return success;
+    }
+    stream->works.emplace_back([event] { event->time = clock_ms; });
+    *event = {stream, ++stream->asked, 0};
+    return success;
+}
+int cuEventSynchronize(Event* event) {
+    const std::lock_guard lock(order);
+    if (event->stream != nullptr) until(*event->stream, event->after);
+    return status();
+}
+int cuEventQuery(Event* event) {
+    const std::lock_guard lock(order);
+    if (!is_done(*event) && !event->stream->works.empty()) one(*event->stream);
+    return is_done(*event) ? status() : not_ready;
+}
+int cuEventElapsedTime(float* milliseconds, Event* start, Event* end) {
+    const std::lock_guard lock(order);
+    if (!is_done(*start) || !is_done(*end)) return not_ready;
+    *milliseconds = static_cast<float>(end->time - start->time);
+    return status();
 }
 
 int cuModuleLoadData(void** module, const void* image) {
-    *module = dlopen(static_cast<const char*>(image), RTLD_NOW | RTLD_LOCAL);
-    std::remove(static_cast<const char*>(image));
-    return *module == nullptr ? invalid_value : success;
+    if (const int bad = status(); bad != success) return bad;
+    *module = new std::shared_ptr<Compiled>(code_of(static_cast<const char*>(image)));
+    ++modules;
+    return success;
 }
-int cuModuleUnload(void*) { return success; }
+int cuModuleUnload(void* module) {
+    if (const int bad = status(); bad != success) return bad;
+    delete static_cast<std::shared_ptr<Compiled>*>(module);
+    --modules;
+    return success;
+}
 int cuModuleGetFunction(void** function, void* module, const char* name) {
-    auto* const made = new Function{};
-    *reinterpret_cast<void**>(&made->code) =
-        dlsym(module, (std::string("wrapped_") + name).c_str());
-    *reinterpret_cast<void**>(&made->launch) = dlsym(module, "kiln_launch");
-    made->name = name;
-    *function = made;
-    return made->code == nullptr || made->launch == nullptr ? not_found : success;
+    const auto& of = *static_cast<std::shared_ptr<Compiled>*>(module);
+    const std::string wanted = name;
+    if (wanted.find("missing") != wanted.npos) return not_found;
+    for (std::size_t index = 0; index < of->names.size(); ++index) {
+        if (of->names[index] != wanted) continue;
+        static std::deque<Function> all;
+        const std::lock_guard lock(mutex);
+        *function = &all.emplace_back(Function{of, index});
+        return success;
+    }
+    return not_found;
 }
 int cuLaunchKernel(void* function, unsigned grid, unsigned, unsigned, unsigned threads, unsigned,
-                   unsigned, unsigned, void*, void** parameters, void**) {
-    if (lost) return illegal_address;
+                   unsigned, unsigned, Stream* stream, void** parameters, void**) {
+    if (const int bad = status(); bad != success) return bad;
     const auto& kernel = *static_cast<const Function*>(function);
     if (grid == 0 || threads == 0 || threads > 1024) return invalid_value;
-    if (kernel.name.find("fault") != std::string::npos) lost = true;
-    if (lost) return success;  // known when the next call asks
-    return kernel.launch(kernel.code, parameters, grid, threads, false) == nullptr ? success : 719;
+    std::vector<std::vector<char>> values;  // which the caller may change at once
+    for (unsigned k = 0; kernel.of->code->parameter_bytes(kernel.index, k) != 0; ++k) {
+        const char* const value = static_cast<const char*>(parameters[k]);
+        values.emplace_back(value, value + kernel.of->code->parameter_bytes(kernel.index, k));
+    }
+    ask(stream, [&kernel, grid, threads, values]() mutable {
+        if (kernel.name().find("fault") != std::string::npos) lost = true;
+        if (lost) return;  // known when the next call asks
+        std::vector<void*> addresses;
+        for (auto& value : values) addresses.push_back(value.data());
+        kiln::sim::Finding found;
+        const kiln::sim::Launch launch{kernel.of->code->function(kernel.index),
+                                       addresses.data(),
+                                       grid,
+                                       threads,
+                                       false,
+                                       nullptr};
+        if (!kiln::sim::run(launch, found)) failed = launch_failed;
+    });
+    return success;
 }
 
 int cuGetErrorName(int result, const char** text) {
     *text = result == out_of_memory     ? "CUDA_ERROR_OUT_OF_MEMORY"
             : result == illegal_address ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+            : result == invalid_context ? "CUDA_ERROR_INVALID_CONTEXT"
+            : result == not_found       ? "CUDA_ERROR_NOT_FOUND"
                                         : "CUDA_ERROR_UNKNOWN";
     return success;
 }

@@ -36,7 +36,9 @@ INNER = {
         "call": ["include"],
         "compile": ["include", "call"],
         "cpu": ["compile"],
-        "cuda": ["compile"],
+        "device": ["compile"],
+        "cuda": ["compile", "device"],
+        "sim": ["compile", "device"],
         "reduce": ["include", "call", "compile"],
         "ufunc": ["include", "call", "compile", "reduce"],
         "arrays": ["include", "call", "compile", "reduce"],
@@ -59,8 +61,8 @@ CORNERS = {
 
 # A third-party header (regular expression on the name) and the files that may include it.
 ROOMS = [
-    (r"clang(-c)?/", r"dsl/text/.*\.(cpp|h)"),
-    (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu/.*\.(cpp|h)|dsl/text/.*\.cpp"),
+    (r"clang(-c)?/", r"dsl/text/.*\.(cpp|h)|jit/sim/compiler\.cpp"),
+    (r"llvm(-c)?/", r"codegen/llvm/.*\.(cpp|h)|jit/cpu/.*\.(cpp|h)|dsl/text/.*\.cpp|jit/sim/(compiler|watch_pass)\.(cpp|h)"),
     (r"(tbb|oneapi)/", r"runtime/(parallel|sort)\.cpp"),
     (r"(cuda\w*|nvrtc|cudaTypedefs)\.h$|cuda/", r"runtime/device/.*\.cpp|jit/cuda/.*\.cpp"),
     (r"sleef\w*\.h$", r"codegen/llvm/.*\.cpp|jit/cpu/.*\.cpp"),

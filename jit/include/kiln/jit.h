@@ -59,7 +59,9 @@ struct JitOptions {
     std::optional<std::uint64_t> verify_ulps = {};
     /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
-    BackendTarget target = BackendTarget::cpu;  ///< of devices: arrays are copied
+    /// Where calls run whose arrays are on the host: other targets than the CPU copy them there and
+    /// back. Calls with arrays of a device run there, all of them or none (usage error).
+    BackendTarget target = BackendTarget::cpu;
 };
 
 /// Where the optimised form of a kernel and the unfused, serial, strict one differ: in one array or

@@ -77,6 +77,8 @@ struct UfuncOptions {
     /// The loops there are. Empty: one is made for the argument types of each call. Else a call
     /// uses the first to which all of its inputs cast safely.
     std::vector<Signature> signatures = {};
+    /// Where calls run whose arrays are on the host: the CPU, or `sim`. Calls with arrays of a device
+    /// run there, all of them or none (usage error); scalars go with either.
     BackendTarget target = BackendTarget::cpu;
     /// What inspected texts and errors call the parameters, in order. Empty: x0, x1 ...
     std::vector<std::string> params = {};

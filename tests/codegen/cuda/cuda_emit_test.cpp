@@ -1,17 +1,16 @@
-// CUDA text: golden files for its form; for its meaning, the text compiled for the host, where a
+// CUDA text: golden files for its form; for its meaning, the text as code of the simulator, where a
 // grid of one thread runs it, against the interpreter.
 #include "codegen/cuda/emit.h"
+#include "jit/sim/blocks.h"
+#include "jit/sim/compiler.h"
 #include "tests/catch.h"
 #include "tests/codegen/kernels.h"
 #include "tests/oracle/random_kernel.h"
-#include "tests/scratch_folder.h"
 
-#include <cstdlib>
+#include <bit>
 #include <fstream>
+#include <memory>
 #include <sstream>
-
-#include <dlfcn.h>
-#include <fmt/format.h>
 
 using namespace kiln;
 
@@ -29,91 +28,45 @@ std::string emitted(const std::string& text) {
     return codegen::emit_cuda(test::all_passes(test::kernel(text)));
 }
 
-/// Kernels as one shared library built by the host's compiler.
+/// Kernels as code of the simulator, whose memory nobody watches.
 class HostLibrary {
   public:
     void add(const ir::Kernel& kernel) {
-        const std::string space = fmt::format("n{}", count_++);
-        source_ += fmt::format("namespace {} {{\n{}}}\n", space, codegen::emit_cuda(kernel));
-        std::string arguments = "n";
-        std::size_t at = 0;
-        for (const ir::Param& p : kernel.params) {
-            const std::string_view type = info(p.dtype).cuda;
-            const std::string qualified =
-                (type.starts_with("kiln_") ? space + "::" : "") + std::string(type);
-            if (p.access == ir::Access::value) {
-                arguments += fmt::format(", *({}*)p[{}]", qualified, at++);
-                continue;
-            }
-            arguments +=
-                fmt::format(", ({}*)p[{}]", is_bool(p.dtype) ? "unsigned char" : qualified, at++);
-            if (p.layout == ir::Layout::strided)
-                arguments += fmt::format(", *(long long*)p[{}]", at++);
-        }
-        if (!codegen::cuda_check_sites(kernel).empty()) arguments += ", fault";
-        source_ += fmt::format(
-            "extern \"C\" void call_{}(long long n, void** p, unsigned long long* fault) {{ "
-            "(void)fault; {}::{}({}); }}\n",
-            space, space, codegen::cuda_entry_name(kernel), arguments);
+        codes_.push_back(
+            sim::compile(codegen::emit_cuda(kernel), {codegen::cuda_entry_name(kernel)}));
     }
 
-    /// False, with a warning, where there is no compiler.
-    bool build() {
-        const std::filesystem::path& folder = folder_.path;
-        std::ofstream(folder / "k.cpp") << "#include \"" KILN_TESTS_DIR "/cuda/device.h\"\n"
-                                        << source_;
-        const std::string base =
-            "cd '" + folder.string() + "' && c++ -std=c++17 -O1 -ffp-contract=off -w ";
-        if (std::system("c++ --version > /dev/null 2>&1") != 0) {
-            WARN("skipped: no c++ here to compile CUDA text for the host");
-            return false;
-        }
-        REQUIRE(std::system((base + "-fPIC -shared k.cpp -o k.so").c_str()) == 0);
-        handle_ = dlopen((folder / "k.so").c_str(), RTLD_NOW | RTLD_LOCAL);
-        REQUIRE(handle_ != nullptr);
-        return true;
-    }
-
-    /// Runs kernel number `index`; gives the fault word.
+    /// Runs kernel number `index`, on one thread; gives the fault word.
     unsigned long long run(unsigned index, const ir::Kernel& kernel,
                            std::span<const oracle::Argument> arguments) {
-        std::vector<void*> pointers;
-        std::vector<long long> strides(arguments.size());
-        std::vector<Scalar> scalars(arguments.size());
+        std::vector<Scalar> values(1);
         long long n = 0;
+        const auto address = [](const void* at) {
+            return Scalar::of(std::bit_cast<std::int64_t>(at));
+        };
         for (std::size_t i = 0; i < arguments.size(); ++i) {
             const ir::Param& p = kernel.params[i];
             if (p.access == ir::Access::value) {
-                scalars[i] = arguments[i].scalar;
-                pointers.push_back(scalars[i].bytes.data());
+                values.push_back(arguments[i].scalar);
                 continue;
             }
-            pointers.push_back(arguments[i].buffer.data);
-            strides[i] = arguments[i].buffer.strides[0];
-            if (p.layout == ir::Layout::strided) pointers.push_back(&strides[i]);
+            values.push_back(address(arguments[i].buffer.data));
+            if (p.layout == ir::Layout::strided)
+                values.push_back(Scalar::of(arguments[i].buffer.strides[0]));
             n = std::max<long long>(n, arguments[i].buffer.shape[0]);
         }
-        using Call = void (*)(long long, void**, unsigned long long*);
-        const auto call =
-            reinterpret_cast<Call>(dlsym(handle_, fmt::format("call_n{}", index).c_str()));
-        REQUIRE(call != nullptr);
         unsigned long long fault = ~0ULL;
-        call(n, pointers.data(), &fault);
+        values.push_back(address(&fault));
+        values[0] = Scalar::of(static_cast<std::int64_t>(n));
+        std::vector<void*> parameters;
+        for (Scalar& v : values) parameters.push_back(v.bytes.data());
+        sim::Finding found;
+        REQUIRE(sim::run({codes_[index]->function(0), parameters.data()}, found));
         return fault;
     }
 
-    HostLibrary() = default;
-    HostLibrary(const HostLibrary&) = delete;
-    HostLibrary& operator=(const HostLibrary&) = delete;
-    ~HostLibrary() {
-        if (handle_ != nullptr) dlclose(handle_);
-    }
-
   private:
-    std::string source_;
-    unsigned count_ = 0;
-    test::ScratchFolder folder_;
-    void* handle_ = nullptr;
+    std::vector<std::unique_ptr<sim::Code>> codes_;
 };
 
 }  // namespace
@@ -260,7 +213,6 @@ TEST_CASE("CUDA text computes what the interpreter computes", "[codegen][cuda][r
         after.push_back(test::all_passes(before.back()));
         library.add(after.back());
     }
-    if (!library.build()) return;
     for (unsigned k = 0; k < before.size(); ++k) {
         const oracle::RandomArguments arguments(before[k], k, 33);
         oracle::RandomArguments expected = arguments, got = arguments;
@@ -287,7 +239,6 @@ TEST_CASE("CUDA spellings of all of ops.def compute what the interpreter compute
         after.push_back(test::all_passes(before.back()));
         library.add(after.back());
     }
-    if (!library.build()) return;
     for (unsigned k = 0; k < before.size(); ++k) {
         const auto t = static_cast<DType>(k);
         if (is_complex(t)) continue;  // its formulas are compared in lower_complex_test
@@ -306,7 +257,6 @@ TEST_CASE("CUDA's integer operations agree on all pairs of i8", "[codegen][cuda]
     const ir::Kernel before = test::every_operation(DType::i8), after = test::all_passes(before);
     HostLibrary library;
     library.add(after);
-    if (!library.build()) return;
     constexpr std::int64_t count = 65536;
     std::vector<std::vector<std::byte>> storage[2];
     std::vector<oracle::Argument> arguments[2];

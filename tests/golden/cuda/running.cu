@@ -1,29 +1,35 @@
-extern "C" __global__ void kiln_running_0_chunks(long long n, const long long* p1,
-                                                 long long* p3_partials)
+__device__ long long* kiln_running_0_chunk(long long n, const long long* p1, long long base,
+                                           long long* from, long long* to)
 {
     const auto row = [&](long long i, long long& own) {
         const long long v0 = p1[i];
         own = v0;
     };
+    for (int t = threadIdx.x; t < 1024; t += blockDim.x) {
+        long long own = 0LL;
+        if (base + t < n) row(base + t, own);
+        from[t] = own;
+    }
+    __syncthreads();
+    for (int width = 1; width < 1024; width *= 2) {
+        for (int t = threadIdx.x; t < 1024; t += blockDim.x)
+            to[t] = t < width ? from[t] : (long long)((unsigned long long)from[t - width] + (unsigned long long)from[t]);
+        __syncthreads();
+        long long* const done = to;
+        to = from;
+        from = done;
+    }
+    return from;
+}
+
+extern "C" __global__ void kiln_running_0_chunks(long long n, const long long* p1,
+                                                 long long* p3_partials)
+{
     __shared__ long long even[1024], odd[1024];
     const long long pieces = (n + 1023) / 1024;
     for (long long piece = blockIdx.x; piece < pieces; piece += gridDim.x) {
         const long long base = piece * 1024;
-        for (int t = threadIdx.x; t < 1024; t += blockDim.x) {
-            long long own = 0LL;
-            if (base + t < n) row(base + t, own);
-            even[t] = own;
-        }
-        __syncthreads();
-        long long *from = even, *to = odd;
-        for (int width = 1; width < 1024; width *= 2) {
-            for (int t = threadIdx.x; t < 1024; t += blockDim.x)
-                to[t] = t < width ? from[t] : (long long)((unsigned long long)from[t - width] + (unsigned long long)from[t]);
-            __syncthreads();
-            long long* const done = to;
-            to = from;
-            from = done;
-        }
+        const long long* const from = kiln_running_0_chunk(n, p1, base, even, odd);
         if (threadIdx.x == 0) p3_partials[piece] = from[1023];
         __syncthreads();
     }
@@ -42,29 +48,11 @@ extern "C" __global__ void kiln_running_0_before(long long n, long long before, 
 extern "C" __global__ void kiln_running_0(long long n, const long long* p1, long long* p3,
                                           long long* p3_partials)
 {
-    const auto row = [&](long long i, long long& own) {
-        const long long v0 = p1[i];
-        own = v0;
-    };
     __shared__ long long even[1024], odd[1024];
     const long long pieces = (n + 1023) / 1024;
     for (long long piece = blockIdx.x; piece < pieces; piece += gridDim.x) {
         const long long base = piece * 1024;
-        for (int t = threadIdx.x; t < 1024; t += blockDim.x) {
-            long long own = 0LL;
-            if (base + t < n) row(base + t, own);
-            even[t] = own;
-        }
-        __syncthreads();
-        long long *from = even, *to = odd;
-        for (int width = 1; width < 1024; width *= 2) {
-            for (int t = threadIdx.x; t < 1024; t += blockDim.x)
-                to[t] = t < width ? from[t] : (long long)((unsigned long long)from[t - width] + (unsigned long long)from[t]);
-            __syncthreads();
-            long long* const done = to;
-            to = from;
-            from = done;
-        }
+        const long long* const from = kiln_running_0_chunk(n, p1, base, even, odd);
         for (int t = threadIdx.x; t < 1024 && base + t < n; t += blockDim.x) {
             const long long i = base + t;
             const long long before = p3_partials[piece];

@@ -1,29 +1,31 @@
 #include "tests/jit/cuda/emulated.h"
 
 #include "jit/compile/backend.h"
+#include "jit/sim/memory.h"
 #include "tests/catch.h"
 
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <memory>
-
-#include <dlfcn.h>
-#include <fmt/format.h>
 
 namespace kiln::test {
 
 namespace {
 
-using Wrapped = void (*)(void**);
-
-/// Host memory, and functions of a library.
+/// Host memory, and what the threads of launches do in it.
 class HostDevice final : public engine::LaunchDevice {
   public:
-    HostDevice(void* library, std::vector<Wrapped> functions, bool backwards)
-        : functions_(std::move(functions)), backwards_(backwards) {
-        *reinterpret_cast<void**>(&launch_) = dlsym(library, "kiln_launch");
-        REQUIRE(launch_ != nullptr);
+    HostDevice(const sim::Code& code, bool backwards,
+               std::span<const engine::DeviceArgument> arguments)
+        : code_(code), backwards_(backwards) {
+        for (const sim::SharedVariable& s : code.shared()) memory_.add(s.at, s.bytes, s.name, true);
+        for (const engine::DeviceArgument& a : arguments) {
+            if (a.data == nullptr) continue;
+            std::int64_t reach = 16;  // of the last element
+            for (std::size_t d = 0; d < a.extents.size(); ++d)
+                reach = std::max(reach, a.extents[d] * a.strides[d]);
+            memory_.add(a.data, static_cast<std::size_t>(reach), "an argument");
+        }
     }
     ~HostDevice() override { CHECK(blocks_ == 0); }
     HostDevice(const HostDevice&) = delete;
@@ -33,10 +35,12 @@ class HostDevice final : public engine::LaunchDevice {
         ++blocks_;
         auto* const memory = static_cast<std::byte*>(std::malloc(bytes));
         std::memset(memory, 0xa5, bytes);  // so that what is not written shows
+        memory_.add(memory, bytes, "a temporary");
         return memory;
     }
     void deallocate(std::byte* memory) noexcept override {
         --blocks_;
+        memory_.remove(memory);
         std::free(memory);
     }
     void write(std::byte* to, const void* from, std::size_t bytes) override {
@@ -47,24 +51,19 @@ class HostDevice final : public engine::LaunchDevice {
     }
     void launch(std::size_t function, unsigned blocks, unsigned threads,
                 void** parameters) override {
-        const char* const wrong =
-            launch_(functions_[function], parameters, blocks, threads, backwards_);
-        if (wrong != nullptr) FAIL(wrong);
+        memory_.begin_launch();
+        sim::Finding found;
+        if (!sim::run({code_.function(function), parameters, blocks, threads, backwards_, &memory_},
+                      found))
+            FAIL(found.text);
     }
 
   private:
-    std::vector<Wrapped> functions_;
+    const sim::Code& code_;
     bool backwards_;
-    const char* (*launch_)(Wrapped, void**, unsigned, unsigned, bool) = nullptr;
+    sim::Memory memory_;
     int blocks_ = 0;
 };
-
-std::string without_linkage(std::string text) {
-    constexpr std::string_view linkage = "extern \"C\" ";
-    for (std::size_t at = text.find(linkage); at != text.npos; at = text.find(linkage, at))
-        text.erase(at, linkage.size());
-    return text;
-}
 
 // --- programs as machine code ---
 
@@ -119,49 +118,20 @@ const abi::ProgramRuntime runtime{
 
 }  // namespace
 
-EmulatedModules::~EmulatedModules() {
-    if (handle_ != nullptr) dlclose(handle_);
-}
-
 std::size_t EmulatedModules::add(const ir::Kernel& program) {
     codegen::CudaModule made = codegen::emit_cuda_module(program);
-    const std::size_t index = modules_.size();
-    source_ += fmt::format("namespace m{} {{\n{}}}\n", index, without_linkage(made.text));
-    for (const codegen::CudaFunction& f : made.functions)
-        source_ += fmt::format(
-            "extern \"C\" void m{0}_{1}(void** p) {{ kiln_device::unpack(m{0}::{1}, p); }}\n",
-            index, f.name);
+    std::vector<std::string> names;
+    for (const codegen::CudaFunction& f : made.functions) names.push_back(f.name);
+    codes_.push_back(sim::compile(made.text, names));
     kernels_.push_back(program);
     modules_.push_back(std::move(made));
-    return index;
-}
-
-bool EmulatedModules::build() {
-    if (std::system("c++ --version > /dev/null 2>&1") != 0) {
-        WARN("skipped: no c++ here to compile CUDA text for the host");
-        return false;
-    }
-    const std::filesystem::path& folder = folder_.path;
-    std::ofstream(folder / "k.cpp") << "#include \"" KILN_TESTS_DIR "/cuda/device.h\"\n" << source_;
-    const std::string command = fmt::format(
-        "cd '{}' && c++ -std=c++17 -O1 -ffp-contract=off -w -fPIC -shared k.cpp -o k.so",
-        folder.string());
-    REQUIRE(std::system(command.c_str()) == 0);
-    handle_ = dlopen((folder / "k.so").c_str(), RTLD_NOW | RTLD_LOCAL);
-    REQUIRE(handle_ != nullptr);
-    return true;
+    return modules_.size() - 1;
 }
 
 std::optional<engine::DeviceFault> EmulatedModules::run(
     std::size_t index, const engine::Geometry& geometry, bool backwards,
     std::span<engine::DeviceArgument> arguments) const {
-    std::vector<Wrapped> functions;
-    for (const codegen::CudaFunction& f : modules_[index].functions) {
-        void* const symbol = dlsym(handle_, fmt::format("m{}_{}", index, f.name).c_str());
-        REQUIRE(symbol != nullptr);
-        functions.push_back(reinterpret_cast<Wrapped>(symbol));
-    }
-    HostDevice device(handle_, std::move(functions), backwards);
+    HostDevice device(*codes_[index], backwards, arguments);
     return engine::run_host_program(kernels_[index], modules_[index], device, geometry, arguments);
 }
 

@@ -1,28 +1,20 @@
-// CUDA modules that run on the host: their text, compiled by the host's compiler behind
-// tests/cuda/device.h; and the same modules as code of the CPU backend.
+// CUDA modules that run on the host: their text as code of the simulator, in any number and order of
+// threads; and the same modules as code of the CPU backend.
 #pragma once
 #include "codegen/cuda/emit.h"
-#include "jit/cuda/host_program.h"
-#include "tests/scratch_folder.h"
+#include "jit/device/host_program.h"
+#include "jit/sim/compiler.h"
 
 #include <string>
 #include <vector>
 
 namespace kiln::test {
 
-/// Several modules in one library: the compiler is called once.
 class EmulatedModules {
   public:
-    EmulatedModules() = default;
-    EmulatedModules(const EmulatedModules&) = delete;
-    EmulatedModules& operator=(const EmulatedModules&) = delete;
-    ~EmulatedModules();
-
     /// A program after the passes for devices. Errors: those of emit_cuda_module.
     std::size_t add(const ir::Kernel& program);
     const codegen::CudaModule& module(std::size_t index) const { return modules_[index]; }
-    /// False, with a warning, where there is no compiler.
-    bool build();
     /// `backwards`: threads of a block, and blocks, run in the opposite order.
     std::optional<engine::DeviceFault> run(std::size_t index, const engine::Geometry& geometry,
                                            bool backwards,
@@ -31,9 +23,7 @@ class EmulatedModules {
   private:
     std::vector<ir::Kernel> kernels_;
     std::vector<codegen::CudaModule> modules_;
-    std::string source_;
-    ScratchFolder folder_;
-    void* handle_ = nullptr;
+    std::vector<std::unique_ptr<sim::Code>> codes_;
 };
 
 /// The same program as machine code: its order of combining is that of its text.

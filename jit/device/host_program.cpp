@@ -1,4 +1,4 @@
-#include "jit/cuda/host_program.h"
+#include "jit/device/host_program.h"
 
 #include "codegen/analysis/loop_facts.h"
 #include "dsl/ir/combines.h"
@@ -450,7 +450,9 @@ class HostProgram {
             case Kind::stride: return Scalar::of(all[p.param].strides[p.axis]);
             case Kind::extent: return Scalar::of(all[p.param].extents[p.axis]);
             case Kind::partials: return address(partials[p.param]);
-            case Kind::fault: break;
+            case Kind::fault:
+            case Kind::base:
+            case Kind::row: break;
         }
         throw Error(ErrorKind::unsupported,
                     "checks of the iterations of a parallel loop do not run on a device");
@@ -569,6 +571,49 @@ class HostProgram {
 };
 
 }  // namespace
+
+// Rows are launches of their own.
+void run_map(const CudaModule& module, const Kernel& kernel, LaunchDevice& device,
+             const Geometry& geometry, const MapFrame* frame) {
+    using Kind = CudaParameter::Kind;
+    const CudaFunction& f = module.functions[0];
+    const auto* const operands = reinterpret_cast<const abi::Operand*>(frame + 1);
+    const std::vector<std::int64_t> sites = codegen::cuda_check_sites(kernel);
+    constexpr std::uint64_t none_failed = ~std::uint64_t(0);
+    std::vector<std::uint64_t> faults(sites.empty() ? 0 : static_cast<std::size_t>(frame->rows),
+                                      none_failed);
+    const auto bytes = faults.size() * sizeof none_failed;
+    const Buffer words(device, static_cast<std::int64_t>(bytes));
+    if (bytes != 0) device.write(words.data(), faults.data(), bytes);
+    const std::int64_t blocks = std::clamp<std::int64_t>(ceil_div(frame->columns, geometry.threads),
+                                                         1, geometry.most_blocks);
+    for (std::int64_t row = 0; row < frame->rows; ++row) {
+        std::vector<Scalar> values;
+        values.reserve(f.parameters.size());
+        for (const CudaParameter& p : f.parameters) {
+            const auto address = [](std::byte* at) {
+                return Scalar::of(std::bit_cast<std::int64_t>(at));
+            };
+            if (p.kind == Kind::count)
+                values.push_back(Scalar::of(frame->columns));
+            else if (p.kind == Kind::fault)
+                values.push_back(address(words.data() + row * 8));
+            else if (p.kind == Kind::stride)
+                values.push_back(Scalar::of(operands[p.param].inner));
+            else
+                values.push_back(address(operands[p.param].data + row * operands[p.param].outer));
+        }
+        std::vector<void*> addresses;
+        for (Scalar& v : values) addresses.push_back(v.bytes.data());
+        device.launch(0, static_cast<unsigned>(blocks), geometry.threads, addresses.data());
+    }
+    if (bytes == 0) return;
+    device.read(faults.data(), words.data(), bytes);
+    const auto failed = std::ranges::find_if(faults, [](std::uint64_t w) { return w != ~0ull; });
+    if (failed == faults.end()) return;
+    *frame->fault = {sites[*failed & 0xffff], failed - faults.begin(),
+                     static_cast<std::int64_t>(*failed >> 16)};
+}
 
 std::optional<DeviceFault> run_host_program(const Kernel& kernel, const CudaModule& module,
                                             LaunchDevice& device, const Geometry& geometry,

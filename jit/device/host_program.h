@@ -50,4 +50,9 @@ std::optional<DeviceFault> run_host_program(const ir::Kernel& kernel,
                                             const Geometry& geometry,
                                             std::span<DeviceArgument> arguments);
 
+/// Runs the map that `module` is the text of; operands are on the device. What failed first is in
+/// the frame's fault.
+void run_map(const codegen::CudaModule& module, const ir::Kernel& kernel, LaunchDevice& device,
+             const Geometry& geometry, const MapFrame* frame);
+
 }  // namespace kiln::engine

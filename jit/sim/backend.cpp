@@ -1,0 +1,181 @@
+// The simulator: the CUDA text of kernels, run on this CPU with the blocks and threads that a device would
+// have, where the arrays of the call are. What threads do wrong to each other is an error.
+#include "jit/compile/backend.h"
+#include "codegen/cuda/emit.h"
+#include "codegen/cuda/lines.h"
+#include "jit/device/host_program.h"
+#include "jit/sim/compiler.h"
+#include "jit/sim/memory.h"
+#include "runtime/process.h"
+
+#include <kiln/memory.h>
+
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+namespace kiln::engine {
+namespace {
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+        .count();
+}
+
+/// Memory of the host, in which the threads of launches may touch arrays and what the program makes.
+class SimDevice final : public LaunchDevice {
+  public:
+    explicit SimDevice(const sim::Code& code) : code_(code) {
+        for (const sim::SharedVariable& s : code.shared()) memory_.add(s.at, s.bytes, s.name, true);
+    }
+    ~SimDevice() override {
+        for (const auto& [memory, bytes] : blocks_) kiln::deallocate(memory, bytes);
+    }
+    SimDevice(const SimDevice&) = delete;
+    SimDevice& operator=(const SimDevice&) = delete;
+
+    void add(const Array& array, const std::string& name) {
+        const auto [low, high] = byte_extent(array);
+        memory_.add(low, static_cast<std::size_t>(high - low), name);
+    }
+    void add(const std::byte* low, const std::byte* high, const std::string& name) {
+        memory_.add(low, static_cast<std::size_t>(high - low), name);
+    }
+
+    std::byte* allocate(std::size_t bytes) override {
+        auto* const memory = static_cast<std::byte*>(kiln::allocate(bytes));
+        std::memset(memory, 0xa5, bytes);  // so that what is not written shows
+        blocks_.emplace(memory, bytes);
+        memory_.add(memory, bytes, "memory that the kernel made");
+        return memory;
+    }
+    void deallocate(std::byte* memory) noexcept override {
+        memory_.remove(memory);
+        kiln::deallocate(memory, blocks_.at(memory));
+        blocks_.erase(memory);
+    }
+    /// What a program gives back is its caller's from here on.
+    Array take(std::byte* memory, const Shape& shape, DType dtype) {
+        const std::size_t bytes = blocks_.at(memory);
+        memory_.remove(memory);
+        blocks_.erase(memory);
+        std::shared_ptr<void> owner(memory, [bytes](void* m) { kiln::deallocate(m, bytes); });
+        return Array::from_memory(memory, dtype, shape, Array::c_strides(shape, size_of(dtype)),
+                                  std::move(owner));
+    }
+    void write(std::byte* to, const void* from, std::size_t bytes) override {
+        if (bytes != 0) std::memcpy(to, from, bytes);
+    }
+    void read(void* to, const std::byte* from, std::size_t bytes) override {
+        if (bytes != 0) std::memcpy(to, from, bytes);
+    }
+    void launch(std::size_t function, unsigned blocks, unsigned threads,
+                void** parameters) override {
+        memory_.begin_launch();
+        sim::Finding found;
+        const sim::Launch launch{
+            code_.function(function), parameters, blocks, threads, false, &memory_};
+        if (!sim::run(launch, found))
+            throw Error(ErrorKind::device, "the simulator found " + found.text,
+                        Location(found.at.file == nullptr ? "" : found.at.file, found.at.line));
+    }
+
+  private:
+    const sim::Code& code_;
+    sim::Memory memory_;
+    std::unordered_map<std::byte*, std::size_t> blocks_;
+};
+
+/// Few threads a block and few blocks: what a device does by many is the same by these.
+constexpr Geometry geometry{.threads = 64, .most_blocks = 8};
+
+class SimCode final : public CompiledCode {
+  public:
+    explicit SimCode(const ir::Kernel& kernel) : kernel_(kernel) {
+        auto start = std::chrono::steady_clock::now();
+        module_ = codegen::emit_cuda_module(kernel);
+        times_.emit_ms = milliseconds_since(start);
+        start = std::chrono::steady_clock::now();
+        std::vector<std::string> names;
+        for (const codegen::CudaFunction& f : module_.functions) names.push_back(f.name);
+        code_ = sim::compile(codegen::cuda_with_lines(module_.text, kernel.name + ".cu"), names);
+        times_.codegen_ms = milliseconds_since(start);
+    }
+
+    MapFunction map_entry() const override { return nullptr; }
+    std::string text(Artifact) const override {
+        throw Error(ErrorKind::internal, "the simulator has no texts of its own");
+    }
+    std::vector<std::byte> binary() const override { return {}; }
+    Stats times() const override { return times_; }
+
+    std::optional<DeviceFault> run_on_device(std::span<DeviceOperand> operands) const override {
+        SimDevice device(*code_);
+        std::vector<DeviceArgument> arguments(operands.size());
+        for (std::size_t p = 0; p < operands.size(); ++p) {
+            const ir::Param& param = kernel_.params[p];
+            arguments[p].scalar = operands[p].scalar;
+            if (param.access == ir::Access::value || ir::is_made_by_kernel(param.access)) continue;
+            const Array& array = operands[p].array;
+            device.add(array, param.name);
+            arguments[p].data = array.data();
+            for (int d = 0; d < array.rank(); ++d) {
+                arguments[p].extents.push_back(array.extent(d));
+                arguments[p].strides.push_back(array.stride(d));
+            }
+        }
+        auto fault = run_host_program(kernel_, module_, device, geometry, arguments);
+        for (std::size_t p = 0; p < operands.size() && !fault; ++p)
+            if (kernel_.params[p].access == ir::Access::result && arguments[p].data != nullptr)
+                operands[p].array = device.take(
+                    arguments[p].data, Shape(std::span<const std::int64_t>(arguments[p].extents)),
+                    kernel_.params[p].dtype);
+        return fault;
+    }
+
+    void run_map_on_device(const MapFrame* frame) const override {
+        SimDevice device(*code_);
+        const auto* const operands = reinterpret_cast<const abi::Operand*>(frame + 1);
+        for (std::size_t p = 0; p < kernel_.params.size(); ++p) {
+            const auto item = static_cast<std::int64_t>(size_of(kernel_.params[p].dtype));
+            const std::byte *low = operands[p].data, *high = low;
+            const auto reach = [&](std::int64_t bytes) { (bytes < 0 ? low : high) += bytes; };
+            const ir::Layout layout = kernel_.params[p].layout;
+            const std::int64_t inner = layout == ir::Layout::unit      ? item
+                                       : layout == ir::Layout::uniform ? 0
+                                                                       : operands[p].inner;
+            reach((frame->columns - 1) * inner);
+            reach((frame->rows - 1) * operands[p].outer);
+            device.add(low, high + item, kernel_.params[p].name);
+        }
+        run_map(module_, kernel_, device, geometry, frame);
+    }
+
+  private:
+    ir::Kernel kernel_;
+    codegen::CudaModule module_;
+    std::unique_ptr<sim::Code> code_;
+    Stats times_;
+};
+
+class SimBackend final : public Backend {
+  public:
+    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions&,
+                                          const std::string&) override {
+        const kiln::detail::BeforeExit running(kernel.name +
+                                               " cannot be compiled: the program is ending");
+        return std::make_unique<SimCode>(kernel);
+    }
+    std::string text(Artifact, const ir::Kernel&, const CompileOptions&,
+                     const std::string&) override {
+        throw Error(ErrorKind::internal, "the simulator has no texts of its own");
+    }
+};
+
+}  // namespace
+}  // namespace kiln::engine
+
+extern "C" kiln::engine::Backend* kiln_make_sim_backend() { return new kiln::engine::SimBackend; }

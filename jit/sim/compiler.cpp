@@ -1,0 +1,207 @@
+#include "jit/sim/compiler.h"
+
+#include "jit/sim/language.h"
+#include "jit/sim/memory.h"
+#include "jit/sim/watch_pass.h"
+
+#include <clang/CodeGen/CodeGenAction.h>
+#include <clang/Frontend/CompilerInstance.h>
+#include <clang/Frontend/CompilerInvocation.h>
+#include <clang/Frontend/TextDiagnosticPrinter.h>
+#include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/VirtualFileSystem.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include <kiln/error.h>
+
+#include <fmt/format.h>
+
+namespace kiln::sim {
+namespace {
+
+constexpr const char *triple = "x86_64-unknown-linux-gnu", *main_file = "/kiln/kernel.cu",
+                     *language_file = "/kiln/language.h";
+
+template <class T> T checked(llvm::Expected<T> value) {
+    if (!value) throw Error(ErrorKind::internal, "LLVM: " + llvm::toString(value.takeError()));
+    return std::move(*value);
+}
+void check(llvm::Error error) {
+    if (error) throw Error(ErrorKind::internal, "LLVM: " + llvm::toString(std::move(error)));
+}
+
+/// A function is called through one that is not watched: the addresses of arguments are no memory
+/// of the kernel's.
+std::string callers(const std::vector<std::string>& functions) {
+    std::string text = R"(
+template <class T, T... I> struct kiln_sim_indices {};
+template <class... A, int... I>
+__attribute__((always_inline, no_sanitize("thread")))
+inline void kiln_sim_call(void (*f)(A...), void** p, kiln_sim_indices<int, I...>) {
+    f(*static_cast<A*>(p[I])...);
+}
+template <class... A> unsigned kiln_sim_size(void (*)(A...), unsigned k) {
+    const unsigned sizes[] = {sizeof(A)..., 0};
+    return k < sizeof...(A) ? sizes[k] : 0;
+}
+template <class... A>
+__attribute__((always_inline, no_sanitize("thread")))
+inline void kiln_sim_call(void (*f)(A...), void** p) {
+    kiln_sim_call(f, p, __make_integer_seq<kiln_sim_indices, int, sizeof...(A)>());
+}
+)";
+    for (std::size_t f = 0; f < functions.size(); ++f)
+        text += fmt::format(
+            "extern \"C\" __attribute__((no_sanitize(\"thread\"))) void kiln_call_{}(void** "
+            "kiln_sim_p) {{ kiln_sim_call({}, kiln_sim_p); }}\n"
+            "extern \"C\" unsigned kiln_size_{}(unsigned kiln_sim_k) {{ "
+            "return kiln_sim_size({}, kiln_sim_k); }}\n",
+            f, functions[f], f, functions[f]);
+    return text;
+}
+
+std::unique_ptr<llvm::Module> read(const std::string& text, llvm::LLVMContext& context) {
+    std::string said;
+    llvm::raw_string_ostream says(said);
+    const llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> options(new clang::DiagnosticOptions);
+    auto printer = std::make_unique<clang::TextDiagnosticPrinter>(says, options.get());
+    const llvm::IntrusiveRefCntPtr<clang::DiagnosticIDs> ids(new clang::DiagnosticIDs);
+    clang::DiagnosticsEngine early(ids, options, printer.get(), false);
+    // Functions of the C library are called as they are, and products stay products.
+    const char* const arguments[] = {"-triple",
+                                     triple,
+                                     "-emit-llvm-only",
+                                     "-std=c++17",
+                                     "-O1",
+                                     "-disable-llvm-passes",
+                                     "-mrelocation-model",
+                                     "pic",
+                                     "-pic-level",
+                                     "2",
+                                     "-ffp-contract=off",
+                                     "-fno-builtin",
+                                     "-nostdsysteminc",
+                                     "-nobuiltininc",
+                                     "-fsanitize=thread",
+                                     "-debug-info-kind=line-tables-only",
+                                     "-fno-threadsafe-statics",
+                                     "-w",
+                                     "-DKILN_SIM_WATCHED",
+                                     "-include",
+                                     language_file,
+                                     "-x",
+                                     "c++",
+                                     main_file};
+    auto invocation = std::make_shared<clang::CompilerInvocation>();
+    clang::CompilerInvocation::CreateFromArgs(*invocation, arguments, early);
+    clang::CompilerInstance compiler;
+    compiler.setInvocation(invocation);
+    compiler.createDiagnostics(printer.get(), false);
+    auto files = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
+    files->addFile(main_file, 0, llvm::MemoryBuffer::getMemBuffer(text));
+    files->addFile(language_file, 0, llvm::MemoryBuffer::getMemBuffer(language));
+    compiler.createFileManager(files);
+    clang::EmitLLVMOnlyAction action(&context);
+    if (!compiler.ExecuteAction(action))
+        throw Error(ErrorKind::internal, fmt::format("Clang does not read CUDA text:\n{}", said));
+    return action.takeModule();
+}
+
+void optimise(llvm::Module& module) {
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager call_graphs;
+    llvm::ModuleAnalysisManager modules;
+    llvm::PassBuilder builder;
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(call_graphs);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, call_graphs, modules);
+    builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O1).run(module, modules);
+}
+
+class JitCode final : public Code {
+  public:
+    JitCode(std::unique_ptr<llvm::Module> module, std::unique_ptr<llvm::LLVMContext> context,
+            std::size_t functions) {
+        const std::vector<SharedSymbol> symbols = export_shared_variables(*module);
+        optimise(*module);
+        watch_accesses(*module);
+        llvm::orc::JITTargetMachineBuilder machine{llvm::Triple(triple)};
+        machine.setCPU("x86-64");
+        machine.setRelocationModel(llvm::Reloc::PIC_);
+        jit_ = checked(
+            llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(std::move(machine)).create());
+        llvm::orc::JITDylib& library = jit_->getMainJITDylib();
+        check(library.define(llvm::orc::absoluteSymbols(own_symbols())));
+        library.addGenerator(
+            checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess('\0')));
+        check(
+            jit_->addIRModule(llvm::orc::ThreadSafeModule(std::move(module), std::move(context))));
+        for (std::size_t f = 0; f < functions; ++f) {
+            functions_.push_back(
+                checked(jit_->lookup(fmt::format("kiln_call_{}", f))).toPtr<Entry>());
+            sizes_.push_back(checked(jit_->lookup(fmt::format("kiln_size_{}", f))).toPtr<Size>());
+        }
+        for (const SharedSymbol& s : symbols)
+            shared_.push_back(
+                {s.name, checked(jit_->lookup(s.symbol)).toPtr<const void*>(), s.bytes});
+    }
+
+    Entry function(std::size_t index) const override { return functions_[index]; }
+    std::size_t parameter_bytes(std::size_t index, unsigned k) const override {
+        return sizes_[index](k);
+    }
+    const std::vector<SharedVariable>& shared() const override { return shared_; }
+
+  private:
+    using Size = unsigned (*)(unsigned);
+    /// What text calls in this library, whose symbols the process does not see.
+    llvm::orc::SymbolMap own_symbols() const {
+        llvm::orc::SymbolMap all;
+        const auto add = [&](const char* name, auto* at) {
+            all[jit_->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(at),
+                                                llvm::JITSymbolFlags::Exported};
+        };
+        add("kiln_sim_thread", &kiln_sim_thread);
+        add("kiln_sim_block", &kiln_sim_block);
+        add("kiln_sim_threads", &kiln_sim_threads);
+        add("kiln_sim_blocks", &kiln_sim_blocks);
+        add("kiln_sim_barrier", &kiln_sim_barrier);
+        add("kiln_sim_atomic", &kiln_sim_atomic);
+        add("kiln_sim_exchange", &kiln_sim_exchange);
+        add("kiln_sim_access", &kiln_sim_access);
+        return all;
+    }
+
+    std::unique_ptr<llvm::orc::LLJIT> jit_;
+    std::vector<Entry> functions_;
+    std::vector<Size> sizes_;
+    std::vector<SharedVariable> shared_;
+};
+
+void start_llvm() {
+    static const bool started = [] {
+        LLVMInitializeX86TargetInfo();
+        LLVMInitializeX86Target();
+        LLVMInitializeX86TargetMC();
+        LLVMInitializeX86AsmPrinter();
+        return true;
+    }();
+    static_cast<void>(started);
+}
+
+}  // namespace
+
+std::unique_ptr<Code> compile(const std::string& text, const std::vector<std::string>& functions) {
+    start_llvm();
+    auto context = std::make_unique<llvm::LLVMContext>();
+    auto module = read(text + callers(functions), *context);
+    return std::make_unique<JitCode>(std::move(module), std::move(context), functions.size());
+}
+
+}  // namespace kiln::sim
