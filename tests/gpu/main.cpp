@@ -5,54 +5,18 @@
 // Expected values are computed here, by plain loops. ctest runs it with the driver that is there, and with
 // the fake one of tests/cuda (KILN_LIBCUDA, KILN_LIBNVRTC), with which it also sees a device run out of
 // memory and a kernel fail.
-#include <kiln/kiln.h>
+#include "tests/gpu/check.h"
 
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <string>
-#include <vector>
 
 using namespace kiln;
+using namespace gpu;
 
 namespace {
 
-int failures = 0;
-
-void check(bool holds, const std::string& what) {
-    if (holds) return;
-    ++failures;
-    std::printf("failed: %s\n", what.c_str());
-}
-
-template <class F> std::string error_of(F&& f) {
-    try {
-        f();
-    } catch (const Error& e) {
-        return e.what();
-    }
-    return "no error";
-}
-
-bool contains(const std::string& text, const char* part) {
-    return text.find(part) != std::string::npos;
-}
-
 const JitOptions on_device{.target = BackendTarget::cuda};
-
-std::vector<double> numbers(std::size_t n) {
-    std::vector<double> made(n);
-    std::uint64_t state = 88172645463325252ull;
-    for (double& x : made) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        x = static_cast<double>(state >> 40) / 16777216.0 - 0.5;
-    }
-    return made;
-}
 
 void element_wise() {
     const auto axpy = jit(
@@ -269,6 +233,7 @@ void faults() {
             for (Index i : prange(x.extent(0))) y(i) = x(i);
         },
         on_device);
+    trim_device_memory();
     setenv("KILN_FAKE_CUDA_MEMORY", "10000000", 1);
     const std::string full =
         error_of([&] { copy(zeros({2'000'000}, DType::f64), zeros({2'000'000}, DType::f64)); });
@@ -312,9 +277,10 @@ int main() {
     loops();
     bools();
     errors();
-    if (const char* library = std::getenv("KILN_LIBCUDA");
-        library != nullptr && contains(library, "fake"))
-        faults();
+    device_arrays();
+    memory_of_the_device();
+    streams();
+    if (fake_driver() != nullptr) faults();
     std::printf("%d failed\n", failures);
     return failures == 0 ? 0 : 1;
 }
