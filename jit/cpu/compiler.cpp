@@ -1,6 +1,7 @@
 #include "jit/cpu/compiler.h"
 
 #include "codegen/llvm/attributes.h"
+#include "codegen/llvm/transforms/conditional_sums.h"
 #include "codegen/llvm/transforms/loop_vectoriser.h"
 #include "codegen/llvm/transforms/scalar_addresses.h"
 #include "codegen/llvm/transforms/shared_loads.h"
@@ -148,6 +149,7 @@ void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
             branching_.run(f, functions_);
         } else {
             looping(f).run(f, functions_);
+            codegen::choose_terms(f);
             codegen::compute_addresses_as_scalars(f);
             if (isa_ != codegen::VectorIsa::sse2) codegen::join_strided_loads(f);
             if (isa_ == codegen::VectorIsa::avx512) codegen::share_loads(f);
