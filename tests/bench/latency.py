@@ -123,6 +123,17 @@ def session(kiln, rounds):
             ("session", "kiln, a kernel typed, compiled, called", statistics.median(typed))]
 
 
+def text(program, rounds):
+    """Kernels from C++ text, from the text to the result, in processes that find nothing compiled."""
+    samples = {}
+    for _ in range(4 * rounds):
+        env = dict(os.environ, KILN_CACHE="off")
+        for line in subprocess.run([program], check=True, env=env, capture_output=True, text=True).stdout.splitlines():
+            r = json.loads(line)
+            samples.setdefault(r["variant"], []).append(r["ns"])
+    return [("text", v, statistics.median(ns)) for v, ns in samples.items()]
+
+
 def run(build, rounds):
     samples = {}
     commands = [[str(build / "latency"), "warm"]] + [[str(build / "latency"), "first", n] for n in FIRST]
@@ -137,4 +148,6 @@ def run(build, rounds):
     kiln = build.parent / "bin" / "kiln"
     if (build.parent / "lib" / "libkiln_interpreter.so").exists():
         rows += session(str(kiln), rounds)
+    if (build / "text").exists():
+        rows += text(str(build / "text"), rounds)
     return [{"workload": w, "variant": v, "ns": ns} for w, v, ns in rows]
