@@ -4,8 +4,11 @@
 #include "jit/compile/target.h"
 #include "jit/cpu/compiler.h"
 #include "jit/cpu/functions_of.h"
+#include "jit/cpu/listing.h"
 #include "jit/cpu/llvm_users.h"
 #include "runtime/process.h"
+
+#include <kiln/text_style.h>
 
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/IR/Module.h>
@@ -242,7 +245,11 @@ std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
     if (artifact != Artifact::llvm && artifact != Artifact::llvm_opt &&
         artifact != Artifact::assembly)
         throw kiln::Error(ErrorKind::internal, "the CPU backend has no such text");
-    const codegen::EmitOptions options = emit_options(wanted, symbol);
+    codegen::EmitOptions options = emit_options(wanted, symbol);
+    const TextStyle style = TextsIn::style();
+    const bool lines = style == TextStyle::lines && artifact != Artifact::llvm;
+    if (lines && options.debug == codegen::DebugDetail::none)
+        options.debug = codegen::DebugDetail::lines;
     return compilation(kernel, [&](Compilation& work) {
         Compiler& compiler = *work.compiler;
         work.module = codegen::emit_llvm(kernel, work.context, compiler.machine(), options);
@@ -254,8 +261,12 @@ std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
             compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
         if (artifact == Artifact::assembly) {
             const auto bytes = work.generate(llvm::CodeGenFileType::AssemblyFile);
-            return std::string(bytes.begin(), bytes.end());
+            text.assign(bytes.begin(), bytes.end());
+            return lines ? assembly_listing(text) : text;
         }
+        if (lines) return llvm_listing(*work.module);
+        if (style == TextStyle::graph && artifact == Artifact::llvm_opt)
+            return flow_graph(*work.module);
         work.module->print(out, nullptr);
         return text;
     });

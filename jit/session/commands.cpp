@@ -32,16 +32,46 @@ OfKernel of_kernel(std::string_view text) {
             std::string(text.substr(bracket + 1, text.size() - bracket - 2))};
 }
 
-std::string inspect_code(const OfKernel& of, std::string_view artifact) {
+std::string inspect_code(const OfKernel& of, std::string_view artifact,
+                         std::string_view style = "plain") {
     const std::string types =
         of.types ? fmt::format(", std::vector<::kiln::ArgType>{{{}}}", *of.types) : "";
-    return fmt::format("::kiln::interactive::inspect({}, ::kiln::Artifact::{}{})", of.kernel,
-                       artifact, types);
+    return fmt::format(
+        "::kiln::interactive::inspect_in(::kiln::TextStyle::{}, {}, ::kiln::Artifact::{}{})", style,
+        of.kernel, artifact, types);
 }
 
 bool print_artifact(Session& session, std::string_view artifact, std::string_view rest) {
     return session.run_paged(
         fmt::format("std::fputs({}.c_str(), stdout);", inspect_code(of_kernel(rest), artifact)));
+}
+
+/// With the user's lines between the instructions; -s: what LLVM's model of this CPU says.
+bool assembly(Session& session, std::string_view, std::string_view rest) {
+    rest = trimmed(rest);
+    if (rest.starts_with("-s "))
+        return session.run_paged(fmt::format("::kiln::interactive::print_throughput({});",
+                                             inspect_code(of_kernel(rest.substr(3)), "assembly")));
+    return session.run_paged(fmt::format("std::fputs({}.c_str(), stdout);",
+                                         inspect_code(of_kernel(rest), "assembly", "lines")));
+}
+
+bool flow(Session& session, std::string_view, std::string_view rest) {
+    return session.run_paged(fmt::format("std::fputs({}.c_str(), stdout);",
+                                         inspect_code(of_kernel(rest), "llvm_opt", "graph")));
+}
+
+bool annotate(Session& session, std::string_view, std::string_view rest) {
+    rest = trimmed(rest);
+    const std::size_t blank = rest.find(' ');
+    if (blank == std::string_view::npos)
+        throw Error(ErrorKind::usage, ":annotate takes a file and a kernel", {},
+                    ":annotate page.html f (f64[1])");
+    const OfKernel of = of_kernel(rest.substr(blank));
+    const std::string types = of.types ? fmt::format("{{{{{}}}}}", *of.types) : "";
+    return session.run_code(fmt::format("::kiln::interactive::write_page({}, R\"({})\"{});",
+                                        of.kernel, rest.substr(0, blank),
+                                        of.types ? ", " + types : ""));
 }
 
 bool remarks(Session& session, std::string_view, std::string_view rest) {
@@ -91,8 +121,9 @@ bool diff(Session& session, std::string_view, std::string_view rest) {
                                             : which == "opt" ? "llvm_opt"
                                                              : which);
     };
-    return session.run_paged(fmt::format("::kiln::interactive::print_difference({}, {});",
-                                         text_code(words[1]), text_code(words[2])));
+    return session.run_paged(fmt::format("::kiln::interactive::print_difference({}, {}, {});",
+                                         text_code(words[1]), text_code(words[2]),
+                                         session.has_colours()));
 }
 
 bool set(Session& session, std::string_view, std::string_view rest) {
@@ -133,7 +164,12 @@ constexpr Row rows[] = {
     {"plan", "K [(types)]", "what becomes of each loop, and why not more", print_artifact, "plan"},
     {"llvm", "K [(types)]", "LLVM IR as emitted", print_artifact, "llvm"},
     {"opt", "K [(types)]", "LLVM IR after optimisation", print_artifact, "llvm_opt"},
-    {"asm", "K [(types)]", "assembler for this CPU", print_artifact, "assembly"},
+    {"asm", "[-s] K [(types)]",
+     "assembler for this CPU between your lines, vector instructions with |; -s: what llvm-mca "
+     "says",
+     assembly},
+    {"cfg", "K [(types)]", "the control flow of LLVM's IR, as a graph for Graphviz", flow},
+    {"annotate", "FILE K [(types)]", "a page with what became of each line of it", annotate},
     {"cuda", "K [(types)]", "CUDA C++", print_artifact, "cuda"},
     {"ptx", "K [(types)]", "PTX", print_artifact, "ptx"},
     {"remarks", "K", "what was or was not done in its compiles", remarks},
@@ -183,6 +219,11 @@ std::vector<std::string> complete_command(std::string_view text) {
     for (const Row& row : rows)
         if (row.name.starts_with(text)) rest.emplace_back(row.name.substr(text.size()));
     return rest;
+}
+
+bool takes_a_file(std::string_view command) {
+    const auto row = std::ranges::find(rows, command, &Row::name);
+    return row != std::end(rows) && row->words.starts_with("FILE");
 }
 
 }  // namespace kiln::tool

@@ -14,4 +14,7 @@ bool run_command(Session& session, std::string_view text);
 /// The names of commands that begin with `text`, without that beginning.
 std::vector<std::string> complete_command(std::string_view text);
 
+/// Whether the first word after the command is the name of a file.
+bool takes_a_file(std::string_view command);
+
 }  // namespace kiln::tool

@@ -96,6 +96,17 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(begin, text.find_last_not_of(" \t\n\r") - begin + 1);
 }
 
+std::size_t open_quote(std::string_view line) {
+    std::size_t open = std::string_view::npos;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+        if (line[i] == '\\')
+            ++i;
+        else if (line[i] == '"')
+            open = open == std::string_view::npos ? i : std::string_view::npos;
+    }
+    return open;
+}
+
 bool is_open(std::string_view text) {
     const Scan scan = Scanner(text).run();
     if (scan.depth > 0 || scan.unfinished || scan.backslash) return true;

@@ -13,6 +13,9 @@ bool is_open(std::string_view text);
 /// and is no directive.
 bool is_expression(std::string_view text);
 
+/// Where the string begins that is open at the end of a line; npos: none is.
+std::size_t open_quote(std::string_view line);
+
 /// Without blanks at both ends.
 std::string_view trimmed(std::string_view text);
 

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -58,9 +60,9 @@ std::string header_file(const std::vector<std::string>& folders) {
     return fmt::format("{}/session-{}-{:016x}.pch", cache, engine::build_fingerprint, place);
 }
 
-bool wants_colours() {
+bool wants_colours(int stream) {
     const char* const none = std::getenv("NO_COLOR");
-    return isatty(STDERR_FILENO) != 0 && (none == nullptr || *none == '\0');
+    return isatty(stream) != 0 && (none == nullptr || *none == '\0');
 }
 
 std::string history_file() {
@@ -77,6 +79,36 @@ std::string history_file() {
     return error ? "" : folder + "/history";
 }
 
+/// The rest of those that begin so.
+std::vector<std::string> with_prefix(const std::vector<std::string>& all,
+                                     const std::string& prefix) {
+    std::vector<std::string> rest;
+    for (const std::string& one : all)
+        if (one.starts_with(prefix)) rest.push_back(one.substr(prefix.size()));
+    return rest;
+}
+
+/// The name that the text ends with.
+std::string last_word(const std::string& text) {
+    std::size_t begin = text.size();
+    while (begin > 0 && (std::isalnum(static_cast<unsigned char>(text[begin - 1])) != 0 ||
+                         text[begin - 1] == '_'))
+        --begin;
+    return text.substr(begin);
+}
+
+/// Files whose path begins so; folders end with '/'.
+std::vector<std::string> complete_file(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+        names.push_back(at->path().filename().string() + (at->is_directory(error) ? "/" : ""));
+    std::ranges::sort(names);
+    return with_prefix(names, slash == std::string::npos ? path : path.substr(slash + 1));
+}
+
 /// What a session does with an exception that left a destructor, or a function that is noexcept.
 [[noreturn]] void on_terminate() {
     fmt::print(stderr, "error: std::terminate was called\n");
@@ -91,7 +123,7 @@ Session::Session(const SessionOptions& options)
     make_terminal_ = library.function<text::MakeTerminal>("kiln_make_terminal");
     text::Interpreter::Options how{.include_folders = include_folders(), .header = {}};
     how.header = header_file(how.include_folders);
-    how.colours = wants_colours();
+    how.colours = wants_colours(STDERR_FILENO);
     how.on_error = [this] { checkpoints_.input_failed(); };
     interpreter_.reset(library.function<text::MakeInterpreter>("kiln_make_interpreter")(how));
     inputs_.emplace_back();
@@ -201,6 +233,8 @@ bool Session::evaluate(const std::string& text) {
     return inputs_[number].is_kept = run_code(code);
 }
 
+bool Session::has_colours() const { return wants_colours(STDOUT_FILENO); }
+
 std::string Session::transcript() const {
     std::string text;
     for (const Input& input : inputs_)
@@ -235,9 +269,25 @@ bool Session::run_file(const std::string& path) {
 }
 
 std::vector<std::string> Session::complete(const std::string& text) {
-    if (text.starts_with(':') && text.find(' ') == std::string::npos)
-        return complete_command(text.substr(1));
-    return interpreter_->complete(text);
+    if (const std::size_t quote = open_quote(text); quote != std::string::npos)
+        return complete_file(text.substr(quote + 1));
+    if (!text.starts_with(':')) {
+        std::vector<std::string> all = interpreter_->complete(text);
+        const std::string word = last_word(text);
+        const char before = word.size() < text.size() ? text[text.size() - word.size() - 1] : ' ';
+        if (!word.empty() && before != '.' && before != '>' && before != ':')
+            std::ranges::copy(with_prefix(interpreter_->variables(), word),
+                              std::back_inserter(all));
+        std::ranges::sort(all);
+        const auto again = std::ranges::unique(all);
+        all.erase(again.begin(), again.end());
+        return all;
+    }
+    const std::size_t blank = text.find(' ');
+    if (blank == std::string::npos) return complete_command(text.substr(1));
+    const std::string last = text.substr(text.rfind(' ') + 1);
+    if (takes_a_file(text.substr(1, blank - 1))) return complete_file(last);
+    return with_prefix(interpreter_->variables(), last);
 }
 
 void Session::converse() {

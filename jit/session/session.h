@@ -49,6 +49,8 @@ class Session {
     bool run_code(const std::string& code);
     /// The same with its output in a pager, on a terminal.
     bool run_paged(const std::string& code);
+    /// Whether what is printed is for eyes that want colours.
+    bool has_colours() const;
     /// The inputs that ended well.
     std::string transcript() const;
     void quit() { leaving_ = true; }

@@ -32,20 +32,25 @@ template <class K> Named::Inspect inspection_of(K kernel) {
 
 extern "C" __attribute__((visibility("default"))) void kiln_inspect_file(const FileKernel& from,
                                                                          Named::Inspect& made) {
-    const Source source = Source::file(from.file);
+    // Lines are those of the text.
+    const std::source_location nowhere;
+    const Source source = Source::file(from.file, nowhere);
     const std::string mode = mode_of(from, source);
     if (mode == "vectorize") {
         made = inspection_of(text::vectorize(
             source, from.function,
-            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked}));
+            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked},
+            nowhere));
     } else if (mode == "guvectorize") {
         made = inspection_of(text::guvectorize(
             source, from.function, from.layout,
-            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked}));
+            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked},
+            nowhere));
     } else if (mode == "stencil") {
         made = inspection_of(text::stencil(
             source, from.function,
-            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked}));
+            {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked},
+            nowhere));
     } else if (mode == "jit") {
         // Of whatever results: none are asked for.
         made = inspection_of(Kernel<void>(
@@ -53,8 +58,8 @@ extern "C" __attribute__((visibility("default"))) void kiln_inspect_file(const F
             detail::loop_function(
                 source, from.function,
                 {.fastmath = from.fastmath, .parallel = from.parallel, .checked = from.checked},
-                std::source_location::current()),
-            std::source_location::current()));
+                nowhere),
+            nowhere));
     } else {
         throw Error(ErrorKind::usage, fmt::format("there is no mode '{}'", mode), {},
                     "vectorize, guvectorize, jit and stencil are known");

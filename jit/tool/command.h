@@ -20,6 +20,7 @@ struct Command {
 
 Status doctor(const Arguments& arguments);
 Status cache(const Arguments& arguments);
+Status annotate(const Arguments& arguments);
 Status inspect(const Arguments& arguments);
 Status repl(const Arguments& arguments);
 Status run(const Arguments& arguments);

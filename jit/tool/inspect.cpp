@@ -5,11 +5,14 @@
 #include "jit/tool/command.h"
 #include "jit/tool/types.h"
 
+#include <kiln/annotate.h>
 #include <kiln/error.h>
+#include <kiln/text_style.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -34,7 +37,7 @@ Artifact stage_of(const std::string& name) {
     std::string all;
     for (const auto& [known, artifact] : stages)
         all += (all.empty() ? "" : ", ") + std::string(known);
-    throw UsageError(fmt::format("there is no text '{}': {}", name, all));
+    throw UsageError(fmt::format("there is no text '{}': {}, cfg", name, all));
 }
 
 Named kernel_of_plugin(const std::string& path, const std::string& wanted) {
@@ -72,9 +75,26 @@ Status inspect(const Arguments& arguments) {
     if (arguments.words().size() != 1) throw UsageError("inspect takes one file");
     for (const char* needed : {"--kernel", "--sig"})
         if (!arguments.has(needed)) throw UsageError(fmt::format("inspect needs {}", needed));
-    const Artifact artifact = stage_of(arguments.value("--emit", "ir"));
+    const std::string stage = arguments.value("--emit", "ir");
+    const bool graph = stage == "cfg";
+    const Artifact artifact = graph ? Artifact::llvm_opt : stage_of(stage);
     const std::vector<ArgType> types = types_of(arguments.value("--sig"));
+    const TextsIn style(graph                      ? TextStyle::graph
+                        : arguments.has("--lines") ? TextStyle::lines
+                                                   : TextStyle::plain);
     std::fputs(texts_of(arguments)(artifact, types).c_str(), stdout);
+    return Status::good;
+}
+
+Status annotate(const Arguments& arguments) {
+    if (arguments.words().size() != 1) throw UsageError("annotate takes one file");
+    for (const char* needed : {"--kernel", "--sig", "-o"})
+        if (!arguments.has(needed)) throw UsageError(fmt::format("annotate needs {}", needed));
+    std::vector<std::vector<ArgType>> signatures;
+    std::istringstream all(arguments.value("--sig"));
+    for (std::string one; std::getline(all, one, ';');) signatures.push_back(types_of(one));
+    kiln::detail::write_annotated_page(arguments.value("-o"), arguments.value("--kernel"),
+                                       texts_of(arguments), signatures);
     return Status::good;
 }
 

@@ -15,6 +15,20 @@ namespace {
 
 const Option json{"--json", "", "as JSON"};
 
+/// Of commands that look at one kernel.
+std::vector<Option> kernel_options(std::vector<Option> more) {
+    const std::vector<Option> kernel = {
+        {"--mode", "MODE",
+         "of C++ text: vectorize, guvectorize, jit, stencil; else by its parameters"},
+        {"--layout", "LAYOUT", "of guvectorize: '(n),(n)->()'"},
+        {"--fastmath", "", "as the option of kernels"},
+        {"--parallel", "", "as the option of kernels"},
+        {"--checked", "", "as the option of kernels"}};
+    more.insert(more.begin(), {"--kernel", "F", "the function, or the exported name"});
+    more.insert(more.end(), kernel.begin(), kernel.end());
+    return more;
+}
+
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
         {"repl",
@@ -23,19 +37,18 @@ const std::vector<Command>& commands() {
          "plugins export has its names there",
          {{"-k", "", "go on after errors"}},
          repl},
-        {"inspect",
-         "FILE.cpp|PLUGIN.so",
+        {"inspect", "FILE.cpp|PLUGIN.so",
          "a text of a kernel: of a function in C++ text, or of what a plugin exports",
-         {{"--kernel", "F", "the function, or the exported name"},
-          {"--sig", "TYPES", "of its arguments: 'f64, f32[1]'"},
-          {"--emit", "TEXT", "ir (default), passes, plan, llvm, opt, asm, cuda, ptx ..."},
-          {"--mode", "MODE",
-           "of C++ text: vectorize, guvectorize, jit, stencil; else by its parameters"},
-          {"--layout", "LAYOUT", "of guvectorize: '(n),(n)->()'"},
-          {"--fastmath", "", "as the option of kernels"},
-          {"--parallel", "", "as the option of kernels"},
-          {"--checked", "", "as the option of kernels"}},
+         kernel_options(
+             {{"--sig", "TYPES", "of its arguments: 'f64, f32[1]'"},
+              {"--emit", "TEXT", "ir (default), passes, plan, llvm, opt, asm, cfg, cuda, ptx ..."},
+              {"--lines", "", "opt and asm with the lines of the source between"}}),
          inspect},
+        {"annotate", "FILE.cpp|PLUGIN.so",
+         "writes an HTML page: the source with what became of each line, beside the generated code",
+         kernel_options({{"-o", "PAGE", "the file to write"},
+                         {"--sig", "TYPES", "of its arguments; several lists with ; between"}}),
+         annotate},
         {"run",
          "FILE ARG...",
          "a function of C++ text over numbers (2.5, f32:2.5) and arrays in files: @in.npy, "

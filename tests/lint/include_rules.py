@@ -35,7 +35,7 @@ INNER = {
         "include": [],
         "call": ["include"],
         "compile": ["include", "call"],
-        "cpu": ["compile"],
+        "cpu": ["include", "compile"],
         "device": ["compile"],
         "cuda": ["compile", "device"],
         "sim": ["compile", "device"],

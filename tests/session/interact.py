@@ -4,6 +4,7 @@
 usage: interact.py KILN HOST PLUGIN.so     HOST is host.cpp, PLUGIN.so is plugin.cpp
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -81,15 +82,45 @@ def of_text(kiln, environment, folder):
                     "void last(View<const double, 1> a, double& b) { b = a(a.extent(0) - 1); }\n")
     for kernel, types, emit, more, part in (
             ("half", "f64[1]", "ir", (), "  ; text.cpp:1"), ("half", "f32", "asm", (), "ret"),
-            ("total", "f64[1]", "opt", (), "define "), ("total", "f64[1]", "plan", (), "text.cpp:4: "),
+            ("total", "f64[1]", "opt", (), "define "), ("half", "f64[1]", "cfg", (), "digraph "),
+            ("total", "f64[1]", "asm", ("--lines",), "# text.cpp:4: for (int i = 0"),
+            ("half", "f64[1]", "asm", ("--lines",), "| "),
+            ("half", "f64[1]", "opt", ("--lines",), "; text.cpp:1: double half(double x)"), ("total", "f64[1]", "plan", (), "text.cpp:4: "),
             ("last", "f64[2]", "ir", ("--layout", "(n)->()"), "kernel last(")):
         said = run(environment, kiln, "inspect", str(text), "--kernel", kernel, "--sig", types,
                    "--emit", emit, *more)
         assert said.returncode == 0, said
         check(said.stdout, part)
+    page = folder / "page.html"
+    said = run(environment, kiln, "annotate", str(text), "--kernel", "total", "-o", str(page), "--sig",
+               "f64[1]; (f64[1])")
+    assert said.returncode == 0, said
+    html = page.read_text()
+    data = json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
+    assert data["kernel"] == "total"
+    assert [s["types"] for s in data["signatures"]] == ["f64[1]", "f64[1]"]
+    (source,) = data["sources"]
+    assert source["lines"] == text.read_text().splitlines() and source["first"] == 1
+    assert [loop["line"] for loop in data["signatures"][0]["plan"]["loops"]] == [4]
+    check(data["signatures"][0]["assembly"], "# text.cpp:4: for (int i = 0")
+    for attribute in ("src=", "href=", "@import", "url("):
+        assert attribute not in html, "a page that needs others"
     said = run(environment, kiln, "inspect", str(text), "--kernel", "none", "--sig", "f64")
     assert said.returncode == 1, said
     check(said.stderr, "the text has no function none (it has half, total, last)")
+
+
+def the_manual(kiln, environment):
+    manual = (Path(__file__).resolve().parents[2] / "jit" / "tool" / "share" / "kiln.1").read_text()
+    manual = manual.replace("\\-", "-")
+    said = run(environment, kiln, "--help").stdout
+    commands = [line.split()[0] for line in said.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
+    assert "inspect" in commands
+    for command in commands:
+        assert command in manual, f"the manual knows no {command}"
+        for line in run(environment, kiln, command, "--help").stdout.split("Options:\n")[1].splitlines():
+            option = line.split()[0].split("[")[0].split("=")[0]
+            assert option in manual, f"the manual knows no {option} of {command}"
 
 
 def main():
@@ -103,6 +134,7 @@ def main():
         from_a_pipe(host, environment)
         over_a_plugin(kiln, plugin, environment, folder)
         of_text(kiln, environment, folder)
+        the_manual(kiln, environment)
     print("sessions in programs: all checks passed")
 
 

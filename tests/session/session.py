@@ -5,6 +5,7 @@ usage: session.py KILN
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,10 @@ from pathlib import Path
 
 from terminal import LIMIT, Terminal, check
 
-def on_a_terminal(kiln, environment):
-    t = Terminal([kiln], environment)
+def on_a_terminal(kiln, environment, folder):
+    for name in ("some.npy", "some.kiln"):
+        (folder / name).write_text("")
+    t = Terminal([kiln], environment, folder)
     t.expect("kiln> ")
     # Define, call, print.
     t.ask('auto saxpy = vectorize("saxpy", [](Value a, Value x, Value y) { return a * x + y; });')
@@ -33,6 +36,18 @@ def on_a_terminal(kiln, environment):
                           (":cuda saxpy (f32, f32[1], f32[1])", "__global__"),
                           (":asm saxpy (f32, f32[1], f32[1])", "ret")):
         check(t.ask(command), part)
+    # Assembler between the typed lines, with marks; the graph of its flow; pages.
+    check(t.ask(":asm saxpy"), "# [", "]:1", "| v")
+    check(t.ask(":cfg saxpy"), "digraph ", " -> ", "label=yes")
+    t.ask(":annotate page.html saxpy (f64, f64[1], f64[1])")
+    check((folder / "page.html").read_text(), "<!doctype html>", '"types": "f64, f64[1], f64[1]"')
+    # Completion: of commands, of variables behind them, of C++, of files in strings and behind :load.
+    for text, rest in ((":sign", "atures"), (":ir sax", "py"), ("saxp", "y"),
+                       ('load_npy("some.n', "py"), (":load some.k", "iln")):
+        t.type(text + "\t")
+        t.expect(re.escape(text[-4:]) + r"[^a-z]*(\x1b[^a-zA-Z]*[a-zA-Z])?" + rest)
+        t.type("\x03")
+        t.expect("kiln> ")
     check(t.ask(":signatures saxpy"), "(f64, f64[1], f64[1])", "(f32, f32[1], f32[1])")
     check(t.ask(":time saxpy(2.0, x, x)"), "first call ", "warm: best ", "elements/s")
     check(t.ask(":diff saxpy ir llvm"), "--- a", "+++ b", "-kernel saxpy(")
@@ -127,12 +142,12 @@ def values(kiln, environment):
 
 
 def main():
-    kiln = sys.argv[1]
+    kiln = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         environment = {**os.environ, "KILN_CACHE_DIR": str(folder / "cache"), "TERM": "xterm",
                        "KILN_HISTORY": str(folder / "history"), "NO_COLOR": "1", "PAGER": "cat"}
-        on_a_terminal(kiln, environment)
+        on_a_terminal(kiln, environment, folder)
         check((folder / "history").read_text(), "linspace(0,")
         from_a_pipe(kiln, environment)
         from_files(kiln, environment, folder)

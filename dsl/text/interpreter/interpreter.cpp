@@ -3,7 +3,9 @@
 
 #include <kiln/error.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <clang/AST/ASTConsumer.h>
@@ -17,6 +19,8 @@
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <sstream>
 
@@ -152,7 +156,7 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
   public:
     Session(std::unique_ptr<clang::CompilerInstance> compiler, const Options& options,
             llvm::Error& error)
-        : clang::Interpreter(std::move(compiler), error, quick_code()) {
+        : clang::Interpreter(std::move(compiler), error, quick_code()), options_(options) {
         if (error) return;
         clang::CompilerInstance& own = *getCompilerInstance();
         auto printer = std::make_unique<Diagnostics>(own.getDiagnosticOpts(), options);
@@ -176,11 +180,68 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
         }
         return true;
     }
-    std::vector<std::string> complete(const std::string&) override { return {}; }
+    std::vector<std::string> complete(const std::string& text) override;
+    std::vector<std::string> variables() override {
+        std::vector<std::string> names;
+        for (const clang::TranslationUnitDecl* part :
+             getASTContext().getTranslationUnitDecl()->redecls())
+            for (const clang::Decl* d : part->noload_decls())
+                if (const auto* v = llvm::dyn_cast<clang::VarDecl>(d);
+                    v != nullptr && !v->isFromASTFile() && !v->isImplicit() &&
+                    !v->getName().starts_with("__"))
+                    names.push_back(v->getNameAsString());
+        return names;
+    }
 
   private:
+    const Options options_;
     std::optional<HeaderFunctions> functions_;
 };
+
+/// Clang's completion takes a compiler of its own, which imports from this one as it goes: in a child,
+/// so that nothing of that stays.
+std::vector<std::string> Session::complete(const std::string& text) {
+    int ends[2];
+    if (pipe(ends) != 0) return {};
+    const pid_t child = fork();
+    if (child == 0) {
+        const int nowhere = open("/dev/null", O_WRONLY);
+        dup2(nowhere, STDERR_FILENO);
+        std::vector<std::string> found;
+        clang::ReplCodeCompleter completer;
+        auto compiler = make_compiler(options_, {});
+        llvm::Error error = llvm::Error::success();
+        struct Plain final : clang::Interpreter {
+            Plain(std::unique_ptr<clang::CompilerInstance> own, llvm::Error& e)
+                : clang::Interpreter(std::move(own), e) {}
+        } other(std::move(compiler), error);
+        if (!error)
+            completer.codeComplete(other.getCompilerInstance(), text, 1,
+                                   static_cast<unsigned>(text.size() + 1), getCompilerInstance(),
+                                   found);
+        std::string all;
+        for (const std::string& name : found)
+            if (name.starts_with(completer.Prefix))
+                all += name.substr(completer.Prefix.size()) + "\n";
+        static_cast<void>(!write(ends[1], all.data(), all.size()));
+        _exit(0);
+    }
+    close(ends[1]);
+    std::string all;
+    char part[4096];
+    for (ssize_t got = 0; (got = read(ends[0], part, sizeof part)) > 0;)
+        all.append(part, static_cast<std::size_t>(got));
+    close(ends[0]);
+    while (child > 0 && waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    std::vector<std::string> rest;
+    std::istringstream lines(all);
+    for (std::string line; std::getline(lines, line);) rest.push_back(line);
+    std::ranges::sort(rest);
+    const auto again = std::ranges::unique(rest);
+    rest.erase(again.begin(), again.end());
+    return rest;
+}
 
 std::unique_ptr<Session> start(const Interpreter::Options& options,
                                const std::vector<std::string>& more) {

@@ -29,6 +29,8 @@ class Interpreter {
     virtual bool run(const std::string& code) = 0;
     /// The names that may stand at the end of `text`, without what is there of them already.
     virtual std::vector<std::string> complete(const std::string& text) = 0;
+    /// The names of variables that inputs have declared outside of functions, the last ones first.
+    virtual std::vector<std::string> variables() = 0;
 };
 
 /// Lines from a terminal, with editing and a history.

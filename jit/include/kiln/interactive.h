@@ -1,7 +1,9 @@
 // What a session of the kiln tool includes: all of kiln, and how values and kernels are shown.
 #pragma once
+#include <kiln/annotate.h>
 #include <kiln/kiln.h>
 #include <kiln/named.h>
+#include <kiln/text_style.h>
 
 #include <algorithm>
 #include <charconv>
@@ -162,6 +164,14 @@ std::string inspect(const K& kernel, Artifact artifact,
         "call it, or name the types: (f64, f32[1])");
 }
 
+/// The same in a style of LLVM's texts.
+template <class K>
+std::string inspect_in(TextStyle style, const K& kernel, Artifact artifact,
+                       std::optional<std::vector<ArgType>> types = {}) {
+    const TextsIn scope(style);
+    return inspect(kernel, artifact, std::move(types));
+}
+
 template <class K> void print_remarks(const K& kernel) {
     for (const Remark& r : handle(kernel).remarks())
         std::printf("%s:%u: %s\n", r.file.c_str(), r.line, r.text.c_str());
@@ -227,22 +237,45 @@ template <class F> void time(F call) {
     std::printf("\n");
 }
 
-/// The lines in which two texts differ, as `diff -u` prints them.
-inline void print_difference(const std::string& a, const std::string& b) {
+/// A page of the kernel for these types, or for those that it was compiled for. Errors: as of annotate.
+template <class K>
+void write_page(const K& kernel, const std::string& path,
+                std::vector<std::vector<ArgType>> types = {}) {
+    if constexpr (Remembers<std::decay_t<decltype(handle(kernel))>>)
+        if (types.empty()) types = handle(kernel).specialisations();
+    annotate(handle(kernel), path, types);
+}
+
+/// Prints what a program says of files with these texts, "a", "b" ...: `command` runs in their folder.
+/// Its status.
+inline int print_of_files(const std::vector<std::string>& texts, const std::string& command) {
     const std::filesystem::path where = std::filesystem::temp_directory_path();
     std::string folder = (where / ("kiln-diff-" + std::string(6, 'X'))).string();
     if (mkdtemp(folder.data()) == nullptr)
         throw Error(ErrorKind::io, "no folder can be made in " + where.string());
-    const auto write = [&](const char* name, const std::string& text) {
-        std::ofstream(folder + "/" + name) << text;
-    };
-    write("a", a);
-    write("b", b);
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        std::ofstream(folder + "/" + static_cast<char>('a' + i)) << texts[i];
     std::fflush(stdout);
-    const std::string command = "cd '" + folder + "' && diff -u --label a --label b a b";
-    if (std::system(command.c_str()) == 0) std::printf("no difference\n");
+    const int status = std::system(("cd '" + folder + "' && " + command).c_str());
     std::error_code ignored;  // what stays is in the system's folder for such things
     std::filesystem::remove_all(folder, ignored);
+    return status;
+}
+
+/// The lines in which two texts differ, as `diff -u` prints them.
+inline void print_difference(const std::string& a, const std::string& b, bool colours) {
+    const std::string command =
+        std::string("diff -u --label a --label b ") + (colours ? "--color=always" : "") + " a b";
+    if (print_of_files({a, b}, command) == 0) std::printf("no difference\n");
+}
+
+/// What LLVM's model of this CPU says of assembler: throughput and where it waits. Errors: io (llvm-mca
+/// is missing).
+inline void print_throughput(const std::string& assembly) {
+    const std::string options = " -mcpu=native --skip-unsupported-instructions=any a 2>/dev/null";
+    if (print_of_files({assembly}, "{ llvm-mca-19" + options + " || llvm-mca" + options + "; }") !=
+        0)
+        throw Error(ErrorKind::io, "there is no llvm-mca", {}, "sudo apt-get install llvm-19");
 }
 
 }  // namespace kiln::interactive
