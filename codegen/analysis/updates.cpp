@@ -1,4 +1,5 @@
 #include "codegen/analysis/updates.h"
+#include "dsl/ir/evaluate.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
@@ -40,8 +41,10 @@ std::optional<Update> update_of(const Kernel& kernel, Id write, Id written) {
         case Op::true_divide:
             if (integer || is_complex(n.dtype)) return std::nullopt;
             return inverse_of(Reduction::product);
-        case Op::minimum: return as(Reduction::min);
-        case Op::maximum: return as(Reduction::max);
+        case Op::minimum:
+        case Op::maximum:
+            if (!accumulates_by_itself(Reduction::max, n.dtype)) return std::nullopt;
+            return as(n.op == Op::minimum ? Reduction::min : Reduction::max);
         case Op::bit_and: return as(Reduction::all_bits);
         case Op::bit_or: return as(Reduction::any_bit);
         case Op::bit_xor: return as(Reduction::parity);

@@ -1,6 +1,7 @@
 #include "codegen/passes/complex_math.h"
 
 #include "codegen/math/complex_coefficients.inc"
+#include "codegen/passes/complex_inverse.h"
 #include "codegen/passes/complex_pow.h"
 #include "codegen/passes/real_math.h"
 
@@ -52,9 +53,15 @@ Exponential scaled_exp(Real x) {
     return {exp(choose(large, reduced, x)), choose(large, factor, literal(x, 1))};
 }
 
-Complex exp(const Complex& z) {
-    const Exponential e = scaled_exp(z.re);
-    const Complex product = {e.times(cos(z.im)), e.times(sin(z.im))};
+Exponential scaled_exp2(Real x) {
+    const Truth large = x > 1023;
+    return {call(Op::exp2, choose(large, x - 1000, x)),
+            choose(large, literal(x, 0x1p500), literal(x, 1))};
+}
+
+/// The power z of a number of which `e` is the power z.re.
+Complex directed(const Exponential& e, Real cosine, Real sine, const Complex& z) {
+    const Complex product = {e.times(cosine), e.times(sine)};
     // exp(-inf + iy) is 0 whatever y is; the exponential of a real number is real.
     const Truth vanishes = is(z.re, -INFINITY) & !isfinite(z.im);
     const Real zero = literal(z.re, 0);
@@ -63,6 +70,40 @@ Complex exp(const Complex& z) {
     const Complex direction_free = {choose(vanishes, zero, choose(blows_up, z.re, product.re)),
                                     choose(vanishes, zero, product.im)};
     return {direction_free.re, choose(is(z.im, 0), z.im, direction_free.im)};
+}
+
+Complex exp(const Complex& z) {
+    const Exponential e = scaled_exp(z.re);
+    const Real cosine = cos(z.im), sine = sin(z.im);
+    return directed(e, cosine, sine, z);
+}
+
+/// f of a c64 number by way of c128, in which nothing overflows and roundings do not show.
+template <class F> Complex in_double(const Complex& z, F f) {
+    if (is_double(z.re)) return f(z);
+    const Real re = as(DType::f64, z.re), im = as(DType::f64, z.im);
+    const Complex result = f(Complex{re, im});
+    return {as(DType::f32, result.re), as(DType::f32, result.im)};
+}
+
+Complex exp2(const Complex& z) {
+    const Exponential e = scaled_exp2(z.re);
+    // The angle as a sum of two numbers; the lower one turns by its size, as it is small.
+    const Without as_written(*z.re.builder, fast::contract);
+    constexpr double ln2_low = 0x1.abc9e3b39803fp-56;  // ln 2 beyond the double
+    const DoubleDouble product = exact_product(z.im, literal(z.im, std::numbers::ln2));
+    const Real low = choose(abs(z.im) > 0x1p900, literal(z.im, 0), product.low + z.im * ln2_low);
+    const Real cosine = cos(product.high), sine = sin(product.high);
+    const Real turned_cosine = cosine - low * sine, turned_sine = sine + low * cosine;
+    return directed(e, turned_cosine, turned_sine, z);
+}
+
+Complex expm1(const Complex& z) {
+    const Complex power = exp(z);
+    const Real half = sin(z.im * 0.5), cosine = cos(z.im);
+    const Real near = call(Op::expm1, z.re) * cosine - half * half * 2;
+    const Truth far = (z.re > 40) | !isfinite(z.re) | !isfinite(z.im);
+    return {choose(far, power.re - 1, near), power.im};
 }
 
 /// The square of an f32 number below 2^115, without an fma, which not every vector unit has.
@@ -76,11 +117,10 @@ DoubleDouble exact_square(Real a) {
     const Real left = heads - high + cross;
     return {high, left + tail * tail};
 }
-/// x*x + y*y - 1 to the last place or two, for x >= y >= 0 whose squares' sum is near 1.
-Real above_unit_circle(Real x, Real y) {
-    const Without as_written(*x.builder, fast::contract);
+/// |1 + d + iy|^2 - 1 = 2 d + d*d + y*y to the last place or two, where it is near 0.
+Real above_unit_circle(Real d, Real y) {
+    const Without as_written(*d.builder, fast::contract);
     const auto square = [](Real a) { return is_double(a) ? exact_product(a, a) : exact_square(a); };
-    const Real d = x - 1;  // exact; x*x - 1 = 2 d + d*d
     const DoubleDouble dd = square(d), yy = square(y);
     const DoubleDouble first = exact_sum(d + d, yy.high);
     const DoubleDouble second = exact_sum(first.high, dd.high);
@@ -88,7 +128,8 @@ Real above_unit_circle(Real x, Real y) {
     return second.high + (lost + rest);
 }
 
-Complex log(const Complex& z) {
+/// The logarithm of z; `above` is |z|^2 - 1 where that is near 0.
+template <class Above> Complex log(const Complex& z, Above above) {
     const Real x = abs(z.re), y = abs(z.im);
     const Real larger = call(Op::maximum, x, y), smaller = call(Op::minimum, x, y);
     // Scaled so that the sum of squares is far from the ends of the range.
@@ -109,10 +150,23 @@ Complex log(const Complex& z) {
     const Truth inside = (square < 1) & !near;
     const Real far = choose(inside, 1 / square, square) - 1;
     const Real half = choose(inside, literal(x, -0.5), literal(x, 0.5));
-    const Real w = choose(near, above_unit_circle(larger, smaller), far);
+    const Real w = choose(near, above(larger, smaller), far);
     const Real modulus = call(Op::log1p, w) * half + shift;
     const Truth infinite = isinf(x) | isinf(y);
     return {choose(infinite, literal(x, INFINITY), modulus), call(Op::atan2, z.im, z.re)};
+}
+Complex log(const Complex& z) {
+    return log(z, [](Real larger, Real smaller) {
+        return above_unit_circle(larger - 1, smaller);  // the difference is exact
+    });
+}
+Complex log1p(const Complex& z) {
+    return log(Complex{1 + z.re, z.im}, [&](Real, Real) { return above_unit_circle(z.re, z.im); });
+}
+/// The logarithm to the base whose logarithm's inverse is `per_log`.
+Complex scaled_log(const Complex& z, double per_log) {
+    const Complex natural = log(z);
+    return {natural.re * per_log, natural.im * per_log};
 }
 
 Complex sqrt(const Complex& z) {
@@ -239,6 +293,32 @@ Complex tanh(const Complex& z) {
 Complex times_i(const Complex& z) { return {-z.im, z.re}; }
 Complex over_i(const Complex& z) { return {z.im, -z.re}; }
 
+/// z / |z|: 0 of zeros; an infinite part alone decides the direction.
+Complex sign(const Complex& z) {
+    const Real x = abs(z.re), y = abs(z.im), zero = literal(x, 0), one = literal(x, 1);
+    const Truth large = call(Op::fmax, x, y) > 1;
+    const Real scale = choose(large, literal(x, 0.25), literal(x, 0x1p100));
+    const Real a = x * scale, b = y * scale;
+    const Real modulus = call(Op::hypot, a, b);
+    const Truth east = isinf(x) & !isinf(y), north = isinf(y) & !isinf(x), nothing = is(modulus, 0);
+    const Real re = choose(east, one, choose(north | nothing, zero, a / modulus));
+    const Real im = choose(north, one, choose(east | nothing, zero, b / modulus));
+    const auto with_sign = [&](Real part, Real of) {
+        return choose(is(part, 0), zero, copysign(part, of));
+    };
+    const Real signed_re = with_sign(re, z.re);
+    return {signed_re, with_sign(im, z.im)};
+}
+
+/// One of a and b: by NumPy's order, NaN first or last.
+Complex extreme(Op op, const Complex& a, const Complex& b) {
+    const bool least = op == Op::minimum || op == Op::fmin;
+    const bool nan_wins = op == Op::minimum || op == Op::maximum;
+    const Complex& tested = nan_wins ? a : b;
+    const Truth nan = isnan(tested.re) | isnan(tested.im);
+    return choose(nan | complex_order(least ? Op::le : Op::ge, a, b), a, b);
+}
+
 Complex pow(const Complex& a, const Complex& b) {
     const bool fast = (a.re.builder->fast_flags() & fast::afn) != 0;
     const Real zero = literal(a.re, 0), nan = literal(a.re, NAN), one = literal(a.re, 1);
@@ -272,11 +352,36 @@ Complex complex_function(Op op, const Complex& a, const Complex& b) {
         case Op::cos: return cosh(times_i(a));
         case Op::tan: return over_i(tanh(times_i(a)));
         case Op::pow: return pow(a, b);
+        case Op::exp2: return in_double(a, exp2);
+        case Op::expm1: return in_double(a, expm1);
+        case Op::log1p: return in_double(a, log1p);
+        case Op::log2:
+            return in_double(a,
+                             [](const Complex& z) { return scaled_log(z, std::numbers::log2e); });
+        case Op::log10:
+            return in_double(a,
+                             [](const Complex& z) { return scaled_log(z, std::numbers::log10e); });
+        case Op::asin:
+        case Op::acos:
+        case Op::atan:
+        case Op::asinh:
+        case Op::acosh:
+        case Op::atanh:
+            return in_double(a, [op](const Complex& z) { return complex_inverse(op, z); });
+        case Op::sign: return sign(a);
         default: throw Error(ErrorKind::internal, "complex " + std::string(info(op).name));
     }
 }
 
 }  // namespace
+
+Real complex_order(Op op, const Complex& a, const Complex& b) {
+    if (op == Op::gt || op == Op::ge) return complex_order(op == Op::gt ? Op::lt : Op::le, b, a);
+    const Truth before = test(Op::lt, a.re, b.re), numbers = !(isnan(a.im) | isnan(b.im));
+    const Truth level = test(Op::eq, a.re, b.re), by_imaginary = test(op, a.im, b.im);
+    const Truth decided = before & numbers;
+    return decided | (level & by_imaginary);
+}
 
 Real complex_abs(const Complex& a) { return call(Op::hypot, a.re, a.im); }
 
@@ -289,6 +394,11 @@ Complex complex_op(Op op, const Complex& a, const Complex& b) {
         case Op::true_divide: return a / b;
         case Op::neg: return {-a.re, -a.im};
         case Op::conj: return {a.re, -a.im};
+        case Op::rint: return {rint(a.re), rint(a.im)};
+        case Op::minimum:
+        case Op::maximum:
+        case Op::fmin:
+        case Op::fmax: return extreme(op, a, b);
         default: return complex_function(op, a, b);
     }
 }

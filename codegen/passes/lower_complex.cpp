@@ -177,6 +177,10 @@ class LowerComplex : public Rewriter {
             }
             case Op::eq: return both(Op::logical_and, n.op, pair(operands[0]), pair(operands[1]));
             case Op::ne: return both(Op::logical_or, n.op, pair(operands[0]), pair(operands[1]));
+            case Op::lt:
+            case Op::le:
+            case Op::gt:
+            case Op::ge: return complex_order(n.op, pair(operands[0]), pair(operands[1])).id;
             case Op::isnan:
             case Op::isinf: return each(Op::logical_or, n.op, pair(operands[0]));
             case Op::isfinite: return each(Op::logical_and, n.op, pair(operands[0]));

@@ -64,6 +64,7 @@ inline Real multiply_add(Real a, Real b, Real c) {
 }
 inline Real copysign(Real a, Real b) { return call(ir::Op::copysign, a, b); }
 inline Truth signbit(Real a) { return test(ir::Op::signbit, a); }
+inline Truth isnan(Real a) { return test(ir::Op::isnan, a); }
 inline Truth isinf(Real a) { return test(ir::Op::isinf, a); }
 inline Truth isfinite(Real a) { return test(ir::Op::isfinite, a); }
 

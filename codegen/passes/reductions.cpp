@@ -173,12 +173,17 @@ class Reductions {
             }
             if (!add_update(id, slot, found)) {
                 if (answered_for) return;
-                refuse(
-                    id,
-                    "iterations of a prange write " + variable(slot, id) +
-                        ", which is declared outside of it",
-                    "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, "
-                    "v = minimum(v, e), v = maximum(v, e), reduce, reduce_argmin, reduce_argmax");
+                const Op op = in_.nodes[in_.operands_of(id).back()].op;
+                const bool extreme =
+                    is_complex(in_.slots[slot].dtype) && (op == Op::minimum || op == Op::maximum);
+                refuse(id,
+                       "iterations of a prange write " + variable(slot, id) +
+                           ", which is declared outside of it",
+                       extreme
+                           ? "extremes of complex numbers accumulate by reduce(v, Reduce::max, e)"
+                           : "declare it inside, or only accumulate into it: += -= *= /= &= |= ^=, "
+                             "v = minimum(v, e), v = maximum(v, e), reduce, reduce_argmin, "
+                             "reduce_argmax");
             }
         }
         for (const Id id : body) {

@@ -89,6 +89,15 @@ void combine_into(Builder& b, const Kernel& combine, std::span<const std::uint32
     for (std::size_t i = 0; i < slots.size(); ++i) b.write(slots[i], results[i], none, number);
 }
 
+Kernel make_extreme_combine(Reduction extreme, DType value) {
+    const std::array initial{neutral(extreme, value)};
+    Builder made(extreme == Reduction::min ? "min" : "max");
+    build_combine(made, initial, [&](Builder& b, std::span<const Id> x) {
+        return std::vector{b.apply(info(extreme).op, {x[0], x[1]})};
+    });
+    return made.finish();
+}
+
 Kernel make_position_combine(Reduction extreme, DType value, DType position) {
     const std::array initial{neutral(extreme, value), neutral(Reduction::min, position)};
     const bool least = extreme == Reduction::min;
@@ -97,7 +106,7 @@ Kernel make_position_combine(Reduction extreme, DType value, DType position) {
         const Id best = x[0], at = x[1], found = x[2], place = x[3];
         Id better = b.apply(least ? Op::lt : Op::gt, {found, best});
         Id equal = b.apply(Op::eq, {found, best});
-        if (is_real(value)) {
+        if (is_real(value) || is_complex(value)) {
             // One comparison, where isnan looks at bits.
             const Id nan = b.apply(Op::ne, {found, found}), had_nan = b.apply(Op::ne, {best, best});
             const Id first = b.apply(Op::logical_and, {nan, b.apply(Op::logical_not, {had_nan})});

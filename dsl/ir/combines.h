@@ -62,6 +62,9 @@ inline std::uint32_t combine_of(const Node& write) {
     return write.imm == 0 ? none : static_cast<std::uint32_t>(write.imm - 1);
 }
 
+/// A minimum or maximum: the state of one value.
+Kernel make_extreme_combine(Reduction extreme, DType value);
+
 /// A minimum or maximum and its position: a NaN before numbers; of equal values, and of two NaN,
 /// that of the least position.
 Kernel make_position_combine(Reduction extreme, DType value, DType position);

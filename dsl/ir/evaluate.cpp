@@ -114,11 +114,7 @@ std::optional<Scalar> compare_mixed(Op op, const Scalar& a, const Scalar& b) {
         });
     };
     const __int128 x = wide(a), y = wide(b);
-    switch (info(op).rule) {
-        case Rule::comparison:
-        case Rule::comparison_any: break;
-        default: return std::nullopt;
-    }
+    if (info(op).rule != Rule::comparison) return std::nullopt;
     const int order = x < y ? -1 : x > y ? 1 : 0;
     return Scalar::of(op == Op::eq   ? order == 0
                       : op == Op::ne ? order != 0
@@ -186,6 +182,10 @@ Scalar neutral(Reduction reduction, DType dtype) {
             return Scalar::of(least ? Limits::infinity() : -Limits::infinity());
         } else if constexpr (std::is_integral_v<T>) {
             return Scalar::of(least ? Limits::max() : Limits::lowest());
+        } else if constexpr (scalar::Complex<T>) {
+            using Part = std::numeric_limits<typename T::value_type>;
+            const auto part = least ? Part::infinity() : -Part::infinity();
+            return Scalar::of(T(part, part));
         } else {
             return Scalar::of(false);  // not reached: these dtypes are not accumulated in
         }

@@ -24,13 +24,10 @@ constexpr std::optional<DType> exact_result(Rule rule, DType operand) {
         case Rule::true_division:
         case Rule::real_or_complex: return same_if(number);
         case Rule::power: return same_if(number || is_integer(operand));
-        case Rule::ordered:
         case Rule::rounding: return same_if(!is_complex(operand));
         case Rule::magnitude:
         case Rule::part: return real_type(operand);
         case Rule::comparison:
-            return is_complex(operand) ? std::nullopt : std::optional(DType::bool_);
-        case Rule::comparison_any:
         case Rule::predicate: return DType::bool_;
         case Rule::logical: return same_if(is_bool(operand));
         case Rule::bitwise: return same_if(is_bool(operand) || is_integer(operand));
@@ -52,8 +49,14 @@ std::optional<Scalar> evaluate(Op op, DType result, std::span<const Scalar> oper
 /// The value that changes no other under the reduction, or nothing (min, max).
 std::optional<Scalar> identity(Reduction reduction, DType dtype);
 
+/// Whether values of this dtype are reduced part by part and by any tree, as a stage's reduction is:
+/// all but extremes of complex numbers, which are those of a state.
+constexpr bool accumulates_by_itself(Reduction reduction, DType dtype) {
+    return !is_complex(dtype) || (reduction != Reduction::min && reduction != Reduction::max);
+}
+
 /// A value that changes no other under the reduction; for sums of floats -0, for extremes the
-/// opposite extreme. Of a dtype that is accumulated in: not f16, bf16 or, for extremes, complex.
+/// opposite extreme. Of a dtype that is accumulated in: not f16 or bf16.
 Scalar neutral(Reduction reduction, DType dtype);
 
 /// The two values combined by the reduction's operation, in `a`'s dtype.

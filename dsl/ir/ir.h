@@ -51,14 +51,12 @@ enum class Rule : std::uint8_t {
     division,            ///< promoted together; bool computes in i8
     integer_division,    ///< the same; complex is refused
     true_division,       ///< integers and bool compute in f64
-    ordered,             ///< promoted together; complex is refused
     rounding,            ///< integers and bool unchanged; complex is refused
     magnitude,           ///< complex gives its real type
     real_function,    ///< bool, i8, u8 -> f16; i16, u16 -> f32; wider integers -> f64; no complex
     real_or_complex,  ///< the same with complex allowed
     power,            ///< real_or_complex, except that integers stay integers
-    comparison,       ///< bool result, exact for mixed signs; complex is refused
-    comparison_any,   ///< the same with complex allowed
+    comparison,       ///< bool result, exact for mixed signs; any dtype
     logical,          ///< operands become bool, bool result
     bitwise,          ///< bool and integers
     shift,            ///< integers; bool computes in i8

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <concepts>
 #include <limits>
+#include <numbers>
 #include <utility>
 
 namespace kiln::ir::scalar {
@@ -212,8 +213,10 @@ template <class A, class B> bool eq(A a, B b) {
 }
 template <class A, class B> bool ne(A a, B b) { return !scalar::eq(a, b); }
 template <class A, class B> bool lt(A a, B b) {
-    static_assert(Ordered<A> && Ordered<B>);
-    if constexpr (Integer<A> && Integer<B>)
+    if constexpr (Complex<A>)  // NumPy's order
+        return (a.real() < b.real() && !std::isnan(a.imag()) && !std::isnan(b.imag())) ||
+               (a.real() == b.real() && a.imag() < b.imag());
+    else if constexpr (Integer<A> && Integer<B>)
         return std::cmp_less(a, b);
     else if constexpr (StorageFloat<A>)
         return static_cast<float>(a) < static_cast<float>(b);
@@ -325,8 +328,9 @@ template <class T> bool signbit(T a) {
 //     maximum only ---
 
 template <class T> T minimum(T a, T b) {
-    static_assert(Ordered<T>);
-    if constexpr (StorageFloat<T>) {
+    if constexpr (Complex<T>) {
+        return scalar::isnan(a) || scalar::le(a, b) ? a : b;
+    } else if constexpr (StorageFloat<T>) {
         return detail::in_float<T>([](float x, float y) { return scalar::minimum(x, y); }, a, b);
     } else if constexpr (HostFloat<T>) {
         if (std::isnan(a)) return a;
@@ -336,8 +340,9 @@ template <class T> T minimum(T a, T b) {
     }
 }
 template <class T> T maximum(T a, T b) {
-    static_assert(Ordered<T>);
-    if constexpr (StorageFloat<T>) {
+    if constexpr (Complex<T>) {
+        return scalar::isnan(a) || scalar::ge(a, b) ? a : b;
+    } else if constexpr (StorageFloat<T>) {
         return detail::in_float<T>([](float x, float y) { return scalar::maximum(x, y); }, a, b);
     } else if constexpr (HostFloat<T>) {
         if (std::isnan(a)) return a;
@@ -347,11 +352,11 @@ template <class T> T maximum(T a, T b) {
     }
 }
 template <class T> T fmin(T a, T b) {
-    if (scalar::isnan(a)) return b;
+    if (scalar::isnan(a) && !(Complex<T> && scalar::isnan(b))) return b;
     return scalar::isnan(b) ? a : scalar::minimum(a, b);
 }
 template <class T> T fmax(T a, T b) {
-    if (scalar::isnan(a)) return b;
+    if (scalar::isnan(a) && !(Complex<T> && scalar::isnan(b))) return b;
     return scalar::isnan(b) ? a : scalar::maximum(a, b);
 }
 
@@ -370,10 +375,25 @@ template <class T> auto abs(T a) {
         return std::hypot(a.real(), a.imag());
 }
 
+/// a / |a|, 0 of zeros; an infinite part alone decides the direction, two have none.
+template <Complex T> T direction(T a) {
+    using R = typename T::value_type;
+    const bool re = std::isinf(a.real()), im = std::isinf(a.imag());
+    if (re != im)
+        return re ? T(std::copysign(R(1), a.real())) : T(0, std::copysign(R(1), a.imag()));
+    // Scaled, so that the modulus has all its digits.
+    const R larger = std::fmax(std::fabs(a.real()), std::fabs(a.imag()));
+    const R scale = larger > 1 ? R(0.25) : R(0x1p100);
+    const R x = a.real() * scale, y = a.imag() * scale, modulus = std::hypot(x, y);
+    if (modulus == 0) return T(0);
+    return T(x / modulus, y / modulus);
+}
+
 template <class T> T sign(T a) {
-    static_assert(Ordered<T>);
     if constexpr (Boolean<T>) {
         return a;
+    } else if constexpr (Complex<T>) {
+        return scalar::direction(a);
     } else {
         if (scalar::isnan(a)) return a;
         const T zero = kiln::convert<T>(0.0F);
@@ -407,7 +427,10 @@ template <class T> T trunc(T a) {
 }
 /// In the default rounding mode, which kiln never leaves.
 template <class T> T rint(T a) {
-    return detail::rounded(a, [](auto x) { return std::nearbyint(x); });
+    if constexpr (Complex<T>)
+        return {std::nearbyint(a.real()), std::nearbyint(a.imag())};
+    else
+        return detail::rounded(a, [](auto x) { return std::nearbyint(x); });
 }
 
 template <class T> T sqrt(T a) {
@@ -446,6 +469,29 @@ template <class T> T conj(T a) {
 // --- spellings that rows of ops.def use ---
 
 template <HostFloat T> T exp10(T a) { return std::pow(T(10), a); }
+
+// Those that C++ has of real numbers only.
+template <HostFloat T> T exp2(T a) { return std::exp2(a); }
+template <HostFloat T> T expm1(T a) { return std::expm1(a); }
+template <HostFloat T> T log2(T a) { return std::log2(a); }
+template <HostFloat T> T log1p(T a) { return std::log1p(a); }
+template <Complex T> T exp2(T a) {
+    return std::exp(a * std::numbers::ln2_v<typename T::value_type>);
+}
+template <Complex T> T expm1(T a) {
+    const auto half = std::sin(a.imag() / 2);
+    return {std::expm1(a.real()) * std::cos(a.imag()) - 2 * half * half,
+            std::exp(a.real()) * std::sin(a.imag())};
+}
+template <Complex T> T log2(T a) {
+    return std::log(a) * std::numbers::log2e_v<typename T::value_type>;
+}
+template <Complex T> T log1p(T a) {
+    using R = typename T::value_type;
+    const R x = a.real(), y = a.imag(), above = x * (2 + x) + y * y;  // |1 + a|^2 - 1
+    const T log = std::log(T(1 + x, y));
+    return {std::fabs(above) < R(0.5) ? std::log1p(above) / 2 : log.real(), log.imag()};
+}
 
 /// log |gamma(a)|; std::lgamma would write the sign into a global variable.
 template <HostFloat T> T lgamma(T a) {

@@ -182,10 +182,7 @@ Id Builder::apply(Op op, std::span<const Id> operands) {
         if (refused) refuse_operands(op, operands, wanted);
     };
     switch (rule) {
-        case Rule::comparison:
-        case Rule::comparison_any:
-            refuse(rule == Rule::comparison && is_complex(t), "ordered operands");
-            return apply_comparison(op, operands[0], operands[1]);
+        case Rule::comparison: return apply_comparison(op, operands[0], operands[1]);
         case Rule::logical: {
             std::vector<Id> bools;
             for (const Id id : operands) bools.push_back(truth(id));
@@ -223,7 +220,6 @@ Id Builder::apply(Op op, std::span<const Id> operands) {
         case Rule::true_division:
             if (!is_real(t) && !is_complex(t)) t = DType::f64;
             break;
-        case Rule::ordered: refuse(is_complex(t), "ordered operands"); break;
         case Rule::rounding:
             refuse(is_complex(t), "a real operand");
             if (!is_real(t)) return operands[0];
@@ -248,7 +244,7 @@ Id Builder::apply(Op op, std::span<const Id> operands) {
                 return op == Op::real ? operands[0] : convert(constant(Scalar::of(0)), t, weak);
             break;
     }
-    if (op == Op::conj && !is_complex(t)) return operands[0];
+    if (op == Op::conj && !is_complex(t)) return convert(operands[0], t, weak);
     result = rule == Rule::magnitude || rule == Rule::part ? real_type(t) : t;
     Id converted[3] = {};
     for (std::size_t i = 0; i < operands.size(); ++i)

@@ -224,8 +224,9 @@ constexpr std::string_view cmath_binary[] = {"atan2", "hypot",    "pow", "fmod",
                                              "fmin",  "copysign", "fmax"};
 constexpr std::string_view cmath_predicates[] = {"isnan", "isinf", "isfinite", "signbit"};
 /// <complex>'s names: those that kiln has of complex numbers.
-constexpr std::string_view complex_unary[] = {"sin",  "cos", "tan", "sinh", "cosh",
-                                              "tanh", "exp", "log", "sqrt", "conj"};
+constexpr std::string_view complex_unary[] = {"sin",  "cos",  "tan",   "sinh",  "cosh",  "tanh",
+                                              "asin", "acos", "atan",  "asinh", "acosh", "atanh",
+                                              "exp",  "log",  "log10", "sqrt",  "conj"};
 constexpr std::string_view complex_parts[] = {"real", "imag", "abs", "arg", "norm"};
 constexpr std::string_view cmath_reals[] = {"float", "double", "_Float16", "__bf16"};
 
@@ -236,7 +237,6 @@ template <class T> complex<T> pow(complex<T> a, T b) { return pow(a, complex<T>(
 template <class T> complex<T> pow(T a, complex<T> b) { return pow(complex<T>(a), b); }
 template <class T, integral I> complex<T> pow(complex<T> a, I b) { return pow(a, complex<T>(T(b))); }
 template <class T> complex<T> polar(T r, T angle = T()) { return {r * cos(angle), r * sin(angle)}; }
-template <class T> complex<T> log10(complex<T> a) { return log(a) / log(T(10)); }
 )";
 
 /// What of <cmath> is made of other functions.
@@ -291,7 +291,6 @@ std::string_view result_type(const Row& row) {
         case Rule::arithmetic_no_bool:
         case Rule::division:
         case Rule::integer_division:
-        case Rule::ordered:
         case Rule::power:
         case Rule::bitwise: return unary ? "A" : "detail::Common<A, B>";
         case Rule::rounding:
@@ -306,7 +305,6 @@ std::string_view result_type(const Row& row) {
                    : row.arity == 2 ? "detail::RealCommon<A, B>"
                                     : "detail::RealCommon<A, detail::RealCommon<B, C>>";
         case Rule::comparison:
-        case Rule::comparison_any:
         case Rule::logical:
         case Rule::predicate: return "bool";
         case Rule::choice: return "detail::Common<B, C>";

@@ -3,6 +3,7 @@
 
 #include "dsl/ir/combines.h"
 #include "dsl/ir/describe.h"
+#include "dsl/ir/evaluate.h"
 #include "dsl/trace/compound.h"
 #include "dsl/trace/states.h"
 
@@ -303,6 +304,11 @@ void reduce(Var& v, Reduce op, Operand e) {
                                 trace.describe(slot, e.where())),
                     e.where());
     const ir::Id operand = trace.fitting(slot, logical ? b.truth(value) : value, e.where());
+    if (!ir::accumulates_by_itself(reduction, t)) {
+        dsl::combine_into(trace, ir::make_extreme_combine(reduction, t), std::span(&slot, 1),
+                          std::span(&operand, 1));
+        return;
+    }
     b.write(slot, b.apply(info(reduction).op, {b.read(slot), operand}));
 }
 

@@ -22,8 +22,7 @@ bool only_compared(const ir::Kernel& kernel, ir::Id value) {
         const auto operands = kernel.operands_of(node);
         if (std::ranges::find(operands, value) == operands.end()) continue;
         if (node.kind != ir::NodeKind::op) return false;
-        const ir::Rule rule = ir::info(node.op).rule;
-        if (rule != ir::Rule::comparison && rule != ir::Rule::comparison_any) return false;
+        if (ir::info(node.op).rule != ir::Rule::comparison) return false;
     }
     return true;
 }

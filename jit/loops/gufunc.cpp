@@ -523,7 +523,7 @@ std::vector<Remark> GufuncState::remarks() const {
         for (const Remark& remark : more)
             if (std::ranges::find(all, remark) == all.end()) all.push_back(remark);
     };
-    for (const LoopKernelState* kernel : special_kernels_) add(kernel->ledger().remarks());
+    for (const Special& special : special_kernels_) add(special.kernel->ledger().remarks());
     add(notes_);
     return all;
 }
@@ -531,9 +531,27 @@ std::vector<Remark> GufuncState::remarks() const {
 Stats GufuncState::stats() const {
     const std::lock_guard lock(mutex_);
     Stats sum = general_->ledger().stats();
-    for (const LoopKernelState* kernel : special_kernels_)
-        engine::add(sum, kernel->ledger().stats());
+    for (const Special& special : special_kernels_)
+        engine::add(sum, special.kernel->ledger().stats());
     return sum;
+}
+
+std::vector<std::vector<ArgType>> GufuncState::specialisations() const {
+    std::vector<std::vector<ArgType>> all;
+    const auto add = [&](const LoopKernelState& kernel, std::uint64_t flat) {
+        for (std::vector<ArgType>& types : kernel.ledger().specialisations()) {
+            types.resize(inputs());
+            for (std::size_t i = 0; i < inputs(); ++i)  // a flat one has lost its dimensions
+                if ((flat >> i & 1) != 0)
+                    types[i].rank = static_cast<std::uint8_t>(signature_.operand(i).rank + 1);
+            std::erase(all, types);
+            all.push_back(std::move(types));
+        }
+    };
+    const std::lock_guard lock(mutex_);
+    add(*general_, 0);
+    for (const Special& special : special_kernels_) add(*special.kernel, special.form.flat);
+    return all;
 }
 
 }  // namespace detail
@@ -554,6 +572,9 @@ std::string Gufunc::signature() const { return std::string(state_->signature().t
 std::vector<Signature> Gufunc::types() const { return state_->options().signatures; }
 std::vector<Remark> Gufunc::remarks() const { return state_->remarks(); }
 Stats Gufunc::stats() const { return state_->stats(); }
+std::vector<std::vector<ArgType>> Gufunc::specialisations() const {
+    return state_->specialisations();
+}
 
 std::string Gufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types,
                             Where where) const {

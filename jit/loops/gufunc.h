@@ -60,6 +60,7 @@ class GufuncState {
                         const std::source_location& where);
     std::string inspect_call(Artifact artifact, std::span<const Arg* const> args,
                              const GufuncCallOptions& options, const std::source_location& where);
+    std::vector<std::vector<ArgType>> specialisations() const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
@@ -124,7 +125,11 @@ class GufuncState {
     std::atomic<bool> uses_whole_arrays_{false};  ///< so that no operand is flat
     UserMutex tracing_;
     mutable Mutex mutex_;  // of what follows
-    std::vector<LoopKernelState*> special_kernels_;
+    struct Special {
+        CoreForm form;
+        LoopKernelState* kernel;
+    };
+    std::vector<Special> special_kernels_;
     std::vector<ConstantSizes> special_sizes_;
     std::vector<Remark> notes_;
 };

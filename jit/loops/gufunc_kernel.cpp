@@ -118,8 +118,8 @@ LoopKernelState& GufuncState::kernel(CoreForm& form) {
         if (form.sizes.any() &&
             std::ranges::find(special_sizes_, form.sizes) == special_sizes_.end())
             special_sizes_.push_back(form.sizes);
-        special_kernels_.push_back(special_.insert(form, make_kernel(form)));
-        return *special_kernels_.back();
+        special_kernels_.push_back({form, special_.insert(form, make_kernel(form))});
+        return *special_kernels_.back().kernel;
     }
     note_locked(fmt::format(
         "{} has code for {} combinations of core sizes; in that for others no size is a constant",

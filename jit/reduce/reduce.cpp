@@ -9,6 +9,7 @@
 #include "runtime/process.h"
 
 #include <kiln/environment.h>
+#include <kiln/ufuncs.h>
 
 #include <algorithm>
 
@@ -339,11 +340,19 @@ Array prod(const Array& x, const ReduceOptions& options, std::source_location wh
     static constinit Lazy<MapReduce> f;
     return f.get([] { return of_values("prod", Reduce::product); })(x, options, where);
 }
+/// Along all axes by default, in NumPy's order of complex numbers.
+static Array complex_extreme(const Ufunc& extreme, const Array& x, ReduceOptions options,
+                             std::source_location where) {
+    if (options.axis.is_default()) options.axis = Axes::all();
+    return extreme.reduce(x, options, where);
+}
 Array amin(const Array& x, const ReduceOptions& options, std::source_location where) {
+    if (is_complex(x.dtype())) return complex_extreme(ufunc::minimum, x, options, where);
     static constinit Lazy<MapReduce> f;
     return f.get([] { return of_values("amin", Reduce::min); })(x, options, where);
 }
 Array amax(const Array& x, const ReduceOptions& options, std::source_location where) {
+    if (is_complex(x.dtype())) return complex_extreme(ufunc::maximum, x, options, where);
     static constinit Lazy<MapReduce> f;
     return f.get([] { return of_values("amax", Reduce::max); })(x, options, where);
 }

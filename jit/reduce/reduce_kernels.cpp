@@ -41,7 +41,7 @@ ReduceTypes types_of(const std::string& name, ir::Reduction reduction, DType val
         if (is_bool(value) || (is_signed(value) && size_of(value) < 8)) result = DType::i64;
         if (is_unsigned(value) && size_of(value) < 8) result = DType::u64;
     }
-    if (ir::exact_result(rule, result) != result) {
+    if (ir::exact_result(rule, result) != result || !ir::accumulates_by_itself(reduction, result)) {
         throw Error(
             ErrorKind::type,
             fmt::format("{}: {} does not reduce {}", name, ir::info(op).name, kiln::name(result)),
@@ -441,7 +441,9 @@ std::optional<ir::Reduction> reduction_of(const ir::Kernel& kernel) {
     const std::uint32_t a = source(kernel.operand(value, 0)), b = source(kernel.operand(value, 1));
     if (std::min(a, b) != 0 || std::max(a, b) != 1) return std::nullopt;
     for (std::size_t r = 0; r < std::size(ir::reduction_table); ++r) {
-        if (ir::reduction_table[r].op == n.op) return static_cast<ir::Reduction>(r);
+        const auto reduction = static_cast<ir::Reduction>(r);
+        if (ir::info(reduction).op == n.op && ir::accumulates_by_itself(reduction, n.dtype))
+            return reduction;
     }
     return std::nullopt;
 }

@@ -513,15 +513,15 @@ Places places_of(const std::string& label, const Array& target, const Indices& i
     for (const Arg& arg : along) each.push_back(integer_indices(label, arg, where));
     for (std::size_t k = 0; k < each.size(); ++k) engine::view_array(views[k], each[k], false);
     Places places{engine::call_shape(views, {}, where), {}, 1};
+    if (axes == 1 && all_within(each[0], target.extent(0))) {
+        places.flat = each[0].reshape(Shape(each[0].size()), where);
+        places.rows = target.extent(0);
+        return places;
+    }
     places.flat = zeros(Shape(element_count(places.shape, where)), DType::i64, Order::c, where);
     const std::span<std::int64_t> flat = places.flat.span<std::int64_t>();
     for (std::size_t k = 0; k < each.size(); ++k) {
         const std::int64_t extent = target.extent(static_cast<int>(k));
-        if (axes == 1 && all_within(each[0], extent)) {
-            places.flat = each[0].reshape(Shape(places.flat.size()), where);
-            places.rows = extent;
-            break;
-        }
         const Array all = each[k].broadcast_to(places.shape, where).contiguous(where);
         std::size_t n = 0;
         for (const std::int64_t index : all.span<const std::int64_t>()) {

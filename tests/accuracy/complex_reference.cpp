@@ -16,6 +16,27 @@ Exact copysign(const Exact& x, const Exact& sign) {
     return sign.is_negative() ? -magnitude(x) : magnitude(x);
 }
 
+Exact atan2(const Exact& y, const Exact& x) { return Exact::of(mpfr_atan2, y, x); }
+Exact log1p(const Exact& x) { return Exact::of(mpfr_log1p, x); }
+
+/// With r and s the distances of x + iy, neither part negative, from -1 and 1, and a their mean: what
+/// a is above 1, and above x. In 320 bits the differences have to be taken so that none cancels.
+struct Ellipse {
+    Exact a, above_one, above_x;
+    Ellipse(const Exact& x, const Exact& y) {
+        const Exact d = magnitude(x - 1);
+        const Exact r = root((x + 1) * (x + 1) + y * y), s = root(d * d + y * y);
+        a = (r + s) / 2;
+        const Exact far = y * y / (r + x + 1);                        // r - (x + 1)
+        const Exact near = s.is_zero() ? Exact(0) : y * y / (s + d);  // s - d
+        const Exact with_sum = (far + s + d) / 2, with_difference = (far + near) / 2;
+        above_one = x < 1 ? with_difference : with_sum;
+        above_x = x < 1 ? with_sum : with_difference;
+    }
+    Exact height() const { return log1p(above_one + root(above_one * (a + 1))); }
+    Exact beside(const Exact& x) const { return root(above_x * (a + x)); }
+};
+
 /// What overflows or underflows beyond every dtype, but not in MPFR.
 double within_range(double x) { return std::clamp(x, -1e6, 1e6); }
 
@@ -62,6 +83,36 @@ void ComplexReference::sqrt(const Exact& x, const Exact& y) {
     im_ = copysign(x < 0 ? t : q, y);
 }
 
+void ComplexReference::log1p(const Exact& x, const Exact& y) {
+    log(x + 1, y);
+    const Exact above = x * (x + 2) + y * y;  // |1 + z|^2 - 1
+    if (magnitude(above) < 0.5) re_ = kiln::test::log1p(above) / 2;
+}
+
+void ComplexReference::asin(const Exact& x, const Exact& y) {
+    const Ellipse e(magnitude(x), magnitude(y));
+    re_ = copysign(atan2(magnitude(x), e.beside(magnitude(x))), x);
+    im_ = copysign(e.height(), y);
+}
+
+void ComplexReference::acos(const Exact& x, const Exact& y) {
+    const Ellipse e(magnitude(x), magnitude(y));
+    re_ = atan2(e.beside(magnitude(x)), x);
+    im_ = copysign(e.height(), -y);
+}
+
+void ComplexReference::atanh(const Exact& x, const Exact& y) {
+    const Exact a = magnitude(x), b = magnitude(y), d = Exact(1) - a;
+    re_ = copysign(kiln::test::log1p(a * 4 / (d * d + b * b)) / 4, x);
+    im_ = copysign(atan2(b * 2, d * (a + 1) - b * b) / 2, y);
+}
+
+void ComplexReference::swap() {
+    const Exact re = re_;
+    re_ = im_;
+    im_ = re;
+}
+
 void ComplexReference::power(const Exact& b, const Exact& c) {
     const Exact turned = b * im_, wound = c * re_;
     const Exact size = exp(b * re_ - c * im_), angle = turned + wound;
@@ -103,6 +154,26 @@ void ComplexReference::evaluate(std::complex<double> z, std::complex<double> exp
         case ir::Op::sin: sinh(growing_i, x), over_i(); break;  // f(iz) = i f'(z)
         case ir::Op::cos: cosh(growing_i, x); break;
         case ir::Op::tan: tanh(growing_i, x), over_i(); break;
+        case ir::Op::log2:
+        case ir::Op::log10: {
+            log(x, y);
+            const Exact base = Exact::of(mpfr_log, Exact(op_ == ir::Op::log2 ? 2 : 10));
+            re_ = re_ / base;
+            im_ = im_ / base;
+            break;
+        }
+        case ir::Op::log1p: log1p(x, y); break;
+        case ir::Op::asin: asin(x, y); break;
+        case ir::Op::acos: acos(x, y); break;
+        case ir::Op::atanh: atanh(x, y); break;
+        case ir::Op::asinh: asin(y, x), swap(); break;
+        case ir::Op::atan: atanh(y, x), swap(); break;
+        case ir::Op::acosh:
+            acos(x, y);
+            swap();
+            re_ = magnitude(re_);
+            im_ = copysign(im_, y);
+            break;
         case ir::Op::abs: re_ = root(x * x + y * y); break;
         case ir::Op::pow: {
             log(x, y);

@@ -28,9 +28,14 @@ class ComplexReference {
     void tanh(const Exact& x, const Exact& y);
     void log(const Exact& x, const Exact& y);
     void sqrt(const Exact& x, const Exact& y);
+    void log1p(const Exact& x, const Exact& y);
+    void asin(const Exact& x, const Exact& y);
+    void acos(const Exact& x, const Exact& y);
+    void atanh(const Exact& x, const Exact& y);
     void power(const Exact& b, const Exact& c);  ///< of the logarithm in re_ and im_
     double error(double part, const Exact& exact) const;
     void over_i();  ///< the result divided by i
+    void swap();    ///< the parts exchanged: f(z) = g(iz) / i of odd functions
 
     ir::Op op_;
     DType part_;

@@ -24,8 +24,10 @@ namespace {
 constexpr double inf = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-constexpr Op functions[] = {Op::exp, Op::log,  Op::sqrt, Op::sin,  Op::cos,
-                            Op::tan, Op::sinh, Op::cosh, Op::tanh, Op::abs};
+constexpr Op functions[] = {Op::exp,   Op::log,  Op::sqrt,  Op::sin,   Op::cos,
+                            Op::tan,   Op::sinh, Op::cosh,  Op::tanh,  Op::abs,
+                            Op::asin,  Op::acos, Op::atan,  Op::asinh, Op::acosh,
+                            Op::atanh, Op::log2, Op::log10, Op::log1p};
 constexpr double strict_bound = 4, afn_bound = 16;
 
 std::size_t environment_number(const char* name, std::size_t otherwise) {
@@ -241,6 +243,26 @@ TEST_CASE("arguments at which parts of complex functions were lost", "[accuracy]
         {Op::tan, DType::c128, {1.5707963267948966, 1e-300}},
         {Op::cosh, DType::c128, {0, 4}},
         {Op::sin, DType::c128, {4, -0.0}},
+        // Branch points, and parts whose squares are lost or overflow.
+        {Op::asin, DType::c128, {1, 5e-324}},
+        {Op::acos, DType::c128, {1, 5e-324}},
+        {Op::acos, DType::c128, {-1, -1e-310}},
+        {Op::asin, DType::c128, {0.5, 5e-324}},
+        {Op::acos, DType::c128, {1.5, 5e-324}},
+        {Op::acosh, DType::c128, {0x1.0000000000001p0, 1e-200}},
+        {Op::asin, DType::c128, {0x1p511, 0x1p-500}},
+        {Op::asinh, DType::c128, {1.5e308, 1.7e308}},
+        {Op::acos, DType::c128, {1.7e308, 5e-324}},
+        {Op::atanh, DType::c128, {1, 5e-324}},
+        {Op::atanh, DType::c128, {1, 0x1p-300}},
+        {Op::atanh, DType::c128, {0x1.fffffffffffffp-1, 0x1p-30}},
+        {Op::atanh, DType::c128, {1.7e308, 1.7e308}},
+        {Op::atan, DType::c128, {0x1p-1070, 0x1p500}},
+        {Op::atan, DType::c128, {0x1p-27, 1}},
+        {Op::log1p, DType::c128, {-1e-20, 1e-10}},
+        {Op::log1p, DType::c128, {-0.4, 0.8}},
+        {Op::log1p, DType::c64, {-0.4, 0.8}},
+        {Op::log1p, DType::c128, {5e-324, -5e-324}},
     };
     for (const Point& p : points) {
         Elements in(p.dtype);
@@ -260,6 +282,57 @@ struct Row {
     const char *x, *y, *re, *im;
 };
 constexpr Row annex_g[] = {
+    // G.6.1.1
+    {Op::acos, "0", "+0", "pi/2", "-0"},
+    {Op::acos, "0", "nan", "pi/2", "nan"},
+    {Op::acos, "x", "inf", "pi/2", "-inf"},
+    {Op::acos, "1", "nan", "nan", "nan"},
+    {Op::acos, "-inf", "y", "pi", "-inf"},
+    {Op::acos, "inf", "y", "+0", "-inf"},
+    {Op::acos, "-inf", "inf", "3pi/4", "-inf"},
+    {Op::acos, "inf", "inf", "pi/4", "-inf"},
+    {Op::acos, "inf", "nan", "nan", "+-inf"},
+    {Op::acos, "-inf", "nan", "nan", "+-inf"},
+    {Op::acos, "nan", "y", "nan", "nan"},
+    {Op::acos, "nan", "inf", "nan", "-inf"},
+    {Op::acos, "nan", "nan", "nan", "nan"},
+    // G.6.2.1 with defect report 471: at x = 0 the imaginary part stays
+    {Op::acosh, "0", "+0", "+0", "pi/2"},
+    {Op::acosh, "x", "inf", "inf", "pi/2"},
+    {Op::acosh, "0", "nan", "nan", "+-pi/2"},
+    {Op::acosh, "1", "nan", "nan", "nan"},
+    {Op::acosh, "-inf", "y", "inf", "pi"},
+    {Op::acosh, "inf", "y", "inf", "+0"},
+    {Op::acosh, "-inf", "inf", "inf", "3pi/4"},
+    {Op::acosh, "inf", "inf", "inf", "pi/4"},
+    {Op::acosh, "inf", "nan", "inf", "nan"},
+    {Op::acosh, "-inf", "nan", "inf", "nan"},
+    {Op::acosh, "nan", "y", "nan", "nan"},
+    {Op::acosh, "nan", "inf", "inf", "nan"},
+    {Op::acosh, "nan", "nan", "nan", "nan"},
+    // G.6.2.2; odd
+    {Op::asinh, "+0", "+0", "+0", "+0"},
+    {Op::asinh, "1", "inf", "inf", "pi/2"},
+    {Op::asinh, "1", "nan", "nan", "nan"},
+    {Op::asinh, "inf", "y", "inf", "+0"},
+    {Op::asinh, "inf", "inf", "inf", "pi/4"},
+    {Op::asinh, "inf", "nan", "inf", "nan"},
+    {Op::asinh, "nan", "+0", "nan", "+0"},
+    {Op::asinh, "nan", "y", "nan", "nan"},
+    {Op::asinh, "nan", "inf", "+-inf", "nan"},
+    {Op::asinh, "nan", "nan", "nan", "nan"},
+    // G.6.2.3; odd
+    {Op::atanh, "+0", "+0", "+0", "+0"},
+    {Op::atanh, "+0", "nan", "+0", "nan"},
+    {Op::atanh, "1", "+0", "inf", "+0"},
+    {Op::atanh, "1", "inf", "+0", "pi/2"},
+    {Op::atanh, "1", "nan", "nan", "nan"},
+    {Op::atanh, "inf", "y", "+0", "pi/2"},
+    {Op::atanh, "inf", "inf", "+0", "pi/2"},
+    {Op::atanh, "inf", "nan", "+0", "nan"},
+    {Op::atanh, "nan", "y", "nan", "nan"},
+    {Op::atanh, "nan", "inf", "+-0", "pi/2"},
+    {Op::atanh, "nan", "nan", "nan", "nan"},
     // G.6.3.1
     {Op::exp, "0", "+0", "1", "+0"},
     {Op::exp, "x", "inf", "nan", "nan"},
@@ -372,6 +445,7 @@ bool holds(std::string_view token, double y, double result, double tolerance) {
     if (token == "nan") return std::isnan(result);
     if (token == "+-0") return result == 0;
     if (token == "+-inf") return std::isinf(result);
+    if (token == "+-pi/2") return holds("pi/2", y, std::fabs(result), tolerance);
     const double sign = token.ends_with("cos")    ? std::cos(y)
                         : token.ends_with("sin")  ? std::sin(y)
                         : token.ends_with("sin2") ? std::sin(2 * y)
@@ -384,7 +458,7 @@ bool holds(std::string_view token, double y, double result, double tolerance) {
                          : token == "pi/4"                  ? pi / 4
                          : token == "3pi/4"                 ? 3 * pi / 4
                                                             : operands(token)[0];
-    const double wanted = std::copysign(value, token == "-inf" ? -1 : sign);
+    const double wanted = std::copysign(value, token == "-inf" || token == "-0" ? -1 : sign);
     if (std::signbit(wanted) != std::signbit(result)) return false;
     return wanted == result || std::fabs(wanted - result) <= tolerance * std::fabs(wanted);
 }
@@ -399,7 +473,9 @@ struct Demand {
 /// Every row at every operand that it stands for, for op itself or through f(z) = +-i g(iz).
 void add_demands(Op op, const Row& row, bool turned, Elements& points,
                  std::vector<Demand>& demands) {
-    const bool odd = row.op == Op::sinh || row.op == Op::tanh, even = row.op == Op::cosh;
+    const bool odd =
+        row.op == Op::sinh || row.op == Op::tanh || row.op == Op::asinh || row.op == Op::atanh;
+    const bool even = row.op == Op::cosh;
     for (const double x : operands(row.x))
         for (const double y : operands(row.y))
             for (const double x_sign : {1.0, -1.0})
@@ -422,9 +498,11 @@ TEST_CASE("complex functions at the special values of Annex G", "[accuracy][comp
         bool turned;
     };
     static constexpr Source sources[] = {
-        {Op::exp, Op::exp, false},   {Op::log, Op::log, false},   {Op::sqrt, Op::sqrt, false},
-        {Op::sinh, Op::sinh, false}, {Op::cosh, Op::cosh, false}, {Op::tanh, Op::tanh, false},
-        {Op::sin, Op::sinh, true},   {Op::cos, Op::cosh, true},   {Op::tan, Op::tanh, true},
+        {Op::exp, Op::exp, false},     {Op::log, Op::log, false},     {Op::sqrt, Op::sqrt, false},
+        {Op::sinh, Op::sinh, false},   {Op::cosh, Op::cosh, false},   {Op::tanh, Op::tanh, false},
+        {Op::sin, Op::sinh, true},     {Op::cos, Op::cosh, true},     {Op::tan, Op::tanh, true},
+        {Op::acos, Op::acos, false},   {Op::acosh, Op::acosh, false}, {Op::asinh, Op::asinh, false},
+        {Op::atanh, Op::atanh, false}, {Op::asin, Op::asinh, true},   {Op::atan, Op::atanh, true},
     };
     for (const Source& source : sources)
         for (const DType t : {DType::c64, DType::c128}) {

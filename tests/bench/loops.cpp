@@ -358,6 +358,33 @@ template <class T, class F> struct Function : Elementwise<T> {
     }
 };
 
+void add_at(const Args* a) {
+    const auto* __restrict place = input<std::int64_t>(*a, 0);
+    const double* __restrict x = input<double>(*a, 1);
+    double* __restrict sums = output<double>(*a, 2);
+    std::fill(sums, sums + size(*a, 1), 0.0);
+    for (std::size_t i = 0; i < size(*a); ++i) sums[place[i]] += x[i];
+}
+
+struct ReduceAt {
+    using T = double;
+    static constexpr const char* name = "reduceat";
+    static std::size_t extent(const Args& a) { return size(a, 1); }
+    static std::size_t grain(const Args&) { return 256; }
+    static void range(const Args& a, std::size_t from, std::size_t to) {
+        const double* __restrict x = input<double>(a, 0);
+        const auto* __restrict start = input<std::int64_t>(a, 1);
+        double* __restrict sums = output<double>(a, 2);
+        for (std::size_t s = from; s < to; ++s) {
+            const std::size_t last =
+                s + 1 < extent(a) ? static_cast<std::size_t>(start[s + 1]) : size(a);
+            double sum = 0;
+            for (auto i = static_cast<std::size_t>(start[s]); i < last; ++i) sum += x[i];
+            sums[s] = sum;
+        }
+    }
+};
+
 #define BOTH(...) serial_row<__VA_ARGS__>(""), tbb_row<__VA_ARGS__>("tbb")
 #define FOUR(W) BOTH(W<float>), BOTH(W<double>)
 #define BOTH_OF(name, f, T) \
@@ -380,6 +407,8 @@ constexpr Entry rows[] = {FOUR(Saxpy),
                           FOUR(Dot),
                           FOUR(SumAxis0),
                           FOUR(SumAxis1),
+                          {"add_at", "f64", 1, "", add_at},
+                          BOTH(ReduceAt),
                           BOTH_OF("logistic", logistic, float),
                           BOTH_OF("logistic", logistic, double),
                           BOTH_OF("jacobi", jacobi, float),

@@ -23,6 +23,8 @@ PLAN = {
     "sum_axis0": (BOTH, (4096,)),
     "sum_axis1": (BOTH, (4096,)),
     "cumsum": (BOTH, (10_000_000,)),
+    "add_at": (F64, (1_000_000,)),
+    "reduceat": (F64, (1_000_000,)),
     "logistic": (BOTH, (100_000,)),
     "jacobi": (BOTH, (2048,)),
     "primes": (F64, (100_000,)),
@@ -41,6 +43,7 @@ PLAN = {
 }
 # Stacks of n cores (gufuncs.h): their sizes.
 SOFTMAX, ROW, SIGNAL, TAPS = 1024, 128, 4096, 32
+BINS, SEGMENT = 1024, 100  # places of add_at; elements of a segment, in the mean
 MANDELBROT_LIMIT = 256
 FEATURES, ITERATIONS = 32, 10  # of the logistic regression
 SWEEPS = 20                    # of the Jacobi iteration
@@ -302,6 +305,17 @@ def make(workload, dtype, n):
         x = uniform(0, 1)
         # One after the other, as some peers add, f32 loses a hundred times more than in blocks.
         return case([x], np.cumsum(exact(x)), 1e-2 if dtype == "f32" else 1e-12, moves=(1, 1, n * item),
+                    operations={"add": 1})
+    if workload == "add_at":
+        places, values = filled(rng.integers(0, BINS, n), np.int64), uniform(0, 1)
+        return case([places, values], np.bincount(places, exact(values), BINS), 1e-12, sizes=(BINS,),
+                    moves=(2, 0, n * 8), operations={"add": 1})
+    if workload == "reduceat":
+        count = n // SEGMENT
+        starts = filled(np.sort(rng.choice(n, count, replace=False)), np.int64)
+        starts[0] = 0
+        x = uniform(0, 1)
+        return case([x, starts], np.add.reduceat(exact(x), starts), 1e-12, sizes=(count,), moves=(1, 0, n * item),
                     operations={"add": 1})
     if workload == "logistic":
         x = filled(rng.standard_normal((n, FEATURES)) * 0.01, t)

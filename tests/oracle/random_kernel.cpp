@@ -128,12 +128,8 @@ class Generator {
 
     Id condition() {
         static constexpr Op comparisons[] = {Op::lt, Op::le, Op::eq, Op::ne, Op::gt, Op::ge};
-        for (int attempt = 0; attempt < 4; ++attempt) {
-            const Id a = value(), c = value();
-            if (!is_complex(b_.dtype(a)) && !is_complex(b_.dtype(c)))
-                return b_.apply(dice_.pick(comparisons), {a, c});
-        }
-        return b_.truth(value());
+        const Id a = value(), c = value();
+        return b_.apply(dice_.pick(comparisons), {a, c});
     }
 
     /// 0 where x is NaN, whose sign is not determined.
@@ -155,7 +151,8 @@ class Generator {
         const bool complex =
             std::ranges::any_of(operands, [&](Id x) { return is_complex(b_.dtype(x)); });
         const bool real = std::ranges::any_of(operands, [&](Id x) { return is_real(b_.dtype(x)); });
-        return op == Op::pow ? !complex && !real : !complex || (op != Op::sqrt && op != Op::abs);
+        return op == Op::pow ? !complex && !real
+                             : !complex || (op != Op::sqrt && op != Op::abs && op != Op::sign);
     }
 
     Id operation() {

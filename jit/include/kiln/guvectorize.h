@@ -189,6 +189,9 @@ class Gufunc {
     std::string inspect_call(Artifact artifact, std::initializer_list<Arg> args,
                              const GufuncCallOptions& options = {},
                              Where where = Where::current()) const;
+    /// The types of inputs that code was made for, with all dimensions that it loops over as one where
+    /// these follow each other without gaps.
+    std::vector<std::vector<ArgType>> specialisations() const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
 

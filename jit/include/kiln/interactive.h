@@ -26,10 +26,6 @@ namespace kiln::interactive {
 using kiln::detail::KernelHandle;
 using kiln::detail::LeadsToKernel;
 
-/// All but Gufunc.
-template <class K>
-concept Remembers = requires(const K& k) { k.specialisations(); };
-
 /// "(f64, f32[1])".
 inline std::string text_of(const std::vector<ArgType>& types) {
     std::string text = "(";
@@ -47,11 +43,9 @@ template <KernelHandle K> std::string text_of(const K& kernel) {
                                  : std::is_same_v<K, MapReduce> ? "map_reduce"
                                                                 : "jit";
     std::string text = "kernel " + std::string(kernel.name()) + " of " + kind;
-    if constexpr (Remembers<K>) {
-        const auto all = kernel.specialisations();
-        if (all.empty()) text += ", not called yet";
-        for (const auto& types : all) text += "\n  " + text_of(types);
-    }
+    const auto all = kernel.specialisations();
+    if (all.empty()) text += ", not called yet";
+    for (const auto& types : all) text += "\n  " + text_of(types);
     return text;
 }
 
@@ -154,10 +148,8 @@ template <class K>
 std::string inspect(const K& kernel, Artifact artifact,
                     std::optional<std::vector<ArgType>> types = {}) {
     if (types) return handle(kernel).inspect(artifact, *types);
-    if constexpr (Remembers<std::decay_t<decltype(handle(kernel))>>) {
-        const auto all = handle(kernel).specialisations();
-        if (!all.empty()) return handle(kernel).inspect(artifact, all.back());
-    }
+    const auto all = handle(kernel).specialisations();
+    if (!all.empty()) return handle(kernel).inspect(artifact, all.back());
     throw Error(
         ErrorKind::usage,
         "no types are known that " + std::string(handle(kernel).name()) + " was called with", {},

@@ -159,6 +159,21 @@ def loop_sum_axis1(x, r):
         r[i] = total
 
 
+def loop_add_at(places, x, r):
+    r[:] = 0
+    for i in range(x.size):
+        r[places[i]] += x[i]
+
+
+def loop_reduceat(x, starts, r):
+    for s in prange(starts.size):
+        last = starts[s + 1] if s + 1 < starts.size else x.size
+        total = x[starts[s]]
+        for i in range(starts[s] + 1, last):
+            total += x[i]
+        r[s] = total
+
+
 def loop_cumsum(x, r):
     total = x.dtype.type(0)
     for i in range(x.size):
@@ -355,7 +370,7 @@ def variants(case):
     if case.workload in LOOPS:
         modes = [("numba njit", 1, {}), ("numba njit parallel", 0, {"parallel": True})]
         # Numba runs a loop that carries a value on serially, whatever is asked for.
-        for label, threads, options in modes[:1] if case.workload == "cumsum" else modes:
+        for label, threads, options in modes[:1] if case.workload in ("cumsum", "add_at") else modes:
             f = compiled((case.workload, case.dtype, label),
                          lambda: numba.njit(fastmath=True, **options)(LOOPS[case.workload]))
             yield label, threads, lambda f=f: f(*before, *case.inputs, case.output, *after)

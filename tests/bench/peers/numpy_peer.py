@@ -36,13 +36,17 @@ def variants(case):
         "outer": lambda: np.multiply.outer(x, y, out=r), "dot": lambda: np.dot(x, y),
         "sqrt_sum": lambda: np.sum(np.sqrt(x)),
         "sum_axis0": lambda: np.sum(x, axis=0, out=r), "sum_axis1": lambda: np.sum(x, axis=1, out=r),
-        "cumsum": lambda: np.cumsum(x, out=r),
+        "cumsum": lambda: np.cumsum(x, out=r), "reduceat": lambda: np.add.reduceat(x, y, out=r),
         "fn_exp": one(np.exp), "fn_log": one(np.log), "fn_sincos": lambda: np.add(np.sin(x), np.cos(x), out=r)}
     call = calls.get(case.workload)
     if case.workload in ("matmul4", "matmul32"):
         call = lambda: np.matmul(x, y, out=r)
     elif case.workload == "cross":
         call = lambda: np.cross(x, y)
+    elif case.workload == "add_at":
+        def call():
+            r.fill(0)
+            np.add.at(r, x, y)
     elif case.workload == "softmax":
         def call():
             np.exp(x - x.max(axis=1, keepdims=True), out=r)

@@ -632,6 +632,25 @@ TEST_CASE("resolve and inspect", "[jit][gufunc]") {
           "argument 2 of matmul has 0 dimensions, its core has 2");
 }
 
+TEST_CASE("specialisations are the types of inputs that code was made for", "[jit][gufunc]") {
+    const Gufunc f = guvectorize("total", "(n),()->()", [](In x, In y, Out z) {
+        Var sum(z.dtype(), y());
+        for (Index i : range(x.extent(0))) sum += x(i);
+        z() = sum;
+    });
+    using Types = std::vector<std::vector<ArgType>>;
+    CHECK(f.specialisations().empty());
+    f(counting({20}), 1.0);
+    CHECK(f.specialisations() == Types{{f64[1], f64}});
+    f(counting({5, 20}, DType::f32), counting({5}));
+    f(counting({5, 20}, DType::f32), counting({5}));
+    CHECK(f.specialisations() == Types{{f64[1], f64}, {f32[2], f64[1]}});
+    f(counting({7, 6, 3}), counting({7, 6}));  // code for cores of 3 that follow each other
+    CHECK(f.specialisations().back() == std::vector<ArgType>{f64[2], f64[1]});
+    const auto last = f.specialisations().back();
+    CHECK(f.inspect(Artifact::ir, last) == f.inspect(Artifact::ir, {f64[2], f64[1]}));
+}
+
 TEST_CASE("what a core may not do", "[jit][gufunc]") {
     const auto run = [](auto lambda) {
         return message(error_of([&] { guvectorize("f", "(n)->()", lambda)(counting({2, 3})); }));
