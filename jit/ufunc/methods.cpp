@@ -6,6 +6,7 @@
 #include "jit/reduce/scan.h"
 #include "jit/ufunc/in_order.h"
 #include "jit/ufunc/ufunc.h"
+#include "runtime/process.h"
 
 #include <kiln/environment.h>
 
@@ -491,7 +492,24 @@ struct Places {
     Array flat;         ///< i64, of one axis
     std::int64_t rows;  ///< places that there are
 };
+/// Whether all indices are at least 0 and below `extent`, on vectors.
+bool all_within_many(const Array& indices, std::int64_t extent) {
+    static constinit Lazy<Jit<Scalar>> lazy;
+    const Jit<Scalar>& out_of_bounds = lazy.get([] {
+        return std::make_unique<Jit<Scalar>>(jit(
+            "out_of_bounds",
+            [](In index, Value last) -> Value {
+                Var signs(DType::i64, 0);
+                for (Index i : prange(index.extent(0))) signs |= index(i) | (last - index(i));
+                return signs < 0;
+            },
+            JitOptions{}, std::source_location()));
+    });
+    return !out_of_bounds(indices.reshape(Shape(indices.size())), extent - 1).get<bool>();
+}
 bool all_within(const Array& indices, std::int64_t extent) {
+    constexpr std::int64_t many = 10'000;  // what pays for code of its own
+    if (indices.size() >= many) return all_within_many(indices, extent);
     const auto limit = static_cast<std::uint64_t>(extent);
     bool within = true;
     for (const std::int64_t index : indices.span<const std::int64_t>())

@@ -633,8 +633,8 @@ TEST_CASE("resolve and inspect", "[jit][gufunc]") {
 }
 
 TEST_CASE("specialisations are the types of inputs that code was made for", "[jit][gufunc]") {
-    const Gufunc f = guvectorize("total", "(n),()->()", [](In x, In y, Out z) {
-        Var sum(z.dtype(), y());
+    const Gufunc f = guvectorize("total", "(n),()->()", [](In x, Value y, Out z) {
+        Var sum(z.dtype(), y);
         for (Index i : range(x.extent(0))) sum += x(i);
         z() = sum;
     });
