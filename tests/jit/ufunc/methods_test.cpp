@@ -5,6 +5,7 @@
 #include "tests/threads.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace kiln;
 using kiln::test::check_values;
@@ -466,4 +467,27 @@ TEST_CASE("methods: random arrays, against a loop over elements", "[jit][ufunc][
         });
         CHECK_FALSE(unequal(pairs, pairs_wanted));
     }
+}
+
+TEST_CASE("at: many indices, from the end, and one that is out of bounds",
+          "[jit][ufunc][methods]") {
+    const std::int64_t n = 30'000;
+    const auto f = test::add_ufunc();
+    const Array all = arange(n) % 7;
+    const Array counts = zeros({7}, DType::i64);
+    f.at(counts, all, 1);
+    test::check_values(counts, {4286, 4286, 4286, 4286, 4286, 4285, 4285});
+    f.at(counts, all - 7, 1);  // the same places
+    test::check_values(counts, {8572, 8572, 8572, 8572, 8572, 8570, 8570});
+    for (const std::int64_t wrong :
+         {std::int64_t(7), std::int64_t(-8), std::numeric_limits<std::int64_t>::min(),
+          std::numeric_limits<std::int64_t>::max()}) {
+        const Array bad = all.copy();
+        bad.at<std::int64_t>({n - 2}) = wrong;
+        const Error e = test::error_of([&] { f.at(counts, bad, 1); });
+        CHECK(e.kind() == ErrorKind::bounds);
+        CHECK(e.message() == "index " + std::to_string(wrong) +
+                                 " of add.at is out of bounds for axis 0 of extent 7");
+    }
+    test::check_values(counts, {8572, 8572, 8572, 8572, 8572, 8570, 8570});  // all or nothing
 }
