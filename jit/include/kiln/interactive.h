@@ -233,8 +233,7 @@ template <class F> void time(F call) {
 template <class K>
 void write_page(const K& kernel, const std::string& path,
                 std::vector<std::vector<ArgType>> types = {}) {
-    if constexpr (Remembers<std::decay_t<decltype(handle(kernel))>>)
-        if (types.empty()) types = handle(kernel).specialisations();
+    if (types.empty()) types = handle(kernel).specialisations();
     annotate(handle(kernel), path, types);
 }
 
