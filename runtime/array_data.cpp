@@ -244,6 +244,7 @@ Array arange_integer(AnyInteger start, AnyInteger stop, AnyInteger step, std::op
 
 Array arange_real(double start, double stop, double step, DType dtype, Location where) {
     const DefaultEnvironment environment;
+    in_order(start), in_order(stop), in_order(step);
     check_step(step == 0, where);
     if (!std::isfinite(start) || !std::isfinite(stop) || std::isnan(step))
         throw Error(ErrorKind::usage, "arange needs finite values", where);
@@ -282,6 +283,7 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
                     "linspace of " + std::string(name(dtype)) + " needs finite ends", where);
     }
     const detail::DefaultEnvironment environment;
+    detail::in_order(start), detail::in_order(stop);
     const double intervals = static_cast<double>(endpoint ? n - 1 : n);
     // The distance of finite ends may be over the largest number: then all is halved on the way.
     const bool halved = std::isfinite(start) && std::isfinite(stop) && std::isinf(stop - start);

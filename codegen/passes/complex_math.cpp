@@ -293,21 +293,16 @@ Complex tanh(const Complex& z) {
 Complex times_i(const Complex& z) { return {-z.im, z.re}; }
 Complex over_i(const Complex& z) { return {z.im, -z.re}; }
 
-/// z / |z|: 0 of zeros; an infinite part alone decides the direction.
+/// z / |z|, with the signs of zero parts; 0 of zeros; an infinite part alone decides the direction.
 Complex sign(const Complex& z) {
     const Real x = abs(z.re), y = abs(z.im), zero = literal(x, 0), one = literal(x, 1);
     const Truth large = call(Op::fmax, x, y) > 1;
     const Real scale = choose(large, literal(x, 0.25), literal(x, 0x1p100));
-    const Real a = x * scale, b = y * scale;
+    const Real a = z.re * scale, b = z.im * scale;
     const Real modulus = call(Op::hypot, a, b);
     const Truth east = isinf(x) & !isinf(y), north = isinf(y) & !isinf(x), nothing = is(modulus, 0);
-    const Real re = choose(east, one, choose(north | nothing, zero, a / modulus));
-    const Real im = choose(north, one, choose(east | nothing, zero, b / modulus));
-    const auto with_sign = [&](Real part, Real of) {
-        return choose(is(part, 0), zero, copysign(part, of));
-    };
-    const Real signed_re = with_sign(re, z.re);
-    return {signed_re, with_sign(im, z.im)};
+    return {choose(east, copysign(one, z.re), choose(north | nothing, zero, a / modulus)),
+            choose(north, copysign(one, z.im), choose(east | nothing, zero, b / modulus))};
 }
 
 /// One of a and b: by NumPy's order, NaN first or last.

@@ -11,18 +11,18 @@ namespace kiln::engine {
 
 namespace {
 
-[[gnu::noinline]] std::int64_t piece_size(double cost) {
+/// How many elements take `ns`; no flags are raised.
+std::int64_t elements_of(double ns, double cost) {
     const kiln::detail::DroppedFlags flags;
-    const double n = map_piece_ns / std::max(cost, least_map_cost_ns);
-    return std::max<std::int64_t>(1, static_cast<std::int64_t>(n));
+    kiln::detail::in_order(cost);
+    auto n = static_cast<std::int64_t>(ns / std::max(cost, least_map_cost_ns));
+    kiln::detail::in_order(n);
+    return n;
 }
 
 }  // namespace
 
-std::int64_t parallel_threshold(double cost) {
-    const kiln::detail::DroppedFlags flags;
-    return static_cast<std::int64_t>(least_parallel_ns / std::max(cost, least_map_cost_ns)) + 1;
-}
+std::int64_t parallel_threshold(double cost) { return elements_of(least_parallel_ns, cost) + 1; }
 
 namespace {
 
@@ -91,7 +91,7 @@ CallFault run_call_plan(const CallPlan& plan, MapFunction entry, double cost) {
         const std::lock_guard lock(mutex);
         if (fault.code == abi::no_fault || own.index < fault.index) fault = own;
     };
-    const std::int64_t piece = piece_size(cost);
+    const std::int64_t piece = std::max<std::int64_t>(1, elements_of(map_piece_ns, cost));
     if (plan.columns < 2 * piece) {
         // Whole rows to a piece.
         const std::int64_t rows = std::max<std::int64_t>(1, piece / plan.columns);

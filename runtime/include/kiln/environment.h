@@ -50,6 +50,10 @@ enum class FloatFlags : std::uint8_t {
     raised,   ///< they are added to the caller's
 };
 
+/// x is computed before this line, and what is computed of it after. To the compiler arithmetic has nothing to
+/// do with the environment; where both are in one function it may change their order.
+template <class T> void in_order(T& x) { asm volatile("" : "+m"(x)); }
+
 /// Puts the flags back to what they were, where `wanted`.
 class DroppedFlags {
   public:

@@ -24,7 +24,7 @@ namespace {
 constexpr int many = 1000;
 constexpr bool exact_memory = false;  // what is freed waits in quarantine
 #else
-constexpr int many = 20'000;
+constexpr int many = 8'000;
 constexpr bool exact_memory = true;
 #endif
 
@@ -87,7 +87,7 @@ TEST_CASE("kernels that die give back code, mappings and memory", "[jit][lifetim
     for (std::thread& thread : threads) thread.join();
     CHECK(wrong == 0);
     CHECK(mappings() - mappings_before < 40);
-    // Two threads have their own arenas; kernels that are kept take 6.5 KB each, 130 MB in all.
+    // Two threads have their own arenas; kernels that are kept take 6.5 KB each, 52 MB in all.
     if (exact_memory) CHECK((resident_pages() - pages_before) * 4 < 24 << 10);
 }
 

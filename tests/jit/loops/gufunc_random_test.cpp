@@ -6,6 +6,7 @@
 #include "tests/threads.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <random>
 #include <set>
@@ -15,16 +16,23 @@ using namespace kiln::test;
 
 namespace {
 
+/// A gufunc and the dtypes of its inputs. In one run each form gets one list of them, and small dimensions two
+/// sizes of three: with all the run spends its time compiling.
+struct Form {
+    Gufunc call;
+    std::vector<DType> inputs;
+};
+
 struct Pair {
     ReferenceGufunc reference;
-    std::vector<Gufunc> forms;  ///< serial, parallel, checked
+    std::vector<Form> forms;  ///< serial, parallel, checked
 };
 
 template <class F> Pair make(ReferenceGufunc reference, F lambda) {
     Pair pair{std::move(reference), {}};
     for (const GufuncOptions& options :
          {GufuncOptions{}, GufuncOptions{.parallel = true}, GufuncOptions{.checked = true}})
-        pair.forms.push_back(guvectorize("f", pair.reference.signature, lambda, options));
+        pair.forms.push_back({guvectorize("f", pair.reference.signature, lambda, options), {}});
     return pair;
 }
 
@@ -144,11 +152,17 @@ std::vector<Pair> all_pairs() {
 
 class Calls {
   public:
-    explicit Calls(std::uint64_t seed) : dice_(seed), pairs_(all_pairs()) {}
+    explicit Calls(std::uint64_t seed) : dice_(seed), pairs_(all_pairs()) {
+        for (Pair& pair : pairs_)
+            for (Form& form : pair.forms)
+                for (std::size_t i = 0; i < pair.reference.inputs; ++i)
+                    form.inputs.push_back(dice_.chance(50) ? DType::f64 : DType::i32);
+    }
 
     void one() {
         const Pair& pair = pairs_[dice_.below(pairs_.size())];
         const ReferenceGufunc& f = pair.reference;
+        const Form& form = pair.forms[dice_.below(pair.forms.size())];
         INFO("signature " << f.signature);
         const bool reduces =
             std::ranges::all_of(f.dims.begin() + static_cast<std::ptrdiff_t>(f.inputs),
@@ -158,7 +172,7 @@ class Calls {
             [&](const auto& dims) { return dims.size() == f.dims[0].size(); });
         ReferenceAxes axes;
         axes.keepdims = reduces && equal && dice_.chance(30);
-        const std::vector<Array> inputs = make_inputs(f, axes);
+        const std::vector<Array> inputs = make_inputs(f, form.inputs, axes);
         const std::vector<Array> expected = reference_call(f, inputs, axes);
 
         GufuncCallOptions options;
@@ -170,10 +184,10 @@ class Calls {
         if (outs.size() == 1) options.out = outs[0];
         if (outs.size() == 2) options.outs = {outs[0], outs[1]};
 
-        const Gufunc& form = pair.forms[dice_.below(pair.forms.size())];
         const Threads threads(dice_.between(1, 3));
-        const std::vector<Array> got = inputs.size() == 1 ? form.all(inputs[0], options)
-                                                          : form.all(inputs[0], inputs[1], options);
+        const std::vector<Array> got = inputs.size() == 1
+                                           ? form.call.all(inputs[0], options)
+                                           : form.call.all(inputs[0], inputs[1], options);
         REQUIRE(got.size() == expected.size());
         for (std::size_t o = 0; o < got.size(); ++o) {
             REQUIRE(got[o].shape() == expected[o].shape());
@@ -196,13 +210,14 @@ class Calls {
         return {list[0], list[1]};
     }
 
-    std::vector<Array> make_inputs(const ReferenceGufunc& f, ReferenceAxes& axes) {
+    std::vector<Array> make_inputs(const ReferenceGufunc& f, const std::vector<DType>& dtypes,
+                                   ReferenceAxes& axes) {
         std::map<std::string, std::int64_t> sizes;
         for (const auto& dims : f.dims)
             for (const std::string& name : dims)
                 sizes.emplace(name, name[0] == '3'    ? 3
                                     : dice_.chance(5) ? 12
-                                                      : dice_.between(1, 3));
+                                                      : sizes_[dice_.below(2)]);
         std::vector<std::int64_t> loop;
         for (int d = dice_.between(0, 3); d > 0; --d)
             loop.push_back(dice_.chance(5) ? 0 : dice_.chance(10) ? 20 : dice_.between(1, 4));
@@ -225,7 +240,7 @@ class Calls {
             if (listed) axes.axes.push_back(places(i < f.inputs ? own.size() : loop_rank_, kept));
             if (i >= f.inputs) continue;
             loop_rank_ = i == 0 ? own.size() : std::max(loop_rank_, own.size());
-            inputs.push_back(array(own, core, listed ? &axes.axes[i] : nullptr));
+            inputs.push_back(array(dtypes[i], own, core, listed ? &axes.axes[i] : nullptr));
         }
         return inputs;
     }
@@ -243,8 +258,8 @@ class Calls {
         return all;
     }
 
-    Array array(const std::vector<std::int64_t>& loop, const std::vector<std::int64_t>& core,
-                const std::vector<int>* places) {
+    Array array(DType dtype, const std::vector<std::int64_t>& loop,
+                const std::vector<std::int64_t>& core, const std::vector<int>* places) {
         const int rank = static_cast<int>(loop.size() + core.size());
         Shape shape = Shape::filled(rank, -1);
         for (std::size_t k = 0; k < core.size(); ++k) {
@@ -254,7 +269,7 @@ class Calls {
         std::size_t at = 0;
         for (int d = 0; d < rank; ++d)
             if (shape[d] == -1) shape[d] = loop[at++];
-        const Array a = strided(shape, dice_.chance(50) ? DType::f64 : DType::i32);
+        const Array a = strided(shape, dtype);
         fill(a);
         return a;
     }
@@ -306,6 +321,8 @@ class Calls {
 
     Dice dice_;
     std::vector<Pair> pairs_;
+    const int first_size_ = dice_.between(1, 3);
+    const std::array<int, 2> sizes_ = {first_size_, first_size_ % 3 + 1};
     std::size_t loop_rank_ = 0;
 };
 
