@@ -33,22 +33,6 @@ template <class T, Mode M, int Axis> void sum_axis(const Args* a) {
 template <class T, Mode M> void sum_axis0(const Args* a) { sum_axis<T, M, 0>(a); }
 template <class T, Mode M> void sum_axis1(const Args* a) { sum_axis<T, M, 1>(a); }
 
-// The methods of ready ufuncs, which go to threads by themselves: add.at never.
-void add_at(const Args* a) {
-    const kiln::Shape n(size(*a));
-    const Array& sums = array<double>(*a, 2, kiln::Shape(size(*a, 1)));
-    sums.fill(0.0);
-    kiln::ufunc::add.at(sums, array<std::int64_t>(*a, 0, n), array<double>(*a, 1, n));
-}
-
-template <bool Parallel> void reduceat(const Args* a) {
-    static const auto f =
-        kiln::vectorize("add", [](Value x, Value y) { return x + y; }, {.parallel = Parallel});
-    const kiln::Shape segments(size(*a, 1));
-    f.reduceat(array<double>(*a, 0, kiln::Shape(size(*a))), array<std::int64_t>(*a, 1, segments),
-               {.out = array<double>(*a, 2, segments)});
-}
-
 #define FAST(workload, T, f)                                      \
     {workload, dtype_name<T>, 1, "", f<T, Mode::fast_serial>}, {  \
         workload, dtype_name<T>, 0, "", f<T, Mode::fast_parallel> \
@@ -61,12 +45,7 @@ template <bool Parallel> void reduceat(const Args* a) {
 #define ROWS(T)                                                                          \
     FAST("sqrt_sum", T, sqrt_sum), STRICT("sqrt_sum", T, sqrt_sum), FAST("dot", T, dot), \
         STRICT("dot", T, dot), FAST("sum_axis0", T, sum_axis0), FAST("sum_axis1", T, sum_axis1)
-constexpr Entry rows[] = {ROWS(float),
-                          ROWS(double),
-                          {"add_at", "f64", 1, "", add_at},
-                          {"reduceat", "f64", 1, "", reduceat<false>},
-                          {"reduceat", "f64", 0, "", reduceat<true>},
-                          {}};
+constexpr Entry rows[] = {ROWS(float), ROWS(double), {}};
 
 }  // namespace
 

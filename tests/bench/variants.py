@@ -9,7 +9,8 @@ import numpy as np
 import workloads
 
 LIBRARIES = [  # label, library
-    ("kiln", "kiln_maps"), ("kiln", "kiln_reduce"), ("kiln", "kiln_loops"), ("kiln", "kiln_gufuncs"), ("kiln", "kiln_scan"),
+    ("kiln", "kiln_maps"), ("kiln", "kiln_reduce"), ("kiln", "kiln_loops"), ("kiln", "kiln_gufuncs"), ("kiln", "kiln_methods"),
+    ("kiln", "kiln_scan"),
     ("hand", "hand_memory"), ("hand", "hand_scan"), ("hand", "hand_functions"),
     ("hand", "hand_programs"),
     ("g++ -O3", "gcc_strict"), ("g++ fast-math", "gcc_fast"), ("clang -O3", "clang_strict"),
