@@ -311,11 +311,11 @@ def make(workload, dtype, n):
         return case([places, values], np.bincount(places, exact(values), BINS), 1e-12, sizes=(BINS,),
                     moves=(2, 0, n * 8), operations={"add": 1})
     if workload == "reduceat":
-        count = n // SEGMENT
-        starts = filled(np.sort(rng.choice(n, count, replace=False)), np.int64)
+        segments = n // SEGMENT
+        starts = filled(np.sort(rng.choice(n, segments, replace=False)), np.int64)
         starts[0] = 0
         x = uniform(0, 1)
-        return case([x, starts], np.add.reduceat(exact(x), starts), 1e-12, sizes=(count,), moves=(1, 0, n * item),
+        return case([x, starts], np.add.reduceat(exact(x), starts), 1e-12, sizes=(segments,), moves=(1, 0, n * item),
                     operations={"add": 1})
     if workload == "logistic":
         x = filled(rng.standard_normal((n, FEATURES)) * 0.01, t)
