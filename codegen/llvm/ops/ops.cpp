@@ -647,6 +647,9 @@ Value* OpEmitter::convert(Value* v, DType from, DType to) {
         if (is_real(from)) return b_.CreateFPCast(v, type);
         return is_signed(from) ? b_.CreateSIToFP(v, type) : b_.CreateUIToFP(v, type);
     }
+    // Of one such number LLVM's conversion is shorter: the instruction's own result, corrected.
+    if (is_real(from) && is_signed(to) && size_of(to) >= 4 && !type->isVectorTy())
+        return b_.CreateIntrinsic(Intrinsic::fptosi_sat, {type, v->getType()}, {v});
     if (is_real(from)) return saturated(v, to);
     return is_signed(from) ? b_.CreateSExtOrTrunc(v, type) : b_.CreateZExtOrTrunc(v, type);
 }
