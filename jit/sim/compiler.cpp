@@ -1,19 +1,14 @@
 #include "jit/sim/compiler.h"
 
+#include "dsl/text/emit/clang_module.h"
 #include "jit/sim/language.h"
 #include "jit/sim/memory.h"
 #include "jit/sim/watch_pass.h"
 
-#include <clang/CodeGen/CodeGenAction.h>
-#include <clang/Frontend/CompilerInstance.h>
-#include <clang/Frontend/CompilerInvocation.h>
-#include <clang/Frontend/TextDiagnosticPrinter.h>
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/TargetSelect.h>
-#include <llvm/Support/VirtualFileSystem.h>
-#include <llvm/Support/raw_ostream.h>
 
 #include <kiln/error.h>
 
@@ -22,8 +17,11 @@
 namespace kiln::sim {
 namespace {
 
-constexpr const char *triple = "x86_64-unknown-linux-gnu", *main_file = "/kiln/kernel.cu",
-                     *language_file = "/kiln/language.h";
+constexpr const char* triple = "x86_64-unknown-linux-gnu";
+/// Functions of the C library are called as they are, products stay products, and what the thread
+/// sanitizer would note is what is watched.
+const std::vector<const char*> options = {"-ffp-contract=off", "-fno-builtin", "-fsanitize=thread",
+                                          "-fno-threadsafe-statics", "-DKILN_SIM_WATCHED"};
 
 template <class T> T checked(llvm::Expected<T> value) {
     if (!value) throw Error(ErrorKind::internal, "LLVM: " + llvm::toString(value.takeError()));
@@ -61,53 +59,6 @@ inline void kiln_sim_call(void (*f)(A...), void** p) {
             "return kiln_sim_size({}, kiln_sim_k); }}\n",
             f, functions[f], f, functions[f]);
     return text;
-}
-
-std::unique_ptr<llvm::Module> read(const std::string& text, llvm::LLVMContext& context) {
-    std::string said;
-    llvm::raw_string_ostream says(said);
-    const llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> options(new clang::DiagnosticOptions);
-    auto printer = std::make_unique<clang::TextDiagnosticPrinter>(says, options.get());
-    const llvm::IntrusiveRefCntPtr<clang::DiagnosticIDs> ids(new clang::DiagnosticIDs);
-    clang::DiagnosticsEngine early(ids, options, printer.get(), false);
-    // Functions of the C library are called as they are, and products stay products.
-    const char* const arguments[] = {"-triple",
-                                     triple,
-                                     "-emit-llvm-only",
-                                     "-std=c++17",
-                                     "-O1",
-                                     "-disable-llvm-passes",
-                                     "-mrelocation-model",
-                                     "pic",
-                                     "-pic-level",
-                                     "2",
-                                     "-ffp-contract=off",
-                                     "-fno-builtin",
-                                     "-nostdsysteminc",
-                                     "-nobuiltininc",
-                                     "-fsanitize=thread",
-                                     "-debug-info-kind=line-tables-only",
-                                     "-fno-threadsafe-statics",
-                                     "-w",
-                                     "-DKILN_SIM_WATCHED",
-                                     "-include",
-                                     language_file,
-                                     "-x",
-                                     "c++",
-                                     main_file};
-    auto invocation = std::make_shared<clang::CompilerInvocation>();
-    clang::CompilerInvocation::CreateFromArgs(*invocation, arguments, early);
-    clang::CompilerInstance compiler;
-    compiler.setInvocation(invocation);
-    compiler.createDiagnostics(printer.get(), false);
-    auto files = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
-    files->addFile(main_file, 0, llvm::MemoryBuffer::getMemBuffer(text));
-    files->addFile(language_file, 0, llvm::MemoryBuffer::getMemBuffer(language));
-    compiler.createFileManager(files);
-    clang::EmitLLVMOnlyAction action(&context);
-    if (!compiler.ExecuteAction(action))
-        throw Error(ErrorKind::internal, fmt::format("Clang does not read CUDA text:\n{}", said));
-    return action.takeModule();
 }
 
 void optimise(llvm::Module& module) {
@@ -200,7 +151,12 @@ void start_llvm() {
 std::unique_ptr<Code> compile(const std::string& text, const std::vector<std::string>& functions) {
     start_llvm();
     auto context = std::make_unique<llvm::LLVMContext>();
-    auto module = read(text + callers(functions), *context);
+    auto module = text::clang_module({.text = text + callers(functions),
+                                      .file = "/kiln/kernel.cu",
+                                      .prelude = language,
+                                      .triple = triple,
+                                      .options = options},
+                                     *context);
     return std::make_unique<JitCode>(std::move(module), std::move(context), functions.size());
 }
 
