@@ -171,6 +171,14 @@ ir::Lanes choose_lanes(const ir::Kernel& kernel, const KernelFacts& facts, Vecto
     return made;
 }
 
+bool two_levels_fit(const ir::Kernel& kernel, unsigned lanes, VectorIsa isa) {
+    std::size_t bytes = 0;
+    for (const ir::Stage& stage : kernel.stages)
+        for (const ir::StageReduction& r : stage.reductions)
+            bytes += size_of(kernel.slots[r.target].dtype) * lanes;
+    return 2 * bytes <= vector_bytes(isa) * vector_registers(isa) / 2;
+}
+
 unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bool many_registers) {
     constexpr unsigned many_streams = 8, few_chains = 3, most_operations = 256;
     constexpr std::size_t few_accumulators = 6;

@@ -46,6 +46,10 @@ unsigned choose_registers(const KernelFacts& facts, std::size_t accumulators, bo
 /// takes at once.
 ir::Lanes choose_lanes(const ir::Kernel& kernel, const KernelFacts& facts, VectorIsa isa);
 
+/// Whether the accumulators of the steps and of their groups leave half of the machine's registers
+/// free. Else those of groups are in memory, of a kernel that reduces to several totals.
+bool two_levels_fit(const ir::Kernel& kernel, unsigned lanes, VectorIsa isa);
+
 /// Whether lanes without an element are masked where the kernel touches memory: below four bytes
 /// that takes AVX-512, for others AVX2. Without, what fills no register is left to single lanes.
 bool masks_memory(const KernelFacts& facts, VectorIsa isa);

@@ -190,9 +190,20 @@ class Distribute final : public Rewriter {
             return refuse(loop,
                           "what comes before its functions and what comes after them touch "
                           "one array or variable");
-        decisions_.done(DecisionKind::distributed, in().location(in().node(loop).loc),
-                        "its functions run as lanes, for a block of iterations at once");
+        decided(loop, parts, groups);
         return parts;
+    }
+    void decided(Id loop, const Parts& parts, const Groups* groups) const {
+        const bool fixed = has_least_blocks(loop, parts.row, groups);
+        std::string blocks = std::to_string(least_block);
+        if (!fixed) blocks += fmt::format(" to {}", most_block);
+        const char* const why = !fixed   ? ", by the length of rows"
+                                : large_ ? ", since rows come from memory"
+                                         : ", since the length of rows is not known before it";
+        decisions_.done(
+            DecisionKind::distributed, in().location(in().node(loop).loc),
+            fmt::format("its functions run as lanes, for {} iterations at once{}", blocks, why),
+            {{"iterations", fixed ? least_block : most_block}});
     }
     std::nullopt_t refuse(Id loop, const char* reason) const {
         decisions_.refused(DecisionKind::distributed, in().location(in().node(loop).loc), reason);
@@ -270,9 +281,8 @@ class Distribute final : public Rewriter {
         return out().op(o, DType::i64, operands, 0);
     }
 
-    /// Iterations of a block: a constant, or by the length of rows where that is known here.
-    Id block_size(Id loop, Id row, const Groups* groups) {
-        const Id begin = in().operand(row, 0), end = in().operand(row, 1);
+    /// Whether the blocks are as small as they can be, whatever the length of rows is.
+    bool has_least_blocks(Id loop, Id row, const Groups* groups) const {
         const auto inside = [&](Id x) {
             const auto in_body = [&](Id of) {
                 const auto& body = in().blocks[in().node(of).aux].nodes;
@@ -280,8 +290,14 @@ class Distribute final : public Rewriter {
             };
             return in_body(loop) || (groups != nullptr && in_body(groups->loop));
         };
+        return large_ || inside(in().operand(row, 0)) || inside(in().operand(row, 1));
+    }
+
+    /// Iterations of a block: a constant, or by the length of rows.
+    Id block_size(Id loop, Id row, const Groups* groups) {
+        const Id begin = in().operand(row, 0), end = in().operand(row, 1);
         const auto i64 = [&](std::int64_t x) { return out().constant_i64(x); };
-        if (large_ || inside(begin) || inside(end)) return i64(least_block);
+        if (has_least_blocks(loop, row, groups)) return i64(least_block);
         const Id length = op(Op::maximum, op(Op::sub, mapped(end), mapped(begin)), i64(1));
         const Id rows = op(Op::div, i64(block_elements), length);
         return op(Op::minimum, op(Op::maximum, rows, i64(least_block)), i64(most_block));

@@ -93,6 +93,20 @@ class Planner {
         decisions_->done(DecisionKind::lanes, where,
                          fmt::format("{} x {}{}", chosen.of_register, chosen.registers, what),
                          {{"lanes", chosen.of_register}, {"registers", chosen.registers}});
+        totals(kernel, where, chosen.of_register * chosen.registers);
+    }
+
+    /// Where a reduction to several totals keeps those of groups of steps.
+    void totals(const Kernel& kernel, const Location& where, unsigned at_once) {
+        std::int64_t count = 0;
+        for (const Stage& stage : kernel.stages)
+            count += static_cast<std::int64_t>(stage.reductions.size());
+        if (count < 2) return;
+        const bool fit = two_levels_fit(kernel, at_once, target_.isa);
+        decisions_->done(DecisionKind::reduction, where,
+                         fmt::format("the {} totals of a group of steps stay in {}", count,
+                                     fit ? "registers" : "memory, since registers are too few"),
+                         {{"totals", count}});
     }
 
     void elements(const Stage& stage) {

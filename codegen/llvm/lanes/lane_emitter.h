@@ -112,7 +112,6 @@ class LaneEmitter final : private NodeValues {
     void choose_form();
     LaneValue accumulator_place(DType t, unsigned lanes, const char* name);
     bool has_several_totals() const { return accumulators_.size() > 1; }
-    bool two_levels_fit() const;
     LaneValue level_place(DType t, const char* name, bool in_memory);
     void clear(const Accumulator& a, const LaneValue& place);
     const Accumulator* part_in(std::uint32_t slot) const;

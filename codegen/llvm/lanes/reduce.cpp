@@ -82,14 +82,6 @@ LaneValue LaneEmitter::accumulator_place(DType t, unsigned lanes, const char* na
             is_complex(t) ? ops_.alloca_at_entry(type, name) : nullptr, true};
 }
 
-/// Whether the accumulators of two levels leave half of the machine's registers free.
-bool LaneEmitter::two_levels_fit() const {
-    std::size_t bytes = 0;
-    for (const Accumulator& a : accumulators_)
-        bytes += (is_complex(a.dtype) ? 2 : 1) * size_of(real_type(a.dtype)) * block_lanes_;
-    return 2 * bytes <= vector_bytes(options_.isa) * vector_registers(options_.isa) / 2;
-}
-
 /// The place of a level above the steps. Those of several totals stay in memory: in registers they
 /// would be live in the innermost loop, which has enough of its own. Of the level of groups, which
 /// every 8 steps use, only where they are too many.
@@ -241,7 +233,8 @@ void LaneEmitter::emit_contribute(const Node& n, Id id) {
 void LaneEmitter::emit_reduced_columns() {
     for (const ir::StageReduction& r : kernel_.stages[1].reductions)
         if (kernel_.slots[r.target].length != 1) refuse("a reduction into a local array");
-    const bool several = has_several_totals(), groups_apart = several && !two_levels_fit();
+    const bool several = has_several_totals(),
+               groups_apart = several && !two_levels_fit(kernel_, block_lanes_, options_.isa);
     for (Accumulator& a : accumulators_) {
         a.step = accumulator_place(a.dtype, block_lanes_, "step");
         a.group = level_place(a.dtype, "group", groups_apart);

@@ -64,11 +64,12 @@ std::int64_t distance(const std::vector<llvm::LoadInst*>& loads, const Places& p
     return step % size == 0 && step / size >= 2 && step / size <= farthest ? step / size : 0;
 }
 
-/// The vector of those loads, before the one that comes last.
+/// The vector of those loads, before the one that comes last. They may be aligned to more than an element.
 Value* joined(const std::vector<llvm::LoadInst*>& loads, std::int64_t step, llvm::Type* type,
               llvm::Instruction* before) {
     llvm::IRBuilder<> b(before);
     const auto lanes = static_cast<std::int64_t>(loads.size()), all = (lanes - 1) * step + 1;
+    const std::int64_t size = loads[0]->getType()->getPrimitiveSizeInBits().getFixedValue() / 8;
     std::vector<std::int64_t>
         begins;  // of each vector, in elements; the last one ends with the last element
     for (std::int64_t v = 0; v + 1 < step; ++v) begins.push_back(v * lanes);
@@ -77,7 +78,10 @@ Value* joined(const std::vector<llvm::LoadInst*>& loads, std::int64_t step, llvm
     for (std::size_t v = 0; v < begins.size(); ++v) {
         Value* at = b.CreateConstGEP1_64(loads[0]->getType(), loads[0]->getPointerOperand(),
                                          static_cast<std::uint64_t>(begins[v]));
-        auto* part = b.CreateAlignedLoad(type, at, loads[0]->getAlign());
+        auto* part = b.CreateAlignedLoad(
+            type, at,
+            llvm::commonAlignment(loads[0]->getAlign(),
+                                  static_cast<std::uint64_t>(begins[v] * size)));
         const llvm::AAMDNodes aliases = loads[0]->getAAMetadata();
         part->setMetadata(llvm::LLVMContext::MD_alias_scope, aliases.Scope);
         part->setMetadata(llvm::LLVMContext::MD_noalias, aliases.NoAlias);
@@ -89,7 +93,7 @@ Value* joined(const std::vector<llvm::LoadInst*>& loads, std::int64_t step, llvm
                 v == 0 ? (here ? element : llvm::PoisonMaskElem) : (here ? lanes + element : l);
             order.push_back(static_cast<int>(lane));
         }
-        result = b.CreateShuffleVector(v == 0 ? part : result, part, order, "strided");
+        result = b.CreateShuffleVector(v == 0 ? part : result, part, order, "joined");
     }
     return result;
 }

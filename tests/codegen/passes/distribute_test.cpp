@@ -323,6 +323,24 @@ TEST_CASE("distribute: rows that come from memory have blocks of 16, each of one
     CHECK(count(groups, "for ") == 6);
 }
 
+/// What the pass says of the loop that it cuts.
+std::string said(const Row& row, bool large) {
+    codegen::PassContext context;
+    context.options.noalias = true;
+    context.options.large = large;
+    codegen::run_distribute(test::kernel(row.text()), context);
+    REQUIRE(context.decisions.all().size() == 1);
+    return context.decisions.all()[0].text;
+}
+
+TEST_CASE("distribute: says how many iterations a block has, and why", "[codegen][distribute]") {
+    const std::string lanes = "its functions run as lanes, for ";
+    CHECK(said({}, false) == lanes + "16 to 64 iterations at once, by the length of rows");
+    CHECK(said({}, true) == lanes + "16 iterations at once, since rows come from memory");
+    CHECK(said({.bounds = "i64(0) to %0 step i64(1) "}, false) ==
+          lanes + "16 iterations at once, since the length of rows is not known before it");
+}
+
 TEST_CASE("distribute: groups whose rest is not apart keep blocks of their own",
           "[codegen][distribute]") {
     // Other loops than those over the rows of a group.

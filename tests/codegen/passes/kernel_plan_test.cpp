@@ -193,6 +193,28 @@ TEST_CASE("plans: threads, reductions, lanes", "[codegen][plan]") {
           "  lanes: V x 2\n");
 }
 
+TEST_CASE("plans: where the totals of groups are", "[codegen][plan]") {
+    bool many_registers = false;
+    const auto totals = [&](int count) {
+        constexpr std::uint32_t line = __LINE__;
+        const auto kernel = jit([count](In a, Out o) {
+            std::vector<Var> sums;
+            for (int k = 0; k < count; ++k) sums.emplace_back(f64, 0);
+            for (Index i : prange(a.extent(0)))
+                for (int k = 0; k < count; ++k) sums[k] += a(i) * (k + 2);
+            for (int k = 0; k < count; ++k) o(k) = sums[k];
+        });
+        const std::string all = kernel.inspect(Artifact::plan, {vector, vector});
+        many_registers = all.substr(0, all.find('\n')).ends_with("avx512");
+        return only(plan(line + 4, kernel, {vector, vector}), {"reduction: the"});
+    };
+    CHECK(totals(1) == "");
+    const std::string memory = "memory, since registers are too few\n";
+    CHECK(totals(2) == "  reduction: the 2 totals of a group of steps stay in " +
+                           (many_registers ? "registers\n" : memory));
+    CHECK(totals(12) == "  reduction: the 12 totals of a group of steps stay in " + memory);
+}
+
 TEST_CASE("plans: why there are no lanes", "[codegen][plan]") {
     const auto why = [](const auto& kernel, std::initializer_list<ArgType> types) {
         const std::string line = only(plan(0, kernel, types), {"lanes: ", "not lanes: "});
@@ -298,7 +320,9 @@ TEST_CASE("plans: what is taken at once", "[codegen][plan]") {
                      "interchanged", "not interchanged"});
     };
     CHECK(shown(logistic, {matrix, vector, vector}) ==
-          "  distributed: its functions run as lanes, for a block of iterations at once\n"
+          "  distributed: its functions run as lanes, for 16 iterations at once, since rows come "
+          "from "
+          "memory\n"
           "  jammed: 4 rows at once\n");
     const auto coupled = jit([](In x, InOut w) {
         for (Index i : range(x.extent(0))) {
