@@ -4,6 +4,7 @@
 #include "runtime/device/memory.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -105,7 +106,15 @@ void assign(const Array& to, const Array& from, Location where) {
         } else {
             note_use(block_of(to));
             note_use(block_of(from));
-            device.copy(to.address(), from.address(), bytes);
+            std::optional<Block>
+                between;  // the device's copies are of memory that does not overlap
+            const std::byte* source = from.address();
+            if (may_share_memory(to, from)) {
+                between.emplace(bytes);
+                device.copy(between->data(), source, bytes);
+                source = between->data();
+            }
+            device.copy(to.address(), source, bytes);
         }
     });
 }

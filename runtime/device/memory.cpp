@@ -77,16 +77,22 @@ class Pool {
     void deallocate(Device& device, Address memory) {
         const auto at = used_.find(memory);
         if (at == used_.end()) return;
-        const Used used = std::move(at->second);
+        Used used = std::move(at->second);
         used_.erase(at);
         stats_.used_bytes -= static_cast<std::int64_t>(used.size);
+        // A block of no stream becomes one of a stream that used it, whose work other streams do not
+        // wait for by themselves.
+        if (used.home == nullptr && !used.others.empty()) {
+            used.home = used.others.back();
+            used.others.pop_back();
+        }
         kept_[used.size].push_back({memory, used.home});
         for (const Handle other : used.others) order(device, other, used.home);
     }
 
     void note_use(Address memory, Handle stream) {
         const auto at = used_.find(memory);
-        if (at == used_.end() || are_ordered(at->second.home, stream)) return;
+        if (at == used_.end() || stream == nullptr || stream == at->second.home) return;
         std::vector<Handle>& others = at->second.others;
         if (std::ranges::find(others, stream) == others.end()) others.push_back(stream);
     }
@@ -131,10 +137,10 @@ class Pool {
         }
         if (stats_.pinned_bytes + static_cast<std::int64_t>(size) > most_pinned) {
             collect(device, true);
-            if (const auto now = std::ranges::find(pieces_, size, &Piece::size);
-                now != pieces_.end()) {
-                const Piece found = *now;
-                pieces_.erase(now);
+            if (const auto largest = std::ranges::max_element(pieces_, {}, &Piece::size);
+                largest != pieces_.end()) {
+                const Piece found = *largest;
+                pieces_.erase(largest);
                 return found;
             }
         }
