@@ -49,6 +49,7 @@ bool found(ir::Reduction reduction, bool decisive, const Array& x, Location wher
 
 Array decide(const MapReduce& reduce, ir::Reduction reduction, bool decisive, const Array& x,
              const ReduceOptions& options, std::source_location where) {
+    engine::check_on_host(x, where);
     const detail::DefaultEnvironment environment;
     const bool whole = (options.axis.is_default() || options.axis.is_all()) && !options.initial &&
                        !options.where && !options.dtype;

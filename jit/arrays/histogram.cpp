@@ -113,6 +113,7 @@ struct Input {
 };
 
 Input prepare(const Array& x, const HistogramOptions& options, Location where) {
+    engine::check_on_host(x, where);
     if (is_complex(x.dtype())) {
         throw Error(ErrorKind::type,
                     fmt::format("histogram of {}: complex numbers have no order", name(x.dtype())),

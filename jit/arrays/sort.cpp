@@ -63,6 +63,7 @@ struct SortCall {
 
 SortCall sort_call(const char* name, const Array& x, const SortOptions& options,
                    std::optional<DType> dtype, Location where) {
+    engine::check_on_host(x, where);
     SortCall call{x, 0, {}, static_cast<bool>(options.out)};
     if (!options.axis) {
         call.source = x.reshape(Shape(x.size()), where);
@@ -207,6 +208,7 @@ struct QuantileCall {
 
 Array quantiles(const QuantileCall& call, const Array& x, std::span<const double> given,
                 const QuantileOptions& options, Location where) {
+    engine::check_on_host(x, where);
     const detail::DefaultEnvironment environment;
     if (is_complex(x.dtype())) {
         throw Error(

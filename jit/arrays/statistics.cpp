@@ -260,6 +260,7 @@ template <class C> void run_variance(ReduceProblem& p, DType compute, double n, 
 
 Array variance(const char* name, const Array& x, const MomentOptions& options, bool root,
                Location where) {
+    engine::check_on_host(x, where);
     const detail::DefaultEnvironment environment;
     const MomentTypes types = moment_types(name, x.dtype(), options.dtype, where);
     const unsigned bits = engine::axis_bits(
@@ -402,6 +403,7 @@ template <class T> class Positions {
 
 Array position(const char* name, Array x, const PositionOptions& options, bool largest,
                Location where) {
+    engine::check_on_host(x, where);
     const detail::DefaultEnvironment environment;
     if (is_complex(x.dtype())) {
         throw Error(

@@ -46,6 +46,7 @@ Shape reduced_shape(const Shape& shape, unsigned bits, bool keepdims) {
 Array checked_output(const std::string& name, const OutArg& out, const Shape& shape, DType result,
                      Location where) {
     Array array = kiln::detail::handle_of(out);
+    check_on_host(array, where);
     if (array.shape() != shape) {
         throw Error(ErrorKind::shape,
                     fmt::format("the output of {} has shape {}, its result {}", name,

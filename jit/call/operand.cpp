@@ -1,5 +1,7 @@
 #include "jit/call/operand.h"
 
+#include "runtime/device/at_line.h"
+
 #include <optional>
 
 #include <fmt/format.h>
@@ -42,6 +44,11 @@ Array OperandView::handle() const {
                               Shape(std::span(strides, axes)), {}, !read_only);
 }
 
+void throw_on_device(const Array& array, const Location& where) {
+    device::at_line(where, [&] { array.data(); });
+    __builtin_unreachable();
+}
+
 bool runs_on_device(const std::string& kernel, std::span<const OperandView> operands,
                     const std::function<std::string(std::size_t)>& what, const Location& where) {
     std::optional<std::size_t> here, there;
@@ -82,17 +89,17 @@ void CallAccess::view_other(const Arg& arg, engine::OperandView& view, Row& row)
     view = {s.data, &row.extent, &row.stride, nullptr, 1, s.dtype, false, false, s.read_only};
 }
 
-Array handle_of(const Arg& arg) {
+Array handle_of(const Arg& arg, const Location& where) {
     engine::OperandView view;
     CallAccess::Row row;
-    CallAccess::view(arg, view, row);
+    CallAccess::view(arg, view, row, where);
     return view.handle();
 }
 
 Array CallAccess::other_handle(const OutArg& out) {
     engine::OperandView view;
     Row row;
-    CallAccess::view(out, view, row);
+    view_of_any_place(out, view, row);
     return view.handle();
 }
 

@@ -52,10 +52,17 @@ inline void view_of_any_place(OperandView& view, const Array& a, bool weak) {
     view = {a.address(), a.shape().data(), a.strides().data(), &a, a.rank(), a.dtype(), false,
             weak,        a.read_only()};
 }
-/// The same of an array of the host: usage error of others.
+/// The same of an array that is on the host.
 inline void view_array(OperandView& view, const Array& a, bool weak) {
     view_of_any_place(view, a, weak);
     view.data = a.data();
+}
+
+[[noreturn]] void throw_on_device(const Array& array, const Location& where);
+/// Usage error of an array of a device. `where` is a Location, or what gives one.
+template <class Where> void check_on_host(const Array& array, const Where& where) {
+    if (!array.place().is_host()) [[unlikely]]
+        throw_on_device(array, where);
 }
 
 /// Whether a call with such arguments runs on a device: where its arrays are, all of them; scalars
@@ -87,19 +94,19 @@ struct CallAccess {
         return false;
     }
     static bool view_of_any_place(const OutArg& out, engine::OperandView& view, Row& row) {
-        if (out.array_ == nullptr || out.array_->place().is_host()) {
-            CallAccess::view(out, view, row);
-            return false;
+        if (out.array_ != nullptr) [[likely]] {
+            engine::view_of_any_place(view, *out.array_, false);
+            return !out.array_->place().is_host();
         }
-        engine::view_of_any_place(view, *out.array_, false);
-        return true;
+        row = {out.size_, static_cast<std::int64_t>(size_of(out.dtype_))};
+        view = {out.data_, &row.extent, &row.stride, nullptr, 1, out.dtype_, false, false, false};
+        return false;
     }
-    static void view(const Arg& arg, engine::OperandView& view, Row& row) {
-        if (arg.kind_ == Arg::Kind::array) [[likely]] {
-            engine::view_array(view, *arg.array_, false);
-        } else {
-            view_other(arg, view, row);
-        }
+    /// Usage error of an array of a device.
+    template <class Where>
+    static void view(const Arg& arg, engine::OperandView& view, Row& row, const Where& where) {
+        if (view_of_any_place(arg, view, row)) [[unlikely]]
+            engine::throw_on_device(*arg.array_, where);
     }
     /// The array that stands for an output: itself, or one over the caller's memory.
     static Array handle(const OutArg& out) {
@@ -107,14 +114,10 @@ struct CallAccess {
             return *out.array_;
         return other_handle(out);
     }
-    static void view(const OutArg& out, engine::OperandView& view, Row& row) {
-        if (out.array_ != nullptr) [[likely]] {
-            engine::view_array(view, *out.array_, false);
-        } else {
-            row = {out.size_, static_cast<std::int64_t>(size_of(out.dtype_))};
-            view = {out.data_,  &row.extent, &row.stride, nullptr, 1,
-                    out.dtype_, false,       false,       false};
-        }
+    template <class Where>
+    static void view(const OutArg& out, engine::OperandView& view, Row& row, const Where& where) {
+        if (view_of_any_place(out, view, row)) [[unlikely]]
+            engine::throw_on_device(*out.array_, where);
     }
 
   private:
@@ -123,7 +126,8 @@ struct CallAccess {
 };
 
 /// The array that stands for an argument: itself, or one over the caller's memory.
-Array handle_of(const Arg& arg);
+/// Usage error of an array of a device.
+Array handle_of(const Arg& arg, const Location& where);
 inline Array handle_of(const OutArg& out) { return CallAccess::handle(out); }
 
 }  // namespace kiln::detail

@@ -1,6 +1,7 @@
 #include "jit/call/plan.h"
 #include "jit/call/axes.h"
 #include "jit/call/threads.h"
+#include "runtime/device/arrays.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -106,9 +107,23 @@ bool is_fortran(const OperandView& operand) {
 
 }  // namespace
 
+namespace {
+
+Array make_on_device(const Shape& shape, DType dtype, Order order, bool zeroed, Location where) {
+    Shape extents = shape;
+    if (order == Order::fortran) std::reverse(extents.begin(), extents.end());
+    const Array made = zeroed ? zeros(extents, dtype, Order::c, where).to(cuda(), where)
+                              : device::make_array(extents, dtype, where);
+    return order == Order::fortran ? made.transpose() : made;
+}
+
+}  // namespace
+
 Array allocate_result(const Shape& shape, DType dtype, Order order,
-                      std::span<const OperandView> inputs, bool zeroed, Location where) {
+                      std::span<const OperandView> inputs, bool zeroed, Place place,
+                      Location where) {
     const auto make = [&](const Shape& s, Order o) {
+        if (!place.is_host()) return make_on_device(s, dtype, o, zeroed, where);
         return zeroed ? zeros(s, dtype, o, where) : empty(s, dtype, o, where);
     };
     if (order == Order::any) {

@@ -26,7 +26,8 @@ Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandVie
 /// agree on one, else C; Order::any is Fortran where all inputs are Fortran and none is only C.
 /// Zeroed if `zeroed`, else uninitialised.
 Array allocate_result(const Shape& shape, DType dtype, Order order,
-                      std::span<const OperandView> inputs, bool zeroed, Location where);
+                      std::span<const OperandView> inputs, bool zeroed, Place place,
+                      Location where);
 
 /// One operand of a plan. Element (outer axes i, row r, column c) is at
 /// data + sum of i[k] * strides[k] + r * outer + c * inner.

@@ -56,9 +56,11 @@ DeviceArgument argument_of(const Array& array) {
     return made;
 }
 
+// Errors below get their line from the call (device::at_line), so that these give none.
+
 /// Back into an array of the host.
 void take_back(const Array& to, const Array& from) {
-    to.assign(to.is_contiguous() ? from : from.to_host());
+    to.assign(to.is_contiguous() ? from : from.to_host({}), Casting::unsafe, {});
 }
 
 /// Arrays that a program made and gives back.
@@ -81,7 +83,7 @@ class Made {
                 device::array_over(block,
                                    Shape(std::span<const std::int64_t>(arguments_[p].extents)),
                                    kernel_.params[p].dtype, {})
-                    .to(place);
+                    .to(place, {});
         }
     }
 
@@ -121,7 +123,7 @@ std::optional<DeviceFault> run_program(const ir::Kernel& kernel, const codegen::
         const ir::Access access = kernel.params[p].access;
         arguments[p].scalar = operands[p].scalar;
         if (access == ir::Access::value || ir::is_made_by_kernel(access)) continue;
-        there[p] = operands[p].array.to(cuda());
+        there[p] = operands[p].array.to(cuda(), {});
         device::note_use(static_cast<const std::byte*>(there[p].owner().get()));
         arguments[p] = argument_of(there[p]);
     }

@@ -52,7 +52,7 @@ void GufuncState::gather(Call& call, std::span<const Arg* const> args,
     if (args.size() != inputs())
         engine::throw_wrong_arity(name_, inputs(), args.size(), engine::Given::arguments, where);
     for (std::size_t i = 0; i < args.size(); ++i)
-        CallAccess::view(*args[i], call.views[i], call.rows[i]);
+        CallAccess::view(*args[i], call.views[i], call.rows[i], where);
     call.there = (1U << inputs()) - 1;
     if (options.out && options.outs.size() > 0)
         throw Error(ErrorKind::usage, "both .out and .outs were given", where);
@@ -69,7 +69,7 @@ void GufuncState::gather(Call& call, std::span<const Arg* const> args,
         if (!out)
             throw Error(ErrorKind::usage, fmt::format("output {} of {} is empty", o + 1, name_),
                         where);
-        CallAccess::view(out, call.views[inputs() + o], call.rows[inputs() + o]);
+        CallAccess::view(out, call.views[inputs() + o], call.rows[inputs() + o], where);
         call.there |= 1U << (inputs() + o);
     }
 }

@@ -422,7 +422,7 @@ Array StencilState::call(const Array* out, std::span<const JitArg* const> args,
     std::vector<engine::OperandView> views(args.size());
     std::vector<CallAccess::Row> rows(args.size());
     for (std::size_t i = 0; i < args.size(); ++i)
-        CallAccess::view(args[i]->arg(), views[i], rows[i]);
+        CallAccess::view(args[i]->arg(), views[i], rows[i], where);
     const engine::OperandView& shaped = views[first()];
     bool overlaps = false;
     for (std::size_t i = 0; i < args.size(); ++i) {
@@ -430,7 +430,7 @@ Array StencilState::call(const Array* out, std::span<const JitArg* const> args,
         if (out != nullptr) {
             engine::OperandView target;
             CallAccess::Row row;
-            CallAccess::view(OutArg(*out), target, row);
+            CallAccess::view(OutArg(*out), target, row, where);
             overlaps = overlaps || engine::may_overlap(views[i], target);
         }
         if (params_[i] != StencilParam::neighbors) continue;

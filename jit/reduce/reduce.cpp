@@ -30,7 +30,7 @@ Scalar initial_value(const std::string& name, const Arg& initial, DType accumula
                      Location where) {
     OperandView view;
     CallAccess::Row row;
-    CallAccess::view(initial, view, row);
+    CallAccess::view(initial, view, row, where);
     if (view.size() != 1) {
         throw Error(ErrorKind::usage,
                     fmt::format("initial= of {} has shape {}; it is a scalar", name,
@@ -63,13 +63,13 @@ void gather(Sources& sources, const engine::UfuncSource& source,
             std::initializer_list<const Arg*> args, const ReduceOptions& options, Location where) {
     engine::check_arity(source.name, source.arity, args.size(), where);
     for (const Arg* arg : args) {
-        CallAccess::view(*arg, sources.views[sources.count], sources.rows[sources.count]);
+        CallAccess::view(*arg, sources.views[sources.count], sources.rows[sources.count], where);
         ++sources.count;
     }
     sources.inputs = sources.count;
     if (!options.where) return;
     OperandView& mask = sources.views[sources.count];
-    CallAccess::view(*options.where, mask, sources.rows[sources.count]);
+    CallAccess::view(*options.where, mask, sources.rows[sources.count], where);
     ++sources.count;
     if (mask.dtype == DType::bool_) return;
     throw Error(

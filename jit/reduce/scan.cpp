@@ -22,6 +22,7 @@ static Scalar beginning(ir::Reduction reduction, DType dtype) {
 
 Array scan(const std::string& name, Reducer& reducer, const Array& x, const ScanOptions& options,
            Location where) {
+    check_on_host(x, where);
     const kiln::detail::DefaultEnvironment environment;
     Array source = x;
     if (!options.axis && x.rank() != 1) source = x.reshape(Shape(x.size()), where);

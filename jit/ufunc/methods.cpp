@@ -149,12 +149,12 @@ Resolution UfuncState::resolve(std::initializer_list<Arg> args, const CallOption
     engine::OperandView view;
     CallAccess::Row row;
     for (const Arg& arg : args) {
-        CallAccess::view(arg, view, row);
+        CallAccess::view_of_any_place(arg, view, row);
         types.set_input(k++, view.dtype, view.weak, ir::Layout::strided);
     }
     std::size_t outputs = 0;
     const auto give = [&](const OutArg& out) {
-        CallAccess::view(out, view, row);
+        CallAccess::view_of_any_place(out, view, row);
         types.set_output(outputs++, view.dtype, ir::Layout::strided, true);
     };
     if (options.out) give(options.out);
@@ -185,7 +185,7 @@ namespace {
 Scalar initial_as(const std::string& label, const Arg& initial, DType dtype, Location where) {
     engine::OperandView view;
     CallAccess::Row row;
-    CallAccess::view(initial, view, row);
+    CallAccess::view(initial, view, row, where);
     if (view.size() != 1) {
         throw Error(ErrorKind::usage,
                     fmt::format("initial= of {} has shape {}; it is a scalar", label,
@@ -219,7 +219,7 @@ Array as_asked(const std::string& label, const Array& a, std::optional<DType> dt
 /// The mask, in the shape that it broadcasts to.
 Array mask_of(const std::string& label, const Arg& where_option, const Shape& shape,
               Location where) {
-    const Array mask = handle_of(where_option);
+    const Array mask = handle_of(where_option, where);
     if (mask.dtype() != DType::bool_) {
         throw Error(
             ErrorKind::type,
@@ -351,11 +351,11 @@ Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location wh
     check_binary(source_.name + ".reduce", where);
     engine::OperandView view;
     CallAccess::Row row;
-    CallAccess::view(x, view, row);
+    CallAccess::view(x, view, row, where);
     if (ReduceState* const state = reduction(view.dtype, where))
         return state->call({&x}, options, Axes(0), where);
     const DefaultEnvironment environment;
-    return reduce_in_order(handle_of(x), options, where);
+    return reduce_in_order(handle_of(x, where), options, where);
 }
 
 // -------------------------------------------------------------------------------------- scans
@@ -363,7 +363,7 @@ Array UfuncState::reduce(const Arg& x, const ReduceOptions& options, Location wh
 Array UfuncState::accumulate(const Arg& x, const AccumulateOptions& options, Location where) {
     const std::string label = source_.name + ".accumulate";
     check_binary(label, where);
-    const Array given = handle_of(x);
+    const Array given = handle_of(x, where);
     const int axis = engine::checked_axis(label, options.axis, given.rank(), where);
     if (ReduceState* const state = reduction(given.dtype(), where)) {
         ScanOptions scan{.axis = axis, .dtype = options.dtype, .out = options.out};
@@ -390,7 +390,7 @@ namespace {
 
 /// Indices as i64. Errors: type.
 Array integer_indices(const std::string& label, const Arg& indices, Location where) {
-    const Array given = handle_of(indices);
+    const Array given = handle_of(indices, where);
     if (!is_integer(given.dtype())) {
         throw Error(ErrorKind::type,
                     fmt::format("the indices of {} are of dtype {}, not integers", label,
@@ -433,7 +433,7 @@ Array UfuncState::reduceat(const Arg& x, const Arg& indices, const ReduceAtOptio
     const DefaultEnvironment environment;
     const std::string label = source_.name + ".reduceat";
     check_binary(label, where);
-    const Array given = handle_of(x);
+    const Array given = handle_of(x, where);
     const int axis = engine::checked_axis(label, options.axis, given.rank(), where);
     const auto [first, last] =
         segments_of(label, integer_indices(label, indices, where), given.extent(axis), where);
@@ -582,6 +582,7 @@ void UfuncState::at(const OutArg& x, const Indices& indices, const Arg* values, 
                     where);
     }
     const Array target = handle_of(x);
+    engine::check_on_host(target, where);
     if (target.read_only() || has_internal_overlap(target)) {
         throw Error(ErrorKind::usage,
                     fmt::format("the array of {} is {}", label,
@@ -600,7 +601,7 @@ void UfuncState::at(const OutArg& x, const Indices& indices, const Arg* values, 
     if (values != nullptr) {
         engine::OperandView view;
         CallAccess::Row row;
-        CallAccess::view(*values, view, row);
+        CallAccess::view(*values, view, row, where);
         second = view.handle();
         // A C++ value takes the dtype that it has beside the array.
         if (view.weak) weak = promote_weak(target.dtype(), view.dtype);
@@ -665,9 +666,9 @@ Array Ufunc::outer(const Arg& a, const Arg& b, const CallOptions& options, Where
     }
     engine::OperandView view;
     detail::CallAccess::Row row;
-    detail::CallAccess::view(b, view, row);
+    detail::CallAccess::view_of_any_place(b, view, row);
     const int added = view.rank;
-    detail::CallAccess::view(a, view, row);
+    detail::CallAccess::view_of_any_place(a, view, row);
     if (view.rank + added > max_rank) {
         throw Error(ErrorKind::shape,
                     fmt::format("{}.outer of arrays of rank {} and {} has more than {} axes",

@@ -169,16 +169,6 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     return true;
 }
 
-namespace {
-Array result_array(const Call& call, const Shape& shape, DType dtype,
-                   std::span<const OperandView> inputs, Location where) {
-    if (!call.on_device)
-        return engine::allocate_result(shape, dtype, call.order, inputs, call.where, where);
-    return call.where ? zeros(shape, dtype, Order::c, where).to(cuda(), where)
-                      : device::make_array(shape, dtype, where);
-}
-}  // namespace
-
 Shape UfuncState::checked_shape(Call& call, Location where) const {
     const Shape shape = engine::call_shape(call.reads(), call.writes(), where);
     std::size_t number = 0;
@@ -279,7 +269,9 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
         const auto inputs = std::span(call.operands).first(call.inputs);
         const std::size_t first = call.sources();
         for (std::size_t i = 0; i < made.memory.size(); ++i) {
-            results.push_back(result_array(call, shape, made.memory[i], inputs, where));
+            results.push_back(engine::allocate_result(shape, made.memory[i], call.order, inputs,
+                                                      call.where, call.on_device ? cuda() : cpu(),
+                                                      where));
             OperandView& view = call.operands[first + i];
             engine::view_of_any_place(view, results.back(), false);
         }
@@ -318,7 +310,7 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
         }
         bytes += operands[k].item() * operands[k].size();
     }
-    if (contiguous && bytes >= streaming_bytes) key.set_streaming();
+    if (contiguous && bytes >= streaming_bytes && !call.on_device) key.set_streaming();
 
     const engine::Variant& code =
         call.on_device ? variant(key, made, of_device_, BackendTarget::cuda) : variant(key, made);

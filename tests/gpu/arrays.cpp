@@ -31,6 +31,10 @@ void copies() {
     const Array back = zeros({4, 6});
     back.assign(y);
     check(back.at<double>({2, 5}) == 23 && back.at<double>({1, 0}) == 6, "assign()");
+    const Array line = arange(1000.0).to(cuda());
+    line(Slice{1, 1000}).assign(line(Slice{0, 999}));
+    check(line(999).item<double>() == 998 && line(1).item<double>() == 0,
+          "assign() of itself, one on");
     check(to_string(there(0)) == to_string(x(0)), "text");
     check(zeros({0, 3}).to(cuda()).to_host().shape() == Shape({0, 3}), "nothing goes and comes");
     auto* const tensor = to_dlpack(there);
@@ -47,7 +51,31 @@ void refusals() {
     check_error([&] { there.view<double, 1>(); }, "the array is on cuda:0");
     check_error([&] { there.fill(1.0); }, "the array is on cuda:0");
     check_error([&] { there.astype(DType::f32); }, "the array is on cuda:0");
-    check_error([&] { sum(there); }, "the array is on cuda:0");
+    // What has no kernel for arrays of a device says so, and where it was called.
+    const auto row = guvectorize("row", "(n)->(n)", [](In a, Out b) { b = a + 1; });
+    const auto smooth = stencil("smooth", [](Neighbors a) { return a(-1) + a(1); });
+    const auto check_refused = [](auto&& f, int line) {
+        check_error(f, "arrays.cpp:" + std::to_string(line) + ": error: the array is on cuda:0");
+    };
+    check_refused([&] { sum(there); }, __LINE__);
+    check_refused([&] { sum(here, {.where = there > 1.0}); }, __LINE__);
+    check_refused([&] { sum(here, {.out = there(0)}); }, __LINE__);
+    check_refused([&] { dot(here, there); }, __LINE__);
+    check_refused([&] { any(there); }, __LINE__);
+    check_refused([&] { mean(there); }, __LINE__);
+    check_refused([&] { var(there); }, __LINE__);
+    check_refused([&] { argmax(there); }, __LINE__);
+    check_refused([&] { cumsum(there); }, __LINE__);
+    check_refused([&] { sort(there); }, __LINE__);
+    check_refused([&] { argsort(there); }, __LINE__);
+    check_refused([&] { median(there); }, __LINE__);
+    check_refused([&] { histogram(there, 3); }, __LINE__);
+    check_refused([&] { ufunc::add.reduce(there); }, __LINE__);
+    check_refused([&] { ufunc::add.accumulate(there); }, __LINE__);
+    check_refused([&] { ufunc::add.at(there, 0, 1.0); }, __LINE__);
+    check_refused([&] { row(there); }, __LINE__);
+    check_refused([&] { row(here, {.out = there}); }, __LINE__);
+    check_refused([&] { smooth(there); }, __LINE__);
     check_error([&] { there(Slice{0, 6, 2}).copy(); }, "a copy on a device of elements with gaps");
     check_error([&] { there.assign(here.astype(DType::f32)); },
                 "f32 of shape (6,) on the host can't be assigned to f64 of shape (6,) on cuda:0");
@@ -102,6 +130,20 @@ void ufuncs() {
     check(is(mix(x.transpose(), x(Slice{}, Slice{0, 1}).transpose()),
              {0, 44, 88, 10, 54, 98, 20, 64, 108, 30, 74, 118}),
           "a matrix on its side");
+    check(is(ufunc::add.outer(row, x(0)), {0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6}),
+          "an outer sum");
+    const Array columns = mix(x.transpose(), 1);
+    check(columns.shape() == Shape({4, 3}) && columns.transpose().is_contiguous() &&
+              is(columns, {1, 41, 81, 11, 51, 91, 21, 61, 101, 31, 71, 111}),
+          "a result has the order of its arguments");
+    const Array fortran = mix(x, 1, {.where = (x > 1.0), .order = Order::fortran});
+    check(fortran.is_fortran() && !fortran.is_contiguous() &&
+              is(fortran, {0, 0, 21, 31, 41, 51, 61, 71, 81, 91, 101, 111}),
+          "or that which is asked for");
+    const auto large = vectorize("large", [](Value a) { return a + 1.0; });
+    large(zeros({10}).to(cuda()));
+    large(zeros({2'000'000}).to(cuda()));
+    check(large.stats().misses == 1, "one text for few and for many elements");
     check(is(x + row * 2, {0, 3, 6, 9, 4, 7, 10, 13, 8, 11, 14, 17}), "operators");
     check(is(exp(x(0) * 0.0), {1, 1, 1, 1}), "ready ufuncs");
     const Array y = zeros({3, 4}).to(cuda());
@@ -235,9 +277,30 @@ void late_work() {
     }
 }
 
-}  // namespace
+/// A block that belongs to no stream, freed while two streams use it.
+void late_work_of_no_stream() {
+    const Stream a, b, c;
+    Array shared = full({3000}, 2.0).to(cuda());
+    Array first, second;
+    {
+        const StreamScope scope(a);
+        first = shared + 0.5;
+    }
+    {
+        const StreamScope scope(c);
+        second = shared + 0.25;
+    }
+    shared = Array();
+    {
+        const StreamScope scope(b);
+        const Array next = full({3000}, 4.0).to(cuda());
+        b.synchronize();
+    }
+    check(is(first, std::vector<double>(3000, 2.5)) && is(second, std::vector<double>(3000, 2.25)),
+          "a block that streams use is not given away to another");
+}
 
-void streams() {
+void works_of_a_stream() {
     const Stream stream;
     const Event before = stream.record();
     const StreamScope scope(stream);
@@ -253,6 +316,13 @@ void streams() {
     stream.synchronize();
     check(stream.is_done(), "a stream whose work is done");
     if (fake_driver() != nullptr) late_work();
+}
+
+}  // namespace
+
+void streams() {
+    works_of_a_stream();
+    if (fake_driver() != nullptr) late_work_of_no_stream();
 }
 
 }  // namespace gpu

@@ -237,7 +237,9 @@ void faults() {
     setenv("KILN_FAKE_CUDA_MEMORY", "10000000", 1);
     const std::string full =
         error_of([&] { copy(zeros({2'000'000}, DType::f64), zeros({2'000'000}, DType::f64)); });
-    check(contains(full, "the device is out of memory: 16000000 bytes are wanted"), full);
+    check(contains(full, "main.cpp:" + std::to_string(__LINE__ - 1) +
+                             ": error: the device is out of memory: 16000000 bytes are wanted"),
+          full);
     std::vector<double> x = numbers(1000), y(1000);
     copy(x, y);
     check(x == y, "the process goes on after that");
