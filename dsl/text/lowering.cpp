@@ -548,6 +548,18 @@ Place Lowering::table(const clang::APValue& value, QualType element, ir::Id inde
     return chosen;
 }
 
+/// In checked loop kernels.
+void Lowering::check_subscript(ir::Id index, std::int64_t size) {
+    if (!trace_.checked() || !b_.kernel().is_program() ||
+        b_.node(index).kind == ir::NodeKind::constant)
+        return;
+    const ir::Id end = b_.constant_i64(size), zero = b_.constant_i64(0);
+    const ir::Id inside = b_.apply(ir::Op::logical_and, {b_.apply(ir::Op::ge, {index, zero}),
+                                                         b_.apply(ir::Op::lt, {index, end})});
+    const ir::Id about[] = {zero, end};
+    b_.check(ir::Check::out_of_bounds, inside, std::span(&index, 1), about);
+}
+
 Place Lowering::subscript(const clang::ArraySubscriptExpr* e) {
     const Expr* base = e->getBase()->IgnoreParens();
     const auto* decay = dyn_cast<clang::ImplicitCastExpr>(base);
@@ -570,13 +582,18 @@ Place Lowering::subscript(const clang::ArraySubscriptExpr* e) {
                                       size == 1 ? "" : "s"));
     }
     at(e);
+    const clang::APValue* value = outside && v->getType().isConstQualified() && !tables_.contains(v)
+                                      ? v->evaluateValue()
+                                      : nullptr;
+    const bool is_table = value != nullptr && value->isArray() &&
+                          (n.kind == ir::NodeKind::constant ||
+                           (scalar_type(e->getType()) && value->getArraySize() <= max_spread));
+    // Accesses of slots are checked as one dimension, and only where they have several elements.
+    if (const auto size = static_cast<std::int64_t>(type->getSize().getZExtValue());
+        is_table || size == 1 || e->getType()->isArrayType() || array.id != ir::none)
+        check_subscript(index, size);
     if (!outside) return indexed(array, e->getType(), index, 1);
-    const clang::APValue* value =
-        v->getType().isConstQualified() && !tables_.contains(v) ? v->evaluateValue() : nullptr;
-    if (value != nullptr && value->isArray() &&
-        (n.kind == ir::NodeKind::constant ||
-         (scalar_type(e->getType()) && value->getArraySize() <= max_spread)))
-        return table(*value, e->getType(), index, e);
+    if (is_table) return table(*value, e->getType(), index, e);
     return indexed(variable_place(named), e->getType(), index, 1);
 }
 

@@ -159,6 +159,7 @@ class Lowering {
     Place member(const clang::MemberExpr* e);
     Place indexed(Place array, clang::QualType element, ir::Id index, std::uint64_t factor) const;
     Place subscript(const clang::ArraySubscriptExpr* e);
+    void check_subscript(ir::Id index, std::int64_t size);
     Place constant_place(const clang::APValue& value, clang::QualType type, const clang::Stmt* at);
     void fill(const Place& to, const clang::APValue& value, clang::QualType type,
               const clang::Stmt* at);

@@ -578,10 +578,18 @@ std::string_view Lowering::counted(const clang::ForStmt* s) {
             to = b_.apply(up ? ir::Op::add : ir::Op::sub, {to, b_.constant_i64(1)});
     }
     at(s);
+    const std::size_t parallel = b_.kernel().parallel_loops.size();
     const ir::Id index = b_.begin_loop(from, to, b_.constant_i64(step));
     frame_->places[v] = {.kind = Place::Kind::value, .dtype = *type, .wide = index};
     body(s->getBody(), {});
     b_.end();
+    const bool outermost = std::ranges::all_of(
+        loops_, [](const Loop& l) { return l.before_next != nullptr; });  // but for a while
+    if (trace_.tells_serial() && outermost && b_.kernel().parallel_loops.size() == parallel)
+        trace_.note(
+            session_.location(s->getForLoc()),
+            "this for runs on one thread: .parallel gives iterations of a prange to threads, "
+            "for (long i : prange(n))");
     return {};
 }
 

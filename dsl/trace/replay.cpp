@@ -97,6 +97,11 @@ class Replay {
         b_.end();
         return ir::none;
     }
+    void check(const ir::Node& n, std::span<const Id> operands) {
+        const auto lists = operands.subspan(1);
+        const auto first = static_cast<std::size_t>(n.imm);
+        b_.check(ir::Check(n.aux), operands[0], lists.first(first), lists.subspan(first));
+    }
     Id make(Id old) {
         const ir::Node n = body_.nodes[old];
         std::vector<Id> operands;
@@ -136,7 +141,7 @@ class Replay {
                 trace_.note_written(param, at);
                 return before;
             }
-            case NodeKind::check: b_.check(ir::Check(n.aux), operands[0]); return ir::none;
+            case NodeKind::check: check(n, operands); return ir::none;
             case NodeKind::branch: return branch(n, operands[0]);
             case NodeKind::loop: return loop(old, n, operands);
             case NodeKind::loop_while: return while_(old, n);

@@ -165,6 +165,9 @@ class Trace {
         notes_.push_back({std::string(at.file), at.line, std::move(text)});
     }
     const std::vector<Remark>& notes() const { return notes_; }
+    /// Whether plain loops of C++ are told of, which no threads share: where .parallel is asked for.
+    void set_tells_serial(bool tells) { tells_serial_ = tells; }
+    bool tells_serial() const { return tells_serial_; }
 
     /// A node that the user's code names: it was used through a variable of type Value. The
     /// condition of while_ is evaluated anew down to such nodes.
@@ -201,7 +204,7 @@ class Trace {
     std::size_t loops_ = 0, callee_loops_ = 0, callees_ = 0;
     Trace* outer_;
     std::uint32_t serial_;
-    bool abandoned_ = false, checked_ = false;
+    bool abandoned_ = false, checked_ = false, tells_serial_ = false;
     bool in_library_ = false;
     std::source_location line_;         // the last one of the user
     std::optional<Location> returned_;  // where return_ is first called

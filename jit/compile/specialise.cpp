@@ -84,6 +84,7 @@ class MapTracer {
         ir::Builder& b = trace_.builder();
         b.set_location(source_.where);
         b.set_fast(source_.options.fastmath.bits);
+        trace_.set_checked(source_.options.checked);
         for (std::size_t i = 0; i < key_.inputs(); ++i) {
             const auto& names = source_.options.params;
             b.add_param({.name = names.empty() ? fmt::format("x{}", i) : names[i],

@@ -345,6 +345,9 @@ std::string LoopKernelRun::out_of_bounds(const Location& at) const {
         abi::Subject::Kind::
             lists) {  // of a Local of one element: the subscript, and the Local's line
         const Lists lists = reported();
+        if (lists.second.size() == 2)  // of an array of C++: nothing, and its extent
+            return fmt::format("index {} is outside of an array of {} element{}", lists.first[0],
+                               lists.second[1], lists.second[1] == 1 ? "" : "s");
         return text(Shape(lists.first), fmt::format("the Local of line {}", lists.second[0]), {1});
     }
     const std::uint32_t p = fault_.about.array;

@@ -205,6 +205,7 @@ class ReduceTracer {
         ir::Builder& b = trace_.builder();
         b.set_location(source_.where);
         b.set_fast(source_.options.fastmath.bits);
+        trace_.set_checked(source_.options.checked);
         return b;
     }
 

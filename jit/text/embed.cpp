@@ -2,6 +2,7 @@
 
 #include "jit/text/function.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -23,25 +24,59 @@ std::vector<ArgType> types_of(const Declaration& declaration, std::uint8_t rank_
 /// As what nothing in C++ ends early.
 std::string literal(const std::string& text) { return fmt::format("R\"kiln({})kiln\"", text); }
 
-/// The bodies of one kernel, with the flags that each operation may have.
-std::string row_of(const Marked& marked, const Unit& unit, std::size_t number) {
+/// A body as it usually is, and in checked mode where that is another one.
+std::string forms(const std::string& usual, const std::string& checked) {
+    return fmt::format("{{{}, {}}}", literal(usual),
+                       checked == usual ? "nullptr" : literal(checked));
+}
+
+/// The bodies of one kernel, with the flags that each operation may have, behind what is remarked of
+/// its lines.
+struct Rows {
+    std::string remarks, kernel;
+};
+Rows rows_of(const Marked& marked, const Unit& unit, std::size_t number) {
     const auto f =
         std::make_shared<const Function>(Function{unit, marked.name, marked.declaration, {}});
     const Declaration& d = marked.declaration;
-    std::string map = "nullptr", why = "nullptr";
+    std::string map = "{nullptr, nullptr}", why = "nullptr";
     if (d.count(Passing::in) + d.count(Passing::inout) == 0) {
+        const auto text = [&](bool checked) {
+            return element_kernel(f, "kernel", {.fastmath = true, .checked = checked}, {})
+                .inspect(Artifact::ir, types_of(d, 1));
+        };
         try {
-            const Ufunc kernel = element_kernel(f, "kernel", {.fastmath = true}, {});
-            map = literal(kernel.inspect(Artifact::ir, types_of(d, 1)));
+            map = forms(text(false), text(true));
         } catch (const Error& error) {
             why = literal(error.message());
         }
     }
-    detail::LoopFunction made = loop_function_of(f, {.fastmath = true}, {});
-    const Kernel<void> kernel("kernel", std::move(made), std::source_location());
-    const std::string program = literal(kernel.inspect(Artifact::ir, types_of(d, 0)));
-    return fmt::format("    {{kiln_kernel_{}, \"{}\",\n{},\n{},\n{}}},\n", number, marked.name, map,
-                       why, program);
+    const auto kernel = [&](bool more) {
+        return Kernel<void>(
+            "kernel",
+            loop_function_of(f, {.fastmath = true, .parallel = more, .checked = more}, {}),
+            std::source_location());
+    };
+    const Kernel<void> usual = kernel(false), checked = kernel(true);
+    const std::string program = forms(usual.inspect(Artifact::ir, types_of(d, 0)),
+                                      checked.inspect(Artifact::ir, types_of(d, 0)));
+    Rows rows;
+    const std::vector<Remark> always = usual.remarks();
+    for (const Remark& r : checked.remarks()) {
+        const bool of_parallel = std::ranges::none_of(always, [&](const Remark& one) {
+            return one.line == r.line && one.text == r.text && one.file == r.file;
+        });
+        rows.remarks += fmt::format("    {{{}, {}, {}, {}}},\n", literal(r.file), r.line,
+                                    literal(r.text), of_parallel);
+    }
+    if (!rows.remarks.empty())
+        rows.remarks =
+            fmt::format("const kiln::detail::NativeRemark remarks_{}[] = {{\n{}    {{}},\n}};\n",
+                        number, rows.remarks);
+    rows.kernel = fmt::format("    {{kiln_kernel_{}, {},\n{},\n{},\n{},\n{}}},\n", number,
+                              literal(marked.name), map, why, program,
+                              rows.remarks.empty() ? "nullptr" : fmt::format("remarks_{}", number));
+    return rows;
 }
 
 }  // namespace
@@ -53,17 +88,19 @@ std::string embedded(const std::string& path, std::vector<std::string>& files) {
     if (all.empty())
         throw Error(ErrorKind::usage, "no function is marked with KILN_KERNEL", Location(path, 1),
                     "templates are kernels where they are instantiated: template float f(float);");
-    std::string declarations, rows;
+    std::string declarations, remarks, rows;
     for (std::size_t i = 0; i < all.size(); ++i) {
         declarations += fmt::format("void kiln_kernel_{}() __asm__(\"{}\");\n", i, all[i].symbol);
-        rows += row_of(all[i], unit, i);
+        const Rows made = rows_of(all[i], unit, i);
+        remarks += made.remarks;
+        rows += made.kernel;
     }
     return fmt::format(
         "// Made from {} by kiln_kernels: do not edit.\n#include <kiln/native.h>\n\n"
-        "namespace kiln_kernels {{\n{}namespace {{\n"
+        "namespace kiln_kernels {{\n{}namespace {{\n{}"
         "const kiln::detail::NativeKernel kernels[] = {{\n{}}};\n"
         "const kiln::detail::NativeKernels told(kernels, {});\n}}\n}}\n",
-        path, declarations, rows, all.size());
+        path, declarations, remarks, rows, all.size());
 }
 
 }  // namespace kiln::text

@@ -73,13 +73,26 @@ template <class T, class V> T atomic_add(T& element, V value) {
 
 namespace detail {
 
+/// What is to be known of a line, in every kernel or in those with .parallel alone.
+struct NativeRemark {
+    const char* file;
+    std::uint32_t line;
+    const char* text;
+    bool of_parallel;
+};
+/// A body, and as it is in checked mode where that is another one.
+struct NativeBody {
+    const char *text, *checked;
+};
 /// A kernel that a build made of a function: its body as an element-wise and as a loop kernel, or why
 /// it is none.
 struct NativeKernel {
     void (*function)();
     const char* name;
-    const char *map, *why_no_map;
-    const char* program;
+    NativeBody map;
+    const char* why_no_map;
+    NativeBody program;
+    const NativeRemark* remarks;  ///< behind them one without a file; or null
 };
 /// Where generated files tell of theirs; they are known as long as it lives.
 class NativeKernels {
@@ -118,7 +131,8 @@ template <class... P> constexpr std::size_t native_count(NativeParam kind) {
 
 using FunctionAddress = void (*)();
 ElementFunction native_elements(FunctionAddress function, const std::source_location& where);
-KernelFunction native_loops(FunctionAddress function, const std::source_location& where);
+KernelFunction native_loops(FunctionAddress function, bool parallel,
+                            const std::source_location& where);
 
 template <class R, std::size_t Outputs> struct NativeResult {
     template <std::size_t... I>
@@ -182,10 +196,10 @@ auto jit(std::string name, R (*function)(P...), JitOptions options = {},
     (add(detail::native_param<P>), ...);
     using Result =
         typename detail::NativeResult<R, detail::native_count<P...>(NativeParam::output)>::type;
-    return detail::NativeJit<Result>(
-        std::move(name), std::move(params),
-        detail::native_loops(reinterpret_cast<detail::FunctionAddress>(function), where),
-        std::move(options), where);
+    detail::KernelFunction body = detail::native_loops(
+        reinterpret_cast<detail::FunctionAddress>(function), options.parallel, where);
+    return detail::NativeJit<Result>(std::move(name), std::move(params), std::move(body),
+                                     std::move(options), where);
 }
 template <class R, class... P>
     requires detail::NativeFunction<R, P...>

@@ -67,4 +67,19 @@ KILN_KERNEL double sieved(double x) {
     return a[99];
 }
 
+KILN_KERNEL bool above(int x, int y) { return x != 0 && y / x > 1; }
+KILN_KERNEL int ratio(int x, int y) { return y / x; }
+KILN_KERNEL int chosen(View<const long, 1> at) {
+    int one[1], table[2][3] = {{1, 2, 3}, {4, 5, 6}};
+    one[0] = 10;
+    return one[at(0)] + table[at(1)][at(2)];
+}
+
+KILN_KERNEL int steps(View<int, 1> a) {
+    int n = 0;
+    for (int i = 0; i < a.extent(0); ++i) a(i) = i;
+    for (short i = 0; i < 9; ++i) n += a(i);
+    return n;
+}
+
 double not_a_kernel(double x) { return x; }

@@ -25,6 +25,10 @@ double total(View<const double, 2> a);
 void extremes(View<const float, 1> a, float& least, float& most);
 void count(View<const int, 1> a, View<long, 1> bins);
 double sieved(double x);
+bool above(int x, int y);
+int ratio(int x, int y);
+int chosen(View<const long, 1> at);
+int steps(View<int, 1> a);
 double not_a_kernel(double x);
 
 namespace {
@@ -98,4 +102,40 @@ TEST_CASE("functions of the program: errors", "[jit][text][native]") {
           "an argument is f32[2], but parameter a of total is f64[2]");
     CHECK(what([] { vectorize("cubed", &cubed<float>)(ones({3})); }) ==
           "an array is f64, but parameter x of cubed<float> is f32");
+}
+
+TEST_CASE("functions of the program in checked mode", "[jit][text][native][checked]") {
+    const auto what = [](auto call) { return error_of(call).message(); };
+    const Array x = Array::of({0, 1, 2}), y = Array::of({3, 4, 3});
+    CHECK(values(vectorize(&above, {.checked = true})(x, y)) == std::vector<double>{0, 1, 0});
+    CHECK(what([&] { vectorize(&ratio, {.checked = true})(x, y); }) ==
+          "integer division by zero at index (0,)");
+    CHECK_FALSE(jit(&above, {.checked = true})(0, 3).get<bool>());
+    CHECK(what([] { jit(&ratio, {.checked = true})(0, 3); }) == "integer division by zero");
+    const auto at = [](long one, long row, long column) {
+        return jit(&chosen, {.checked = true})(Array::of({one, row, column})).get<int>();
+    };
+    CHECK(at(0, 1, 2) == 16);
+    CHECK(what([&] { at(5, 0, 0); }) == "index 5 is outside of an array of 1 element");
+    CHECK(what([&] { at(0, 0, 3); }) == "index 3 is outside of an array of 3 elements");
+    CHECK(what([&] { at(0, -1, 3); }) == "index -1 is outside of an array of 2 elements");
+}
+
+TEST_CASE("functions of the program: remarks of their lines", "[jit][text][native]") {
+    const auto remarks = [](bool parallel) {
+        const auto kernel = jit(&steps, {.parallel = parallel});
+        CHECK(kernel(zeros({9}, i32)).get<int>() == 36);
+        std::vector<std::string> all;
+        for (const Remark& r : kernel.remarks()) {
+            CHECK(r.file.ends_with("native_kernels.cpp"));
+            all.push_back(r.text);
+        }
+        return all;
+    };
+    const std::string wraps = "this for is a while: its counter has less than 32 bits and wraps";
+    CHECK(remarks(false) == std::vector{wraps});
+    CHECK(remarks(true) ==
+          std::vector<std::string>{"this for runs on one thread: .parallel gives iterations of a "
+                                   "prange to threads, for (long i : prange(n))",
+                                   wraps});
 }

@@ -145,6 +145,48 @@ TEST_CASE("loops from text: a for that is no counted loop says why", "[jit][text
     CHECK(counts.remarks()[0].line == 3);
 }
 
+TEST_CASE("loops from text: those that .parallel does not share are told of", "[jit][text]") {
+    const auto lines = [](const std::string& body, JitOptions options) {
+        const auto kernel = text::jit("void f(View<double, 1> a) {\n" + body + "\n}", "f", options);
+        kernel(zeros({4}));
+        std::vector<std::uint32_t> all;
+        for (const Remark& r : kernel.remarks())
+            if (r.text.starts_with("this for runs on one thread: ")) all.push_back(r.line);
+        return all;
+    };
+    const std::string fill = "for (int i = 0; i < a.extent(0); ++i)\na(i) += 1;";
+    using Lines = std::vector<std::uint32_t>;
+    CHECK(lines(fill, {}) == Lines{});
+    CHECK(lines(fill, {.parallel = true}) == Lines{2});
+    CHECK(lines("for (int t = 0; t < 3; ++t)\n" + fill, {.parallel = true}) == Lines{2});
+    CHECK(lines("int n = 3;\nwhile (n-- > 0) {\n" + fill + "\n}", {.parallel = true}) == Lines{4});
+    CHECK(lines("for (int t = 0; t < 3; ++t)\nfor (long i : prange(4))\na(i) += t;",
+                {.parallel = true}) == Lines{});
+    CHECK(lines("for (long i : prange(4))\nfor (int t = 0; t < 3; ++t) a(i) += t;",
+                {.parallel = true}) == Lines{});
+    CHECK(lines("for (long i : range(4)) a(i) += 1;", {.parallel = true}) == Lines{});
+}
+
+TEST_CASE("text in checked mode: what C++ does not evaluate is no fault", "[jit][text][checked]") {
+    const char* source =
+        "bool above(int x, int y) { return x != 0 && y / x > 1; }\n"
+        "constexpr int all[4] = {2, 3, 5, 7};\n"
+        "int table(int i) {\n"
+        "    return i < 0 ? -1 : all[i];\n"
+        "}";
+    const Array x = Array::of({0, 1, 2}), y = Array::of({3, 4, 3});
+    CHECK(values(text::vectorize(source, "above", {.checked = true})(x, y)) ==
+          std::vector<double>{0, 1, 0});
+    const Ufunc least =
+        text::vectorize("int f(int a, int b) { return b != 0 && a / b > 1 ? b : a; }", "f",
+                        {.checked = true, .associative = true});
+    CHECK(least.reduce(Array::of({9, 0, 7, 2})).at<int>({}) == 2);
+    const auto table = text::jit<Scalar>(source, "table", {.checked = true});
+    CHECK(table(3).get<int>() == 7);
+    CHECK(table(-2).get<int>() == -1);
+    CHECK(error_of([&] { table(4); }).message() == "index 4 is outside of an array of 4 elements");
+}
+
 TEST_CASE("loops from text: what accumulates into a variable", "[jit][text]") {
     // std::max keeps the variable where an element is NaN: no reduction of floats does.
     const auto largest = [](const std::string& update) {
