@@ -7,9 +7,11 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -131,14 +133,23 @@ std::uint64_t now() {
            static_cast<std::uint64_t>(t.tv_nsec);
 }
 
-/// The files of this process.
+/// perf looks for the map of a process under this name alone (tools/perf/util/map.c and
+/// Documentation/jit-interface.txt of Linux), so no setting names another folder.
+constexpr std::string_view perf_map_name = "/tmp/perf-{}.map";
+
+/// The files of this process. Anyone may write to /tmp: what stands there under the name of the map and
+/// is a link, no plain file or another user's is not written to.
 class ProfilerFiles {
   public:
     ProfilerFiles() {
         const char* const chosen = std::getenv("KILN_PERF_DIR");
         const std::string folder = chosen != nullptr && *chosen != '\0' ? chosen : ".";
-        dump_ = open(fmt::format("{}/jit-{}.dump", folder, getpid()), "w+");
-        map_ = open(fmt::format("/tmp/perf-{}.map", getpid()), "a");
+        dump_ = open(fmt::format("{}/jit-{}.dump", folder, getpid()), O_RDWR, "w+",
+                     "unset KILN_PERF, or set KILN_PERF_DIR");
+        map_ = open(fmt::format(perf_map_name, getpid()), O_WRONLY | O_APPEND, "a",
+                    "unset KILN_PERF, or remove the file");
+        if (ftruncate(fileno(dump_), 0) != 0)
+            throw Error(ErrorKind::io, fmt::format("the jitdump: {}", std::strerror(errno)));
         Body head;
         head.add(std::uint32_t(0x4A695444))
             .add(std::uint32_t(1))
@@ -153,6 +164,9 @@ class ProfilerFiles {
         mmap(nullptr, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), PROT_READ | PROT_EXEC,
              MAP_PRIVATE, fileno(dump_), 0);
     }
+
+    /// Not those of a child of fork, which has files of its own.
+    bool of_this_process() const { return process_ == getpid(); }
 
     void add(const CodeFunction& f) {
         fmt::print(map_, "{:x} {:x} {}\n", f.address, f.size, f.name);
@@ -171,13 +185,24 @@ class ProfilerFiles {
     }
 
   private:
-    static FILE* open(const std::string& path, const char* how) {
-        FILE* const file = std::fopen(path.c_str(), how);
-        if (file == nullptr)
-            throw Error(ErrorKind::io,
-                        fmt::format("{} cannot be written: {}", path, std::strerror(errno)), {},
-                        "unset KILN_PERF, or set KILN_PERF_DIR");
-        return file;
+    /// A file of this user's alone.
+    static FILE* open(const std::string& path, int flags, const char* how, const char* hint) {
+        const auto refuse = [&](const std::string& why) {
+            throw Error(ErrorKind::io, fmt::format("{} cannot be written: {}", path, why), {},
+                        hint);
+        };
+        const int file = ::open(path.c_str(), flags | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+                                S_IRUSR | S_IWUSR);
+        if (file < 0) refuse(std::strerror(errno));
+        struct stat found{};
+        const bool own = fstat(file, &found) == 0 && S_ISREG(found.st_mode) &&
+                         found.st_uid == geteuid() && found.st_nlink == 1;
+        FILE* const opened = own ? fdopen(file, how) : nullptr;
+        if (opened == nullptr) {
+            close(file);
+            refuse(own ? std::strerror(errno) : "it is there, and no plain file of this user's");
+        }
+        return opened;
     }
     void add_lines(const CodeFunction& f) {
         Body lines;
@@ -198,6 +223,7 @@ class ProfilerFiles {
     }
     void write(const std::string& bytes) { std::fwrite(bytes.data(), 1, bytes.size(), dump_); }
 
+    const pid_t process_ = getpid();
     FILE *dump_, *map_;
     std::uint64_t number_ = 0;
 };
@@ -207,8 +233,9 @@ class ProfilerFiles {
 void tell_profiler(std::span<const CodeFunction> functions) {
     static kiln::detail::Mutex mutex;
     const std::lock_guard lock(mutex);
-    static ProfilerFiles& files = *new ProfilerFiles;  // kernels are compiled until the end
-    for (const CodeFunction& f : functions) files.add(f);
+    static ProfilerFiles* files = nullptr;  // kernels are compiled until the end
+    if (files == nullptr || !files->of_this_process()) files = new ProfilerFiles;
+    for (const CodeFunction& f : functions) files->add(f);
 }
 
 }  // namespace kiln::engine

@@ -108,7 +108,18 @@ def profiles(program, environment, folder):
     assert ("mean.cpp", line_of("mean.cpp", "sum += next;")) in functions["mean"], functions
     map_file = Path("/tmp") / f"perf-{dump.stem.removeprefix('jit-')}.map"
     check(map_file.read_text(), r"(?m)^[0-9a-f]+ [0-9a-f]+ weighted$")
+    assert map_file.stat().st_mode & 0o777 == 0o600 and dump.stat().st_mode & 0o777 == 0o600
     map_file.unlink()
+    # What another user left in /tmp under that name, to have a file of this one's written to.
+    victim = folder / "victim"
+    victim.write_text("mine")
+    script = 'ln -s "$1" "/tmp/perf-$$.map" && echo $$ && exec "$2" "$3"'
+    said = subprocess.run(["sh", "-c", script, "sh", str(victim), program, str(HERE / "mean.cpp")],
+                          capture_output=True, text=True, timeout=LIMIT,
+                          env={**environment, "KILN_PERF": "1", "KILN_PERF_DIR": str(folder)})
+    (Path("/tmp") / f"perf-{said.stdout.split()[0]}.map").unlink()
+    assert said.returncode != 0 and victim.read_text() == "mine", said
+    check(said.stderr, r"perf-\d+.map cannot be written: ")
 
 
 def main():
