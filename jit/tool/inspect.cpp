@@ -1,8 +1,7 @@
 // kiln inspect: the texts of a kernel of a plugin or of C++ text.
-#include "jit/session/libraries.h"
 #include "jit/session/plugin.h"
-#include "jit/text/kernel_of_file.h"
 #include "jit/tool/command.h"
+#include "jit/tool/text_options.h"
 #include "jit/tool/types.h"
 
 #include <kiln/annotate.h>
@@ -51,22 +50,39 @@ Named kernel_of_plugin(const std::string& path, const std::string& wanted) {
                 names.empty() ? "it exports no kernels" : "it exports " + names);
 }
 
+template <class K>
+    requires kiln::detail::KernelHandle<K>
+Named::Inspect texts_of(K kernel) {
+    return [kernel = std::move(kernel)](Artifact artifact, const std::vector<ArgType>& types) {
+        return kernel.inspect(artifact, types);
+    };
+}
+
 Named::Inspect texts_of(const Arguments& arguments) {
     const std::string& file = arguments.words()[0];
     const std::string kernel = arguments.value("--kernel");
     if (file.ends_with(".so")) return kernel_of_plugin(file, kernel).inspect();
-    const OpenLibrary library("libkiln_text.so", "kernels of C++ text need Clang");
-    Named::Inspect texts;
-    library.function<text::InspectFile>("kiln_inspect_file")(
-        {.file = file,
-         .function = kernel,
-         .mode = arguments.value("--mode"),
-         .layout = arguments.value("--layout"),
-         .fastmath = arguments.has("--fastmath"),
-         .parallel = arguments.has("--parallel"),
-         .checked = arguments.has("--checked")},
-        texts);
-    return texts;
+    // Lines are those of the text.
+    const std::source_location nowhere{};
+    const text::Library& library = text_library();
+    const text::Source source = library.file(file, nowhere);
+    switch (mode_of(arguments, source, kernel)) {
+        case text::Mode::vectorize:
+            return texts_of(library.vectorize(source, kernel,
+                                              kernel_options<UfuncOptions>(arguments), nowhere));
+        case text::Mode::guvectorize:
+            return texts_of(library.guvectorize(source, kernel, arguments.value("--layout"),
+                                                kernel_options<GufuncOptions>(arguments), nowhere));
+        case text::Mode::stencil:
+            return texts_of(library.stencil(source, kernel,
+                                            kernel_options<StencilOptions>(arguments), nowhere));
+        case text::Mode::jit: break;
+    }
+    // Of whatever results: none are asked for.
+    return texts_of(text::Kernel<void>(
+        kernel,
+        library.loop_function(source, kernel, kernel_options<JitOptions>(arguments), nowhere),
+        nowhere));
 }
 
 }  // namespace
@@ -82,7 +98,9 @@ Status inspect(const Arguments& arguments) {
     const TextsIn style(graph                      ? TextStyle::graph
                         : arguments.has("--lines") ? TextStyle::lines
                                                    : TextStyle::plain);
-    std::fputs(texts_of(arguments)(artifact, types).c_str(), stdout);
+    std::string text = texts_of(arguments)(artifact, types);
+    if (!text.ends_with('\n')) text += '\n';
+    std::fputs(text.c_str(), stdout);
     return Status::good;
 }
 

@@ -61,7 +61,7 @@ const std::vector<Command>& commands() {
           {"--fastmath", "[=FLAGS]", "all flags, or nnan,ninf,nsz,arcp,contract,afn,reassoc"},
           {"--parallel", "", "on several threads"},
           {"--checked", "", "errors where an access is outside of its array"},
-          {"--target", "T", "cpu, cuda"},
+          {"--target", "T", "cpu, cuda, sim"},
           {"--threads", "N", "at most so many"},
           {"--repeat", "K", "K calls more, for the median of their times"},
           json},

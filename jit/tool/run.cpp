@@ -2,7 +2,7 @@
 #include "codegen/passes/kernel_plan.h"
 #include "jit/tool/command.h"
 #include "jit/tool/run_arguments.h"
-#include "jit/tool/text_library.h"
+#include "jit/tool/text_options.h"
 
 #include <kiln/kiln.h>
 #include <kiln/npy.h>
@@ -27,53 +27,12 @@ using text::Mode;
 
 // ------------------------------------------------------------------------------ options
 
-constexpr std::array<std::pair<std::string_view, Mode>, 4> modes{
-    {{"vectorize", Mode::vectorize},
-     {"guvectorize", Mode::guvectorize},
-     {"jit", Mode::jit},
-     {"stencil", Mode::stencil}}};
 constexpr std::array<std::pair<std::string_view, Boundary>, 5> boundaries{
     {{"constant", Boundary::constant},
      {"nearest", Boundary::nearest},
      {"wrap", Boundary::wrap},
      {"reflect", Boundary::reflect},
      {"mirror", Boundary::mirror}}};
-constexpr std::array<std::pair<std::string_view, BackendTarget>, 2> targets{
-    {{"cpu", BackendTarget::cpu}, {"cuda", BackendTarget::cuda}}};
-
-/// The value of an option among those that it may have.
-template <class Rows>
-auto chosen(const Arguments& arguments, std::string_view option, const Rows& rows) {
-    const std::string value = arguments.value(option);
-    std::string known;
-    for (const auto& [name, what] : rows) {
-        if (name == value) return what;
-        known += fmt::format("{}{}", known.empty() ? "" : ", ", name);
-    }
-    throw UsageError(fmt::format("{} is no {} (there are {})", value, option, known));
-}
-
-Fastmath fastmath_of(const Arguments& arguments) {
-    if (!arguments.has("--fastmath")) return {};
-    static constexpr std::array<std::pair<std::string_view, Fastmath>, 7> flags{
-        {{"nnan", Fastmath::nnan},
-         {"ninf", Fastmath::ninf},
-         {"nsz", Fastmath::nsz},
-         {"arcp", Fastmath::arcp},
-         {"contract", Fastmath::contract},
-         {"afn", Fastmath::afn},
-         {"reassoc", Fastmath::reassoc}}};
-    std::istringstream words(arguments.value("--fastmath"));
-    Fastmath all;
-    for (std::string word; std::getline(words, word, ',');) {
-        const auto* const flag =
-            std::ranges::find(flags, word, [](const auto& f) { return f.first; });
-        if (flag == flags.end()) throw UsageError(fmt::format("{} is no flag of --fastmath", word));
-        all = all | flag->second;
-    }
-    return all == Fastmath() ? Fastmath(true) : all;
-}
-
 std::optional<int> number_of(const Arguments& arguments, std::string_view option) {
     if (!arguments.has(option)) return std::nullopt;
     const std::string word = arguments.value(option);
@@ -82,15 +41,6 @@ std::optional<int> number_of(const Arguments& arguments, std::string_view option
     if (error != std::errc() || end != word.data() + word.size() || n < 1)
         throw UsageError(fmt::format("{} takes a number from 1 on, not {}", option, word));
     return n;
-}
-
-template <class Options> Options kernel_options(const Arguments& arguments) {
-    Options made;
-    made.fastmath = fastmath_of(arguments);
-    made.parallel = arguments.has("--parallel");
-    made.checked = arguments.has("--checked");
-    if (arguments.has("--target")) made.target = chosen(arguments, "--target", targets);
-    return made;
 }
 
 // ------------------------------------------------------------------------------ arguments
@@ -163,6 +113,14 @@ template <class F> std::vector<Array> spread(const std::vector<Given>& given, F 
     }
 }
 
+/// Either all outputs have types or none.
+void check_types(const std::vector<Given>& outputs) {
+    const auto typed =
+        std::ranges::count_if(outputs, [](const Given& g) { return g.word.has_type; });
+    if (typed != 0 && static_cast<std::size_t>(typed) != outputs.size())
+        throw UsageError("some outputs have a type and some have none");
+}
+
 template <class Options> Options into(const std::vector<Given>& outputs) {
     const auto out = [&](std::size_t i) { return OutArg(outputs[i].array); };
     const bool typed = std::ranges::all_of(outputs, [](const Given& g) { return g.word.has_type; });
@@ -183,6 +141,7 @@ Run run_of_arrays(Kernel kernel, std::vector<Given> given, std::vector<Given> ou
         throw UsageError(fmt::format("{} gives {} result{}, but {} output{} given", kernel.name(),
                                      kernel.nout(), kernel.nout() == 1 ? "" : "s", outputs.size(),
                                      outputs.size() == 1 ? " is" : "s are"));
+    check_types(outputs);
     Run run;
     run.call = [kernel, given, outputs] {
         const CallOptions options = into<CallOptions>(outputs);
@@ -226,6 +185,9 @@ Run loop_run(const LoopKernel& kernel, std::vector<Given> given) {
 
 Run stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Given> outputs) {
     if (outputs.size() > 1) throw UsageError("a stencil gives one array");
+    if (!outputs.empty() && outputs[0].word.has_type)
+        throw UsageError(fmt::format("={}: the array that a stencil gives has no type of its own",
+                                     outputs[0].word.to));
     Run run;
     run.call = [kernel, given]() -> std::vector<Result> {
         std::array<JitArg, 8> a;
@@ -240,6 +202,8 @@ Run stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Giv
 Run make_run(const Arguments& arguments, Mode mode, const text::Source& source,
              const std::string& function) {
     const text::Library& library = text_library();
+    if (arguments.has("--boundary") && mode != Mode::stencil)
+        throw UsageError(fmt::format("--boundary is of stencils; this is {}", name_of(mode)));
     const std::source_location nowhere{};
     std::vector<Given> given = given_of(arguments);
     switch (mode) {
@@ -251,8 +215,6 @@ Run make_run(const Arguments& arguments, Mode mode, const text::Source& source,
                 std::move(given), std::move(outputs));
         }
         case Mode::guvectorize: {
-            if (!arguments.has("--layout"))
-                throw UsageError("--mode guvectorize needs --layout '(n),(n)->()'");
             auto outputs = outputs_of(given, "generalised element-wise");
             return run_of_arrays<GufuncCallOptions>(
                 library.guvectorize(source, function, arguments.value("--layout"),
@@ -313,7 +275,6 @@ std::vector<Result> save(const Run& run, std::vector<Result> results) {
 }
 
 std::string json_of(const std::string& function, Mode mode, const Outcome& o) {
-    const auto* const row = std::ranges::find(modes, mode, [](const auto& m) { return m.second; });
     const DiskCacheInfo disk = disk_cache_info();
     const std::string_view cache = o.stats.loads > 0 ? "hit" : disk.reads ? "miss" : "off";
     std::string results;
@@ -326,8 +287,8 @@ std::string json_of(const std::string& function, Mode mode, const Outcome& o) {
         "{:.3f}, \"disk\": {:.3f}, \"load\": {:.3f}, \"emit\": {:.3f}, \"optimize\": {:.3f}, "
         "\"codegen\": {:.3f}, \"link\": {:.3f}}},\n"
         " \"repeat\": {}, \"warm_ns\": {},\n \"results\": [{}]}}\n",
-        codegen::quoted(function), codegen::quoted(std::string(row->first)), num_threads(), cache,
-        o.parse_ms, o.first_ms, s.trace_ms, s.passes_ms, s.disk_ms, s.load_ms, s.emit_ms,
+        codegen::quoted(function), codegen::quoted(std::string(name_of(mode))), num_threads(),
+        cache, o.parse_ms, o.first_ms, s.trace_ms, s.passes_ms, s.disk_ms, s.load_ms, s.emit_ms,
         s.optimize_ms, s.codegen_ms, s.link_ms, o.repeat,
         o.warm_ns ? fmt::format("{:.1f}", *o.warm_ns) : "null", results);
 }
@@ -342,12 +303,6 @@ double warm_ns(const Run& run, int repeat) {
     }
     std::ranges::nth_element(seconds, seconds.begin() + repeat / 2);
     return 1e9 * seconds[static_cast<std::size_t>(repeat) / 2];
-}
-
-Mode mode_of(const Arguments& arguments, const text::Source& source, const std::string& function) {
-    if (arguments.has("--mode")) return chosen(arguments, "--mode", modes);
-    if (arguments.has("--layout")) return Mode::guvectorize;
-    return text_library().mode_of(source, function, {});
 }
 
 }  // namespace

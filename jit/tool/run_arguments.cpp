@@ -1,6 +1,7 @@
 #include "jit/tool/run_arguments.h"
 
 #include "jit/tool/options.h"
+#include "jit/tool/types.h"
 
 #include <charconv>
 #include <complex>
@@ -10,13 +11,6 @@
 
 namespace kiln::tool {
 namespace {
-
-std::optional<DType> dtype_named(std::string_view word) {
-#define KILN_DTYPE(id, text, ...) \
-    if (word == text) return DType::id;
-#include <kiln/dtype.def>
-    return std::nullopt;
-}
 
 /// All of `word` as T; nothing where it is no number of that type.
 template <class T> std::optional<T> parsed(std::string_view word) {

@@ -11,17 +11,19 @@
 #include <fmt/format.h>
 
 namespace kiln::tool {
-namespace {
 
-std::optional<DType> dtype_of(std::string_view text) {
-    for (std::size_t i = 0; i < dtype_count; ++i)
-        if (text == name(static_cast<DType>(i))) return static_cast<DType>(i);
+std::optional<DType> dtype_named(std::string_view word) {
+#define KILN_DTYPE(id, text, ...) \
+    if (word == text) return DType::id;
+#include <kiln/dtype.def>
     return std::nullopt;
 }
 
+namespace {
+
 std::optional<ArgType> type_of(std::string_view text) {
     const std::size_t bracket = text.find('[');
-    const auto dtype = dtype_of(trimmed(text.substr(0, bracket)));
+    const auto dtype = dtype_named(trimmed(text.substr(0, bracket)));
     if (!dtype) return std::nullopt;
     if (bracket == std::string_view::npos) return ArgType{*dtype, 0};
     std::string_view inner = text.substr(bracket + 1);

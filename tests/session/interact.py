@@ -91,6 +91,13 @@ def of_text(kiln, environment, folder):
                    "--emit", emit, *more)
         assert said.returncode == 0, said
         check(said.stdout, part)
+    # Options are those of the kernel, and fit it.
+    said = run(environment, kiln, "inspect", str(text), "--kernel", "half", "--sig", "f64", "--fastmath")
+    check(said.stdout, "fast(nnan,", "}\n")
+    said = run(environment, kiln, "inspect", str(text), "--kernel", "half", "--sig", "f64", "--mode", "jit",
+               "--layout", "()->()")
+    assert said.returncode == 2, said
+    check(said.stderr, "--layout is of guvectorize; this is jit")
     page = folder / "page.html"
     said = run(environment, kiln, "annotate", str(text), "--kernel", "total", "-o", str(page), "--sig",
                "f64[1]; (f64[1])")

@@ -273,6 +273,13 @@ def told(tool):
     fails(2, "300 is no u8", "saxpy.cpp", "saxpy", "u8:300")
     fails(2, "2 results, but 1 output is given", "black_scholes.cpp", "black_scholes", 1, 1, 1, 1, 1, "=z")
     fails(2, "an output has a type", "loops.cpp", "outer", "@a", "@b", "=z")
+    fails(2, "no type of its own", "fields.cpp", "smooth", "@hot", "=z:f32[9,9]")
+    fails(2, "some outputs have a type and some", "black_scholes.cpp", "black_scholes", 1, 1, 1, 1, 1,
+          "=z:f64[]", "=w")
+    fails(2, "--boundary is of stencils; this is vectorize", "saxpy.cpp", "saxpy", "--boundary", "wrap", 1, 2, 3)
+    fails(2, "--layout is of guvectorize; this is jit", "stacks.cpp", "turn", "--mode", "jit", "--layout", "()->()")
+    fails(2, "gpu is no --target (there are cpu, cuda, sim)", "saxpy.cpp", "saxpy", "--target", "gpu", 1, 2, 3)
+    equal("simulated", tool.run("saxpy.cpp", "saxpy", "--target", "sim", 0.5, "@floats", 1), "[1.5 2.  2.5]\n")
     fails(2, "--mode guvectorize needs --layout", "stacks.cpp", "turn", "--mode", "guvectorize")
     fails(2, "fast is no flag of --fastmath", "saxpy.cpp", "saxpy", "--fastmath=fast", 1, 2, 3)
 
