@@ -17,9 +17,17 @@ static bool adds(const llvm::BinaryOperator& op) {
             disjoint->isDisjoint());
 }
 
+/// Sums and products wrap as addresses do.
+static std::int64_t plus(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+static std::int64_t times(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+}
+
 static void add_integer(Value* v, std::int64_t scale, Address& into, unsigned depth) {
     if (const auto* c = llvm::dyn_cast<llvm::ConstantInt>(v)) {
-        into.offset += scale * c->getSExtValue();
+        into.offset = plus(into.offset, times(scale, c->getSExtValue()));
         return;
     }
     auto* op = llvm::dyn_cast<llvm::BinaryOperator>(v);
@@ -34,13 +42,18 @@ static void add_integer(Value* v, std::int64_t scale, Address& into, unsigned de
             add_integer(op->getOperand(0), scale << c->getZExtValue(), into, depth + 1);
             return;
         }
+        if (op->getOpcode() == llvm::Instruction::Mul && c != nullptr &&
+            c->getValue().getSignificantBits() <= 17) {
+            add_integer(op->getOperand(0), times(scale, c->getSExtValue()), into, depth + 1);
+            return;
+        }
     }
     std::int64_t& sum = into.terms[v];
-    sum += scale;
+    sum = plus(sum, scale);
     if (sum == 0) into.terms.erase(v);
 }
 
-/// Pointers are 64 bits wide here, and so are the integers: sums wrap as addresses do.
+/// Pointers are 64 bits wide here, and so are the integers.
 std::optional<Address> address_of(Value* pointer) {
     Address found;
     for (unsigned depth = 0; depth < deepest; ++depth) {

@@ -45,9 +45,10 @@ template <class T, int Step> void check_step() {
         for (Index i : range(x.extent(0))) y(Step * i) = x(i);
     });
     const std::string text = f.inspect(Artifact::llvm_opt, {{dtype_of<T>, 1}, {dtype_of<T>, 1}});
-    if (sizeof(T) == 4 && Step == 2 &&
-        text.find("\"min-legal-vector-width\"=\"128\"") == std::string::npos)
-        CHECK(text.find("%joined") != std::string::npos);
+    // Of bytes two apart LLVM's vectoriser does the same.
+    const bool pays = Step == 2 ? sizeof(T) > 1 : Step == 3 && sizeof(T) < 8;
+    const bool sse2 = text.find("\"min-legal-vector-width\"=\"128\"") != std::string::npos;
+    CHECK((text.find("%joined") != std::string::npos) == (pays && !sse2));
     const BeforeUnreadable memory;
     for (const std::int64_t n : {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100, 129, 200, 300}) {
         const std::int64_t reach = n == 0 ? 0 : Step * (n - 1) + 1;
