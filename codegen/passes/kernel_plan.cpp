@@ -300,6 +300,7 @@ class Planner {
     /// Of a loop without loops: what LLVM's vectoriser made of it, which looks at all of them.
     void innermost(Id id, const Location& where, const LaneRefusal& why) {
         const VectorisedLoop* const llvm = by_llvm(id);
+        strided_loads(id, where);
         if (llvm != nullptr && llvm->lanes > 1)
             decisions_->done(
                 DecisionKind::lanes, where,
@@ -317,6 +318,24 @@ class Planner {
                                 "left to LLVM, which has unrolled it or made nothing of it");
     }
 
+    /// Elements for vectors that lie apart.
+    void strided_loads(Id loop, const Location& where) {
+        walk(k_, k_.nodes[loop].aux, [&](Id id) {
+            if (k_.nodes[id].kind != NodeKind::load) return;
+            const Location at = location(id);
+            for (const StridedLoads& s : target_.llvm.strided) {
+                if (s.line != at.line || s.file != at.file) continue;
+                const auto elements =
+                    fmt::format("elements of {} bytes, {} apart", s.bytes, s.step);
+                if (s.joined)
+                    decisions_->done(DecisionKind::strided, where, elements, {{"step", s.step}});
+                else
+                    decisions_->refused(DecisionKind::strided, where,
+                                        elements + ": too far for it to be worth it");
+            }
+        });
+    }
+
     /// The loop may be there several times: the widest one.
     const VectorisedLoop* by_llvm(Id loop) {
         if (places_.empty())
@@ -326,7 +345,7 @@ class Planner {
             });
         const unsigned place = places_.at(loop);
         const VectorisedLoop* widest = nullptr;
-        for (const VectorisedLoop& v : target_.vectorised)
+        for (const VectorisedLoop& v : target_.llvm.vectorised)
             if (v.program == program_ && v.loop == place &&
                 (widest == nullptr || v.lanes > widest->lanes))
                 widest = &v;

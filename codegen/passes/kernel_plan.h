@@ -20,7 +20,7 @@ struct PlanTarget {
     /// Programs: from so much work on they do, in microseconds: of loops whose iterations take
     /// about the same, and of others.
     std::int64_t even_us = 0, uneven_us = 0;
-    std::vector<VectorisedLoop> vectorised = {};  ///< of the compiled kernel
+    LoopsByLlvm llvm = {};  ///< of the compiled kernel
 };
 
 /// All that was decided at one line.

@@ -85,8 +85,7 @@ class Backend {
     virtual std::string text(Artifact artifact, const ir::Kernel& kernel,
                              const CompileOptions& options, const std::string& symbol) = 0;
     /// What an optimiser that decides by itself does to the loops of a program.
-    virtual std::vector<codegen::VectorisedLoop> vectorised_loops(const ir::Kernel&,
-                                                                  const CompileOptions&) {
+    virtual codegen::LoopsByLlvm loops_by_llvm(const ir::Kernel&, const CompileOptions&) {
         return {};
     }
     /// The functions of an object file whose sections have addresses, and the lines of their code, as

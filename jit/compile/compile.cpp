@@ -84,8 +84,8 @@ codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner, const Inspection
     CompileOptions options = job.code;
     options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(after);
     return for_owner(owner, [&] {
-        std::vector<codegen::VectorisedLoop> vectorised;
-        if (after.is_program()) vectorised = backend(owner.target).vectorised_loops(after, options);
+        codegen::LoopsByLlvm llvm;
+        if (after.is_program()) llvm = backend(owner.target).loops_by_llvm(after, options);
         codegen::KernelPlan plan = codegen::make_kernel_plan(
             traced, after, context,
             {.isa = CpuTarget::host().isa,
@@ -94,7 +94,7 @@ codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner, const Inspection
                  after.is_program() ? 0 : parallel_threshold(estimate_cost(after)),
              .even_us = even_loop_us,
              .uneven_us = uneven_loop_us,
-             .vectorised = vectorised});
+             .llvm = std::move(llvm)});
         if (!plan.loops.empty())
             std::ranges::copy(of.decisions, std::back_inserter(plan.loops.back().decisions));
         return plan;

@@ -140,8 +140,8 @@ class CpuBackend final : public Backend {
     }
     std::string text(Artifact artifact, const ir::Kernel& kernel, const CompileOptions& options,
                      const std::string& symbol) override;
-    std::vector<codegen::VectorisedLoop> vectorised_loops(const ir::Kernel& kernel,
-                                                          const CompileOptions& options) override;
+    codegen::LoopsByLlvm loops_by_llvm(const ir::Kernel& kernel,
+                                       const CompileOptions& options) override;
 
     std::vector<CodeFunction> functions(std::span<const std::byte> object) override {
         return functions_of(object);
@@ -272,17 +272,18 @@ std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
     });
 }
 
-std::vector<codegen::VectorisedLoop> CpuBackend::vectorised_loops(const ir::Kernel& kernel,
-                                                                  const CompileOptions& wanted) {
+codegen::LoopsByLlvm CpuBackend::loops_by_llvm(const ir::Kernel& kernel,
+                                               const CompileOptions& wanted) {
     if (!kernel.is_program()) return {};
     codegen::EmitOptions options = emit_options(wanted, "kiln_kernel");
     options.name_loops = true;
+    options.debug = codegen::DebugDetail::lines;
     return compilation(kernel, [&](Compilation& work) {
         Compiler& compiler = *work.compiler;
         work.module = codegen::emit_llvm(kernel, work.context, compiler.machine(), options);
         work.diagnostics->listen();
         compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
-        return work.diagnostics->take_loops();
+        return codegen::LoopsByLlvm{work.diagnostics->take_loops(), compiler.take_strided()};
     });
 }
 

@@ -140,6 +140,7 @@ Compiler::Compiler(llvm::orc::JITTargetMachineBuilder target, codegen::VectorIsa
 
 void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
     llvm::FunctionPassManager& passes = shape == Shape::straight ? straight_ : branching_;
+    strided_.clear();
     if (shape == Shape::looping) avoid_gathers(module);
     for (llvm::Function& f : module) {
         if (f.isDeclaration()) continue;
@@ -151,7 +152,8 @@ void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
             looping(f).run(f, functions_);
             codegen::choose_terms(f);
             codegen::compute_addresses_as_scalars(f);
-            if (isa_ != codegen::VectorIsa::sse2) codegen::join_strided_loads(f);
+            if (isa_ != codegen::VectorIsa::sse2)
+                llvm::append_range(strided_, codegen::join_strided_loads(f));
             if (isa_ == codegen::VectorIsa::avx512) codegen::share_loads(f);
         }
     }

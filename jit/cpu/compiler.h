@@ -70,6 +70,9 @@ class Compiler {
     /// `flags_of_data`: what the code raises reaches the caller.
     void optimize(llvm::Module& module, Shape shape, bool flags_of_data);
 
+    /// What the last optimize() loaded apart, of modules with the user's lines.
+    std::vector<codegen::StridedLoads> take_strided() { return std::move(strided_); }
+
     llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::CodeGenFileType type);
 
   private:
@@ -87,6 +90,7 @@ class Compiler {
     llvm::FunctionPassManager straight_, branching_;
     std::array<std::optional<llvm::FunctionPassManager>, 8> looping_;
     codegen::VectorIsa isa_;
+    std::vector<codegen::StridedLoads> strided_;
 };
 
 }  // namespace kiln::engine

@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include <llvm/IR/DebugInfoMetadata.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Instructions.h>
 #include <llvm/Transforms/Utils/Local.h>
@@ -44,7 +45,8 @@ std::vector<llvm::LoadInst*> elements(llvm::InsertElementInst& last) {
     return std::ranges::count(found, nullptr) == 0 ? found : std::vector<llvm::LoadInst*>();
 }
 
-/// How many elements apart each is from the one before; 0: not all as many, or something is written between them.
+/// How many elements apart each is from the one before, 2 or more; 0: not all as many, or something is written
+/// between them.
 std::int64_t distance(const std::vector<llvm::LoadInst*>& loads, const Places& places) {
     const std::int64_t size = loads[0]->getType()->getPrimitiveSizeInBits().getFixedValue() / 8;
     if (size == 0) return 0;
@@ -60,8 +62,20 @@ std::int64_t distance(const std::vector<llvm::LoadInst*>& loads, const Places& p
         if (lane == 1) step = apart;
         if (apart != step * static_cast<std::int64_t>(lane)) return 0;
     }
-    const std::int64_t farthest = size == 8 ? farthest_of_8_bytes : farthest_elements;
-    return step % size == 0 && step / size >= 2 && step / size <= farthest ? step / size : 0;
+    return step % size == 0 && step / size >= 2 ? step / size : 0;
+}
+
+StridedLoads told(const llvm::LoadInst& load, std::int64_t step) {
+    StridedLoads made;
+    made.step = static_cast<unsigned>(step);
+    made.bytes =
+        static_cast<unsigned>(load.getType()->getPrimitiveSizeInBits().getFixedValue() / 8);
+    made.joined = step <= (made.bytes == 8 ? farthest_of_8_bytes : farthest_elements);
+    if (const llvm::DebugLoc& at = load.getDebugLoc()) {
+        made.file = llvm::cast<llvm::DIScope>(at.getScope())->getFilename().str();
+        made.line = at.getLine();
+    }
+    return made;
 }
 
 /// The vector of those loads, before the one that comes last. They may be aligned to more than an element.
@@ -100,7 +114,8 @@ Value* joined(const std::vector<llvm::LoadInst*>& loads, std::int64_t step, llvm
 
 }  // namespace
 
-void join_strided_loads(llvm::Function& function) {
+std::vector<StridedLoads> join_strided_loads(llvm::Function& function) {
+    std::vector<StridedLoads> all;
     for (llvm::BasicBlock& block : function) {
         Places places;
         Place here;
@@ -117,6 +132,10 @@ void join_strided_loads(llvm::Function& function) {
             const auto loads = elements(*insert);
             const std::int64_t step = loads.size() < least_lanes ? 0 : distance(loads, places);
             if (step == 0) continue;
+            StridedLoads found = told(*loads[0], step);
+            const bool joins = found.joined;
+            if (found.line != 0) all.push_back(std::move(found));
+            if (!joins) continue;
             llvm::LoadInst* const latest = *std::ranges::max_element(
                 loads, {}, [&](const llvm::LoadInst* load) { return places.at(load).at; });
             insert->replaceAllUsesWith(joined(loads, step, insert->getType(), latest));
@@ -125,6 +144,7 @@ void join_strided_loads(llvm::Function& function) {
         for (llvm::Instruction* insert : replaced)
             llvm::RecursivelyDeleteTriviallyDeadInstructions(insert);
     }
+    return all;
 }
 
 }  // namespace kiln::codegen

@@ -1,5 +1,6 @@
 // Elements two or three apart are loaded as vectors. Internal to libkiln_cpu.
 #pragma once
+#include "codegen/vectorised_loop.h"
 
 namespace llvm {
 class Function;
@@ -16,7 +17,7 @@ namespace kiln::codegen {
 //
 /// The vectors reach from the first element to the last one and no further. What lies between elements is
 /// loaded too, and not used: it is on the pages of these, which are there. Legal where nothing is written
-/// between the loads.
-void join_strided_loads(llvm::Function& function);
+/// between the loads. Tells of those whose lines are known, and of those too far apart to pay.
+std::vector<StridedLoads> join_strided_loads(llvm::Function& function);
 
 }  // namespace kiln::codegen

@@ -215,6 +215,31 @@ TEST_CASE("plans: where the totals of groups are", "[codegen][plan]") {
     CHECK(totals(12) == "  reduction: the 12 totals of a group of steps stay in " + memory);
 }
 
+TEST_CASE("plans: elements that lie apart", "[codegen][plan]") {
+    const auto apart = [](int step, DType dtype) {
+        constexpr std::uint32_t line = __LINE__;
+        const auto kernel = jit([step](In x, Out y) {
+            for (Index i : range(y.extent(0))) y(i) = x(step * i) + x(step * i);
+        });
+        const ArgType of(dtype, 1);
+        const std::string all = kernel.inspect(Artifact::plan, {of, of});
+        const bool joins = !all.substr(0, all.find('\n')).ends_with("sse2");
+        const std::string text = plan(line + 1, kernel, {of, of});
+        CHECK(text.starts_with("L1: range\n"));
+        return joins ? only(text, {"loaded as", "not loaded as"}) : "sse2";
+    };
+    const auto says = [](const std::string& made, const std::string& wanted) {
+        CHECK((made == "sse2" || made == "  " + wanted + "\n"));
+    };
+    says(apart(2, f32), "loaded as vectors: elements of 4 bytes, 2 apart");
+    says(apart(3, i16), "loaded as vectors: elements of 2 bytes, 3 apart");
+    says(apart(2, f64), "loaded as vectors: elements of 8 bytes, 2 apart");
+    says(apart(3, f64),
+         "not loaded as vectors: elements of 8 bytes, 3 apart: too far for it to be worth it");
+    says(apart(4, f32),
+         "not loaded as vectors: elements of 4 bytes, 4 apart: too far for it to be worth it");
+}
+
 TEST_CASE("plans: why there are no lanes", "[codegen][plan]") {
     const auto why = [](const auto& kernel, std::initializer_list<ArgType> types) {
         const std::string line = only(plan(0, kernel, types), {"lanes: ", "not lanes: "});
