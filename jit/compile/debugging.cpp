@@ -135,9 +135,9 @@ std::uint64_t now() {
 
 /// perf looks for the map of a process under this name alone (tools/perf/util/map.c and
 /// Documentation/jit-interface.txt of Linux), so no setting names another folder.
-constexpr std::string_view perf_map_name = "/tmp/perf-{}.map";
+constexpr std::string_view perf_map_name = P_tmpdir "/perf-{}.map";
 
-/// The files of this process. Anyone may write to /tmp: what stands there under the name of the map and
+/// The files of this process. Anyone may write to that folder: what stands there under the name of the map and
 /// is a link, no plain file or another user's is not written to.
 class ProfilerFiles {
   public:

@@ -45,7 +45,7 @@ struct CodeFunction {
     std::vector<CodeLine> lines;
 };
 
-/// Adds functions to /tmp/perf-<process>.map, which `perf report` reads by itself, and to
+/// Adds functions to perf-<process>.map, which `perf report` finds by itself, and to
 /// jit-<process>.dump in KILN_PERF_DIR, else the current folder, which `perf inject --jit` makes
 /// objects of. Errors: io.
 void tell_profiler(std::span<const CodeFunction> functions);

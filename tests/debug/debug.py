@@ -15,6 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 300
+PERF_FOLDER = Path(os.sep, "tmp")  # where perf looks for maps, whatever the environment says
 
 
 def line_of(file, text):
@@ -106,18 +107,18 @@ def profiles(program, environment, folder):
     assert ("program.cpp", line_of("program.cpp", "total += term")) in functions["weighted"], functions
     assert ("program.cpp", line_of("program.cpp", "w * h")) in functions["area"], functions
     assert ("mean.cpp", line_of("mean.cpp", "sum += next;")) in functions["mean"], functions
-    map_file = Path("/tmp") / f"perf-{dump.stem.removeprefix('jit-')}.map"
+    map_file = PERF_FOLDER / f"perf-{dump.stem.removeprefix('jit-')}.map"
     check(map_file.read_text(), r"(?m)^[0-9a-f]+ [0-9a-f]+ weighted$")
     assert map_file.stat().st_mode & 0o777 == 0o600 and dump.stat().st_mode & 0o777 == 0o600
     map_file.unlink()
-    # What another user left in /tmp under that name, to have a file of this one's written to.
+    # What another user left under that name, to have a file of this one's written to.
     victim = folder / "victim"
     victim.write_text("mine")
-    script = 'ln -s "$1" "/tmp/perf-$$.map" && echo $$ && exec "$2" "$3"'
-    said = subprocess.run(["sh", "-c", script, "sh", str(victim), program, str(HERE / "mean.cpp")],
+    script = 'ln -s "$1" "$0/perf-$$.map" && echo $$ && exec "$2" "$3"'
+    said = subprocess.run(["sh", "-c", script, str(PERF_FOLDER), str(victim), program, str(HERE / "mean.cpp")],
                           capture_output=True, text=True, timeout=LIMIT,
                           env={**environment, "KILN_PERF": "1", "KILN_PERF_DIR": str(folder)})
-    (Path("/tmp") / f"perf-{said.stdout.split()[0]}.map").unlink()
+    (PERF_FOLDER / f"perf-{said.stdout.split()[0]}.map").unlink()
     assert said.returncode != 0 and victim.read_text() == "mine", said
     check(said.stderr, r"perf-\d+.map cannot be written: ")
 
