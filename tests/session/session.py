@@ -92,6 +92,35 @@ def on_a_terminal(kiln, environment, folder):
     assert "\x1b[31m" not in t.text, "colour, though NO_COLOR is set"
 
 
+def with_colours(kiln, environment):
+    colourful = {name: value for name, value in environment.items() if name != "NO_COLOR"}
+    t = Terminal([kiln], colourful)
+    t.expect("kiln> ")
+    t.ask("auto twice = vectorize([](Value v) { return 2 * v; });")
+    t.ask("twice(1.0)")
+    said = t.ask(":diff twice ir llvm")
+    assert re.search(r"\x1b\[31m-kernel ", said) and re.search(r"\x1b\[32m\+define ", said), said
+    check(t.ask(":diff twice ir ir"), "no difference")
+    t.ask_to_leave()
+
+
+def of_other_programs(kiln, environment):
+    """What :asm -s and :ptx show, and what they say where llvm-mca, NVRTC or diff is not there."""
+    text = ('auto twice = vectorize("twice", [](Value v) { return 2 * v; });\n'
+            "twice(ones({3})) ;\n:asm -s twice\n:ptx twice (f32[1])\n:diff twice ir llvm\n")
+    missing = run(kiln, {**environment, "PATH": "/nowhere", "KILN_LIBNVRTC": "/none.so"}, "-k", text=text)
+    check(missing.stderr, "there is no llvm-mca (", "NVRTC was not found: KILN_LIBNVRTC says /none.so",
+          "there is no diff (")
+    assert missing.stdout == "", missing
+    said = run(kiln, environment, "-k", text=text)
+    if "there is no llvm-mca" not in said.stderr:
+        check(said.stdout, "Iterations:        100", "Block RThroughput: ", "Resource pressure per iteration")
+        assert "llvm-mca" not in said.stderr, said
+    if "NVRTC was not found" not in said.stderr:
+        check(said.stdout, ".visible .entry kiln_twice(", "ret;")
+    check(said.stdout, "-kernel twice(")
+
+
 def run(kiln, environment, *words, text=""):
     return subprocess.run([kiln, *words], input=text, capture_output=True, text=True,
                           env=environment, timeout=LIMIT)
@@ -149,6 +178,8 @@ def main():
                        "KILN_HISTORY": str(folder / "history"), "NO_COLOR": "1", "PAGER": "cat"}
         on_a_terminal(kiln, environment, folder)
         check((folder / "history").read_text(), "linspace(0,")
+        with_colours(kiln, environment)
+        of_other_programs(kiln, environment)
         from_a_pipe(kiln, environment)
         from_files(kiln, environment, folder)
         values(kiln, environment)

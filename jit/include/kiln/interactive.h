@@ -238,7 +238,7 @@ void write_page(const K& kernel, const std::string& path,
 }
 
 /// Prints what a program says of files with these texts, "a", "b" ...: `command` runs in their folder.
-/// Its status.
+/// Its exit status, 127 where there is no such program.
 inline int print_of_files(const std::vector<std::string>& texts, const std::string& command) {
     const std::filesystem::path where = std::filesystem::temp_directory_path();
     std::string folder = (where / ("kiln-diff-" + std::string(6, 'X'))).string();
@@ -250,23 +250,30 @@ inline int print_of_files(const std::vector<std::string>& texts, const std::stri
     const int status = std::system(("cd '" + folder + "' && " + command).c_str());
     std::error_code ignored;  // what stays is in the system's folder for such things
     std::filesystem::remove_all(folder, ignored);
-    return status;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /// The lines in which two texts differ, as `diff -u` prints them.
 inline void print_difference(const std::string& a, const std::string& b, bool colours) {
     const std::string command =
         std::string("diff -u --label a --label b ") + (colours ? "--color=always" : "") + " a b";
-    if (print_of_files({a, b}, command) == 0) std::printf("no difference\n");
+    const int status = print_of_files({a, b}, command);
+    if (status == 0) std::printf("no difference\n");
+    if (status != 0 && status != 1)
+        throw Error(ErrorKind::io, "there is no diff", {}, "sudo apt-get install diffutils");
 }
 
 /// What LLVM's model of this CPU says of assembler: throughput and where it waits. Errors: io (llvm-mca
 /// is missing).
 inline void print_throughput(const std::string& assembly) {
-    const std::string options = " -mcpu=native --skip-unsupported-instructions=any a 2>/dev/null";
-    if (print_of_files({assembly}, "{ llvm-mca-19" + options + " || llvm-mca" + options + "; }") !=
-        0)
+    const int status = print_of_files(
+        {assembly},
+        "program=$(command -v llvm-mca-19 || command -v llvm-mca) || exit 127; "
+        "\"$program\" -mcpu=native --skip-unsupported-instructions=any a 2>/dev/null");
+    if (status == 127)
         throw Error(ErrorKind::io, "there is no llvm-mca", {}, "sudo apt-get install llvm-19");
+    if (status != 0)
+        throw Error(ErrorKind::io, "llvm-mca ended with status " + std::to_string(status));
 }
 
 }  // namespace kiln::interactive
