@@ -141,24 +141,22 @@ constexpr complex<float> operator""if(long double y) { return {0.0f, float(y)}; 
 #define M_SQRT2 1.41421356237309504880
 #define M_SQRT1_2 0.70710678118654752440
 namespace std::numbers {
-template <class T> constexpr T e_v = T(2.718281828459045235360287471352662498L);
-template <class T> constexpr T log2e_v = T(1.442695040888963407359924681001892137L);
-template <class T> constexpr T log10e_v = T(0.434294481903251827651128918916605082L);
-template <class T> constexpr T pi_v = T(3.141592653589793238462643383279502884L);
-template <class T> constexpr T inv_pi_v = T(0.318309886183790671537767526745028724L);
-template <class T> constexpr T inv_sqrtpi_v = T(0.564189583547756286948079451560772586L);
-template <class T> constexpr T ln2_v = T(0.693147180559945309417232121458176568L);
-template <class T> constexpr T ln10_v = T(2.302585092994045684017991454684364208L);
-template <class T> constexpr T sqrt2_v = T(1.414213562373095048801688724209698079L);
-template <class T> constexpr T sqrt3_v = T(1.732050807568877293527446341505872367L);
-template <class T> constexpr T inv_sqrt3_v = T(0.577350269189625764509148780501957456L);
-template <class T> constexpr T egamma_v = T(0.577215664901532860606512090082402431L);
-template <class T> constexpr T phi_v = T(1.618033988749894848204586834365638118L);
-constexpr double e = e_v<double>, log2e = log2e_v<double>, log10e = log10e_v<double>,
-                 pi = pi_v<double>, inv_pi = inv_pi_v<double>, inv_sqrtpi = inv_sqrtpi_v<double>,
-                 ln2 = ln2_v<double>, ln10 = ln10_v<double>, sqrt2 = sqrt2_v<double>,
-                 sqrt3 = sqrt3_v<double>, inv_sqrt3 = inv_sqrt3_v<double>,
-                 egamma = egamma_v<double>, phi = phi_v<double>;
+#define KILN_NUMBER(name, value) \
+  template <class T> constexpr T name##_v = T(value); constexpr double name = name##_v<double>;
+KILN_NUMBER(e, 2.718281828459045235360287471352662498L)
+KILN_NUMBER(log2e, 1.442695040888963407359924681001892137L)
+KILN_NUMBER(log10e, 0.434294481903251827651128918916605082L)
+KILN_NUMBER(pi, 3.141592653589793238462643383279502884L)
+KILN_NUMBER(inv_pi, 0.318309886183790671537767526745028724L)
+KILN_NUMBER(inv_sqrtpi, 0.564189583547756286948079451560772586L)
+KILN_NUMBER(ln2, 0.693147180559945309417232121458176568L)
+KILN_NUMBER(ln10, 2.302585092994045684017991454684364208L)
+KILN_NUMBER(sqrt2, 1.414213562373095048801688724209698079L)
+KILN_NUMBER(sqrt3, 1.732050807568877293527446341505872367L)
+KILN_NUMBER(inv_sqrt3, 0.577350269189625764509148780501957456L)
+KILN_NUMBER(egamma, 0.577215664901532860606512090082402431L)
+KILN_NUMBER(phi, 1.618033988749894848204586834365638118L)
+#undef KILN_NUMBER
 }
 namespace kiln {
 using Index = long;

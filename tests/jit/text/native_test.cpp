@@ -38,6 +38,8 @@ Array numbers(std::int64_t n) {
         a.span<double>()[static_cast<std::size_t>(i)] = static_cast<double>(i * 37 % 101) / 8 - 3;
     return a;
 }
+/// What a call is refused with.
+template <class F> std::string what(F call) { return error_of(call).message(); }
 }  // namespace
 
 TEST_CASE("functions of the program as element-wise kernels", "[jit][text][native]") {
@@ -92,7 +94,6 @@ TEST_CASE("functions of the program as loop kernels", "[jit][text][native]") {
 }
 
 TEST_CASE("functions of the program: errors", "[jit][text][native]") {
-    const auto what = [](auto call) { return error_of(call).message(); };
     CHECK(what([] { vectorize("f", &not_a_kernel)(1.0); }) ==
           "no kernel was made of this function");
     CHECK(what([] { vectorize("sieved", &sieved)(1.0); })
@@ -105,7 +106,6 @@ TEST_CASE("functions of the program: errors", "[jit][text][native]") {
 }
 
 TEST_CASE("functions of the program in checked mode", "[jit][text][native][checked]") {
-    const auto what = [](auto call) { return error_of(call).message(); };
     const Array x = Array::of({0, 1, 2}), y = Array::of({3, 4, 3});
     CHECK(values(vectorize(&above, {.checked = true})(x, y)) == std::vector<double>{0, 1, 0});
     CHECK(what([&] { vectorize(&ratio, {.checked = true})(x, y); }) ==

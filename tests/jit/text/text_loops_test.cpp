@@ -3,6 +3,7 @@
 #include "tests/jit/support.h"
 
 #include <kiln/kiln.h>
+#include <kiln/native.h>
 #include <kiln/text.h>
 
 #include <algorithm>
@@ -16,25 +17,10 @@ using test::values;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-compare"
-namespace native {
-/// Loops one after the other.
-struct Numbers {
-    struct Iterator {
-        long at;
-        long operator*() const { return at; }
-        void operator++() { ++at; }
-        bool operator!=(const Iterator& other) const { return at < other.at; }
-    };
-    long first, last;
-    Iterator begin() const { return {first}; }
-    Iterator end() const { return {last}; }
-};
-Numbers range(long end) { return {0, end}; }
-Numbers prange(long end) { return {0, end}; }
-template <class T> void atomic_add(T& element, T value) { element += value; }
-void atomic_add(long& element, int value) { element += value; }
+namespace plain {
+using kiln::native::atomic_add, kiln::native::prange, kiln::native::range;
 #include "tests/jit/text/loops.inc"
-}  // namespace native
+}  // namespace plain
 #pragma GCC diagnostic pop
 
 namespace {
@@ -58,30 +44,30 @@ TEST_CASE("loops from text: products, stencils, sorts", "[jit][text]") {
     const Array a = numbers({7, 13}, 1), b = numbers({13, 9}, 2);
     Array c = zeros({7, 9}), expected = zeros({7, 9});
     text::jit(loops(), "product", parallel)(a, b, c);
-    native::product(a.view<const double, 2>(), b.view<const double, 2>(),
-                    expected.view<double, 2>());
+    plain::product(a.view<const double, 2>(), b.view<const double, 2>(),
+                   expected.view<double, 2>());
     CHECK(values(c) == values(expected));
 
     const Array line = numbers({41}, 3);
     Array medians = zeros({41}), native_medians = zeros({41});
     text::jit(loops(), "medians", parallel)(line, medians);
-    native::medians(line.view<const double, 1>(), native_medians.view<double, 1>());
+    plain::medians(line.view<const double, 1>(), native_medians.view<double, 1>());
     CHECK(values(medians) == values(native_medians));
 
     Array objects = zeros({41}), native_objects = zeros({41});
     text::jit(loops(), "arrays_of_objects", parallel)(line, objects);
-    native::arrays_of_objects(line.view<const double, 1>(), native_objects.view<double, 1>());
+    plain::arrays_of_objects(line.view<const double, 1>(), native_objects.view<double, 1>());
     CHECK(values(objects) == values(native_objects));
 
     Array running = line.copy(), native_running = line.copy();
     text::jit(loops(), "running")(running);
-    native::running(native_running.view<double, 1>());
+    plain::running(native_running.view<double, 1>());
     CHECK(values(running) == values(native_running));
 
     const Array floats = a.astype(f32);
     Array clipped = zeros({7, 13}, f32), native_clipped = zeros({7, 13}, f32);
     text::jit(loops(), "clipped", parallel)(floats, clipped, -20.5f, 30.0f);
-    native::clipped(floats.view<const float, 2>(), native_clipped.view<float, 2>(), -20.5f, 30.0f);
+    plain::clipped(floats.view<const float, 2>(), native_clipped.view<float, 2>(), -20.5f, 30.0f);
     CHECK(values(clipped) == values(native_clipped));
 }
 
@@ -90,15 +76,15 @@ TEST_CASE("loops from text: what they return", "[jit][text]") {
     const auto first = text::jit<Scalar>(loops(), "first_above");
     for (const double limit : {-200.0, 0.0, 100.0, 120.0, 500.0})
         CHECK(first(line, limit).get<std::int64_t>() ==
-              native::first_above(line.view<const double, 1>(), limit));
+              plain::first_above(line.view<const double, 1>(), limit));
     CHECK(text::jit<Scalar>(loops(), "spread")(line).get<double>() ==
-          native::spread(line.view<const double, 1>()));
+          plain::spread(line.view<const double, 1>()));
 
     Array at = empty({100}, i32), counts = zeros({10}, i64), native_counts = zeros({10}, i64);
     std::mt19937 random(5);
     for (std::int32_t& x : at.span<std::int32_t>()) x = static_cast<int>(random() % 14) - 2;
     const std::int64_t outside =
-        native::counted(at.view<const int, 1>(), native_counts.view<long, 1>());
+        plain::counted(at.view<const int, 1>(), native_counts.view<long, 1>());
     CHECK(text::jit<Scalar>(loops(), "counted", parallel)(at, counts).get<std::int64_t>() ==
           outside);
     CHECK(values(counts) == values(native_counts));
@@ -107,8 +93,8 @@ TEST_CASE("loops from text: what they return", "[jit][text]") {
     CHECK(text::jit<Scalar>(loops(), "largest", parallel)(at).get<std::int32_t>() == 29);
     at.span<std::int32_t>()[8] = 70000;
     CHECK(text::jit<Scalar>(loops(), "short_sum", parallel)(at).get<std::int16_t>() ==
-          native::short_sum(at.view<const int, 1>()));
-    CHECK(text::jit<Scalar>(loops(), "wrapped")(600).get<std::int64_t>() == native::wrapped(600));
+          plain::short_sum(at.view<const int, 1>()));
+    CHECK(text::jit<Scalar>(loops(), "wrapped")(600).get<std::int64_t>() == plain::wrapped(600));
 }
 
 TEST_CASE("loops from text: a for that is no counted loop says why", "[jit][text]") {
@@ -215,19 +201,19 @@ TEST_CASE("loops from text: references, integers, native while", "[jit][text]") 
     Array rows = zeros({6}), columns = zeros({5}), native_rows = zeros({6}),
           native_columns = zeros({5});
     text::jit(loops(), "scattered")(a, rows, columns);
-    native::scattered(a.view<const double, 2>(), native_rows.view<double, 1>(),
-                      native_columns.view<double, 1>());
+    plain::scattered(a.view<const double, 2>(), native_rows.view<double, 1>(),
+                     native_columns.view<double, 1>());
     CHECK(values(rows) == values(native_rows));
     CHECK(values(columns) == values(native_columns));
 
     Array u = arange(100, 160).astype(u32), native_u = u.copy();
     text::jit(loops(), "powers", parallel)(u, std::uint32_t(10007));
-    native::powers(native_u.view<unsigned, 1>(), 10007);
+    plain::powers(native_u.view<unsigned, 1>(), 10007);
     CHECK(values(u) == values(native_u));
 
     Array r = arange(0, 9).astype(i32), native_r = r.copy();
     text::jit(loops(), "reversed")(r);
-    native::reversed(native_r.view<int, 1>());
+    plain::reversed(native_r.view<int, 1>());
     CHECK(values(r) == values(native_r));
 }
 

@@ -2,6 +2,8 @@
 #include "tests/jit/support.h"
 #include "tests/jit/text/agrees.h"
 
+#include <kiln/native.h>
+
 #include <algorithm>
 #include <numbers>
 
@@ -13,20 +15,7 @@ using namespace kiln;
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wfloat-conversion"
 namespace plain {
-/// Loops one after the other.
-struct Numbers {
-    struct Iterator {
-        long at;
-        long operator*() const { return at; }
-        void operator++() { ++at; }
-        bool operator!=(const Iterator& other) const { return at < other.at; }
-    };
-    long first, last;
-    Iterator begin() const { return {first}; }
-    Iterator end() const { return {last}; }
-};
-Numbers prange(long end) { return {0, end}; }
-Numbers prange(long first, long end) { return {first, end}; }
+using kiln::native::atomic_add, kiln::native::prange, kiln::native::range;
 #include "tests/jit/text/loop_programs.inc"
 #include "tests/jit/text/programs.inc"
 }  // namespace plain
@@ -142,6 +131,7 @@ TEST_CASE("numeric functions as text", "[jit][text]") {
     AGREES(luminance);
     AGREES(clamped);
     AGREES(in_window);
+    AGREES(constants);
 }
 
 TEST_CASE("dynamic programming as text", "[jit][text]") {
