@@ -83,7 +83,7 @@ void Memory::atomic(const void* at, unsigned bytes, Line line) {
 }
 
 /// Elements are as large as the smallest access so far.
-Memory::Cell& Memory::Range::cell(std::uintptr_t at, std::uint32_t size) {
+std::span<Memory::Cell> Memory::Range::cells_of(std::uintptr_t at, std::uint32_t size) {
     if (size < item || item == 0) {
         const std::size_t parts = item == 0 ? 1 : item / size;
         std::vector<Cell> finer((bytes + size - 1) / size);
@@ -92,7 +92,8 @@ Memory::Cell& Memory::Range::cell(std::uintptr_t at, std::uint32_t size) {
         cells = std::move(finer);
         item = size;
     }
-    return cells[(at - begin) / item];
+    const std::size_t first = (at - begin) / item, last = (at - begin + size - 1) / item;
+    return std::span(cells).subspan(first, last - first + 1);
 }
 
 Memory::Range& Memory::range_of(std::uintptr_t at, const Access& access, Site& site) {
@@ -130,7 +131,14 @@ void Memory::touch(std::uintptr_t at, const Access& access, Site& site) {
     if (is_on_stack(at)) return;
     Range& range = range_of(at, access, site);
     if (site.number == 0) site.number = sites().number_of({site.file, site.line});
-    Cell& c = range.cell(at, access.bytes);
+    for (Cell& cell : range.cells_of(at, access.bytes)) {
+        const auto element = static_cast<std::size_t>(&cell - range.cells.data());
+        touch(cell, range, std::max(at, range.begin + element * range.item), access, site);
+    }
+}
+
+void Memory::touch(Cell& c, const Range& range, std::uintptr_t at, const Access& access,
+                   const Site& site) const {
     if (c.launch != launch_) c = {launch_, {}, {}, {}, {}, {}};
     const Touch now{kiln_sim_block.x,          phase_,        warp_phases_[kiln_sim_thread.x / 32],
                     kiln_sim_thread.x & 0x7ff, access.atomic, site.number & 0xfffff};

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -79,10 +80,13 @@ class Memory final : public Watch {
         bool has(std::uintptr_t at, std::uint32_t size) const {
             return at - begin < bytes && at - begin + size <= bytes;
         }
-        Cell& cell(std::uintptr_t at, std::uint32_t size);
+        /// Those that an access is of.
+        std::span<Cell> cells_of(std::uintptr_t at, std::uint32_t size);
     };
 
     Range& range_of(std::uintptr_t at, const Access& access, Site& site);
+    void touch(Cell& cell, const Range& range, std::uintptr_t at, const Access& access,
+               const Site& site) const;
     static bool meet(const Touch& before, const Touch& now);
     [[noreturn]] void report_race(const Range& range, const Touch& before, bool before_writes,
                                   const Touch& now, bool writes, std::uintptr_t at) const;

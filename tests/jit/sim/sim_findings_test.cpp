@@ -92,6 +92,20 @@ TEST_CASE("sim: a missing barrier is a race, with both lines", "[jit][sim]") {
           "writes it at line 7, with no barrier between");
 }
 
+TEST_CASE("sim: an access is of all elements that its bytes are in", "[jit][sim]") {
+    const std::string text = R"(extern "C" __global__ void k(float* x) {
+    if (threadIdx.x == 0) *(double*)x = 1.0;
+    if (threadIdx.x == 1) x[1] = 2.0f;
+})";
+    std::vector<float> x = numbers(4);
+    CHECK(Program(text).array("x", x).run(1, 2) ==
+          "k.cu:3: a race on x[1]: thread 0 of block 0 writes it at line 2, thread 1 of block 0 "
+          "writes it at line 3, with no barrier between");
+    CHECK(Program(text).array("x", x).run(1, 2, true) ==
+          "k.cu:2: a race on x[1]: thread 1 of block 0 writes it at line 3, thread 0 of block 0 "
+          "writes it at line 2, with no barrier between");
+}
+
 TEST_CASE("sim: threads that do not come to a barrier", "[jit][sim]") {
     std::vector<float> x = numbers(64), sums(1);
     CHECK(
