@@ -4,7 +4,7 @@
 //
 //     KILN_LIBCUDA=libkiln_fake_cuda.so KILN_LIBNVRTC=libkiln_fake_cuda.so program
 //
-// KILN_FAKE_CUDA_MEMORY says how many bytes the device has. A launch of a kernel whose name has
+// KILN_FAKE_CUDA_MEMORY says how many bytes the device has, KILN_FAKE_NVRTC_MINOR the version of NVRTC. A launch of a kernel whose name has
 // "fault" in it fails as a kernel does that touches a wrong address; a function whose name has
 // "missing" in it is in no module. What a thread asks for without a context is refused.
 //
@@ -39,7 +39,7 @@ std::mutex mutex;
 std::map<std::uint64_t, std::size_t> blocks;
 std::size_t used = 0;
 std::atomic<bool> lost{false};
-std::atomic<int> modules{0};
+std::atomic<int> modules{0}, ptx_made{0};
 thread_local bool has_context = false;
 
 // --- streams ---
@@ -157,8 +157,9 @@ extern "C" {
 // ------------------------------------------------------------------------------ NVRTC
 
 int nvrtcVersion(int* major, int* minor) {
+    const char* const set = std::getenv("KILN_FAKE_NVRTC_MINOR");
     *major = 12;
-    *minor = 0;
+    *minor = set == nullptr ? 0 : std::atoi(set);
     return success;
 }
 const char* nvrtcGetErrorString(int) { return "NVRTC_ERROR_COMPILATION"; }
@@ -194,6 +195,7 @@ int nvrtcGetPTXSize(Program* program, std::size_t* size) {
     return success;
 }
 int nvrtcGetPTX(Program* program, char* ptx) {
+    ++ptx_made;
     std::strcpy(ptx, program->source.c_str());
     return success;
 }
@@ -201,6 +203,7 @@ int nvrtcGetPTX(Program* program, char* ptx) {
 // ------------------------------------------------------------------------------ the driver
 
 int kiln_fake_modules() { return modules; }
+int kiln_fake_ptx() { return ptx_made; }
 
 int cuInit(unsigned) { return success; }
 int cuDeviceGetCount(int* count) {

@@ -7,6 +7,8 @@
 // memory and a kernel fail.
 #include "tests/gpu/check.h"
 
+#include <dlfcn.h>
+
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -256,9 +258,37 @@ void faults() {
           fault);
 }
 
+/// For ptx_cache.py: what NVRTC, the fake one, had to do for one kernel.
+int tell_ptx() {
+    vectorize("half", [](Value x) { return x / 2; }, {.target = BackendTarget::cuda})
+        .inspect(Artifact::ptx, {f64});
+    void* const nvrtc = dlopen(std::getenv("KILN_LIBNVRTC"), RTLD_NOW | RTLD_NOLOAD);
+    int compiled = 0;
+    if (nvrtc != nullptr) {
+        int (*count)() = nullptr;
+        *reinterpret_cast<void**>(&count) = dlsym(nvrtc, "kiln_fake_ptx");
+        compiled = count();
+    }
+    std::printf("compiled: %d, NVRTC is %s\n", compiled, nvrtc == nullptr ? "not open" : "open");
+    return 0;
+}
+
+/// For a test of KILN_TARGET: what kernels are for that say nothing of a target.
+int tell_targets() {
+    const auto copy = jit("copy", [](In x, Out y) { y = x; });
+    const auto twice = vectorize("twice", [](Value x) { return x * 2; });
+    const auto first_line = [](const std::string& text) { return text.substr(0, text.find('\n')); };
+    check(twice(21).item<int>() == 42, "twice");
+    std::printf("%s, %s\n", first_line(copy.inspect(Artifact::plan, {f64[1], f64[1]})).c_str(),
+                first_line(twice.inspect(Artifact::plan, {f64})).c_str());
+    return failures;
+}
+
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+    if (count == 2 && std::strcmp(arguments[1], "ptx") == 0) return tell_ptx();
+    if (count == 2 && std::strcmp(arguments[1], "targets") == 0) return tell_targets();
     const auto one = jit(
         "one",
         [](Out y) {

@@ -7,8 +7,8 @@ namespace kiln {
 
 /// The state of the disk cache, and what this process had of it.
 ///
-/// Machine code for the CPU is kept in a folder by its content: kernel, options, target and build
-/// of kiln. A process that finds its code there compiles nothing, and opens no LLVM. Entries are
+/// Machine code for the CPU, and PTX, are kept in a folder by their content: kernel, options, target,
+/// build of kiln, and of NVRTC. Who finds code there compiles nothing, and opens no LLVM. Entries are
 /// whole or are not there, whoever writes at the same time, and are checked before they are used:
 /// what is damaged counts as missing and is replaced. The folder has to belong to the user, who
 /// alone may write to it.
