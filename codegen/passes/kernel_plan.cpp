@@ -113,6 +113,8 @@ class Planner {
         const Location where = k_.location(stage.loc);
         if (device_) {
             threads_of_device(where, k_, tree::vector_block_iterations);
+            decisions_->done(DecisionKind::threads, where,
+                             "a launch for each row, where the rows of a call are apart");
             return layouts(where);
         }
         lanes(k_, where, "");
@@ -141,14 +143,20 @@ class Planner {
                              {{"elements", target_.elements_for_threads}});
     }
 
+    static bool has_loop(const Kernel& kernel, Id block) {
+        return any_in(kernel, block, [&](Id id) { return is_loop(kernel.nodes[id].kind); });
+    }
+
     /// Who takes the iterations of a launched kernel.
-    void threads_of_device(const Location& where, const Kernel& kernel, std::int64_t block) {
+    void threads_of_device(const Location& where, const Kernel& kernel, std::int64_t block,
+                           bool loops = false) {
         const std::int64_t piece = kernel.form == Form::scan     ? kernel.lanes.of_register
                                    : kernel.form == Form::reduce ? block
                                                                  : 1;
         decisions_->done(
             DecisionKind::threads, where,
-            piece == 1 ? "of the device, one for an iteration"
+            piece == 1 ? fmt::format("of the device, one for an iteration{}",
+                                     loops ? ", which runs the loops in it alone" : "")
                        : fmt::format("of the device, a block of them for {} iterations", piece),
             {{"iterations", piece}});
     }
@@ -201,7 +209,8 @@ class Planner {
         if (device_) {
             const Tree* const tree = k_.tree(n);
             return threads_of_device(location(id), kernel,
-                                     tree == nullptr ? tree::vector_block_iterations : tree->block);
+                                     tree == nullptr ? tree::vector_block_iterations : tree->block,
+                                     has_loop(kernel, kernel.stages[0].body));
         }
         lanes(kernel, location(id),
               kernel.form == Form::scan     ? ", running results"
@@ -225,7 +234,7 @@ class Planner {
         if (declared != nullptr) deal_out(id, *declared);
         if (device_) {
             if (declared != nullptr && !is_alone(location(id)))
-                threads_of_device(location(id), k_, 1);
+                threads_of_device(location(id), k_, 1, has_loop(k_, n.aux));
             return loops(n.aux, parallel || declared != nullptr);
         }
         if (streams)

@@ -292,6 +292,13 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
     engine::CallPlan plan;
     engine::make_call_plan(plan, shape, operands, static_cast<int>(sources), made.has_checks);
 
+    if (call.on_device && plan.total_rows > 1 && !said_rows_.exchange(true))
+        ledger_.note({std::string(where.short_file()), where.line,
+                      fmt::format("on the device the call is {} launches, one for each row: its "
+                                  "arrays have no stride from row to row that joins them; the "
+                                  "first such call says so",
+                                  plan.total_rows)});
+
     engine::CallKey key(call.inputs, call.casting, call.dtype);
     std::int64_t bytes = 0;
     bool contiguous = true;

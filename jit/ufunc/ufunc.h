@@ -8,6 +8,7 @@
 
 #include <kiln/vectorize.h>
 
+#include <atomic>
 #include <mutex>
 
 namespace kiln::detail {
@@ -111,6 +112,7 @@ class UfuncState {
     using Variants = engine::HotTable<engine::Variant>;
     Variants variants_, of_device_, of_cpu_;
     engine::Ledger ledger_;
+    std::atomic<bool> said_rows_{false};  ///< that a call on a device is a launch for each row
     engine::HotTable<engine::TracedMap> traced_;
     // A user's function may call other ufuncs, and so come back to this one.
     UserMutex tracing_;

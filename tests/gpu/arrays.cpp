@@ -121,7 +121,12 @@ void loop_kernels() {
 void ufuncs() {
     const Array x = arange(12.0).reshape({3, 4}).to(cuda()), row = arange(4.0).to(cuda());
     const auto mix = vectorize("mix", [](Value a, Value b) { return a * 10.0 + b; });
+    check((mix(x, x), mix.remarks().empty()), "arrays of one order are one launch");
     const Array out = mix(x, row);
+    check(mix.remarks().size() == 1 && mix.remarks()[0].file == "arrays.cpp" &&
+              mix.remarks()[0].line == __LINE__ - 2 &&
+              contains(mix.remarks()[0].text, "the call is 3 launches, one for each row"),
+          "a launch for each row is remarked");
     check(out.place() == cuda() && is(out, {0, 11, 22, 33, 40, 51, 62, 73, 80, 91, 102, 113}),
           "a row of each row");
     check(is(mix(x(1), 0.5), {40.5, 50.5, 60.5, 70.5}), "a scalar");

@@ -151,7 +151,7 @@ TEST_CASE("plans of a device say what its threads take, and what the host does",
         "L7: prange\n"
         "  not fused: loop at L7 and the loop at L6 run over different extents\n"
         "  reduction: max of the Var of L5 (f64): combined pair by pair\n"
-        "  threads: of the device, one for an iteration\n"
+        "  threads: of the device, one for an iteration, which runs the loops in it alone\n"
         "L8: range\n"
         "L9: range\n"
         "  a loop outside of parallel ones touches elements of arrays: one thread of the device "
