@@ -294,7 +294,8 @@ class Entry {
         DType t = b_.dtype(a.value);
         said_ += name(t);
         if (p.dtype)
-            t = dsl::fitting(b_, a.value, *p.dtype, p.name, function_, where_);
+            t = dsl::fitting(b_, a.value, *p.dtype, p.name, function_, where_,
+                             "convert it before the call, or declare the parameter as auto");
         else if (b_.node(a.value).weak)
             t = type_beside(t, arguments_, b_);
         dtypes_[i] = t;

@@ -8,7 +8,7 @@ using ir::Id;
 using ir::NodeKind;
 
 DType fitting(const ir::Builder& b, Id given, DType to, std::string_view name,
-              std::string_view function, const Location& where) {
+              std::string_view function, const Location& where, std::string_view hint) {
     const DType from = b.dtype(given);
     const ir::Node& n = b.node(given);
     const bool one_number = n.weak || n.kind == NodeKind::param;
@@ -18,7 +18,7 @@ DType fitting(const ir::Builder& b, Id given, DType to, std::string_view name,
                 fmt::format("{} is {}, but parameter {} of {} is {}",
                             n.kind == NodeKind::param ? "an argument" : "an array",
                             kiln::name(from), name, function, kiln::name(to)),
-                where, "convert it before the call, or declare the parameter as auto");
+                where, std::string(hint));
 }
 
 namespace {

@@ -16,9 +16,9 @@ struct Replaced {
 };
 
 /// The value as what parameter `name` of a function of C++ is given: an array's elements are not
-/// narrowed, a number of the caller stays within its kind. Errors: type.
+/// narrowed, a number of the caller stays within its kind. Errors: type, with this hint.
 DType fitting(const ir::Builder& b, ir::Id given, DType to, std::string_view name,
-              std::string_view function, const Location& where);
+              std::string_view function, const Location& where, std::string_view hint);
 
 /// Adds the only stage of `body`, a map or a program without reductions, whose first parameters are
 /// its arguments and the rest its results. Gives the results, with the fast flags that both the body's

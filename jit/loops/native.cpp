@@ -56,8 +56,8 @@ std::vector<ir::Id> replayed(const NativeKernel& native, const NativeBody& form,
                                         name(param.dtype), param.rank),
                             where, "convert it before the call");
         } else {
-            const DType to =
-                dsl::fitting(b, arguments[i].value, param.dtype, param.name, native.name, where);
+            const DType to = dsl::fitting(b, arguments[i].value, param.dtype, param.name,
+                                          native.name, where, "convert it before the call");
             arguments[i].value = b.coerce(arguments[i].value, to);
         }
     }

@@ -61,7 +61,13 @@ Named::Inspect texts_of(K kernel) {
 Named::Inspect texts_of(const Arguments& arguments) {
     const std::string& file = arguments.words()[0];
     const std::string kernel = arguments.value("--kernel");
-    if (file.ends_with(".so")) return kernel_of_plugin(file, kernel).inspect();
+    if (file.ends_with(".so")) {
+        for (const char* option : {"--mode", "--layout", "--fastmath", "--parallel", "--checked"})
+            if (arguments.has(option))
+                throw UsageError(
+                    fmt::format("{} is of C++ text; what {} exports has its own", option, file));
+        return kernel_of_plugin(file, kernel).inspect();
+    }
     // Lines are those of the text.
     const std::source_location nowhere{};
     const text::Library& library = text_library();
@@ -94,6 +100,9 @@ Status inspect(const Arguments& arguments) {
     const std::string stage = arguments.value("--emit", "ir");
     const bool graph = stage == "cfg";
     const Artifact artifact = graph ? Artifact::llvm_opt : stage_of(stage);
+    if (arguments.has("--lines") && artifact != Artifact::assembly &&
+        (artifact != Artifact::llvm_opt || graph))
+        throw UsageError(fmt::format("--lines is of opt and asm, not of {}", stage));
     const std::vector<ArgType> types = types_of(arguments.value("--sig"));
     const TextsIn style(graph                      ? TextStyle::graph
                         : arguments.has("--lines") ? TextStyle::lines

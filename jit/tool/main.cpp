@@ -21,7 +21,7 @@ std::vector<Option> kernel_options(std::vector<Option> more) {
         {"--mode", "MODE",
          "of C++ text: vectorize, guvectorize, jit, stencil; else by its parameters"},
         {"--layout", "LAYOUT", "of guvectorize: '(n),(n)->()'"},
-        {"--fastmath", "", "as the option of kernels"},
+        {"--fastmath", "[=FLAGS]", "all flags, or nnan,ninf,nsz,arcp,contract,afn,reassoc"},
         {"--parallel", "", "as the option of kernels"},
         {"--checked", "", "as the option of kernels"}};
     more.insert(more.begin(), {"--kernel", "F", "the function, or the exported name"});

@@ -68,6 +68,9 @@ def over_a_plugin(kiln, plugin, environment, folder):
     said = run(environment, kiln, "inspect", plugin, "--kernel", "scaled", "--sig", "f63")
     assert said.returncode == 2, said
     check(said.stderr, "'f63' is no type; f64, f32[1] (of rank 1), i32[2] are some")
+    said = run(environment, kiln, "inspect", plugin, "--kernel", "scaled", "--sig", "f64", "--fastmath")
+    assert said.returncode == 2, said
+    check(said.stderr, "--fastmath is of C++ text; what ")
     assert run(environment, kiln, str(folder / "none.so")).returncode == 1
 
 
@@ -94,6 +97,11 @@ def of_text(kiln, environment, folder):
     # Options are those of the kernel, and fit it.
     said = run(environment, kiln, "inspect", str(text), "--kernel", "half", "--sig", "f64", "--fastmath")
     check(said.stdout, "fast(nnan,", "}\n")
+    said = run(environment, kiln, "inspect", str(text), "--kernel", "half", "--sig", "f64", "--fastmath=nsz")
+    check(said.stdout, "fast(nsz)")
+    said = run(environment, kiln, "inspect", str(text), "--kernel", "half", "--sig", "f64", "--lines")
+    assert said.returncode == 2, said
+    check(said.stderr, "--lines is of opt and asm, not of ir")
     said = run(environment, kiln, "inspect", str(text), "--kernel", "half", "--sig", "f64", "--mode", "jit",
                "--layout", "()->()")
     assert said.returncode == 2, said

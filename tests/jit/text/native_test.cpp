@@ -103,6 +103,8 @@ TEST_CASE("functions of the program: errors", "[jit][text][native]") {
           "an argument is f32[2], but parameter a of total is f64[2]");
     CHECK(what([] { vectorize("cubed", &cubed<float>)(ones({3})); }) ==
           "an array is f64, but parameter x of cubed<float> is f32");
+    CHECK(error_of([] { vectorize("cubed", &cubed<float>)(ones({3})); }).hint() ==
+          "convert it before the call");
 }
 
 TEST_CASE("functions of the program in checked mode", "[jit][text][native][checked]") {
