@@ -26,15 +26,15 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
         engine::throw_wrong_arity(source_.name, source_.arity, args.size(),
                                   engine::Given::arguments, where);
     }
+    bool on_device = false;
     std::size_t k = 0;
     for (const Arg* arg : args) {
-        call.on_device |= CallAccess::view_of_any_place(*arg, call.operands[k], call.rows[k]);
+        on_device |= CallAccess::view_of_any_place(*arg, call.operands[k], call.rows[k]);
         ++k;
     }
     call.inputs = k;
     if (options.where) {
-        call.on_device |=
-            CallAccess::view_of_any_place(*options.where, call.operands[k], call.rows[k]);
+        on_device |= CallAccess::view_of_any_place(*options.where, call.operands[k], call.rows[k]);
         if (call.operands[k].dtype != DType::bool_) {
             throw Error(ErrorKind::type,
                         fmt::format("where= of {} is of dtype {}, not bool", source_.name,
@@ -48,8 +48,7 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
         if (options.outs.size() > 0) [[unlikely]] {
             throw Error(ErrorKind::usage, "both .out and .outs were given", where);
         }
-        call.on_device |=
-            CallAccess::view_of_any_place(options.out, call.operands[k], call.rows[k]);
+        on_device |= CallAccess::view_of_any_place(options.out, call.operands[k], call.rows[k]);
         call.outputs = 1;
     }
     for (std::size_t i = 0; i < options.outs.size(); ++i, ++k) {
@@ -57,10 +56,10 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
             throw Error(ErrorKind::usage,
                         fmt::format("output {} of {} is empty", i + 1, source_.name), where);
         }
-        call.on_device |=
-            CallAccess::view_of_any_place(options.outs[i], call.operands[k], call.rows[k]);
+        on_device |= CallAccess::view_of_any_place(options.outs[i], call.operands[k], call.rows[k]);
         ++call.outputs;
     }
+    call.on_device = on_device;
     call.casting = options.casting;
     call.dtype = options.dtype;
     call.order = options.order;
