@@ -252,7 +252,7 @@ class Layout {
 }  // namespace
 
 std::string to_string(const Array& array) {
-    if (!array.place().is_host()) return to_string(array.to_host());
+    if (!array.place().is_host()) return to_string(array.to_host(Location()));
     const detail::DefaultEnvironment environment;
     if (array.size() == 0) return "[]";
     return Layout(array, array.size() > summary_threshold).text();

@@ -583,13 +583,18 @@ void run_map(const CudaModule& module, const Kernel& kernel, LaunchDevice& devic
     std::vector<std::uint64_t> faults(sites.empty() ? 0 : static_cast<std::size_t>(frame->rows),
                                       none_failed);
     const auto bytes = faults.size() * sizeof none_failed;
-    const Buffer words(device, static_cast<std::int64_t>(bytes));
-    if (bytes != 0) device.write(words.data(), faults.data(), bytes);
+    std::optional<Buffer> words;
+    if (bytes != 0) {
+        words.emplace(device, static_cast<std::int64_t>(bytes));
+        device.write(words->data(), faults.data(), bytes);
+    }
     const std::int64_t blocks = std::clamp<std::int64_t>(ceil_div(frame->columns, geometry.threads),
                                                          1, geometry.most_blocks);
+    std::vector<Scalar> values;
+    std::vector<void*> addresses;
     for (std::int64_t row = 0; row < frame->rows; ++row) {
-        std::vector<Scalar> values;
-        values.reserve(f.parameters.size());
+        values.clear();
+        addresses.clear();
         for (const CudaParameter& p : f.parameters) {
             const auto address = [](std::byte* at) {
                 return Scalar::of(std::bit_cast<std::int64_t>(at));
@@ -597,18 +602,17 @@ void run_map(const CudaModule& module, const Kernel& kernel, LaunchDevice& devic
             if (p.kind == Kind::count)
                 values.push_back(Scalar::of(frame->columns));
             else if (p.kind == Kind::fault)
-                values.push_back(address(words.data() + row * 8));
+                values.push_back(address(words->data() + row * 8));
             else if (p.kind == Kind::stride)
                 values.push_back(Scalar::of(operands[p.param].inner));
             else
                 values.push_back(address(operands[p.param].data + row * operands[p.param].outer));
         }
-        std::vector<void*> addresses;
         for (Scalar& v : values) addresses.push_back(v.bytes.data());
         device.launch(0, static_cast<unsigned>(blocks), geometry.threads, addresses.data());
     }
     if (bytes == 0) return;
-    device.read(faults.data(), words.data(), bytes);
+    device.read(faults.data(), words->data(), bytes);
     const auto failed = std::ranges::find_if(faults, [](std::uint64_t w) { return w != ~0ull; });
     if (failed == faults.end()) return;
     *frame->fault = {sites[*failed & 0xffff], failed - faults.begin(),

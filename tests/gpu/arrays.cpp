@@ -121,6 +121,9 @@ void loop_kernels() {
 void ufuncs() {
     const Array x = arange(12.0).reshape({3, 4}).to(cuda()), row = arange(4.0).to(cuda());
     const auto mix = vectorize("mix", [](Value a, Value b) { return a * 10.0 + b; });
+    const std::uint64_t blocks = device_memory_stats().allocations;
+    mix(x, x);
+    check(device_memory_stats().allocations == blocks + 1, "a call makes its result, and no more");
     check((mix(x, x), mix.remarks().empty()), "arrays of one order are one launch");
     const Array out = mix(x, row);
     check(mix.remarks().size() == 1 && mix.remarks()[0].file == "arrays.cpp" &&

@@ -252,10 +252,12 @@ void faults() {
             for (Index i : prange(x.extent(0))) y(i) = 3.0 * x(i);
         },
         on_device);
+    const Array there = zeros({3}).to(cuda());
     const std::string fault = error_of([&] { fails(x, y); });
     check(contains(fault, "CUDA_ERROR_ILLEGAL_ADDRESS") &&
               contains(fault, "the device's context is lost"),
           fault);
+    check(error_of([&] { to_string(there); }).starts_with("error: "), "no line but the user's");
 }
 
 /// For ptx_cache.py: what NVRTC, the fake one, had to do for one kernel.
