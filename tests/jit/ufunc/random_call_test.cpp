@@ -1,8 +1,9 @@
 // Random shapes, strides, masks and outputs against plain indexing.
+#include "tests/dice.h"
 #include "tests/jit/support.h"
+#include "tests/strided_array.h"
 
 #include <algorithm>
-#include <random>
 
 using namespace kiln;
 using namespace kiln::test;
@@ -11,10 +12,10 @@ namespace {
 
 class Cases {
   public:
-    explicit Cases(unsigned seed) : random_(seed) {}
+    explicit Cases(unsigned seed) : dice_(seed) {}
 
     std::int64_t below(std::int64_t n) {
-        return static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(n));
+        return static_cast<std::int64_t>(dice_.bits() % static_cast<std::uint64_t>(n));
     }
     bool chance(std::int64_t n) { return below(n) == 0; }
 
@@ -33,20 +34,7 @@ class Cases {
     }
     /// A view of this shape with permuted axes, steps and directions; filled with small integers.
     Array array(const Shape& shape, DType dtype) {
-        const int rank = shape.rank();
-        Shape order = Shape::filled(rank, 0), big = shape, inverse = shape;
-        for (int d = 0; d < rank; ++d) order[d] = d;
-        if (chance(2)) std::shuffle(order.begin(), order.end(), random_);
-        for (int d = 0; d < rank; ++d) {
-            big[d] = shape[static_cast<int>(order[d])] * 2 + 1;
-            inverse[static_cast<int>(order[d])] = d;
-        }
-        Array a = zeros(big, dtype).transpose(inverse);
-        for (int d = 0; d < rank; ++d) {
-            const std::int64_t step = 1 + below(2), start = below(2);
-            a = a.slice(d, {start, start + shape[d] * step - (step - 1), step});
-            if (chance(3)) a = a.flip(d);
-        }
+        const Array a = test::random_strided(dice_, shape, dtype, 0);
         for_each(shape, [&](const Shape& i) { set(a, i, static_cast<double>(below(100))); });
         return a;
     }
@@ -74,7 +62,7 @@ class Cases {
     }
 
   private:
-    std::mt19937_64 random_;
+    test::Dice dice_;
 };
 
 }  // namespace

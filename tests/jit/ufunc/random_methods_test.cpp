@@ -3,6 +3,7 @@
 #include "tests/dice.h"
 #include "tests/jit/support.h"
 #include "tests/oracle/ufunc_reference.h"
+#include "tests/strided_array.h"
 #include "tests/threads.h"
 
 #include <algorithm>
@@ -133,26 +134,8 @@ class Calls {
     DType result_of(const Kind& kind, DType x) const {
         return kind.accumulates_in_64 && is_integer(x) ? DType::i64 : x;
     }
-    /// With permuted axes, steps and directions, or contiguous.
     Array strided(const Shape& shape, DType dtype) {
-        if (dice_.chance(40)) return zeros(shape, dtype);
-        const int rank = shape.rank();
-        Shape order = shape, big = shape, inverse = shape;
-        for (int d = 0; d < rank; ++d) order[d] = d;
-        for (int d = 0; d + 1 < rank; ++d)
-            std::swap(order[d],
-                      order[d + static_cast<int>(dice_.below(static_cast<std::size_t>(rank - d)))]);
-        for (int d = 0; d < rank; ++d) {
-            big[d] = 2 * shape[static_cast<int>(order[d])] + 1;
-            inverse[static_cast<int>(order[d])] = d;
-        }
-        Array a = zeros(big, dtype).transpose(inverse);
-        for (int d = 0; d < rank; ++d) {
-            const int step = dice_.between(1, 2), start = dice_.between(0, 1);
-            a = a.slice(d, {start, start + shape[d] * step - (step - 1), step});
-            if (dice_.chance(30)) a = a.flip(d);
-        }
-        return a;
+        return random_strided(dice_, shape, dtype, 40);
     }
     Array array(const Shape& shape, DType dtype, int low, int high) {
         const Array a = strided(shape, dtype), values = empty(shape, DType::i32);
