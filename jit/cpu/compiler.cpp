@@ -3,6 +3,7 @@
 #include "codegen/llvm/attributes.h"
 #include "codegen/llvm/transforms/conditional_sums.h"
 #include "codegen/llvm/transforms/loop_vectoriser.h"
+#include "codegen/llvm/transforms/saturated_casts.h"
 #include "codegen/llvm/transforms/scalar_addresses.h"
 #include "codegen/llvm/transforms/shared_loads.h"
 #include "codegen/llvm/transforms/short_vectors.h"
@@ -151,6 +152,7 @@ void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
         } else {
             looping(f).run(f, functions_);
             codegen::choose_terms(f);
+            codegen::saturate_vectors(f);
             codegen::compute_addresses_as_scalars(f);
             if (isa_ != codegen::VectorIsa::sse2)
                 llvm::append_range(strided_, codegen::join_strided_loads(f));

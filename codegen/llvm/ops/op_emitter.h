@@ -95,7 +95,6 @@ class OpEmitter {
     llvm::Value* float_division(ir::Op op, llvm::Value* a, llvm::Value* b);
     llvm::Value* classify(ir::Op op, llvm::Value* a);
     llvm::Value* stays_wide(llvm::Value* a);
-    llvm::Value* saturated(llvm::Value* v, DType to);
 
     // --- division.cpp ---
     llvm::Value* integer_division(ir::Op op, DType t, llvm::Value* a, llvm::Value* b);

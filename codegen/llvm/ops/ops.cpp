@@ -1,5 +1,7 @@
 // Pure operations on lane values.
 #include "codegen/llvm/ops/op_emitter.h"
+
+#include "codegen/llvm/casts.h"
 #include "codegen/llvm/ops/roots.h"
 
 #include <array>
@@ -533,40 +535,6 @@ LaneValue OpEmitter::emit_cast(Id id) {
     return {convert(v.value, real_type(from), to), nullptr, v.varying};
 }
 
-/// Real numbers as integers, the nearest of these where there is no such one, 0 for NaN: numbers out of range are
-/// put into it first, since LLVM would take the lanes of its own conversion apart.
-Value* OpEmitter::saturated(Value* v, DType to) {
-    const llvm::IRBuilder<>::FastMathFlagGuard guard(b_);
-    b_.clearFastMathFlags();
-    auto* real = v->getType();
-    const unsigned bits = 8 * static_cast<unsigned>(size_of(to));
-    const double beyond = std::ldexp(1.0, static_cast<int>(is_signed(to) ? bits - 1 : bits));
-    const auto number = [&](double x) { return llvm::ConstantFP::get(real, x); };
-    // NaN becomes 0 here, where lanes of the comparison are as wide as those that they choose.
-    if (is_signed(to)) v = b_.CreateSelect(b_.CreateFCmpORD(v, v), v, number(0));
-    Value* least = number(is_signed(to) ? -beyond : 0);
-    Value* above = b_.CreateSelect(b_.CreateFCmpOGT(v, least), v, least);
-
-    // Narrow integers by way of signed ones of 32 bits, which there are instructions for.
-    auto *type = like(compute_type(to), v), *wide = bits < 32 ? like(b_.getInt32Ty(), v) : type;
-    const auto truncated = [&](Value* x) {
-        return is_signed(to) || bits < 32 ? b_.CreateFPToSI(x, wide) : b_.CreateFPToUI(x, wide);
-    };
-    Value* result = nullptr;
-    const unsigned digits = real->getScalarType()->isDoubleTy() ? 53 : 24;
-    if (bits <= digits) {  // the largest integer is a number
-        Value* most = number(beyond - 1);
-        result = truncated(b_.CreateSelect(b_.CreateFCmpOLT(above, most), above, most));
-    } else {
-        Value* fits = b_.CreateFCmpOLT(above, number(beyond));
-        const llvm::APInt most =
-            is_signed(to) ? llvm::APInt::getSignedMaxValue(bits) : llvm::APInt::getMaxValue(bits);
-        result = b_.CreateSelect(fits, truncated(b_.CreateSelect(fits, above, number(0))),
-                                 llvm::ConstantInt::get(type, most));
-    }
-    return b_.CreateTrunc(result, type);
-}
-
 /// f64 as f32, rounded to odd: where it is not exact, the neighbour whose last digit is 1. What is
 /// rounded from that to 16 bits is as if it were rounded from `v`.
 Value* OpEmitter::to_odd(Value* v) {
@@ -647,10 +615,11 @@ Value* OpEmitter::convert(Value* v, DType from, DType to) {
         if (is_real(from)) return b_.CreateFPCast(v, type);
         return is_signed(from) ? b_.CreateSIToFP(v, type) : b_.CreateUIToFP(v, type);
     }
-    // Of one such number LLVM's conversion is shorter: the instruction's own result, corrected.
+    // Of one such number LLVM's conversion is shorter: the instruction's own result, corrected. Where it
+    // makes vectors of loops they become the other one (transforms/saturated_casts.h).
     if (is_real(from) && is_signed(to) && size_of(to) >= 4 && !type->isVectorTy())
         return b_.CreateIntrinsic(Intrinsic::fptosi_sat, {type, v->getType()}, {v});
-    if (is_real(from)) return saturated(v, to);
+    if (is_real(from)) return saturated(b_, v, type, is_signed(to));
     return is_signed(from) ? b_.CreateSExtOrTrunc(v, type) : b_.CreateZExtOrTrunc(v, type);
 }
 
