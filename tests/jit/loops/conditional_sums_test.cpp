@@ -68,4 +68,36 @@ TEST_CASE("conditional sums: the bits of the order that is written",
     check_sums<float>();
 }
 
+TEST_CASE("conditional sums: only what is added to the variable, for it alone",
+          "[jit][program][conditional_sums]") {
+    const auto turned = jit([](In x, InOut s) {
+        Var v(f64, s(0));
+        for (Index i : range(x.extent(0))) if_(x(i) > 0.25, [&] { v = x(i) - v; });
+        s(0) = v;
+    });
+    const auto told = jit([](In x, InOut s, Out y) {
+        Var v(f64, s(0));
+        for (Index i : range(x.extent(0))) {
+            const Value next = v + x(i);
+            y(i) = next;
+            if_(x(i) > 0.25, [&] { v = next; });
+        }
+        s(0) = v;
+    });
+    const Array x = arange(64).astype(f64), s = full({1}, 3.0), y = zeros({64}, f64);
+    for (double& v : x.span<double>()) v = std::fmod(v * 7, 5) - 2;
+    double turns = 3, sum = 3;
+    turned(x, s);
+    for (const double v : x.span<double>()) turns = v > 0.25 ? v - turns : turns;
+    CHECK(s.span<double>()[0] == turns);
+    s.span<double>()[0] = 3;
+    told(x, s, y);
+    for (std::size_t i = 0; i < 64; ++i) {
+        const double v = x.span<double>()[i];
+        CHECK(y.span<double>()[i] == sum + v);
+        if (v > 0.25) sum += v;
+    }
+    CHECK(s.span<double>()[0] == sum);
+}
+
 }  // namespace

@@ -93,4 +93,42 @@ TEST_CASE("strided loads: not across stores to what is loaded", "[jit][program][
     CHECK(values[100] == 1);
 }
 
+TEST_CASE("strided loads: only of one array, all as far apart", "[jit][program][shared_loads]") {
+    const auto gathered = jit([](In x, In k, Out y) {
+        for (Index i : range(y.extent(0))) y(i) = x(k(i) + 2 * i) * 2;
+    });
+    const auto uneven = jit([](In x, Out y) {
+        for (Index i : range(y.extent(0) / 4)) {
+            y(4 * i) = x(8 * i) * 2;
+            y(4 * i + 1) = x(8 * i + 2) * 2;
+            y(4 * i + 2) = x(8 * i + 5) * 2;
+            y(4 * i + 3) = x(8 * i + 7) * 2;
+        }
+    });
+    const auto arrays = jit([](In a, In b, In c, In d, Out y) {
+        for (Index i : range(y.extent(0) / 4)) {
+            y(4 * i) = a(i) * 2;
+            y(4 * i + 1) = b(i + 2) * 2;
+            y(4 * i + 2) = c(i + 4) * 2;
+            y(4 * i + 3) = d(i + 6) * 2;
+        }
+    });
+    constexpr std::int64_t n = 64;
+    const Array x = arange(4 * n).astype(f32), k = zeros({n}, i64), y = zeros({n}, f32);
+    for (std::int64_t i = 0; i < n; ++i)
+        k.span<std::int64_t>()[static_cast<std::size_t>(i)] = i * 7 % 5;
+    const auto twice = [](std::int64_t v) { return static_cast<float>(2 * v); };
+    const auto made = y.span<float>();
+    gathered(x, k, y);
+    for (std::int64_t i = 0; i < n; ++i)
+        CHECK(made[static_cast<std::size_t>(i)] == twice(i * 7 % 5 + 2 * i));
+    uneven(x, y);
+    for (std::int64_t i = 0; i < n; ++i)
+        CHECK(made[static_cast<std::size_t>(i)] == twice(i / 4 * 8 + i % 4 * 5 / 2));
+    const Array a = full({n}, 1.0F), b = full({n}, 2.0F), c = full({n}, 3.0F), d = full({n}, 4.0F);
+    arrays(a, b, c, d, y);
+    for (std::int64_t i = 0; i < n; ++i)
+        CHECK(made[static_cast<std::size_t>(i)] == twice(i % 4 + 1));
+}
+
 }  // namespace
