@@ -8,6 +8,7 @@
 #include "codegen/llvm/transforms/shared_loads.h"
 #include "codegen/llvm/transforms/short_vectors.h"
 #include "codegen/llvm/transforms/strided_loads.h"
+#include "jit/cpu/allocator.h"
 
 #include <llvm/CodeGen/MachineModuleInfo.h>
 #include <llvm/CodeGen/Passes.h>
@@ -77,12 +78,12 @@ void check(const std::string& what, llvm::Error error) {
 /// Takes what LLVM's choice of passes for machine code adds, and passes it on
 ///  - without the reduction of the strength of subscripts, which takes half of the time for stencils
 ///    and makes their code no faster;
-///  - with the basic register allocator instead of the greedy one, where that is asked for.
+///  - with the allocator by pressure instead of the greedy one, where that is asked for.
 /// LLVM has options for both, but those are the process's.
 class ChosenPasses final : public llvm::legacy::PassManagerBase {
   public:
-    ChosenPasses(llvm::legacy::PassManager& passes, bool basic_allocator)
-        : passes_(passes), basic_allocator_(basic_allocator) {}
+    ChosenPasses(llvm::legacy::PassManager& passes, bool by_pressure)
+        : passes_(passes), by_pressure_(by_pressure) {}
 
     void add(llvm::Pass* added) override {
         std::unique_ptr<llvm::Pass> pass(added);
@@ -92,11 +93,13 @@ class ChosenPasses final : public llvm::legacy::PassManagerBase {
         if (id == reduction || id == freezes) return;
         // A greedy allocator comes for tiles first, if at all; the registers of vectors and integers
         // are those of the one before the rewriter.
-        if (greedy_ != nullptr) {
-            if (id == &llvm::VirtRegRewriterID) greedy_.reset(llvm::createBasicRegisterAllocator());
+        if (greedy_ != nullptr && id == &llvm::VirtRegRewriterID) {
+            greedy_.reset();
+            add_allocator_by_pressure(passes_);
+        } else if (greedy_ != nullptr) {
             passes_.add(greedy_.release());
         }
-        if (basic_allocator_ && id == &llvm::RAGreedyID)
+        if (by_pressure_ && id == &llvm::RAGreedyID)
             greedy_ = std::move(pass);
         else
             passes_.add(pass.release());
@@ -108,11 +111,21 @@ class ChosenPasses final : public llvm::legacy::PassManagerBase {
     }
 
     llvm::legacy::PassManager& passes_;
-    bool basic_allocator_;
+    bool by_pressure_;
     std::unique_ptr<llvm::Pass> greedy_;
 };
 
 }  // namespace
+
+/// Passes from a module to its object, for many modules: to make them takes longer than most of
+/// them take for a small kernel (0.5 ms for 80 of them).
+struct Compiler::ObjectPasses {
+    llvm::SmallVector<char, 0> bytes;
+    llvm::raw_svector_ostream out{bytes};
+    llvm::legacy::PassManager passes;
+};
+
+Compiler::~Compiler() = default;
 
 Compiler::Compiler(llvm::orc::JITTargetMachineBuilder target, codegen::VectorIsa isa)
     : machine_(engine::check("no target machine", target.createTargetMachine())),
@@ -166,17 +179,32 @@ void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
 }
 
 llvm::SmallVector<char, 0> Compiler::generate(llvm::Module& module, llvm::CodeGenFileType type) {
-    llvm::SmallVector<char, 0> bytes;
-    llvm::raw_svector_ostream out(bytes);
-    auto passes = std::make_unique<llvm::legacy::PassManager>();
+    bool is_long = false, calls = false;
+    for (const llvm::Function& f : module) {
+        is_long = is_long || f.hasFnAttribute(codegen::attribute::long_body);
+        calls = calls || (f.isDeclaration() && !f.isIntrinsic());
+    }
+    const CodeShape shape = !is_long ? CodeShape::usual
+                            : calls  ? CodeShape::long_with_calls
+                                     : CodeShape::long_loop;
+    // What writes the lines of a module stays with that module.
+    const bool kept =
+        type == llvm::CodeGenFileType::ObjectFile && module.debug_compile_units().empty();
+    std::unique_ptr<ObjectPasses> passes;
+    if (kept) passes = std::move(objects_[static_cast<std::size_t>(shape)]);
     try {
-        if (!add_passes(*passes, out, module, type))
-            throw kiln::Error(ErrorKind::internal, "LLVM cannot emit code for this target");
-        passes->run(module);
+        if (!passes) {
+            passes = std::make_unique<ObjectPasses>();
+            if (!add_passes(passes->passes, passes->out, shape, type))
+                throw kiln::Error(ErrorKind::internal, "LLVM cannot emit code for this target");
+        }
+        passes->passes.run(module);
     } catch (const std::bad_alloc&) {
         static_cast<void>(passes.release());  // stopped in the middle of something
         throw;
     }
+    llvm::SmallVector<char, 0> bytes = std::exchange(passes->bytes, {});
+    if (kept) objects_[static_cast<std::size_t>(shape)] = std::move(passes);
     return bytes;
 }
 
@@ -224,20 +252,15 @@ void Compiler::avoid_gathers(llvm::Module& module) {
 /// What LLVMTargetMachine::addPassesToEmitFile adds, but for what ChosenPasses takes out, and but
 /// for long bodies. More constants than registers are best left in memory, as operands, instead of
 /// being moved out of the loop; and in one loop without calls, the basic register allocator takes a
-/// fifth of the greedy one's time, for code that is as fast, or up to a sixth slower where it spills.
+/// fifth of the greedy one's time, for code that is as fast where it spills nothing.
 bool Compiler::add_passes(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
-                          const llvm::Module& module, llvm::CodeGenFileType type) {
+                          CodeShape shape, llvm::CodeGenFileType type) {
     auto& machine = static_cast<llvm::LLVMTargetMachine&>(*machine_);
-    bool is_long = false, calls = false;
-    for (const llvm::Function& f : module) {
-        is_long = is_long || f.hasFnAttribute(codegen::attribute::long_body);
-        calls = calls || (f.isDeclaration() && !f.isIntrinsic());
-    }
     auto* const information = new llvm::MachineModuleInfoWrapperPass(&machine);
-    ChosenPasses chosen(passes, is_long && !calls);
+    ChosenPasses chosen(passes, shape == CodeShape::long_loop);
     llvm::TargetPassConfig* const config = machine.createPassConfig(chosen);
     config->setDisableVerify(true);
-    if (is_long) config->disablePass(&llvm::EarlyMachineLICMID);
+    if (shape != CodeShape::usual) config->disablePass(&llvm::EarlyMachineLICMID);
     passes.add(config);
     passes.add(information);
     if (config->addISelPasses()) return false;

@@ -57,6 +57,7 @@ class Diagnostics final : public llvm::DiagnosticHandler {
 class Compiler {
   public:
     Compiler(llvm::orc::JITTargetMachineBuilder target, codegen::VectorIsa isa);
+    ~Compiler();
 
     llvm::TargetMachine& machine() { return *machine_; }
 
@@ -76,12 +77,22 @@ class Compiler {
     llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::CodeGenFileType type);
 
   private:
+    /// What the code of a module asks of the code generator.
+    enum class CodeShape : std::uint8_t {
+        usual,
+        long_loop,        ///< attribute::long_body
+        long_with_calls,  ///< and functions of other code are called there
+    };
+    static constexpr std::size_t code_shapes = 3;
+    struct ObjectPasses;
+
     llvm::FunctionPassManager& looping(const llvm::Function& f);
     void avoid_gathers(llvm::Module& module);
     bool add_passes(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
-                    const llvm::Module& module, llvm::CodeGenFileType type);
+                    CodeShape shape, llvm::CodeGenFileType type);
 
     std::unique_ptr<llvm::TargetMachine> machine_;
+    std::array<std::unique_ptr<ObjectPasses>, code_shapes> objects_;  // that no module is in now
     llvm::PassBuilder builder_;
     llvm::LoopAnalysisManager loops_;
     llvm::FunctionAnalysisManager functions_;
