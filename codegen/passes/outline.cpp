@@ -14,9 +14,9 @@
 // itself, becomes part of the launching code.
 //
 // Legal where analysis/lane_loops.h says so. Outermost loops are asked first: what they hold goes
-// with them. Loops of plain memory traffic are launched too, with stores past the caches, but only
-// where their arrays are large when the launch runs; the loop stays beside it for where they are
-// not. For a device every parallel loop is launched that can be, nothing inside of one that
+// with them. Loops of plain memory traffic along rows are launched too, with stores past the caches,
+// but only where their arrays are large when the launch runs; the loop stays beside it for where
+// they are not. What goes across rows, or along them by other steps than 1, LLVM reads faster. For a device every parallel loop is launched that can be, nothing inside of one that
 // can't, whose iterations are threads, and none streams.
 //
 // Equal kernels are one: loops of one form that differ in their arrays, values and lines alone.
@@ -77,6 +77,8 @@ class Outline final : public Rewriter {
         const auto found = find_lane_loop(in(), owners_, loop, true);
         if (!found) return false;
         VectorLoop lanes = extract_vector_loop(in(), *found);
+        if (std::ranges::count(lanes.kernel.params, Layout::strided, &Param::layout) > 0)
+            return false;
         const Site site(*this, loop, lanes);
         Launch launch = site.launch();
         launch.streams = streamed->arrays;

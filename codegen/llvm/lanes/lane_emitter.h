@@ -77,6 +77,13 @@ class LaneEmitter final : private NodeValues {
     llvm::Value* interleave(llvm::Value* a, llvm::Value* b);
     std::vector<int> stride_two(int from) const;
     llvm::Value* element_pointers(std::uint32_t param, unsigned offset);
+    std::vector<llvm::Value*> element_addresses(std::uint32_t param, unsigned offset);
+    llvm::Value* load_apart(std::uint32_t param, llvm::FixedVectorType* type, unsigned offset);
+    void store_apart(std::uint32_t param, llvm::Value* value, unsigned offset);
+    llvm::Value* gather(std::uint32_t param, llvm::FixedVectorType* type, unsigned offset,
+                        llvm::Value* mask);
+    llvm::Value* if_whole(llvm::function_ref<llvm::Value*()> all,
+                          llvm::function_ref<llvm::Value*()> some, const std::string& name);
     llvm::Value* load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset);
     llvm::Value* range_mask();
     llvm::Value* in_idle_lanes(llvm::FixedVectorType* vector, llvm::Value* first, unsigned period);

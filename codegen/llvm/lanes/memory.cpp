@@ -53,6 +53,47 @@ Value* LaneEmitter::element_pointers(std::uint32_t param, unsigned offset) {
     return b_.CreateGEP(b_.getInt8Ty(), base, offsets);
 }
 
+/// Address of each lane's element, `offset` bytes in. Four at a time, so that instructions take the
+/// step and its multiples by their own addressing.
+std::vector<Value*> LaneEmitter::element_addresses(std::uint32_t param, unsigned offset) {
+    auto* bytes = b_.getInt8Ty();
+    Value* step = params_[param].inner;
+    if (kernel_.params[param].layout == Layout::unit)
+        step = b_.getInt64(size_of(kernel_.params[param].dtype));
+    Value* four = b_.CreateShl(step, 2);
+    Value *two = b_.CreateShl(step, 1), *three = b_.CreateAdd(two, step);
+    Value* group = b_.CreateGEP(bytes, params_[param].row,
+                                b_.CreateAdd(b_.CreateMul(index_, step), b_.getInt64(offset)));
+    std::vector<Value*> all;
+    while (all.size() < lanes_) {
+        if (!all.empty()) group = b_.CreateGEP(bytes, group, four);
+        all.push_back(group);
+        for (Value* const further : {step, two, three})
+            if (all.size() < lanes_) all.push_back(b_.CreateGEP(bytes, group, further));
+    }
+    return all;
+}
+
+/// The lanes' elements, one by one: a gather is no faster where they are in the first cache, and up to ten
+/// times slower where they come from memory.
+Value* LaneEmitter::load_apart(std::uint32_t param, llvm::FixedVectorType* type, unsigned offset) {
+    Value* all = llvm::PoisonValue::get(type);
+    std::uint64_t lane = 0;
+    for (Value* const at : element_addresses(param, offset))
+        all = b_.CreateInsertElement(
+            all, b_.CreateAlignedLoad(type->getElementType(), at, llvm::Align(1)), lane++);
+    return all;
+}
+
+/// Those of lanes that have a column.
+Value* LaneEmitter::gather(std::uint32_t param, llvm::FixedVectorType* type, unsigned offset,
+                           Value* mask) {
+    Value* pointers = element_pointers(param, offset);
+    Value* idle = in_idle_lanes(type, b_.CreateExtractElement(pointers, std::uint64_t(0)), 1);
+    return b_.CreateMaskedGather(type, pointers, llvm::Align(1), mask, idle,
+                                 kernel_.params[param].name);
+}
+
 Value* LaneEmitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset) {
     const ir::Param& p = kernel_.params[param];
     if (p.layout == Layout::uniform) {
@@ -67,12 +108,33 @@ Value* LaneEmitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigne
     const bool contiguous =
         p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
     if (contiguous) return load_contiguous(vector, row_address(param), p.name);
-    Value* pointers = element_pointers(param, offset);
-    if (range_mask_ == nullptr)
-        return b_.CreateMaskedGather(vector, pointers, llvm::Align(1), all_lanes(),
-                                     llvm::Constant::getNullValue(vector), p.name);
-    Value* idle = in_idle_lanes(vector, b_.CreateExtractElement(pointers, std::uint64_t(0)), 1);
-    return b_.CreateMaskedGather(vector, pointers, llvm::Align(1), range_mask_, idle, p.name);
+    if (range_mask_ == nullptr) return load_apart(param, vector, offset);
+    if (whole_ == nullptr) return gather(param, vector, offset, range_mask_);
+    return if_whole([&] { return load_apart(param, vector, offset); },
+                    [&] { return gather(param, vector, offset, range_mask()); }, p.name);
+}
+
+/// What `all` emits where the row has all lanes of a body, else what `some` does; null: nothing.
+Value* LaneEmitter::if_whole(llvm::function_ref<Value*()> all, llvm::function_ref<Value*()> some,
+                             const std::string& name) {
+    auto* whole = BasicBlock::Create(context_, name + ".all", function_);
+    auto* part = BasicBlock::Create(context_, name + ".some", function_);
+    auto* next = BasicBlock::Create(context_, name + ".done", function_);
+    b_.CreateCondBr(whole_, whole, part);
+    b_.SetInsertPoint(whole);
+    Value* const of_whole = all();
+    whole = b_.GetInsertBlock();
+    b_.CreateBr(next);
+    b_.SetInsertPoint(part);
+    Value* const of_part = some();
+    part = b_.GetInsertBlock();
+    b_.CreateBr(next);
+    b_.SetInsertPoint(next);
+    if (of_whole == nullptr) return nullptr;
+    auto* made = b_.CreatePHI(of_whole->getType(), 2, name);
+    made->addIncoming(of_whole, whole);
+    made->addIncoming(of_part, part);
+    return made;
 }
 
 /// What lanes without an element load, of which the first one is not: 0, or where their flags would
@@ -128,22 +190,12 @@ Value* LaneEmitter::load_contiguous(llvm::Type* type, Value* first, const std::s
     if (whole_ == nullptr)
         return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask_,
                                    in_idle_lanes(vector, first, 1), name);
-    auto* all = BasicBlock::Create(context_, "load.all", function_);
-    auto* some = BasicBlock::Create(context_, "load.some", function_);
-    auto* next = BasicBlock::Create(context_, "loaded", function_);
-    b_.CreateCondBr(whole_, all, some);
-    b_.SetInsertPoint(all);
-    Value* plain = b_.CreateAlignedLoad(vector, first, llvm::Align(1));
-    b_.CreateBr(next);
-    b_.SetInsertPoint(some);
-    Value* masked = b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask(),
-                                        in_idle_lanes(vector, first, 1));
-    b_.CreateBr(next);
-    b_.SetInsertPoint(next);
-    auto* loaded = b_.CreatePHI(vector, 2, name);
-    loaded->addIncoming(plain, all);
-    loaded->addIncoming(masked, some);
-    return loaded;
+    return if_whole([&] { return b_.CreateAlignedLoad(vector, first, llvm::Align(1)); },
+                    [&] {
+                        return b_.CreateMaskedLoad(vector, first, llvm::Align(1), range_mask(),
+                                                   in_idle_lanes(vector, first, 1));
+                    },
+                    name);
 }
 
 /// Stores the lanes of `mask` (null: all) to adjacent elements.
@@ -156,17 +208,23 @@ void LaneEmitter::store_contiguous(Value* value, Value* first, Value* mask) {
         b_.CreateMaskedStore(value, first, llvm::Align(1), mask);
         return;
     }
-    auto* all = BasicBlock::Create(context_, "store.all", function_);
-    auto* some = BasicBlock::Create(context_, "store.some", function_);
-    auto* next = BasicBlock::Create(context_, "stored", function_);
-    b_.CreateCondBr(whole_, all, some);
-    b_.SetInsertPoint(all);
-    b_.CreateAlignedStore(value, first, llvm::Align(1));
-    b_.CreateBr(next);
-    b_.SetInsertPoint(some);
-    b_.CreateMaskedStore(value, first, llvm::Align(1), range_mask());
-    b_.CreateBr(next);
-    b_.SetInsertPoint(next);
+    if_whole(
+        [&] {
+            b_.CreateAlignedStore(value, first, llvm::Align(1));
+            return nullptr;
+        },
+        [&] {
+            b_.CreateMaskedStore(value, first, llvm::Align(1), range_mask());
+            return nullptr;
+        },
+        "store");
+}
+
+/// Stores the lanes to elements apart from each other, one by one (load_apart).
+void LaneEmitter::store_apart(std::uint32_t param, Value* value, unsigned offset) {
+    std::uint64_t lane = 0;
+    for (Value* const at : element_addresses(param, offset))
+        b_.CreateAlignedStore(b_.CreateExtractElement(value, lane++), at, llvm::Align(1));
 }
 
 void LaneEmitter::store_lanes(std::uint32_t param, Value* value, unsigned offset, Value* mask,
@@ -202,8 +260,22 @@ void LaneEmitter::store_lanes(std::uint32_t param, Value* value, unsigned offset
         }
         return;
     }
-    b_.CreateMaskedScatter(value, element_pointers(param, offset), llvm::Align(1),
-                           mask != nullptr ? mask : all_lanes());
+    const auto scatter = [&](Value* lanes) {
+        b_.CreateMaskedScatter(value, element_pointers(param, offset), llvm::Align(1), lanes);
+        return nullptr;
+    };
+    if (mask == nullptr) {
+        store_apart(param, value, offset);
+    } else if (whole_ == nullptr || mask != range_mask_) {
+        scatter(mask);
+    } else {
+        if_whole(
+            [&] {
+                store_apart(param, value, offset);
+                return nullptr;
+            },
+            [&] { return scatter(range_mask()); }, "store");
+    }
 }
 
 void LaneEmitter::emit_store(const Node& n, Id id) {

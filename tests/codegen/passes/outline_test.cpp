@@ -201,6 +201,32 @@ kernel t(x: in f32[1] unit, y: out f32[1] unit, s: local f32[1] unit) program {{
     CHECK(streams(copies("s"), false));  // may be larger than any argument
 }
 
+TEST_CASE("outline: what is read across memory is not streamed", "[codegen][outline]") {
+    const auto streams = [](std::string_view subscripts) {
+        const ir::Kernel kernel = test::kernel(fmt::format(R"(
+kernel t(x: in f32[2] unit, u: in f32[2], y: out f32[1] unit, n: value i64) program {{
+  stage [] {{
+    for %0 = i64(0) to extent(y, 0) step i64(1) {{
+      %1 = sub i64 n, %0
+      %2 = mul i64 i64(3), %0
+      %3 = load f32 {}
+      store y[%0], %3
+    }}
+  }}
+}}
+)",
+                                                           subscripts));
+        return ir::print(test::run(codegen::run_outline, kernel, {.noalias = true}))
+                   .find("streams") != std::string::npos;
+    };
+    CHECK(streams("x[n, %0]"));
+    CHECK(streams("x[n, n]"));
+    CHECK_FALSE(streams("x[%0, n]"));
+    CHECK_FALSE(streams("x[n, %1]"));
+    CHECK_FALSE(streams("x[n, %2]"));
+    CHECK_FALSE(streams("u[n, %0]"));
+}
+
 TEST_CASE("outline: what no lanes can run stays a loop", "[codegen][outline]") {
     const auto body_of = [](std::string_view body) {
         return "kernel t(x: inout f64[1] unit, k: in i64[1] unit) program {\n  slot s: f64\n"
