@@ -199,6 +199,9 @@ enum class Check : std::uint8_t {
                            ///< highest declared one of each dimension
 };
 
+/// What a check of shapes is about, as the last of the second shape; else that two do not broadcast.
+enum class ShapeRule : std::int64_t { dot = -1, matmul = -2, reshape = -3, concatenate = -4 };
+
 /// One node: a 32-byte record. Operands are a range of Kernel::operands.
 struct Node {
     NodeKind kind = NodeKind::constant;

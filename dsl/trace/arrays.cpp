@@ -1,5 +1,6 @@
 // Whole arrays as values: slices, assignments, reductions over axes, products.
 #include "dsl/ir/describe.h"
+#include "dsl/trace/array_parts.h"
 #include "dsl/trace/compound.h"
 #include "dsl/trace/trace.h"
 
@@ -144,7 +145,8 @@ class SliceMaker {
     Id extent_, zero_;
 };
 
-/// The node of the value; the axes as a mask. Errors: shape.
+}  // namespace
+
 std::uint64_t axes_of(const ir::Builder& b, Id id, const FoldOptions& options,
                       const Location& where) {
     const int rank = b.node(id).rank;
@@ -163,6 +165,8 @@ std::uint64_t axes_of(const ir::Builder& b, Id id, const FoldOptions& options,
     }
     return mask;
 }
+
+namespace {
 
 Id with_axes_kept(ir::Builder& b, Id folded, std::uint64_t reduced, int rank) {
     std::vector<std::uint64_t> axes;
@@ -205,8 +209,8 @@ Value reduce(const Operand& a, ir::Reduction reduction, const FoldOptions& optio
     return trace.value(result);
 }
 
-/// The extent of axis `axis` of the value: a node. Ones of what is certain to be repeated do not
-/// count.
+}  // namespace
+
 Id extent_of(ir::Builder& b, Id id, int axis) {
     const ir::Node n = b.node(id);
     switch (n.kind) {
@@ -253,19 +257,6 @@ Id extent_of(ir::Builder& b, Id id, int axis) {
     return b.constant_i64(1);
 }
 
-/// Checks that the last axis of x is as long as the first of y, as dot wants. A -1 after the second
-/// shape tells it from shapes that broadcast.
-void check_product(ir::Builder& b, Id x, Id y) {
-    std::vector<Id> first, second;
-    for (int d = 0; d < b.node(x).rank; ++d) first.push_back(extent_of(b, x, d));
-    for (int d = 0; d < b.node(y).rank; ++d) second.push_back(extent_of(b, y, d));
-    if (first.back() == second.front()) return;
-    const Id equal = b.apply(Op::eq, {first.back(), second.front()});
-    second.push_back(b.constant_i64(-1));
-    b.check(ir::Check::shapes, equal, first, second);
-}
-
-}  // namespace
 }  // namespace dsl
 
 // ------------------------------------------------------------------------------ arrays, slices
@@ -431,58 +422,29 @@ Value mean(Operand a, const FoldOptions& options) {
 #define KILN_DSL_MEMBER(function)                                                \
     Value KernelArray::function(const FoldOptions& options, Where where) const { \
         return kiln::function(Operand(*this, where), options);                   \
-    }
+    }                                                                            \
+    Value ArraySlice::function(const FoldOptions& options, Where where) const {  \
+        return kiln::function(Operand(*this, where), options);                   \
+    }                                                                            \
+    Value Value::function(const FoldOptions& options, Where where) const {       \
+        return kiln::function(Operand(*this, where), options);                   \
+    }                                                                            \
+    Value Value::function(Where where) const { return function({}, where); }
 KILN_DSL_MEMBER(sum)
 KILN_DSL_MEMBER(min)
 KILN_DSL_MEMBER(max)
 KILN_DSL_MEMBER(mean)
 #undef KILN_DSL_MEMBER
 
-Value dot(Operand a, Operand b) {
-    Trace& trace = dsl::trace_at(a);
-    ir::Builder& builder = trace.builder();
-    Id x = trace.use_any(a);
-    const Id y = trace.use_any(b);
-    const int ranks[] = {builder.node(x).rank, builder.node(y).rank};
-    if (ranks[0] > 2 || ranks[1] > 2)
-        throw Error(ErrorKind::shape,
-                    fmt::format("dot of {} and {} dimensions", ranks[0], ranks[1]), a.where(),
-                    "operands have one or two");
-    if (ranks[0] == 0 || ranks[1] == 0) return trace.value(builder.apply(Op::mul, {x, y}));
-    dsl::check_product(builder, x, y);
-    if (ranks[1] == 2) {
-        const std::uint64_t columns[] = {0, ir::new_axis}, planes[] = {0, 1, ir::new_axis};
-        x = ranks[0] == 1 ? builder.permute(x, columns) : builder.permute(x, planes);
-    }
-    const Id product = builder.apply(Op::mul, {x, y});
-    const std::uint64_t axis =
-        ranks[1] == 2 ? builder.node(product).rank - 2U : builder.node(product).rank - 1U;
-    return trace.value(builder.fold(ir::Reduction::sum, product, std::uint64_t(1) << axis));
+Value var(Operand a, const FoldOptions& options) {
+    const Value x(a);
+    const Value distance =
+        Operand(x, a.where()) - mean(a, {.axis = options.axis, .keepdims = true});
+    const Operand d(distance, a.where());
+    return mean(is_complex(distance.dtype()) ? norm(d) : d * d, options);
 }
-
-Value transpose(Operand a) {
-    Trace& trace = dsl::trace_at(a);
-    const Id id = trace.use_any(a);
-    std::vector<std::uint64_t> axes;
-    for (unsigned d = trace.builder().node(id).rank; d-- > 0;) axes.push_back(d);
-    if (axes.size() < 2) return trace.value(id);
-    return trace.value(trace.builder().permute(id, axes));
-}
-
-Value new_axis(Operand a, int axis) {
-    Trace& trace = dsl::trace_at(a);
-    const Id id = trace.use_any(a);
-    const int rank = trace.builder().node(id).rank;
-    const int at = axis < 0 ? axis + rank + 1 : axis;
-    if (at < 0 || at > rank || rank == 8)
-        throw Error(ErrorKind::shape,
-                    fmt::format("a new axis {} of an array value of {} dimension{}", axis, rank,
-                                rank == 1 ? "" : "s"),
-                    a.where());
-    std::vector<std::uint64_t> axes;
-    for (int d = 0, from = 0; d <= rank; ++d)
-        axes.push_back(d == at ? ir::new_axis : static_cast<std::uint64_t>(from++));
-    return trace.value(trace.builder().permute(id, axes));
+Value standard_deviation(Operand a, const FoldOptions& options) {
+    return sqrt({var(a, options), a.where()});
 }
 
 }  // namespace kiln

@@ -376,6 +376,33 @@ std::string LoopKernelRun::outside_neighborhood(const Location& at) const {
         to_string(Shape(element.first(rank))));
 }
 
+/// Shapes that do not fit together by one of the rules for which broadcasting is not enough.
+[[noreturn]] void throw_rule(ir::ShapeRule rule, std::span<const std::int64_t> first,
+                             std::span<const std::int64_t> second, const Location& at) {
+    const std::string a = to_string(Shape(first)), b = to_string(Shape(second));
+    switch (rule) {
+        case ir::ShapeRule::dot:
+            throw Error(ErrorKind::shape,
+                        fmt::format("dot of {} and {}: {} elements along the last axis of the "
+                                    "first, {} along the first axis of the second",
+                                    a, b, first.back(), second.front()),
+                        at, "dot sums over these two axes, which must be equally long");
+        case ir::ShapeRule::matmul:
+            throw Error(
+                ErrorKind::shape,
+                fmt::format("matmul of {} and {}: {} columns, but {} rows", a, b, first.back(),
+                            second[second.size() - std::min<std::size_t>(2, second.size())]),
+                at, "the columns of the first are the rows of the second");
+        case ir::ShapeRule::reshape:
+            throw Error(ErrorKind::shape, fmt::format("cannot reshape {} to {}", a, b), at,
+                        "both have the same number of elements");
+        case ir::ShapeRule::concatenate:
+            throw Error(ErrorKind::shape, fmt::format("cannot concatenate {} and {}", a, b), at,
+                        "extents differ along the axis alone");
+    }
+    throw Error(ErrorKind::internal, "a check of shapes failed", at);
+}
+
 }  // namespace
 
 void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
@@ -384,15 +411,9 @@ void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
 
 void throw_shapes(std::span<const std::int64_t> first, std::span<const std::int64_t> second,
                   const Location& at) {
-    if (second.back() == -1) {
-        second = second.first(second.size() - 1);
-        throw Error(ErrorKind::shape,
-                    fmt::format("dot of {} and {}: {} elements along the last axis of the "
-                                "first, {} along the first axis of the second",
-                                to_string(Shape(first)), to_string(Shape(second)), first.back(),
-                                second.front()),
-                    at, "dot sums over these two axes, which must be equally long");
-    }
+    const std::int64_t last = second.empty() ? 0 : second.back();
+    if (last < 0)
+        throw_rule(static_cast<ir::ShapeRule>(last), first, second.first(second.size() - 1), at);
     throw Error(ErrorKind::shape,
                 fmt::format("cannot broadcast {} with {}", to_string(Shape(first)),
                             to_string(Shape(second))),

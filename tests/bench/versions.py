@@ -59,7 +59,7 @@ class Worker:
 
     def names(self):
         import workloads
-        from npbench import harness, more_cases  # noqa: F401: fills CASES
+        from npbench import harness, more_cases, whole_cases  # noqa: F401: fills CASES
         calls = self.load_calls()
         found = [calls.calls_name(i).decode() for i in range(calls.calls_count())]
         compiled = self.load_compiled()
@@ -67,7 +67,8 @@ class Worker:
             for dtype in dtypes:
                 for label, threads, _ in compiled.rows.get((workload, dtype), []):
                     found += [f"{workload} {dtype} {n} {label}{'' if threads == 1 else ' parallel'}" for n in sizes]
-        for name in harness.CASES:
+        self.npbench = self.npbench or harness.Kiln(self.folder)
+        for name in filter(self.npbench.has, harness.CASES):
             found += [f"npbench.{name}", f"npbench.{name} first", f"npbench.{name} parallel"]
         return found + [f"tsvc.{name}" for name in self.tsvc_names()]
 

@@ -61,6 +61,24 @@ class SliceArg {
     std::int64_t step_ = 1;
 };
 
+/// The axes of a reduction: one, several, or all by default. Negative ones count from the last.
+class FoldAxes {
+  public:
+    FoldAxes() = default;
+    template <std::integral I> FoldAxes(I axis) : list_(std::in_place, 1, static_cast<int>(axis)) {}
+    FoldAxes(std::initializer_list<int> axes) : list_(axes) {}
+    const std::optional<std::vector<int>>& list() const { return list_; }
+
+  private:
+    std::optional<std::vector<int>> list_;
+};
+
+/// The options of a reduction of array values: sum(a * b, {.axis = 0, .keepdims = true}).
+struct FoldOptions {
+    FoldAxes axis = {};
+    bool keepdims = false;
+};
+
 /// A part of an array of the kernel: a value where it is used, and assigned to like the array.
 class ArraySlice : public Operand {
   public:
@@ -83,6 +101,11 @@ class ArraySlice : public Operand {
     int rank() const { return rank_; }
     /// The extent of a dimension of the slice, an i64.
     Value extent(int dimension, Where where = Where::current()) const;
+    /// As the functions of these names do.
+    Value sum(const FoldOptions& options = {}, Where where = Where::current()) const;
+    Value min(const FoldOptions& options = {}, Where where = Where::current()) const;
+    Value max(const FoldOptions& options = {}, Where where = Where::current()) const;
+    Value mean(const FoldOptions& options = {}, Where where = Where::current()) const;
 
   private:
     friend class Operand;
@@ -96,24 +119,6 @@ class ArraySlice : public Operand {
     std::uint64_t dropped_ = 0;
     bool of_const_copy_ = false;  // of a Scratch: only read
     int rank_ = 0;
-};
-
-/// The axes of a reduction: one, several, or all by default. Negative ones count from the last.
-class FoldAxes {
-  public:
-    FoldAxes() = default;
-    template <std::integral I> FoldAxes(I axis) : list_(std::in_place, 1, static_cast<int>(axis)) {}
-    FoldAxes(std::initializer_list<int> axes) : list_(axes) {}
-    const std::optional<std::vector<int>>& list() const { return list_; }
-
-  private:
-    std::optional<std::vector<int>> list_;
-};
-
-/// The options of a reduction of array values: sum(a * b, {.axis = 0, .keepdims = true}).
-struct FoldOptions {
-    FoldAxes axis = {};
-    bool keepdims = false;
 };
 
 /// Reductions of array values, over all axes by default: then a scalar. Sums and products of bool
@@ -134,9 +139,32 @@ Value all(Operand a, const FoldOptions& options = {});
 /// Errors: shape (more dimensions; when the kernel runs, extents that differ).
 Value dot(Operand a, Operand b);
 
-/// The axes in reverse order.
+/// The mean of the squares of |a - mean(a)|, and its root; in f64 of integers. Errors: as of mean.
+Value var(Operand a, const FoldOptions& options = {});
+Value standard_deviation(Operand a, const FoldOptions& options = {});
+
+/// The axes in reverse order; as `axes` lists them; two of them exchanged. Errors: shape (not each axis
+/// once).
 Value transpose(Operand a);
+Value transpose(Operand a, std::initializer_list<int> axes);
+Value swapaxes(Operand a, int first, int second);
+/// An axis backwards. Errors: shape (no such axis).
+Value flip(Operand a, int axis = 0);
 /// The value with an axis of extent 1 before axis `axis` of the result. Errors: shape.
 Value new_axis(Operand a, int axis);
+
+// What these give is in an array of its own, which the kernel makes where they are called.
+
+/// The elements in C order as another shape; one extent may be -1, which is what is left for it. Errors:
+/// shape (more than one -1; when the kernel runs, another number of elements).
+Value reshape(Operand a, std::initializer_list<Operand> extents);
+/// The values one after the other along an axis, in the dtype that they promote to. Errors: shape (ranks
+/// that differ, no such axis; when the kernel runs, other extents that differ).
+Value concatenate(std::initializer_list<Operand> parts, int axis = 0);
+/// The sums of the elements up to each one along an axis, or (std::nullopt) of all in C order, one after the
+/// other; in i64 or u64 of bool and small integers. Errors: shape (no such axis).
+Value cumsum(Operand a, std::optional<int> axis = {});
+/// Ones on the diagonal of a square matrix, else zeros.
+Value eye(Operand n, DType dtype = DType::f64);
 
 }  // namespace kiln

@@ -20,6 +20,7 @@ class Index;
 class ElementRef;
 class KernelArray;
 class ArraySlice;
+struct FoldOptions;
 struct PrangeOptions;
 
 namespace dsl {
@@ -115,6 +116,9 @@ class Operand {
     KILN_DSL_BINARY(&&)
     KILN_DSL_BINARY(||)
 #undef KILN_DSL_BINARY
+    /// Products of the matrices that the last two axes of array values are, for stacks of them that
+    /// broadcast; of one dimension as for dot. Errors: shape (kiln/array_value.h).
+    friend Value matmul(Operand a, Operand b);
     friend Value operator+(Operand a);
     friend Value operator-(Operand a);
     friend Value operator~(Operand a);
@@ -197,6 +201,15 @@ class Value : public Operand {
 
     /// Errors: usage (the kernel of this value is finished).
     DType dtype(Where where = Where::current()) const;
+    /// Of an array value, as the functions of these names do (kiln/array_value.h).
+    Value sum(const FoldOptions& options, Where where = Where::current()) const;
+    Value min(const FoldOptions& options, Where where = Where::current()) const;
+    Value max(const FoldOptions& options, Where where = Where::current()) const;
+    Value mean(const FoldOptions& options, Where where = Where::current()) const;
+    Value sum(Where where = Where::current()) const;
+    Value min(Where where = Where::current()) const;
+    Value max(Where where = Where::current()) const;
+    Value mean(Where where = Where::current()) const;
 
   private:
     friend class dsl::Trace;

@@ -2,6 +2,7 @@
 #pragma once
 #include <kiln/arguments.h>
 #include <kiln/array.h>
+#include <kiln/array_functions.h>
 #include <kiln/device.h>
 #include <kiln/disk_cache.h>
 #include <kiln/dlpack.h>

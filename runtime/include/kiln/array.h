@@ -390,6 +390,12 @@ class Array {
     friend Array operator-(detail::ArrayOperand a);
     friend Array operator~(detail::ArrayOperand a);
     friend Array operator!(detail::ArrayOperand a);
+    /// NumPy's a @ b (kiln/array_functions.h): products of the matrices that the last two axes are, for
+    /// stacks of them that broadcast; a vector is a row on the left and a column on the right, and its axis
+    /// is no part of the result. In the dtype that both promote to. Found by its arguments alone, so
+    /// that it gets in the way of no kernel of that name. Errors: shape (a scalar, sizes that differ, stacks
+    /// that do not broadcast).
+    friend Array matmul(detail::ArrayOperand a, detail::ArrayOperand b);
 
     /// Byte strides of a C-ordered or a Fortran-ordered array; shape error if the size overflows.
     static Shape f_strides(const Shape& shape, std::size_t item_size,

@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from npbench.cases import CASES
-from npbench import more_cases  # noqa: F401: fills CASES
+from npbench import more_cases, whole_cases  # noqa: F401: fills CASES
 
 try:
     import numba
@@ -21,7 +21,7 @@ except ImportError:
 
 class Buffer(ctypes.Structure):
     _fields_ = [("data", ctypes.c_void_p), ("dtype", ctypes.c_char_p), ("rank", ctypes.c_int64),
-                ("shape", ctypes.c_int64 * 4)]
+                ("shape", ctypes.c_int64 * 8)]
 
 
 class Kiln:
@@ -31,6 +31,10 @@ class Kiln:
         lib.npbench_bind.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64]
         lib.npbench_run.restype = ctypes.c_int64
         lib.npbench_run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+
+    def has(self, name):
+        """Earlier installs lack what some kernels are written in."""
+        return bool(self.lib.npbench_make(name.encode(), 0))
 
     def variant(self, name, parallel):
         return KilnVariant(self.lib, name, parallel)

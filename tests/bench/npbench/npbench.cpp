@@ -4,6 +4,10 @@
 #include "tests/bench/npbench/algebra.h"
 #include "tests/bench/npbench/points.h"
 #include "tests/bench/npbench/stencils.h"
+#if __has_include( \
+    <kiln/array_functions.h>)  // earlier installs are measured with the other kernels
+#include "tests/bench/npbench/whole_arrays.h"
+#endif
 
 #include <chrono>
 #include <cstdio>
@@ -131,6 +135,44 @@ const std::map<std::string, Maker> makers{
              k(b.a[0], b.a[1], b.a[2], b.a[3], b.a[4], b.s[0]);
          };
      }},
+#if __has_include(<kiln/array_functions.h>)
+    {"cholesky", [](bool p) { return [k = npbench::cholesky(fast(p))](Bound& b) { k(b.a[0]); }; }},
+    {"ludcmp",
+     [](bool p) {
+         return [k = npbench::ludcmp(fast(p))](Bound& b) { k(b.a[0], b.a[1], b.a[2], b.a[3]); };
+     }},
+    {"durbin",
+     [](bool p) { return [k = npbench::durbin(fast(p))](Bound& b) { k(b.a[0], b.a[1]); }; }},
+    {"correlation",
+     [](bool p) {
+         return [k = npbench::correlation(fast(p))](Bound& b) { k(b.a[0], b.a[1], b.s[0]); };
+     }},
+    {"scattering_self_energies",
+     [](bool p) {
+         return [k = npbench::scattering_self_energies(fast(p))](Bound& b) {
+             k(b.a[0], b.a[1], b.a[2], b.a[3], b.a[4]);
+         };
+     }},
+    {"lenet",
+     [](bool p) {
+         return [k = npbench::lenet(fast(p))](Bound& b) {
+             const auto& a = b.a;
+             k(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11]);
+         };
+     }},
+    {"resnet",
+     [](bool p) {
+         return [k = npbench::resnet(fast(p))](Bound& b) {
+             k(b.a[0], b.a[1], b.a[2], b.a[3], b.a[4]);
+         };
+     }},
+    {"mandelbrot2",
+     [](bool p) {
+         return [k = npbench::Mandelbrot2{p}](Bound& b) {
+             k(b.a[0], b.a[1], b.integer(0), b.s[1], b.a[2], b.a[3]);
+         };
+     }},
+#endif
 };
 
 const std::map<std::string, DType> dtypes{{"float32", f32},    {"float64", f64}, {"int32", i32},
@@ -158,7 +200,7 @@ struct Buffer {
     void* data;
     const char* dtype;  // NumPy's name
     std::int64_t rank;
-    std::int64_t shape[4];
+    std::int64_t shape[8];
 };
 
 /// A kernel that is not compiled yet, or null where the name is unknown.

@@ -1,0 +1,16 @@
+// What functions of array values need to know of them.
+#pragma once
+#include "dsl/trace/trace.h"
+
+#include <kiln/array_value.h>
+
+namespace kiln::dsl {
+
+/// The axes of the value as a mask. Errors: shape (no such axis, an axis twice).
+std::uint64_t axes_of(const ir::Builder& b, ir::Id id, const FoldOptions& options,
+                      const Location& where);
+/// The extent of axis `axis` of the value: a node. Ones of what is certain to be repeated do not
+/// count.
+ir::Id extent_of(ir::Builder& b, ir::Id id, int axis);
+
+}  // namespace kiln::dsl

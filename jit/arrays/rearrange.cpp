@@ -1,0 +1,245 @@
+// Joining arrays, and taking elements by index or mask: copies of bytes.
+#include "jit/call/axes.h"
+
+#include <kiln/array_functions.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace kiln {
+namespace {
+
+/// An array as (outer, along, inner) around one of its axes; inner in bytes, all without gaps.
+struct Around {
+    std::int64_t outer = 1, along, inner;
+    Around(const Array& x, int axis) : along(x.extent(axis)) {
+        for (int d = 0; d < axis; ++d) outer *= x.extent(d);
+        inner = static_cast<std::int64_t>(size_of(x.dtype()));
+        for (int d = axis + 1; d < x.rank(); ++d) inner *= x.extent(d);
+    }
+};
+
+template <std::size_t N> void copy_slices(const Around& from, const std::byte* source,
+                                          std::byte* to, std::span<const std::int64_t> indices) {
+    const auto inner = N != 0 ? N : static_cast<std::size_t>(from.inner);
+    for (std::int64_t o = 0; o < from.outer; ++o) {
+        const std::byte* const block = source + o * from.along * from.inner;
+        for (const std::int64_t i : indices) {
+            std::memcpy(to, block + i * from.inner, inner);
+            to += inner;
+        }
+    }
+}
+
+/// The slices of contiguous x at these indices along an axis, which are within its extent.
+Array gather(const Array& x, int axis, std::span<const std::int64_t> indices, const Shape& shape,
+             Location where) {
+    const Array source = x.contiguous(where), result = empty(shape, x.dtype(), Order::c, where);
+    if (result.size() == 0) return result;
+    const Around from(source, axis);
+    switch (from.inner) {  // sizes of elements, which become single moves
+        case 1: copy_slices<1>(from, source.data(), result.data(), indices); break;
+        case 2: copy_slices<2>(from, source.data(), result.data(), indices); break;
+        case 4: copy_slices<4>(from, source.data(), result.data(), indices); break;
+        case 8: copy_slices<8>(from, source.data(), result.data(), indices); break;
+        case 16: copy_slices<16>(from, source.data(), result.data(), indices); break;
+        default: copy_slices<0>(from, source.data(), result.data(), indices); break;
+    }
+    return result;
+}
+
+/// Integers as i64, in C order, negative ones counted from the end.
+Array places(const char* name, const Array& indices, std::int64_t extent, Location where) {
+    if (!is_integer(indices.dtype())) {
+        throw Error(ErrorKind::type,
+                    fmt::format("the indices of {} are of dtype {}, not integers", name,
+                                kiln::name(indices.dtype())),
+                    where, "convert with astype(i64)");
+    }
+    const Array all = indices.astype(DType::i64, Casting::unsafe, Order::c, where)
+                          .copy(Order::c, where)
+                          .reshape(Shape(indices.size()), where);
+    for (std::int64_t& index : all.span<std::int64_t>()) {
+        if (index < -extent || index >= extent) {
+            throw Error(ErrorKind::bounds,
+                        fmt::format("index {} of {} is out of bounds for an axis of extent {}",
+                                    index, name, extent),
+                        where);
+        }
+        if (index < 0) index += extent;
+    }
+    return all;
+}
+
+Array flat(const Array& x, Location where) {
+    return x.contiguous(where).reshape(Shape(x.size()), where);
+}
+
+void check_mask(const Array& mask, Location where) {
+    if (mask.dtype() == DType::bool_) return;
+    throw Error(ErrorKind::type,
+                fmt::format("the mask of compress is of dtype {}, not bool", name(mask.dtype())),
+                where, "compare or convert with astype(DType::bool_)");
+}
+
+std::vector<std::int64_t> true_places(const Array& mask, Location where) {
+    std::vector<std::int64_t> all;
+    const Array row = flat(mask, where);
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(row.data());
+    for (std::int64_t i = 0; i < row.size(); ++i)
+        if (bytes[i] != 0) all.push_back(i);
+    return all;
+}
+
+}  // namespace
+
+Array concatenate(std::span<const Array> arrays, const ConcatenateOptions& options,
+                  std::source_location where) {
+    if (arrays.empty())
+        throw Error(ErrorKind::usage, "concatenate of no arrays", where, "there is no dtype then");
+    const Array& first = arrays.front();
+    const int rank = first.rank() + (options.new_axis ? 1 : 0);
+    const int axis = engine::checked_axis("concatenate", options.axis, rank, where);
+    DType dtype = first.dtype();
+    std::vector<Array> parts;
+    Shape shape;
+    for (std::size_t k = 0; k < arrays.size(); ++k) {
+        dtype = promote(dtype, arrays[k].dtype());
+        parts.push_back(options.new_axis ? arrays[k].expand_dims(axis, where) : arrays[k]);
+        const Shape& part = parts.back().shape();
+        bool fits = part.rank() == rank;
+        for (int d = 0; fits && k > 0 && d < rank; ++d) fits = d == axis || part[d] == shape[d];
+        if (!fits) {
+            throw Error(ErrorKind::shape,
+                        fmt::format("array {} of concatenate has shape {}, the first one {}", k + 1,
+                                    to_string(arrays[k].shape()), to_string(first.shape())),
+                        where,
+                        options.new_axis ? "arrays along an axis of their own have one shape"
+                                         : "extents differ along the axis alone");
+        }
+        if (k == 0)
+            shape = part;
+        else
+            shape[axis] += part[axis];
+    }
+    const Array result = empty(shape, dtype, Order::c, where);
+    std::int64_t at = 0;
+    for (const Array& part : parts) {
+        const std::int64_t next = at + part.extent(axis);
+        result.slice(axis, {at, next}, where).assign(part, Casting::safe, where);
+        at = next;
+    }
+    return result;
+}
+
+Array repeat(const Array& x, std::int64_t count, std::optional<int> axis,
+             std::source_location where) {
+    if (count < 0)
+        throw Error(ErrorKind::usage, fmt::format("repeat of {} times", count), where,
+                    "a count is not negative");
+    const Array source = axis ? x : flat(x, where);
+    const int along = engine::checked_axis("repeat", axis.value_or(0), source.rank(), where);
+    Shape shape = source.shape(), wide = shape;
+    shape[along] *= count;
+    const Array spread = source.expand_dims(along + 1, where);
+    wide.insert(along + 1, count);
+    return spread.broadcast_to(wide, where).copy(Order::c, where).reshape(shape, where);
+}
+
+Array take(const Array& x, const Array& indices, std::optional<int> axis,
+           std::source_location where) {
+    const Array source = axis ? x : flat(x, where);
+    const int along = engine::checked_axis("take", axis.value_or(0), source.rank(), where);
+    const Array all = places("take", indices, source.extent(along), where);
+    Shape shape;
+    for (int d = 0; d < along; ++d) shape.push_back(source.extent(d));
+    for (const std::int64_t extent : indices.shape()) shape.push_back(extent);
+    for (int d = along + 1; d < source.rank(); ++d) shape.push_back(source.extent(d));
+    return gather(source, along, all.span<const std::int64_t>(), shape, where);
+}
+
+void put(const Array& x, const Array& indices, const Array& values, std::source_location where) {
+    if (x.read_only() || has_internal_overlap(x)) {
+        throw Error(
+            ErrorKind::usage,
+            fmt::format("the array of put is {}", x.read_only() ? "read-only" : "broadcast"), where,
+            "write to a copy()");
+    }
+    const Array all = places("put", indices, x.size(), where);
+    if (!can_cast(values.dtype(), x.dtype(), Casting::same_kind)) {
+        throw Error(ErrorKind::type,
+                    fmt::format("cannot cast the values of put from {} to {} under same_kind",
+                                name(values.dtype()), name(x.dtype())),
+                    where, "convert with astype");
+    }
+    const Array given = values.broadcast_to(indices.shape(), where)
+                            .astype(x.dtype(), Casting::same_kind, Order::c, where)
+                            .copy(Order::c, where);
+    const Array work = x.contiguous(where);
+    const std::size_t item = size_of(x.dtype());
+    const std::byte* from = given.data();
+    for (const std::int64_t index : all.span<const std::int64_t>()) {
+        std::memcpy(work.data() + static_cast<std::size_t>(index) * item, from, item);
+        from += item;
+    }
+    if (work.data() != x.data()) x.assign(work, Casting::same_kind, where);
+}
+
+Array compress(const Array& mask, const Array& x, std::optional<int> axis,
+               std::source_location where) {
+    check_mask(mask, where);
+    const int along = axis ? engine::checked_axis("compress", *axis, x.rank(), where) : 0;
+    const Shape wanted = axis ? Shape(x.extent(along)) : x.shape();
+    if (mask.shape() != wanted) {
+        throw Error(ErrorKind::shape,
+                    fmt::format("the mask of compress has shape {}, not {}",
+                                to_string(mask.shape()), to_string(wanted)),
+                    where);
+    }
+    const std::vector<std::int64_t> found = true_places(mask, where);
+    const Array source = axis ? x : flat(x, where);
+    Shape shape = source.shape();
+    shape[along] = static_cast<std::int64_t>(found.size());
+    return gather(source, along, found, shape, where);
+}
+
+Array argwhere(const Array& x, std::source_location where) {
+    const std::vector<std::int64_t> found = true_places(x.astype(DType::bool_), where);
+    const Array result =
+        empty({static_cast<std::int64_t>(found.size()), x.rank()}, DType::i64, Order::c, where);
+    const std::span<std::int64_t> rows = result.span<std::int64_t>();
+    for (std::size_t k = 0; k < found.size(); ++k) {
+        std::int64_t rest = found[k];
+        for (int d = x.rank(); d-- > 0; rest /= x.extent(d))
+            rows[k * static_cast<std::size_t>(x.rank()) + static_cast<std::size_t>(d)] =
+                rest % x.extent(d);
+    }
+    return result;
+}
+
+Array swapaxes(const Array& x, int a, int b, std::source_location where) {
+    const int first = engine::checked_axis("swapaxes", a, x.rank(), where),
+              second = engine::checked_axis("swapaxes", b, x.rank(), where);
+    Shape order = x.shape();
+    for (int d = 0; d < x.rank(); ++d) order[d] = d == first ? second : d == second ? first : d;
+    return x.transpose(order, where);
+}
+
+Array eye(std::int64_t rows, std::optional<std::int64_t> columns, std::int64_t offset, DType dtype,
+          std::source_location where) {
+    const std::int64_t wide = columns.value_or(rows);
+    const Array result = zeros({rows, wide}, dtype, Order::c, where);
+    const std::int64_t first = std::max<std::int64_t>(0, -offset),
+                       left = std::max<std::int64_t>(0, offset);
+    const std::int64_t length = std::min(rows - first, wide - left);
+    if (length <= 0) return result;
+    const auto item = static_cast<std::int64_t>(size_of(dtype));
+    Array::from_memory(result.data() + (first * wide + left) * item, dtype, Shape(length),
+                       Shape((wide + 1) * item), result.owner(), true, where)
+        .fill(Scalar::of(1).cast(dtype), where);
+    return result;
+}
+
+}  // namespace kiln
