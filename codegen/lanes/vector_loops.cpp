@@ -1,7 +1,6 @@
 #include "codegen/lanes/vector_loops.h"
 
 #include "codegen/analysis/dead_code.h"
-#include "codegen/lanes/facts.h"
 #include "dsl/ir/builder.h"
 #include "dsl/ir/combines.h"
 #include "dsl/ir/effects.h"
@@ -328,31 +327,6 @@ class Extraction {
 
 VectorLoop extract_vector_loop(const Kernel& kernel, const LaneLoop& loop) {
     return Extraction(kernel, loop).run();
-}
-
-std::optional<LaneForm> lane_form(const Kernel& kernel, Id loop) {
-    const auto lanes = find_lane_loop(kernel, SlotOwners(kernel), loop);
-    if (!lanes) return std::nullopt;
-    const Kernel k = extract_vector_loop(kernel, *lanes).kernel;
-    LaneForm form;
-    std::size_t accumulators = 0;
-    for (const Stage& stage : k.stages) accumulators += stage.reductions.size();
-    for (const bool fma : {false, true}) {
-        const KernelFacts facts = analyse(k, fma);
-        // Later passes make operations fewer, and so more registers of a large body.
-        const bool simple = facts.calls == 0 && facts.inlined == 0 && !facts.has_loops;
-        if (simple && facts.operations > few_operations) return std::nullopt;
-        form.widest[fma ? 1 : 0] = facts.widest;
-        form.narrow = facts.narrowest < least_masked;
-        form.registers[fma ? 1 : 0] = choose_registers(facts, accumulators, false);
-    }
-    for (const Node& n : k.nodes) {
-        if (is_complex(n.dtype)) return std::nullopt;
-        // They compute in f32.
-        if (n.dtype == DType::f16 || n.dtype == DType::bf16)
-            for (unsigned& bytes : form.widest) bytes = std::max<unsigned>(bytes, sizeof(float));
-    }
-    return form;
 }
 
 }  // namespace kiln::codegen

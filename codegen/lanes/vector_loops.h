@@ -14,7 +14,6 @@
 #pragma once
 #include "codegen/analysis/lane_loops.h"
 
-#include <optional>
 #include <vector>
 
 namespace kiln::codegen {
@@ -54,19 +53,5 @@ struct StreamedLoop {
     bool stores_to_own = false;         ///< to arrays that the kernel makes
 };
 std::vector<StreamedLoop> find_streamed_loops(const ir::Kernel& kernel);
-
-/// What decides, on any machine, in how many lanes a loop accumulates: the bytes of the widest
-/// element, the registers of the body with and without FMA, and whether elements are too narrow for
-/// the masks of AVX2, so that what fills no register is left to single lanes. Sums in loops of one
-/// form have one order.
-struct LaneForm {
-    unsigned widest[2] = {}, registers[2] = {};
-    bool narrow = false;
-    bool operator==(const LaneForm&) const = default;
-};
-
-/// The form that the loop will have. None where it stays scalar, so that its order is LLVM's
-/// choice, or where later passes may change what decides.
-std::optional<LaneForm> lane_form(const ir::Kernel& kernel, ir::Id loop);
 
 }  // namespace kiln::codegen

@@ -21,8 +21,8 @@
 //     ties to the iteration: products of matrices), unless those are the same: together they would
 //     push each other out of the caches;
 //  8. order stays that of the unfused form: a loop that sums or multiplies floats accumulates in as
-//     many lanes as before (LaneForm), unless the kernel may reassociate, and none sums into an
-//     array beside one that does not.
+//     many lanes as before on each vector unit (LaneOrder), unless the kernel may reassociate, and
+//     none sums into an array beside one that does not.
 // Views that may overlap have no place here: such calls run another variant, which is not fused.
 // Masks stay those of each body. Loops inside of fused ones are fused by the same rules.
 //
@@ -32,6 +32,7 @@
 // Loops are tried until none is fused any more: what one fusion leaves may make another one legal.
 #include "codegen/analysis/affine.h"
 #include "codegen/analysis/subscript_text.h"
+#include "codegen/lanes/facts.h"
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/combines.h"
@@ -116,6 +117,28 @@ class Temporaries {
     Editor& editor_;
     const Kernel& k_;
 };
+
+/// The lanes that a loop will have on each vector unit, and so the order in which it sums.
+using LaneOrder = std::array<Lanes, 3>;
+
+/// None where the loop stays scalar, so that its order is that of blocks, which depends on all that it
+/// sums; or where it computes with complex numbers, whose parts become variables of their own. What
+/// decides about lanes is a fact of the code that the loop becomes: equal operations are one, what is
+/// not needed is gone, casts that change nothing too. So that code is made, by what makes it for good.
+std::optional<LaneOrder> lane_order(const Kernel& kernel, Id loop, const PassOptions& options) {
+    const auto lanes = find_lane_loop(kernel, SlotOwners(kernel), loop);
+    if (!lanes) return std::nullopt;
+    Kernel k = extract_vector_loop(kernel, *lanes).kernel;
+    if (std::ranges::any_of(k.nodes, [](const Node& n) { return is_complex(n.dtype); }))
+        return std::nullopt;
+    k = run_value_passes(std::move(k), options);
+    LaneOrder order;
+    const KernelFacts without_fma = analyse(k, false), with_fma = analyse(k, true);
+    for (const VectorIsa isa : {VectorIsa::sse2, VectorIsa::avx2, VectorIsa::avx512})
+        order[static_cast<std::size_t>(isa)] =
+            choose_lanes(k, isa == VectorIsa::sse2 ? without_fma : with_fma, isa);
+    return order;
+}
 
 class Fuse {
   public:
@@ -266,8 +289,8 @@ class Fuse {
         return n.kind == NodeKind::op && is_float(n.dtype) && (n.fast & fast::reassoc) != 0 &&
                n.op != Op::minimum && n.op != Op::maximum;
     }
-    /// Whether the sums of two loops keep their order in the fused one. Those of inner loops have
-    /// that of these, which stay as they are.
+    /// Whether the sums of two loops keep their order in the fused one. Those of inner loops do as
+    /// long as both are lanes, or neither.
     bool keeps_order(Editor::Fusion& fusion, const std::array<Sums, 2>& sums) {
         if (context_.options.reassociate || (sums[0] == Sums::none && sums[1] == Sums::none))
             return true;
@@ -275,19 +298,22 @@ class Fuse {
         Editor trial(k_);
         for (std::uint32_t p = 0; p < k_.params.size(); ++p)
             if (k_.params[p].access == Access::local) Temporaries(trial).scalarize(p);
-        const auto form = lane_form(trial.kernel(), a);
-        if (!form && std::ranges::count(sums, Sums::directly) != 0) return false;
-        // The forms that they have apart.
+        const auto order = lane_order(trial.kernel(), a, context_.options);
+        if (!order && std::ranges::count(sums, Sums::directly) != 0) return false;
+        // The orders that they have apart.
         std::vector<Id> fused = k_.blocks[block].nodes;
         editor_.undo(std::move(fusion));
         const bool same = std::ranges::all_of(std::array{0U, 1U}, [&](std::size_t i) {
             if (sums[i] == Sums::none) return true;
             const Id loop = i == 0 ? a : b;
-            const auto known = forms_.find(loop);
-            return (known != forms_.end() ? known->second : lane_form(k_, loop)) == form;
+            const auto known = orders_.find(loop);
+            const auto apart =
+                known != orders_.end() ? known->second : lane_order(k_, loop, context_.options);
+            return sums[i] == Sums::directly ? apart == order
+                                             : apart.has_value() == order.has_value();
         });
         fusion = editor_.fuse_loops(block, a, b, std::move(fused));
-        if (same) forms_[a] = form;
+        if (same) orders_[a] = order;
         return same;
     }
     /// All flags of operations on floats, but for those by which a loop accumulates.
@@ -516,7 +542,7 @@ class Fuse {
     Id last_loop_ = none;            // that was counted
     std::vector<std::pair<Id, Id>> equal_;  // by checks before what is looked at
     // Of loops that were fused, and sum floats: temporaries may be in the way of finding it anew.
-    std::map<Id, std::optional<LaneForm>> forms_;
+    std::map<Id, std::optional<LaneOrder>> orders_;
 };
 
 }  // namespace

@@ -57,6 +57,16 @@ void make_strict(ir::Kernel& kernel) {
 
 }  // namespace
 
+ir::Kernel run_value_passes(ir::Kernel kernel, const PassOptions& options) {
+    PassContext context;
+    context.options = options;
+    context.options.unit_extents.clear();  // they number the arguments of the program
+    for (const Row& row : rows)
+        if (row.phase != PassPhase::kernels && row.when(kernel, context.options))
+            kernel = step(row, std::move(kernel), context);
+    return kernel;
+}
+
 ir::Kernel run_passes(const ir::Kernel& original, PassContext& context) {
     const PassOptions& options = context.options;
     ir::Kernel kernel = original;

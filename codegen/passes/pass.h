@@ -55,4 +55,8 @@ struct PassContext {
 /// Runs the pipeline.
 ir::Kernel run_passes(const ir::Kernel& kernel, PassContext& context);
 
+/// The passes that kernels which compute and nothing else take: those of values. Of kernels that are
+/// made to find out what a loop will become, so nothing is told.
+ir::Kernel run_value_passes(ir::Kernel kernel, const PassOptions& options);
+
 }  // namespace kiln::codegen

@@ -449,6 +449,78 @@ TEST_CASE("fuse: sums of floats keep their bits", "[codegen][fuse]") {
     });
 }
 
+/// Two loops over f32 and f64 elements that sum; what the first one loses on the way to code would
+/// change its lanes.
+template <class F> void check_order(F f, unsigned line, unsigned first) {
+    const Array x = uneven(10'007, 7).astype(f32), y = uneven(10'007, 8);
+    const auto fused = jit(f, {.parallel = true}),
+               plain = jit(f, {.parallel = true, .fuse = false});
+    const Array a = zeros({2}, f32), b = zeros({2}, f32);
+    fused(x, y, a);
+    plain(x, y, b);
+    CHECK(same_bits(a, b));
+    check_refusal(fused, line,
+                  fmt::format("the order in which the loop {} sums would change", at(first)));
+}
+
+TEST_CASE("fuse: the order of sums is that of the code, from which operations are gone",
+          "[codegen][fuse]") {
+    SECTION("casts to a wider type and back") {
+        const unsigned line = __LINE__ + 5;
+        check_order(
+            [](In x, In y, Out z) {
+                Var s(f32, 0.0F), t(f32, 0.0F);
+                for (Index i : prange(x.extent(0))) s += cast<float>(cast<double>(x(i)));
+                for (Index i : prange(x.extent(0))) t += cast<float>(cast<double>(x(i)) * y(i));
+                z(0) = s;
+                z(1) = t;
+            },
+            line, line - 1);
+    }
+    SECTION("a function whose value is not needed") {
+        const unsigned line = __LINE__ + 9;
+        check_order(
+            [](In x, In, Out z) {
+                Var s(f32, 0.0F), t(f32, 0.0F);
+                for (Index i : prange(x.extent(0))) {
+                    Var v = sin(x(i));
+                    v = x(i);
+                    s += v;
+                }
+                for (Index i : prange(x.extent(0))) t += sin(x(i));
+                z(0) = s;
+                z(1) = t;
+            },
+            line, line - 5);
+    }
+    SECTION("a power that is a product") {
+        const unsigned line = __LINE__ + 5;
+        check_order(
+            [](In x, In, Out z) {
+                Var s(f32, 0.0F), t(f32, 0.0F);
+                for (Index i : prange(x.extent(0))) s += pow(x(i), 2.0F);
+                for (Index i : prange(x.extent(0))) t += pow(x(i), 1.5F);
+                z(0) = s;
+                z(1) = t;
+            },
+            line, line - 1);
+    }
+    SECTION("a choice between equal values") {
+        const unsigned line = __LINE__ + 7;
+        check_order(
+            [](In x, In y, Out z) {
+                Var s(f32, 0.0F), t(f32, 0.0F);
+                for (Index i : prange(x.extent(0))) {
+                    s += x(i) * cast<float>(select(cast<double>(x(i)) > 7.0, 1.0, 1.0));
+                }
+                for (Index i : prange(x.extent(0))) t += cast<float>(cast<double>(x(i)) * y(i));
+                z(0) = s;
+                z(1) = t;
+            },
+            line, line - 3);
+    }
+}
+
 TEST_CASE("fuse: views that overlap run unfused", "[codegen][fuse]") {
     const auto f = jit(
         [](In a, Out b, Out c) {
