@@ -18,11 +18,10 @@ using llvm::Value;
 llvm::BinaryOperator* step_from(Value* v, const Value* before) {
     auto* op = llvm::dyn_cast<llvm::BinaryOperator>(v);
     if (op == nullptr || !op->hasOneUse()) return nullptr;
-    const bool strict = llvm::isa<llvm::FPMathOperator>(op) && op->getFastMathFlags().none();
-    if (!strict) return nullptr;  // of others, products may become a part of the sum
     const bool adds = op->getOpcode() == Instruction::FAdd;
     if (!adds && op->getOpcode() != Instruction::FSub) return nullptr;
-    if (op->getOperand(0) == op->getOperand(1)) return nullptr;
+    // Of others, products may become a part of the sum.
+    if (op->getFastMathFlags().any()) return nullptr;
     const bool from = op->getOperand(0) == before || (adds && op->getOperand(1) == before);
     return from ? op : nullptr;
 }
