@@ -83,10 +83,11 @@ kiln_install() {
     rm -f "$log"
 }
 
+# kiln_configure [OPTION...]: of CMake, where the build is new.
 kiln_configure() {
     if [[ ! -f "$kiln_build/CMakeCache.txt" || ! -f "$kiln_build/build.ninja" ]]; then
         kiln_say "configuring $kiln_build"
-        cmake -S "$kiln_root" -B "$kiln_build" -G Ninja
+        cmake -S "$kiln_root" -B "$kiln_build" -G Ninja "$@"
     fi
 }
 
