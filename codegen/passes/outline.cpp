@@ -14,9 +14,9 @@
 // itself, becomes part of the launching code.
 //
 // Legal where analysis/lane_loops.h says so. Outermost loops are asked first: what they hold goes
-// with them. Loops of plain memory traffic along rows are launched too, with stores past the caches,
-// but only where their arrays are large when the launch runs; the loop stays beside it for where
-// they are not. What goes across rows, or along them by other steps than 1, LLVM reads faster. For a device every parallel loop is launched that can be, nothing inside of one that
+// with them. Loops of plain memory traffic are launched too, with stores past the caches, but only
+// where their arrays are large when the launch runs, and no row is read by steps other than 1; the
+// loop stays beside it for where they are not. For a device every parallel loop is launched that can be, nothing inside of one that
 // can't, whose iterations are threads, and none streams.
 //
 // Equal kernels are one: loops of one form that differ in their arrays, values and lines alone.
@@ -75,10 +75,8 @@ class Outline final : public Rewriter {
         const auto streamed = std::ranges::find(streamed_, loop, &StreamedLoop::loop);
         if (streamed == streamed_.end()) return false;
         const auto found = find_lane_loop(in(), owners_, loop, true);
-        if (!found) return false;
+        if (!found || std::ranges::any_of(found->accesses, steps_along_row)) return false;
         VectorLoop lanes = extract_vector_loop(in(), *found);
-        if (std::ranges::count(lanes.kernel.params, Layout::strided, &Param::layout) > 0)
-            return false;
         const Site site(*this, loop, lanes);
         Launch launch = site.launch();
         launch.streams = streamed->arrays;
@@ -88,6 +86,12 @@ class Outline final : public Rewriter {
         clone(loop);
         out().end();
         return true;
+    }
+
+    /// By steps other than 1: what is between the elements is loaded too, and LLVM does that faster.
+    static bool steps_along_row(const LaneLoop::Access& access) {
+        const auto& by = access.coefficients;
+        return !by.empty() && by.back() != 0 && by.back() != 1;
     }
 
     /// The arguments of a launch, and their operands, made in the block that is open.

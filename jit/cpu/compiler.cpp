@@ -8,6 +8,7 @@
 #include "codegen/llvm/transforms/shared_loads.h"
 #include "codegen/llvm/transforms/short_vectors.h"
 #include "codegen/llvm/transforms/strided_loads.h"
+#include "codegen/llvm/transforms/whole_gathers.h"
 #include "jit/cpu/allocator.h"
 
 #include <llvm/CodeGen/MachineModuleInfo.h>
@@ -166,6 +167,7 @@ void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
             looping(f).run(f, functions_);
             codegen::choose_terms(f);
             codegen::saturate_vectors(f);
+            codegen::take_gathers_apart(f);
             codegen::compute_addresses_as_scalars(f);
             if (isa_ != codegen::VectorIsa::sse2)
                 llvm::append_range(strided_, codegen::join_strided_loads(f));
