@@ -53,8 +53,9 @@ TEST_CASE("reductions: an iteration that uses a variable otherwise", "[codegen][
         return text;
     };
     constexpr std::string_view twice = "      %5 = mul f64 %2, %1\n      store z[%0], %5\n",
-                               again = "      %5 = read f64 r\n      store z[%0], %5\n";
-    for (const std::string_view more : {twice, again}) {
+                               again = "      %5 = read f64 r\n      store z[%0], %5\n",
+                               for_nothing = "      %5 = read f64 r\n";
+    for (const std::string_view more : {twice, again, for_nothing}) {
         CHECK_THROWS_WITH(test::after(codegen::run_reductions, used("", more)),
                           Catch::Contains("an iteration of a prange reads r (f64), which others "
                                           "accumulate into"));
