@@ -115,6 +115,33 @@ Id widened(ir::Builder& b, Id id, int at) {
 
 }  // namespace
 
+Id dsl::extreme_of_complex(const Operand& a, Reduce extreme, std::uint64_t axes) {
+    const Whole x(a);
+    ir::Builder& b = x.b;
+    const std::vector<Id> extents = x.extents();
+    std::vector<Id> kept, reduced;
+    for (std::size_t d = 0; d < extents.size(); ++d)
+        ((axes >> d & 1) != 0 ? reduced : kept).push_back(extents[d]);
+    b.check(ir::Check::empty, b.apply(Op::ne, {product(b, reduced), b.constant_i64(0)}), {}, {});
+    const DType dtype = b.dtype(x.id);
+    const std::uint32_t source = stored(x), result = temporary(x.trace, dtype, kept);
+    for_elements(x.trace, kept, [&](std::span<const Id> outer, Id) {
+        const auto load = [&](std::span<const Id> inner) {
+            std::vector<Id> at;
+            std::size_t o = 0, i = 0;
+            for (std::size_t d = 0; d < extents.size(); ++d)
+                at.push_back((axes >> d & 1) != 0 ? inner[i++] : outer[o++]);
+            return Operand(x.trace.value(b.load(source, at)), a.where());
+        };
+        Var best(dtype, load(std::vector<Id>(reduced.size(), b.constant_i64(0))));
+        for_elements(x.trace, reduced, [&](std::span<const Id> inner, Id) {
+            kiln::reduce(best, extreme, load(inner));
+        });
+        b.store(result, outer, x.trace.use(Operand(best)));
+    });
+    return kept.empty() ? b.load(result, std::span<const Id>()) : x.trace.whole(result);
+}
+
 // ------------------------------------------------------------------------------ products
 
 Value dot(Operand a, Operand b) {

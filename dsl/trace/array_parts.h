@@ -12,5 +12,8 @@ std::uint64_t axes_of(const ir::Builder& b, ir::Id id, const FoldOptions& option
 /// The extent of axis `axis` of the value: a node. Ones of what is certain to be repeated do not
 /// count.
 ir::Id extent_of(ir::Builder& b, ir::Id id, int axis);
+/// The least or greatest complex numbers, in NumPy's order, along the axes of a mask: the result is an array
+/// of the kernel's own, or a scalar.
+ir::Id extreme_of_complex(const Operand& a, Reduce extreme, std::uint64_t axes);
 
 }  // namespace kiln::dsl

@@ -196,9 +196,11 @@ Value reduce(const Operand& a, ir::Reduction reduction, const FoldOptions& optio
     const int rank = b.node(id).rank;
     const std::uint64_t axes = axes_of(b, id, options, a.where());
     const bool extreme = reduction == ir::Reduction::min || reduction == ir::Reduction::max;
-    if (extreme && is_complex(b.dtype(id)))
-        throw Error(ErrorKind::type, fmt::format("{} of complex numbers", info(reduction).name),
-                    a.where());
+    if (extreme && is_complex(b.dtype(id)) && rank > 0 && axes != 0) {
+        Id found = extreme_of_complex(a, static_cast<Reduce>(reduction), axes);
+        if (options.keepdims) found = with_axes_kept(b, found, axes, rank);
+        return trace.value(found);
+    }
     if (reduction == ir::Reduction::all || reduction == ir::Reduction::any)
         id = b.cast(id, DType::bool_);
     const DType t = b.dtype(id);

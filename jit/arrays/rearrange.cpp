@@ -77,6 +77,10 @@ Array flat(const Array& x, Location where) {
     return x.contiguous(where).reshape(Shape(x.size()), where);
 }
 
+struct Pair {
+    std::uint64_t first, second;
+};
+
 void check_mask(const Array& mask, Location where) {
     if (mask.dtype() == DType::bool_) return;
     throw Error(ErrorKind::type,
@@ -84,13 +88,53 @@ void check_mask(const Array& mask, Location where) {
                 where, "compare or convert with astype(DType::bool_)");
 }
 
+/// The elements of a mask in C order; any byte but 0 is true.
+std::span<const std::uint8_t> bytes_of(const Array& row) {
+    return {reinterpret_cast<const std::uint8_t*>(row.data()),
+            static_cast<std::size_t>(row.size())};
+}
+std::size_t count_true(std::span<const std::uint8_t> bytes) {
+    std::size_t count = 0;
+    for (const std::uint8_t b : bytes) count += b != 0 ? 1 : 0;
+    return count;
+}
+
 std::vector<std::int64_t> true_places(const Array& mask, Location where) {
-    std::vector<std::int64_t> all;
     const Array row = flat(mask, where);
-    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(row.data());
-    for (std::int64_t i = 0; i < row.size(); ++i)
-        if (bytes[i] != 0) all.push_back(i);
+    const std::span<const std::uint8_t> bytes = bytes_of(row);
+    std::vector<std::int64_t> all(count_true(bytes));
+    // Without branches: masks are hard to predict. What is stored for false is overwritten.
+    std::size_t found = 0;
+    for (std::size_t i = 0; found < all.size(); ++i) {
+        all[found] = static_cast<std::int64_t>(i);
+        found += bytes[i] != 0 ? 1 : 0;
+    }
     return all;
+}
+
+/// The elements of a row, of `T`'s size, where the mask is true.
+template <class T> void copy_where(std::span<const std::uint8_t> mask, const std::byte* from,
+                                   std::byte* to, std::size_t count) {
+    std::size_t found = 0;
+    for (std::size_t i = 0; found < count; ++i) {
+        std::memcpy(to + found * sizeof(T), from + i * sizeof(T), sizeof(T));
+        found += mask[i] != 0 ? 1 : 0;
+    }
+}
+
+/// The elements of a row where the mask is true; both without gaps.
+Array compress_row(const Array& mask, const Array& x, Location where) {
+    const std::span<const std::uint8_t> bytes = bytes_of(mask);
+    const std::size_t count = count_true(bytes);
+    const Array result = empty(Shape(count), x.dtype(), Order::c, where);
+    switch (x.item_size()) {
+        case 1: copy_where<std::uint8_t>(bytes, x.data(), result.data(), count); break;
+        case 2: copy_where<std::uint16_t>(bytes, x.data(), result.data(), count); break;
+        case 4: copy_where<std::uint32_t>(bytes, x.data(), result.data(), count); break;
+        case 8: copy_where<std::uint64_t>(bytes, x.data(), result.data(), count); break;
+        default: copy_where<Pair>(bytes, x.data(), result.data(), count); break;
+    }
+    return result;
 }
 
 }  // namespace
@@ -198,8 +242,9 @@ Array compress(const Array& mask, const Array& x, std::optional<int> axis,
                                 to_string(mask.shape()), to_string(wanted)),
                     where);
     }
+    if (!axis || x.rank() == 1) return compress_row(flat(mask, where), flat(x, where), where);
     const std::vector<std::int64_t> found = true_places(mask, where);
-    const Array source = axis ? x : flat(x, where);
+    const Array& source = x;
     Shape shape = source.shape();
     shape[along] = static_cast<std::int64_t>(found.size());
     return gather(source, along, found, shape, where);

@@ -16,7 +16,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <limits>
+#include <numeric>
 
 namespace kiln {
 namespace engine {
@@ -199,6 +201,42 @@ void quantiles_of_rows(const Array& rows, std::span<const double> fractions, con
     });
 }
 
+/// The medians of rows, which are sorted; the last element where that has a NaN.
+template <class C> void complex_medians(const Array& rows, C* medians, bool parallel) {
+    const std::int64_t n = rows.extent(1);
+    engine::for_rows(parallel, rows.extent(0), rows.size(), [&](std::int64_t r) {
+        C* const row = rows.span<C>().data() + r * n;
+        detail::sort_elements(rows.dtype(), reinterpret_cast<std::byte*>(row), n, false);
+        const C last = row[n - 1], low = row[(n - 1) / 2], high = row[n / 2];
+        medians[r] =
+            std::isnan(last.real()) || std::isnan(last.imag())
+                ? last
+                : C(std::midpoint(low.real(), high.real()), std::midpoint(low.imag(), high.imag()));
+    });
+}
+
+/// The median of complex numbers, in NumPy's order.
+Array complex_median(const Array& x, const QuantileOptions& options, Location where) {
+    const unsigned bits = engine::axis_bits(
+        "median", options.axis.is_default() ? Axes::all() : options.axis, x.rank(), where);
+    const Shape shape = engine::reduced_shape(x.shape(), bits, options.keepdims);
+    Array target;
+    if (options.out)
+        target = engine::checked_output("median", options.out, shape, x.dtype(), where);
+    const Array values = empty(shape, x.dtype(), Order::c, where);
+    if (x.size() == 0) {
+        values.fill(std::numeric_limits<double>::quiet_NaN(), where);
+    } else if (const Array rows = engine::rows_of(x, bits, x.dtype(), where);
+               x.dtype() == DType::c64) {
+        complex_medians(rows, values.span<std::complex<float>>().data(), options.parallel);
+    } else {
+        complex_medians(rows, values.span<std::complex<double>>().data(), options.parallel);
+    }
+    if (!options.out) return values;
+    target.assign(values, Casting::unsafe, where);
+    return target;
+}
+
 struct QuantileCall {
     const char* name;
     double whole;  ///< 1 of fractions, 100 of percentages
@@ -253,6 +291,11 @@ Array quantiles(const QuantileCall& call, const Array& x, std::span<const double
 }  // namespace
 
 Array median(const Array& x, const QuantileOptions& options, std::source_location where) {
+    if (is_complex(x.dtype())) {
+        engine::check_on_host(x, where);
+        const detail::DefaultEnvironment environment;
+        return complex_median(x, options, where);
+    }
     const double half = 0.5;
     return quantiles({"median", 1, false, true}, x, std::span(&half, 1), options, where);
 }

@@ -1,4 +1,5 @@
 // Means, variances, positions of extremes: chunks of reductions, merged in a fixed order.
+#include "jit/arrays/rows.h"
 #include "jit/call/axes.h"
 #include "jit/reduce/chunks.h"
 #include "runtime/process.h"
@@ -401,16 +402,31 @@ template <class T> class Positions {
     std::vector<std::int32_t> positions_;
 };
 
+/// Positions of the extremes of rows, in NumPy's order of complex numbers: by real parts, then by imaginary
+/// ones. The first one with a NaN wins.
+template <class C> void complex_positions(const Array& rows, bool largest, std::int64_t* found,
+                                          bool parallel) {
+    const std::int64_t length = rows.extent(1);
+    const auto values = rows.span<const C>();
+    const auto has_nan = [](C z) { return std::isnan(z.real()) || std::isnan(z.imag()); };
+    const auto beats = [&](C z, C best) {
+        if (z.real() != best.real()) return (z.real() > best.real()) == largest;
+        return z.imag() != best.imag() && (z.imag() > best.imag()) == largest;
+    };
+    engine::for_rows(parallel, rows.extent(0), rows.size(), [&](std::int64_t r) {
+        const auto row =
+            values.subspan(static_cast<std::size_t>(r * length), static_cast<std::size_t>(length));
+        std::size_t best = 0;
+        for (std::size_t i = 0; i < row.size() && !has_nan(row[best]); ++i)
+            if (has_nan(row[i]) || beats(row[i], row[best])) best = i;
+        found[r] = static_cast<std::int64_t>(best);
+    });
+}
+
 Array position(const char* name, Array x, const PositionOptions& options, bool largest,
                Location where) {
     engine::check_on_host(x, where);
     const detail::DefaultEnvironment environment;
-    if (is_complex(x.dtype())) {
-        throw Error(
-            ErrorKind::type,
-            fmt::format("{} of {}: complex numbers have no order", name, kiln::name(x.dtype())),
-            where, "take real(x), imag(x) or abs(x)");
-    }
     const int rank = x.rank();
     unsigned bits =
         engine::axis_bits(name, options.axis ? Axes(*options.axis) : Axes::all(), rank, where);
@@ -422,6 +438,15 @@ Array position(const char* name, Array x, const PositionOptions& options, bool l
                     where);
     }
     if (result.size() == 0) return deliver(name, result, DType::i64, options.out, where);
+    if (is_complex(x.dtype())) {
+        const Array rows = engine::rows_of(x, bits, x.dtype(), where);
+        auto* const found = reinterpret_cast<std::int64_t*>(result.data());
+        if (x.dtype() == DType::c64)
+            complex_positions<std::complex<float>>(rows, largest, found, options.parallel);
+        else
+            complex_positions<std::complex<double>>(rows, largest, found, options.parallel);
+        return deliver(name, result, DType::i64, options.out, where);
+    }
     Array flat = result;
     bool keepdims = options.keepdims;
     if (!options.axis) {

@@ -134,6 +134,8 @@ class ProgramEmitter final : private NodeValues {
 
     // --- parallel loops ---
     void emit_parallel(const ir::Node& n, ir::Id id);
+    void call_runtime(const ir::Node& n, llvm::Function* piece,
+                      llvm::ArrayRef<llvm::Value*> arguments, llvm::Value* trip);
     std::vector<llvm::Value*> cells(const ir::Node& n, llvm::Value* step);
     unsigned cell_of(std::uint32_t param) const;
     llvm::Function* emit_lanes_piece(const ir::Node& n, const Reductions& reductions);

@@ -106,6 +106,37 @@ unsigned ProgramEmitter::cell_of(std::uint32_t param) const {
     return cell;
 }
 
+/// Calls the runtime, which deals the pieces of a launch out to threads. In a loop, where what it takes
+/// counts, a sum of one block calls the only piece itself, as the runtime would.
+void ProgramEmitter::call_runtime(const Node& n, llvm::Function* piece,
+                                  llvm::ArrayRef<Value*> arguments, Value* trip) {
+    auto* i64 = b_.getInt64Ty();
+    const auto block = [&](const char* name) {
+        return BasicBlock::Create(context_, name, scope_->function);
+    };
+    const bool is_program = kernel_.outlined[kernel_.launches[n.aux].kernel].is_program();
+    const ir::Tree* const tree = is_program ? nullptr : kernel_.tree(n);
+    BasicBlock* done = nullptr;
+    if (tree != nullptr && (!scope_->jumps.empty() || scope_->iteration != nullptr)) {
+        auto *one = block("one.block"), *several = block("blocks");
+        done = block("blocks.end");
+        Value* most = b_.getInt64(static_cast<std::uint64_t>(tree->block));
+        b_.CreateCondBr(b_.CreateICmpSLE(trip, most), one, several);
+        b_.SetInsertPoint(one);
+        auto* call = b_.CreateCall(piece, {scope_->frame, arguments[2], b_.getInt64(0), trip});
+        call->setIsNoInline();  // it is there once
+        b_.CreateBr(done);
+        b_.SetInsertPoint(several);
+    }
+    auto* type = llvm::FunctionType::get(
+        b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
+    auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::parallel), arguments);
+    call->addFnAttr(llvm::Attribute::NoUnwind);
+    if (done == nullptr) return;
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
+}
+
 void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     const ir::Kernel& launched = kernel_.outlined[kernel_.launches[n.aux].kernel];
     const bool program = launched.is_program();
@@ -147,14 +178,12 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     llvm::Function* piece =
         program ? ProgramEmitter(launched, shared_, &kernel_.launches[n.aux]).emit_loop_piece()
                 : emit_lanes_piece(n, reductions);
-    auto* type = llvm::FunctionType::get(
-        b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
     const std::int64_t schedule =
         abi::pack(abi::ScheduleWord{parallel.schedule, is_even(kernel_, id), parallel.chunk});
-    auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::parallel),
-                               {scope_->frame, piece, context, trip, unit,
-                                b_.getInt64(static_cast<std::uint64_t>(schedule))});
-    call->addFnAttr(llvm::Attribute::NoUnwind);
+    call_runtime(n, piece,
+                 {scope_->frame, piece, context, trip, unit,
+                  b_.getInt64(static_cast<std::uint64_t>(schedule))},
+                 trip);
     if (!reduces) return;
     Value* count = b_.CreateUDiv(b_.CreateAdd(trip, b_.CreateSub(unit, b_.getInt64(1))), unit);
     combine_partials(reductions, partials, count);

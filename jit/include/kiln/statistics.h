@@ -45,8 +45,8 @@ struct PositionOptions {
 };
 
 /// The position of the smallest element, i64: the first of equal ones; a NaN counts as smaller than
-/// all numbers. Errors: shape ("attempt to get argmin of an empty sequence", also where there is no
-/// result to find), type (complex numbers).
+/// all numbers. Complex numbers are in the order of sort. Errors: shape ("attempt to get argmin of an
+/// empty sequence", also where there is no result to find).
 Array argmin(const Array& x, const PositionOptions& options = {},
              std::source_location where = std::source_location::current());
 /// The position of the largest element, with the same rules; a NaN counts as larger.
@@ -61,9 +61,9 @@ struct QuantileOptions {
     bool parallel = true;   ///< large calls are split over threads
 };
 
-/// The middle of the sorted elements, the mean of the two in the middle if their number is even;
-/// f64 of integers (of their exact values, rounded once) and bool, else the dtype of the array. NaN
-/// where there are no elements, or where one is NaN. Errors: type (complex numbers).
+/// The middle of the sorted elements (as sort has them), the mean of the two in the middle if their number
+/// is even; f64 of integers (of their exact values, rounded once) and bool, else the dtype of the
+/// array. NaN where there are no elements, or where one is NaN.
 Array median(const Array& x, const QuantileOptions& options = {},
              std::source_location where = std::source_location::current());
 /// The element at position q * (n - 1) of the n sorted elements, linearly interpolated between its

@@ -89,6 +89,8 @@ inline auto scattering_self_energies(const JitOptions& options) {
     return jit(
         "scattering_self_energies",
         [](In neigh_idx, In dH, In G, In D, InOut sigma) {
+            const Value n = G.extent(-1);
+            Scratch dHG(G.dtype(), {n, n}), dHD(G.dtype(), {n, n});
             for (Index k : range(G.extent(0)))
                 for (Index E : range(G.extent(1)))
                     for (Index q : range(D.extent(0)))
@@ -98,11 +100,9 @@ inline auto scattering_self_energies(const JitOptions& options) {
                                     for (Index a : range(neigh_idx.extent(0)))
                                         for (Index b : range(neigh_idx.extent(1)))
                                             if_(E - w >= 0, [&] {
-                                                const Value dHG =
-                                                    matmul(G.slice(k, E - w, neigh_idx(a, b)),
-                                                           dH.slice(a, b, i));
-                                                const Value dHD =
-                                                    dH.slice(a, b, j) * D(q, w, a, b, i, j);
+                                                dHG = matmul(G.slice(k, E - w, neigh_idx(a, b)),
+                                                             dH.slice(a, b, i));
+                                                dHD = dH.slice(a, b, j) * D(q, w, a, b, i, j);
                                                 sigma.slice(k, E, a) += matmul(dHG, dHD);
                                             });
         },

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstring>
+#include <limits>
 #include <random>
 
 using namespace kiln;
@@ -261,5 +263,27 @@ TEST_CASE("sort and quantiles: errors", "[jit][sort]") {
                      "cannot cast output of argsort from i64 to u8 under same_kind");
     KILN_CHECK_ERROR(median(m, {.axis = 5}), bounds,
                      "axis 5 of median is out of bounds for an array of rank 2");
-    KILN_CHECK_ERROR(median(m.astype(c64)), type, "median of c64: complex numbers have no order");
+    KILN_CHECK_ERROR(quantile(m.astype(c64), 0.5), type,
+                     "quantile of c64: complex numbers have no order");
+}
+
+TEST_CASE("median of complex numbers: the middle by real parts, then by imaginary ones",
+          "[jit][arrays]") {
+    using Z = std::complex<double>;
+    const auto is = [](const Array& got, std::initializer_list<Z> want) {
+        REQUIRE(got.size() == static_cast<std::int64_t>(want.size()));
+        CHECK(all(got.reshape({got.size()}) == Array::of(want)).item<bool>());
+    };
+    const Array x = Array::of({{Z(3, 0), Z(1, 2), Z(1, -4)}, {Z(0, 8), Z(2, 2), Z(2, 6)}});
+    for (const DType t : {c64, c128}) {
+        is(median(x.astype(t)), {Z(1.5, 2)});  // of (1, 2) and (2, 2)
+        is(median(x.astype(t), {.axis = 1}), {Z(1, 2), Z(2, 2)});
+        is(median(x.astype(t), {.axis = 0, .keepdims = true}), {Z(1.5, 4), Z(1.5, 2), Z(1.5, 1)});
+        CHECK(median(x.astype(t)).dtype() == t);
+    }
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const Array bad = median(Array::of({Z(1, 0), Z(2, nan), Z(3, 0)}));
+    CHECK(std::isnan(bad.item<Z>().imag()));
+    const Array none = zeros({0}, c128);
+    CHECK(std::isnan(median(none).item<Z>().real()));
 }

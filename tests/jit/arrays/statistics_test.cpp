@@ -4,7 +4,9 @@
 #include "tests/threads.h"
 
 #include <cmath>
+#include <complex>
 #include <cstring>
+#include <limits>
 #include <random>
 
 using namespace kiln;
@@ -358,11 +360,27 @@ TEST_CASE("statistics: errors", "[jit][statistics]") {
     KILN_CHECK_ERROR(argmin(none), shape, "attempt to get argmin of an empty sequence");
     KILN_CHECK_ERROR(argmax(zeros({0, 3}), {.axis = 0}), shape,
                      "attempt to get argmax of an empty sequence");
-    KILN_CHECK_ERROR(argmax(z), type, "argmax of c64: complex numbers have no order");
     KILN_CHECK_ERROR(argmax(m, {.axis = -3}), bounds,
                      "axis -3 of argmax is out of bounds for an array of rank 2");
     KILN_CHECK_ERROR(argmax(m, {.out = zeros({}, i32).as_read_only()}), usage,
                      "the output of argmax is read-only");
     KILN_CHECK_ERROR(argmax(m, {.axis = 0, .out = zeros({3}, u8)}), type,
                      "cannot cast output of argmax from i64 to u8 under same_kind");
+}
+
+TEST_CASE("argmin, argmax of complex numbers: by real parts, then by imaginary ones",
+          "[jit][arrays]") {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    using Z = std::complex<double>;
+    const Array x = Array::of({{Z(1, 5), Z(2, -1), Z(2, 3)}, {Z(2, 3), Z(-1, 0), Z(-1, -7)}});
+    for (const DType t : {c64, c128}) {
+        const Array z = x.astype(t);
+        check_values(argmax(z), {2});
+        check_values(argmin(z), {5});
+        check_values(argmax(z, {.axis = 0}), {1, 0, 0});
+        check_values(argmin(z, {.axis = 1, .keepdims = true}), {0, 2});
+        check_values(argmax(z.transpose(), {.axis = 0}), {2, 0});
+    }
+    check_values(argmax(Array::of({Z(9, 0), Z(0, nan), Z(nan, 0)})), {1});
+    check_values(argmin(Array::of({Z(-9, 0), Z(nan, 1), Z(0, nan)})), {1});
 }

@@ -2,7 +2,9 @@
 #include "tests/jit/support.h"
 #include "tests/runtime/check_error.h"
 
+#include <cmath>
 #include <complex>
+#include <limits>
 
 using namespace kiln;
 using kiln::test::check_values;
@@ -202,4 +204,23 @@ TEST_CASE("statements: these functions in cores of gufuncs and in a prange", "[j
         },
         {.parallel = true})(a, out);
     CHECK(equal_all(out, a.reshape({3, 2, 2})));
+}
+
+TEST_CASE("statements: min and max of complex numbers", "[jit][statements]") {
+    using Z = std::complex<double>;
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const Array a = Array::of({{Z(1, 5), Z(2, -1), Z(2, 3)}, {Z(2, 2), Z(-1, 0), Z(-1, -7)}});
+    const auto is = [](const Array& got, std::initializer_list<Z> want) {
+        CHECK(equal_all(got.reshape({got.size()}), Array::of(want)));
+    };
+    is(stored([](In x) { return max(x); }, a, {}, c128), {Z(2, 3)});
+    is(stored([](In x) { return min(x, {.axis = 0}); }, a, {3}, c128),
+       {Z(1, 5), Z(-1, 0), Z(-1, -7)});
+    is(stored([](In x) { return (x * 2.0).max({.axis = 1, .keepdims = true}); }, a, {2, 1}, c128),
+       {Z(4, 6), Z(4, 4)});
+    const Array out = empty({}, c128);
+    jit([](In x, Out y) { y = max(x); })(Array::of({Z(1, 0), Z(0, nan), Z(3, 0)}), out);
+    CHECK(std::isnan(out.item<Z>().imag()));
+    KILN_CHECK_ERROR(jit([](In x, Out y) { y = max(x); })(zeros({0}, c128), out), shape,
+                     "zero-size array to a reduction which has no identity (min or max)");
 }
