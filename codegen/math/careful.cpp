@@ -1,25 +1,9 @@
 #include "codegen/math/careful.h"
 
-#include "dsl/ir/scalar_ops.h"
-
-#include <kiln/environment.h>
+#include "codegen/math/careful_folds.h"
 
 namespace kiln::codegen {
 namespace {
-
-namespace scalar = ir::scalar;
-
-// The folds of ops.def in long double, whose 64 bits leave a result within 0.51 ULP of a double.
-#define KILN_FUNCTION(id, arity, rule, fold, sleef, cuda, ulp, fast_ulp, doc) \
-    double careful_##id(double x, double y) {                                 \
-        const detail::DefaultX87 environment;                                 \
-        using T = long double;                                                \
-        const T a = x;                                                        \
-        [[maybe_unused]] const T b = y;                                       \
-        return static_cast<double>(fold);                                     \
-    }
-#include <kiln/ops.def>
-#undef KILN_FUNCTION
 
 struct Row {
     std::string_view symbol;

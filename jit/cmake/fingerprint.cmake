@@ -4,7 +4,7 @@
 file(GLOB_RECURSE files RELATIVE "${ROOT}"
   "${ROOT}/runtime/*" "${ROOT}/dsl/*" "${ROOT}/codegen/*" "${ROOT}/jit/*")
 list(FILTER files INCLUDE REGEX "\\.(h|cpp|def|inc)$")
-list(FILTER files EXCLUDE REGEX "^jit/tool/|^(dsl|jit)/text/")  # no code comes of it
+list(FILTER files EXCLUDE REGEX "^jit/(tool|rt)/|^(dsl|jit)/text/")  # no code comes of it
 list(SORT files)
 set(text "${COMPILER}\n")
 foreach(file IN LISTS files)

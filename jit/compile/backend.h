@@ -2,6 +2,7 @@
 #pragma once
 #include "codegen/abi.h"
 #include "codegen/code_options.h"
+#include "codegen/exported/kernel.h"
 #include "codegen/vectorised_loop.h"
 #include "dsl/ir/ir.h"
 #include "jit/compile/debugging.h"
@@ -72,6 +73,11 @@ class CompiledCode {
     virtual Stats times() const = 0;
 };
 
+struct ExportedObject {
+    std::vector<std::byte> object;
+    std::vector<std::string> calls = {};  ///< the functions elsewhere that it calls
+};
+
 /// Thread-safe: compiles of different threads run in parallel.
 class Backend {
   public:
@@ -92,6 +98,11 @@ class Backend {
     /// far as it has been told of them (Debugging).
     virtual std::vector<CodeFunction> functions(std::span<const std::byte> /*object*/) {
         return {};
+    }
+    /// The object file of a compile for another program: its one symbol is the C function.
+    virtual ExportedObject export_object(const ir::Kernel&, const CompileOptions&,
+                                         const abi::ExportedFunction&) {
+        throw Error(ErrorKind::unsupported, "only kernels of the CPU can be exported");
     }
     std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options) {
         return compile(kernel, options, "kiln_kernel");

@@ -72,6 +72,14 @@ bool refers_to_lines(const ir::Kernel& kernel, const CompileOptions& options) {
            });
 }
 
+/// Code knows functions of the host by their numbers, which the text of a kernel does not tell.
+void add_functions(const ir::Kernel& kernel, std::string& key) {
+    for (const ir::Node& n : kernel.nodes)
+        if (n.kind == ir::NodeKind::call || n.kind == ir::NodeKind::call_pure)
+            key += fmt::format("function {} is {}\n", n.aux, kernel.functions[n.aux].name);
+    for (const ir::Kernel& outlined : kernel.outlined) add_functions(outlined, key);
+}
+
 /// Whatever the names and lines were: those of a location's place remain, and nodes that share one.
 void forget_lines(ir::Kernel& kernel) {
     kernel.name.clear();
@@ -97,6 +105,7 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
     if (has_lines) {
         for (const std::string& file : kernel.files) key += file + '\n';
     }
+    add_functions(kernel, key);
     return key + ir::print(kernel, {.locations = has_lines});
 }
 

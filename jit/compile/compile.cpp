@@ -8,6 +8,7 @@
 #include "jit/compile/cost.h"
 #include "jit/compile/debugging.h"
 #include "jit/compile/disk_cache.h"
+#include "jit/compile/function_numbers.h"
 #include "jit/compile/native_code.h"
 #include "jit/compile/stopwatch.h"
 #include "jit/compile/target.h"
@@ -114,6 +115,7 @@ std::string pass_texts(Job& job, const KernelOwner& owner) {
 
 std::shared_ptr<const Lowered> lower(const LoweringInput& from, codegen::PassContext& context) {
     ir::Kernel kernel = codegen::run_passes(from.kernel, context);
+    number_functions(kernel);
     if (!from.passes.threads && from.passes.target == codegen::PassTarget::cpu)
         codegen::say_one_thread(from.kernel, context.decisions);
     CompileOptions options = from.code;
@@ -167,6 +169,16 @@ std::unique_ptr<CompiledCode> native_code(const ir::Kernel& kernel, const Compil
 }  // namespace
 
 std::string_view name(KernelKind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
+
+Passed passed_for(codegen::VectorIsa isa, Job job, const KernelOwner& owner) {
+    codegen::PassContext context = context_of(std::move(job.passes), BackendTarget::cpu, owner);
+    context.options.isa = isa;
+    context.options.fma = isa != codegen::VectorIsa::sse2;
+    Passed made{codegen::run_passes(job.kernel, context), job.code};
+    made.options.flags_of_data =
+        made.options.flags_of_data && codegen::raises_flags_of_data(made.kernel);
+    return made;
+}
 
 Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     const kiln::detail::DefaultEnvironment environment;

@@ -55,6 +55,13 @@ struct Compiled {
 /// does not compile such kernels.
 Compiled compile(Job job, BackendTarget target, const KernelOwner& owner);
 
+/// A kernel after its passes, for a CPU with this vector unit, and how code is made of it.
+struct Passed {
+    ir::Kernel kernel;
+    CompileOptions options;
+};
+Passed passed_for(codegen::VectorIsa isa, Job job, const KernelOwner& owner);
+
 /// How an artifact of one kernel is made.
 struct Inspection {
     std::function<Job()> job;

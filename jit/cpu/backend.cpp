@@ -1,8 +1,10 @@
 // The CPU backend: LLVM from module to machine code.
 #include "codegen/llvm/emit.h"
+#include "codegen/llvm/exported.h"
 #include "jit/compile/native_code.h"
 #include "jit/compile/target.h"
 #include "jit/cpu/compiler.h"
+#include "jit/cpu/exported_file.h"
 #include "jit/cpu/functions_of.h"
 #include "jit/cpu/listing.h"
 #include "jit/cpu/llvm_users.h"
@@ -63,6 +65,20 @@ struct Target {
     static Target host() {
         const codegen::VectorIsa isa = CpuTarget::host().isa;
         return {isa, host_machine(isa)};
+    }
+    /// Any CPU of a level: what is exported is the same whichever CPU it was compiled on.
+    static Target of_level(abi::ExportedCpu cpu) {
+        llvm::orc::JITTargetMachineBuilder builder = host_machine(codegen::VectorIsa::avx512);
+        builder.getFeatures() = llvm::SubtargetFeatures();
+        switch (cpu) {
+            case abi::ExportedCpu::v2:
+                return {codegen::VectorIsa::sse2, builder.setCPU("x86-64-v2")};
+            case abi::ExportedCpu::v3:
+                return {codegen::VectorIsa::avx2, builder.setCPU("x86-64-v3")};
+            case abi::ExportedCpu::v4: break;
+        }
+        builder.getFeatures().AddFeature("prefer-256-bit", false);
+        return {codegen::VectorIsa::avx512, builder.setCPU("x86-64-v4")};
     }
 };
 
@@ -146,6 +162,8 @@ class CpuBackend final : public Backend {
     std::vector<CodeFunction> functions(std::span<const std::byte> object) override {
         return functions_of(object);
     }
+    ExportedObject export_object(const ir::Kernel& kernel, const CompileOptions& options,
+                                 const abi::ExportedFunction& function) override;
 
   private:
     static codegen::DebugDetail detail() {
@@ -168,15 +186,16 @@ class CpuBackend final : public Backend {
     std::vector<std::byte> make_object(const ir::Kernel& kernel,
                                        const codegen::EmitOptions& options, Stats& times);
 
-    /// Runs f(compilation) with a compiler that no other thread uses meanwhile. Errors: usage (out
-    /// of memory).
-    template <class F> auto compilation(const ir::Kernel& kernel, F&& f) {
+    /// Runs f(compilation) with a compiler that no other thread uses meanwhile, for this machine or for
+    /// `other`. Errors: usage (out of memory).
+    template <class F>
+    auto compilation(const ir::Kernel& kernel, F&& f, const Target* other = nullptr) {
         const kiln::detail::Busy busy;
         const kiln::detail::BeforeExit running(kernel.name +
                                                " cannot be compiled: the program is ending");
         require_memory(base_memory + kernel.nodes.size() * node_memory, kernel.name);
         auto work = std::make_unique<Compilation>();
-        {
+        if (other == nullptr) {
             const std::lock_guard lock(mutex_);
             if (!idle_.empty()) {
                 work->compiler = std::move(idle_.back());
@@ -186,18 +205,20 @@ class CpuBackend final : public Backend {
         struct Return {
             CpuBackend& backend;
             std::unique_ptr<Compilation>& work;
+            bool is_own;
             ~Return() {
-                if (!work || !work->compiler) return;
+                if (!work || !work->compiler || !is_own) return;
                 work->module.reset();
                 const std::lock_guard lock(backend.mutex_);
                 if (backend.idle_.size() < most_idle)
                     backend.idle_.push_back(std::move(work->compiler));
             }
-        } give_back{*this, work};
+        } give_back{*this, work, other == nullptr};
         try {
             const InCompilation mark;
+            const Target& target = other != nullptr ? *other : target_;
             if (!work->compiler)
-                work->compiler = std::make_unique<Compiler>(target_.builder, target_.isa);
+                work->compiler = std::make_unique<Compiler>(target.builder, target.isa);
             return f(*work);
         } catch (const std::bad_alloc&) {
             // LLVM's frames were left in the middle of something. Nobody touches what they worked
@@ -238,6 +259,27 @@ std::vector<std::byte> CpuBackend::make_object(const ir::Kernel& kernel,
         times.codegen_ms = lap(at);
         return object;
     });
+}
+
+ExportedObject CpuBackend::export_object(const ir::Kernel& kernel, const CompileOptions& wanted,
+                                         const abi::ExportedFunction& function) {
+    const Target target = Target::of_level(function.kernel.cpu);
+    codegen::EmitOptions options{wanted};
+    options.isa = target.isa;
+    return compilation(
+        kernel,
+        [&](Compilation& work) {
+            Compiler& compiler = *work.compiler;
+            work.module = codegen::emit_llvm(kernel, work.context, compiler.machine(), options);
+            compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
+            codegen::add_exported_function(*work.module, options.entry, function);
+            const auto bytes = work.generate(llvm::CodeGenFileType::ObjectFile);
+            const auto* const first = reinterpret_cast<const std::byte*>(bytes.data());
+            ExportedObject made = exported_file({first, bytes.size()});
+            work.module.reset();  // before the compiler, which is of no use to others
+            return made;
+        },
+        &target);
 }
 
 std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,

@@ -4,6 +4,7 @@
 #include "codegen/passes/kernel_plan.h"
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
+#include "jit/compile/c_object.h"
 #include "jit/compile/checked_mode.h"
 #include "jit/compile/stopwatch.h"
 #include "jit/loops/device_call.h"
@@ -339,15 +340,9 @@ std::unique_ptr<engine::LoopKernelVariant> LoopKernelState::compile(
         made->makes_arrays = made->makes_arrays || ir::is_made_by_kernel(p.access);
         made->frame_words += abi::program_word::count(p);
     }
-    // The code's own list: equal code may come from a kernel with a call that was dropped, to a
-    // function that this one does not know and the code does not call.
     for (const ir::HostFunction& f : kernel.functions) {
-        const auto known = traced.functions.find(f.name);
-        if (known == traced.functions.end()) {
-            made->functions.emplace_back();
-            continue;
-        }
-        const auto& host = *static_cast<const HostFunctionInfo*>(known->second.get());
+        const auto& host =
+            *static_cast<const HostFunctionInfo*>(traced.functions.find(f.name)->second.get());
         made->functions.push_back({host.thunk, host.target});
     }
     if (plain) {
@@ -620,8 +615,7 @@ std::vector<Difference> LoopKernelState::differences() const {
     return mine == differences_.end() ? std::vector<Difference>() : mine->second;
 }
 
-std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType> types,
-                                     Location where) {
+LoopKernelKey LoopKernelState::key_of(std::span<const ArgType> types, Location where) const {
     engine::check_arity(name_, params_.size(), types.size(), where, engine::Given::types);
     LoopKernelKey key;
     for (std::size_t i = 0; i < types.size(); ++i) {
@@ -630,6 +624,36 @@ std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType>
         else
             key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit, 0);
     }
+    return key;
+}
+
+void LoopKernelState::compile(std::span<const ArgType> types, Location where) {
+    variant(key_of(types, where), Form::optimised, where);
+}
+
+void LoopKernelState::export_object(std::span<const ArgType> types, const std::string& object,
+                                    const ExportOptions& options, Location where) {
+    LoopKernelKey key = key_of(types, where);
+    key.set_large();  // the code with more in it
+    const engine::TracedLoopKernel& of = traced(key.types(), where);
+    engine::CExport what{.job = job(of, key, Form::optimised),
+                         .owner = owner(),
+                         .types = types_text(key),
+                         .parallel = options_.parallel,
+                         .keeps_flush_to_zero = options_.keep_flush_to_zero};
+    for (const std::uint32_t result : of.results) {
+        if (ir::is_made_by_kernel(of.kernel.params[result].access))
+            throw Error(ErrorKind::unsupported,
+                        fmt::format("{} cannot be exported: it returns an array", name_), where_,
+                        "let the caller give it as an Out");
+        what.results.push_back(result);
+    }
+    engine::export_object(std::move(what), object, options, where);
+}
+
+std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType> types,
+                                     Location where) {
+    LoopKernelKey key = key_of(types, where);
     key.set_large();  // the code with more in it
     return inspect(artifact, key, where);
 }
@@ -706,53 +730,5 @@ std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat f
 }
 
 }  // namespace detail
-
-// ------------------------------------------------------------------------------ the handle
-
-JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
-                     detail::KernelFunction function, JitOptions options,
-                     std::source_location where)
-    : state_(std::make_shared<detail::LoopKernelState>(engine::KernelKind::loops, std::move(name),
-                                                       std::move(params), std::move(function),
-                                                       std::move(options), where)) {}
-
-const std::string& JitKernel::name() const { return state_->name(); }
-std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format) const {
-    return state_->parallel_diagnostics(level, format);
-}
-std::vector<Remark> JitKernel::remarks() const { return state_->ledger().remarks(); }
-Stats JitKernel::stats() const { return state_->ledger().stats(); }
-std::vector<Difference> JitKernel::differences() const { return state_->differences(); }
-
-std::string JitKernel::inspect(Artifact artifact, const std::vector<ArgType>& types,
-                               std::source_location where) const {
-    return state_->inspect(artifact, types, where);
-}
-
-std::vector<std::vector<ArgType>> JitKernel::specialisations() const {
-    return state_->ledger().specialisations();
-}
-
-std::string JitKernel::inspect(Artifact artifact, std::initializer_list<ArgType> types,
-                               std::source_location where) const {
-    return state_->inspect(artifact, std::span(types.begin(), types.size()), where);
-}
-
-std::vector<detail::JitValue> JitKernel::call(std::span<const JitArg* const> args,
-                                              std::source_location where) const {
-    std::vector<detail::JitValue> results;
-    state_->call(args, &results, where);
-    return results;
-}
-
-std::vector<detail::KernelItem> JitKernel::inline_call(std::span<const detail::KernelItem> args,
-                                                       std::source_location where) const {
-    return state_->inline_call(args, where);
-}
-
-void JitKernel::call_in_place(std::span<const JitArg* const> args,
-                              std::source_location where) const {
-    state_->call(args, nullptr, where);
-}
 
 }  // namespace kiln

@@ -149,6 +149,10 @@ class LoopKernelState {
     /// The same of the code that such a call runs.
     std::string inspect(Artifact artifact, std::span<const engine::OperandView> views,
                         Location where);
+    /// What calls with contiguous arrays of these types, apart from each other, run.
+    void compile(std::span<const ArgType> types, Location where);
+    void export_object(std::span<const ArgType> types, const std::string& object,
+                       const ExportOptions& options, Location where);
     const engine::Ledger& ledger() const { return ledger_; }
     std::string parallel_diagnostics(int level, DiagnosticsFormat format) const;
     std::vector<Difference> differences() const;
@@ -184,6 +188,7 @@ class LoopKernelState {
     void call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
                       const std::source_location& where);
     std::string inspect(Artifact artifact, const engine::LoopKernelKey& key, Location where);
+    engine::LoopKernelKey key_of(std::span<const ArgType> types, Location where) const;
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     ir::Id result_node(dsl::Trace& trace, const Value& result) const;
     const engine::TracedLoopKernel& traced(const engine::LoopKernelKey& types, Location where);

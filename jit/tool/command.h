@@ -25,5 +25,6 @@ Status inspect(const Arguments& arguments);
 Status repl(const Arguments& arguments);
 Status run(const Arguments& arguments);
 Status embed(const Arguments& arguments);
+Status export_object(const Arguments& arguments);
 
 }  // namespace kiln::tool

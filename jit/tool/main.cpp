@@ -66,6 +66,16 @@ const std::vector<Command>& commands() {
           {"--repeat", "K", "K calls more, for the median of their times"},
           json},
          run},
+        {"export", "FILE",
+         "an object file with a C function for programs without kiln, and its header: of a "
+         "function of "
+         "C++ text",
+         kernel_options({{"-o", "FILE.o", "the object; the header is FILE.h"},
+                         {"--sig", "TYPES", "of its arguments: 'f64, f32[1]'"},
+                         {"--header", "FILE", "where the header goes"},
+                         {"--symbol", "NAME", "the C function; else as the kernel"},
+                         {"--cpu", "UNIT", "host (default), sse2, avx2, avx512"}}),
+         export_object},
         {"embed",
          "FILE",
          "C++ that tells a program of the kernels of its functions; kiln_kernels of CMake runs it",

@@ -68,6 +68,10 @@ class UfuncState {
     ReduceState* reduction(DType x, Location where);
 
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
+    /// What calls with contiguous arrays of these types run.
+    void compile(std::span<const ArgType> types, Location where);
+    void export_object(std::span<const ArgType> types, const std::string& object,
+                       const ExportOptions& options, Location where);
     const engine::Ledger& ledger() const { return ledger_; }
 
     const engine::TracedMap& traced(const engine::CallKey& types, Location where);
@@ -100,6 +104,7 @@ class UfuncState {
     const engine::Variant& variant(const engine::CallKey& key, const engine::TracedMap& map,
                                    engine::HotTable<engine::Variant>& variants,
                                    BackendTarget target);
+    engine::CallKey key_of(std::span<const ArgType> types, Location where) const;
     class DeviceScalars;
     void check_device_call(Call& call, Location where) const;
     engine::Job job(const engine::CallKey& key, const engine::TracedMap& map) const;

@@ -1,5 +1,6 @@
 // What a ufunc keeps: its loops, their machine code, counters, texts.
 #include "jit/call/signature.h"
+#include "jit/compile/c_object.h"
 #include "jit/compile/checked_mode.h"
 #include "jit/ufunc/in_order.h"
 #include "jit/ufunc/ufunc.h"
@@ -111,13 +112,45 @@ const engine::Variant& UfuncState::variant(const engine::CallKey& key, const eng
                             std::make_unique<engine::Variant>(engine::make_variant(map, made)));
 }
 
-std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
+engine::CallKey UfuncState::key_of(std::span<const ArgType> types, Location where) const {
     engine::check_arity(source_.name, source_.arity, types.size(), where, engine::Given::types);
     engine::CallKey key(types.size(), Casting::same_kind, std::nullopt);
     for (std::size_t i = 0; i < types.size(); ++i) {
         key.set_input(i, types[i].dtype, false,
                       types[i].rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
+    return key;
+}
+
+void UfuncState::compile(std::span<const ArgType> types, Location where) {
+    const engine::CallKey key = key_of(types, where);
+    variant(key, traced(key.types(), where));
+}
+
+void UfuncState::export_object(std::span<const ArgType> types, const std::string& object,
+                               const ExportOptions& options, Location where) {
+    const engine::CallKey key = key_of(types, where);
+    std::string text;
+    for (const ArgType& type : types) {
+        text += (text.empty() ? "" : ", ") + std::string(kiln::name(type.dtype));
+        if (type.rank == 0) continue;
+        text += "[1]";
+        if (type.rank > 1)
+            throw Error(ErrorKind::type,
+                        fmt::format("{} is exported for arrays of one dimension, not of {}",
+                                    source_.name, int(type.rank)),
+                        where, "an array without gaps is one of one dimension");
+    }
+    engine::export_object({.job = job(key, traced(key.types(), where)),
+                           .owner = owner(),
+                           .types = std::move(text),
+                           .parallel = source_.options.parallel,
+                           .keeps_flush_to_zero = source_.options.keep_flush_to_zero},
+                          object, options, where);
+}
+
+std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
+    const engine::CallKey key = key_of(types, where);
     const engine::TracedMap& map = traced(key.types(), where);
     std::vector<codegen::Decision> methods;
     if (source_.arity == 2 && source_.results == 1)
@@ -176,6 +209,20 @@ std::string Ufunc::inspect(Artifact artifact, const std::vector<ArgType>& types,
 
 std::vector<std::vector<ArgType>> Ufunc::specialisations() const {
     return state_->ledger().specialisations();
+}
+
+void Ufunc::compile(std::initializer_list<ArgType> types, Where where) const {
+    state_->compile(std::span(types.begin(), types.size()), where);
+}
+
+void Ufunc::export_object(std::initializer_list<ArgType> types, const std::string& object,
+                          const ExportOptions& options, Where where) const {
+    state_->export_object(std::span(types.begin(), types.size()), object, options, where);
+}
+
+void Ufunc::export_object(const std::vector<ArgType>& types, const std::string& object,
+                          const ExportOptions& options, Where where) const {
+    state_->export_object(types, object, options, where);
 }
 
 std::string Ufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types,

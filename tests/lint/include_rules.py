@@ -25,10 +25,11 @@ INNER = {
     },
     "codegen": {
         "math": [],
+        "exported": [],
         "analysis": ["math"],
         "lanes": ["math", "analysis"],
         "passes": ["math", "analysis", "lanes"],
-        "llvm": ["math", "analysis", "lanes"],
+        "llvm": ["math", "exported", "analysis", "lanes"],
         "cuda": ["math", "analysis", "lanes"],
     },
     "jit": {
@@ -39,6 +40,7 @@ INNER = {
         "device": ["compile"],
         "cuda": ["compile", "device"],
         "sim": ["compile", "device"],
+        "rt": [],
         "reduce": ["include", "call", "compile"],
         "ufunc": ["include", "call", "compile", "reduce"],
         "arrays": ["include", "call", "compile", "reduce"],

@@ -14,6 +14,7 @@
 #include <kiln/arguments.h>
 #include <kiln/backend_target.h>
 #include <kiln/element_function.h>
+#include <kiln/export.h>
 #include <kiln/inspect.h>
 #include <kiln/kernel.h>
 #include <kiln/shared_state.h>
@@ -254,6 +255,25 @@ class JitKernel {
     /// The same of types that are found out at run time.
     std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
                         std::source_location where = std::source_location::current()) const;
+    /// Makes the code that calls with such arguments run, or takes it from the disk cache: arrays that
+    /// are contiguous and apart from each other, with no extent of 1, together below 24 MB. Errors: as
+    /// of inspect.
+    void compile(std::initializer_list<ArgType> types,
+                 std::source_location where = std::source_location::current()) const;
+    /// Writes an object file with a C function for arguments of these types, and its header: see
+    /// <kiln/export.h>. An array of rank r comes as its data, r extents, and r byte strides or null
+    /// for C order; elements follow each other along the last axis. Arrays that are written overlap no
+    /// others. Results that are Values come last, as pointers. Errors: usage (the number of types; a
+    /// name that C does not allow; a file that cannot be written), unsupported (kernels that return
+    /// arrays, call functions of the program, or call elementary functions of SLEEF; targets but the CPU),
+    /// and those of tracing.
+    void export_object(std::initializer_list<ArgType> types, const std::string& object,
+                       const ExportOptions& options = {},
+                       std::source_location where = std::source_location::current()) const;
+    /// The same of types that are found out at run time.
+    void export_object(const std::vector<ArgType>& types, const std::string& object,
+                       const ExportOptions& options = {},
+                       std::source_location where = std::source_location::current()) const;
     /// The types of the calls that code was made for (of weak C++ values, what they become beside
     /// the others), the last ones last.
     std::vector<std::vector<ArgType>> specialisations() const;

@@ -14,6 +14,7 @@
 #include <kiln/backend_target.h>
 #include <kiln/bind.h>
 #include <kiln/element_function.h>
+#include <kiln/export.h>
 #include <kiln/inspect.h>
 #include <kiln/reduce_options.h>
 #include <kiln/shared_state.h>
@@ -263,6 +264,20 @@ class Ufunc {
     /// The same of types that are found out at run time.
     std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
                         Where where = Where::current()) const;
+    /// Makes the code that calls with such arguments run, or takes it from the disk cache: contiguous
+    /// arrays, together below 24 MB. Errors: as of inspect.
+    void compile(std::initializer_list<ArgType> types, Where where = Where::current()) const;
+    /// Writes an object file with a C function for arguments of these types (of rank 0: a value), and
+    /// its header: see <kiln/export.h>. The function takes the number of elements, the inputs and the
+    /// outputs, arrays of rank 1 without gaps; an output may be an input of the same dtype, and overlaps
+    /// none otherwise. Errors: usage (the number of types; a name that C does not allow; a file that
+    /// cannot be written), unsupported (elementary functions of SLEEF; targets but the CPU), type (an array
+    /// of more than one dimension), and those of tracing.
+    void export_object(std::initializer_list<ArgType> types, const std::string& object,
+                       const ExportOptions& options = {}, Where where = Where::current()) const;
+    /// The same of types that are found out at run time.
+    void export_object(const std::vector<ArgType>& types, const std::string& object,
+                       const ExportOptions& options = {}, Where where = Where::current()) const;
     /// The types of the calls that code was made for (of weak C++ values, what they become beside
     /// the others), the last ones last.
     std::vector<std::vector<ArgType>> specialisations() const;

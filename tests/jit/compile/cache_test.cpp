@@ -1,6 +1,8 @@
 #include "jit/compile/cache.h"
 
 #include "dsl/ir/builder.h"
+#include "jit/compile/function_numbers.h"
+#include "tests/codegen/kernels.h"
 #include "tests/jit/support.h"
 
 #include <atomic>
@@ -44,6 +46,33 @@ TEST_CASE("equal kernels have equal keys, whatever their lines", "[jit][cache]")
 TEST_CASE("kernels that report lines are told apart by them", "[jit][cache]") {
     CHECK(content_key(adds(1, 10, true), {}, "cpu") == content_key(adds(1, 10, true), {}, "cpu"));
     CHECK(content_key(adds(1, 10, true), {}, "cpu") != content_key(adds(1, 20, true), {}, "cpu"));
+}
+
+TEST_CASE("functions of the host are known by their numbers", "[jit][cache]") {
+    const auto calls = [](std::vector<std::string> functions, std::uint32_t called,
+                          bool numbered = false) {
+        ir::Kernel k = test::kernel(
+            "kernel k(y: out f64[1]) program {\n  stage [] {\n"
+            "    %0 = call pure f64 \"f\"(f64(1))\n"
+            "    store y[i64(0)], %0\n  }\n}\n");
+        const ir::HostFunction f = k.functions.at(0);
+        k.functions.clear();
+        for (const std::string& name : functions) {
+            k.functions.push_back(f);
+            k.functions.back().name = name;
+        }
+        for (ir::Node& n : k.nodes)
+            if (n.kind == ir::NodeKind::call_pure) n.aux = called;
+        if (numbered) number_functions(k);
+        CHECK(ir::verify(k).empty());
+        return content_key(k, {}, "cpu");
+    };
+    const std::string key = calls({"f"}, 0);
+    CHECK(calls({"f", "g"}, 0) == key);  // whose calls were dropped
+    CHECK(calls({"g", "f"}, 1) != key);
+    CHECK(calls({"g"}, 0) != key);
+    CHECK(calls({"g", "f"}, 1, true) == key);
+    CHECK(calls({"a", "f", "z"}, 1, true) == key);
 }
 
 TEST_CASE("one compile for each key", "[jit][cache][threads]") {

@@ -312,12 +312,36 @@ def embed(tool):
           "are instantiated: template float f(float);)")
 
 
+def export(tool):
+    """A header beside an object, for each kind that there is; tests/export calls what is exported."""
+    def of(file, *words):
+        command = [tool.kiln, "export", str(tool.samples / file), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stderr.split("\n")[0]
+
+    made = str(tool.folder / "made.o")
+    equal("ufunc", of("saxpy.cpp", "--kernel", "saxpy", "--sig", "f32, f32[1], f32[1]", "--cpu", "avx2", "-o", made),
+          (0, ""))
+    header = made.replace(".o", ".h")
+    assert "int saxpy(int64_t n,\n    float " in Path(header).read_text()
+    assert b"kiln_rt_call_1" in Path(made).read_bytes()
+    equal("loops", of("loops.cpp", "--kernel", "sum_of_roots", "--sig", "f64[1]", "--symbol", "roots", "-o", made),
+          (0, ""))
+    assert "double* result0);" in Path(header).read_text()
+    assert "int roots(const double* " in Path(header).read_text()
+    equal("needs", of("saxpy.cpp", "--kernel", "saxpy", "-o", made), (2, "kiln: export needs --sig"))
+    equal("unit", of("saxpy.cpp", "--kernel", "saxpy", "--sig", "f32", "-o", made, "--cpu", "mmx"),
+          (2, "kiln: mmx is no --cpu (there are host, sse2, avx2, avx512)"))
+    equal("kind", of("stacks.cpp", "--kernel", "turn", "--layout", "()->()", "--sig", "f32", "-o", made),
+          (2, "kiln: kernels of guvectorize cannot be exported"))
+
+
 def main():
     kiln, samples = sys.argv[1], Path(sys.argv[2])
     os.environ.update({"KILN_CACHE": "off"})
     with tempfile.TemporaryDirectory() as folder:
         tool = Tool(kiln, samples, Path(folder))
-        for part in (element_wise, loops, fields, stacks, told, embed):
+        for part in (element_wise, loops, fields, stacks, told, embed, export):
             part(tool)
             print(f"{part.__name__}: good")
 
