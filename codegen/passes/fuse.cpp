@@ -289,6 +289,11 @@ class Fuse {
         return n.kind == NodeKind::op && is_float(n.dtype) && (n.fast & fast::reassoc) != 0 &&
                n.op != Op::minimum && n.op != Op::maximum;
     }
+    const std::optional<LaneOrder>& order_apart(Id loop) {
+        const auto known = orders_.find(loop);
+        if (known != orders_.end()) return known->second;
+        return orders_.emplace(loop, lane_order(k_, loop, context_.options)).first->second;
+    }
     /// Whether the sums of two loops keep their order in the fused one. Those of inner loops do as
     /// long as both are lanes, or neither.
     bool keeps_order(Editor::Fusion& fusion, const std::array<Sums, 2>& sums) {
@@ -305,10 +310,7 @@ class Fuse {
         editor_.undo(std::move(fusion));
         const bool same = std::ranges::all_of(std::array{0U, 1U}, [&](std::size_t i) {
             if (sums[i] == Sums::none) return true;
-            const Id loop = i == 0 ? a : b;
-            const auto known = orders_.find(loop);
-            const auto apart =
-                known != orders_.end() ? known->second : lane_order(k_, loop, context_.options);
+            const auto& apart = order_apart(i == 0 ? a : b);
             return sums[i] == Sums::directly ? apart == order
                                              : apart.has_value() == order.has_value();
         });
@@ -541,7 +543,8 @@ class Fuse {
     std::map<Id, Touched> touched_;  // what nodes of the kernel touched at some time, or do now
     Id last_loop_ = none;            // that was counted
     std::vector<std::pair<Id, Id>> equal_;  // by checks before what is looked at
-    // Of loops that were fused, and sum floats: temporaries may be in the way of finding it anew.
+    // Of loops that sum floats, also when they are fused: temporaries may be in the way of finding it
+    // anew.
     std::map<Id, std::optional<LaneOrder>> orders_;
 };
 
