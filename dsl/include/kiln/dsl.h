@@ -70,6 +70,8 @@ class Operand {
     Operand(T constant, Where where = Where::current())
         : Operand(Scalar::of(constant, true), where) {}
     Operand(const Operand&) = default;
+    /// The same, as used in another line.
+    Operand(const Operand& other, Where where) : Operand(other) { where_ = where; }
     /// `Scratch t(Value(a));` declares a function.
     template <class R, class... P>
         requires(std::is_base_of_v<KernelArray, R>)

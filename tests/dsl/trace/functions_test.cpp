@@ -8,6 +8,7 @@
 #include <limits>
 #include <numbers>
 #include <numeric>
+#include <utility>
 
 using namespace kiln;
 using Values = std::vector<Value>;
@@ -332,4 +333,14 @@ TEST_CASE("increments give the value that C++ gives", "[dsl][var]") {
         return trail;
     });
     CHECK(four.get<std::int32_t>() == 5 * 1000 + 7 * 100 + 7 * 10 + 5);
+}
+
+TEST_CASE("what a user's function takes as Operand is used as any other value", "[dsl][var]") {
+    const auto twice = [](Operand x) {
+        Var v(x), moved(std::move(x));
+        Value copy(v + moved);
+        return max(x, 2.5) + max(0, x) + copy;
+    };
+    const auto value = run({Scalar::of(3.0)}, [&](const Values& x) { return Value(twice(x[0])); });
+    CHECK(value.get<double>() == 12);
 }
