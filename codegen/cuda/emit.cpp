@@ -85,6 +85,7 @@ CudaTexts text_of(const Kernel& kernel, const std::string& entry, const std::vec
         case Form::program:
             if (launch != nullptr) return loop_text(kernel, entry, *launch);
             break;
+        case Form::threads: return threads_text(kernel, entry);
         case Form::combine: break;
     }
     throw Error(ErrorKind::internal, "no kernel that is launched");
@@ -107,9 +108,7 @@ class Program {
                                         kernel_.functions[n.aux].name),
                             where);
         });
-        if (kernel_.outlined.empty())
-            refuse_cuda("a program without parallel loops", first_line(),
-                        "of loop kernels it takes prange loops and whole-array statements");
+        if (texts_.empty()) made_.text = fmt::format("// The host runs all of {}.\n", kernel_.name);
         for (std::size_t i = 0; i < texts_.size(); ++i)
             made_.text += fmt::format("{}{}{}", i == 0 ? "" : "\n", lines_[i], texts_[i]);
         return std::move(made_);
@@ -152,15 +151,6 @@ class Program {
                 fmt::format("// the loop of {}:{}\n", where.short_file(), where.line);
     }
 
-    Location first_line() const {
-        Location found;
-        walk(kernel_, [&](Id id) {
-            found = kernel_.location(kernel_.node(id).loc);
-            return found.line == 0 ? Walk::on : Walk::stop;
-        });
-        return found;
-    }
-
     std::vector<std::uint32_t> totals(const Launch& l) const {
         std::vector<std::uint32_t> slots;
         const Kernel& launched = kernel_.outlined[l.kernel];
@@ -193,6 +183,7 @@ std::string cuda_entry_name(const Kernel& kernel) {
     std::string name = "kiln_";
     for (const char c : kernel.name)
         name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+    if (is_cuda_prelude_name(name)) name += "_kernel";
     return name;
 }
 

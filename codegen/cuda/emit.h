@@ -8,7 +8,8 @@
 namespace kiln::codegen {
 
 /// The name of the kernel's `extern "C" __global__` function: kiln_ and the kernel's name, with
-/// characters that an identifier can't have replaced by _.
+/// characters that an identifier can't have replaced by _; with _kernel behind it where the prelude has
+/// a function of that name.
 std::string cuda_entry_name(const ir::Kernel& kernel);
 
 /// What a function takes, one by one.
@@ -44,7 +45,8 @@ struct CudaFunction {
         pairs,  ///< for each group of n partial totals: combined pair by pair into the group's first
         chunks,  ///< of a scan: chunk k leaves its own total at partials[k]
         before,  ///< one thread: what comes before each chunk replaces its total; behind them, the last
-        scan,  ///< writes the results, with what comes before each chunk
+        scan,     ///< writes the results, with what comes before each chunk
+        threads,  ///< an explicit kernel: the launch is the user's
     };
     Role role = Role::map;
     std::string name;

@@ -223,6 +223,13 @@ std::vector<std::uint32_t> KernelText::slots_in(Id block) const {
 }
 
 void KernelText::declare_slots(const std::vector<std::uint32_t>& which) {
+    constexpr std::size_t most = 512 * 1024;  // local memory of a thread
+    std::size_t bytes = 0;
+    for (const std::uint32_t s : which)
+        if (!placed_[s]) bytes += kernel_.slots[s].length * size_of(kernel_.slots[s].dtype);
+    if (bytes > most)
+        refuse_cuda(fmt::format("Locals of {} bytes in a thread", bytes), {},
+                    "a thread of a device has 512 KiB at most");
     for (const std::uint32_t s : which) {
         if (placed_[s]) continue;
         const Slot& slot = kernel_.slots[s];
@@ -394,6 +401,33 @@ std::string KernelText::atomic(Id id, const Node& n) {
                        type(t), combined(reduction, t, "old", v));
 }
 
+std::string KernelText::exchange(Id id, const Node& n) {
+    const std::size_t values = 1 + n.aux2, first = n.operand_count - values;
+    if (n.aux2 == 0) return fmt::format("kiln_exchange(&{}, {})", element(id), operand(id, first));
+    return fmt::format("kiln_compare_exchange(&{}, {}, {})", element(id), operand(id, first),
+                       operand(id, first + 1));
+}
+
+/// The expression of what a thread asks, with its operands.
+std::string KernelText::simt(Id id, const Node& n) {
+    std::string text;
+    const std::string_view spelling = info(Simt(n.aux)).cuda;
+    for (std::size_t at = 0; at < spelling.size(); ++at) {
+        if (spelling[at] != '{') {
+            text += spelling[at];
+            continue;
+        }
+        text += operand(id, static_cast<std::size_t>(spelling[at + 1] - '0'));
+        at += 2;
+    }
+    return text;
+}
+
+void KernelText::allocate(Id, const Node& n) {
+    refuse_cuda(fmt::format("arrays that an iteration makes ({})", kernel_.params[n.aux].name),
+                kernel_.location(n.loc), "a Local of constant size has its own memory");
+}
+
 // ------------------------------------------------------------------------------ nodes
 
 void KernelText::block(Id block) {
@@ -419,7 +453,8 @@ void KernelText::node(Id id) {
     comment_line(n);
     constexpr effect::Mask in_threads = effect::accesses | effect::atomically |
                                         effect::contributes | effect::checks | effect::branches |
-                                        effect::loops | effect::jumps;
+                                        effect::loops | effect::jumps | effect::allocates |
+                                        effect::places | effect::synchronises;
     dispatch<in_threads>(
         n,
         Handlers{
@@ -436,6 +471,15 @@ void KernelText::node(Id id) {
                 line("{} = {};", slot(id, n.operand_count == 2), operand(id, n.operand_count - 1U));
             },
             [&](Of<NodeKind::atomic>) { define(id, atomic(id, n)); },
+            [&](Of<NodeKind::exchange>) { define(id, exchange(id, n)); },
+            [&](Of<NodeKind::place>) { define(id, simt(id, n)); },
+            [&](Of<NodeKind::threads>) {
+                if (info(Simt(n.aux)).result == SimtInfo::Result::nothing)
+                    line("{};", simt(id, n));
+                else
+                    define(id, simt(id, n));
+            },
+            [&](Of<NodeKind::allocate>) { allocate(id, n); },
             [&](Of<NodeKind::contribute>) { contribute(id, n); },
             [&](Of<NodeKind::check>) {
                 line("kiln_check(fault, i, {}, {});", sites_++, operand(id, 0));
@@ -465,9 +509,6 @@ void KernelText::refuse(const Node& n, const NodeInfo& kind) const {
         refuse_cuda(fmt::format("calls of functions of the host program ({})",
                                 kernel_.functions[n.aux].name),
                     where);
-    if ((kind.does & effect::allocates) != 0)
-        refuse_cuda(fmt::format("arrays that an iteration makes ({})", kernel_.params[n.aux].name),
-                    where, "a Local of constant size has its own memory");
     if ((kind.does & effect::all_elements) != 0) refuse_cuda("whole-array statements", where);
     refuse_cuda(fmt::format("a {} inside of kernels", kind.word), where);
 }

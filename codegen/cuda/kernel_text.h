@@ -31,6 +31,8 @@ class KernelText {
     /// The element of a parameter that an access touches.
     virtual std::string element(ir::Id id);
     virtual std::string extent(const ir::Node& n);
+    /// An array that is made where the node stands.
+    virtual void allocate(ir::Id id, const ir::Node& n);
     /// What ends an iteration, outside of loops and within one that is a part of it.
     virtual std::string_view end_of_iteration(bool in_loop) const;
 
@@ -107,6 +109,8 @@ class KernelText {
     std::string conversion(ir::Id id);
     std::string slot(ir::Id id, bool has_position);
     std::string atomic(ir::Id id, const ir::Node& n);
+    std::string exchange(ir::Id id, const ir::Node& n);
+    std::string simt(ir::Id id, const ir::Node& n);
     void define(ir::Id id, const std::string& expression);
     void load_element(ir::Id id, const ir::Node& n);
     [[noreturn]] void refuse(const ir::Node& n, const ir::NodeInfo& kind) const;
@@ -151,6 +155,7 @@ CudaTexts reduce_text(const ir::Kernel& kernel, const std::string& entry,
                       const std::vector<bool>& by_value, std::int64_t block);
 CudaTexts scan_text(const ir::Kernel& kernel, const std::string& entry,
                     const std::vector<bool>& by_value);
+CudaTexts threads_text(const ir::Kernel& kernel, const std::string& entry);
 CudaTexts loop_text(const ir::Kernel& kernel, const std::string& entry, const ir::Launch& launch);
 
 }  // namespace kiln::codegen

@@ -403,6 +403,24 @@ __device__ inline long long kiln_atomic_add(long long* at, long long x) {
 __device__ inline float kiln_atomic_add(float* at, float x) { return atomicAdd(at, x); }
 __device__ inline double kiln_atomic_add(double* at, double x) { return atomicAdd(at, x); }
 )"},
+    {"kiln_exchange", R"(
+template <class T>
+__device__ inline T kiln_exchange(T* at, T value) {
+    if constexpr (sizeof(T) == 4)
+        return __builtin_bit_cast(T, atomicExch((unsigned int*)at, __builtin_bit_cast(unsigned int, value)));
+    else
+        return __builtin_bit_cast(T, atomicExch((unsigned long long*)at, __builtin_bit_cast(unsigned long long, value)));
+}
+)"},
+    {"kiln_compare_exchange", R"(
+template <class T>
+__device__ inline T kiln_compare_exchange(T* at, T expected, T value) {
+    if constexpr (sizeof(T) == 4)
+        return (T)atomicCAS((unsigned int*)at, (unsigned int)expected, (unsigned int)value);
+    else
+        return (T)atomicCAS((unsigned long long*)at, (unsigned long long)expected, (unsigned long long)value);
+}
+)"},
     {"kiln_check", R"(
 // Records the failed check of the lowest iteration, and there the first site.
 __device__ inline void kiln_check(unsigned long long* fault, long long iteration, unsigned int site, bool ok) {
@@ -436,6 +454,10 @@ std::string cuda_prelude_for(std::string_view text) {
     std::string result;
     for (auto it = needed.rbegin(); it != needed.rend(); ++it) result += it->substr(1);
     return result;
+}
+
+bool is_cuda_prelude_name(std::string_view name) {
+    return std::ranges::any_of(pieces, [&](const Piece& p) { return mentions(p.text, name); });
 }
 
 }  // namespace kiln::codegen

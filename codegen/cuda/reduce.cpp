@@ -17,7 +17,7 @@ using namespace ir;
 namespace {
 
 /// Bytes of shared memory that every device gives a block.
-constexpr std::size_t most_shared = 48 * 1024;
+constexpr std::int64_t most_shared = 48 * 1024;
 constexpr std::int64_t threads_of_a_piece = 256;
 
 /// How two states of several values become one: of form `combine`.
@@ -59,20 +59,15 @@ class CombineText final : private KernelText {
 // ------------------------------------------------------------------------------ totals
 
 void ReducingText::set_totals(const std::vector<StageReduction>& reductions) {
-    std::size_t bytes = 0;
     for (const StageReduction& r : reductions) {
         const Slot& slot = kernel_.slots[r.target];
         if (slot.length != 1) refuse_cuda("a reduction into a local array", {});
         totals_.push_back({r.reduction, r.combine, r.target, slot.dtype});
-        bytes += size_of(slot.dtype);
     }
     for (std::size_t t = 0; t < totals_.size(); ++t) {
         unique(shared(t));
         unique(partials(t));
     }
-    if (bytes * 1024 > most_shared)
-        refuse_cuda("reductions of so many values at once", {},
-                    "six of eight bytes are what a block of threads has room for");
 }
 
 std::string ReducingText::variable(std::size_t total) const {
@@ -144,6 +139,13 @@ std::string ReducingText::row_arguments() const {
 }
 
 void ReducingText::declare_shared(std::int64_t elements) {
+    std::int64_t bytes = 0;
+    for (const Total& total : totals_)
+        bytes += elements * static_cast<std::int64_t>(size_of(total.dtype));
+    if (bytes > most_shared)
+        refuse_cuda(
+            fmt::format("reductions of so many values at once ({} bytes in a block)", bytes), {},
+            "48 KiB are what a block of threads has room for");
     for (std::size_t t = 0; t < totals_.size(); ++t)
         line("__shared__ {} {}[{}];", type(totals_[t].dtype), shared(t), elements);
 }

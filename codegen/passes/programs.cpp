@@ -142,9 +142,9 @@ class Programs final : public Rewriter {
             if (copies_elements(old))
                 context_.decisions.done(
                     DecisionKind::serial, in().location(n.loc),
-                    "the host runs this loop, which launches others or makes arrays: it copies "
-                    "each "
-                    "element that the loop itself touches from the device, or to it");
+                    "the host runs this loop, which launches others, makes arrays or ends the "
+                    "kernel: it copies each element that the loop itself touches from the device, "
+                    "or to it");
             return clone(old);
         }
         Program::Made made = Program(in(), owners_, old).make(once);
@@ -170,7 +170,7 @@ class Programs final : public Rewriter {
     bool runs_on_device(Id old) const {
         if (context_.options.target == PassTarget::cpu || !is_loop(in().nodes[old].kind))
             return false;
-        const Touched touched = touched_by(in(), old);
+        const Touched touched = touched_by(in(), old, Jumps::out);
         constexpr effect::Mask allowed = effect::accesses | effect::atomically | effect::branches |
                                          effect::loops | effect::jumps;
         return !(touched.loads.empty() && touched.stores.empty()) && !touched.leaves() &&
@@ -203,7 +203,13 @@ ir::Kernel run_programs(const ir::Kernel& kernel, PassContext& context) {
         return effects_of(n).any(effect::in_parallel) ||
                (context.options.target == PassTarget::gpu && is_loop(n.kind));
     };
-    return std::ranges::any_of(kernel.nodes, left) ? Programs(kernel, context).run() : kernel;
+    ir::Kernel after =
+        std::ranges::any_of(kernel.nodes, left) ? Programs(kernel, context).run() : kernel;
+    if (context.options.target == PassTarget::gpu && after.outlined.empty())
+        context.decisions.done(DecisionKind::serial, after.location(after.stages[0].loc),
+                               "no loop of this kernel runs on the device: the host computes all "
+                               "of it, and copies the elements that it touches");
+    return after;
 }
 
 }  // namespace kiln::codegen

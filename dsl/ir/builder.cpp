@@ -277,6 +277,41 @@ Id Builder::atomic(Reduction reduction, std::uint32_t param, std::span<const Id>
     return append(n, operands);
 }
 
+Id Builder::place(Simt which) {
+    assert(info(which).result == SimtInfo::Result::place);
+    Node n;
+    n.kind = NodeKind::place;
+    n.dtype = DType::i64;
+    n.aux = static_cast<std::uint32_t>(which);
+    return append(n, {});
+}
+
+Id Builder::threads(Simt what, std::span<const Id> operands) {
+    Node n;
+    n.kind = NodeKind::threads;
+    n.aux = static_cast<std::uint32_t>(what);
+    const SimtInfo& row = info(what);
+    assert(operands.size() == row.operands.size());
+    const std::size_t value = row.operands.find('v');
+    if (const auto t =
+            simt_result(what, value == row.operands.npos ? DType::bool_ : dtype(operands[value])))
+        n.dtype = *t;
+    const Id made = append(n, operands);
+    return row.result == SimtInfo::Result::nothing ? none : made;
+}
+
+Id Builder::exchange(std::uint32_t param, std::span<const Id> subscripts, Id expected, Id value) {
+    Node n;
+    n.kind = NodeKind::exchange;
+    n.dtype = kernel_.params[param].dtype;
+    n.aux = param;
+    n.aux2 = expected == none ? 0 : 1;
+    std::vector<Id> operands(subscripts.begin(), subscripts.end());
+    if (expected != none) operands.push_back(expected);
+    operands.push_back(value);
+    return append(n, operands);
+}
+
 std::uint32_t Builder::add_function(const HostFunction& function) {
     const auto found = std::ranges::find(kernel_.functions, function);
     const auto number = static_cast<std::uint32_t>(found - kernel_.functions.begin());
@@ -363,11 +398,12 @@ void Builder::assign(std::uint32_t param, std::span<const Id> slice, std::uint64
     append(n, operands);
 }
 
-void Builder::allocate(std::uint32_t param, std::span<const Id> extents) {
+void Builder::allocate(std::uint32_t param, std::span<const Id> extents, bool dynamic) {
     assert(is_made_by_kernel(kernel_.params[param].access));
     Node n;
     n.kind = NodeKind::allocate;
     n.aux = param;
+    n.imm = dynamic ? 1 : 0;
     append(n, extents);
 }
 

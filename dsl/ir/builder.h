@@ -85,6 +85,11 @@ class Builder {
     /// `combine`: of a write that stores a part of a step (combines.h), by what states combine.
     void write(std::uint32_t slot, Id value, Id position = none, std::uint32_t combine = none);
     Id atomic(Reduction reduction, std::uint32_t param, std::span<const Id> subscripts, Id value);
+    /// Of kernels of the form `threads`: where the thread is; what it does with others, none where that
+    /// has no value; an element's exchange, `expected` none where it is not compared.
+    Id place(Simt which);
+    Id threads(Simt what, std::span<const Id> operands);
+    Id exchange(std::uint32_t param, std::span<const Id> subscripts, Id expected, Id value);
     /// The number of a function of the host; one of that name and equal types may be there already.
     std::uint32_t add_function(const HostFunction& function);
     /// Calls it with arguments of exactly its types.
@@ -103,7 +108,7 @@ class Builder {
     Id permute(Id array, std::span<const std::uint64_t> axes);
     void assign(std::uint32_t param, Id value) { assign(param, {}, 0, value); }
     void assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped, Id value);
-    void allocate(std::uint32_t param, std::span<const Id> extents);
+    void allocate(std::uint32_t param, std::span<const Id> extents, bool dynamic = false);
 
     /// The number of a kernel that launches may run; equal ones are one.
     std::uint32_t add_outlined(Kernel kernel);

@@ -35,7 +35,8 @@ constexpr bool is_computation(NodeKind k) { return k == NodeKind::op || k == Nod
 inline std::span<const Id> subscripts_of(const Kernel& kernel, const Node& access) {
     const auto operands = kernel.operands_of(access);
     const bool has_value = effects_of(access).any(effect::stores | effect::writes);
-    return has_value ? operands.first(operands.size() - 1) : operands;
+    const std::size_t values = access.kind == NodeKind::exchange ? 1 + access.aux2 : has_value;
+    return operands.first(operands.size() - values);
 }
 inline std::span<const Id> subscripts_of(const Kernel& kernel, Id access) {
     return subscripts_of(kernel, kernel.nodes[access]);
@@ -44,9 +45,10 @@ inline std::span<const Id> subscripts_of(const Kernel& kernel, Id access) {
 /// What arrays, slots, functions and jumps tell of a node's order among others. An effect that is
 /// added to the table later is none of these: nothing is taken across it.
 inline constexpr effect::Mask known_effects =
-    effect::accesses | effect::allocates | effect::atomically | effect::all_elements |
-    effect::calls_pure | effect::calls | effect::contributes | effect::checks | effect::branches |
-    effect::loops | effect::in_parallel | effect::jumps | effect::launches;
+    effect::accesses | effect::allocates | effect::atomically | effect::places |
+    effect::all_elements | effect::calls_pure | effect::calls | effect::contributes |
+    effect::checks | effect::branches | effect::loops | effect::in_parallel | effect::jumps |
+    effect::launches;
 
 /// A slot that a node touches.
 struct SlotUse {

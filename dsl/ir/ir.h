@@ -156,7 +156,9 @@ inline constexpr Mask branches = 1 << 11;                   // some of its block
 inline constexpr Mask counts = 1 << 12, repeats = 1 << 13;  // a counted loop; one that may not end
 inline constexpr Mask in_parallel = 1 << 14;                // a counted loop that is parallel
 inline constexpr Mask breaks = 1 << 15, continues = 1 << 16, returns = 1 << 17;
-inline constexpr Mask launches = 1 << 18;  // an outlined kernel: what its arguments say
+inline constexpr Mask launches = 1 << 18;      // an outlined kernel: what its arguments say
+inline constexpr Mask places = 1 << 19;        // which thread it is
+inline constexpr Mask synchronises = 1 << 20;  // waits for other threads, or is seen by them
 inline constexpr Mask jumps = breaks | continues | returns;
 inline constexpr Mask loops = counts | repeats;
 /// Elements and slots that are touched one by one, as a program of loops does.
@@ -185,6 +187,37 @@ constexpr const NodeInfo& info(NodeKind k) { return table::nodes[static_cast<std
 
 /// The entry of a `permute` that makes an axis of extent 1.
 inline constexpr std::uint64_t new_axis = 15;
+
+/// What threads of a kernel of the form `threads` ask: simt.def.
+enum class Simt : std::uint8_t {
+#define KILN_SIMT(id, operands, result, cuda) id,
+#include "dsl/ir/simt.def"
+#undef KILN_SIMT
+};
+struct SimtInfo {
+    enum class Result : std::uint8_t { nothing, place, count, flag, lanes, value };
+    std::string_view name, operands;
+    Result result;
+    std::string_view cuda;
+};
+inline constexpr SimtInfo simt_table[] = {
+#define KILN_SIMT(id, operands, result, cuda) {#id, operands, SimtInfo::Result::result, cuda},
+#include "dsl/ir/simt.def"
+#undef KILN_SIMT
+};
+constexpr const SimtInfo& info(Simt s) { return simt_table[static_cast<std::size_t>(s)]; }
+/// What it gives, `value` being the dtype of its operand "v".
+constexpr std::optional<DType> simt_result(Simt s, DType value) {
+    switch (info(s).result) {
+        case SimtInfo::Result::nothing: return std::nullopt;
+        case SimtInfo::Result::place: return DType::i64;
+        case SimtInfo::Result::count: return DType::i32;
+        case SimtInfo::Result::flag: return DType::bool_;
+        case SimtInfo::Result::lanes: return DType::u32;
+        case SimtInfo::Result::value: return value;
+    }
+    return std::nullopt;
+}
 
 /// What a `check` node reports when it fails.
 enum class Check : std::uint8_t {
@@ -378,6 +411,8 @@ enum class Form : std::uint8_t {
            ///< by Kernel::scan, of what the parameter before it (the carry: the same for a row,
            ///< and nothing reads it) holds and of what elements 0 to c of the row store
     program,  ///< one stage that runs once: loops, over arguments of any rank
+    threads,  ///< one stage that each thread of a launch runs: an explicit kernel, whose `local` arrays
+              ///< are shared by the threads of a block
     combine,  ///< how two states of N values become one: 2 N values and N outputs of rank 0; a stage
               ///< stores what changes no state, the next one the combination, the first state's
               ///< values coming first. Both have pure nodes besides

@@ -2,7 +2,7 @@
 //
 //   kernel  := "kernel" [name] "(" param,* ")" form? lanes? "{" slot* ["prologue" block] stage*
 //              outlined* combine* "}"
-//   form    := "map" | "reduce" | "scan" reduction | "program" | "combine"
+//   form    := "map" | "reduce" | "scan" reduction | "program" | "threads" | "combine"
 //   lanes   := "lanes" "(" n "," n ")" ["tail" n] ["tree" "(" n "," n ")"]
 //   param   := word ["quoted name"] ":" access type layout? "weak"?
 //   slot    := "slot" word ["quoted name"] ":" dtype ["[" length "]"]
@@ -575,6 +575,22 @@ class Parser : text::Reader {
             subscripts(operands);
             expect(',');
             operands.push_back(value());
+        } else if (accept_word("exchange")) {
+            n.kind = NodeKind::exchange;
+            set_type();
+            n.aux = param();
+            subscripts(operands);
+            expect(',');
+            operands.push_back(value());
+            if (accept(',')) {
+                n.aux2 = 1;
+                operands.push_back(value());
+            }
+        } else if (at_word("place") || at_word("threads")) {
+            n.kind = accept_word("place") ? NodeKind::place : NodeKind::threads;
+            if (n.kind == NodeKind::threads) accept_word("threads");
+            set_type();
+            parse_simt(n, operands);
         } else if (accept_word("call")) {
             n.kind = accept_word("pure") ? NodeKind::call_pure : NodeKind::call;
             set_type();
@@ -595,6 +611,12 @@ class Parser : text::Reader {
         n.loc = location();
         define(number, start, list_node(block, n, operands));
     }
+
+    void parse_simt(Node& n, std::vector<Id>& operands) {
+        n.aux = static_cast<std::uint32_t>(expect_name(simt_table, "what threads do"));
+        if (!info(Simt(n.aux)).operands.empty()) values(operands);
+    }
+    bool at_word(std::string_view word) { return peek_word() == word; }
 
     /// `"name"(%1, %2)`: the types of the function are those of its first call.
     void parse_call(Node& n, std::vector<Id>& operands, std::optional<DType> result) {
@@ -663,6 +685,10 @@ class Parser : text::Reader {
             n.kind = NodeKind::call;
             parse_call(n, operands, std::nullopt);
             has_value = false;
+        } else if (accept_word("threads")) {
+            n.kind = NodeKind::threads;
+            parse_simt(n, operands);
+            has_value = false;
         } else if (accept_word("contribute")) {
             n.kind = NodeKind::contribute;
             n.aux = number("the number of a reduction");
@@ -684,6 +710,7 @@ class Parser : text::Reader {
             n.kind = NodeKind::allocate;
             n.aux = param();
             subscripts(operands);
+            if (accept_word("dynamic")) n.imm = 1;
             has_value = false;
         } else {
             has_value = false;

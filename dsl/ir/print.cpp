@@ -329,8 +329,10 @@ class Printer {
         const Node& n = k_.node(id);
         if (n.kind == NodeKind::launch) return print_launch(n, columns);
         if (!blocks_of(n).empty()) return print_structure(id, n, columns);
-        const bool has_value =
-            n.kind == NodeKind::atomic || (n.kind == NodeKind::call && k_.functions[n.aux].result);
+        const bool has_value = n.kind == NodeKind::atomic || n.kind == NodeKind::exchange ||
+                               (n.kind == NodeKind::threads &&
+                                info(Simt(n.aux)).result != SimtInfo::Result::nothing) ||
+                               (n.kind == NodeKind::call && k_.functions[n.aux].result);
         if (has_effect(n.kind) && !has_value)
             print_effect(n);
         else
@@ -511,6 +513,7 @@ class Printer {
         }
         put_type(n.dtype, n.rank);
         put(' ');
+        if (n.kind == NodeKind::place || n.kind == NodeKind::threads) return put_simt(n);
         const Effects e = effects_of(n);
         if (e.any(effect::calls | effect::calls_pure)) {
             put_call(n);
@@ -519,7 +522,7 @@ class Printer {
             put_element(param_words_[n.aux], subscripts);
             if (subscripts.size() == x.size()) return put_axes(n.imm, " drop(");
             put(", ");
-            put_value(x.back());
+            put_values(x.subspan(subscripts.size()));
         } else if (e.slot != none) {
             put_element(slot_words_[n.aux], x);
         } else {
@@ -562,8 +565,13 @@ class Printer {
         if (is_bare(n.kind)) return;
         put(' ');
         if (n.kind == NodeKind::call) return put_call(n);
+        if (n.kind == NodeKind::threads) return put_simt(n);
         if (n.kind == NodeKind::check) return put_check(n);
-        if (n.kind == NodeKind::allocate) return put_element(param_words_[n.aux], x);
+        if (n.kind == NodeKind::allocate) {
+            put_element(param_words_[n.aux], x);
+            if (n.imm != 0) put(" dynamic");
+            return;
+        }
         if (n.kind == NodeKind::contribute)
             put_number(n.aux);
         else
@@ -575,6 +583,13 @@ class Printer {
         if (n.kind != NodeKind::write || n.imm == 0) return;
         put(" by c");
         put_number(n.imm - 1);
+    }
+
+    /// `shuffle_down %1, %2, i32(1)`
+    void put_simt(const Node& n) {
+        put(info(Simt(n.aux)).name);
+        if (n.operand_count != 0) put(' ');
+        put_values(k_.operands_of(n));
     }
 
     void put_check(const Node& n) {

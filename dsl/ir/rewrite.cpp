@@ -93,6 +93,14 @@ Id Rewriter::clone(Id old) {
             return none;
         case NodeKind::atomic:
             return out_.atomic(Reduction(n.aux2), n.aux, subscripts(), operands.back());
+        case NodeKind::place: return out_.place(Simt(n.aux));
+        case NodeKind::threads: return out_.threads(Simt(n.aux), operands);
+        case NodeKind::exchange: {
+            const std::size_t values = 1 + n.aux2;
+            const auto at = std::span<const Id>(operands).first(operands.size() - values);
+            return out_.exchange(n.aux, at, n.aux2 == 0 ? none : operands[operands.size() - 2],
+                                 operands.back());
+        }
         case NodeKind::call_pure:
         case NodeKind::call: return out_.call(n.aux, operands);
         case NodeKind::contribute: out_.contribute(n.aux, operands[0]); return none;
@@ -160,7 +168,7 @@ Id Rewriter::clone(Id old) {
         case NodeKind::assign:
             out_.assign(n.aux, subscripts(), n.imm, operands.back());
             return none;
-        case NodeKind::allocate: out_.allocate(n.aux, operands); return none;
+        case NodeKind::allocate: out_.allocate(n.aux, operands, n.imm != 0); return none;
     }
     __builtin_unreachable();
 }

@@ -10,8 +10,8 @@ namespace kiln::ir::text {
 inline constexpr std::array<std::string_view, 6> check_names = {
     "division_by_zero", "negative_power", "out_of_bounds",
     "shapes",           "empty",          "outside_neighborhood"};
-inline constexpr std::array<std::string_view, 5> form_names = {"map", "reduce", "scan", "program",
-                                                               "combine"};
+inline constexpr std::array<std::string_view, 6> form_names = {"map",     "reduce",  "scan",
+                                                               "program", "threads", "combine"};
 inline constexpr std::array<std::string_view, 10> argument_names = {
     "array", "local", "value", "first", "step", "whole", "place", "total", "state", "carry"};
 inline constexpr std::array<std::string_view, 6> access_names = {"value", "in",    "out",

@@ -105,7 +105,7 @@ class Verifier {
         const bool chosen = std::has_single_bit(l.of_register) &&
                             l.of_register <= (k_.form == Form::scan ? 1024 : 64) &&
                             std::has_single_bit(l.registers) && l.registers <= 4;
-        is(l == Lanes{} || (chosen && k_.form != Form::program),
+        is(l == Lanes{} || (chosen && k_.form != Form::program && k_.form != Form::threads),
            "has lanes that no vector unit has");
         const bool combines = k_.form == Form::reduce || k_.form == Form::scan;
         is((l.tail == 0 || (combines && std::has_single_bit(l.tail) && l.tail <= l.of_register)) &&
@@ -135,6 +135,11 @@ class Verifier {
             case Form::program:
                 is(stages.size() == 1 && !spans(stages[0]) && !reduces(stages[0]),
                    "is not one stage without extents and reductions");
+                break;
+            case Form::threads:
+                is(stages.size() == 1 && !spans(stages[0]) && !reduces(stages[0]) &&
+                       k_.parallel_loops.empty(),
+                   "is not one stage without extents and reductions, or has parallel loops");
                 break;
             case Form::combine: check_combine(is); break;
         }
@@ -334,6 +339,9 @@ class Verifier {
             fail(id, "parallel loop {} of {}", n.aux2, k_.parallel_loops.size());
         if (e.any(effect::launches) && n.aux >= k_.launches.size())
             fail(id, "launch {} of {}", n.aux, k_.launches.size());
+        if ((n.kind == NodeKind::place || n.kind == NodeKind::threads) &&
+            n.aux >= std::size(simt_table))
+            fail(id, "row {} of {}", n.aux, std::size(simt_table));
         if (e.any(effect::counts | effect::launches)) check_tree(id, n);
         if (e.any(effect::checks)) {
             if (n.aux >= text::check_names.size())
@@ -544,9 +552,14 @@ class Verifier {
         if (state_[operand] == State::hidden)
             fail(user, "operand {} is defined in a block that is closed", operand);
         const bool has_value = !has_effect(n.kind) || n.kind == NodeKind::atomic ||
+                               n.kind == NodeKind::exchange || gives_value(n) ||
                                (n.kind == NodeKind::call && k_.functions[n.aux].result) ||
                                n.kind == NodeKind::loop;
         if (!has_value) fail(user, "operand {} has no value", operand);
+    }
+
+    static bool gives_value(const Node& n) {
+        return n.kind == NodeKind::threads && info(Simt(n.aux)).result != SimtInfo::Result::nothing;
     }
 
     void check_leaf(Id id, const Node& n) const {
@@ -621,6 +634,9 @@ class Verifier {
             case NodeKind::atomic: return check_element(id, n);
             case NodeKind::read:
             case NodeKind::write: return check_slot(id, n);
+            case NodeKind::exchange: return check_exchange(id, n);
+            case NodeKind::place:
+            case NodeKind::threads: return check_simt(id, n);
             case NodeKind::call_pure:
             case NodeKind::call: {
                 const HostFunction& f = k_.functions[n.aux];
@@ -680,6 +696,35 @@ class Verifier {
             case NodeKind::extent:
             case NodeKind::index: return;
         }
+    }
+
+    void check_exchange(Id id, const Node& n) const {
+        expect_array_param(id, n, true);
+        const Param& p = k_.params[n.aux];
+        if (n.aux2 > 1) fail(id, "compares {} values", n.aux2);
+        expect_count(id, p.rank + 1U + n.aux2);
+        for (std::size_t i = 0; i < p.rank; ++i) expect_scalar(id, i, DType::i64);
+        for (std::size_t i = p.rank; i < n.operand_count; ++i) expect_scalar(id, i, p.dtype);
+        expect_result(id, p.dtype, 0);
+    }
+
+    void check_simt(Id id, const Node& n) const {
+        if (k_.form != Form::threads) fail(id, "is in a kernel of another form");
+        const SimtInfo& row = info(Simt(n.aux));
+        if ((row.result == SimtInfo::Result::place) != (n.kind == NodeKind::place))
+            fail(id, "{} is of another kind", row.name);
+        expect_count(id, row.operands.size());
+        DType value = DType::bool_;
+        for (std::size_t i = 0; i < row.operands.size(); ++i) {
+            const DType given = k_.node(k_.operand(id, i)).dtype;
+            switch (row.operands[i]) {
+                case 'b': expect_scalar(id, i, DType::bool_); break;
+                case 'm': expect_scalar(id, i, DType::u32); break;
+                case 'l': expect_scalar(id, i, DType::i32); break;
+                default: expect_scalar(id, i, value = given);
+            }
+        }
+        expect_result(id, simt_result(Simt(n.aux), value).value_or(DType::bool_), 0);
     }
 
     void check_op(Id id, const Node& n) const {

@@ -20,6 +20,7 @@ namespace dsl {
 
 void Trace::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t dropped, Id value,
                    const Location& where) {
+    refuse_in_threads("a statement on whole arrays", "each thread stores elements of its own");
     const ir::Param& p = builder_.kernel().params[param];
     const DType from = builder_.dtype(value);
     if (p.access == ir::Access::in)

@@ -83,6 +83,7 @@ std::uint64_t Trace::core_slice(const CoreView& core, std::vector<ir::Id>& slice
 }
 
 ir::Id Trace::whole(std::uint32_t param) {
+    refuse_in_threads("an array as a whole", "each thread takes elements of its own");
     const CoreView* core = core_of(param);
     if (core == nullptr) return builder_.whole(param);
     std::vector<ir::Id> slice;
@@ -383,6 +384,7 @@ Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where at) 
     Trace& trace = Trace::current(where);
     ir::Builder& b = trace.builder();
     b.set_location(where);
+    trace.refuse_in_threads("a Scratch", "a thread has Locals, a block has cuda::shared arrays");
     if (extents.size() > 8)
         throw Error(ErrorKind::shape, fmt::format("{} dimensions; at most 8", extents.size()),
                     where);

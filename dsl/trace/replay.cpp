@@ -148,6 +148,9 @@ class Replay {
             case NodeKind::break_:
             case NodeKind::continue_: b_.bare(n.kind); return ir::none;
             case NodeKind::index:
+            case NodeKind::place:
+            case NodeKind::exchange:
+            case NodeKind::threads:
             case NodeKind::call_pure:
             case NodeKind::call:
             case NodeKind::contribute:

@@ -606,6 +606,8 @@ Range::Iterator Range::begin() {
                     "call range(...) for each loop");
     trace_->builder().set_location(where_);
     if (parallel_)
+        trace_->refuse_in_threads("a prange", "its threads are there already: use range");
+    if (parallel_)
         index_ = trace_->builder().begin_parallel_loop(
             begin_, end_, step_, {{}, static_cast<ir::Schedule>(schedule_), chunk_, unsafe_races_});
     else

@@ -118,6 +118,17 @@ class Trace {
     void write(const ElementRef& element, ir::Id value);
     ir::Id atomic(ir::Reduction reduction, const ElementRef& element, ir::Id value);
 
+    /// Whether it is an explicit kernel, run by threads that know of each other.
+    bool of_threads() const { return builder_.kernel().form == ir::Form::threads; }
+    /// Errors: usage (it is one, which has no `what`).
+    void refuse_in_threads(const char* what, const char* hint) const;
+    /// An array that the threads of a block share; `dynamic`: in what the launch gives.
+    KernelArray make_shared(DType dtype, std::span<const ir::Id> extents, bool dynamic);
+    /// A value as what an element gets. Errors: usage (of a Local, read-only), type.
+    ir::Id stored_value(const ElementRef& element, ir::Id value);
+    /// The old value; `expected` may be none. Errors: the same.
+    ir::Id exchange(const ElementRef& element, ir::Id expected, ir::Id value, const char* what);
+
     /// The line of an operation: `where`, unless that is none or lies in the standard library
     /// (which moves and copies what is given to its algorithms): then the last line that was the
     /// user's.

@@ -40,9 +40,10 @@ bool accepts(const CallKey& key, std::size_t i, DType to, Casting casting) {
 void check_cpu_target(const std::string& name, std::string_view what, BackendTarget target,
                       Location where) {
     if (target == BackendTarget::cpu) return;
-    throw Error(ErrorKind::unsupported,
-                fmt::format("{} is {}, which has no target but the CPU", name, what), where,
-                "element-wise kernels and loop kernels have .target = BackendTarget::cuda");
+    throw Error(
+        ErrorKind::unsupported,
+        fmt::format("{} is {}, which has no target but the CPU", name, what), where,
+        "kernels of vectorize, jit, stencil and guvectorize have .target = BackendTarget::cuda");
 }
 
 std::string to_string(const Signature& signature) {

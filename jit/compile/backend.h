@@ -9,6 +9,7 @@
 
 #include <kiln/array.h>
 #include <kiln/backend_target.h>
+#include <kiln/dim3.h>
 #include <kiln/inspect.h>
 
 #include <cstddef>
@@ -48,6 +49,12 @@ struct DeviceFault {
     std::vector<std::int64_t> first = {}, second = {};
 };
 
+/// How a user launches an explicit kernel.
+struct LaunchShape {
+    Dim3 blocks = {}, threads = {};
+    std::size_t shared = 0;  ///< bytes of a block that its `dynamic` arrays get
+};
+
 /// The machine code, or another target's text, of a kernel. Code lives as long as the object.
 class CompiledCode {
   public:
@@ -64,6 +71,10 @@ class CompiledCode {
     /// Runs a map on the target's device, where its operands are: what map_entry() does elsewhere, but
     /// for errors, which are those of run_on_device.
     virtual void run_map_on_device(const MapFrame*) const {
+        throw Error(ErrorKind::unsupported, "this code runs on the host");
+    }
+    /// Launches an explicit kernel, operands as of run_on_device.
+    virtual void launch_threads(std::span<DeviceOperand>, const LaunchShape&) const {
         throw Error(ErrorKind::unsupported, "this code runs on the host");
     }
     /// An artifact of this backend (artifacts.def); others are Error internal.

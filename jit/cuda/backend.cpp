@@ -47,6 +47,11 @@ class CudaCode final : public CompiledCode {
         return run_program(kernel_, module_, loaded(), operands);
     }
 
+    void launch_threads(std::span<DeviceOperand> operands,
+                        const LaunchShape& shape) const override {
+        engine::launch_threads(kernel_, module_, loaded(), operands, shape);
+    }
+
     void run_map_on_device(const MapFrame* frame) const override {
         run_map(kernel_, module_, loaded(), frame);
     }

@@ -35,9 +35,9 @@ class ModuleDevice final : public LaunchDevice {
     void read(void* to, const std::byte* from, std::size_t bytes) override {
         device_.read(to, from, bytes);
     }
-    void launch(std::size_t function, unsigned blocks, unsigned threads,
-                void** parameters) override {
-        device_.launch(module_.function(function), blocks, threads, parameters);
+    void launch(std::size_t function, const LaunchShape& shape, void** parameters) override {
+        device_.launch(module_.function(function), shape.blocks, shape.threads, shape.shared,
+                       parameters);
     }
 
   private:
@@ -112,31 +112,57 @@ void run_map(const ir::Kernel& kernel, const codegen::CudaModule& module,
     run_map(module, kernel, device, device.geometry(), frame);
 }
 
+namespace {
+
+/// Arrays of a call on the device, those of the host as copies.
+struct There {
+    std::vector<Array> arrays;
+    std::vector<DeviceArgument> arguments;
+
+    There(const ir::Kernel& kernel, std::span<const DeviceOperand> operands)
+        : arrays(operands.size()), arguments(operands.size()) {
+        for (std::size_t p = 0; p < operands.size(); ++p) {
+            const ir::Access access = kernel.params[p].access;
+            arguments[p].scalar = operands[p].scalar;
+            if (access == ir::Access::value || ir::is_made_by_kernel(access)) continue;
+            arrays[p] = operands[p].array.to(cuda(), {});
+            device::note_use(static_cast<const std::byte*>(arrays[p].owner().get()));
+            arguments[p] = argument_of(arrays[p]);
+        }
+    }
+    /// What was written of copies, back to the host.
+    void take_back(const ir::Kernel& kernel, std::span<const DeviceOperand> operands) const {
+        for (std::size_t p = 0; p < operands.size(); ++p) {
+            const ir::Access access = kernel.params[p].access;
+            if ((access == ir::Access::out || access == ir::Access::inout) &&
+                operands[p].array.place().is_host())
+                engine::take_back(operands[p].array, arrays[p]);
+        }
+    }
+};
+
+}  // namespace
+
 std::optional<DeviceFault> run_program(const ir::Kernel& kernel, const codegen::CudaModule& module,
                                        const LoadedModule& loaded,
                                        std::span<DeviceOperand> operands) {
     ModuleDevice device(loaded);
     const Place place = place_of(kernel, operands);
-    std::vector<Array> there(operands.size());
-    std::vector<DeviceArgument> arguments(operands.size());
-    for (std::size_t p = 0; p < operands.size(); ++p) {
-        const ir::Access access = kernel.params[p].access;
-        arguments[p].scalar = operands[p].scalar;
-        if (access == ir::Access::value || ir::is_made_by_kernel(access)) continue;
-        there[p] = operands[p].array.to(cuda(), {});
-        device::note_use(static_cast<const std::byte*>(there[p].owner().get()));
-        arguments[p] = argument_of(there[p]);
-    }
-    Made made(device, kernel, arguments);
-    const auto fault = run_host_program(kernel, module, device, device.geometry(), arguments);
-    for (std::size_t p = 0; p < operands.size(); ++p) {
-        const ir::Access access = kernel.params[p].access;
-        if ((access == ir::Access::out || access == ir::Access::inout) &&
-            operands[p].array.place().is_host())
-            take_back(operands[p].array, there[p]);
-    }
+    There there(kernel, operands);
+    Made made(device, kernel, there.arguments);
+    const auto fault = run_host_program(kernel, module, device, device.geometry(), there.arguments);
+    there.take_back(kernel, operands);
     if (!fault) made.take(operands, place);
     return fault;
+}
+
+void launch_threads(const ir::Kernel& kernel, const codegen::CudaModule& module,
+                    const LoadedModule& loaded, std::span<DeviceOperand> operands,
+                    const LaunchShape& shape) {
+    ModuleDevice device(loaded);
+    const There there(kernel, operands);
+    launch_threads(module, device, shape, there.arguments);
+    there.take_back(kernel, operands);
 }
 
 }  // namespace kiln::engine

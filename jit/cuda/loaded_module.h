@@ -26,6 +26,11 @@ std::optional<DeviceFault> run_program(const ir::Kernel& kernel, const codegen::
                                        const LoadedModule& loaded,
                                        std::span<DeviceOperand> operands);
 
+/// See CompiledCode::launch_threads.
+void launch_threads(const ir::Kernel& kernel, const codegen::CudaModule& module,
+                    const LoadedModule& loaded, std::span<DeviceOperand> operands,
+                    const LaunchShape& shape);
+
 /// See CompiledCode::run_map_on_device.
 void run_map(const ir::Kernel& kernel, const codegen::CudaModule& module,
              const LoadedModule& loaded, const MapFrame* frame);

@@ -403,7 +403,8 @@ class HostProgram {
             case CudaFunction::Role::chunks: scan(l, texts, of, all); break;
             case CudaFunction::Role::pairs:
             case CudaFunction::Role::before:
-            case CudaFunction::Role::scan: break;  // follow others
+            case CudaFunction::Role::scan:
+            case CudaFunction::Role::threads: break;  // follow others; are no launches of a program
         }
         for (const Argument& a : l.arguments)
             if (a.kind == Argument::Kind::place && kernel_.slots[a.target].length == 1)
@@ -425,10 +426,11 @@ class HostProgram {
         for (Scalar& v : values) addresses.push_back(v.bytes.data());
         const bool by_threads = f.role == CudaFunction::Role::map;
         const std::int64_t blocks = by_threads ? ceil_div(work, geometry_.threads) : work;
-        device_.launch(
-            function,
-            static_cast<unsigned>(std::clamp<std::int64_t>(blocks, 1, geometry_.most_blocks)),
-            geometry_.threads, addresses.data());
+        device_.launch(function,
+                       {.blocks = static_cast<unsigned>(
+                            std::clamp<std::int64_t>(blocks, 1, geometry_.most_blocks)),
+                        .threads = geometry_.threads},
+                       addresses.data());
     }
 
     Scalar parameter(const CudaParameter& p, const Iterations& of, std::span<const Bound> all,
@@ -609,7 +611,8 @@ void run_map(const CudaModule& module, const Kernel& kernel, LaunchDevice& devic
                 values.push_back(address(operands[p.param].data + row * operands[p.param].outer));
         }
         for (Scalar& v : values) addresses.push_back(v.bytes.data());
-        device.launch(0, static_cast<unsigned>(blocks), geometry.threads, addresses.data());
+        device.launch(0, {.blocks = static_cast<unsigned>(blocks), .threads = geometry.threads},
+                      addresses.data());
     }
     if (bytes == 0) return;
     device.read(faults.data(), words->data(), bytes);
@@ -617,6 +620,23 @@ void run_map(const CudaModule& module, const Kernel& kernel, LaunchDevice& devic
     if (failed == faults.end()) return;
     *frame->fault = {sites[*failed & 0xffff], failed - faults.begin(),
                      static_cast<std::int64_t>(*failed >> 16)};
+}
+
+void launch_threads(const CudaModule& module, LaunchDevice& device, const LaunchShape& shape,
+                    std::span<const DeviceArgument> arguments) {
+    using Kind = CudaParameter::Kind;
+    std::vector<Scalar> values;
+    for (const CudaParameter& p : module.functions[0].parameters) {
+        const DeviceArgument& a = arguments[p.param];
+        values.push_back(p.kind == Kind::value    ? a.scalar
+                         : p.kind == Kind::stride ? Scalar::of(a.strides[p.axis])
+                         : p.kind == Kind::extent
+                             ? Scalar::of(a.extents[p.axis])
+                             : Scalar::of(std::bit_cast<std::int64_t>(a.data)));
+    }
+    std::vector<void*> addresses;
+    for (Scalar& v : values) addresses.push_back(v.bytes.data());
+    device.launch(0, shape, addresses.data());
 }
 
 std::optional<DeviceFault> run_host_program(const Kernel& kernel, const CudaModule& module,

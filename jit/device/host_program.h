@@ -23,8 +23,7 @@ class LaunchDevice {
     virtual void write(std::byte* to, const void* from, std::size_t bytes) = 0;
     virtual void read(void* to, const std::byte* from, std::size_t bytes) = 0;
     /// Function `function` of the module, with the addresses of its parameters' values.
-    virtual void launch(std::size_t function, unsigned blocks, unsigned threads,
-                        void** parameters) = 0;
+    virtual void launch(std::size_t function, const LaunchShape& shape, void** parameters) = 0;
 };
 
 /// How many threads a launch has: results do not depend on it.
@@ -54,5 +53,9 @@ std::optional<DeviceFault> run_host_program(const ir::Kernel& kernel,
 /// the frame's fault.
 void run_map(const codegen::CudaModule& module, const ir::Kernel& kernel, LaunchDevice& device,
              const Geometry& geometry, const MapFrame* frame);
+
+/// Launches the explicit kernel that `module` is the text of.
+void launch_threads(const codegen::CudaModule& module, LaunchDevice& device,
+                    const LaunchShape& shape, std::span<const DeviceArgument> arguments);
 
 }  // namespace kiln::engine

@@ -8,10 +8,8 @@
 
 namespace kiln::engine {
 
-void run_on_device(const LoopKernelVariant& variant, std::span<const OperandView> views,
-                   std::vector<kiln::detail::JitValue>* results,
-                   const std::source_location& where) {
-    const ir::Kernel& kernel = variant.kernel->kernel;
+static std::vector<DeviceOperand> operands_of(const ir::Kernel& kernel,
+                                              std::span<const OperandView> views) {
     std::vector<DeviceOperand> operands(kernel.params.size());
     for (std::size_t p = 0; p < operands.size(); ++p) {
         const ir::Param& param = kernel.params[p];
@@ -26,6 +24,20 @@ void run_on_device(const LoopKernelVariant& variant, std::span<const OperandView
             operands[p].array = zeros({}, param.dtype);
         }
     }
+    return operands;
+}
+
+void launch_on_device(const LoopKernelVariant& variant, std::span<const OperandView> views,
+                      const LaunchShape& shape, const std::source_location& where) {
+    std::vector<DeviceOperand> operands = operands_of(variant.kernel->kernel, views);
+    device::at_line(where, [&] { variant.kernel->code->launch_threads(operands, shape); });
+}
+
+void run_on_device(const LoopKernelVariant& variant, std::span<const OperandView> views,
+                   std::vector<kiln::detail::JitValue>* results,
+                   const std::source_location& where) {
+    const ir::Kernel& kernel = variant.kernel->kernel;
+    std::vector<DeviceOperand> operands = operands_of(kernel, views);
     const std::optional<DeviceFault> fault =
         device::at_line(where, [&] { return variant.kernel->code->run_on_device(operands); });
     if (fault) {

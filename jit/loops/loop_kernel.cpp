@@ -61,8 +61,13 @@ bool takes_whole_arrays(const ir::Kernel& kernel) {
 
 JitOptions with_environment(JitOptions options, engine::KernelKind kind) {
     options.checked = options.checked || engine::all_checked();
+    if (kind == engine::KernelKind::threads) {  // no CPU has them, and nobody checks them
+        options.checked = false;
+        if (engine::cpu_or_simulator() == BackendTarget::sim) options.target = BackendTarget::sim;
+        return options;
+    }
     const bool for_cpu_alone = options.checked || options.verify || options.keep_flush_to_zero;
-    if (options.target == BackendTarget::cpu && kind == engine::KernelKind::loops && !for_cpu_alone)
+    if (options.target == BackendTarget::cpu && !for_cpu_alone)
         options.target = engine::cpu_or_simulator();
     return options;
 }
@@ -157,8 +162,6 @@ LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
                                 engine::max_loop_kernel_args),
                     where);
     engine::check_param_names(name_, params_.size(), options_.params, where);
-    if (kind != engine::KernelKind::loops)
-        engine::check_cpu_target(name_, engine::name(kind), options_.target, where);
     check_device_options(options_.target, where);
 }
 
@@ -214,7 +217,7 @@ std::unique_ptr<engine::TracedLoopKernel> LoopKernelState::trace(const LoopKerne
         else
             items.emplace_back(trace.value(b.param(param)));
     }
-    b.set_form(ir::Form::program);
+    b.set_form(kind_ == engine::KernelKind::threads ? ir::Form::threads : ir::Form::program);
     b.begin_stage({}, false);
     const std::vector<KernelItem> results = traced_body(items);
     trace.check_results(results.size());
@@ -451,17 +454,25 @@ void LoopKernelState::call(std::span<const JitArg* const> args, std::vector<JitV
     explained([&] { call_checked(args, results, where); });
 }
 
+void LoopKernelState::launch(const engine::LaunchShape& shape, std::span<const JitArg* const> args,
+                             const std::source_location& where) {
+    explained([&] { call_checked(args, nullptr, where, &shape); });
+}
+
 void LoopKernelState::run(std::span<const OperandView> views, const std::source_location& where) {
     explained([&] {
         const DefaultEnvironment environment(FloatFlags::raised, options_.keep_flush_to_zero);
         const engine::LoopKernelVariant& code = variant_for(views, Form::optimised, where);
+        if (code.entry == nullptr) [[unlikely]]
+            return call_device(code, views, nullptr, where);
         engine::run_loop_kernel(code, views, options_.parallel, environment, nullptr, where);
     });
 }
 
 void LoopKernelState::call_checked(std::span<const JitArg* const> args,
                                    std::vector<JitValue>* results,
-                                   const std::source_location& where) {
+                                   const std::source_location& where,
+                                   const engine::LaunchShape* launch) {
     if (params_.size() != args.size()) [[unlikely]]
         engine::throw_wrong_arity(name_, params_.size(), args.size(), engine::Given::arguments,
                                   where);
@@ -477,21 +488,22 @@ void LoopKernelState::call_checked(std::span<const JitArg* const> args,
     }
     const std::span used(views.data(), args.size());
     if (on_device) [[unlikely]]
-        return call_where_arrays_are(used, results, where);
+        return call_where_arrays_are(used, results, where, launch);
     if (options_.verify) {
         call_verified(used, environment, results, where);
         return;
     }
     const engine::LoopKernelVariant& code = variant_for(used, Form::optimised, where);
     if (code.entry == nullptr) [[unlikely]]
-        return call_device(code, used, results, where);
+        return call_device(code, used, results, where, launch);
     engine::run_loop_kernel(code, used, options_.parallel, environment, results, where);
 }
 
 /// The call has arrays of a device.
 void LoopKernelState::call_where_arrays_are(std::span<OperandView> views,
                                             std::vector<JitValue>* results,
-                                            const std::source_location& where) {
+                                            const std::source_location& where,
+                                            const engine::LaunchShape* launch) {
     std::vector<Array> fetched(views.size());  // scalars, which are the host's
     for (std::size_t i = 0; i < views.size(); ++i) {
         if (params_[i] != KernelParam::value || views[i].place().is_host()) continue;
@@ -504,13 +516,14 @@ void LoopKernelState::call_where_arrays_are(std::span<OperandView> views,
                     fmt::format("{} has only scalars, and they are on a device", name_), where,
                     "to_host() copies one");
     check_device_options(BackendTarget::cuda, where);
-    call_device(variant_for(views, Form::device, where), views, results, where);
+    call_device(variant_for(views, Form::device, where), views, results, where, launch);
 }
 
 void LoopKernelState::call_device(const engine::LoopKernelVariant& code,
                                   std::span<const OperandView> views,
-                                  std::vector<JitValue>* results,
-                                  const std::source_location& where) const {
+                                  std::vector<JitValue>* results, const std::source_location& where,
+                                  const engine::LaunchShape* launch) const {
+    if (launch != nullptr) return engine::launch_on_device(code, views, *launch, where);
     if (code.serial)
         throw Error(
             ErrorKind::unsupported,

@@ -141,6 +141,9 @@ class LoopKernelState {
     const std::string& name() const { return name_; }
     void call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
               const std::source_location& where);
+    /// A launch of an explicit kernel.
+    void launch(const engine::LaunchShape& shape, std::span<const JitArg* const> args,
+                const std::source_location& where);
     /// A call whose arguments are arrays that fit the parameters.
     void run(std::span<const engine::OperandView> views, const std::source_location& where);
     /// Traces the body as a part of the kernel that is being traced on this thread.
@@ -175,9 +178,11 @@ class LoopKernelState {
     void check_device_options(BackendTarget target, Location where) const;
     void call_device(const engine::LoopKernelVariant& code,
                      std::span<const engine::OperandView> views, std::vector<JitValue>* results,
-                     const std::source_location& where) const;
+                     const std::source_location& where,
+                     const engine::LaunchShape* launch = nullptr) const;
     void call_where_arrays_are(std::span<engine::OperandView> views, std::vector<JitValue>* results,
-                               const std::source_location& where);
+                               const std::source_location& where,
+                               const engine::LaunchShape* launch);
     void call_verified(std::span<const engine::OperandView> views,
                        const DefaultEnvironment& environment, std::vector<JitValue>* results,
                        const std::source_location& where);
@@ -186,7 +191,8 @@ class LoopKernelState {
                  const std::vector<JitValue>& results, const std::vector<JitValue>& expected,
                  Location where);
     void call_checked(std::span<const JitArg* const> args, std::vector<JitValue>* results,
-                      const std::source_location& where);
+                      const std::source_location& where,
+                      const engine::LaunchShape* launch = nullptr);
     std::string inspect(Artifact artifact, const engine::LoopKernelKey& key, Location where);
     engine::LoopKernelKey key_of(std::span<const ArgType> types, Location where) const;
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);

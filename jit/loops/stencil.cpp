@@ -94,8 +94,6 @@ StencilState::StencilState(std::string name, std::vector<StencilParam> params,
           engine::KernelKind::stencil, name_, kernel_params(true),
           [this](std::span<const KernelItem> items) { return trace(items, true); },
           kernel_options(true), where) {
-    engine::check_cpu_target(name_, engine::name(engine::KernelKind::stencil), options_.target,
-                             where);
     if (std::ranges::count(params_, StencilParam::neighbors) == 0)
         throw Error(ErrorKind::usage, fmt::format("{} has no Neighbors parameter", name_), where,
                     "a stencil computes an element from the neighbours of one");
@@ -119,7 +117,8 @@ JitOptions StencilState::kernel_options(bool given) const {
     JitOptions options{.fastmath = options_.fastmath,
                        .parallel = options_.parallel,
                        .checked = options_.checked,
-                       .keep_flush_to_zero = options_.keep_flush_to_zero};
+                       .keep_flush_to_zero = options_.keep_flush_to_zero,
+                       .target = options_.target};
     options.params = options_.params;
     if (given && !options.params.empty()) options.params.emplace_back("result");
     return options;
@@ -422,7 +421,7 @@ Array StencilState::call(const Array* out, std::span<const JitArg* const> args,
     std::vector<engine::OperandView> views(args.size());
     std::vector<CallAccess::Row> rows(args.size());
     for (std::size_t i = 0; i < args.size(); ++i)
-        CallAccess::view(args[i]->arg(), views[i], rows[i], where);
+        CallAccess::view_of_any_place(args[i]->arg(), views[i], rows[i]);
     const engine::OperandView& shaped = views[first()];
     bool overlaps = false;
     for (std::size_t i = 0; i < args.size(); ++i) {
@@ -430,7 +429,7 @@ Array StencilState::call(const Array* out, std::span<const JitArg* const> args,
         if (out != nullptr) {
             engine::OperandView target;
             CallAccess::Row row;
-            CallAccess::view(OutArg(*out), target, row, where);
+            CallAccess::view_of_any_place(Arg(*out), target, row);
             overlaps = overlaps || engine::may_overlap(views[i], target);
         }
         if (params_[i] != StencilParam::neighbors) continue;

@@ -72,12 +72,11 @@ class SimDevice final : public LaunchDevice {
     void read(void* to, const std::byte* from, std::size_t bytes) override {
         if (bytes != 0) std::memcpy(to, from, bytes);
     }
-    void launch(std::size_t function, unsigned blocks, unsigned threads,
-                void** parameters) override {
-        memory_.begin_launch();
+    void launch(std::size_t function, const LaunchShape& shape, void** parameters) override {
+        memory_.add(sim::dynamic_shared(), shape.shared, "dynamic shared memory", true);
         sim::Finding found;
         const sim::Launch launch{
-            code_.function(function), parameters, blocks, threads, false, &memory_};
+            code_.function(function), parameters, shape.blocks, shape.threads, false, &memory_};
         if (!sim::run(launch, found))
             throw Error(ErrorKind::device, "the simulator found " + found.text,
                         Location(found.at.file == nullptr ? "" : found.at.file, found.at.line));
@@ -112,21 +111,15 @@ class SimCode final : public CompiledCode {
     std::vector<std::byte> binary() const override { return {}; }
     Stats times() const override { return times_; }
 
+    void launch_threads(std::span<DeviceOperand> operands,
+                        const LaunchShape& shape) const override {
+        SimDevice device(*code_);
+        engine::launch_threads(module_, device, shape, arguments_of(operands, device));
+    }
+
     std::optional<DeviceFault> run_on_device(std::span<DeviceOperand> operands) const override {
         SimDevice device(*code_);
-        std::vector<DeviceArgument> arguments(operands.size());
-        for (std::size_t p = 0; p < operands.size(); ++p) {
-            const ir::Param& param = kernel_.params[p];
-            arguments[p].scalar = operands[p].scalar;
-            if (param.access == ir::Access::value || ir::is_made_by_kernel(param.access)) continue;
-            const Array& array = operands[p].array;
-            device.add(array, param.name);
-            arguments[p].data = array.data();
-            for (int d = 0; d < array.rank(); ++d) {
-                arguments[p].extents.push_back(array.extent(d));
-                arguments[p].strides.push_back(array.stride(d));
-            }
-        }
+        std::vector<DeviceArgument> arguments = arguments_of(operands, device);
         auto fault = run_host_program(kernel_, module_, device, geometry, arguments);
         for (std::size_t p = 0; p < operands.size() && !fault; ++p)
             if (kernel_.params[p].access == ir::Access::result && arguments[p].data != nullptr)
@@ -155,6 +148,25 @@ class SimCode final : public CompiledCode {
     }
 
   private:
+    /// What the program gets for its parameters; threads may touch their elements.
+    std::vector<DeviceArgument> arguments_of(std::span<const DeviceOperand> operands,
+                                             SimDevice& device) const {
+        std::vector<DeviceArgument> arguments(operands.size());
+        for (std::size_t p = 0; p < operands.size(); ++p) {
+            const ir::Param& param = kernel_.params[p];
+            arguments[p].scalar = operands[p].scalar;
+            if (param.access == ir::Access::value || ir::is_made_by_kernel(param.access)) continue;
+            const Array& array = operands[p].array;
+            device.add(array, param.name);
+            arguments[p].data = array.data();
+            for (int d = 0; d < array.rank(); ++d) {
+                arguments[p].extents.push_back(array.extent(d));
+                arguments[p].strides.push_back(array.stride(d));
+            }
+        }
+        return arguments;
+    }
+
     ir::Kernel kernel_;
     codegen::CudaModule module_;
     std::unique_ptr<sim::Code> code_;

@@ -12,6 +12,8 @@
 
 #include <kiln/error.h>
 
+#include <regex>
+
 #include <fmt/format.h>
 
 namespace kiln::sim {
@@ -59,6 +61,14 @@ inline void kiln_sim_call(void (*f)(A...), void** p) {
             "return kiln_sim_size({}, kiln_sim_k); }}\n",
             f, functions[f], f, functions[f]);
     return text;
+}
+
+/// `extern __shared__ float tile[];`, memory whose size a launch says, names what blocks.h has.
+std::string with_dynamic_shared(const std::string& text) {
+    static const std::regex declaration(
+        R"(extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([A-Za-z_][\w ]*[\w])\s+(\w+)\s*\[\s*\]\s*;)");
+    return std::regex_replace(text, declaration,
+                              "$1* const $2 = ($1*)(void*)kiln_sim_dynamic_shared;");
 }
 
 void optimise(llvm::Module& module) {
@@ -122,7 +132,9 @@ class JitCode final : public Code {
         add("kiln_sim_block", &kiln_sim_block);
         add("kiln_sim_threads", &kiln_sim_threads);
         add("kiln_sim_blocks", &kiln_sim_blocks);
+        add("kiln_sim_dynamic_shared", &kiln_sim_dynamic_shared);
         add("kiln_sim_barrier", &kiln_sim_barrier);
+        add("kiln_sim_barrier_count", &kiln_sim_barrier_count);
         add("kiln_sim_atomic", &kiln_sim_atomic);
         add("kiln_sim_exchange", &kiln_sim_exchange);
         add("kiln_sim_access", &kiln_sim_access);
@@ -151,7 +163,7 @@ void start_llvm() {
 std::unique_ptr<Code> compile(const std::string& text, const std::vector<std::string>& functions) {
     start_llvm();
     auto context = std::make_unique<llvm::LLVMContext>();
-    auto module = text::clang_module({.text = text + callers(functions),
+    auto module = text::clang_module({.text = with_dynamic_shared(text) + callers(functions),
                                       .file = "/kiln/kernel.cu",
                                       .prelude = language,
                                       .triple = triple,

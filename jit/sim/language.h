@@ -23,7 +23,10 @@ struct kiln_sim_dim {
 };
 extern "C" {
 extern kiln_sim_dim kiln_sim_thread, kiln_sim_block, kiln_sim_threads, kiln_sim_blocks;
+extern unsigned char kiln_sim_dynamic_shared[];
 void kiln_sim_barrier(const char* file, unsigned int line);
+/// A barrier, and of how many threads of the block the argument is true.
+unsigned int kiln_sim_barrier_count(int holds, const char* file, unsigned int line);
 void kiln_sim_atomic(const void* at, unsigned int bytes, const char* file, unsigned int line);
 /// What lane `from` of the warp gives, once all lanes of the mask are here.
 unsigned long long kiln_sim_exchange(unsigned int mask, unsigned long long value, unsigned int from,
@@ -40,10 +43,23 @@ inline void __syncthreads(const char* file = __builtin_FILE(),
 }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
+inline void __threadfence_system() {}
 
 #define KILN_SIM_LINE const char *file = __builtin_FILE(), unsigned int line = __builtin_LINE()
+inline int __syncthreads_count(int holds, KILN_SIM_LINE) {
+    return (int)kiln_sim_barrier_count(holds, file, line);
+}
+inline int __syncthreads_and(int holds, KILN_SIM_LINE) {
+    return kiln_sim_barrier_count(holds, file, line) == blockDim.x * blockDim.y * blockDim.z;
+}
+inline int __syncthreads_or(int holds, KILN_SIM_LINE) {
+    return kiln_sim_barrier_count(holds, file, line) != 0;
+}
+inline unsigned int kiln_sim_lane() {
+    return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32;
+}
 inline void __syncwarp(unsigned int mask = ~0u, KILN_SIM_LINE) {
-    kiln_sim_exchange(mask, 0, threadIdx.x % 32, file, line);
+    kiln_sim_exchange(mask, 0, kiln_sim_lane(), file, line);
 }
 template <class T>
 inline T kiln_sim_shuffled(unsigned int mask, T value, unsigned int from, const char* file,
@@ -57,24 +73,24 @@ inline T kiln_sim_shuffled(unsigned int mask, T value, unsigned int from, const 
 // A lane beyond its part of the warp gives its own value, as on a device.
 template <class T>
 inline T __shfl_sync(unsigned int mask, T value, int from, int width = 32, KILN_SIM_LINE) {
-    const unsigned int lane = threadIdx.x % 32, part = lane - lane % width;
+    const unsigned int lane = kiln_sim_lane(), part = lane - lane % width;
     return kiln_sim_shuffled(mask, value, part + from % width, file, line);
 }
 template <class T>
 inline T __shfl_down_sync(unsigned int mask, T value, unsigned int by, int width = 32,
                           KILN_SIM_LINE) {
-    const unsigned int lane = threadIdx.x % 32;
+    const unsigned int lane = kiln_sim_lane();
     return kiln_sim_shuffled(mask, value, lane % width + by < width ? lane + by : lane, file, line);
 }
 template <class T>
 inline T __shfl_up_sync(unsigned int mask, T value, unsigned int by, int width = 32,
                         KILN_SIM_LINE) {
-    const unsigned int lane = threadIdx.x % 32;
+    const unsigned int lane = kiln_sim_lane();
     return kiln_sim_shuffled(mask, value, lane % width >= by ? lane - by : lane, file, line);
 }
 template <class T>
 inline T __shfl_xor_sync(unsigned int mask, T value, int with, int width = 32, KILN_SIM_LINE) {
-    const unsigned int lane = threadIdx.x % 32, other = lane ^ with;
+    const unsigned int lane = kiln_sim_lane(), other = lane ^ with;
     return kiln_sim_shuffled(mask, value, other / width <= lane / width ? other : lane, file, line);
 }
 inline unsigned int __ballot_sync(unsigned int mask, int holds, KILN_SIM_LINE) {
@@ -82,6 +98,16 @@ inline unsigned int __ballot_sync(unsigned int mask, int holds, KILN_SIM_LINE) {
     for (unsigned int lane = 0; lane < 32; ++lane)
         if ((mask >> lane & 1) != 0)
             all |= (unsigned int)(kiln_sim_exchange(mask, holds != 0, lane, file, line)) << lane;
+    return all;
+}
+template <class T>
+inline unsigned int __match_any_sync(unsigned int mask, T value, KILN_SIM_LINE) {
+    unsigned long long bits = 0;
+    __builtin_memcpy(&bits, &value, sizeof(T));
+    unsigned int all = 0;
+    for (unsigned int lane = 0; lane < 32; ++lane)
+        if ((mask >> lane & 1) != 0 && kiln_sim_exchange(mask, bits, lane, file, line) == bits)
+            all |= 1u << lane;
     return all;
 }
 inline int __any_sync(unsigned int mask, int holds, KILN_SIM_LINE) {

@@ -43,10 +43,7 @@ Sites& sites() {
 }  // namespace
 
 Memory::Memory() = default;
-Memory::~Memory() {
-    Memory* mine = this;
-    watching.compare_exchange_strong(mine, nullptr);
-}
+Memory::~Memory() = default;
 
 /// Arrays that share memory are one range, with the name of the first.
 void Memory::add(const void* at, std::size_t bytes, std::string name, bool shared) {
@@ -73,6 +70,7 @@ void Memory::begin_launch() {
     ++launch_;
     watching.store(this);
 }
+void Memory::end_launch() { watching.store(nullptr); }
 void Memory::begin_block() { begin_phase(); }
 void Memory::begin_phase() { ++phase_; }
 void Memory::begin_warp_phase(unsigned warp) { ++warp_phases_[warp]; }
@@ -107,7 +105,7 @@ Memory::Range& Memory::range_of(std::uintptr_t at, const Access& access, Site& s
         site.version = version_;
         return std::prev(next)->second;
     }
-    std::string text = thread_name(kiln_sim_block.x, kiln_sim_thread.x) + ", which " +
+    std::string text = thread_name(current_block(), current_thread()) + ", which " +
                        action(access.writes) + " " + std::to_string(access.bytes) +
                        " bytes that are in no array and no shared variable";
     if (next != ranges_.begin()) {
@@ -115,7 +113,8 @@ Memory::Range& Memory::range_of(std::uintptr_t at, const Access& access, Site& s
         text += ", " + std::to_string(at - range.begin) + " bytes behind the first of " +
                 range.name + ", which has " + std::to_string(range.bytes);
     }
-    stop({std::move(text), {site.file, site.line}});
+    note({std::move(text), {site.file, site.line}});
+    kiln::sim::end_launch();
 }
 
 /// Whether nothing orders the two, of which one writes.
@@ -140,17 +139,20 @@ void Memory::touch(std::uintptr_t at, const Access& access, Site& site) {
 void Memory::touch(Cell& c, const Range& range, std::uintptr_t at, const Access& access,
                    const Site& site) const {
     if (c.launch != launch_) c = {launch_, {}, {}, {}, {}, {}};
-    const Touch now{kiln_sim_block.x,          phase_,        warp_phases_[kiln_sim_thread.x / 32],
-                    kiln_sim_thread.x & 0x7ff, access.atomic, site.number & 0xfffff};
+    const unsigned thread = current_thread();
+    const Touch now{current_block(), phase_,        warp_phases_[thread / 32],
+                    thread & 0x7ff,  access.atomic, site.number & 0xfffff};
     if (range.shared) {
         // A block's shared memory is its own, and nothing is in it when the block begins.
         for (Touch* t : {&c.written, &c.written_before, &c.first_read, &c.read, &c.read_before})
             if (t->any() && t->block != now.block) *t = {};
-        if (!c.written.any() && (!access.writes || access.atomic))
-            stop({thread_name(now.block, now.thread) + ", which reads " + range.name + "[" +
+        if (!c.written.any() && (!access.writes || access.atomic)) {
+            note({thread_name(now.block, now.thread) + ", which reads " + range.name + "[" +
                       std::to_string((at - range.begin) / range.item) +
                       "], which no thread of its block has written",
                   {site.file, site.line}});
+            kiln::sim::end_launch();
+        }
     }
     for (const Touch* t : {&c.written_before, &c.written})
         if (meet(*t, now)) report_race(range, *t, true, now, access.writes, at);
@@ -175,7 +177,8 @@ void Memory::report_race(const Range& range, const Touch& before, bool before_wr
         " it at line " + std::to_string(first.line) + ", " + thread_name(now.block, now.thread) +
         " " + action(writes) + " it at line " + std::to_string(second.line);
     text += before.block == now.block ? ", with no barrier between" : ", and blocks have no order";
-    stop({std::move(text), second});
+    note({std::move(text), second});
+    kiln::sim::end_launch();
 }
 
 extern "C" void kiln_sim_access(const void* at, std::uint32_t packed_access, Site* site) {

@@ -48,9 +48,9 @@ class Memory final : public Watch {
     /// Memory that threads may touch. `name`: what findings call it.
     void add(const void* at, std::size_t bytes, std::string name, bool shared = false);
     void remove(const void* at);
-    /// Before each launch.
-    void begin_launch();
 
+    void begin_launch() override;
+    void end_launch() override;
     void begin_block() override;
     void begin_phase() override;
     void begin_warp_phase(unsigned warp) override;

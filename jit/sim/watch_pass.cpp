@@ -41,7 +41,8 @@ class Watcher {
         if (llvm::isa<llvm::AllocaInst>(object)) return false;
         // Constants, and the places of thread and block.
         if (const auto* global = llvm::dyn_cast<llvm::GlobalVariable>(object))
-            return !global->isConstant() && !global->isDeclaration();
+            return !global->isConstant() &&
+                   (!global->isDeclaration() || global->getName() == "kiln_sim_dynamic_shared");
         return true;
     }
 

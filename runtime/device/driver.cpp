@@ -171,8 +171,10 @@ void Device::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
             "copying within the device");
 }
 
-void Device::launch(Driver::Handle function, unsigned blocks, unsigned threads, void** parameters) {
-    require(driver_.launch(function, blocks, 1, 1, threads, 1, 1, 0, stream(), parameters, nullptr),
+void Device::launch(Driver::Handle function, const Dim3& blocks, const Dim3& threads,
+                    std::size_t shared, void** parameters) {
+    require(driver_.launch(function, blocks.x, blocks.y, blocks.z, threads.x, threads.y, threads.z,
+                           static_cast<unsigned>(shared), stream(), parameters, nullptr),
             "launching a kernel");
 }
 

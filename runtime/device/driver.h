@@ -1,5 +1,6 @@
 // The CUDA driver, opened when it is first needed; code, copies and launches of the device.
 #pragma once
+#include <kiln/dim3.h>
 #include <kiln/error.h>
 
 #include <cstddef>
@@ -86,7 +87,8 @@ class Device {
     /// Waits until the bytes are there.
     void read(void* to, const std::byte* from, std::size_t bytes);
     void copy(std::byte* to, const std::byte* from, std::size_t bytes);
-    void launch(Driver::Handle function, unsigned blocks, unsigned threads, void** parameters);
+    void launch(Driver::Handle function, const Dim3& blocks, const Dim3& threads,
+                std::size_t shared, void** parameters);
 
     /// Throws what a result means. After a fault in a kernel the context is lost for good.
     void require(Driver::Result result, const char* what) const;

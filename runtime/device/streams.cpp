@@ -14,7 +14,7 @@ using device::Driver;
 
 std::string to_string(Place place) { return place.is_host() ? "the host" : "cuda:0"; }
 
-bool cuda::is_available() {
+bool detail::cuda_is_available() {
     try {
         Device::get();
         return true;

@@ -394,11 +394,15 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
     }
     return not_found;
 }
-int cuLaunchKernel(void* function, unsigned grid, unsigned, unsigned, unsigned threads, unsigned,
-                   unsigned, unsigned, Stream* stream, void** parameters, void**) {
+int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+                   Stream* stream, void** parameters, void**) {
+    const kiln::Dim3 grid(grid_x, grid_y, grid_z), threads(block_x, block_y, block_z);
     if (const int bad = status(); bad != success) return bad;
     const auto& kernel = *static_cast<const Function*>(function);
-    if (grid == 0 || threads == 0 || threads > 1024) return invalid_value;
+    if (grid.count() == 0 || threads.count() == 0 || threads.count() > 1024 ||
+        shared > kiln::sim::most_dynamic_shared)
+        return invalid_value;
     std::vector<std::vector<char>> values;  // which the caller may change at once
     for (unsigned k = 0; kernel.of->code->parameter_bytes(kernel.index, k) != 0; ++k) {
         const char* const value = static_cast<const char*>(parameters[k]);

@@ -242,6 +242,9 @@ class Interpreter {
             case NodeKind::fold: fold(id, n, x[0]); break;
             case NodeKind::assign: assign(n, x.first(x.size() - 1), x.back()); break;
             case NodeKind::allocate: allocate(n, x); break;
+            case NodeKind::place:
+            case NodeKind::threads:
+            case NodeKind::exchange: refuse(ErrorKind::unsupported, "explicit kernels"); break;
         }
         return Flow::normal;
     }

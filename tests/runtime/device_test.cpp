@@ -3,6 +3,7 @@
 #include "tests/jit/cuda/variable.h"
 
 #include <kiln/array.h>
+#include <kiln/cuda.h>
 #include <kiln/device.h>
 
 using namespace kiln;

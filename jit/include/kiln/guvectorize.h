@@ -63,7 +63,7 @@ struct GufuncOptions {
     std::vector<Signature> signatures = {};
     /// Without signatures: the dtypes of the results. Empty: what the inputs promote to.
     std::vector<DType> results = {};
-    BackendTarget target = BackendTarget::cpu;  ///< there is no other
+    BackendTarget target = BackendTarget::cpu;  ///< of others, arrays of the host are copied there
     /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
     std::string doc = {};  ///< what doc() tells

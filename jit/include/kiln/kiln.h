@@ -3,6 +3,7 @@
 #include <kiln/arguments.h>
 #include <kiln/array.h>
 #include <kiln/array_functions.h>
+#include <kiln/cuda.h>
 #include <kiln/device.h>
 #include <kiln/disk_cache.h>
 #include <kiln/dlpack.h>

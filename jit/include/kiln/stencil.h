@@ -56,7 +56,7 @@ struct StencilOptions {
     bool keep_flush_to_zero = false;  ///< as of UfuncOptions
     /// What errors call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
-    BackendTarget target = BackendTarget::cpu;  ///< there is no other
+    BackendTarget target = BackendTarget::cpu;  ///< as of JitOptions
 };
 
 /// An array parameter of a stencil, indexed relative to the element that is computed.

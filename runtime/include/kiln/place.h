@@ -5,6 +5,9 @@
 
 namespace kiln {
 
+class Place;
+constexpr Place cuda();
+
 class Place {
   public:
     constexpr Place() = default;  ///< the host
@@ -12,7 +15,7 @@ class Place {
     friend constexpr bool operator==(Place a, Place b) { return a.device_ == b.device_; }
 
   private:
-    friend class cuda;
+    friend constexpr Place cuda();
     constexpr explicit Place(bool device) : device_(device) {}
     bool device_ = false;
 };
@@ -26,11 +29,10 @@ constexpr Place cpu() { return {}; }
 /// The CUDA device: `x.to(cuda())`. The first one that the driver shows, which CUDA_VISIBLE_DEVICES
 /// chooses. Making a place opens nothing; the driver is opened when memory, a stream or an event is
 /// asked for.
-class cuda : public Place {
-  public:
-    constexpr cuda() : Place(true) {}
-    /// Whether there is a driver that shows a device.
-    static bool is_available();
-};
+constexpr Place cuda() { return Place(true); }
+
+namespace detail {
+bool cuda_is_available();  ///< as of kiln/cuda.h
+}
 
 }  // namespace kiln

@@ -49,11 +49,11 @@ class HostDevice final : public engine::LaunchDevice {
     void read(void* to, const std::byte* from, std::size_t bytes) override {
         std::memcpy(to, from, bytes);
     }
-    void launch(std::size_t function, unsigned blocks, unsigned threads,
+    void launch(std::size_t function, const engine::LaunchShape& shape,
                 void** parameters) override {
-        memory_.begin_launch();
         sim::Finding found;
-        if (!sim::run({code_.function(function), parameters, blocks, threads, backwards_, &memory_},
+        if (!sim::run({code_.function(function), parameters, shape.blocks, shape.threads,
+                       backwards_, &memory_},
                       found))
             FAIL(found.text);
     }

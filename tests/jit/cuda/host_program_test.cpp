@@ -74,7 +74,7 @@ TEST_CASE("a device that fails leaves no arrays of results", "[jit][cuda]") {
         void read(void* to, const std::byte* from, std::size_t bytes) override {
             std::memcpy(to, from, bytes);
         }
-        void launch(std::size_t, unsigned, unsigned, void**) override {
+        void launch(std::size_t, const engine::LaunchShape&, void**) override {
             throw Error(ErrorKind::device, "launching failed");
         }
     } device;

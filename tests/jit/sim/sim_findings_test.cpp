@@ -35,7 +35,6 @@ class Program {
     std::string run(unsigned blocks, unsigned threads, bool backwards = false) {
         std::vector<void*> addresses;
         for (std::uint64_t& a : arguments_) addresses.push_back(&a);
-        memory_.begin_launch();
         sim::Finding found;
         if (sim::run({code_->function(0), addresses.data(), blocks, threads, backwards, &memory_},
                      found))
