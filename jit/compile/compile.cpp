@@ -214,6 +214,11 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
                     const Inspection& of) {
     const kiln::detail::DefaultEnvironment environment;
     if (const auto maker = makers[static_cast<std::size_t>(artifact)]) {
+        if (*maker == BackendTarget::cpu && owner.kind == KernelKind::threads)
+            throw Error(
+                ErrorKind::unsupported,
+                fmt::format("{} is an explicit kernel, which is no code of the CPU", owner.name),
+                owner.where, "its texts are ir, passes, plan, cuda and ptx");
         if (*maker == owner.target) return of.code().text(artifact);
         const Compiled made = compile(of.job(), *maker, owner);
         ledger.add(made.stats, made.report);

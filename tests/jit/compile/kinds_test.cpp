@@ -73,6 +73,12 @@ Kernel make(KernelKind kind, double c) {
             return {[=](Artifact a) { return f.inspect(a, {f64[1]}); }, [=] { f(x); },
                     [=] { return f.stats(); }};
         }
+        case KernelKind::threads: {
+            const auto f = cuda::kernel("k", [c](In a, Out b) {
+                b(cuda::grid()) = a(cuda::grid()) + (Value(c) + Value(1.0));
+            });
+            return {[=](Artifact a) { return f.inspect(a, {f64[1], f64[1]}); }, {}, {}};
+        }
     }
     return {};
 }
@@ -103,7 +109,11 @@ TEST_CASE("every kind of kernel has every text", "[jit][inspect]") {
         for (const Text& text : texts) {
             CAPTURE(engine::name(kind), text.name);
             if (text.artifact == Artifact::ptx) continue;  // needs NVRTC
-            CHECK(!k.inspect(text.artifact).empty());
+            if (kind == KernelKind::threads && text.maker == BackendTarget::cpu)
+                CHECK_THROWS_WITH(k.inspect(text.artifact),
+                                  Catch::Matchers::Contains("is no code of the CPU"));
+            else
+                CHECK(!k.inspect(text.artifact).empty());
         }
     }
 }
@@ -111,6 +121,7 @@ TEST_CASE("every kind of kernel has every text", "[jit][inspect]") {
 TEST_CASE("every kind of kernel is counted, by itself and in the process", "[jit][stats]") {
     double c = 0.28125;
     for (const KernelKind kind : kinds) {
+        if (kind == KernelKind::threads) continue;  // runs on devices alone
         CAPTURE(engine::name(kind));
         const Stats before = stats();
         {
