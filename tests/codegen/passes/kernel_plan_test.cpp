@@ -137,25 +137,25 @@ TEST_CASE("plans of a device say what its threads take, and what the host does",
                            {.target = BackendTarget::cuda});
     const std::string text = steps.inspect(Artifact::plan, {matrix, vector, vector});
     CHECK(text.substr(0, text.find('\n')) == "steps on cuda");
-    CHECK(
-        plan(line + 2, steps, {matrix, vector, vector}) ==
-        "L1: range\n"
-        "  the host runs this loop, which launches others or makes arrays: it copies each element "
-        "that the loop itself touches from the device, or to it\n"
-        "L3: prange\n"
-        "  threads: of the device, one for an iteration\n"
-        "L6: prange\n"
-        "  reduction: sum of the Var of L5 (f64): blocks of 8192 iterations, combined pair by "
-        "pair\n"
-        "  threads: of the device, a block of them for 8192 iterations\n"
-        "L7: prange\n"
-        "  not fused: loop at L7 and the loop at L6 run over different extents\n"
-        "  reduction: max of the Var of L5 (f64): combined pair by pair\n"
-        "  threads: of the device, one for an iteration, which runs the loops in it alone\n"
-        "L8: range\n"
-        "L9: range\n"
-        "  a loop outside of parallel ones touches elements of arrays: one thread of the device "
-        "runs it, alone\n");
+    CHECK(plan(line + 2, steps, {matrix, vector, vector}) ==
+          "L1: range\n"
+          "  the host runs this loop, which launches others, makes arrays or ends the kernel: it "
+          "copies "
+          "each element that the loop itself touches from the device, or to it\n"
+          "L3: prange\n"
+          "  threads: of the device, one for an iteration\n"
+          "L6: prange\n"
+          "  reduction: sum of the Var of L5 (f64): blocks of 8192 iterations, combined pair by "
+          "pair\n"
+          "  threads: of the device, a block of them for 8192 iterations\n"
+          "L7: prange\n"
+          "  not fused: loop at L7 and the loop at L6 run over different extents\n"
+          "  reduction: max of the Var of L5 (f64): combined pair by pair\n"
+          "  threads: of the device, one for an iteration, which runs the loops in it alone\n"
+          "L8: range\n"
+          "L9: range\n"
+          "  a loop outside of parallel ones touches elements of arrays: one thread of the device "
+          "runs it, alone\n");
 }
 
 TEST_CASE("plans: threads, reductions, lanes", "[codegen][plan]") {

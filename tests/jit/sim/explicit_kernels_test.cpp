@@ -285,7 +285,7 @@ TEST_CASE("explicit kernels: what they do not have", "[jit][sim][threads]") {
           }) ==
           "k is an explicit kernel: the CUDA backend does not compile 51200 bytes of shared "
           "memory in a block" +
-              at(__LINE__ - 5));
+              at(__LINE__ - 6));
     CHECK(refused([](InOut a) { a(0) = cuda::shuffle(cast<std::int8_t>(a(0)), 1); }) ==
           "cuda::shuffle of i8" + at(__LINE__ - 1));
     CHECK(refused([](InOut a) { cuda::atomic_compare_exchange(a(0), 1.0, 2.0); }) ==
