@@ -51,6 +51,16 @@ void Editor::make_serial(Id loop) {
     k_.nodes[loop].aux2 = none;
 }
 
+void Editor::settle_shareable(Id loop, bool shared) {
+    Node& n = k_.nodes[loop];
+    assert((n.fast & loop_flag::shareable) != 0 && n.aux2 == none);
+    edited_ = true;
+    n.fast &= static_cast<std::uint8_t>(~loop_flag::shareable);
+    if (!shared) return;
+    n.aux2 = static_cast<std::uint32_t>(k_.parallel_loops.size());
+    k_.parallel_loops.emplace_back();
+}
+
 void Editor::add_reduction(Id loop, StageReduction reduction) {
     edited_ = true;
     parallel(loop).reductions.push_back(reduction);

@@ -22,6 +22,8 @@ class Editor {
     void set_fast(Id op, std::uint8_t flags);
     /// A parallel loop becomes a serial one. Its reductions go.
     void make_serial(Id loop);
+    /// A loop is shareable no more, and parallel from then on where it is to be `shared`.
+    void settle_shareable(Id loop, bool shared);
     void add_reduction(Id parallel_loop, StageReduction reduction);
     std::uint32_t add_slot(Slot slot);
     void rename_slot(std::uint32_t slot, std::string name);

@@ -128,7 +128,10 @@ namespace loop_flag {
 /// It runs, one by one, the few iterations that a loop before it left, which takes several at once:
 /// nothing is gained by taking several here too.
 inline constexpr std::uint8_t remainder = 1;
-inline constexpr std::uint8_t all = 1;
+/// A serial loop that may as well be a parallel one, where nothing depends on the order of its
+/// iterations.
+inline constexpr std::uint8_t shareable = 2;
+inline constexpr std::uint8_t all = 3;
 }  // namespace loop_flag
 
 /// Kinds of nodes: nodes.def says what each is, and what its fields mean.

@@ -351,7 +351,8 @@ class Parser : text::Reader {
         operands.push_back(value());
         expect_word("step");
         operands.push_back(value());
-        if (accept_word("remainder")) n.fast = loop_flag::remainder;
+        if (accept_word("remainder")) n.fast |= loop_flag::remainder;
+        if (accept_word("shareable")) n.fast |= loop_flag::shareable;
         n.aux2 = optional_parallel();
         n.imm = parse_tree();
         const Id id = list_node(block, n, operands);

@@ -362,6 +362,7 @@ class Printer {
             put(" step ");
             put_value(x[2]);
             if ((n.fast & loop_flag::remainder) != 0) put(" remainder");
+            if ((n.fast & loop_flag::shareable) != 0) put(" shareable");
             if (const ParallelLoop* p = k_.parallel(n)) put_parallel(*p);
             if (const Tree* tree = k_.tree(n)) put_tree(*tree);
             print_body(n.aux, columns, n.loc);

@@ -561,6 +561,8 @@ class Verifier {
                 if ((n.fast & ~loop_flag::all) != 0) fail(id, "has flags {} of no meaning", n.fast);
                 if ((n.fast & loop_flag::remainder) != 0 && !k_.is_constant(k_.operand(id, 2), 1))
                     fail(id, "takes the remainder by steps that are not 1");
+                if ((n.fast & loop_flag::shareable) != 0 && n.aux2 != none)
+                    fail(id, "is shareable, and parallel already");
                 return expect_result(id, DType::i64, 0);
             case NodeKind::launch: return check_launch(id, n);
             case NodeKind::break_:

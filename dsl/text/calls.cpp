@@ -16,9 +16,42 @@ using clang::Stmt;
 using llvm::dyn_cast;
 using llvm::isa;
 
+static constexpr const char* pointer_hint =
+    "kernels call functions that are known when they are compiled";
+
 Place Lowering::call(const clang::CallExpr* e) {
-    const clang::FunctionDecl* f = e->getDirectCallee();
-    if (f == nullptr) fail(e, "kernels call functions that are known when they are compiled");
+    if (const clang::FunctionDecl* f = e->getDirectCallee()) return call_of(f, e, {});
+    const Place pointed = function(e->getCallee());
+    return call_of(pointed.function, e, pointed);
+}
+
+/// Pointers to functions stand for one function each: which is known where the kernel is made.
+Place Lowering::function(const Expr* e) {
+    e = e->IgnoreParenImpCasts();
+    if (const auto* u = dyn_cast<clang::UnaryOperator>(e);
+        u != nullptr && (u->getOpcode() == clang::UO_AddrOf || u->getOpcode() == clang::UO_Deref ||
+                         u->getOpcode() == clang::UO_Plus))
+        return function(u->getSubExpr());
+    if (const auto* t = dyn_cast<clang::SubstNonTypeTemplateParmExpr>(e))
+        return function(t->getReplacement());
+    if (const auto* c = dyn_cast<clang::ConstantExpr>(e)) return function(c->getSubExpr());
+    if (const auto* r = dyn_cast<clang::DeclRefExpr>(e))
+        if (const auto* f = dyn_cast<clang::FunctionDecl>(r->getDecl()))
+            return {.kind = Place::Kind::function, .function = f};
+    if (const auto* c = dyn_cast<clang::CXXMemberCallExpr>(e);
+        c != nullptr && is_closure(c->getImplicitObjectArgument()->getType())) {
+        const auto* lambda =
+            c->getImplicitObjectArgument()->getType()->getAsCXXRecordDecl();  // it converts
+        return {.kind = Place::Kind::function, .function = lambda->getLambdaCallOperator()};
+    }
+    if (isa<clang::DeclRefExpr>(e) || isa<clang::MemberExpr>(e))
+        if (const Place found = place(e); found.kind == Place::Kind::function) return found;
+    fail(e, "kernels call functions that are known when they are compiled");
+}
+
+Place Lowering::call_of(const clang::FunctionDecl* f, const clang::CallExpr* e, Place self) {
+    const bool by_pointer = self.kind == Place::Kind::function;
+    if (by_pointer) self = {};
     if (const auto* m = dyn_cast<clang::CXXMethodDecl>(f); m != nullptr && m->isVirtual())
         fail(e, fmt::format("{} is a virtual function", f->getNameAsString()),
              "kernels call functions that are known when they are compiled");
@@ -28,10 +61,13 @@ Place Lowering::call(const clang::CallExpr* e) {
     }
     const clang::FunctionDecl* body = nullptr;
     f->hasBody(body);
+    if (body == nullptr && f->getBuiltinID() != 0)
+        if (const auto id = folded(e)) return Place::of(*id, b_.dtype(*id));  // INFINITY, NAN
     if (body == nullptr && session_.in_prelude(f->getLocation())) return call_builtin(e, f);
     std::vector<const Expr*> arguments(e->arg_begin(), e->arg_end());
-    Place self;
-    if (const auto* m = dyn_cast<clang::CXXMemberCallExpr>(e)) {
+    if (by_pointer) {
+        // A lambda that captures nothing may be one.
+    } else if (const auto* m = dyn_cast<clang::CXXMemberCallExpr>(e)) {
         const Expr* object = m->getImplicitObjectArgument();
         if (object->getType()->isPointerType()) {
             if (!isa<clang::CXXThisExpr>(object->IgnoreParenImpCasts()))
@@ -73,6 +109,11 @@ bool returns_last(const Stmt* body) {
 
 Place Lowering::argument(const clang::ParmVarDecl* param, const Expr* e, bool changes) {
     const clang::QualType type = param->getType();
+    if (type->isFunctionPointerType() || type->isFunctionReferenceType()) {
+        if (changes && type->isPointerType())
+            fail(e, "a pointer to a function that changes", pointer_hint);
+        return function(e);
+    }
     if (type->isReferenceType()) return place(e);
     if (type->isPointerType()) fail(e, "kernels have no pointers", "pass a reference");
     if (is_closure(type)) return object(e);
@@ -165,14 +206,12 @@ Place Lowering::element(std::uint32_t param, std::span<const ir::Id> subscripts)
 
 /// So many as there are dimensions, integers all.
 void Lowering::check_subscripts(Pieces subscripts, std::size_t rank, const Expr* e) const {
-    if (subscripts.size() != rank)
-        session_.fail(
-            ErrorKind::shape, e->getBeginLoc(),
-            fmt::format("{} has {} dimension{}, but {} subscript{} given",
-                        session_.words(subscripts.empty() ? e->getSourceRange()
-                                                          : clang::SourceRange(e->getBeginLoc())),
-                        rank, rank == 1 ? "" : "s", subscripts.size(),
-                        subscripts.size() == 1 ? " is" : "s are"));
+    if (subscripts.size() != rank) {
+        const clang::SourceRange array =
+            subscripts.empty() ? e->getSourceRange() : clang::SourceRange(e->getBeginLoc());
+        keep(ir::rules::subscripts(subscripts.size(), rank, session_.words(array)),
+             e->getBeginLoc());
+    }
     for (const Expr* s : subscripts)
         if (!s->getType()->isIntegerType())
             session_.fail(ErrorKind::type, s->getExprLoc(), "a subscript is no integer",
@@ -298,10 +337,7 @@ Place Lowering::atomic(const clang::CallExpr* e, llvm::StringRef what) {
     if (to.kind != Place::Kind::element)
         session_.fail(ErrorKind::usage, e->getArg(0)->getExprLoc(),
                       "only elements of arrays need atomic access", "no other iteration sees this");
-    if (!is_integer(to.dtype) && to.dtype != DType::f32 && to.dtype != DType::f64)
-        session_.fail(ErrorKind::type, e->getExprLoc(),
-                      fmt::format("there is no atomic access to {}", name(to.dtype)),
-                      "integers, f32 and f64 have it");
+    keep(ir::rules::atomic(to.dtype), e->getExprLoc());
     const auto row = std::ranges::find(atomics(), std::string_view(what), &Atomic::name);
     at(e);
     const ir::Id before =

@@ -106,6 +106,10 @@ void Lowering::fail(const Stmt* at, const std::string& message, const std::strin
     session_.fail(ErrorKind::unsupported, place, message, hint);
 }
 
+void Lowering::keep(const ir::rules::Verdict& verdict, clang::SourceLocation at) const {
+    if (verdict) session_.fail(verdict->kind, at, verdict->message, verdict->hint);
+}
+
 void Lowering::at(const Stmt* statement) {
     const auto* e = dyn_cast<Expr>(statement);
     at(e != nullptr ? e->getExprLoc() : statement->getBeginLoc());
@@ -287,6 +291,7 @@ ir::Id Lowering::load(const Place& place) {
         case Place::Kind::array:
         case Place::Kind::record:
         case Place::Kind::closure:
+        case Place::Kind::function:
         case Place::Kind::neighbors: break;
     }
     throw Error(ErrorKind::internal, "an object is read as a number");
@@ -414,6 +419,10 @@ Place Lowering::variable_place(const clang::DeclRefExpr* e) {
 
 Place Lowering::constant_place(const clang::APValue& value, QualType type, const Stmt* at) {
     if (const auto t = scalar_type(type)) return Place::of(constant(value, type, at), *t);
+    if (type->isFunctionPointerType() && value.isLValue())
+        if (const auto* f = llvm::dyn_cast_or_null<clang::FunctionDecl>(
+                value.getLValueBase().dyn_cast<const clang::ValueDecl*>()))
+            return {.kind = Place::Kind::function, .function = f};
     if (type->isConstantArrayType()) {
         const Place slots = allocate(type, at->getBeginLoc());
         fill(slots, value, type, at);
@@ -647,6 +656,7 @@ Place Lowering::place(const Expr* e) {
 
 Place Lowering::object(const Expr* e) {
     e = e->IgnoreParens();
+    if (e->getType()->isFunctionPointerType()) return function(e);
     if (e->isGLValue()) return place(e);
     if (const auto* w = dyn_cast<clang::ExprWithCleanups>(e)) return object(w->getSubExpr());
     if (const auto* w = dyn_cast<clang::CXXBindTemporaryExpr>(e)) return object(w->getSubExpr());

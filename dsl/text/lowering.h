@@ -7,6 +7,7 @@
 // C++ leaves functions, and switches, from any place within; the IR leaves loops alone. Where a
 // statement may leave, what follows it goes into the branch that doesn't, or behind a test of a flag.
 #pragma once
+#include "dsl/ir/rules.h"
 #include "dsl/text/session.h"
 
 #include <clang/AST/DeclCXX.h>
@@ -32,6 +33,7 @@ struct Place {
         record,     ///< parts, one for each field
         closure,    ///< a lambda: parts, one for each capture
         neighbors,  ///< an array that is indexed relative to an element
+        function,  ///< what a pointer or reference to a function stands for, with `parts` of a closure
     };
     Kind kind = Kind::nothing;
     DType dtype = DType::f64;  ///< of a value
@@ -43,6 +45,7 @@ struct Place {
     std::vector<ir::Id> subscripts = {};
     std::vector<Place> parts = {};
     const NeighborAccess* neighbors = nullptr;
+    const clang::FunctionDecl* function = nullptr;
 
     static Place of(ir::Id id, DType dtype) {
         return {.kind = Kind::value, .dtype = dtype, .id = id};
@@ -111,6 +114,8 @@ class Lowering {
     [[noreturn]] void fail(const clang::Stmt* at, const std::string& message,
                            const std::string& hint = {}) const;
     [[noreturn]] void refuse(const clang::Stmt* statement) const;
+    /// Tells of a rule that is broken, with a caret there.
+    void keep(const ir::rules::Verdict& verdict, clang::SourceLocation at) const;
     void at(const clang::Stmt* statement);
     void at(clang::SourceLocation place);
     std::optional<DType> scalar_type(clang::QualType type) const {
@@ -190,6 +195,8 @@ class Lowering {
 
     // calls.cpp
     Place call(const clang::CallExpr* e);
+    Place call_of(const clang::FunctionDecl* f, const clang::CallExpr* e, Place self);
+    Place function(const clang::Expr* e);  ///< of a pointer or reference to one
     Place call_builtin(const clang::CallExpr* e, const clang::FunctionDecl* f);
     bool is_complex_part(const clang::CallExpr* e) const;
     ir::Id complex_part(const clang::CXXMemberCallExpr* e);

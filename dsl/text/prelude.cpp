@@ -42,6 +42,8 @@ template <class T> concept floating_point = is_floating_point_v<T>;
 template <class A, class B> concept same_as = is_same_v<A, B>;
 template <class T> struct numeric_limits;
 template <> struct numeric_limits<double> {
+  static constexpr int digits = __DBL_MANT_DIG__;
+  static constexpr double denorm_min() { return __DBL_DENORM_MIN__; }
   static constexpr double min() { return __DBL_MIN__; }
   static constexpr double max() { return __DBL_MAX__; }
   static constexpr double lowest() { return -__DBL_MAX__; }
@@ -50,6 +52,8 @@ template <> struct numeric_limits<double> {
   static constexpr double quiet_NaN() { return __builtin_nan(""); }
 };
 template <> struct numeric_limits<float> {
+  static constexpr int digits = __FLT_MANT_DIG__;
+  static constexpr float denorm_min() { return __FLT_DENORM_MIN__; }
   static constexpr float min() { return __FLT_MIN__; }
   static constexpr float max() { return __FLT_MAX__; }
   static constexpr float lowest() { return -__FLT_MAX__; }
@@ -58,6 +62,7 @@ template <> struct numeric_limits<float> {
   static constexpr float quiet_NaN() { return __builtin_nanf(""); }
 };
 template <integral T> struct numeric_limits<T> {
+  static constexpr int digits = sizeof(T) * 8 - is_signed_v<T>;
   static constexpr T max() {
     return is_signed_v<T> ? T(~(1ull << (sizeof(T) * 8 - 1))) : T(~0ull);
   }
@@ -75,6 +80,12 @@ template <class T> T max(initializer_list<T> all);
 template <class T> T min(initializer_list<T> all);
 template <class T> constexpr T clamp(T x, T low, T high) { return x < low ? low : high < x ? high : x; }
 template <class T> constexpr void swap(T& a, T& b) { T c = a; a = b; b = c; }
+template <class T> constexpr remove_reference_t<T>&& move(T&& x) { return static_cast<remove_reference_t<T>&&>(x); }
+template <class T> constexpr T&& forward(remove_reference_t<T>& x) { return static_cast<T&&>(x); }
+template <class T> constexpr const T& as_const(T& x) { return x; }
+template <class T, class U = T> constexpr T exchange(T& x, U next) { T was = x; x = next; return was; }
+template <class T> concept unsigned_integral = integral<T> && is_unsigned_v<T>;
+template <class T> concept signed_integral = integral<T> && is_signed_v<T>;
 template <class T, size_t N> struct array {
   T data_[N];
   constexpr T& operator[](size_t i) { return data_[i]; }
@@ -127,6 +138,44 @@ constexpr complex<float> operator""if(long double y) { return {0.0f, float(y)}; 
 }
 }
 }
+#define INFINITY __builtin_inff()
+#define NAN __builtin_nanf("")
+#define HUGE_VAL __builtin_huge_val()
+#define HUGE_VALF __builtin_huge_valf()
+#define CHAR_BIT 8
+#define SCHAR_MAX __SCHAR_MAX__
+#define SCHAR_MIN (-__SCHAR_MAX__ - 1)
+#define UCHAR_MAX (2 * __SCHAR_MAX__ + 1)
+#define SHRT_MAX __SHRT_MAX__
+#define SHRT_MIN (-__SHRT_MAX__ - 1)
+#define USHRT_MAX (2 * __SHRT_MAX__ + 1)
+#define INT_MAX __INT_MAX__
+#define INT_MIN (-__INT_MAX__ - 1)
+#define UINT_MAX (2U * __INT_MAX__ + 1)
+#define LONG_MAX __LONG_MAX__
+#define LONG_MIN (-__LONG_MAX__ - 1)
+#define ULONG_MAX (2UL * __LONG_MAX__ + 1)
+#define LLONG_MAX __LONG_LONG_MAX__
+#define LLONG_MIN (-__LONG_LONG_MAX__ - 1)
+#define ULLONG_MAX (2ULL * __LONG_LONG_MAX__ + 1)
+#define INT8_MAX SCHAR_MAX
+#define INT8_MIN SCHAR_MIN
+#define UINT8_MAX UCHAR_MAX
+#define INT16_MAX SHRT_MAX
+#define INT16_MIN SHRT_MIN
+#define UINT16_MAX USHRT_MAX
+#define INT32_MAX INT_MAX
+#define INT32_MIN INT_MIN
+#define UINT32_MAX UINT_MAX
+#define INT64_MAX LONG_MAX
+#define INT64_MIN LONG_MIN
+#define UINT64_MAX ULONG_MAX
+#define FLT_MAX __FLT_MAX__
+#define FLT_MIN __FLT_MIN__
+#define FLT_EPSILON __FLT_EPSILON__
+#define DBL_MAX __DBL_MAX__
+#define DBL_MIN __DBL_MIN__
+#define DBL_EPSILON __DBL_EPSILON__
 #define M_E 2.7182818284590452354
 #define M_LOG2E 1.4426950408889634074
 #define M_LOG10E 0.43429448190325182765
@@ -261,7 +310,40 @@ inline float fma(float a, float b, float c) { return kiln::fma(a, b, c); }
 inline double fma(double a, double b, double c) { return kiln::fma(a, b, c); }
 inline float fdim(float a, float b) { return a <= b ? 0.0f : a - b; }
 inline double fdim(double a, double b) { return a <= b ? 0.0 : a - b; }
+inline long long llround(double x) { return (long long)(round(x)); }
+template <floating_point A, floating_point B, floating_point C> auto hypot(A a, B b, C c) { return hypot(hypot(a, b), c); }
+inline float ldexp(float x, int n) { return kiln::ldexp(x, n); }
+inline double ldexp(double x, int n) { return kiln::ldexp(x, n); }
+inline float scalbn(float x, int n) { return kiln::ldexp(x, n); }
+inline double scalbn(double x, int n) { return kiln::ldexp(x, n); }
+template <floating_point A, floating_point B> auto nextafter(A a, B b) { return kiln::nextafter(decltype(a + b)(a), decltype(a + b)(b)); }
+template <floating_point T> T midpoint(T a, T b) { return a / 2 + b / 2; }
+template <integral T> T midpoint(T a, T b) { return a + (b - a) / 2; }
+template <integral A, integral B> auto gcd(A a, B b) { return kiln::gcd(a, b); }
+template <integral A, integral B> auto lcm(A a, B b) { return kiln::lcm(a, b); }
+template <unsigned_integral T> int popcount(T x) { return kiln::bitwise_count(x); }
+template <unsigned_integral T> int countr_zero(T x) { return popcount(T(~x & (x - 1))); }
+template <unsigned_integral T> int countr_one(T x) { return countr_zero(T(~x)); }
+template <unsigned_integral T> int bit_width(T x) {
+  x |= x >> 1;
+  x |= x >> 2;
+  x |= x >> 4;
+  if constexpr (sizeof(T) > 1) x |= x >> 8;
+  if constexpr (sizeof(T) > 2) x |= x >> 16;
+  if constexpr (sizeof(T) > 4) x |= x >> 32;
+  return popcount(x);
 }
+template <unsigned_integral T> int countl_zero(T x) { return numeric_limits<T>::digits - bit_width(x); }
+template <unsigned_integral T> int countl_one(T x) { return countl_zero(T(~x)); }
+template <unsigned_integral T> bool has_single_bit(T x) { return x != 0 && (x & (x - 1)) == 0; }
+template <unsigned_integral T> T rotl(T x, int s) {
+  constexpr int n = numeric_limits<T>::digits;
+  const int by = (s % n + n) % n;
+  return by == 0 ? x : T(T(x << by) | T(x >> (n - by)));
+}
+template <unsigned_integral T> T rotr(T x, int s) { return rotl(x, -s); }
+}
+using std::ldexp; using std::scalbn; using std::nextafter; using std::llround;
 using std::round; using std::nearbyint; using std::lround; using std::lrint; using std::abs;
 using std::fma; using std::fdim; using std::max; using std::min;
 )";

@@ -261,9 +261,10 @@ void Lowering::statement(const Stmt* s) {
     if (isa<clang::BreakStmt>(s) || isa<clang::ContinueStmt>(s)) {
         const bool breaks = isa<clang::BreakStmt>(s);
         at(s);
-        if (breaks && loops_.back().parallel)
-            fail(s, "break would leave a prange",
-                 "its iterations are independent; use range, or continue");
+        if (breaks)
+            keep(ir::rules::jump(b_, ir::NodeKind::break_, "break",
+                                 "its iterations are independent; use range, or continue"),
+                 s->getBeginLoc());
         if (!breaks && loops_.back().before_next) loops_.back().before_next();
         b_.bare(breaks ? ir::NodeKind::break_ : ir::NodeKind::continue_);
         return;
@@ -578,18 +579,12 @@ std::string_view Lowering::counted(const clang::ForStmt* s) {
             to = b_.apply(up ? ir::Op::add : ir::Op::sub, {to, b_.constant_i64(1)});
     }
     at(s);
-    const std::size_t parallel = b_.kernel().parallel_loops.size();
-    const ir::Id index = b_.begin_loop(from, to, b_.constant_i64(step));
+    const ir::Id index =
+        b_.begin_loop(from, to, b_.constant_i64(step),
+                      trace_.shares_loops() ? ir::loop_flag::shareable : std::uint8_t(0));
     frame_->places[v] = {.kind = Place::Kind::value, .dtype = *type, .wide = index};
     body(s->getBody(), {});
     b_.end();
-    const bool outermost = std::ranges::all_of(
-        loops_, [](const Loop& l) { return l.before_next != nullptr; });  // but for a while
-    if (trace_.tells_serial() && outermost && b_.kernel().parallel_loops.size() == parallel)
-        trace_.note(
-            session_.location(s->getForLoc()),
-            "this for runs on one thread: .parallel gives iterations of a prange to threads, "
-            "for (long i : prange(n))");
     return {};
 }
 
@@ -657,14 +652,12 @@ void Lowering::for_range(const clang::CXXForRangeStmt* s) {
             static_cast<ir::Schedule>(options.Val.getStructField(0).getInt().getZExtValue());
         parallel.chunk = options.Val.getStructField(1).getInt().getSExtValue();
         parallel.unsafe_races = options.Val.getStructField(2).getInt().getBoolValue();
-        if (parallel.chunk < 0)
-            fail(argument, fmt::format("the chunk of a prange is {}", parallel.chunk),
-                 "0 leaves the choice to kiln");
+        keep(ir::rules::chunk(parallel.chunk), argument->getBeginLoc());
     }
     at(s);
     if (bounds.size() == 1) bounds.insert(bounds.begin(), b_.constant_i64(0));
     if (bounds.size() == 2) bounds.push_back(b_.constant_i64(1));
-    if (bounds[2] == b_.constant_i64(0)) fail(call, "the step of a range must not be 0");
+    keep(ir::rules::loop_step(b_, bounds[2]), call->getBeginLoc());
     const bool is_parallel = f->getName() == "prange";
     const ir::Id index = is_parallel
                              ? b_.begin_parallel_loop(bounds[0], bounds[1], bounds[2], parallel)
@@ -709,6 +702,13 @@ void Lowering::variable(const clang::VarDecl* v) {
     if (v->isStaticLocal() && !v->isConstexpr() && !type.isConstQualified())
         refuse_it("a variable that stays from call to call", "kernels have no static variables");
     if (type.isVolatileQualified()) refuse_it("kernels have no volatile variables");
+    if (type->isFunctionPointerType() || type->isFunctionReferenceType()) {
+        if (v->getInit() == nullptr || (type->isPointerType() && frame_->changed.contains(v)))
+            refuse_it("a pointer to a function that changes",
+                      "kernels call functions that are known when they are compiled");
+        frame_->places[v] = function(v->getInit());
+        return;
+    }
     if (type->isReferenceType()) {
         frame_->places[v] = place(v->getInit());
         return;

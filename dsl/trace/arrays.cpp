@@ -1,5 +1,6 @@
 // Whole arrays as values: slices, assignments, reductions over axes, products.
 #include "dsl/ir/describe.h"
+#include "dsl/ir/rules.h"
 #include "dsl/trace/array_parts.h"
 #include "dsl/trace/compound.h"
 #include "dsl/trace/trace.h"
@@ -22,16 +23,8 @@ void Trace::assign(std::uint32_t param, std::span<const Id> slice, std::uint64_t
                    const Location& where) {
     refuse_in_threads("a statement on whole arrays", "each thread stores elements of its own");
     const ir::Param& p = builder_.kernel().params[param];
-    const DType from = builder_.dtype(value);
-    if (p.access == ir::Access::in)
-        throw Error(ErrorKind::usage, fmt::format("{} is only read", p.name), where,
-                    "declare it as InOut");
-    const bool weak_fits = builder_.node(value).weak && promote_weak(p.dtype, from) == p.dtype;
-    if (!weak_fits && !can_cast(from, p.dtype, Casting::same_kind))
-        throw Error(ErrorKind::type,
-                    fmt::format("cannot store {} into {} of type {}", name(from),
-                                ir::describe_array(builder_.kernel(), param, where), name(p.dtype)),
-                    where, "convert with cast<T>(...)");
+    ir::rules::keep(ir::rules::written(p), where);
+    check_store(value, p.dtype, false, param, where);
     std::vector<Id> seen;
     if (const CoreView* core = core_of(param); core != nullptr && slice.empty()) {
         dropped = core_slice(*core, seen);

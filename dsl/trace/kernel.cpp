@@ -4,6 +4,7 @@
 #include "dsl/ir/combines.h"
 #include "dsl/ir/describe.h"
 #include "dsl/ir/evaluate.h"
+#include "dsl/ir/rules.h"
 #include "dsl/trace/compound.h"
 #include "dsl/trace/states.h"
 
@@ -125,22 +126,16 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
     const CoreView* core = is_local ? nullptr : core_of(target);
     const std::size_t rank = is_local ? 1U : seen_rank(target);
     if (subscripts.size() != rank)
-        throw Error(
-            ErrorKind::shape,
-            fmt::format("{} has {} dimension{}, but {} subscript{} given",
-                        target_name(kernel, is_local, target, where), rank, rank == 1 ? "" : "s",
-                        subscripts.size(), subscripts.size() == 1 ? " is" : "s are"),
-            where);
+        ir::rules::keep(ir::rules::subscripts(subscripts.size(), rank,
+                                              target_name(kernel, is_local, target, where)),
+                        where);
     ElementRef e(where);
     e.serial_ = serial_;
     e.is_local_ = is_local;
     e.target_ = target;
     for (const Operand& subscript : subscripts) {
         const ir::Id id = use(subscript);
-        const DType t = builder_.dtype(id);
-        if (!is_integer(t))
-            throw Error(ErrorKind::type, fmt::format("a subscript is {}, not an integer", name(t)),
-                        where, "write cast<std::int64_t>(...)");
+        ir::rules::keep(ir::rules::subscript(builder_.dtype(id)), where);
         check_constant(is_local, target, static_cast<std::size_t>(e.count_), id, where);
         e.subscripts_[e.count_++] = builder_.cast(id, DType::i64);
     }
@@ -186,6 +181,15 @@ void Trace::check_constant(bool is_local, std::uint32_t target, std::size_t dime
     throw Error(ErrorKind::bounds, std::move(what), where, negative ? std::move(hint) : "");
 }
 
+void Trace::check_store(ir::Id value, DType to, bool is_local, std::uint32_t target,
+                        const Location& where) const {
+    if (ir::rules::store_to_element(builder_, value, to, {}))
+        ir::rules::keep(
+            ir::rules::store_to_element(builder_, value, to,
+                                        target_name(builder_.kernel(), is_local, target, where)),
+            where);
+}
+
 ir::Id Trace::read(const ElementRef& e) {
     const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
     if (!e.is_local_) return builder_.load(e.target_, subscripts);
@@ -196,21 +200,12 @@ ir::Id Trace::read(const ElementRef& e) {
 void Trace::write(const ElementRef& e, ir::Id value) {
     const ir::Kernel& kernel = builder_.kernel();
     const DType to = e.is_local_ ? kernel.slots[e.target_].dtype : kernel.params[e.target_].dtype;
-    const DType from = builder_.dtype(value);
     const Location where = kernel.location(builder_.location_index());
-    const bool weak_fits = builder_.node(value).weak && promote_weak(to, from) == to;
-    if (!weak_fits && !can_cast(from, to, Casting::same_kind))
-        throw Error(ErrorKind::type,
-                    fmt::format("cannot store {} into {} of type {}", name(from),
-                                target_name(kernel, e.is_local_, e.target_, where), name(to)),
-                    where, "convert with cast<T>(...)");
+    check_store(value, to, e.is_local_, e.target_, where);
     const ir::Id converted = builder_.coerce(value, to);
     const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
     if (!e.is_local_) {
-        if (kernel.params[e.target_].access == ir::Access::in)
-            throw Error(ErrorKind::usage,
-                        fmt::format("{} is only read", kernel.params[e.target_].name), where,
-                        "declare it as InOut");
+        ir::rules::keep(ir::rules::written(kernel.params[e.target_]), where);
         builder_.store(e.target_, subscripts, converted);
         note_written(e.target_, subscripts);
     } else {
@@ -226,16 +221,8 @@ ir::Id Trace::atomic(ir::Reduction reduction, const ElementRef& e, ir::Id value)
         throw Error(ErrorKind::usage, "a Local needs no atomic access", where,
                     "no other iteration sees it: write a(i) += v");
     const DType to = kernel.params[e.target_].dtype;
-    if (!is_integer(to) && to != DType::f32 && to != DType::f64)
-        throw Error(ErrorKind::type, fmt::format("there is no atomic access to {}", name(to)),
-                    where, "integers, f32 and f64 have it");
-    const DType from = builder_.dtype(value);
-    if (!(builder_.node(value).weak && promote_weak(to, from) == to) &&
-        !can_cast(from, to, Casting::same_kind))
-        throw Error(ErrorKind::type,
-                    fmt::format("cannot store {} into {} of type {}", name(from),
-                                ir::describe_array(kernel, e.target_, where), name(to)),
-                    where, "convert with cast<T>(...)");
+    ir::rules::keep(ir::rules::atomic(to), where);
+    check_store(value, to, false, e.target_, where);
     const std::span<const ir::Id> subscripts(e.subscripts_, static_cast<std::size_t>(e.count_));
     const ir::Id before =
         builder_.atomic(reduction, e.target_, subscripts, builder_.coerce(value, to));

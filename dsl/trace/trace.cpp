@@ -2,6 +2,7 @@
 
 #include "dsl/ir/describe.h"
 #include "dsl/ir/effects.h"
+#include "dsl/ir/rules.h"
 #include "dsl/trace/compound.h"
 
 #include <kiln/kernel.h>
@@ -19,17 +20,6 @@ namespace {
 
 thread_local Trace* innermost = nullptr;
 std::atomic<std::uint32_t> next_serial{1};
-
-/// The C++ type that `cast<T>` needs for a dtype.
-std::string_view cpp_name(DType t) {
-    switch (t) {
-#define KILN_DTYPE(id, name, cpp, cuda, kind, bits, compute, npy) \
-    case DType::id: return #cpp;
-#include <kiln/dtype.def>
-#undef KILN_DTYPE
-    }
-    __builtin_unreachable();
-}
 
 /// Abandons the trace if an exception leaves the scope while its blocks are open.
 class AbandonOnError {
@@ -55,13 +45,9 @@ void store(Trace& trace, std::uint32_t slot, ir::Id value, const Location& where
 
 ir::Id Trace::fitting(std::uint32_t slot, ir::Id value, const Location& where) {
     ir::Builder& b = builder_;
-    const DType to = b.kernel().slots[slot].dtype, from = b.dtype(value);
-    const DType common = b.node(value).weak ? promote_weak(to, from) : promote(to, from);
-    if (common != to)
-        throw Error(ErrorKind::type,
-                    fmt::format("cannot store {} into {} without narrowing", name(from),
-                                describe(slot, where)),
-                    where, fmt::format("write cast<{}>(...)", cpp_name(to)));
+    const DType to = b.kernel().slots[slot].dtype;
+    if (ir::rules::store_to_variable(b, value, to, {}))
+        ir::rules::keep(ir::rules::store_to_variable(b, value, to, describe(slot, where)), where);
     return b.coerce(value, to);
 }
 
@@ -526,9 +512,7 @@ class Retrace {
 ir::Id loop_bound(Trace& trace, const Operand& bound) {
     ir::Builder& b = trace.builder();
     const ir::Id id = trace.use(bound);
-    if (!is_integer(b.dtype(id)))
-        throw Error(ErrorKind::type, fmt::format("range takes integers, not {}", name(b.dtype(id))),
-                    bound.where(), "write cast<std::int64_t>(...)");
+    ir::rules::keep(ir::rules::loop_bound(b.dtype(id)), bound.where());
     b.set_location(bound.where());
     return b.cast(id, DType::i64);
 }
@@ -577,15 +561,12 @@ Range::Range(Operand begin, Operand end, Operand step)
     begin_ = loop_bound(*trace_, begin);
     end_ = loop_bound(*trace_, end);
     step_ = loop_bound(*trace_, step);
-    if (step_ == trace_->builder().constant_i64(0))
-        throw Error(ErrorKind::usage, "the step of a range must not be 0", step.where());
+    ir::rules::keep(ir::rules::loop_step(trace_->builder(), step_), step.where());
 }
 
 Range::Range(Operand begin, Operand end, Operand step, const PrangeOptions& options)
     : Range(begin, end, step) {
-    if (options.chunk < 0)
-        throw Error(ErrorKind::usage, fmt::format("the chunk of a prange is {}", options.chunk),
-                    where_, "0 leaves the choice to kiln");
+    ir::rules::keep(ir::rules::chunk(options.chunk), where_);
     parallel_ = true;
     schedule_ = static_cast<std::uint8_t>(options.schedule);
     chunk_ = options.chunk;
@@ -640,13 +621,10 @@ void jump(ir::NodeKind kind, std::string_view word, const Location& where) {
     if (kind == ir::NodeKind::return_ && trace.in_callee())
         throw Error(ErrorKind::usage, "return_() in a kernel that another kernel calls", where,
                     "its body becomes a part of the caller: use if_(...).else_(...)");
-    const bool leaves_prange = kind == ir::NodeKind::return_  ? b.in_parallel_loop()
-                               : kind == ir::NodeKind::break_ ? b.innermost_loop_is_parallel()
-                                                              : false;
     if (kind == ir::NodeKind::return_) trace.note_return(where);
-    if (leaves_prange)
-        throw Error(ErrorKind::usage, fmt::format("{}() would leave a prange", word), where,
-                    "its iterations are independent; use range, or continue_()");
+    ir::rules::keep(ir::rules::jump(b, kind, fmt::format("{}()", word),
+                                    "its iterations are independent; use range, or continue_()"),
+                    where);
     b.set_location(where);
     b.bare(kind);
 }

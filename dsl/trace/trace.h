@@ -176,9 +176,9 @@ class Trace {
         notes_.push_back({std::string(at.file), at.line, std::move(text)});
     }
     const std::vector<Remark>& notes() const { return notes_; }
-    /// Whether plain loops of C++ are told of, which no threads share: where .parallel is asked for.
-    void set_tells_serial(bool tells) { tells_serial_ = tells; }
-    bool tells_serial() const { return tells_serial_; }
+    /// Whether plain loops of C++ may be shared by threads, where .parallel is asked for.
+    void set_shares_loops(bool shares) { shares_loops_ = shares; }
+    bool shares_loops() const { return shares_loops_; }
 
     /// A node that the user's code names: it was used through a variable of type Value. The
     /// condition of while_ is evaluated anew down to such nodes.
@@ -190,6 +190,9 @@ class Trace {
         const auto found = cores_.find(param);
         return found == cores_.end() ? nullptr : &found->second;
     }
+    /// Errors: type (an element does not take the value).
+    void check_store(ir::Id value, DType to, bool is_local, std::uint32_t target,
+                     const Location& where) const;
     /// The slice of a parameter that is what of it is seen; gives the dropped dimensions.
     std::uint64_t core_slice(const CoreView& core, std::vector<ir::Id>& slice);
     struct Callee {
@@ -215,7 +218,7 @@ class Trace {
     std::size_t loops_ = 0, callee_loops_ = 0, callees_ = 0;
     Trace* outer_;
     std::uint32_t serial_;
-    bool abandoned_ = false, checked_ = false, tells_serial_ = false;
+    bool abandoned_ = false, checked_ = false, shares_loops_ = false;
     bool in_library_ = false;
     std::source_location line_;         // the last one of the user
     std::optional<Location> returned_;  // where return_ is first called

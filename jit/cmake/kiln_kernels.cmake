@@ -6,9 +6,17 @@ function(kiln_kernels target)
     message(FATAL_ERROR "kiln_kernels needs a kiln that was built with Clang 19 (KILN_TEXT)")
   endif()
   get_target_property(type ${target} TYPE)
+  set(teller ${target})
   if(type STREQUAL "STATIC_LIBRARY")
-    message(FATAL_ERROR "kiln_kernels: linkers leave out of the static library ${target} what tells of "
-      "its kernels; make it an OBJECT or SHARED library")
+    # Nothing refers to what tells of the kernels, so linkers would leave it out of an archive: whatever
+    # is linked with the library gets these objects beside it.
+    set(teller ${target}_kiln_kernels)
+    if(NOT TARGET ${teller})
+      add_library(${teller} OBJECT)
+      set_target_properties(${teller} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+      target_link_libraries(${teller} PRIVATE kiln::kiln)
+      target_link_libraries(${target} INTERFACE $<TARGET_OBJECTS:${teller}>)
+    endif()
   endif()
   foreach(file IN LISTS ARGN)
     cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE
@@ -23,7 +31,8 @@ function(kiln_kernels target)
       COMMAND kiln::kiln_tool embed "${source}" --out "${made}" --depfile "${made}.d"
       DEPENDS "${source}" kiln::kiln_tool kiln::kiln_text DEPFILE "${made}.d"
       COMMENT "Kernels of ${name}" VERBATIM)
-    target_sources(${target} PRIVATE "${source}" "${made}")
+    target_sources(${target} PRIVATE "${source}")
+    target_sources(${teller} PRIVATE "${made}")
   endforeach()
   target_link_libraries(${target} PRIVATE kiln::kiln)
 endfunction()

@@ -3,13 +3,13 @@
 #include "codegen/passes/kernel_plan.h"
 
 #include <kiln/error.h>
-#include <kiln/text_style.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -80,20 +80,62 @@ std::string json_of(const Source& source) {
     return text + "]}";
 }
 
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+/// The samples of each line, by "file.cpp:12". Errors: io, usage (there are none).
+std::map<std::string, std::uint64_t> samples_of(const std::string& profile) {
+    std::ifstream in(profile);
+    if (!in)
+        throw Error(ErrorKind::io,
+                    fmt::format("{} cannot be read: {}", profile, std::strerror(errno)));
+    const auto is_number = [](const std::string& word) {
+        return !word.empty() &&
+               std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
+    };
+    const auto is_line = [&](const std::string& word) {
+        const std::size_t colon = word.rfind(':');
+        return colon != std::string::npos && colon > 0 && is_number(word.substr(colon + 1));
+    };
+    std::map<std::string, std::uint64_t> all;
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream words(line);
+        std::string before, last;
+        for (std::string word; words >> word; last = word) before = last;
+        if (is_line(last))
+            ++all[name_of(last)];
+        else if (is_line(before) && is_number(last))
+            all[name_of(before)] += std::strtoull(last.c_str(), nullptr, 10);
+    }
+    if (all.empty())
+        throw Error(ErrorKind::usage, fmt::format("{} has no samples", profile), {},
+                    "KILN_PERF=1 perf record -k 1 ./program; perf inject --jit -i perf.data -o "
+                    "jit.data; perf script -i jit.data -F ip,srcline > samples.txt");
+    return all;
+}
+
+std::string samples_json(const AnnotateOptions& options) {
+    if (options.profile.empty()) return "null";
+    std::string text;
+    for (const auto& [line, count] : samples_of(options.profile))
+        text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", codegen::quoted(line), count);
+    return "{" + text + "}";
+}
+
 }  // namespace
 
 void write_annotated_page(const std::string& path, const std::string& kernel,
                           const Named::Inspect& inspect,
-                          const std::vector<std::vector<ArgType>>& types) {
+                          const std::vector<std::vector<ArgType>>& types,
+                          const AnnotateOptions& options) {
     if (types.empty())
         throw Error(ErrorKind::usage, "a page of no argument types", {}, "such as {{f64[1]}}");
-    const TextsIn style(TextStyle::lines);
     std::vector<Texts> signatures;
     for (const auto& t : types)
         signatures.push_back({types_text(t), inspect(Artifact::plan_json, t),
-                              inspect(Artifact::ir, t), inspect(Artifact::llvm_opt, t),
-                              inspect(Artifact::assembly, t)});
-    std::string data = fmt::format("{{\"kernel\": {}, \"signatures\": [", codegen::quoted(kernel));
+                              inspect(Artifact::ir, t), inspect(Artifact::llvm_opt_lines, t),
+                              inspect(Artifact::assembly_lines, t)});
+    std::string data = fmt::format("{{\"kernel\": {}, \"samples\": {}, \"signatures\": [",
+                                   codegen::quoted(kernel), samples_json(options));
     const auto add = [&](const Texts& s) {
         using codegen::quoted;
         data += fmt::format(

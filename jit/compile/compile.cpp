@@ -219,10 +219,13 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
                 ErrorKind::unsupported,
                 fmt::format("{} is an explicit kernel, which is no code of the CPU", owner.name),
                 owner.where, "its texts are ir, passes, plan, cuda and ptx");
-        if (*maker == owner.target) return of.code().text(artifact);
+        const auto text_of = [&](const CompiledCode& code) {
+            return ledger.with_late_compile(code, [&] { return code.text(artifact); });
+        };
+        if (*maker == owner.target) return text_of(of.code());
         const Compiled made = compile(of.job(), *maker, owner);
         ledger.add(made.stats, made.report);
-        return for_owner(owner, [&] { return made.kernel->code->text(artifact); });
+        return for_owner(owner, [&] { return text_of(*made.kernel->code); });
     }
     Job job = of.job();
     switch (artifact) {
@@ -232,7 +235,10 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
         case Artifact::plan_json: return plan_of(job, owner, of).json();
         case Artifact::llvm:
         case Artifact::llvm_opt:
+        case Artifact::llvm_opt_lines:
+        case Artifact::cfg:
         case Artifact::assembly:
+        case Artifact::assembly_lines:
         case Artifact::cuda:
         case Artifact::ptx: break;  // of a backend
     }

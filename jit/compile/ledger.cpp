@@ -1,5 +1,6 @@
 #include "jit/compile/ledger.h"
 
+#include "jit/compile/backend.h"
 #include "jit/compile/lowered.h"
 
 #include <algorithm>
@@ -25,6 +26,11 @@ void Ledger::add(const Stats& made, std::shared_ptr<const PassReport> report) {
     if (std::ranges::find(reports_, report) == reports_.end())
         reports_.push_back(std::move(report));
 }
+
+Ledger::LateCompile::LateCompile(Ledger& ledger, const CompiledCode& code)
+    : ledger_(ledger), code_(code), before_(code.times()) {}
+
+Ledger::LateCompile::~LateCompile() { ledger_.add(difference(code_.times(), before_)); }
 
 void Ledger::specialised(std::vector<ArgType> types) {
     const std::lock_guard lock(mutex_);

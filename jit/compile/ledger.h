@@ -13,6 +13,7 @@
 
 namespace kiln::engine {
 
+class CompiledCode;
 struct PassReport;
 
 /// The counters and remarks of one kernel, which takes part in kiln::stats() as long as this lives,
@@ -32,6 +33,11 @@ class Ledger {
     void traced(double ms, const std::vector<Remark>& notes = {});
     /// A compile, and what its passes had to say where that is for the user.
     void add(const Stats& made, std::shared_ptr<const PassReport> report = nullptr);
+    /// f(), which may have `code` compiled further: PTX is made when it is first needed.
+    template <class F> auto with_late_compile(const CompiledCode& code, F&& f) {
+        const LateCompile late(*this, code);
+        return f();
+    }
     /// The types of a call that was specialised. Each list is kept once, the last one at the end.
     void specialised(std::vector<ArgType> types);
     /// What is to be said beside compiles.
@@ -44,6 +50,18 @@ class Ledger {
     std::vector<std::vector<ArgType>> specialisations() const;
 
   private:
+    class LateCompile {
+      public:
+        LateCompile(Ledger& ledger, const CompiledCode& code);
+        ~LateCompile();
+        LateCompile(const LateCompile&) = delete;
+        LateCompile& operator=(const LateCompile&) = delete;
+
+      private:
+        Ledger& ledger_;
+        const CompiledCode& code_;
+        const Stats before_;
+    };
     void add_note(Remark remark);  // under the lock
 
     kiln::detail::SpreadCounter hits_;

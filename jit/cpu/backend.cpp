@@ -10,8 +10,6 @@
 #include "jit/cpu/llvm_users.h"
 #include "runtime/process.h"
 
-#include <kiln/text_style.h>
-
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
@@ -284,12 +282,13 @@ ExportedObject CpuBackend::export_object(const ir::Kernel& kernel, const Compile
 
 std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
                              const CompileOptions& wanted, const std::string& symbol) {
-    if (artifact != Artifact::llvm && artifact != Artifact::llvm_opt &&
-        artifact != Artifact::assembly)
+    using enum Artifact;
+    const bool lines = artifact == llvm_opt_lines || artifact == assembly_lines;
+    const bool is_assembly = artifact == assembly || artifact == assembly_lines;
+    if (!lines && !is_assembly && artifact != Artifact::llvm && artifact != llvm_opt &&
+        artifact != cfg)
         throw kiln::Error(ErrorKind::internal, "the CPU backend has no such text");
     codegen::EmitOptions options = emit_options(wanted, symbol);
-    const TextStyle style = TextsIn::style();
-    const bool lines = style == TextStyle::lines && artifact != Artifact::llvm;
     if (lines && options.debug == codegen::DebugDetail::none)
         options.debug = codegen::DebugDetail::lines;
     return compilation(kernel, [&](Compilation& work) {
@@ -301,14 +300,13 @@ std::string CpuBackend::text(Artifact artifact, const ir::Kernel& kernel,
             throw kiln::Error(ErrorKind::internal, "malformed LLVM IR: " + text);
         if (artifact != Artifact::llvm && options.debug != codegen::DebugDetail::variables)
             compiler.optimize(*work.module, shape_of(kernel), options.flags_of_data);
-        if (artifact == Artifact::assembly) {
+        if (is_assembly) {
             const auto bytes = work.generate(llvm::CodeGenFileType::AssemblyFile);
             text.assign(bytes.begin(), bytes.end());
             return lines ? assembly_listing(text) : text;
         }
         if (lines) return llvm_listing(*work.module);
-        if (style == TextStyle::graph && artifact == Artifact::llvm_opt)
-            return flow_graph(*work.module);
+        if (artifact == cfg) return flow_graph(*work.module);
         work.module->print(out, nullptr);
         return text;
     });

@@ -5,6 +5,7 @@
 #include "jit/call/arity.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/compile/vary.h"
 
 #include <algorithm>
 
@@ -461,6 +462,12 @@ CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
 
 // ------------------------------------------------------------------------------ inspection
 
+std::shared_ptr<GufuncState> GufuncState::varied(const Variation& variation) const {
+    return std::make_shared<GufuncState>(
+        name_, text_, params_, function_,
+        engine::varied(options_, variation, name_, engine::KernelKind::gufunc), where_);
+}
+
 std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> types,
                                  const std::source_location& where) {
     engine::check_arity(name_, inputs(), types.size(), where, engine::Given::types);
@@ -564,6 +571,8 @@ Gufunc::Gufunc(std::string name, std::string_view signature,
     : state_(std::make_shared<detail::GufuncState>(
           std::move(name), signature, params, std::move(function), std::move(options), where)) {}
 
+Gufunc::Gufunc(std::shared_ptr<detail::GufuncState> state) : state_(std::move(state)) {}
+
 const std::string& Gufunc::name() const { return state_->name(); }
 const std::string& Gufunc::doc() const { return state_->options().doc; }
 std::size_t Gufunc::nin() const { return state_->signature().inputs(); }
@@ -574,6 +583,9 @@ std::vector<Remark> Gufunc::remarks() const { return state_->remarks(); }
 Stats Gufunc::stats() const { return state_->stats(); }
 std::vector<std::vector<ArgType>> Gufunc::specialisations() const {
     return state_->specialisations();
+}
+Gufunc Gufunc::varied(const Variation& variation) const {
+    return Gufunc(state_->varied(variation));
 }
 
 std::string Gufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types,

@@ -1,5 +1,6 @@
 #include <kiln/host_function.h>
 
+#include "dsl/ir/rules.h"
 #include "dsl/trace/trace.h"
 #include "runtime/process.h"
 
@@ -86,13 +87,8 @@ std::optional<Value> trace_host_call(const HostFunctionHandle& handle,
     std::vector<ir::Id> values;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const ir::Id value = trace.use(arguments[i]);
-        const DType from = b.dtype(value), to = function.params[i];
-        const DType common = b.node(value).weak ? promote_weak(to, from) : promote(to, from);
-        if (common != to)
-            throw Error(ErrorKind::type,
-                        fmt::format("argument {} of {} is {}, which does not fit {}", i + 1,
-                                    function.name, name(from), name(to)),
-                        where, fmt::format("write cast(kiln::{}, ...)", name(to)));
+        const DType to = function.params[i];
+        ir::rules::keep(ir::rules::host_argument(b, value, to, i + 1, function.name), where);
         values.push_back(b.coerce(value, to));
     }
     const ir::Id call =

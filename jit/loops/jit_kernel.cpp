@@ -10,6 +10,8 @@ JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
                                                        std::move(params), std::move(function),
                                                        std::move(options), where)) {}
 
+JitKernel::JitKernel(std::shared_ptr<detail::LoopKernelState> state) : state_(std::move(state)) {}
+
 const std::string& JitKernel::name() const { return state_->name(); }
 std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format) const {
     return state_->parallel_diagnostics(level, format);
@@ -17,6 +19,10 @@ std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format)
 std::vector<Remark> JitKernel::remarks() const { return state_->ledger().remarks(); }
 Stats JitKernel::stats() const { return state_->ledger().stats(); }
 std::vector<Difference> JitKernel::differences() const { return state_->differences(); }
+
+JitKernel JitKernel::varied(const Variation& variation) const {
+    return JitKernel(state_->varied(variation));
+}
 
 std::string JitKernel::inspect(Artifact artifact, const std::vector<ArgType>& types,
                                std::source_location where) const {

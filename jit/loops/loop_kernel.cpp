@@ -7,6 +7,7 @@
 #include "jit/compile/c_object.h"
 #include "jit/compile/checked_mode.h"
 #include "jit/compile/stopwatch.h"
+#include "jit/compile/vary.h"
 #include "jit/loops/device_call.h"
 #include "jit/loops/run_loop_kernel.h"
 #include "jit/loops/verified_call.h"
@@ -204,6 +205,7 @@ std::unique_ptr<engine::TracedLoopKernel> LoopKernelState::trace(const LoopKerne
     b.set_location(where_);
     b.set_fast(options_.fastmath.bits);
     trace.set_checked(options_.checked);
+    trace.set_shares_loops(options_.parallel);
     std::vector<KernelItem> items;
     for (std::size_t i = 0; i < params_.size(); ++i) {
         const bool array = params_[i] != KernelParam::value;
@@ -522,14 +524,15 @@ void LoopKernelState::call_where_arrays_are(std::span<OperandView> views,
 void LoopKernelState::call_device(const engine::LoopKernelVariant& code,
                                   std::span<const OperandView> views,
                                   std::vector<JitValue>* results, const std::source_location& where,
-                                  const engine::LaunchShape* launch) const {
-    if (launch != nullptr) return engine::launch_on_device(code, views, *launch, where);
+                                  const engine::LaunchShape* launch) {
+    if (launch != nullptr) return ledger_.with_late_compile(*code.kernel->code, [&] { engine::launch_on_device(code, views, *launch, where); });
     if (code.serial)
         throw Error(
             ErrorKind::unsupported,
             fmt::format("arrays of {} that overlap others which it writes, on a device", name_),
             where, "copy one of them: x.copy()");
-    engine::run_on_device(code, views, results, where);
+    ledger_.with_late_compile(*code.kernel->code,
+                              [&] { engine::run_on_device(code, views, results, where); });
 }
 
 LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool units) const {
@@ -626,6 +629,12 @@ std::vector<Difference> LoopKernelState::differences() const {
     const std::lock_guard lock(mutex_);
     const auto mine = differences_.find(this_thread());
     return mine == differences_.end() ? std::vector<Difference>() : mine->second;
+}
+
+std::shared_ptr<LoopKernelState> LoopKernelState::varied(const Variation& variation) const {
+    return std::make_shared<LoopKernelState>(kind_, name_, params_, function_,
+                                             engine::varied(options_, variation, name_, kind_),
+                                             where_);
 }
 
 LoopKernelKey LoopKernelState::key_of(std::span<const ArgType> types, Location where) const {

@@ -148,6 +148,8 @@ class LoopKernelState {
     void run(std::span<const engine::OperandView> views, const std::source_location& where);
     /// Traces the body as a part of the kernel that is being traced on this thread.
     std::vector<KernelItem> inline_call(std::span<const KernelItem> args, Location where);
+    /// Errors: those of making one.
+    std::shared_ptr<LoopKernelState> varied(const Variation& variation) const;
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
     /// The same of the code that such a call runs.
     std::string inspect(Artifact artifact, std::span<const engine::OperandView> views,
@@ -179,7 +181,7 @@ class LoopKernelState {
     void call_device(const engine::LoopKernelVariant& code,
                      std::span<const engine::OperandView> views, std::vector<JitValue>* results,
                      const std::source_location& where,
-                     const engine::LaunchShape* launch = nullptr) const;
+                     const engine::LaunchShape* launch = nullptr);
     void call_where_arrays_are(std::span<engine::OperandView> views, std::vector<JitValue>* results,
                                const std::source_location& where,
                                const engine::LaunchShape* launch);

@@ -36,13 +36,13 @@ NativeKernel kernel_of(FunctionAddress function, const Location& where) {
 using dsl::Replaced;
 
 /// The results of a body for these arguments.
-std::vector<ir::Id> replayed(const NativeKernel& native, const NativeBody& form, bool parallel,
+std::vector<ir::Id> replayed(const NativeKernel& native, const NativeBody& form,
                              std::vector<Replaced> arguments, dsl::Trace& trace,
                              const Location& where) {
     const bool checked = trace.checked() && form.checked != nullptr;
     const ir::Kernel body = ir::parse(checked ? form.checked : form.text);
     for (const NativeRemark* r = native.remarks; r != nullptr && r->file != nullptr; ++r)
-        if (parallel || !r->of_parallel) trace.note(Location(r->file, r->line), r->text);
+        trace.note(Location(r->file, r->line), r->text);
     ir::Builder& b = trace.builder();
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const ir::Param& param = body.params[i];
@@ -87,15 +87,13 @@ ElementFunction native_elements(FunctionAddress function, const std::source_loca
         dsl::Trace& trace = dsl::Trace::current(where);
         std::vector<Replaced> arguments;
         for (const Value& v : given) arguments.push_back({.value = trace.id(v)});
-        for (const ir::Id id :
-             replayed(native, native.map, false, std::move(arguments), trace, where))
+        for (const ir::Id id : replayed(native, native.map, std::move(arguments), trace, where))
             out.push_back(trace.value(id));
     };
 }
 
-KernelFunction native_loops(FunctionAddress function, bool parallel,
-                            const std::source_location& where) {
-    return [function, parallel, where](std::span<const KernelItem> items) {
+KernelFunction native_loops(FunctionAddress function, const std::source_location& where) {
+    return [function, where](std::span<const KernelItem> items) {
         const NativeKernel native = kernel_of(function, where);
         dsl::Trace& trace = dsl::Trace::current(where);
         std::vector<Replaced> arguments;
@@ -106,9 +104,7 @@ KernelFunction native_loops(FunctionAddress function, bool parallel,
                 arguments.push_back({.value = trace.id(std::get<Value>(item))});
         }
         std::vector<KernelItem> results;
-        const bool threads = parallel && !trace.in_callee();
-        for (const ir::Id id :
-             replayed(native, native.program, threads, std::move(arguments), trace, where))
+        for (const ir::Id id : replayed(native, native.program, std::move(arguments), trace, where))
             results.emplace_back(trace.value(id));
         return results;
     };

@@ -7,6 +7,7 @@
 
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
+#include "jit/compile/vary.h"
 #include "jit/loops/loop_kernel.h"
 
 #include <algorithm>
@@ -59,6 +60,12 @@ class StencilState {
         for (Remark& remark : given_.ledger().remarks())
             if (std::ranges::find(all, remark) == all.end()) all.push_back(std::move(remark));
         return all;
+    }
+
+    std::shared_ptr<StencilState> varied(const Variation& variation) const {
+        return std::make_shared<StencilState>(
+            name_, params_, function_,
+            engine::varied(options_, variation, name_, engine::KernelKind::stencil), where_);
     }
 
   private:
@@ -475,6 +482,8 @@ Stencil::Stencil(std::string name, std::vector<detail::StencilParam> params,
     : state_(std::make_shared<detail::StencilState>(
           std::move(name), std::move(params), std::move(function), std::move(options), where)) {}
 
+Stencil::Stencil(std::shared_ptr<detail::StencilState> state) : state_(std::move(state)) {}
+
 Array Stencil::call(const Array* out, std::span<const JitArg* const, 8> args, Where where) const {
     std::size_t count = 0;
     while (count < args.size() && !args[count]->is_none()) ++count;
@@ -493,6 +502,10 @@ std::string Stencil::inspect(Artifact artifact, const std::vector<ArgType>& type
 
 std::vector<std::vector<ArgType>> Stencil::specialisations() const {
     return state_->specialisations();
+}
+
+Stencil Stencil::varied(const Variation& variation) const {
+    return Stencil(state_->varied(variation));
 }
 
 const std::string& Stencil::name() const { return state_->kernel_name(); }

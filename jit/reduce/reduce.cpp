@@ -6,6 +6,7 @@
 #include "jit/call/overlap.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/compile/vary.h"
 #include "runtime/process.h"
 
 #include <kiln/environment.h>
@@ -253,6 +254,16 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     return target;
 }
 
+std::shared_ptr<ReduceState> ReduceState::varied(const Variation& variation) const {
+    engine::UfuncSource source = reducer_.source();
+    source.options =
+        engine::varied(source.options, variation, source.name, engine::KernelKind::reduction);
+    return reducer_.states() == nullptr
+               ? std::make_shared<ReduceState>(std::move(source), reducer_.reduction())
+               : std::make_shared<ReduceState>(std::move(source), reducer_.shared_states(),
+                                               finish_);
+}
+
 }  // namespace detail
 
 // -------------------------------------------------------------------------------- the handle
@@ -320,6 +331,12 @@ std::string MapReduce::inspect(Artifact artifact, std::initializer_list<ArgType>
 
 std::vector<std::vector<ArgType>> MapReduce::specialisations() const {
     return state_->reducer().ledger().specialisations();
+}
+
+MapReduce::MapReduce(std::shared_ptr<detail::ReduceState> state) : state_(std::move(state)) {}
+
+MapReduce MapReduce::varied(const Variation& variation) const {
+    return MapReduce(state_->varied(variation));
 }
 
 // -------------------------------------------------------------------------------- functions

@@ -47,6 +47,9 @@ class Reducer {
     ir::Reduction reduction() const { return reduction_; }
     /// What combines states; null where single values combine.
     const kiln::detail::StateReduction* states() const { return states_.get(); }
+    const std::shared_ptr<const kiln::detail::StateReduction>& shared_states() const {
+        return states_;
+    }
     /// The reducer of partial results.
     Reducer& partials();
     /// "maximum": what errors call the operation.
@@ -158,6 +161,7 @@ class ReduceState {
                 std::optional<Ufunc> finish)
         : reducer_(std::move(source), std::move(states)), finish_(std::move(finish)) {}
     engine::Reducer& reducer() { return reducer_; }
+    std::shared_ptr<ReduceState> varied(const Variation& variation) const;
     /// Carries a call out; `by_default` are the axes where the options name none.
     Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                const Axes& by_default, Location where);

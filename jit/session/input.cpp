@@ -1,8 +1,13 @@
 #include "jit/session/input.h"
 
+#include <kiln/error.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <vector>
+
+#include <fmt/format.h>
 
 namespace kiln::tool {
 namespace {
@@ -33,6 +38,17 @@ class Scanner {
   public:
     explicit Scanner(std::string_view text) : text_(text) {}
 
+    /// Declarations and statements outside of brackets: where each ends, and whether it has a lambda.
+    struct Piece {
+        std::size_t end;
+        bool has_lambda;
+    };
+    std::vector<Piece> pieces() {
+        while (at_ < text_.size()) step();
+        if (pieces_.empty() || pieces_.back().end < text_.size()) end_piece(text_.size());
+        return std::move(pieces_);
+    }
+
     Scan run() {
         while (at_ < text_.size() && !scan_.unfinished) step();
         const std::size_t end = text_.find_last_not_of(" \t\n");
@@ -47,10 +63,34 @@ class Scanner {
         if (text_.substr(at_).starts_with("/*")) return skip_to("*/", true);
         if (c == '"' && at_ > 0 && text_[at_ - 1] == 'R') return raw_string();
         if (c == '"' || (c == '\'' && !is_digit_separator())) return quoted(c);
+        if (c == '[' && opens_lambda()) has_lambda_ = true;
         if (c == '(' || c == '[' || c == '{') ++scan_.depth;
         if (c == ')' || c == ']' || c == '}') --scan_.depth;
+        if (scan_.depth == 0 && (c == ';' || (c == '}' && ends_here()))) end_piece(at_ + 1);
         if (!std::isspace(static_cast<unsigned char>(c))) scan_.last = c;
         ++at_;
+    }
+    void end_piece(std::size_t end) {
+        pieces_.push_back({end, has_lambda_});
+        has_lambda_ = false;
+    }
+    /// Whether a bracket is no subscript and no attribute.
+    bool opens_lambda() const {
+        const char before = scan_.last;
+        return std::isalnum(static_cast<unsigned char>(before)) == 0 && before != '_' &&
+               before != ')' && before != ']' && before != '[' && before != '"' &&
+               !text_.substr(at_).starts_with("[[");
+    }
+    /// Whether what the brace closes goes no further: a name comes next, or nothing.
+    bool ends_here() const {
+        const std::size_t next = text_.find_first_not_of(" \t\r\n", at_ + 1);
+        if (next == std::string_view::npos) return true;
+        const std::string_view word = first_word(text_.substr(next));
+        const std::string_view whole =
+            first_word(trimmed(text_.substr(pieces_.empty() ? 0 : pieces_.back().end)));
+        const bool is_type = whole == "struct" || whole == "class" || whole == "union" ||
+                             whole == "enum" || whole == "typedef";
+        return !word.empty() && !is_type && word != "else" && word != "while" && word != "catch";
     }
     /// Beyond the next `end`; whether the text has to have one.
     void skip_to(std::string_view end, bool needed) {
@@ -86,9 +126,76 @@ class Scanner {
     std::string_view text_;
     std::size_t at_ = 0;
     Scan scan_;
+    std::vector<Piece> pieces_;
+    bool has_lambda_ = false;
 };
 
+constexpr std::string_view blanks = " \t\r\n";
+
+/// Beyond the name that a text begins with: std::vector<int>, f.
+std::string_view beyond_name(std::string_view text) {
+    while (true) {
+        if (text.starts_with("::")) text.remove_prefix(2);
+        text.remove_prefix(first_word(text).size());
+        if (text.starts_with('<')) {
+            int depth = 0;
+            std::size_t end = 0;
+            for (; end < text.size() && text[end] != ';'; ++end) {
+                depth += text[end] == '<' ? 1 : text[end] == '>' ? -1 : 0;
+                if (depth == 0) break;
+            }
+            if (depth != 0) return text;
+            text.remove_prefix(end + 1);
+        }
+        if (!text.starts_with("::")) return text;
+    }
+}
+
+/// Whether a piece declares something, as far as it has a lambda: a type and a name come first.
+bool declares(std::string_view piece) {
+    constexpr std::array<std::string_view, 10> flow{"if",  "else",  "for",    "while",  "do",
+                                                    "try", "catch", "switch", "return", "throw"};
+    constexpr std::array<std::string_view, 9> more{
+        "float", "bool", "char", "long", "short", "unsigned", "signed", "decltype", "thread_local"};
+    const std::string_view first = first_word(piece);
+    if (std::ranges::find(flow, first) != flow.end()) return false;
+    if (std::ranges::find(openers, first) != openers.end() ||
+        std::ranges::find(more, first) != more.end() || piece.starts_with('#'))
+        return true;
+    const std::string_view rest = beyond_name(piece);
+    const std::size_t name = rest.find_first_not_of(" \t\r\n&*");
+    if (name == 0 || name == std::string_view::npos) return false;
+    const std::string_view word = first_word(rest.substr(name));
+    if (word.empty()) return false;
+    const std::size_t next = rest.find_first_not_of(blanks, name + word.size());
+    return next == std::string_view::npos ||
+           std::string_view("=;({[,").find(rest[next]) != std::string_view::npos;
+}
+
 }  // namespace
+
+std::string code_of(std::string_view text, std::string_view file, std::string_view name) {
+    std::string code;
+    std::size_t begin = 0;
+    unsigned number = 0;
+    for (const auto& [end, has_lambda] : Scanner(text).pieces()) {
+        const std::size_t start = std::min(text.find_first_not_of(blanks, begin), end);
+        const std::string_view before = text.substr(0, start);
+        const std::size_t line = before.rfind('\n') + 1;  // npos + 1 is 0
+        const std::string placed =
+            fmt::format("#line {} \"{}\"\n{:{}}{}\n", 1 + std::ranges::count(before, '\n'), file,
+                        "", start - line, text.substr(start, end - start));
+        begin = end;
+        if (trimmed(text.substr(start, end - start)).empty()) continue;
+        if (!has_lambda || declares(text.substr(start, end - start))) {
+            code += placed;
+            continue;
+        }
+        const std::string function = fmt::format("{}_{}", name, ++number);
+        code += fmt::format("void {}() {{\n{}}}\n{}();\n", function, placed, function);
+    }
+    return code;
+}
 
 std::string_view trimmed(std::string_view text) {
     const std::size_t begin = text.find_first_not_of(" \t\n\r");
@@ -105,6 +212,17 @@ std::size_t open_quote(std::string_view line) {
             open = open == std::string_view::npos ? i : std::string_view::npos;
     }
     return open;
+}
+
+FileWord file_word(std::string_view text) {
+    text = trimmed(text);
+    const bool quoted = text.starts_with('"');
+    const std::size_t end = quoted ? text.find('"', 1) : text.find(' ');
+    if (quoted && end == std::string_view::npos)
+        throw Error(ErrorKind::usage, fmt::format("{} has no quote at its end", text));
+    const std::string_view file = text.substr(quoted ? 1 : 0, quoted ? end - 1 : end);
+    if (end == std::string_view::npos) return {std::string(file), {}};
+    return {std::string(file), trimmed(text.substr(end + 1))};
 }
 
 bool is_open(std::string_view text) {

@@ -13,8 +13,20 @@ bool is_open(std::string_view text);
 /// and is no directive.
 bool is_expression(std::string_view text);
 
+/// The code of an input whose lines are those of `file`, as Clang 19 takes it: in statements outside of functions
+/// it does not survive lambdas, so those that have some are put into functions, `name`_1 ...
+std::string code_of(std::string_view text, std::string_view file, std::string_view name);
+
 /// Where the string begins that is open at the end of a line; npos: none is.
 std::size_t open_quote(std::string_view line);
+
+/// A word that may stand in quotes, with blanks in it, and what follows it, without blanks around.
+struct FileWord {
+    std::string file;
+    std::string_view rest;
+};
+/// Of the begin of the text. Errors: usage (a quote that does not end).
+FileWord file_word(std::string_view text);
 
 /// Without blanks at both ends.
 std::string_view trimmed(std::string_view text);

@@ -88,15 +88,6 @@ std::vector<std::string> with_prefix(const std::vector<std::string>& all,
     return rest;
 }
 
-/// The name that the text ends with.
-std::string last_word(const std::string& text) {
-    std::size_t begin = text.size();
-    while (begin > 0 && (std::isalnum(static_cast<unsigned char>(text[begin - 1])) != 0 ||
-                         text[begin - 1] == '_'))
-        --begin;
-    return text.substr(begin);
-}
-
 /// Files whose path begins so; folders end with '/'.
 std::vector<std::string> complete_file(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -202,7 +193,15 @@ bool Session::run_code(const std::string& code) {
     return attempt([&] { return run_cpp(code); });
 }
 
-bool Session::run_paged(const std::string& code) {
+std::string Session::in_function(const std::string& code) {
+    const std::string name = fmt::format("{}{}", text::statement_name, ++statements_);
+    return fmt::format("void {}() {{\n{}\n}}\n{}();\n", name, code, name);
+}
+
+bool Session::run_statement(const std::string& code) { return run_code(in_function(code)); }
+
+bool Session::run_paged(const std::string& statement) {
+    const std::string code = in_function(statement);
     if (isatty(STDOUT_FILENO) == 0) return run_code(code);
     return attempt([&] {
         const char* const chosen = std::getenv("PAGER");
@@ -226,11 +225,12 @@ bool Session::evaluate(const std::string& text) {
     if (inner.starts_with(':')) return run_command(*this, inner.substr(1));
     inputs_.push_back({text});
     const std::size_t number = inputs_.size() - 1;
-    const std::string code =
-        is_expression(text)
-            ? fmt::format("::kiln::interactive::show , (\n#line 1 \"[{}]\"\n{}\n);\n", number, text)
-            : fmt::format("#line 1 \"[{}]\"\n{}\n", number, text);
-    return inputs_[number].is_kept = run_code(code);
+    const std::string file = fmt::format("[{}]", number);
+    return inputs_[number].is_kept =
+               is_expression(text)
+                   ? run_statement(fmt::format(
+                         "::kiln::interactive::show , (\n#line 1 \"{}\"\n{}\n);", file, text))
+                   : run_code(code_of(text, file, fmt::format("kiln_input_{}", number)));
 }
 
 bool Session::has_colours() const { return wants_colours(STDOUT_FILENO); }
@@ -272,16 +272,7 @@ std::vector<std::string> Session::complete(const std::string& text) {
     if (const std::size_t quote = open_quote(text); quote != std::string::npos)
         return complete_file(text.substr(quote + 1));
     if (!text.starts_with(':')) {
-        std::vector<std::string> all = interpreter_->complete(text);
-        const std::string word = last_word(text);
-        const char before = word.size() < text.size() ? text[text.size() - word.size() - 1] : ' ';
-        if (!word.empty() && before != '.' && before != '>' && before != ':')
-            std::ranges::copy(with_prefix(interpreter_->variables(), word),
-                              std::back_inserter(all));
-        std::ranges::sort(all);
-        const auto again = std::ranges::unique(all);
-        all.erase(again.begin(), again.end());
-        return all;
+        return interpreter_->complete(text);
     }
     const std::size_t blank = text.find(' ');
     if (blank == std::string::npos) return complete_command(text.substr(1));
@@ -291,12 +282,14 @@ std::vector<std::string> Session::complete(const std::string& text) {
 }
 
 void Session::converse() {
+    std::string input;  // the lines before, where a bracket is open
     const std::unique_ptr<text::Terminal> terminal(
-        make_terminal_(history_file(), [this](const std::string& text) { return complete(text); }));
+        make_terminal_(history_file(), [&](const std::string& text) {
+            return complete(input.empty() ? text : input + "\n" + text);
+        }));
     fmt::print("kiln {}: C++20 with kiln included. :help tells what there is, Ctrl-D leaves.\n",
                KILN_VERSION);
     if (!names_.empty()) fmt::print("There are {}.\n", fmt::join(names_, ", "));
-    std::string input;
     while (!leaving_) {
         std::string line;
         const text::Terminal::Read read = terminal->read(input.empty() ? "kiln> " : "  ... ", line);

@@ -47,8 +47,10 @@ class Session {
     // What commands need.
     /// Runs C++ that no input is: what commands come to. False: it failed, and has said so.
     bool run_code(const std::string& code);
+    /// The same with a statement, which may have lambdas.
+    bool run_statement(const std::string& code);
     /// The same with its output in a pager, on a terminal.
-    bool run_paged(const std::string& code);
+    bool run_paged(const std::string& statement);
     /// Whether what is printed is for eyes that want colours.
     bool has_colours() const;
     /// The inputs that ended well.
@@ -61,6 +63,8 @@ class Session {
     /// False: it failed.
     bool evaluate(const std::string& text);
     bool run_cpp(const std::string& code);
+    /// A statement as a function, and a call of that: Clang 19 does not survive lambdas in others.
+    std::string in_function(const std::string& code);
     void report(const std::exception_ptr& thrown) const;
     void show_line(const std::string& file, unsigned line) const;
     std::vector<std::string> complete(const std::string& text);
@@ -78,6 +82,7 @@ class Session {
     std::vector<std::string> names_;  // of objects that were given
     std::terminate_handler on_terminate_before_;
     bool leaving_ = false;
+    unsigned statements_ = 0;  // that were put into functions
 };
 
 }  // namespace kiln::tool

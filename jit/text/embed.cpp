@@ -51,24 +51,20 @@ Rows rows_of(const Marked& marked, const Unit& unit, std::size_t number) {
             why = literal(error.message());
         }
     }
+    // What .parallel asks for is in the text, and decided by the kernel that this becomes a part of.
     const auto kernel = [&](bool more) {
         return Kernel<void>(
             "kernel",
-            loop_function_of(f, {.fastmath = true, .parallel = more, .checked = more}, {}),
+            loop_function_of(f, {.fastmath = true, .parallel = true, .checked = more}, {}),
             std::source_location());
     };
     const Kernel<void> usual = kernel(false), checked = kernel(true);
     const std::string program = forms(usual.inspect(Artifact::ir, types_of(d, 0)),
                                       checked.inspect(Artifact::ir, types_of(d, 0)));
     Rows rows;
-    const std::vector<Remark> always = usual.remarks();
-    for (const Remark& r : checked.remarks()) {
-        const bool of_parallel = std::ranges::none_of(always, [&](const Remark& one) {
-            return one.line == r.line && one.text == r.text && one.file == r.file;
-        });
-        rows.remarks += fmt::format("    {{{}, {}, {}, {}}},\n", literal(r.file), r.line,
-                                    literal(r.text), of_parallel);
-    }
+    for (const Remark& r : checked.remarks())
+        rows.remarks +=
+            fmt::format("    {{{}, {}, {}}},\n", literal(r.file), r.line, literal(r.text));
     if (!rows.remarks.empty())
         rows.remarks =
             fmt::format("const kiln::detail::NativeRemark remarks_{}[] = {{\n{}    {{}},\n}};\n",

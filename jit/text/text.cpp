@@ -99,11 +99,9 @@ namespace {
 using kiln::detail::KernelItem;
 using kiln::detail::KernelParam;
 
-/// `threads`: iterations of its own prange are to go to threads.
-kiln::detail::KernelFunction body_of(std::shared_ptr<const Function> f, bool threads) {
-    return [f = std::move(f), threads](std::span<const KernelItem> items) {
+kiln::detail::KernelFunction body_of(std::shared_ptr<const Function> f) {
+    return [f = std::move(f)](std::span<const KernelItem> items) {
         dsl::Trace& trace = dsl::Trace::current(f->where);
-        trace.set_tells_serial(threads && !trace.in_callee());
         std::vector<Argument> arguments;
         for (const KernelItem& item : items) {
             if (const auto* array = std::get_if<KernelArray>(&item))
@@ -149,7 +147,7 @@ Gufunc guvectorize(const Source& source, const std::string& function, const std:
         }
     }
     if (options.params.empty()) options.params = names_of(f->declaration, true);
-    return Gufunc(function, signature, params, body_of(f, false), std::move(options), where);
+    return Gufunc(function, signature, params, body_of(f), std::move(options), where);
 }
 
 // ------------------------------------------------------------------------------ stencils
@@ -242,7 +240,7 @@ detail::LoopFunction loop_function_of(const std::shared_ptr<const Function>& f, 
         }
     made.results = f->declaration.count(Passing::output) + (f->declaration.returns ? 1 : 0);
     if (options.params.empty()) options.params = names_of(f->declaration);
-    made.function = body_of(f, options.parallel);
+    made.function = body_of(f);
     made.options = std::move(options);
     return made;
 }

@@ -24,6 +24,7 @@ Status annotate(const Arguments& arguments);
 Status inspect(const Arguments& arguments);
 Status repl(const Arguments& arguments);
 Status run(const Arguments& arguments);
+Status bench(const Arguments& arguments);
 Status embed(const Arguments& arguments);
 Status export_object(const Arguments& arguments);
 

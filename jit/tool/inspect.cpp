@@ -6,7 +6,6 @@
 
 #include <kiln/annotate.h>
 #include <kiln/error.h>
-#include <kiln/text_style.h>
 
 #include <algorithm>
 #include <array>
@@ -36,7 +35,14 @@ Artifact stage_of(const std::string& name) {
     std::string all;
     for (const auto& [known, artifact] : stages)
         all += (all.empty() ? "" : ", ") + std::string(known);
-    throw UsageError(fmt::format("there is no text '{}': {}, cfg", name, all));
+    throw UsageError(fmt::format("there is no text '{}': {}", name, all));
+}
+
+/// The same text with the user's lines between. Errors: usage.
+Artifact with_lines(Artifact artifact, const std::string& stage) {
+    if (artifact == Artifact::assembly) return Artifact::assembly_lines;
+    if (artifact == Artifact::llvm_opt) return Artifact::llvm_opt_lines;
+    throw UsageError(fmt::format("--lines is of opt and asm, not of {}", stage));
 }
 
 Named kernel_of_plugin(const std::string& path, const std::string& wanted) {
@@ -98,15 +104,9 @@ Status inspect(const Arguments& arguments) {
     for (const char* needed : {"--kernel", "--sig"})
         if (!arguments.has(needed)) throw UsageError(fmt::format("inspect needs {}", needed));
     const std::string stage = arguments.value("--emit", "ir");
-    const bool graph = stage == "cfg";
-    const Artifact artifact = graph ? Artifact::llvm_opt : stage_of(stage);
-    if (arguments.has("--lines") && artifact != Artifact::assembly &&
-        (artifact != Artifact::llvm_opt || graph))
-        throw UsageError(fmt::format("--lines is of opt and asm, not of {}", stage));
+    Artifact artifact = stage_of(stage);
+    if (arguments.has("--lines")) artifact = with_lines(artifact, stage);
     const std::vector<ArgType> types = types_of(arguments.value("--sig"));
-    const TextsIn style(graph                      ? TextStyle::graph
-                        : arguments.has("--lines") ? TextStyle::lines
-                                                   : TextStyle::plain);
     std::string text = texts_of(arguments)(artifact, types);
     if (!text.ends_with('\n')) text += '\n';
     std::fputs(text.c_str(), stdout);
@@ -121,7 +121,8 @@ Status annotate(const Arguments& arguments) {
     std::istringstream all(arguments.value("--sig"));
     for (std::string one; std::getline(all, one, ';');) signatures.push_back(types_of(one));
     kiln::detail::write_annotated_page(arguments.value("-o"), arguments.value("--kernel"),
-                                       texts_of(arguments), signatures);
+                                       texts_of(arguments), signatures,
+                                       {.profile = arguments.value("--profile")});
     return Status::good;
 }
 

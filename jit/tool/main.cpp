@@ -29,6 +29,23 @@ std::vector<Option> kernel_options(std::vector<Option> more) {
     return more;
 }
 
+/// Of commands that call a function of C++ text.
+std::vector<Option> run_options(std::vector<Option> more) {
+    const std::vector<Option> run = {
+        {"--kernel", "F", "the function"},
+        {"--mode", "MODE", "vectorize, guvectorize, jit, stencil; else what its parameters say"},
+        {"--layout", "LAYOUT", "of guvectorize, '(n),(n)->()'"},
+        {"--boundary", "B", "of stencil: constant, nearest, wrap, reflect, mirror"},
+        {"--fastmath", "[=FLAGS]", "all flags, or nnan,ninf,nsz,arcp,contract,afn,reassoc"},
+        {"--parallel", "", "on several threads"},
+        {"--checked", "", "errors where an access is outside of its array"},
+        {"--target", "T", "cpu, cuda, sim"},
+        {"--threads", "N", "at most so many"}};
+    more.insert(more.begin(), run.begin(), run.end());
+    more.push_back(json);
+    return more;
+}
+
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
         {"repl",
@@ -47,25 +64,23 @@ const std::vector<Command>& commands() {
         {"annotate", "FILE.cpp|PLUGIN.so",
          "writes an HTML page: the source with what became of each line, beside the generated code",
          kernel_options({{"-o", "PAGE", "the file to write"},
-                         {"--sig", "TYPES", "of its arguments; several lists with ; between"}}),
+                         {"--sig", "TYPES", "of its arguments; several lists with ; between"},
+                         {"--profile", "FILE",
+                          "samples, lines that end with FILE:LINE, as perf script -F ip,srcline "
+                          "prints them: colours by these"}}),
          annotate},
-        {"run",
-         "FILE ARG...",
+        {"run", "FILE ARG...",
          "a function of C++ text over numbers (2.5, f32:2.5) and arrays in files: @in.npy, "
          "=out.npy "
          "(of a loop kernel with its type, =out.npy:f64[100,200]), +in.npy=out.npy",
-         {{"--kernel", "F", "the function"},
-          {"--mode", "MODE", "vectorize, guvectorize, jit, stencil; else what its parameters say"},
-          {"--layout", "LAYOUT", "of guvectorize, '(n),(n)->()'"},
-          {"--boundary", "B", "of stencil: constant, nearest, wrap, reflect, mirror"},
-          {"--fastmath", "[=FLAGS]", "all flags, or nnan,ninf,nsz,arcp,contract,afn,reassoc"},
-          {"--parallel", "", "on several threads"},
-          {"--checked", "", "errors where an access is outside of its array"},
-          {"--target", "T", "cpu, cuda, sim"},
-          {"--threads", "N", "at most so many"},
-          {"--repeat", "K", "K calls more, for the median of their times"},
-          json},
-         run},
+         run_options({{"--repeat", "K", "K calls more, for the median of their times"}}), run},
+        {"bench", "FILE ARG...",
+         "how long warm calls of a function take, beside those of another one: the ratio with its "
+         "spread. Arguments are those of kiln run; no file is written",
+         run_options({{"--against", "G", "the other function; else that of the same name"},
+                      {"--against-file", "FILE", "where that is; else the same file"},
+                      {"--rounds", "N", "of calls of both in turn (51)"}}),
+         bench},
         {"export", "FILE",
          "an object file with a C function for programs without kiln, and its header: of a "
          "function of "

@@ -1,22 +1,16 @@
 // kiln run: a function of a file of C++ over numbers and arrays in files.
 #include "codegen/passes/kernel_plan.h"
 #include "jit/tool/command.h"
-#include "jit/tool/run_arguments.h"
+#include "jit/tool/kernel_run.h"
 #include "jit/tool/text_options.h"
 
-#include <kiln/kiln.h>
 #include <kiln/npy.h>
 #include <kiln/parallel.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <functional>
 #include <optional>
-#include <sstream>
-#include <variant>
 
 #include <fmt/format.h>
 
@@ -24,221 +18,7 @@ namespace kiln::tool {
 namespace {
 
 using text::Mode;
-
-// ------------------------------------------------------------------------------ options
-
-constexpr std::array<std::pair<std::string_view, Boundary>, 5> boundaries{
-    {{"constant", Boundary::constant},
-     {"nearest", Boundary::nearest},
-     {"wrap", Boundary::wrap},
-     {"reflect", Boundary::reflect},
-     {"mirror", Boundary::mirror}}};
-std::optional<int> number_of(const Arguments& arguments, std::string_view option) {
-    if (!arguments.has(option)) return std::nullopt;
-    const std::string word = arguments.value(option);
-    int n = 0;
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), n);
-    if (error != std::errc() || end != word.data() + word.size() || n < 1)
-        throw UsageError(fmt::format("{} takes a number from 1 on, not {}", option, word));
-    return n;
-}
-
-// ------------------------------------------------------------------------------ arguments
-
-/// An argument of the kernel, with what it is in this run.
-struct Given {
-    RunArgument word;
-    Array array = {};
-
-    bool is_array() const { return word.kind != RunArgument::Kind::number; }
-    Arg arg() const { return is_array() ? Arg(array) : Arg(word.number); }
-};
-
-std::vector<Given> given_of(const Arguments& arguments) {
-    std::vector<Given> all;
-    for (std::size_t i = 1; i < arguments.words().size(); ++i) {
-        Given one{RunArgument(arguments.words()[i])};
-        switch (one.word.kind) {
-            case RunArgument::Kind::number: break;
-            case RunArgument::Kind::input:
-                one.array = map_npy(one.word.from, MapMode::read, {});
-                break;
-            case RunArgument::Kind::update: one.array = load_npy(one.word.from, {}); break;
-            case RunArgument::Kind::output:
-                if (one.word.has_type) one.array = zeros(one.word.shape, one.word.dtype);
-                break;
-        }
-        all.push_back(std::move(one));
-    }
-    return all;
-}
-
-/// A kernel with its arguments.
-using Result = std::variant<Scalar, Array>;
-struct Run {
-    std::vector<Given> given;
-    std::function<std::vector<Result>()> call;  ///< what it returns
-};
-
-/// Those of element-wise kernels and their kin: what comes out follows what goes in.
-std::vector<Given> outputs_of(std::vector<Given>& given, std::string_view mode) {
-    std::vector<Given> outputs;
-    for (Given& one : given) {
-        if (one.word.kind == RunArgument::Kind::update)
-            throw UsageError(fmt::format("+{}={}: {} kernels write what is = alone", one.word.from,
-                                         one.word.to, mode));
-        if (one.word.kind == RunArgument::Kind::output) outputs.push_back(std::move(one));
-    }
-    std::erase_if(given, [](const Given& g) { return g.word.kind == RunArgument::Kind::output; });
-    return outputs;
-}
-
-/// f(a, b, ...) of one to eight arguments.
-template <std::size_t N, class F> std::vector<Array> spread(const std::vector<Given>& given, F f) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-        return f(given[I].arg()...);
-    }(std::make_index_sequence<N>());
-}
-template <class F> std::vector<Array> spread(const std::vector<Given>& given, F f) {
-    switch (given.size()) {
-        case 1: return spread<1>(given, f);
-        case 2: return spread<2>(given, f);
-        case 3: return spread<3>(given, f);
-        case 4: return spread<4>(given, f);
-        case 5: return spread<5>(given, f);
-        case 6: return spread<6>(given, f);
-        case 7: return spread<7>(given, f);
-        case 8: return spread<8>(given, f);
-        default: throw UsageError(fmt::format("{} inputs; kernels have 1 to 8", given.size()));
-    }
-}
-
-/// Either all outputs have types or none.
-void check_types(const std::vector<Given>& outputs) {
-    const auto typed =
-        std::ranges::count_if(outputs, [](const Given& g) { return g.word.has_type; });
-    if (typed != 0 && static_cast<std::size_t>(typed) != outputs.size())
-        throw UsageError("some outputs have a type and some have none");
-}
-
-template <class Options> Options into(const std::vector<Given>& outputs) {
-    const auto out = [&](std::size_t i) { return OutArg(outputs[i].array); };
-    const bool typed = std::ranges::all_of(outputs, [](const Given& g) { return g.word.has_type; });
-    if (!typed) return {};
-    switch (outputs.size()) {
-        case 0: return {};
-        case 1: return {.out = out(0)};
-        case 2: return {.outs = {out(0), out(1)}};
-        case 3: return {.outs = {out(0), out(1), out(2)}};
-        default: return {.outs = {out(0), out(1), out(2), out(3)}};
-    }
-}
-
-/// Of kernels that give arrays: results go to the outputs, in order.
-template <class CallOptions, class Kernel>
-Run run_of_arrays(Kernel kernel, std::vector<Given> given, std::vector<Given> outputs) {
-    if (!outputs.empty() && outputs.size() != kernel.nout())
-        throw UsageError(fmt::format("{} gives {} result{}, but {} output{} given", kernel.name(),
-                                     kernel.nout(), kernel.nout() == 1 ? "" : "s", outputs.size(),
-                                     outputs.size() == 1 ? " is" : "s are"));
-    check_types(outputs);
-    Run run;
-    run.call = [kernel, given, outputs] {
-        const CallOptions options = into<CallOptions>(outputs);
-        std::vector<Result> results;
-        for (Array& a : spread(given, [&](const auto&... args) {
-                 return kernel.all(args..., options, std::source_location());
-             }))
-            results.emplace_back(std::move(a));
-        return results;
-    };
-    run.given = std::move(outputs);
-    return run;
-}
-
-/// A loop kernel whose results are known when it runs.
-class LoopKernel : public JitKernel {
-  public:
-    LoopKernel(const std::string& name, text::detail::LoopFunction made)
-        : JitKernel(name, std::move(made.params), std::move(made.function), std::move(made.options),
-                    {}) {}
-    std::vector<Result> run(const std::vector<Given>& given) const {
-        std::vector<JitArg> all;
-        all.reserve(given.size());
-        for (const Given& one : given) all.emplace_back(one.arg());
-        std::vector<const JitArg*> args;
-        for (const JitArg& one : all) args.push_back(&one);
-        return call(args, {});
-    }
-};
-
-Run loop_run(const LoopKernel& kernel, std::vector<Given> given) {
-    for (const Given& one : given)
-        if (one.word.kind == RunArgument::Kind::output && !one.word.has_type)
-            throw UsageError(fmt::format("={}: of a loop kernel an output has a type, ={}:f64[100]",
-                                         one.word.to, one.word.to));
-    Run run;
-    run.call = [kernel, given] { return kernel.run(given); };
-    run.given = std::move(given);
-    return run;
-}
-
-Run stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Given> outputs) {
-    if (outputs.size() > 1) throw UsageError("a stencil gives one array");
-    if (!outputs.empty() && outputs[0].word.has_type)
-        throw UsageError(fmt::format("={}: the array that a stencil gives has no type of its own",
-                                     outputs[0].word.to));
-    Run run;
-    run.call = [kernel, given]() -> std::vector<Result> {
-        std::array<JitArg, 8> a;
-        if (given.size() > a.size()) throw UsageError("a stencil takes at most 8 arguments");
-        for (std::size_t i = 0; i < given.size(); ++i) a[i] = JitArg(given[i].arg());
-        return {kernel(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], std::source_location())};
-    };
-    run.given = std::move(outputs);
-    return run;
-}
-
-Run make_run(const Arguments& arguments, Mode mode, const text::Source& source,
-             const std::string& function) {
-    const text::Library& library = text_library();
-    if (arguments.has("--boundary") && mode != Mode::stencil)
-        throw UsageError(fmt::format("--boundary is of stencils; this is {}", name_of(mode)));
-    const std::source_location nowhere{};
-    std::vector<Given> given = given_of(arguments);
-    switch (mode) {
-        case Mode::vectorize: {
-            auto outputs = outputs_of(given, "element-wise");
-            return run_of_arrays<CallOptions>(
-                library.vectorize(source, function, kernel_options<UfuncOptions>(arguments),
-                                  nowhere),
-                std::move(given), std::move(outputs));
-        }
-        case Mode::guvectorize: {
-            auto outputs = outputs_of(given, "generalised element-wise");
-            return run_of_arrays<GufuncCallOptions>(
-                library.guvectorize(source, function, arguments.value("--layout"),
-                                    kernel_options<GufuncOptions>(arguments), nowhere),
-                std::move(given), std::move(outputs));
-        }
-        case Mode::stencil: {
-            auto options = kernel_options<StencilOptions>(arguments);
-            if (arguments.has("--boundary"))
-                options.boundary = chosen(arguments, "--boundary", boundaries);
-            auto outputs = outputs_of(given, "stencil");
-            return stencil_run(library.stencil(source, function, options, nowhere),
-                               std::move(given), std::move(outputs));
-        }
-        case Mode::jit: break;
-    }
-    return loop_run(
-        LoopKernel(function, library.loop_function(source, function,
-                                                   kernel_options<JitOptions>(arguments), nowhere)),
-        std::move(given));
-}
-
-// ------------------------------------------------------------------------------ what is told
-
+using Result = Run::Result;
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -310,32 +90,33 @@ double warm_ns(const Run& run, int repeat) {
 Status run(const Arguments& arguments) {
     if (arguments.words().empty()) throw UsageError("kiln run needs a file");
     if (!arguments.has("--kernel")) throw UsageError("kiln run needs --kernel F");
-    const std::optional<int> repeat = number_of(arguments, "--repeat");
-    if (const auto threads = number_of(arguments, "--threads")) set_num_threads(*threads, {});
+    const int repeat = whole_number(arguments, "--repeat", 0);
+    if (arguments.has("--threads")) set_num_threads(whole_number(arguments, "--threads", 1), {});
     const std::string function = arguments.value("--kernel");
 
     const Clock::time_point start = Clock::now();
     const text::Source source = text_library().file(arguments.words()[0], {});
     const Mode mode = mode_of(arguments, source, function);
-    const Run run = make_run(arguments, mode, source, function);
+    const Run run =
+        make_run(arguments, mode, source, function, std::span(arguments.words()).subspan(1));
     Outcome outcome{.parse_ms = 1e3 * since(start)};
     const Clock::time_point called = Clock::now();
     outcome.results = run.call();
     outcome.first_ms = 1e3 * since(called);
     outcome.stats = stats();
     outcome.results = save(run, std::move(outcome.results));
-    if (repeat) {
-        outcome.repeat = *repeat;
-        outcome.warm_ns = warm_ns(run, *repeat);
+    if (repeat > 0) {
+        outcome.repeat = repeat;
+        outcome.warm_ns = warm_ns(run, repeat);
     }
     std::string text;
     if (arguments.has("--json")) {
         text = json_of(function, mode, outcome);
     } else {
         for (const Result& r : outcome.results) text += words_of(r) + "\n";
-        if (repeat)
+        if (repeat > 0)
             text += fmt::format("first call {:.1f} ms, then {:.0f} ns (median of {})\n",
-                                outcome.first_ms, *outcome.warm_ns, *repeat);
+                                outcome.first_ms, *outcome.warm_ns, repeat);
     }
     std::fputs(text.c_str(), stdout);
     return Status::good;

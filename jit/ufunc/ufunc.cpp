@@ -326,12 +326,15 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
                     where, "x.to(cuda()) copies an array there");
     const engine::CallFault fault =
         code.entry == nullptr
-            ? device::at_line(where,
-                              [&] {
-                                  return engine::run_call_plan(plan, [&](const auto* frame) {
-                                      code.kernel->code->run_map_on_device(frame);
-                                  });
-                              })
+            ? ledger_.with_late_compile(*code.kernel->code,
+                                        [&] {
+                                            return device::at_line(where, [&] {
+                                                return engine::run_call_plan(
+                                                    plan, [&](const auto* frame) {
+                                                        code.kernel->code->run_map_on_device(frame);
+                                                    });
+                                            });
+                                        })
             : engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != abi::no_fault) engine::throw_fault(*code.kernel, fault, shape, where);

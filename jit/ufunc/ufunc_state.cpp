@@ -2,6 +2,7 @@
 #include "jit/call/signature.h"
 #include "jit/compile/c_object.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/compile/vary.h"
 #include "jit/ufunc/in_order.h"
 #include "jit/ufunc/ufunc.h"
 
@@ -223,6 +224,16 @@ void Ufunc::export_object(std::initializer_list<ArgType> types, const std::strin
 void Ufunc::export_object(const std::vector<ArgType>& types, const std::string& object,
                           const ExportOptions& options, Where where) const {
     state_->export_object(types, object, options, where);
+}
+
+Ufunc Ufunc::varied(const Variation& variation) const {
+    const engine::UfuncSource& s = state_->source();
+    return {s.name,
+            s.arity,
+            s.results,
+            s.function,
+            engine::varied(s.options, variation, s.name, engine::KernelKind::element_wise),
+            s.where};
 }
 
 std::string Ufunc::inspect(Artifact artifact, std::initializer_list<ArgType> types,

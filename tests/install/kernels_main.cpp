@@ -11,6 +11,7 @@
 
 double damped(double x, double a);
 double energy(kiln::View<const double, 1> a);
+double halved(double x);  // of a static library
 
 namespace {
 bool is_open(const char* library) {
@@ -27,7 +28,10 @@ int main(int argc, char** argv) {
     const double sum = kiln::jit("energy", &energy, {.parallel = true})(y).get<double>();
     double want = 0;
     for (const double v : x.span<const double>()) want += damped(v, 2.0) * damped(v, 2.0);
-    const bool right = std::abs(sum - want) < 1e-12 * want;
+    const kiln::Array halves = kiln::vectorize("halved", &halved)(x);
+    bool right = std::abs(sum - want) < 1e-12 * want;
+    for (std::int64_t i = 0; i < x.size(); ++i)
+        right = right && halves.at<double>({i}) == x.at<double>({i}) / 2;
     std::puts(right ? "kernels are right" : "kernels are wrong");
     const bool cached = argc > 1 && std::strcmp(argv[1], "cached") == 0;
     const bool clang = is_open("libclang"), llvm = is_open("libLLVM");

@@ -120,6 +120,22 @@ def of_text(kiln, environment, folder):
     check(data["signatures"][0]["assembly"], "# text.cpp:4: for (int i = 0")
     for attribute in ("src=", "href=", "@import", "url("):
         assert attribute not in html, "a page that needs others"
+    assert data["samples"] is None
+    # Measured samples: as perf script -F ip,srcline prints them, and with counts.
+    profile = folder / "samples.txt"
+    profile.write_text("     7f31b4e2a010\n  /where/text.cpp:4\n     7f31b4e2a01c\n  /where/text.cpp:4\ntext.cpp:5 40\n"
+                       "     55d0c0a1 [unknown]\n")
+    said = run(environment, kiln, "annotate", str(text), "--kernel", "total", "-o", str(page), "--sig",
+               "f64[1]", "--profile", str(profile))
+    assert said.returncode == 0, said
+    html = page.read_text()
+    data = json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
+    assert data["samples"] == {"text.cpp:4": 2, "text.cpp:5": 40}, data["samples"]
+    profile.write_text("nothing of a line\n")
+    said = run(environment, kiln, "annotate", str(text), "--kernel", "total", "-o", str(page), "--sig",
+               "f64[1]", "--profile", str(profile))
+    assert said.returncode == 1, said
+    check(said.stderr, f"{profile} has no samples (KILN_PERF=1 perf record ")
     said = run(environment, kiln, "inspect", str(text), "--kernel", "none", "--sig", "f64")
     assert said.returncode == 1, said
     check(said.stderr, "the text has no function none (it has half, total, last)")

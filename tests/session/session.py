@@ -23,6 +23,11 @@ def on_a_terminal(kiln, environment, folder):
     t.ask('auto saxpy = vectorize("saxpy", [](Value a, Value x, Value y) { return a * x + y; });')
     t.ask("Array x = linspace(0, 1, 5);")
     check(t.ask("saxpy(2.0, x, x)"), "[0.   0.75 1.5  2.25 3.  ]  f64 (5,)")
+    # Lambdas in statements and expressions.
+    check(t.ask("map_reduce([](Value v) { return v * v; }, Reduce::sum)(x)"), "1.875")
+    t.ask("std::vector<int> numbers = {3, 1, 2}; std::sort(numbers.begin(), numbers.end(), [](int a, int b) { return a < b; });")
+    check(t.ask("numbers[0]"), "1\n")
+    check(t.ask("std::sort(numbers.begin(), numbers.end(), [](int a, int b) { return a < wrong; });"), "]:1:73: error: use of undeclared identifier")
     check(t.ask("saxpy"), "kernel saxpy of vectorize\n  (f64, f64[1], f64[1])")
     # An open bracket goes on in the next line.
     t.type("auto twice = [](double v) {\r")
@@ -39,18 +44,35 @@ def on_a_terminal(kiln, environment, folder):
     # Assembler between the typed lines, with marks; the graph of its flow; pages.
     check(t.ask(":asm saxpy"), "# [", "]:1", "| v")
     check(t.ask(":cfg saxpy"), "digraph ", " -> ", "label=yes")
+    t.ask(':annotate "a page.html" saxpy')
+    check((folder / "a page.html").read_text(), '"types": "f64, f64[1], f64[1]"')
     t.ask(":annotate page.html saxpy (f64, f64[1], f64[1])")
     check((folder / "page.html").read_text(), "<!doctype html>", '"types": "f64, f64[1], f64[1]"')
     # Completion: of commands, of variables behind them, of C++, of files in strings and behind :load.
     for text, rest in ((":sign", "atures"), (":ir sax", "py"), ("saxp", "y"),
-                       ('load_npy("some.n', "py"), (":load some.k", "iln")):
+                       ('load_npy("some.n', "py"), (":load some.k", "iln"),
+                       # Members, names of kiln and of std, those in an open bracket.
+                       ("x.broadca", "st_to"), ("saxpy.specialisa", "tions"), ("lins", "pace"),
+                       ("kiln::guvec", "torize"), ("std::lower_bo", "und")):
         t.type(text + "\t")
         t.expect(re.escape(text[-4:]) + r"[^a-z]*(\x1b[^a-zA-Z]*[a-zA-Z])?" + rest)
         t.type("\x03")
         t.expect("kiln> ")
     check(t.ask(":signatures saxpy"), "(f64, f64[1], f64[1])", "(f32, f32[1], f32[1])")
     check(t.ask(":time saxpy(2.0, x, x)"), "first call ", "warm: best ", "elements/s")
-    check(t.ask(":diff saxpy ir llvm"), "--- a", "+++ b", "-kernel saxpy(")
+    check(t.ask(":diff saxpy ir llvm"), "--- a: ir", "+++ b: llvm", "-kernel saxpy(")
+    # With other options: of the stage that the other side names, else of assembler.
+    check(t.ask(":diff saxpy ir fastmath"), "-    %4 = add f32 %3, %2  ;",
+          "+    %4 = add f32 %3, %2 fast(nnan,ninf,nsz,arcp,contract,afn,reassoc)")
+    check(t.ask(":diff saxpy llvm (f64, f64[1], f64[1])"), "+++ b: (f64, f64[1], f64[1])", "x double>")
+    check(t.ask(":diff saxpy asm checked=off"), "no difference")
+    check(t.ask(":diff saxpy fastmath fuse=off"), "saxpy is an element-wise kernel, which has no .fuse")
+    check(t.ask(":diff saxpy ir faster"), "'faster' is nothing to compare (a stage (ir, ")
+    t.ask("auto steps = jit([](In a, Out b, Out c) { for (Index i : prange(a.extent(0))) b(i) = a(i) + 1.0; "
+          "for (Index i : prange(a.extent(0))) c(i) = b(i) * 2.0; });")
+    t.ask("Array u = zeros({5}), w = zeros({5}); steps(x, u, w);")
+    check(t.ask(":diff steps plan fuse=off"), "-  fused: ")
+    check(t.ask(":diff steps plan parallel"), "-  this prange runs on one thread", "+  threads: ")
     check(t.ask(":stats saxpy"), "compiles", "hits")
     check(t.ask(":nonsense"), "there is no command :nonsense (:help tells what there is)")
     check(t.ask(":ir"), "a kernel is missing")
@@ -154,6 +176,12 @@ def from_files(kiln, environment, folder):
     assert saved.read_text() == "int k = 3;\nk + 1\n", saved.read_text()
     said = run(kiln, environment, text=f":load {saved}\n")
     assert said.stdout == "4\n", said
+    blanks = folder / "with blanks.kiln"
+    said = run(kiln, environment, text=f'int k = 3;\n:save "{blanks}"\n:load "{blanks}\n')
+    check(said.stderr, "has no quote at its end")
+    assert run(kiln, environment, text=f':load "{blanks}"\nk\n').stdout == "3\n"
+    assert run(kiln, environment, text=f":load {blanks}\nk\n").stdout == "3\n"
+    check(run(kiln, environment, text=":load\n").stderr, ":load takes one file")
     assert run(kiln, environment, str(folder / "none.kiln")).returncode == 1
 
 

@@ -13,8 +13,10 @@
 #include <clang/Frontend/CompilerInstance.h>
 #include <clang/Frontend/FrontendActions.h>
 #include <clang/Frontend/TextDiagnosticPrinter.h>
-#include <clang/Interpreter/CodeCompletion.h>
 #include <clang/Interpreter/Interpreter.h>
+#include <clang/Lex/PreprocessorOptions.h>
+#include <clang/Sema/CodeCompleteConsumer.h>
+#include <clang/Sema/Sema.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
@@ -178,6 +180,7 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
             fmt::print(stderr, "error: {}\n", text_of(std::move(error)));
             return false;
         }
+        if (!code.starts_with(std::string("void ") + statement_name)) read_ += code + "\n";
         return true;
     }
     std::vector<std::string> complete(const std::string& text) override;
@@ -194,12 +197,83 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
     }
 
   private:
+    void complete_here(const std::string& text, std::vector<std::string>& rest) const;
+
     const Options options_;
     std::optional<HeaderFunctions> functions_;
+    std::string read_;  // the inputs that ran to their end
 };
 
-/// Clang's completion takes a compiler of its own, which imports from this one as it goes: in a child,
-/// so that nothing of that stays.
+/// What may stand at the end of a text, from what Clang knows there.
+class Completer final : public clang::CodeCompleteConsumer {
+  public:
+    explicit Completer(std::vector<std::string>& rest)
+        : clang::CodeCompleteConsumer(options()), rest_(rest) {}
+
+    void ProcessCodeCompleteResults(clang::Sema& sema, clang::CodeCompletionContext context,
+                                    clang::CodeCompletionResult* results, unsigned count) override {
+        const std::string begin = sema.getPreprocessor().getCodeCompletionFilter().str();
+        using Context = clang::CodeCompletionContext;
+        const bool is_qualified = context.getKind() == Context::CCC_DotMemberAccess ||
+                                  context.getKind() == Context::CCC_ArrowMemberAccess ||
+                                  context.getCXXScopeSpecifier().has_value();
+        if (begin.empty() && !is_qualified) return;  // all names that there are
+        for (unsigned i = 0; i < count; ++i) {
+            const std::string name = name_of(results[i]);
+            // Reserved names are for those who begin one.
+            if (!name.starts_with(begin) || (name.starts_with('_') && begin.empty())) continue;
+            rest_.push_back(name.substr(begin.size()));
+        }
+    }
+    clang::CodeCompletionAllocator& getAllocator() override { return info_.getAllocator(); }
+    clang::CodeCompletionTUInfo& getCodeCompletionTUInfo() override { return info_; }
+
+  private:
+    static clang::CodeCompleteOptions options() {
+        clang::CodeCompleteOptions all;
+        all.IncludeGlobals = true;
+        return all;
+    }
+    static std::string name_of(const clang::CodeCompletionResult& result) {
+        if (result.Kind == clang::CodeCompletionResult::RK_Keyword) return result.Keyword;
+        if (result.Kind != clang::CodeCompletionResult::RK_Declaration || result.Hidden) return {};
+        const auto* named = result.Declaration;
+        return named->getIdentifier() == nullptr ? std::string() : named->getName().str();
+    }
+
+    std::vector<std::string>& rest_;
+    clang::CodeCompletionTUInfo info_{std::make_shared<clang::GlobalCodeCompletionAllocator>()};
+};
+
+/// Reads all inputs again, with the text behind them, up to its end. Clang's completion for interpreters
+/// knows neither members nor what the precompiled header declares.
+void Session::complete_here(const std::string& text, std::vector<std::string>& rest) const {
+    const bool has_header = !options_.header.empty() && exists(options_.header);
+    const std::vector<std::string> header =
+        has_header ? std::vector<std::string>{"-include-pch", options_.header}
+                   : std::vector<std::string>{"-include", header_of(options_)};
+    const auto compiler = make_compiler(options_, header);
+    std::string all = read_;
+    const auto line =
+        static_cast<unsigned>(std::ranges::count(all, '\n') + 1 + std::ranges::count(text, '\n'));
+    const std::size_t last = text.rfind('\n');  // npos + 1 is 0
+    const auto column = static_cast<unsigned>(text.size() - (last + 1) + 1);
+    all += text;
+    const std::string name = "completed";
+    clang::FrontendOptions& front = compiler->getFrontendOpts();
+    const auto buffer = llvm::MemoryBuffer::getMemBufferCopy(all, name);
+    front.Inputs.clear();
+    front.Inputs.emplace_back(name, clang::InputKind(clang::Language::CXX));
+    front.CodeCompletionAt = {name, line, column};
+    compiler->getPreprocessorOpts().addRemappedFile(name, buffer.get());
+    compiler->getPreprocessorOpts().RetainRemappedFileBuffers = true;
+    compiler->createDiagnostics(new clang::IgnoringDiagConsumer);
+    compiler->setCodeCompletionConsumer(new Completer(rest));
+    clang::SyntaxOnlyAction action;
+    compiler->ExecuteAction(action);
+}
+
+/// In a child, so that nothing stays of what is read, whatever it does.
 std::vector<std::string> Session::complete(const std::string& text) {
     int ends[2];
     if (pipe(ends) != 0) return {};
@@ -208,22 +282,14 @@ std::vector<std::string> Session::complete(const std::string& text) {
         const int nowhere = open("/dev/null", O_WRONLY);
         dup2(nowhere, STDERR_FILENO);
         std::vector<std::string> found;
-        clang::ReplCodeCompleter completer;
-        auto compiler = make_compiler(options_, {});
-        llvm::Error error = llvm::Error::success();
-        struct Plain final : clang::Interpreter {
-            Plain(std::unique_ptr<clang::CompilerInstance> own, llvm::Error& e)
-                : clang::Interpreter(std::move(own), e) {}
-        } other(std::move(compiler), error);
-        if (!error)
-            completer.codeComplete(other.getCompilerInstance(), text, 1,
-                                   static_cast<unsigned>(text.size() + 1), getCompilerInstance(),
-                                   found);
+        complete_here(text, found);
         std::string all;
-        for (const std::string& name : found)
-            if (name.starts_with(completer.Prefix))
-                all += name.substr(completer.Prefix.size()) + "\n";
-        static_cast<void>(!write(ends[1], all.data(), all.size()));
+        for (const std::string& name : found) all += name + "\n";
+        for (std::size_t at = 0; at < all.size();) {
+            const ssize_t put = write(ends[1], all.data() + at, all.size() - at);
+            if (put <= 0) break;
+            at += static_cast<std::size_t>(put);
+        }
         _exit(0);
     }
     close(ends[1]);

@@ -33,6 +33,10 @@ class Interpreter {
     virtual std::vector<std::string> variables() = 0;
 };
 
+/// What functions are called, with a number behind, whose one statement declares nothing: inputs that begin with one
+/// are left out of what completion reads.
+inline constexpr const char* statement_name = "kiln_statement_";
+
 /// Lines from a terminal, with editing and a history.
 class Terminal {
   public:

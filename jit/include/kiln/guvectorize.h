@@ -18,6 +18,7 @@
 // The lambda runs when a combination of types is first met, as in jit.
 #pragma once
 #include <kiln/core_signature.h>
+#include <kiln/variation.h>
 #include <kiln/vectorize.h>
 
 namespace kiln {
@@ -192,6 +193,8 @@ class Gufunc {
     /// The types of inputs that code was made for, with all dimensions that it loops over as one where
     /// these follow each other without gaps.
     std::vector<std::vector<ArgType>> specialisations() const;
+    /// The same function as a kernel with other options, which compiles for itself.
+    Gufunc varied(const Variation& variation) const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
@@ -200,6 +203,8 @@ class Gufunc {
                const Where& where) const;
     std::vector<Array> call_all(std::initializer_list<const Arg*> args,
                                 const GufuncCallOptions& options, const Where& where) const;
+
+    explicit Gufunc(std::shared_ptr<detail::GufuncState> state);
 
     detail::SharedState<detail::GufuncState> state_;
 };

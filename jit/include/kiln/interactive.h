@@ -3,7 +3,6 @@
 #include <kiln/annotate.h>
 #include <kiln/kiln.h>
 #include <kiln/named.h>
-#include <kiln/text_style.h>
 
 #include <algorithm>
 #include <charconv>
@@ -142,26 +141,14 @@ template <class T> void operator,(Show, const T& value) {
 template <KernelHandle K> const K& handle(const K& kernel) { return kernel; }
 template <LeadsToKernel K> const auto& handle(const K& ready) { return *ready.operator->(); }
 
-/// A text of the kernel for these types, or for those of its last specialisation. Errors: usage
-/// (there was none).
-template <class K>
-std::string inspect(const K& kernel, Artifact artifact,
-                    std::optional<std::vector<ArgType>> types = {}) {
-    if (types) return handle(kernel).inspect(artifact, *types);
+/// The types of its last specialisation. Errors: usage (there was none).
+template <class K> std::vector<ArgType> last_types(const K& kernel) {
     const auto all = handle(kernel).specialisations();
-    if (!all.empty()) return handle(kernel).inspect(artifact, all.back());
+    if (!all.empty()) return all.back();
     throw Error(
         ErrorKind::usage,
         "no types are known that " + std::string(handle(kernel).name()) + " was called with", {},
         "call it, or name the types: (f64, f32[1])");
-}
-
-/// The same in a style of LLVM's texts.
-template <class K>
-std::string inspect_in(TextStyle style, const K& kernel, Artifact artifact,
-                       std::optional<std::vector<ArgType>> types = {}) {
-    const TextsIn scope(style);
-    return inspect(kernel, artifact, std::move(types));
 }
 
 template <class K> void print_remarks(const K& kernel) {
@@ -254,9 +241,10 @@ inline int print_of_files(const std::vector<std::string>& texts, const std::stri
 }
 
 /// The lines in which two texts differ, as `diff -u` prints them.
-inline void print_difference(const std::string& a, const std::string& b, bool colours) {
-    const std::string command =
-        std::string("diff -u --label a --label b ") + (colours ? "--color=always" : "") + " a b";
+inline void print_difference(const std::string& a, const std::string& b, const std::string& of_a,
+                             const std::string& of_b, bool colours) {
+    const std::string command = "diff -u --label 'a: " + of_a + "' --label 'b: " + of_b + "' " +
+                                (colours ? "--color=always" : "") + " a b";
     const int status = print_of_files({a, b}, command);
     if (status == 0) std::printf("no difference\n");
     if (status != 0 && status != 1)

@@ -18,6 +18,7 @@
 #include <kiln/inspect.h>
 #include <kiln/kernel.h>
 #include <kiln/shared_state.h>
+#include <kiln/variation.h>
 
 #include <array>
 #include <cstdint>
@@ -277,6 +278,8 @@ class JitKernel {
     /// The types of the calls that code was made for (of weak C++ values, what they become beside
     /// the others), the last ones last.
     std::vector<std::vector<ArgType>> specialisations() const;
+    /// The same function as a kernel with other options, which compiles for itself.
+    JitKernel varied(const Variation& variation) const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
     /// With .verify: what the last call that this thread made of the kernel found, an entry for each
@@ -301,6 +304,8 @@ class JitKernel {
                                                 std::source_location where) const;
 
   private:
+    explicit JitKernel(std::shared_ptr<detail::LoopKernelState> state);
+
     detail::SharedState<detail::LoopKernelState> state_;
 };
 

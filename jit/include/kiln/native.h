@@ -73,12 +73,11 @@ template <class T, class V> T atomic_add(T& element, V value) {
 
 namespace detail {
 
-/// What is to be known of a line, in every kernel or in those with .parallel alone.
+/// What is to be known of a line.
 struct NativeRemark {
     const char* file;
     std::uint32_t line;
     const char* text;
-    bool of_parallel;
 };
 /// A body, and as it is in checked mode where that is another one.
 struct NativeBody {
@@ -131,8 +130,7 @@ template <class... P> constexpr std::size_t native_count(NativeParam kind) {
 
 using FunctionAddress = void (*)();
 ElementFunction native_elements(FunctionAddress function, const std::source_location& where);
-KernelFunction native_loops(FunctionAddress function, bool parallel,
-                            const std::source_location& where);
+KernelFunction native_loops(FunctionAddress function, const std::source_location& where);
 
 template <class R, std::size_t Outputs> struct NativeResult {
     template <std::size_t... I>
@@ -196,8 +194,8 @@ auto jit(std::string name, R (*function)(P...), JitOptions options = {},
     (add(detail::native_param<P>), ...);
     using Result =
         typename detail::NativeResult<R, detail::native_count<P...>(NativeParam::output)>::type;
-    detail::KernelFunction body = detail::native_loops(
-        reinterpret_cast<detail::FunctionAddress>(function), options.parallel, where);
+    detail::KernelFunction body =
+        detail::native_loops(reinterpret_cast<detail::FunctionAddress>(function), where);
     return detail::NativeJit<Result>(std::move(name), std::move(params), std::move(body),
                                      std::move(options), where);
 }

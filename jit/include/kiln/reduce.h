@@ -7,6 +7,7 @@
 #include <kiln/reduce_options.h>
 #include <kiln/reduction.h>
 #include <kiln/shared_state.h>
+#include <kiln/variation.h>
 #include <kiln/vectorize.h>
 
 #include <initializer_list>
@@ -132,6 +133,9 @@ class MapReduce {
     /// The types of the calls that code was made for (of weak C++ values, what they become beside
     /// the others), the last ones last.
     std::vector<std::vector<ArgType>> specialisations() const;
+    /// The same function as a kernel with other options, which compiles for itself. Errors: usage
+    /// (.fuse).
+    MapReduce varied(const Variation& variation) const;
     std::vector<Remark> remarks() const;  ///< what its compiles had to say
     Stats stats() const;
 
@@ -140,6 +144,8 @@ class MapReduce {
                const Where& where) const;
     std::vector<Array> call_all(std::initializer_list<const Arg*> args,
                                 const ReduceOptions& options, const Where& where) const;
+
+    explicit MapReduce(std::shared_ptr<detail::ReduceState> state);
 
     detail::SharedState<detail::ReduceState> state_;
 };

@@ -10,6 +10,7 @@
 // must be alive then.
 #pragma once
 #include <kiln/jit.h>
+#include <kiln/variation.h>
 
 #include <cstdint>
 #include <functional>
@@ -179,12 +180,17 @@ class Stencil {
     /// The types of the calls that code was made for (of weak C++ values, what they become beside
     /// the others), the last ones last.
     std::vector<std::vector<ArgType>> specialisations() const;
+    /// The same function as a kernel with other options, which compiles for itself. Errors: usage
+    /// (.fuse).
+    Stencil varied(const Variation& variation) const;
     const std::string& name() const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
   private:
     Array call(const Array* out, std::span<const JitArg* const, 8> args, Where where) const;
+
+    explicit Stencil(std::shared_ptr<detail::StencilState> state);
 
     detail::SharedState<detail::StencilState> state_;
 };

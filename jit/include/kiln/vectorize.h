@@ -18,6 +18,7 @@
 #include <kiln/inspect.h>
 #include <kiln/reduce_options.h>
 #include <kiln/shared_state.h>
+#include <kiln/variation.h>
 
 #include <cstddef>
 #include <initializer_list>
@@ -281,6 +282,9 @@ class Ufunc {
     /// The types of the calls that code was made for (of weak C++ values, what they become beside
     /// the others), the last ones last.
     std::vector<std::vector<ArgType>> specialisations() const;
+    /// The same function as a kernel with other options, which compiles for itself. Errors: usage
+    /// (.fuse).
+    Ufunc varied(const Variation& variation) const;
     /// What was or was not done in the kernels compiled so far.
     std::vector<Remark> remarks() const;
     /// Counters of this ufunc. `hits` counts calls, but not those through bind handles.

@@ -148,14 +148,20 @@ TEST_CASE("what a loop says of itself stands in its text", "[dsl][text]") {
     const std::string plain =
         "kernel(p0: value i64) program {\n  stage [] {\n    for %0 = i64(0) to p0 step i64(1) {\n"
         "    }\n  }\n}\n";
-    std::string flagged = plain;
-    flagged.insert(flagged.find(" {\n    }"), " remainder");
-    Kernel k = parse(plain);
-    const auto loop = std::ranges::find(k.nodes, NodeKind::loop, &Node::kind);
-    CHECK(loop->fast == 0);
-    loop->fast = loop_flag::remainder;
-    CHECK(print(k, {.locations = false}) == flagged);
-    CHECK(parse(flagged) == k);
+    const std::pair<std::uint8_t, const char*> all[] = {
+        {loop_flag::remainder, " remainder"},
+        {loop_flag::shareable, " shareable"},
+        {loop_flag::remainder | loop_flag::shareable, " remainder shareable"}};
+    for (const auto& [flags, words] : all) {
+        std::string flagged = plain;
+        flagged.insert(flagged.find(" {\n    }"), words);
+        Kernel k = parse(plain);
+        const auto loop = std::ranges::find(k.nodes, NodeKind::loop, &Node::kind);
+        CHECK(loop->fast == 0);
+        loop->fast = flags;
+        CHECK(print(k, {.locations = false}) == flagged);
+        CHECK(parse(flagged) == k);
+    }
 }
 
 TEST_CASE("constants are exact in text", "[dsl][text]") {

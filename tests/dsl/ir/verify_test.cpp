@@ -416,6 +416,13 @@ TEST_CASE("leaves", "[dsl][verify]") {
     CHECK(verify(k) == "node 1 (constant): complex constants are made by make_complex");
 }
 
+TEST_CASE("a parallel loop is shareable no more", "[dsl][verify]") {
+    CHECK(verdict("for %0 = i64(0) to n step i64(1) shareable { }") == "");
+    CHECK(verdict("for %0 = i64(0) to n step i64(1) remainder shareable { }") == "");
+    CHECK(verdict("for %0 = i64(0) to n step i64(1) shareable parallel automatic 0 { }") ==
+          "node 4 (for): is shareable, and parallel already");
+}
+
 TEST_CASE("a remainder goes on by single steps", "[dsl][verify]") {
     CHECK(verdict("for %0 = i64(0) to n step i64(1) remainder { }") == "");
     CHECK(verdict("for %0 = i64(0) to n step i64(1) remainder parallel automatic 0 { }") == "");
@@ -423,8 +430,8 @@ TEST_CASE("a remainder goes on by single steps", "[dsl][verify]") {
           "node 3 (for): takes the remainder by steps that are not 1");
     Kernel k = with_body("for %0 = i64(0) to n step i64(1) { }");
     const auto loop = std::ranges::find(k.nodes, NodeKind::loop, &Node::kind);
-    loop->fast = 2;
-    CHECK(verify(k) == "node 4 (for): has flags 2 of no meaning");
+    loop->fast = 4;
+    CHECK(verify(k) == "node 4 (for): has flags 4 of no meaning");
 }
 
 TEST_CASE("break and continue are inside a loop", "[dsl][verify]") {

@@ -349,6 +349,39 @@ double f(double x) {
           {f64[1]}, {"x"});
 }
 
+TEST_CASE("twins: pointers and references to functions", "[dsl][text]") {
+    const auto sum = [](Value x) {
+        const Value half = x / 2.0;
+        const Value more = half + 1.0;
+        return more + sqrt(half);
+    };
+    for (const char* text : {// Parameters and variables, by name and by address.
+                             R"(
+double half(double x) { return x / 2; }
+double plus_one(double x, double (*g)(double)) { return g(x) + 1; }
+double f(double x) {
+    double (*const root)(double) = &std::sqrt;
+    return plus_one(x, half) + root(half(x));
+})",
+                             // References, templates, members and constants.
+                             R"(
+double half(double x) { return x / 2; }
+template <double (*G)(double)> double plus_one(double x) { return G(x) + 1; }
+struct Step { double (*g)(double); };
+constexpr Step step{half};
+double rooted(double (&g)(double), double x) { return std::sqrt(g(x)); }
+double f(double x) { return plus_one<half>(x) + rooted(*step.g, x); })",
+                             // Lambdas without captures.
+                             R"(
+using Function = double (*)(double);
+double called(Function g, double x) { return g(x); }
+double f(double x) {
+    const Function half = [](double y) { return y / 2; };
+    return called(+[](double y) { return y / 2 + 1; }, x) + std::sqrt(half(x));
+})"})
+        twins(text, sum, {f64[1]}, {"x"});
+}
+
 TEST_CASE("twins: references, bindings, do", "[dsl][text]") {
     twins(R"(
 void halve(double& x) { x /= 2; }

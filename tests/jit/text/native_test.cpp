@@ -137,7 +137,6 @@ TEST_CASE("functions of the program: remarks of their lines", "[jit][text][nativ
     const std::string wraps = "this for is a while: its counter has less than 32 bits and wraps";
     CHECK(remarks(false) == std::vector{wraps});
     CHECK(remarks(true) ==
-          std::vector<std::string>{"this for runs on one thread: .parallel gives iterations of a "
-                                   "prange to threads, for (long i : prange(n))",
-                                   wraps});
+          std::vector<std::string>{
+              "as a prange: no iteration depends on another one, so threads may take them", wraps});
 }

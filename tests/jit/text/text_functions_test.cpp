@@ -2,7 +2,12 @@
 // compiles them.
 #include "tests/jit/text/agrees.h"
 
+#include <bit>
+#include <cfloat>
+#include <climits>
 #include <limits>
+#include <numeric>
+#include <utility>
 
 using namespace kiln;
 
@@ -25,6 +30,17 @@ const text::Source& functions() {
 #define AGREES(name) test::agrees(functions(), #name, native::name)
 
 }  // namespace
+
+TEST_CASE("bits, scales, limits in text are those of the C++ library", "[jit][text]") {
+    AGREES(of_bits);
+    AGREES(of_short_bits);
+    AGREES(rotated);
+    AGREES(rotated_far);
+    AGREES(scaled);
+    AGREES(between);
+    AGREES(moved_on);
+    AGREES(infinite);
+}
 
 TEST_CASE("integers in text are C++'s", "[jit][text]") {
     AGREES(promoted);

@@ -1,6 +1,7 @@
 // Loop kernels from text: against the same functions as the compiler of the tests compiles them; what
 // their calls give and refuse.
 #include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <kiln/kiln.h>
 #include <kiln/native.h>
@@ -9,6 +10,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <random>
+
+#include <fmt/format.h>
 
 using namespace kiln;
 using test::error_of;
@@ -131,26 +134,79 @@ TEST_CASE("loops from text: a for that is no counted loop says why", "[jit][text
     CHECK(counts.remarks()[0].line == 3);
 }
 
-TEST_CASE("loops from text: those that .parallel does not share are told of", "[jit][text]") {
-    const auto lines = [](const std::string& body, JitOptions options) {
+TEST_CASE("loops from text: .parallel shares those that it may, and tells of the others",
+          "[jit][text]") {
+    const auto told = [](const std::string& body, JitOptions options) {
         const auto kernel = text::jit("void f(View<double, 1> a) {\n" + body + "\n}", "f", options);
         kernel(zeros({4}));
-        std::vector<std::uint32_t> all;
+        std::vector<std::string> all;
         for (const Remark& r : kernel.remarks())
-            if (r.text.starts_with("this for runs on one thread: ")) all.push_back(r.line);
+            if (r.text.find("as a prange: ") != std::string::npos)
+                all.push_back(fmt::format("{}: {}", r.line, r.text));
         return all;
     };
     const std::string fill = "for (int i = 0; i < a.extent(0); ++i)\na(i) += 1;";
-    using Lines = std::vector<std::uint32_t>;
-    CHECK(lines(fill, {}) == Lines{});
-    CHECK(lines(fill, {.parallel = true}) == Lines{2});
-    CHECK(lines("for (int t = 0; t < 3; ++t)\n" + fill, {.parallel = true}) == Lines{2});
-    CHECK(lines("int n = 3;\nwhile (n-- > 0) {\n" + fill + "\n}", {.parallel = true}) == Lines{4});
-    CHECK(lines("for (int t = 0; t < 3; ++t)\nfor (long i : prange(4))\na(i) += t;",
-                {.parallel = true}) == Lines{});
-    CHECK(lines("for (long i : prange(4))\nfor (int t = 0; t < 3; ++t) a(i) += t;",
-                {.parallel = true}) == Lines{});
-    CHECK(lines("for (long i : range(4)) a(i) += 1;", {.parallel = true}) == Lines{});
+    const std::string shared =
+        ": as a prange: no iteration depends on another one, so threads may take them";
+    using Lines = std::vector<std::string>;
+    CHECK(told(fill, {}) == Lines{});
+    CHECK(told(fill, parallel) == Lines{"2" + shared});
+    CHECK(told("for (int t = 0; t < 3; ++t)\n" + fill, parallel) ==
+          Lines{"2: not as a prange: two iterations may touch one element, a(j) at text:4",
+                "3" + shared});
+    CHECK(told("int n = 3;\nwhile (n-- > 0) {\n" + fill + "\n}", parallel) == Lines{"4" + shared});
+    CHECK(
+        told("double s = 0;\nfor (int i = 0; i < a.extent(0); ++i) s += a(i);\na(0) = s;",
+             parallel) ==
+        Lines{"3: not as a prange: iterations change the Var of line 2 (f64) one after the other"});
+    CHECK(told("for (int t = 0; t < 3; ++t)\nfor (long i : prange(4))\na(i) += t;", parallel) ==
+          Lines{});
+    CHECK(told("for (long i : prange(4))\nfor (int t = 0; t < 3; ++t) a(i) += t;", parallel) ==
+          Lines{});
+    CHECK(told("for (long i : range(4)) a(i) += 1;", parallel) == Lines{});
+}
+
+TEST_CASE("loops from text: those that threads share give the same bits", "[jit][text]") {
+    const text::Source source = R"(
+double wave(double x, int n) {
+    double sum = 0;
+    for (int k = 1; k <= n; ++k) sum += std::sin(k * x) / k;
+    return sum;
+}
+void rows(View<const float, 2> a, View<double, 2> b, View<long, 1> counts) {
+    for (int i = 0; i < a.extent(0); ++i) {
+        long positive = 0;
+        double before = 0;
+        for (int j = 0; j < a.extent(1); ++j) {
+            if (a(i, j) < -0.9f) continue;
+            positive += a(i, j) > 0;
+            before = 0.5 * before + wave(a(i, j), 5);
+            b(i, j) = before;
+        }
+        counts(i) = positive;
+    }
+    for (int t = 0; t < 3; ++t)
+        for (int i = 1; i + 1 < b.extent(0); ++i)
+            for (int j = 0; j < b.extent(1); ++j) b(i, j) += 0.125 * (t % 2 ? counts(i) : i);
+})";
+    const Array a = numbers({301, 37}, 5).astype(f32);
+    const auto outcome = [&](JitOptions options, int threads) {
+        const test::Threads scope(threads);
+        Array b = zeros({301, 37}), counts = zeros({301}, i64);
+        text::jit(source, "rows", options)(a, b, counts);
+        return std::pair(values(b), values(counts));
+    };
+    const auto serial = outcome({}, 1);
+    for (const int threads : {1, 2, 7}) CHECK(outcome(parallel, threads) == serial);
+    CHECK(outcome({.parallel = true, .checked = true}, 3) == serial);
+    // Arguments that overlap: in order.
+    const text::Source shifted = R"(
+void shifted(View<const double, 1> a, View<double, 1> b) {
+    for (int i = 0; i < a.extent(0); ++i) b(i) = a(i) + 1;
+})";
+    Array x = zeros({100});
+    text::jit(shifted, "shifted", parallel)(x.slice(0, {0, 99}), x.slice(0, {1, 100}));
+    for (std::int64_t i = 0; i < 100; ++i) CHECK(x.at<double>({i}) == static_cast<double>(i));
 }
 
 TEST_CASE("text in checked mode: what C++ does not evaluate is no fault", "[jit][text][checked]") {

@@ -8,6 +8,8 @@ usage: run.py KILN SAMPLES
 import json
 import math
 import os
+import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -336,12 +338,72 @@ def export(tool):
           (2, "kiln: kernels of guvectorize cannot be exported"))
 
 
+def bench(tool):
+    text = tool.folder / "two.cpp"
+    text.write_text("double f(double x) { return 2 * x; }\n"
+                    "double g(double x) { double s = 0; for (int i = 0; i < 50; ++i) s += std::sin(x + i); return s; }\n")
+    other = tool.folder / "other.cpp"
+    other.write_text("float f(float x) { return x; }\n")
+    tool.save("many", (4096,), numbers(4096))
+
+    def of(*words):
+        done = subprocess.run([tool.kiln, "bench", *words], capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stdout, done.stderr
+
+    many = f"@{tool.path('many')}"
+    status, said, _ = of(str(text), "--kernel", "f", many, "--against", "g", "--rounds", "5", "--json")
+    equal("status", status, 0)
+    told = json.loads(said)
+    equal("rounds", told["rounds"], 5)
+    equal("names", (told["of"]["kernel"], told["against"]["kernel"]), ("f", "g"))
+    ratio = told["ratio"]
+    assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"] < 1, ratio  # 50 sines are more than a product
+    status, said, _ = of(str(text), "--kernel", "f", "2.5", "--against-file", str(other), "--rounds", "3")
+    equal("status", status, 0)
+    equal("lines", [line.split()[0] for line in said.splitlines()], ["f", "f", "ratio", "medians"])
+    equal("alone", len(of(str(text), "--kernel", "f", "2.5", "--rounds", "2")[1].splitlines()), 2)
+    equal("usage", of(str(text))[0::2], (2, "kiln: kiln bench needs --kernel F\nkiln --help tells what there is\n"))
+
+
+def completions(tool):
+    """What the shells offer, by their own scripts."""
+    folder = Path(__file__).resolve().parents[3] / "jit/tool/share"
+    path = {**os.environ, "PATH": f"{Path(tool.kiln).resolve().parent}:{os.environ['PATH']}"}
+
+    def of_bash(*words):
+        script = (f". {folder}/kiln.bash; COMP_WORDS=({' '.join(map(shlex.quote, words))}); "
+                  f"COMP_CWORD={len(words) - 1}; _kiln; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+        return sorted(subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=path,
+                                     cwd=tool.folder, timeout=60).stdout.split())
+
+    def of_zsh(*words):
+        script = ("compadd() { [[ $1 == -a ]] && print -l -- ${(P)2} || print -l -- $@ }; _files() { print -l -- *(N) }; "
+                  f"words=({' '.join(map(shlex.quote, words))}); CURRENT={len(words)}; "
+                  f"PREFIX={shlex.quote(words[-1])}; . {folder}/_kiln")
+        found = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, env=path,
+                               cwd=tool.folder, timeout=60).stdout.split()
+        return sorted(word for word in set(found) if word.startswith(words[-1]))  # as compadd does
+
+    (tool.folder / "notes.txt").write_text("")
+    shells = [of_bash] + ([of_zsh] if shutil.which("zsh") else [])
+    for shell in shells:
+        name = shell.__name__
+        equal(name, shell("kiln", "an"), ["annotate"])
+        equal(name, shell("kiln", "annotate", "--pro"), ["--profile"])
+        equal(name, shell("kiln", "bench", "--against"), ["--against", "--against-file"])
+        equal(name, shell("kiln", "--ver"), ["--version"])
+        equal(name, shell("kiln", "cache", "ver"), ["verify"])
+        equal(name, shell("kiln", "run", "notes"), ["notes.txt"])
+    if len(shells) == 1:
+        print("completions: without zsh")
+
+
 def main():
     kiln, samples = sys.argv[1], Path(sys.argv[2])
     os.environ.update({"KILN_CACHE": "off"})
     with tempfile.TemporaryDirectory() as folder:
         tool = Tool(kiln, samples, Path(folder))
-        for part in (element_wise, loops, fields, stacks, told, embed, export):
+        for part in (element_wise, loops, fields, stacks, told, embed, export, bench, completions):
             part(tool)
             print(f"{part.__name__}: good")
 

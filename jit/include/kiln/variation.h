@@ -1,0 +1,16 @@
+// The same kernel with other options: for looking at what these make of it.
+#pragma once
+#include <kiln/fastmath.h>
+
+#include <optional>
+
+namespace kiln {
+
+/// What `varied` of a kernel changes of its options; what is not given stays.
+struct Variation {
+    std::optional<Fastmath> fastmath = {};
+    std::optional<bool> parallel = {}, checked = {};
+    std::optional<bool> fuse = {};  ///< of kernels of jit alone
+};
+
+}  // namespace kiln
