@@ -51,4 +51,9 @@ constexpr bool is_plain_name(std::string_view word) {
     return !index;
 }
 
+/// What the text calls a node.
+inline std::string_view kind_name(const Node& n) {
+    return n.kind == NodeKind::op ? info(n.op).name : info(n.kind).word;
+}
+
 }  // namespace kiln::ir::text

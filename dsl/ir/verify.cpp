@@ -15,10 +15,6 @@
 namespace kiln::ir {
 namespace {
 
-std::string_view kind_name(const Node& n) {
-    return n.kind == NodeKind::op ? info(n.op).name : info(n.kind).word;
-}
-
 /// The first violation, thrown within this file only.
 struct Violation {
     std::string text;
@@ -63,7 +59,7 @@ class Verifier {
             const Location l = k_.location(n.loc);
             place = fmt::format(", {}:{}", l.file, l.line);
         }
-        throw Violation{fmt::format("node {} ({}{}): {}", id, kind_name(n), place,
+        throw Violation{fmt::format("node {} ({}{}): {}", id, text::kind_name(n), place,
                                     fmt::format(text, std::forward<A>(arguments)...))};
     }
 

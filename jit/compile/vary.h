@@ -4,8 +4,6 @@
 
 #include <kiln/variation.h>
 
-#include <fmt/format.h>
-
 namespace kiln::engine {
 
 /// Errors: usage (.fuse, where a kernel of this kind has none).
@@ -19,7 +17,7 @@ Options varied(Options options, const Variation& variation, const std::string& k
         options.fuse = variation.fuse.value_or(options.fuse);
     else if (variation.fuse)
         throw Error(ErrorKind::usage,
-                    fmt::format("{} is {}, which has no .fuse", kernel, name(kind)));
+                    kernel + " is " + std::string(name(kind)) + ", which has no .fuse");
     return options;
 }
 
