@@ -6,6 +6,7 @@
 // Three forms of one kernel must give the same bits: optimised and serial, optimised on threads,
 // and checked, which those passes leave alone. Where all operations are exact, or rounded once, so
 // must the interpreter of the IR.
+#include "codegen/passes/pass.h"
 #include "dsl/ir/text.h"
 #include "tests/dice.h"
 #include "tests/jit/support.h"
@@ -381,6 +382,15 @@ bool is_refused(const JitKernel& form, std::initializer_list<ArgType> signature)
            error.message().find("may touch the same element of") != std::string::npos;
 }
 
+/// The program with those of its serial loops shared whose iterations do not depend on each other.
+ir::Kernel shared_form(ir::Kernel kernel) {
+    for (ir::Node& n : kernel.nodes)
+        if (n.kind == ir::NodeKind::loop && n.aux2 == ir::none) n.fast |= ir::loop_flag::shareable;
+    codegen::PassContext context;
+    context.options.verify = true;
+    return codegen::run_share(kernel, context);
+}
+
 void check(std::uint64_t seed, Fired& fired) {
     Dice dice(seed * 104729 + 7);
     const DType t = types[dice.below(std::size(types))];
@@ -408,7 +418,8 @@ void check(std::uint64_t seed, Fired& fired) {
     std::set<std::string> changed = changed_by(plain.inspect(Artifact::passes, signature));
     changed.merge(changed_by(checked.inspect(Artifact::passes, signature)));
     for (const std::string& pass : changed) ++fired[pass];
-    const ir::Kernel kernel = ir::parse(text);
+    const ir::Kernel kernel = ir::parse(text), shared = shared_form(kernel);
+    if (shared.parallel_loops.size() > kernel.parallel_loops.size()) ++fired["share"];
     constexpr Sizes all_sizes[] = {{3, 3}, {5, 37}, {70, 21}, {41, 330}, {3, 4100}};
     for (const Sizes& sizes : all_sizes) {
         Operands start;
@@ -430,14 +441,16 @@ void check(std::uint64_t seed, Fired& fired) {
         }
         REQUIRE(difference(got, wanted).empty());
         if (!known.exact || sizes.n * sizes.m > 2000) continue;
-        got = copies(start);
-        std::vector<oracle::Argument> arguments;
-        for (std::size_t o = 0; o < operand_count; ++o)
-            arguments.push_back(oracle::Argument::array(got[o].data(), t, sizes.shape(o)));
-        arguments.push_back(oracle::Argument::value(Scalar::of(steps)));
-        oracle::interpret(kernel, arguments);
-        INFO("the interpreter");
-        REQUIRE(difference(got, wanted).empty());
+        for (const ir::Kernel* form : {&kernel, &shared}) {
+            got = copies(start);
+            std::vector<oracle::Argument> arguments;
+            for (std::size_t o = 0; o < operand_count; ++o)
+                arguments.push_back(oracle::Argument::array(got[o].data(), t, sizes.shape(o)));
+            arguments.push_back(oracle::Argument::value(Scalar::of(steps)));
+            oracle::interpret(*form, arguments);
+            INFO("the interpreter" << (form == &shared ? ", loops shared" : ""));
+            REQUIRE(difference(got, wanted).empty());
+        }
     }
 }
 
