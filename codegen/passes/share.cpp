@@ -14,7 +14,9 @@
 //     written;
 //  5. no iteration touches an element that another one stores to (codegen/analysis/races.h), and
 //     nothing is atomic, called or made;
-//  6. it is no short loop of a known number of iterations: those are better unrolled.
+//  6. it is no short loop of a known number of iterations: those are better unrolled;
+//  7. where it stands in a loop that stays serial, it has loops in it: one row after the other is too
+//     little work at a time, and what is done to rows together would not be.
 // So results are the same to the bit. Of a loop that stays serial, those inside of it are looked at.
 #include "codegen/analysis/affine.h"
 #include "codegen/analysis/races.h"
@@ -45,10 +47,10 @@ class Share {
         : in_(kernel), out_(kernel), context_(context) {}
 
     Kernel run() {
-        walk(in_, [&](Id id) {
+        walk(in_, [&](Id id, const Around& around) {
             const Node& n = in_.nodes[id];
             if (effects_of(n).any(effect::in_parallel)) return settle_inside(id);
-            return is_shareable(id) ? decide(id) : Walk::on;
+            return is_shareable(id) ? decide(id, around.loops > 0) : Walk::on;
         });
         return out_.finish();
     }
@@ -67,9 +69,9 @@ class Share {
         return Walk::skip;
     }
 
-    Walk decide(Id loop) {
+    Walk decide(Id loop, bool is_inside) {
         const bool asked = context_.options.threads;
-        const std::optional<std::string> reason = asked ? obstacle(loop) : std::string();
+        const std::optional<std::string> reason = asked ? obstacle(loop, is_inside) : std::string();
         out_.settle_shareable(loop, !reason);
         const Location at = in_.location(in_.nodes[loop].loc);
         if (!reason) {
@@ -83,7 +85,7 @@ class Share {
     }
 
     /// Why a loop is not parallel; empty where that need not be said.
-    std::optional<std::string> obstacle(Id loop) const {
+    std::optional<std::string> obstacle(Id loop, bool is_inside) const {
         const Touched body = touched_by(in_, loop);
         if ((body.does & effect::in_parallel) != 0) return "";
         if ((body.does & (effect::breaks | effect::returns)) != 0)
@@ -96,6 +98,8 @@ class Share {
                 return fmt::format("iterations change {} one after the other",
                                    describe_slot(in_, slot, in_.location(in_.nodes[loop].loc)));
         if (const auto meeting = first_meeting(in_, loop)) return met(loop, *meeting);
+        if (is_inside && has_no_loops(loop))
+            return "one row at a time, of a loop that stays serial, is too little work";
         return std::nullopt;
     }
 
@@ -106,9 +110,12 @@ class Share {
             return in_.constant(id).get<std::int64_t>();
         };
         const auto from = bound(0), to = bound(1), step = bound(2);
-        return from && to && step && (*to - *from) / *step < few &&
-               all_in(
-                   in_, in_.nodes[loop].aux, [&](Id id) { return !is_loop(in_.nodes[id].kind); });
+        return from && to && step && (*to - *from) / *step < few && has_no_loops(loop);
+    }
+
+    bool has_no_loops(Id loop) const {
+        return all_in(in_, in_.nodes[loop].aux,
+                      [&](Id id) { return !is_loop(in_.nodes[id].kind); });
     }
 
     std::string met(Id loop, const Meeting& meeting) const {

@@ -103,9 +103,18 @@ TEST_CASE("share: loops in loops", "[codegen][share]") {
     // Of a loop that stays serial those inside of it are looked at; within a parallel one all are serial.
     const std::string inner =
         "      for %5 = i64(0) to n step i64(1) shareable {\n        store z[%5], %1\n      }\n";
-    const Outcome steps = shared(loop(inner));
+    const Outcome row = shared(loop(inner));
+    CHECK(is_settled(row));
+    CHECK(which_are_parallel(row) == std::vector{false, false});
+    CHECK(row.remarks.back() ==
+          "not as a prange: one row at a time, of a loop that stays serial, is too little work");
+    std::string rows_inside = inner;
+    rows_inside.insert(rows_inside.find("        store"),
+                       "        for %6 = i64(0) to n step i64(1) {\n          %7 = load f64 x[%6]\n"
+                       "        }\n");
+    const Outcome steps = shared(loop(rows_inside));
     CHECK(is_settled(steps));
-    CHECK(which_are_parallel(steps) == std::vector{false, true});
+    CHECK(which_are_parallel(steps) == std::vector{false, true, false});
     const Outcome rows =
         shared(loop("      %4 = mul i64 %0, n\n      for %5 = i64(0) to n step i64(1) shareable {\n"
                     "        %6 = add i64 %4, %5\n        store z[%6], %1\n      }\n"));

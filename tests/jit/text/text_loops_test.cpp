@@ -151,10 +151,18 @@ TEST_CASE("loops from text: .parallel shares those that it may, and tells of the
     using Lines = std::vector<std::string>;
     CHECK(told(fill, {}) == Lines{});
     CHECK(told(fill, parallel) == Lines{"2" + shared});
+    const std::string too_little =
+        ": not as a prange: one row at a time, of a loop that stays serial, is too little work";
     CHECK(told("for (int t = 0; t < 3; ++t)\n" + fill, parallel) ==
           Lines{"2: not as a prange: two iterations may touch one element, a(j) at text:4",
+                "3" + too_little});
+    CHECK(told("int n = 3;\nwhile (n-- > 0) {\n" + fill + "\n}", parallel) ==
+          Lines{"4" + too_little});
+    CHECK(told("for (int t = 0; t < 3; ++t)\nfor (int i = 0; i < a.extent(0); ++i)\n"
+               "for (int k = 0; k < 2; ++k)\na(i) += k;",
+               parallel) ==
+          Lines{"2: not as a prange: two iterations may touch one element, a(j) at text:5",
                 "3" + shared});
-    CHECK(told("int n = 3;\nwhile (n-- > 0) {\n" + fill + "\n}", parallel) == Lines{"4" + shared});
     CHECK(
         told("double s = 0;\nfor (int i = 0; i < a.extent(0); ++i) s += a(i);\na(0) = s;",
              parallel) ==
