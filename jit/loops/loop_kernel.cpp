@@ -525,7 +525,9 @@ void LoopKernelState::call_device(const engine::LoopKernelVariant& code,
                                   std::span<const OperandView> views,
                                   std::vector<JitValue>* results, const std::source_location& where,
                                   const engine::LaunchShape* launch) {
-    if (launch != nullptr) return ledger_.with_late_compile(*code.kernel->code, [&] { engine::launch_on_device(code, views, *launch, where); });
+    if (launch != nullptr)
+        return ledger_.with_late_compile(
+            *code.kernel->code, [&] { engine::launch_on_device(code, views, *launch, where); });
     if (code.serial)
         throw Error(
             ErrorKind::unsupported,
