@@ -573,6 +573,8 @@ class Verifier {
             case NodeKind::allocate:
                 if (!is_made_by_kernel(k_.params[n.aux].access))
                     fail(id, "parameter {} is an argument", k_.params[n.aux].name);
+                if (n.imm > (k_.form == Form::threads ? 1U : 0U))
+                    fail(id, "is in memory {}", n.imm);
                 if (n.operand_count == 1 && k_.node(k_.operand(id, 0)).rank > 0) {
                     if (k_.node(k_.operand(id, 0)).rank != k_.params[n.aux].rank)
                         fail(id, "a value of rank {} for parameter {} of rank {}",

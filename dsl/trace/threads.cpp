@@ -106,7 +106,8 @@ KILN_THREADS_PLACE(grid_dim, blocks_x)
 #undef KILN_THREADS_PLACE
 
 Value ThreadWords::grid(int axis, Where where) {
-    const Value first = block_idx(axis, where) * Operand(block_dim(axis, where), where);
+    const Value first =
+        Operand(block_idx(axis, where), where) * Operand(block_dim(axis, where), where);
     return Operand(first, where) + Operand(thread_idx(axis, where), where);
 }
 Value ThreadWords::grid_size(int axis, Where where) {

@@ -124,7 +124,10 @@ bool has_field(NodeKind kind, const std::string& field) {
         case NodeKind::read:
         case NodeKind::contribute: return one_of({"aux"});
         case NodeKind::load:
-        case NodeKind::store: return one_of({"aux"});
+        case NodeKind::store:
+        case NodeKind::place:
+        case NodeKind::threads:
+        case NodeKind::exchange: return one_of({"aux"});  // aux2 is in the number of operands
         case NodeKind::write: return one_of({"aux", "imm"});
         case NodeKind::atomic: return one_of({"aux", "aux2"});
         case NodeKind::check: return one_of({"aux"});
@@ -139,7 +142,7 @@ bool has_field(NodeKind kind, const std::string& field) {
         case NodeKind::fold: return one_of({"aux"});
         case NodeKind::permute: return one_of({"imm"});
         case NodeKind::assign: return one_of({"aux"});
-        case NodeKind::allocate: return false;
+        case NodeKind::allocate: return one_of({"imm"});
     }
     return false;
 }
@@ -199,7 +202,7 @@ template <class T> std::vector<T> others(const T& v) {
         if constexpr (std::is_same_v<T, Access>) all.resize(6);
         if constexpr (std::is_same_v<T, Layout>) all.resize(3);
         if constexpr (std::is_same_v<T, ir::Schedule>) all.resize(4);
-        if constexpr (std::is_same_v<T, Form>) all.resize(5);
+        if constexpr (std::is_same_v<T, Form>) all.resize(6);
         if constexpr (std::is_same_v<T, Argument::Kind>) all.resize(10);
     } else if constexpr (std::is_integral_v<T>) {
         all = {static_cast<T>(v + 1), static_cast<T>(v - 1), static_cast<T>(v + 2), T(0), T(1),
@@ -235,6 +238,7 @@ bool refers_to_what_is_there(const Kernel& k) {
             case NodeKind::load:
             case NodeKind::store:
             case NodeKind::atomic:
+            case NodeKind::exchange:
             case NodeKind::whole:
             case NodeKind::assign:
             case NodeKind::allocate:
@@ -249,6 +253,10 @@ bool refers_to_what_is_there(const Kernel& k) {
             case NodeKind::call:
             case NodeKind::call_pure:
                 if (!within(n.aux, k.functions)) return false;
+                break;
+            case NodeKind::place:
+            case NodeKind::threads:
+                if (n.aux >= std::size(ir::simt_table)) return false;
                 break;
             case NodeKind::check:
                 if (n.aux >= 6 || !within(n.aux2, k.params)) return false;
@@ -358,6 +366,8 @@ template <class Part> void flip(Kernel& whole, Part& part, const std::string& ke
                 else if (refers &&
                          (part.kind == NodeKind::launch || part.kind == NodeKind::permute))
                     is_text = ends(".imm");
+                else if (refers && part.kind == NodeKind::exchange)
+                    is_text = ends(".aux");
                 else if (refers && part.kind == NodeKind::branch)
                     is_text = ends(".aux2") && part.aux2 == none;  // without its other arm
                 else if (ends(".aux") || ends(".aux2"))
@@ -480,6 +490,19 @@ kernel first(x: in f64[1], y: out f64[1]) {
             },
             {.parallel = true, .checked = true}),
         {{DType::f64, 2}, {DType::f64, 1}, {DType::f64, 1}});
+    add(all, cuda::kernel([](In x, InOut c) {
+            auto part = cuda::shared<float>(64), more = cuda::dynamic_shared<float>(c.extent(0));
+            const Value t = cuda::thread_idx();
+            part(t) = x(cuda::grid());
+            more(t) = 0;
+            cuda::sync_threads();
+            if_(cuda::sync_threads_or(part(t) > 1), [&] {
+                c(0) = cuda::atomic_exchange(c(1), 3);
+                cuda::atomic_compare_exchange(c(2), 1, 2);
+            });
+            atomic_add(c(3), cast<int>(cuda::shuffle_down(part(t), 1) + more(t)));
+        }),
+        {{DType::f32, 1}, {DType::i32, 1}});
     return all;
 }
 
