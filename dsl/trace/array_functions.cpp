@@ -51,12 +51,7 @@ void check_equal(ir::Builder& b, Id x, Id y, std::vector<Id> first, std::vector<
 
 /// A new array of the kernel.
 std::uint32_t temporary(Trace& trace, DType dtype, std::span<const Id> extents) {
-    ir::Builder& b = trace.builder();
-    const std::uint32_t param = b.add_param({.name = fmt::format("s{}", b.kernel().params.size()),
-                                             .dtype = dtype,
-                                             .rank = static_cast<std::uint8_t>(extents.size()),
-                                             .access = ir::Access::local,
-                                             .layout = ir::Layout::unit});
+    const std::uint32_t param = trace.new_array(dtype, extents.size());
     trace.allocate(param, extents);
     return param;
 }

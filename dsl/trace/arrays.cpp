@@ -366,11 +366,7 @@ Scratch::Scratch(const Value& value, Where where) {
     ir::Builder& b = trace.builder();
     Id id = trace.use_any(operand);
     id = b.cast(id, b.dtype(id));
-    const std::uint32_t param = b.add_param({.name = fmt::format("s{}", b.kernel().params.size()),
-                                             .dtype = b.dtype(id),
-                                             .rank = b.node(id).rank,
-                                             .access = ir::Access::local,
-                                             .layout = ir::Layout::unit});
+    const std::uint32_t param = trace.new_array(b.dtype(id), b.node(id).rank);
     if (b.node(id).rank == 0)
         trace.allocate(param, {});
     else

@@ -39,6 +39,29 @@ std::uint32_t Trace::param(const KernelArray& array, const Location& where) cons
     return array.param_;
 }
 
+std::vector<ir::Id> Trace::extents(std::initializer_list<Operand> given, const Location& where) {
+    if (given.size() > 8)
+        throw Error(ErrorKind::shape, fmt::format("{} dimensions; at most 8", given.size()), where);
+    std::vector<ir::Id> ids;
+    for (const Operand& extent : given) {
+        const ir::Id id = use(extent);
+        if (!is_integer(builder_.dtype(id)))
+            throw Error(ErrorKind::type,
+                        fmt::format("an extent is {}, not an integer", name(builder_.dtype(id))),
+                        where, "write cast<std::int64_t>(...)");
+        ids.push_back(builder_.cast(id, DType::i64));
+    }
+    return ids;
+}
+
+std::uint32_t Trace::new_array(DType dtype, std::size_t rank, std::string_view prefix) {
+    return builder_.add_param({.name = fmt::format("{}{}", prefix, builder_.kernel().params.size()),
+                               .dtype = dtype,
+                               .rank = static_cast<std::uint8_t>(rank),
+                               .access = ir::Access::local,
+                               .layout = ir::Layout::unit});
+}
+
 void Trace::allocate(std::uint32_t param, std::span<const ir::Id> extents) {
     builder_.allocate(param, extents);
     if (builder_.in_parallel_loop())
@@ -372,23 +395,8 @@ Scratch::Scratch(DType dtype, std::initializer_list<Operand> extents, Where at) 
     ir::Builder& b = trace.builder();
     b.set_location(where);
     trace.refuse_in_threads("a Scratch", "a thread has Locals, a block has cuda::shared arrays");
-    if (extents.size() > 8)
-        throw Error(ErrorKind::shape, fmt::format("{} dimensions; at most 8", extents.size()),
-                    where);
-    std::vector<ir::Id> ids;
-    for (const Operand& extent : extents) {
-        const ir::Id id = trace.use(extent);
-        if (!is_integer(b.dtype(id)))
-            throw Error(ErrorKind::type,
-                        fmt::format("an extent is {}, not an integer", name(b.dtype(id))), where,
-                        "write cast<std::int64_t>(...)");
-        ids.push_back(b.cast(id, DType::i64));
-    }
-    const std::uint32_t param = b.add_param({.name = fmt::format("s{}", b.kernel().params.size()),
-                                             .dtype = dtype,
-                                             .rank = static_cast<std::uint8_t>(ids.size()),
-                                             .access = ir::Access::local,
-                                             .layout = ir::Layout::unit});
+    const std::vector<ir::Id> ids = trace.extents(extents, where);
+    const std::uint32_t param = trace.new_array(dtype, ids.size());
     trace.allocate(param, ids);
     trace.describe(*this, param);
 }

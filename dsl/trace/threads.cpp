@@ -143,15 +143,10 @@ InOut ThreadWords::dynamic_shared(DType dtype, std::initializer_list<Operand> ex
                     "cuda::dynamic_shared inside of a loop or branch: where an array lies would "
                     "depend on the thread",
                     where, "make it before");
-    std::vector<ir::Id> ids;
-    for (const Operand& extent : extents) {
-        const ir::Id id = trace.use(extent);
-        if (!is_integer(b.dtype(id)))
-            throw Error(ErrorKind::type,
-                        fmt::format("an extent is {}, not an integer", name(b.dtype(id))), where,
-                        "write cast<std::int64_t>(...)");
-        ids.push_back(b.cast(id, DType::i64));
-    }
+    const std::vector<ir::Id> ids = trace.extents(extents, where);
+    if (ids.empty())
+        throw Error(ErrorKind::shape, "a shared array of 0 dimensions", where,
+                    "1 to 8 are possible");
     return InOut(trace.make_shared(dtype, ids, true));
 }
 
@@ -252,12 +247,7 @@ Value ThreadWords::atomic_compare_exchange(const ElementRef& element, Operand ex
 namespace dsl {
 
 KernelArray Trace::make_shared(DType dtype, std::span<const ir::Id> extents, bool dynamic) {
-    const std::uint32_t param =
-        builder_.add_param({.name = fmt::format("shared{}", builder_.kernel().params.size()),
-                            .dtype = dtype,
-                            .rank = static_cast<std::uint8_t>(extents.size()),
-                            .access = ir::Access::local,
-                            .layout = ir::Layout::unit});
+    const std::uint32_t param = new_array(dtype, extents.size(), "shared");
     builder_.allocate(param, extents, dynamic);
     return array(param);
 }

@@ -279,6 +279,12 @@ TEST_CASE("explicit kernels: what they do not have", "[jit][sim][threads]") {
           "a Scratch in an explicit kernel" + at(__LINE__ - 1));
     CHECK(refused([](InOut) { cuda::shared<float>(0); }) ==
           "a shared array of extent 0" + at(__LINE__ - 1));
+    CHECK(refused([](InOut) { cuda::dynamic_shared(f32, {1, 1, 1, 1, 1, 1, 1, 1, 1}); }) ==
+          "9 dimensions; at most 8" + at(__LINE__ - 1));
+    CHECK(refused([](InOut) { cuda::dynamic_shared(f32, {}); }) ==
+          "a shared array of 0 dimensions" + at(__LINE__ - 1));
+    CHECK(refused([](InOut) { cuda::dynamic_shared(f32, {1.5}); }) ==
+          "an extent is f64, not an integer" + at(__LINE__ - 1));
     CHECK(refused([](InOut a) {
               auto tile = cuda::shared<double>(80, 80);
               tile(0, 0) = a(0);
