@@ -284,6 +284,19 @@ std::vector<Array> UfuncState::call_general(Call& call, Location where) {
     return results;
 }
 
+/// Apart from what every call does.
+[[gnu::noinline]] engine::CallFault UfuncState::run_on_device(const engine::CallPlan& plan,
+                                                              const engine::Variant& code,
+                                                              Location where) {
+    const engine::CompiledCode& compiled = *code.kernel->code;
+    return ledger_.with_late_compile(compiled, [&] {
+        return device::at_line(where, [&] {
+            return engine::run_call_plan(
+                plan, [&](const auto* frame) { compiled.run_map_on_device(frame); });
+        });
+    });
+}
+
 void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap& made, bool given,
                          Location where) {
     const std::size_t sources = call.sources();
@@ -326,15 +339,7 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
                     where, "x.to(cuda()) copies an array there");
     const engine::CallFault fault =
         code.entry == nullptr
-            ? ledger_.with_late_compile(*code.kernel->code,
-                                        [&] {
-                                            return device::at_line(where, [&] {
-                                                return engine::run_call_plan(
-                                                    plan, [&](const auto* frame) {
-                                                        code.kernel->code->run_map_on_device(frame);
-                                                    });
-                                            });
-                                        })
+            ? run_on_device(plan, code, where)
             : engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
     if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != abi::no_fault) engine::throw_fault(*code.kernel, fault, shape, where);

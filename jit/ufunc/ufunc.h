@@ -105,6 +105,8 @@ class UfuncState {
                                    engine::HotTable<engine::Variant>& variants,
                                    BackendTarget target);
     engine::CallKey key_of(std::span<const ArgType> types, Location where) const;
+    engine::CallFault run_on_device(const engine::CallPlan& plan, const engine::Variant& code,
+                                    Location where);
     class DeviceScalars;
     void check_device_call(Call& call, Location where) const;
     engine::Job job(const engine::CallKey& key, const engine::TracedMap& map) const;
