@@ -359,7 +359,9 @@ template <class Part> void flip(Kernel& whole, Part& part, const std::string& ke
             if constexpr (std::is_same_v<Part, StageReduction>)
                 is_text = is_text || (ends(".combine") && !is_state);
             if constexpr (std::is_same_v<Part, Node>) {
-                if (part.kind == NodeKind::constant) is_text = is_text && !is_complex(part.dtype);
+                if (part.kind == NodeKind::constant)
+                    is_text = is_text && !is_complex(part.dtype) &&
+                              (part.dtype != DType::bool_ || part.imm <= 1);
                 const bool refers = ends(".aux") || ends(".aux2") || ends(".imm");
                 if (refers && part.kind == NodeKind::loop)
                     is_text = !ends(".aux");
