@@ -82,6 +82,8 @@ class CompiledCode {
     virtual std::vector<std::byte> binary() const = 0;
     /// How long its compile took: the phases of the backend alone.
     virtual Stats times() const = 0;
+    /// What was compiled further since this was asked last, for a text or a run; mostly nothing.
+    virtual std::optional<Stats> take_late_times() const { return std::nullopt; }
 };
 
 struct ExportedObject {

@@ -44,25 +44,6 @@ void add(Stats& sum, const Stats& more) {
     link += ln;
 }
 
-Stats difference(const Stats& later, const Stats& before) {
-    const kiln::detail::DefaultEnvironment environment;
-    const auto& [c, l, h, m, t, p, d, ld, e, o, g, ln] = before;
-    const auto& [compiles, loads, hits, misses, trace, passes, disk, load, emit, optimize, codegen,
-                 link] = later;
-    return {.compiles = compiles - c,
-            .loads = loads - l,
-            .hits = hits - h,
-            .misses = misses - m,
-            .trace_ms = trace - t,
-            .passes_ms = passes - p,
-            .disk_ms = disk - d,
-            .load_ms = load - ld,
-            .emit_ms = emit - e,
-            .optimize_ms = optimize - o,
-            .codegen_ms = codegen - g,
-            .link_ms = link - ln};
-}
-
 Counted::Counted(std::function<Stats()> counted) : counted_(std::move(counted)) {
     Registry& registry = Registry::instance();
     const std::lock_guard lock(registry.mutex);

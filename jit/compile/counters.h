@@ -7,8 +7,6 @@
 namespace kiln::engine {
 
 void add(Stats& sum, const Stats& more);
-/// What was counted between two of one source.
-Stats difference(const Stats& later, const Stats& before);
 
 /// Takes part in kiln::stats(): as long as it lives with what `counted` gives then, afterwards with
 /// what it gave last. A kernel's state has one as its last member, so that the others outlive it.

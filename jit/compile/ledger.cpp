@@ -27,10 +27,9 @@ void Ledger::add(const Stats& made, std::shared_ptr<const PassReport> report) {
         reports_.push_back(std::move(report));
 }
 
-Ledger::LateCompile::LateCompile(Ledger& ledger, const CompiledCode& code)
-    : ledger_(ledger), code_(code), before_(code.times()) {}
-
-Ledger::LateCompile::~LateCompile() { ledger_.add(difference(code_.times(), before_)); }
+void Ledger::add_late(const CompiledCode& code) {
+    if (const auto made = code.take_late_times()) add(*made);
+}
 
 void Ledger::specialised(std::vector<ArgType> types) {
     const std::lock_guard lock(mutex_);

@@ -35,7 +35,11 @@ class Ledger {
     void add(const Stats& made, std::shared_ptr<const PassReport> report = nullptr);
     /// f(), which may have `code` compiled further: PTX is made when it is first needed.
     template <class F> auto with_late_compile(const CompiledCode& code, F&& f) {
-        const LateCompile late(*this, code);
+        struct After {
+            Ledger& ledger;
+            const CompiledCode& code;
+            ~After() { ledger.add_late(code); }
+        } const after{*this, code};
         return f();
     }
     /// The types of a call that was specialised. Each list is kept once, the last one at the end.
@@ -50,18 +54,7 @@ class Ledger {
     std::vector<std::vector<ArgType>> specialisations() const;
 
   private:
-    class LateCompile {
-      public:
-        LateCompile(Ledger& ledger, const CompiledCode& code);
-        ~LateCompile();
-        LateCompile(const LateCompile&) = delete;
-        LateCompile& operator=(const LateCompile&) = delete;
-
-      private:
-        Ledger& ledger_;
-        const CompiledCode& code_;
-        const Stats before_;
-    };
+    void add_late(const CompiledCode& code);
     void add_note(Remark remark);  // under the lock
 
     kiln::detail::SpreadCounter hits_;

@@ -3,14 +3,17 @@
 #include "jit/compile/backend.h"
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/lines.h"
+#include "jit/compile/counters.h"
 #include "jit/compile/disk_cache.h"
 #include "jit/compile/target.h"
 #include "jit/cuda/loaded_module.h"
 #include "jit/cuda/nvrtc.h"
 #include "runtime/process.h"
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -57,50 +60,68 @@ class CudaCode final : public CompiledCode {
     }
 
     std::vector<std::byte> binary() const override {
-        const std::string text = ptx();
+        const std::string& text = ptx();
         const auto* first = reinterpret_cast<const std::byte*>(text.data());
         return {first, first + text.size()};
     }
 
     Stats times() const override {
         const std::lock_guard lock(mutex_);
-        return times_;
+        Stats all = times_;
+        add(all, late_);
+        return all;
+    }
+
+    std::optional<Stats> take_late_times() const override {
+        if (!has_late_.load(std::memory_order_relaxed) || !has_late_.exchange(false))
+            return std::nullopt;
+        const std::lock_guard lock(mutex_);
+        return late_;
     }
 
   private:
     /// Compiled when first asked for: whoever only reads the CUDA text needs no NVRTC.
-    std::string ptx() const {
+    const std::string& ptx() const {
+        const std::lock_guard lock(mutex_);
+        if (ptx_.empty()) {
+            ptx_ = make_ptx();
+            has_late_ = true;
+        }
+        return ptx_;
+    }
+
+    /// From the disk cache, or compiled and put there. The caller has the lock.
+    std::string make_ptx() const {
         const kiln::detail::BeforeExit running(name_ +
                                                " cannot be compiled: the program is ending");
-        const std::lock_guard lock(mutex_);
-        if (!ptx_.empty()) return ptx_;
         auto start = std::chrono::steady_clock::now();
         DiskCache& disk = DiskCache::instance();
         const std::string key =
             fmt::format("cuda/{}/{}/{}|{}|{}", target_id(BackendTarget::cuda), arch_,
                         nvrtc_build(disk), contract_ ? "contract" : "", module_.text);
         if (const auto found = disk.find(key)) {
-            ptx_.assign(reinterpret_cast<const char*>(found->data()), found->size());
-            times_.disk_ms = milliseconds_since(start);
-            times_.loads = 1;
-            return ptx_;
+            late_.disk_ms = milliseconds_since(start);
+            late_.loads = 1;
+            return {reinterpret_cast<const char*>(found->data()), found->size()};
         }
         open_nvrtc();
-        times_.load_ms = milliseconds_since(start);
+        late_.load_ms = milliseconds_since(start);
         start = std::chrono::steady_clock::now();
-        ptx_ = compile_to_ptx(codegen::cuda_with_lines(module_.text, name_ + ".cu"), name_,
-                              contract_, arch_);
-        times_.codegen_ms = milliseconds_since(start);
-        const auto* const first = reinterpret_cast<const std::byte*>(ptx_.data());
-        disk.insert(key, {first, ptx_.size()});
-        return ptx_;
+        std::string made = compile_to_ptx(codegen::cuda_with_lines(module_.text, name_ + ".cu"),
+                                          name_, contract_, arch_);
+        late_.codegen_ms = milliseconds_since(start);
+        const auto* const first = reinterpret_cast<const std::byte*>(made.data());
+        disk.insert(key, {first, made.size()});
+        return made;
     }
 
     /// On the device, from the first run on.
     const LoadedModule& loaded() const {
-        const std::string image = ptx();
+        if (const LoadedModule* const ready = ready_.load(std::memory_order_acquire)) return *ready;
+        const std::string& image = ptx();
         const std::lock_guard lock(mutex_);
         if (loaded_ == nullptr) loaded_ = std::make_unique<LoadedModule>(module_, image);
+        ready_.store(loaded_.get(), std::memory_order_release);
         return *loaded_;
     }
 
@@ -110,9 +131,12 @@ class CudaCode final : public CompiledCode {
     bool contract_;
     std::string arch_;
     mutable kiln::detail::Mutex mutex_;
-    mutable std::string ptx_;
-    mutable Stats times_;
+    mutable std::string ptx_;  // never changes once it is there
+    Stats times_;
+    mutable Stats late_;  // of the PTX
+    mutable std::atomic<bool> has_late_{false};
     mutable std::unique_ptr<LoadedModule> loaded_;
+    mutable std::atomic<const LoadedModule*> ready_{nullptr};
 };
 
 class CudaBackend final : public Backend {

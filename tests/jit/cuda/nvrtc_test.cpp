@@ -6,7 +6,10 @@
 #include "tests/jit/cuda/programs.h"
 #include "tests/jit/cuda/variable.h"
 
+#include <kiln/kiln.h>
+
 #include <memory>
+#include <vector>
 
 using namespace kiln;
 using Catch::Matchers::Contains;
@@ -37,6 +40,23 @@ TEST_CASE("NVRTC gives PTX, which is the binary", "[jit][cuda][nvrtc]") {
     CHECK_THAT(ptx, Contains(".visible .entry kiln_k("));
     CHECK(code->binary().size() == ptx.size());
     CHECK(code->times().codegen_ms > 0);
+}
+
+TEST_CASE("what NVRTC takes is in the counters of the kernel, once", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    const auto kernel = jit(
+        [](In x, Out y) {
+            for (Index i : prange(x.extent(0))) y(i) = x(i) + 1.5;
+        },
+        {.target = BackendTarget::cuda});
+    const std::vector<ArgType> types{{DType::f64, 1}, {DType::f64, 1}};
+    static_cast<void>(kernel.inspect(Artifact::cuda, types));
+    CHECK(kernel.stats().codegen_ms == 0);
+    static_cast<void>(kernel.inspect(Artifact::ptx, types));
+    const double once = kernel.stats().codegen_ms;
+    CHECK(once > 0);
+    static_cast<void>(kernel.inspect(Artifact::ptx, types));
+    CHECK(kernel.stats().codegen_ms == once);
 }
 
 TEST_CASE("products are contracted only where the flag allows it", "[jit][cuda][nvrtc]") {
