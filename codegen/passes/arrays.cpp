@@ -403,6 +403,11 @@ class LowerArrays final : public Rewriter {
         out().set_location_index(n.loc);
         out().allocate(n.aux, extents);
         remember(n.aux, extents);
+        const std::string_view name = in().params[n.aux].name;
+        const std::string_view function = name.substr(0, name.find_first_of("0123456789"));
+        if (function == "s" || function == "shared") return;  // which the user asked for
+        decisions_.done(DecisionKind::temporary, in().location(n.loc),
+                        fmt::format("{} computes into a temporary array", function));
     }
 
     void assign(Id old) {

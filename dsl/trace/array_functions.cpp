@@ -17,7 +17,7 @@ namespace {
 struct Whole {
     Trace& trace;
     ir::Builder& b;
-    Location where;
+    std::source_location where;
     Id id;
 
     explicit Whole(const Operand& a)
@@ -49,31 +49,34 @@ void check_equal(ir::Builder& b, Id x, Id y, std::vector<Id> first, std::vector<
     b.check(ir::Check::shapes, b.apply(Op::eq, {x, y}), first, second);
 }
 
-/// A new array of the kernel.
-std::uint32_t temporary(Trace& trace, DType dtype, std::span<const Id> extents) {
-    const std::uint32_t param = trace.new_array(dtype, extents.size());
+/// A new array of the kernel, which this function computes into.
+std::uint32_t temporary(Trace& trace, std::string_view function, DType dtype,
+                        std::span<const Id> extents) {
+    const std::uint32_t param = trace.new_array(dtype, extents.size(), function);
     trace.allocate(param, extents);
     return param;
 }
 /// The value in an array of the kernel, without gaps in C order.
-std::uint32_t stored(const Whole& a) {
-    const std::uint32_t param = temporary(a.trace, a.b.dtype(a.id), a.extents());
+std::uint32_t stored(const Whole& a, std::string_view function) {
+    const std::uint32_t param = temporary(a.trace, function, a.b.dtype(a.id), a.extents());
     a.b.assign(param, a.b.cast(a.id, a.b.dtype(a.id)));
     return param;
 }
 
 /// Calls body(subscripts, position in C order) for each element of an array of these extents.
-template <class F> void for_elements(Trace& trace, std::span<const Id> extents, F&& body,
-                                     std::vector<Id> at = {}, Id position = ir::none) {
+/// All of it stands at `where`.
+template <class F> void for_elements(Trace& trace, std::source_location where,
+                                     std::span<const Id> extents, F&& body, std::vector<Id> at = {},
+                                     Id position = ir::none) {
     ir::Builder& b = trace.builder();
     if (at.size() == extents.size()) return body(at, position);
     const Id extent = extents[at.size()];
-    for (Index i : range(Operand(trace.value(extent)))) {
-        at.push_back(trace.use(i));
+    for (Index i : range(Operand(trace.value(extent), where))) {
+        at.push_back(trace.use(Operand(i, where)));
         const Id next = position == ir::none
                             ? at.back()
                             : b.apply(Op::add, {b.apply(Op::mul, {position, extent}), at.back()});
-        for_elements(trace, extents, body, at, next);
+        for_elements(trace, where, extents, body, at, next);
         at.pop_back();
     }
 }
@@ -119,8 +122,10 @@ Id dsl::extreme_of_complex(const Operand& a, Reduce extreme, std::uint64_t axes)
         ((axes >> d & 1) != 0 ? reduced : kept).push_back(extents[d]);
     b.check(ir::Check::empty, b.apply(Op::ne, {product(b, reduced), b.constant_i64(0)}), {}, {});
     const DType dtype = b.dtype(x.id);
-    const std::uint32_t source = stored(x), result = temporary(x.trace, dtype, kept);
-    for_elements(x.trace, kept, [&](std::span<const Id> outer, Id) {
+    const std::string_view function = extreme == Reduce::min ? "min" : "max";
+    const std::uint32_t source = stored(x, function),
+                        result = temporary(x.trace, function, dtype, kept);
+    for_elements(x.trace, x.where, kept, [&](std::span<const Id> outer, Id) {
         const auto load = [&](std::span<const Id> inner) {
             std::vector<Id> at;
             std::size_t o = 0, i = 0;
@@ -129,10 +134,10 @@ Id dsl::extreme_of_complex(const Operand& a, Reduce extreme, std::uint64_t axes)
             return Operand(x.trace.value(b.load(source, at)), a.where());
         };
         Var best(dtype, load(std::vector<Id>(reduced.size(), b.constant_i64(0))));
-        for_elements(x.trace, reduced, [&](std::span<const Id> inner, Id) {
+        for_elements(x.trace, x.where, reduced, [&](std::span<const Id> inner, Id) {
             kiln::reduce(best, extreme, load(inner));
         });
-        b.store(result, outer, x.trace.use(Operand(best)));
+        b.store(result, outer, x.trace.use(Operand(best, x.where)));
     });
     return kept.empty() ? b.load(result, std::span<const Id>()) : x.trace.whole(result);
 }
@@ -225,7 +230,7 @@ Value flip(Operand a, int axis) {
     ir::Builder& b = x.b;
     const int along = x.axis(axis);
     Id id = x.id;
-    if (b.node(id).kind != ir::NodeKind::whole) id = x.trace.whole(stored(x));
+    if (b.node(id).kind != ir::NodeKind::whole) id = x.trace.whole(stored(x, "flip"));
     const ir::Node n = b.node(id);
     std::vector<Id> nodes;
     int at = 0;
@@ -251,35 +256,43 @@ Value reshape(Operand a, std::initializer_list<Operand> extents) {
     ir::Builder& b = x.b;
     const std::vector<Id> from = x.extents();
     const Id size = product(b, from);
-    std::vector<Id> to, others;
+    std::vector<Id> to = x.trace.extents(extents, x.where), others;
     std::optional<std::size_t> left;
-    for (const Operand& extent : extents) {
-        const Id id = b.cast(x.trace.use(extent), DType::i64);
-        if (b.kernel().is_constant(id, -1)) {
-            if (left)
-                throw Error(ErrorKind::shape, "reshape with more than one extent of -1", x.where);
-            left = to.size();
+    for (std::size_t d = 0; d < to.size(); ++d) {
+        if (!b.kernel().is_constant(to[d], -1)) {
+            others.push_back(to[d]);
+        } else if (!left) {
+            left = d;
         } else {
-            others.push_back(id);
+            throw Error(ErrorKind::shape, "reshape with more than one extent of -1", x.where);
         }
-        to.push_back(id);
     }
-    if (to.size() > 8)
-        throw Error(ErrorKind::shape, fmt::format("{} dimensions; at most 8", to.size()), x.where);
-    if (left) to[*left] = b.apply(Op::div, {size, product(b, others)});
+    if (left) {
+        const Id rest = product(b, others), none = b.constant_i64(0);
+        // Of no elements any extent would do.
+        if (b.kernel().is_constant(rest, 0))
+            throw Error(ErrorKind::shape, "reshape with an extent of -1 beside 0", x.where);
+        if (b.kernel().nodes[rest].kind != ir::NodeKind::constant) {
+            std::vector<Id> shape = to;
+            shape.push_back(b.constant_i64(static_cast<std::int64_t>(ir::ShapeRule::reshape)));
+            b.check(ir::Check::shapes, b.apply(Op::ne, {rest, none}), from, shape);
+        }
+        to[*left] = b.apply(Op::div, {size, rest});
+    }
     check_equal(b, size, product(b, to), from, to, ir::ShapeRule::reshape);
     // Through a row, so that no subscript is divided.
     const DType dtype = b.dtype(x.id);
-    std::uint32_t row = stored(x);
+    std::uint32_t row = stored(x, "reshape");
     if (from.size() != 1) {
-        const std::uint32_t source = std::exchange(row, temporary(x.trace, dtype, {&size, 1}));
-        for_elements(x.trace, from, [&](std::span<const Id> at, Id position) {
+        const std::uint32_t source =
+            std::exchange(row, temporary(x.trace, "reshape", dtype, {&size, 1}));
+        for_elements(x.trace, x.where, from, [&](std::span<const Id> at, Id position) {
             b.store(row, {position == ir::none ? b.constant_i64(0) : position}, b.load(source, at));
         });
     }
     if (to.size() == 1) return x.trace.value(x.trace.whole(row));
-    const std::uint32_t result = temporary(x.trace, dtype, to);
-    for_elements(x.trace, to, [&](std::span<const Id> at, Id position) {
+    const std::uint32_t result = temporary(x.trace, "reshape", dtype, to);
+    for_elements(x.trace, x.where, to, [&](std::span<const Id> at, Id position) {
         b.store(result, at, b.load(row, {position == ir::none ? b.constant_i64(0) : position}));
     });
     return x.trace.value(to.empty() ? b.load(result, std::span<const Id>())
@@ -312,7 +325,7 @@ Value concatenate(std::initializer_list<Operand> parts, int axis) {
     }
     extents[at] = starts.back();
     const DType dtype = b.promote_operands(ids).dtype;
-    const std::uint32_t result = temporary(first.trace, dtype, extents);
+    const std::uint32_t result = temporary(first.trace, "concatenate", dtype, extents);
     for (std::size_t k = 0; k < ids.size(); ++k)
         b.assign(result, part(b, extents, along, starts[k], dsl::extent_of(b, ids[k], along)), 0,
                  b.cast(ids[k], dtype));
@@ -326,12 +339,12 @@ Value cumsum(Operand a, std::optional<int> axis) {
     const int along = x.axis(axis.value_or(0));
     const DType t = b.dtype(x.id);
     if (is_bool(t) || is_integer(t)) x.id = b.cast(x.id, is_unsigned(t) ? DType::u64 : DType::i64);
-    const std::uint32_t sums = stored(x);
+    const std::uint32_t sums = stored(x, "cumsum");
     std::vector<Id> extents = x.extents();
     const Id one = b.constant_i64(1), length = extents[static_cast<std::size_t>(along)];
     if (along + 1 < x.rank()) {  // whole slices, one after the other
-        for (Index k : range(1, Operand(x.trace.value(length)))) {
-            const Id here = x.trace.use(k);
+        for (Index k : range(Operand(1, x.where), Operand(x.trace.value(length), x.where))) {
+            const Id here = x.trace.use(Operand(k, x.where));
             const std::uint64_t dropped = std::uint64_t(1) << along;
             const std::vector<Id> now = part(b, extents, along, here, one),
                                   before =
@@ -342,13 +355,13 @@ Value cumsum(Operand a, std::optional<int> axis) {
         }
     } else {
         extents.pop_back();
-        for_elements(x.trace, extents, [&](std::span<const Id> row, Id) {
-            Var sum(b.dtype(x.id), 0);
+        for_elements(x.trace, x.where, extents, [&](std::span<const Id> row, Id) {
+            Var sum(b.dtype(x.id), Operand(0, x.where));
             std::vector<Id> at(row.begin(), row.end());
-            for (Index k : range(Operand(x.trace.value(length)))) {
-                at.push_back(x.trace.use(k));
-                sum += Operand(x.trace.value(b.load(sums, at)));
-                b.store(sums, at, x.trace.use(Operand(sum)));
+            for (Index k : range(Operand(x.trace.value(length), x.where))) {
+                at.push_back(x.trace.use(Operand(k, x.where)));
+                sum += Operand(x.trace.value(b.load(sums, at)), x.where);
+                b.store(sums, at, x.trace.use(Operand(sum, x.where)));
                 at.pop_back();
             }
         });
@@ -359,12 +372,12 @@ Value cumsum(Operand a, std::optional<int> axis) {
 Value eye(Operand n, DType dtype) {
     Trace& trace = dsl::trace_at(n);
     ir::Builder& b = trace.builder();
-    const Id extent = b.cast(trace.use(n), DType::i64);
+    const Id extent = trace.extents({n}, n.where()).front();
     const Id extents[] = {extent, extent};
-    const std::uint32_t result = temporary(trace, dtype, extents);
+    const std::uint32_t result = temporary(trace, "eye", dtype, extents);
     b.assign(result, b.cast(b.constant_i64(0), dtype));
-    for (Index i : range(Operand(trace.value(extent)))) {
-        const Id at[] = {trace.use(i), trace.use(i)};
+    for (Index i : range(Operand(trace.value(extent), n.where()))) {
+        const Id row = trace.use(Operand(i, n.where())), at[] = {row, row};
         b.store(result, at, b.cast(b.constant_i64(1), dtype));
     }
     return trace.value(trace.whole(result));

@@ -109,7 +109,8 @@ class Trace {
 
     /// Extents of an array that is made, as i64. Errors: type (no integers), shape (more than 8).
     std::vector<ir::Id> extents(std::initializer_list<Operand> given, const Location& where);
-    /// The parameter of an array that is made, called after `prefix` and its number.
+    /// The parameter of an array that is made, called after `prefix` and its number. "s": a Scratch;
+    /// else what computes into the array, which the plan tells.
     std::uint32_t new_array(DType dtype, std::size_t rank, std::string_view prefix = "s");
     /// Makes an array; inside a prange each iteration has its own, which is used there alone.
     void allocate(std::uint32_t param, std::span<const ir::Id> extents);

@@ -50,7 +50,7 @@ Array gather(const Array& x, int axis, std::span<const std::int64_t> indices, co
     return result;
 }
 
-/// Integers as i64, in C order, negative ones counted from the end.
+/// Integers as i64, in C order, negative ones counted from the end. Of u64 none is negative.
 Array places(const char* name, const Array& indices, std::int64_t extent, Location where) {
     if (!is_integer(indices.dtype())) {
         throw Error(ErrorKind::type,
@@ -61,11 +61,15 @@ Array places(const char* name, const Array& indices, std::int64_t extent, Locati
     const Array all = indices.astype(DType::i64, Casting::unsafe, Order::c, where)
                           .copy(Order::c, where)
                           .reshape(Shape(indices.size()), where);
+    const bool is_u64 = indices.dtype() == DType::u64;
+    const std::int64_t lowest = is_u64 ? 0 : -extent;
     for (std::int64_t& index : all.span<std::int64_t>()) {
-        if (index < -extent || index >= extent) {
+        if (index < lowest || index >= extent) {
+            const std::string value =
+                is_u64 ? fmt::to_string(static_cast<std::uint64_t>(index)) : fmt::to_string(index);
             throw Error(ErrorKind::bounds,
                         fmt::format("index {} of {} is out of bounds for an axis of extent {}",
-                                    index, name, extent),
+                                    value, name, extent),
                         where);
         }
         if (index < 0) index += extent;
@@ -185,11 +189,20 @@ Array repeat(const Array& x, std::int64_t count, std::optional<int> axis,
                     "a count is not negative");
     const Array source = axis ? x : flat(x, where);
     const int along = engine::checked_axis("repeat", axis.value_or(0), source.rank(), where);
-    Shape shape = source.shape(), wide = shape;
-    shape[along] *= count;
-    const Array spread = source.expand_dims(along + 1, where);
-    wide.insert(along + 1, count);
-    return spread.broadcast_to(wide, where).copy(Order::c, where).reshape(shape, where);
+    Shape shape = source.shape();
+    if (__builtin_mul_overflow(shape[along], count, &shape[along]))
+        throw Error(ErrorKind::shape,
+                    fmt::format("repeat of {} times of {} elements", count, source.extent(along)),
+                    where, "an extent is below 2^63");
+    // The axis and those before it are one, as are those behind it.
+    std::int64_t first = 1, behind = 1;
+    for (int d = 0; d <= along; ++d) first *= source.extent(d);
+    for (int d = along + 1; d < source.rank(); ++d) behind *= source.extent(d);
+    return source.contiguous(where)
+        .reshape({first, 1, behind}, where)
+        .broadcast_to({first, count, behind}, where)
+        .copy(Order::c, where)
+        .reshape(shape, where);
 }
 
 Array take(const Array& x, const Array& indices, std::optional<int> axis,
@@ -197,6 +210,11 @@ Array take(const Array& x, const Array& indices, std::optional<int> axis,
     const Array source = axis ? x : flat(x, where);
     const int along = engine::checked_axis("take", axis.value_or(0), source.rank(), where);
     const Array all = places("take", indices, source.extent(along), where);
+    if (source.rank() - 1 + indices.rank() > max_rank)
+        throw Error(
+            ErrorKind::shape,
+            fmt::format("take of {} dimensions by indices of {}", source.rank(), indices.rank()),
+            where, fmt::format("a result has at most {}", max_rank));
     Shape shape;
     for (int d = 0; d < along; ++d) shape.push_back(source.extent(d));
     for (const std::int64_t extent : indices.shape()) shape.push_back(extent);

@@ -224,8 +224,9 @@ Array complex_median(const Array& x, const QuantileOptions& options, Location wh
     if (options.out)
         target = engine::checked_output("median", options.out, shape, x.dtype(), where);
     const Array values = empty(shape, x.dtype(), Order::c, where);
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     if (x.size() == 0) {
-        values.fill(std::numeric_limits<double>::quiet_NaN(), where);
+        values.fill(std::complex<double>(nan, nan), where);
     } else if (const Array rows = engine::rows_of(x, bits, x.dtype(), where);
                x.dtype() == DType::c64) {
         complex_medians(rows, values.span<std::complex<float>>().data(), options.parallel);

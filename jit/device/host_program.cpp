@@ -317,7 +317,7 @@ class HostProgram {
         for (std::size_t d = p.rank; d-- > 0;) {
             a.extents[d] = integer(kernel_.operands_of(n)[d]);
             if (a.extents[d] < 0)
-                throw Error(ErrorKind::shape, "a Scratch array of a negative extent",
+                throw Error(ErrorKind::shape, "an array of a negative extent",
                             kernel_.location(n.loc));
             a.strides[d] = bytes;
             if (__builtin_mul_overflow(bytes, a.extents[d], &bytes))

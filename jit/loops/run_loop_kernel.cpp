@@ -54,7 +54,7 @@ class LoopKernelRun : public ProgramHost {
     std::byte* enter(std::int64_t bytes);
     bool reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& block);
     void record_error();
-    Shape scratch_shape(const ir::Param& p, const std::int64_t* extents) const;
+    Shape shape_of_made(std::size_t param, const std::int64_t* extents) const;
     void finish() const;
     /// Of a parameter, or of a slot behind them.
     int rank_of(std::int64_t param) const {
@@ -242,7 +242,7 @@ bool LoopKernelRun::allocate(const ProgramFrame* frame, std::size_t param,
                              const std::int64_t* extents) {
     const ir::Param& p = kernel_.params[param];
     try {
-        made_[param] = empty(scratch_shape(p, extents), p.dtype);
+        made_[param] = empty(shape_of_made(param, extents), p.dtype);
     } catch (...) {
         record_error();
         return false;
@@ -272,7 +272,7 @@ std::byte* LoopKernelRun::enter(std::int64_t bytes) {
 bool LoopKernelRun::reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& block) {
     const ir::Param& p = kernel_.params[param];
     try {
-        const Shape shape = scratch_shape(p, extents);
+        const Shape shape = shape_of_made(param, extents);
         std::int64_t bytes = static_cast<std::int64_t>(size_of(p.dtype));
         if (p.rank > 0) bytes = Array::c_strides(shape, size_of(p.dtype), where_)[0] * shape[0];
         if (bytes <= block.bytes && block.data != nullptr) return true;
@@ -294,12 +294,16 @@ void LoopKernelRun::record_error() {
     if (error_ == nullptr) error_ = std::current_exception();
 }
 
-Shape LoopKernelRun::scratch_shape(const ir::Param& p, const std::int64_t* extents) const {
-    const Shape shape(std::span(extents, p.rank));
+Shape LoopKernelRun::shape_of_made(std::size_t param, const std::int64_t* extents) const {
+    const Shape shape(std::span(extents, kernel_.params[param].rank));
     for (const std::int64_t extent : shape)
         if (extent < 0)
-            throw Error(ErrorKind::shape,
-                        fmt::format("a Scratch array of shape {}", to_string(shape)), where_);
+            throw Error(
+                ErrorKind::shape,
+                fmt::format("{} has shape {}",
+                            ir::describe_array(kernel_, static_cast<std::uint32_t>(param), where_),
+                            to_string(shape)),
+                where_, "extents are not negative");
     return shape;
 }
 

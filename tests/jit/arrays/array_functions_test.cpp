@@ -132,3 +132,21 @@ TEST_CASE("matmul: matrices, vectors, stacks", "[jit][arrays]") {
                      "argument 2 of matmul has 0 dimensions, its core (n,p?) has 1");
     CHECK(test::error_of([&] { matmul(a, a); }).kind() == ErrorKind::shape);
 }
+
+TEST_CASE("take, repeat: indices beyond i64, ranks and extents at their limits", "[jit][arrays]") {
+    const Array x = counting({3});
+    KILN_CHECK_ERROR(take(x, Array::of({~std::uint64_t(0)})), bounds,
+                     "index 18446744073709551615 of take is out of bounds for an axis of extent 3");
+    KILN_CHECK_ERROR(put(x, Array::of({~std::uint64_t(0)}), x), bounds,
+                     "index 18446744073709551615 of put is out of bounds for an axis of extent 3");
+    check_values(take(x, Array::of({std::uint64_t(2)})), {2});
+    const Array eight = counting({1, 1, 1, 1, 1, 1, 2, 2});
+    check_values(repeat(eight, 2, -1), {0, 0, 1, 1, 2, 2, 3, 3});
+    check_values(repeat(eight, 2, 6), {0, 1, 0, 1, 2, 3, 2, 3});
+    CHECK(repeat(eight, 2, 0).shape() == Shape({2, 1, 1, 1, 1, 1, 2, 2}));
+    check_values(repeat(counting({2, 3}).transpose(), 2, 0), {0, 3, 0, 3, 1, 4, 1, 4, 2, 5, 2, 5});
+    KILN_CHECK_ERROR(repeat(x, std::int64_t(1) << 62, 0), shape,
+                     "repeat of 4611686018427387904 times of 3 elements");
+    KILN_CHECK_ERROR(take(eight, zeros({1, 1}, DType::i64), 0), shape,
+                     "take of 8 dimensions by indices of 2");
+}

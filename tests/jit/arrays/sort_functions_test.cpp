@@ -286,4 +286,5 @@ TEST_CASE("median of complex numbers: the middle by real parts, then by imaginar
     CHECK(std::isnan(bad.item<Z>().imag()));
     const Array none = zeros({0}, c128);
     CHECK(std::isnan(median(none).item<Z>().real()));
+    CHECK(std::isnan(median(none).item<Z>().imag()));
 }

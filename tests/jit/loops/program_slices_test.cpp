@@ -426,6 +426,7 @@ TEST_CASE("slices: a Scratch for each iteration", "[jit][program][races]") {
               line));
     CHECK(outside.line() == line + 2);
 
+    line = __LINE__ + 4;
     const auto negative = jit(
         [](Out y) {
             for (Index i : prange(y.extent(0))) {
@@ -435,7 +436,8 @@ TEST_CASE("slices: a Scratch for each iteration", "[jit][program][races]") {
             }
         },
         parallel);
-    CHECK(error_of([&] { negative(y); }).message().starts_with("a Scratch array of shape (-"));
+    const std::string made = error_of([&] { negative(y); }).message();
+    CHECK(made.starts_with(fmt::format("the array made at line {} has shape (-", line)));
 
     line = __LINE__ + 4;
     const auto escapes = jit([](Out y) {

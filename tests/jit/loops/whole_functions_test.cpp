@@ -6,8 +6,11 @@
 #include <complex>
 #include <limits>
 
+#include <fmt/format.h>
+
 using namespace kiln;
 using kiln::test::check_values;
+using kiln::test::error_of;
 
 namespace {
 
@@ -223,4 +226,63 @@ TEST_CASE("statements: min and max of complex numbers", "[jit][statements]") {
     CHECK(std::isnan(out.item<Z>().imag()));
     KILN_CHECK_ERROR(jit([](In x, Out y) { y = max(x); })(zeros({0}, c128), out), shape,
                      "zero-size array to a reduction which has no identity (min or max)");
+}
+
+TEST_CASE("statements: the plan has the arrays that functions compute into, by their lines",
+          "[jit][statements]") {
+    const auto lines = [](auto body) {  // of temporary arrays of functions, in the plan
+        const Array a = counting({2, 3}), out = empty({6}, f64);
+        const auto kernel = jit("arrays", body);
+        kernel(a, out);
+        const std::string plan = kernel.inspect(Artifact::plan, {f64[2], f64[1]});
+        CHECK(plan.find("array_functions.cpp") == plan.npos);  // each line is one of this file
+        std::vector<std::string> found;
+        const std::string_view words = " computes into a temporary array";
+        for (std::size_t at = plan.find(words); at != plan.npos; at = plan.find(words, at + 1)) {
+            const std::size_t name = plan.find_last_of(" :", at - 1) + 1;
+            found.push_back(plan.substr(name, at - name));
+        }
+        return found;
+    };
+    using Names = std::vector<std::string>;
+    CHECK(lines([](In x, Out y) { y = reshape(x, {6}); }) == Names{"reshape"});
+    CHECK(lines([](In x, Out y) { y = concatenate({x.slice(0), x.slice(1)}); }) ==
+          Names{"concatenate"});
+    CHECK(lines([](In x, Out y) { y = cumsum(x, 1).sum(); }) == Names{"cumsum"});
+    CHECK(lines([](In x, Out y) { y = eye(x.extent(0)).sum(); }) == Names{"eye"});
+    CHECK(lines([](In x, Out y) { y = flip(x + 1, 0).sum(); }) == Names{"flip"});
+    CHECK(lines([](In x, Out y) { y = flip(x, 0).sum(); }).empty());
+    CHECK(lines([](In x, Out y) {
+              y = real(max(cast<std::complex<double>>(x), {.axis = 0})).sum();
+          }) == Names{"max"});
+    CHECK(lines([](In x, Out y) {
+              const Scratch own(DType::f64, {x.extent(0)});
+              own = x.sum();
+              y = own.sum();
+          }).empty());
+}
+
+TEST_CASE("statements: extents that no array has", "[jit][statements]") {
+    const Array a = counting({2, 3}), none = zeros({0, 3}), out = empty({}, f64);
+    for (const JitOptions& options : {JitOptions{}, JitOptions{.checked = true}}) {
+        const auto by =
+            jit("by", [](In x, Value n, Out y) { y = sum(reshape(x, {-1, n})); }, options);
+        by(a, std::int64_t(2), out);
+        check_values(out, {15});
+        for (const Array& x : {a, none})  // not a division by zero
+            CHECK(error_of([&] { by(x, std::int64_t(0), out); })
+                      .message()
+                      .starts_with("cannot reshape ("));
+        const int line = __LINE__ + 1;
+        const auto made = jit("made", [](Value n, Out y) { y = sum(eye(n)); }, options);
+        CHECK(error_of([&] { made(std::int64_t(-3), out); }).message() ==
+              fmt::format("the array made at line {} has shape (-3,-3)", line));
+    }
+    const auto refused = [&](auto body) { jit("refused", body)(a, out); };
+    KILN_CHECK_ERROR(refused([](In x, Out y) { y = sum(eye(x.sum())); }), type,
+                     "an extent is f64, not an integer");
+    KILN_CHECK_ERROR(refused([](In x, Out y) { y = sum(reshape(x, {x.sum(), 2})); }), type,
+                     "an extent is f64, not an integer");
+    KILN_CHECK_ERROR(refused([](In x, Out y) { y = sum(reshape(x, {-1, 0})); }), shape,
+                     "reshape with an extent of -1 beside 0");
 }
