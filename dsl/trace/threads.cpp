@@ -1,7 +1,7 @@
 // The words of explicit kernels.
 #include <kiln/threads.h>
 
-#include "dsl/ir/describe.h"
+#include "dsl/ir/rules.h"
 #include "dsl/trace/trace.h"
 
 #include <fmt/format.h>
@@ -258,16 +258,9 @@ ir::Id Trace::stored_value(const ElementRef& e, ir::Id value) {
     if (e.is_local_)
         throw Error(ErrorKind::usage, "a Local needs no atomic access", where,
                     "no other thread sees it: write a(i) = v");
-    const DType to = kernel.params[e.target_].dtype, from = builder_.dtype(value);
-    const bool weak_fits = builder_.node(value).weak && promote_weak(to, from) == to;
-    if (!weak_fits && !can_cast(from, to, Casting::same_kind))
-        throw Error(ErrorKind::type,
-                    fmt::format("cannot store {} into {} of type {}", name(from),
-                                ir::describe_array(kernel, e.target_, where), name(to)),
-                    where, "convert with cast<T>(...)");
-    if (kernel.params[e.target_].access == ir::Access::in)
-        throw Error(ErrorKind::usage, fmt::format("{} is only read", kernel.params[e.target_].name),
-                    where, "declare it as InOut");
+    const DType to = kernel.params[e.target_].dtype;
+    check_store(value, to, false, e.target_, where);
+    ir::rules::keep(ir::rules::written(kernel.params[e.target_]), where);
     return builder_.coerce(value, to);
 }
 
