@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <unordered_map>
 
@@ -73,6 +74,11 @@ class SimDevice final : public LaunchDevice {
         if (bytes != 0) std::memcpy(to, from, bytes);
     }
     void launch(std::size_t function, const LaunchShape& shape, void** parameters) override {
+        constexpr auto most_blocks = std::numeric_limits<unsigned>::max();
+        if (shape.blocks.count() > most_blocks)
+            throw Error(ErrorKind::device,
+                        fmt::format("the simulator runs {} blocks at most, not {}", most_blocks,
+                                    shape.blocks.count()));
         memory_.add(sim::dynamic_shared(), shape.shared, "dynamic shared memory", true);
         sim::Finding found;
         const sim::Launch launch{

@@ -76,7 +76,8 @@ void report_barriers() {
     for (unsigned t = 0; t < fibers.size(); ++t) {
         const bool awaited = !in_warp || (t / warp_size == waits / warp_size &&
                                           (first.mask >> t % warp_size & 1) != 0);
-        if (!awaited || wait_together(first, fibers[t])) continue;
+        const bool same_lanes = !in_warp || first.mask == fibers[t].mask;
+        if (!awaited || (wait_together(first, fibers[t]) && same_lanes)) continue;
         other = t;
         break;
     }
@@ -84,8 +85,9 @@ void report_barriers() {
     std::string text = in_warp ? "a warp whose lanes diverge: " : "a divergent barrier: ";
     text += thread_name(block, waits) + " waits at line " + std::to_string(first.barrier.line) +
             ", " + thread_name(block, other);
-    text += fibers[other].state == Thread::State::ended
-                ? " has ended"
+    text += fibers[other].state == Thread::State::ended ? " has ended"
+            : wait_together(first, fibers[other])
+                ? " for other lanes"
                 : " at line " + std::to_string(fibers[other].barrier.line);
     now.finding = {std::move(text), first.barrier};
     now.stopped = true;
@@ -102,7 +104,7 @@ bool release_warps() {
         bool all = true;
         for (unsigned lane = 0; lane < warp_size; ++lane) {
             if ((f.mask >> lane & 1) == 0) continue;
-            all = all && first + lane < fibers.size() && wait_together(f, fibers[first + lane]) &&
+            all = all && wait_together(f, fibers[first + lane]) &&
                   fibers[first + lane].mask == f.mask;
         }
         if (!all) continue;
@@ -239,7 +241,7 @@ extern "C" unsigned long long kiln_sim_exchange(unsigned mask, unsigned long lon
     f.mask = mask;
     f.barrier = {file, line};
     wait_for_warp(f);
-    if (from >= warp_size || first + from >= now.size || (mask >> from & 1) == 0) {
+    if (from >= warp_size || (mask >> from & 1) == 0) {
         note({name() + "reads from lane " + std::to_string(from) + ", which takes no part",
               {file, line}});
         end_launch();

@@ -55,46 +55,56 @@ inline int __syncthreads_and(int holds, KILN_SIM_LINE) {
 inline int __syncthreads_or(int holds, KILN_SIM_LINE) {
     return kiln_sim_barrier_count(holds, file, line) != 0;
 }
-inline unsigned int kiln_sim_lane() {
-    return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32;
+inline unsigned int kiln_sim_number() {
+    return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+}
+inline unsigned int kiln_sim_lane() { return kiln_sim_number() % 32; }
+/// Those lanes of a mask that are there: the last warp of a block may have fewer than 32.
+inline unsigned int kiln_sim_there(unsigned int mask) {
+    const unsigned int lanes = blockDim.x * blockDim.y * blockDim.z - kiln_sim_number() / 32 * 32;
+    return lanes < 32 ? mask & ((1u << lanes) - 1) : mask;
 }
 inline void __syncwarp(unsigned int mask = ~0u, KILN_SIM_LINE) {
-    kiln_sim_exchange(mask, 0, kiln_sim_lane(), file, line);
+    kiln_sim_exchange(kiln_sim_there(mask), 0, kiln_sim_lane(), file, line);
 }
 template <class T>
 inline T kiln_sim_shuffled(unsigned int mask, T value, unsigned int from, const char* file,
                            unsigned int line) {
     unsigned long long bits = 0;
     __builtin_memcpy(&bits, &value, sizeof(T));
-    bits = kiln_sim_exchange(mask, bits, from, file, line);
+    bits = kiln_sim_exchange(kiln_sim_there(mask), bits, from, file, line);
     __builtin_memcpy(&value, &bits, sizeof(T));
     return value;
 }
-// A lane beyond its part of the warp gives its own value, as on a device.
+// A lane beyond its part of the warp gives its own value, and numbers of lanes are taken modulo 32, as on
+// a device.
 template <class T>
 inline T __shfl_sync(unsigned int mask, T value, int from, int width = 32, KILN_SIM_LINE) {
     const unsigned int lane = kiln_sim_lane(), part = lane - lane % width;
-    return kiln_sim_shuffled(mask, value, part + from % width, file, line);
+    return kiln_sim_shuffled(mask, value, part + (unsigned int)from % width, file, line);
 }
 template <class T>
 inline T __shfl_down_sync(unsigned int mask, T value, unsigned int by, int width = 32,
                           KILN_SIM_LINE) {
     const unsigned int lane = kiln_sim_lane();
+    by %= 32;
     return kiln_sim_shuffled(mask, value, lane % width + by < width ? lane + by : lane, file, line);
 }
 template <class T>
 inline T __shfl_up_sync(unsigned int mask, T value, unsigned int by, int width = 32,
                         KILN_SIM_LINE) {
     const unsigned int lane = kiln_sim_lane();
+    by %= 32;
     return kiln_sim_shuffled(mask, value, lane % width >= by ? lane - by : lane, file, line);
 }
 template <class T>
 inline T __shfl_xor_sync(unsigned int mask, T value, int with, int width = 32, KILN_SIM_LINE) {
-    const unsigned int lane = kiln_sim_lane(), other = lane ^ with;
+    const unsigned int lane = kiln_sim_lane(), other = lane ^ (unsigned int)with % 32;
     return kiln_sim_shuffled(mask, value, other / width <= lane / width ? other : lane, file, line);
 }
 inline unsigned int __ballot_sync(unsigned int mask, int holds, KILN_SIM_LINE) {
     unsigned int all = 0;
+    mask = kiln_sim_there(mask);
     for (unsigned int lane = 0; lane < 32; ++lane)
         if ((mask >> lane & 1) != 0)
             all |= (unsigned int)(kiln_sim_exchange(mask, holds != 0, lane, file, line)) << lane;
@@ -105,6 +115,7 @@ inline unsigned int __match_any_sync(unsigned int mask, T value, KILN_SIM_LINE) 
     unsigned long long bits = 0;
     __builtin_memcpy(&bits, &value, sizeof(T));
     unsigned int all = 0;
+    mask = kiln_sim_there(mask);
     for (unsigned int lane = 0; lane < 32; ++lane)
         if ((mask >> lane & 1) != 0 && kiln_sim_exchange(mask, bits, lane, file, line) == bits)
             all |= 1u << lane;
@@ -114,7 +125,7 @@ inline int __any_sync(unsigned int mask, int holds, KILN_SIM_LINE) {
     return __ballot_sync(mask, holds, file, line) != 0;
 }
 inline int __all_sync(unsigned int mask, int holds, KILN_SIM_LINE) {
-    return __ballot_sync(mask, holds, file, line) == mask;
+    return __ballot_sync(mask, holds, file, line) == kiln_sim_there(mask);
 }
 
 // Threads take turns at barriers alone, so what follows is atomic as it stands.

@@ -4,7 +4,7 @@
 
 #include <kiln/kiln.h>
 
-#include <numeric>
+#include <algorithm>
 #include <string>
 
 using namespace kiln;
@@ -186,6 +186,59 @@ TEST_CASE("explicit kernels: warps", "[jit][sim][threads]") {
     }
 }
 
+TEST_CASE("explicit kernels: lanes that are not there, lanes by number", "[jit][sim][threads]") {
+    // The second warp has 8 lanes; masks are of those that are there.
+    const auto short_warp = cuda::kernel(
+        "short_warp",
+        [](Out y) {
+            const Value t = cuda::thread_idx(), lane = cuda::lane();
+            y(0, t) = cast<std::int64_t>(cuda::ballot(lane >= 4));
+            y(1, t) = cast<std::int64_t>(cuda::vote_all(lane < 8));
+            y(2, t) = cast<std::int64_t>(cuda::match_any(cast<std::int32_t>(lane % 4)));
+            cuda::sync_warp();
+            y(3, t) = cuda::shuffle_xor(t, 1);
+        },
+        simulated);
+    const Array y = zeros({4, 40}, i64);
+    short_warp({.threads = 40}, y);
+    for (int t = 0; t < 40; ++t) {
+        CHECK(y.at<std::int64_t>({0, t}) == (t < 32 ? 0xfffffff0 : 0xf0));
+        CHECK(y.at<std::int64_t>({1, t}) == (t < 32 ? 0 : 1));
+        CHECK(y.at<std::int64_t>({2, t}) == (t < 32 ? 0x11111111LL : 0x11LL) << t % 4);
+        CHECK(y.at<std::int64_t>({3, t}) == (t ^ 1));
+    }
+    // PTX takes the five lowest bits of the number of a lane.
+    const auto numbers = cuda::kernel(
+        "numbers",
+        [](Out z) {
+            const Value t = cuda::thread_idx();
+            z(0, t) = cuda::shuffle(t, -1);
+            z(1, t) = cuda::shuffle_xor(t, 33);
+            z(2, t) = cuda::shuffle_down(t, 33);
+            z(3, t) = cuda::shuffle_up(t, 33);
+        },
+        simulated);
+    const Array z = zeros({4, 32}, i64);
+    numbers({.threads = 32}, z);
+    for (int t = 0; t < 32; ++t) {
+        CHECK(z.at<std::int64_t>({0, t}) == 31);
+        CHECK(z.at<std::int64_t>({1, t}) == (t ^ 1));
+        CHECK(z.at<std::int64_t>({2, t}) == std::min(t + 1, 31));
+        CHECK(z.at<std::int64_t>({3, t}) == std::max(t - 1, 0));
+    }
+    const unsigned line = __LINE__ + 4;
+    const auto others = cuda::kernel(
+        "others",
+        [](Out) {
+            if_(cuda::lane() < 3, [] { cuda::sync_warp(select(cuda::lane() == 0, 3, 7)); });
+        },
+        simulated);
+    CHECK(error_of([&] { others({.threads = 32}, y); }) ==
+          "the simulator found a warp whose lanes diverge: thread 0 of block 0 waits at line " +
+              std::to_string(line) + ", thread 1 of block 0 for other lanes @" +
+              std::to_string(line));
+}
+
 TEST_CASE("explicit kernels: barriers that count, atomic updates", "[jit][sim][threads]") {
     const auto counts = cuda::kernel(
         "counts",
@@ -263,6 +316,19 @@ TEST_CASE("explicit kernels: shared memory that a launch gives, forall", "[jit][
     CHECK(sum(z).item<std::int64_t>() == 999'000);
 }
 
+TEST_CASE("explicit kernels: kernels that do nothing, launches of too many blocks",
+          "[jit][sim][threads]") {
+    const Array y = zeros({2}, i32);
+    const auto nothing = cuda::kernel("nothing", [](InOut) {}, simulated);
+    CHECK(error_of([&] { nothing({.blocks = 2, .threads = 8}, y); }) == "no error");
+    const auto counts = cuda::kernel("counts", [](InOut n) { atomic_add(n(0), 1); }, simulated);
+    counts({.blocks = {5, 3, 2}, .threads = 4}, y);
+    CHECK(y.at<std::int32_t>({0}) == 5 * 3 * 2 * 4);
+    CHECK(error_of([&] { counts({.blocks = {1 << 16, 1 << 15, 2}}, y); }) ==
+          "the simulator runs 4294967295 blocks at most, not 4294967296 @" +
+              std::to_string(__LINE__ - 2));
+}
+
 TEST_CASE("explicit kernels: what they do not have", "[jit][sim][threads]") {
     const Array x = zeros({64});
     const auto refused = [&](auto body) {
@@ -313,6 +379,14 @@ TEST_CASE("explicit kernels: their text", "[jit][sim][threads][cuda]") {
     CHECK(text.find("__shared__ float shared3[64];") != text.npos);
     CHECK(text.find("__syncthreads();") != text.npos);
     CHECK(text.find("// explicit_kernels_test.cpp:") != text.npos);
+    // No name in the text is that of the function.
+    const std::string named = cuda::kernel("dynamic", [](Out y) {
+                                  auto tile = cuda::dynamic_shared<double>(4);
+                                  tile(0) = 1.0;
+                                  y(0) = tile(0);
+                              }).inspect(Artifact::cuda, {f64[1]});
+    CHECK(named.find("kiln_dynamic") != named.npos);
+    CHECK(named.find("kiln_dynamic") == named.rfind("kiln_dynamic"));
     try {
         const std::string ptx = product(barrier).inspect(Artifact::ptx, {f32[2], f32[2], f32[2]});
         CHECK(ptx.find("bar.sync") != ptx.npos);
