@@ -171,7 +171,7 @@ std::string KernelText::signature(std::vector<CudaParameter> first,
     parameters_.insert(parameters_.end(), last.begin(), last.end());
     if (sites_ != 0) add(Kind::fault, 0, 0, DType::u64, "fault");
 
-    std::string text = fmt::format("{} {}(", head_, entry_);
+    std::string text = fmt::format("{} {}({}", head_, entry_, parameters_.empty() ? ")" : "");
     const std::size_t margin = text.size();
     std::size_t column = margin;
     for (std::size_t a = 0; a < parameters_.size(); ++a) {
