@@ -53,6 +53,7 @@ struct CudaFunction {
     std::vector<CudaParameter> parameters = {};
     /// Of `blocks`, `chunks` and `scan`: iterations of a piece, which a block of threads takes.
     std::int64_t piece = 0;
+    std::int64_t shared = 0;  ///< bytes of a block that an explicit kernel's own arrays have
 };
 
 /// The functions that run one launch of a program, in turn. Of a reduction: `blocks`, then `pairs` for

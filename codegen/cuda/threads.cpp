@@ -19,7 +19,7 @@ class ThreadsText final : private KernelText {
     CudaTexts run() {
         const Stage& stage = kernel_.stages[0];
         open_body();
-        declare_shared();
+        const std::int64_t shared = declare_shared();
         declare_slots(slots_in(stage.body));
         block(stage.body);
         close();
@@ -27,7 +27,7 @@ class ThreadsText final : private KernelText {
             if (is_made_by_kernel(kernel_.params[p].access)) use(p) = {};  // no arguments
         CudaTexts made;
         made.text = signature({}, {}) + body_;
-        made.functions.push_back({CudaFunction::Role::threads, entry_, parameters_, 0});
+        made.functions.push_back({CudaFunction::Role::threads, entry_, parameters_, 0, shared});
         return made;
     }
 
@@ -40,8 +40,8 @@ class ThreadsText final : private KernelText {
         return extent_name(n.aux, n.aux2);
     }
 
-    /// Arrays of constant extents have memory of their own, declared in front of all others.
-    void declare_shared() {
+    /// Arrays of constant extents have memory of their own, declared in front of all others. Its bytes.
+    std::int64_t declare_shared() {
         std::int64_t bytes = 0;
         bool dynamic = false;
         walk(kernel_, [&](Id id) {
@@ -67,9 +67,10 @@ class ThreadsText final : private KernelText {
                             "launch gives");
             line("__shared__ {} {}[{}];", stored(t), params_[n.aux], elements);
         });
-        if (!dynamic) return;
-        line("extern __shared__ unsigned char kiln_dynamic[];");
-        line("long long kiln_taken = 0;");
+        if (!dynamic) return bytes;
+        line("extern __shared__ unsigned char {}[];", given_);
+        line("long long {} = 0;", taken_);
+        return bytes;
     }
 
     /// The others follow each other in what the launch gives.
@@ -83,8 +84,8 @@ class ThreadsText final : private KernelText {
             elements += (d == 0 ? "" : " * ") + name;
         }
         const std::string_view type = stored(kernel_.params[n.aux].dtype);
-        line("{0}* const {1} = ({0}*)(kiln_dynamic + kiln_taken);", type, params_[n.aux]);
-        line("kiln_taken += ({} * (long long)sizeof({}) + 15) / 16 * 16;", elements, type);
+        line("{0}* const {1} = ({0}*)({2} + {3});", type, params_[n.aux], given_, taken_);
+        line("{} += ({} * (long long)sizeof({}) + 15) / 16 * 16;", taken_, elements, type);
     }
 
     std::string element(Id id) override {
@@ -97,6 +98,8 @@ class ThreadsText final : private KernelText {
     }
 
     std::vector<std::vector<std::string>> extents_;  // of arrays that the kernel makes
+    // What the launch gives, and how much of it arrays have taken; no name of an entry, kiln_...
+    const std::string given_ = unique("given"), taken_ = unique("taken");
 };
 
 }  // namespace

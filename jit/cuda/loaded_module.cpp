@@ -11,7 +11,7 @@ namespace kiln::engine {
 LoadedModule::LoadedModule(const codegen::CudaModule& module, const std::string& image)
     : module_(image) {
     for (const codegen::CudaFunction& f : module.functions)
-        functions_.push_back(module_.function(f.name));
+        functions_.push_back({module_.function(f.name), static_cast<std::size_t>(f.shared)});
 }
 
 namespace {
@@ -36,8 +36,10 @@ class ModuleDevice final : public LaunchDevice {
         device_.read(to, from, bytes);
     }
     void launch(std::size_t function, const LaunchShape& shape, void** parameters) override {
-        device_.launch(module_.function(function), shape.blocks, shape.threads, shape.shared,
-                       parameters);
+        constexpr std::size_t unasked = 48 * 1024;
+        const auto& [handle, own] = module_.function(function);
+        if (shape.shared + own > unasked) device_.allow_dynamic_shared(handle, shape.shared);
+        device_.launch(handle, shape.blocks, shape.threads, shape.shared, parameters);
     }
 
   private:

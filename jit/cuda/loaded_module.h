@@ -14,11 +14,15 @@ class LoadedModule {
     /// `image`: PTX or a cubin. Errors: device.
     LoadedModule(const codegen::CudaModule& module, const std::string& image);
 
-    device::Driver::Handle function(std::size_t index) const { return functions_[index]; }
+    struct Function {
+        device::Driver::Handle handle;
+        std::size_t shared;  ///< bytes of a block, beside what a launch gives
+    };
+    const Function& function(std::size_t index) const { return functions_[index]; }
 
   private:
     device::Module module_;
-    std::vector<device::Driver::Handle> functions_;
+    std::vector<Function> functions_;
 };
 
 /// See CompiledCode::run_on_device.

@@ -48,6 +48,7 @@ Driver open_driver() {
     function(driver.load_module, "cuModuleLoadData");
     function(driver.unload_module, "cuModuleUnload");
     function(driver.get_function, "cuModuleGetFunction");
+    function(driver.set_function_attribute, "cuFuncSetAttribute");
     function(driver.launch, "cuLaunchKernel");
     function(driver.make_stream, "cuStreamCreate");
     function(driver.destroy_stream, "cuStreamDestroy_v2");
@@ -169,6 +170,12 @@ void Device::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
     require(driver_.within_device_async(std::bit_cast<Driver::Address>(to),
                                         std::bit_cast<Driver::Address>(from), bytes, stream()),
             "copying within the device");
+}
+
+void Device::allow_dynamic_shared(Driver::Handle function, std::size_t bytes) {
+    constexpr int most_dynamic_shared = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    require(driver_.set_function_attribute(function, most_dynamic_shared, static_cast<int>(bytes)),
+            "asking for shared memory of a block");
 }
 
 void Device::launch(Driver::Handle function, const Dim3& blocks, const Dim3& threads,

@@ -36,6 +36,7 @@ struct Driver {
     Result (*load_module)(Handle* module, const void* image);
     Result (*unload_module)(Handle module);
     Result (*get_function)(Handle* function, Handle module, const char* name);
+    Result (*set_function_attribute)(Handle function, int which, int value);
     Result (*launch)(Handle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
                      Handle stream, void** parameters, void** extra);
@@ -87,6 +88,8 @@ class Device {
     /// Waits until the bytes are there.
     void read(void* to, const std::byte* from, std::size_t bytes);
     void copy(std::byte* to, const std::byte* from, std::size_t bytes);
+    /// What launches may give blocks of a function that have more than 48 KiB in all.
+    void allow_dynamic_shared(Driver::Handle function, std::size_t bytes);
     void launch(Driver::Handle function, const Dim3& blocks, const Dim3& threads,
                 std::size_t shared, void** parameters);
 

@@ -115,9 +115,18 @@ struct Compiled {
 std::map<std::string, std::shared_ptr<Compiled>> compiled;  // by their texts
 
 struct Function {
+    Function(std::shared_ptr<Compiled> its, std::size_t number)
+        : of(std::move(its)), index(number) {}
     std::shared_ptr<Compiled> of;  // as long as works may run it
     std::size_t index;
+    std::atomic<std::size_t> most_dynamic{0};  // that was asked for
     const std::string& name() const { return of->names[index]; }
+    /// Whether a launch may give it so much.
+    bool may_have(std::size_t dynamic) const {
+        std::size_t all = dynamic;
+        for (const kiln::sim::SharedVariable& own : of->code->shared()) all += own.bytes;
+        return all <= std::size_t(48) * 1024 || dynamic <= most_dynamic;
+    }
 };
 
 /// What nvrtcCreateProgram makes.
@@ -389,10 +398,19 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
         if (of->names[index] != wanted) continue;
         static std::deque<Function> all;
         const std::lock_guard lock(mutex);
-        *function = &all.emplace_back(Function{of, index});
+        *function = &all.emplace_back(of, index);
         return success;
     }
     return not_found;
+}
+int cuFuncSetAttribute(void* function, int which, int value) {
+    if (const int bad = status(); bad != success) return bad;
+    constexpr int most_dynamic_shared = 8;
+    if (which != most_dynamic_shared || value < 0 ||
+        static_cast<std::size_t>(value) > kiln::sim::most_dynamic_shared)
+        return invalid_value;
+    static_cast<Function*>(function)->most_dynamic = static_cast<std::size_t>(value);
+    return success;
 }
 int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
@@ -401,7 +419,7 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
     if (const int bad = status(); bad != success) return bad;
     const auto& kernel = *static_cast<const Function*>(function);
     if (grid.count() == 0 || threads.count() == 0 || threads.count() > 1024 ||
-        shared > kiln::sim::most_dynamic_shared)
+        !kernel.may_have(shared))
         return invalid_value;
     std::vector<std::vector<char>> values;  // which the caller may change at once
     for (unsigned k = 0; kernel.of->code->parameter_bytes(kernel.index, k) != 0; ++k) {

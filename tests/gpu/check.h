@@ -67,5 +67,6 @@ inline bool is(const kiln::Array& array, const std::vector<double>& expected) {
 void device_arrays();
 void memory_of_the_device();
 void streams();
+void explicit_kernels();
 
 }  // namespace gpu

@@ -314,6 +314,7 @@ int main(int count, char** arguments) {
     device_arrays();
     memory_of_the_device();
     streams();
+    explicit_kernels();
     if (fake_driver() != nullptr) faults();
     std::printf("%d failed\n", failures);
     return failures == 0 ? 0 : 1;

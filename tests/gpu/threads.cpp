@@ -1,0 +1,74 @@
+// Explicit kernels on a device: launches along three axes, on streams, of arrays here and there, with shared
+// memory that the launch gives.
+#include "tests/gpu/check.h"
+
+using namespace kiln;
+
+namespace gpu {
+namespace {
+
+void places() {
+    const auto where = cuda::kernel("where", [](Out y) {
+        const auto [x_, y_, z_] = cuda::grid<3>();
+        y(z_, y_, x_) = 100 * x_ + 10 * y_ + z_;
+    });
+    const auto expected = [](const Array& of) {
+        for (int z = 0; z < 2; ++z)
+            for (int y = 0; y < 6; ++y)
+                for (int x = 0; x < 4; ++x)
+                    if (of.at<std::int64_t>({z, y, x}) != 100 * x + 10 * y + z) return false;
+        return true;
+    };
+    const LaunchOptions launch{.blocks = {2, 3, 1}, .threads = {2, 2, 2}};
+    const Array here = zeros({2, 6, 4}, DType::i64);
+    where(launch, here);
+    check(expected(here), "an explicit kernel takes an array of the host there and back");
+    const Array there = zeros({2, 6, 4}, DType::i64).to(cuda());
+    const Stream stream;
+    where({.blocks = {2, 3, 1}, .threads = {2, 2, 2}, .stream = &stream}, there);
+    stream.synchronize();
+    check(expected(there.to_host()), "and one of the device where it is, on a stream");
+}
+
+/// y[i] is the element of x that the block's thread opposite of i has left in shared memory.
+auto reversed(std::int64_t own) {
+    return cuda::kernel("reversed", [own](In x, Out y, Value n) {
+        auto first = cuda::shared<double>(own);
+        auto all = cuda::dynamic_shared<double>(n);
+        const Value t = cuda::thread_idx();
+        for (Index i : range(t, n, cuda::block_dim())) {
+            all(i) = x(i);
+            if_(i < own, [&] { first(i) = x(i); });
+        }
+        cuda::sync_threads();
+        for (Index i : range(t, n, cuda::block_dim())) {
+            y(i) = all(n - 1 - i);
+            if_(n - 1 - i < own, [&] { y(i) = first(n - 1 - i); });
+        }
+    });
+}
+
+/// A block has 48 KiB unasked, of its own and of what the launch gives.
+void shared_memory() {
+    struct Case {
+        std::int64_t own, given;
+    };
+    for (const auto [own, n] : {Case{1, 100}, Case{1, 8000}, Case{4000, 100}, Case{4000, 4000}}) {
+        const Array y = zeros({n});
+        reversed(own)({.threads = 64, .shared = static_cast<std::size_t>(n) * 8}, arange(n), y, n);
+        bool same = true;
+        for (std::int64_t i = 0; i < n; ++i)
+            same = same && y.at<double>({i}) == static_cast<double>(n - 1 - i);
+        check(same, std::to_string(own) + " elements in shared memory of the kernel's, " +
+                        std::to_string(n) + " in what the launch gives");
+    }
+}
+
+}  // namespace
+
+void explicit_kernels() {
+    places();
+    shared_memory();
+}
+
+}  // namespace gpu
