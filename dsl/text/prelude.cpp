@@ -31,6 +31,8 @@ template <class T> using decay_t = __decay(T);
 template <bool B, class T, class F> struct conditional { using type = T; };
 template <class T, class F> struct conditional<false, T, F> { using type = F; };
 template <bool B, class T, class F> using conditional_t = typename conditional<B, T, F>::type;
+template <class T> using make_unsigned_t = __make_unsigned(T);
+template <class T> using make_signed_t = __make_signed(T);
 template <class A, class B> constexpr bool is_same_v = __is_same(A, B);
 template <class T> constexpr bool is_integral_v = __is_integral(T);
 template <class T> constexpr bool is_floating_point_v = __is_floating_point(T);
@@ -317,8 +319,15 @@ inline double ldexp(double x, int n) { return kiln::ldexp(x, n); }
 inline float scalbn(float x, int n) { return kiln::ldexp(x, n); }
 inline double scalbn(double x, int n) { return kiln::ldexp(x, n); }
 template <floating_point A, floating_point B> auto nextafter(A a, B b) { return kiln::nextafter(decltype(a + b)(a), decltype(a + b)(b)); }
-template <floating_point T> T midpoint(T a, T b) { return a / 2 + b / 2; }
-template <integral T> T midpoint(T a, T b) { return a + (b - a) / 2; }
+template <floating_point T> T midpoint(T a, T b) {
+  const T sum = a + b, largest = numeric_limits<T>::max();
+  return sum >= -largest && sum <= largest ? sum / 2 : a / 2 + b / 2;
+}
+template <integral T> T midpoint(T a, T b) {
+  using U = make_unsigned_t<T>;
+  const U half = U(a > b ? U(a) - U(b) : U(b) - U(a)) / 2;
+  return T(a > b ? U(a) - half : U(a) + half);
+}
 template <integral A, integral B> auto gcd(A a, B b) { return kiln::gcd(a, b); }
 template <integral A, integral B> auto lcm(A a, B b) { return kiln::lcm(a, b); }
 template <unsigned_integral T> int popcount(T x) { return kiln::bitwise_count(x); }
@@ -549,11 +558,12 @@ std::span<const Atomic> atomics() {
 
 std::span<const std::string_view> known_headers() {
     static constexpr std::string_view names[] = {
-        "cmath",       "cstdint",       "cstddef",     "algorithm",      "array",
-        "utility",     "complex",       "limits",      "tuple",          "type_traits",
-        "concepts",    "numbers",       "math.h",      "stdint.h",       "stddef.h",
-        "kiln/kiln.h", "kiln/kernel.h", "kiln/text.h", "kiln/stencil.h", "kiln/native.h",
-        "kiln/view.h"};
+        "cmath",       "cstdint",        "cstddef",       "algorithm",   "array",
+        "utility",     "complex",        "limits",        "tuple",       "type_traits",
+        "concepts",    "numbers",        "numeric",       "bit",         "climits",
+        "cfloat",      "cstdlib",        "math.h",        "stdint.h",    "stddef.h",
+        "limits.h",    "float.h",        "stdlib.h",      "kiln/kiln.h", "kiln/kernel.h",
+        "kiln/text.h", "kiln/stencil.h", "kiln/native.h", "kiln/view.h"};
     return names;
 }
 

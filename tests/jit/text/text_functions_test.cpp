@@ -38,6 +38,11 @@ TEST_CASE("bits, scales, limits in text are those of the C++ library", "[jit][te
     AGREES(rotated_far);
     AGREES(scaled);
     AGREES(between);
+    AGREES(midway);
+    AGREES(midway_of_signed);
+    AGREES(midway_of_short);
+    AGREES(midway_of_tiny);
+    AGREES(midway_of_large);
     AGREES(moved_on);
     AGREES(infinite);
 }
