@@ -44,7 +44,12 @@ class Scanner {
         bool has_lambda;
     };
     std::vector<Piece> pieces() {
-        while (at_ < text_.size()) step();
+        while (at_ < text_.size()) {
+            if (begins_directive())
+                directive();
+            else
+                step();
+        }
         if (pieces_.empty() || pieces_.back().end < text_.size()) end_piece(text_.size());
         return std::move(pieces_);
     }
@@ -69,6 +74,18 @@ class Scanner {
         if (scan_.depth == 0 && (c == ';' || (c == '}' && ends_here()))) end_piece(at_ + 1);
         if (!std::isspace(static_cast<unsigned char>(c))) scan_.last = c;
         ++at_;
+    }
+    bool begins_directive() const {
+        if (text_[at_] != '#') return false;
+        const std::size_t before = text_.substr(0, at_).find_last_not_of(" \t");
+        return before == std::string_view::npos || text_[before] == '\n';
+    }
+    /// Up to the end of its last line; brackets and semicolons in it end nothing.
+    void directive() {
+        do {
+            at_ = std::min(text_.find('\n', at_), text_.size() - 1) + 1;
+        } while (at_ < text_.size() && text_.substr(0, at_).ends_with("\\\n"));
+        if (scan_.depth == 0) end_piece(at_);
     }
     void end_piece(std::size_t end) {
         pieces_.push_back({end, has_lambda_});

@@ -156,6 +156,11 @@ def from_a_pipe(kiln, environment):
     said = run(kiln, environment, "-k", text="int a = 6;\na * b\na\n")
     assert said.stdout == "6\n", said.stdout
     assert said.returncode == 1
+    # A directive is one, whatever stands in it.
+    said = run(kiln, environment, text="#define TWICE(s) s; s\nint n = 0;\nTWICE(++n);\nn\n"
+               "#define EACH(f) for (int i : {1, 2}) { f(i); } \\\n  f(3)\n"
+               "EACH([](int i) { n += i; });\nn\n")
+    assert (said.stdout, said.stderr) == ("2\n8\n", ""), said
     said = run(kiln, environment, text="std::exit(5);")
     assert said.returncode == 5
     said = run(kiln, environment, text='struct Last { ~Last() { std::puts("destroyed"); } } last;')
