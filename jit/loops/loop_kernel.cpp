@@ -405,11 +405,42 @@ const engine::LoopKernelVariant& LoopKernelState::variant(LoopKernelKey key, For
 // ------------------------------------------------------------------------------ calls
 
 namespace {
-/// Whether several indices mean one element.
+/// Whether all indices along an axis mean one element.
 bool repeats_elements(const OperandView& view) {
     for (int d = 0; d < view.rank; ++d)
         if (view.strides[d] == 0 && view.extents[d] > 1) return true;
     return false;
+}
+
+struct Volume {
+    std::int64_t bytes;  ///< of all elements
+    bool contiguous;     ///< in C order; true also of what has none
+};
+Volume volume_of(const OperandView& view) {
+    Volume all{view.item(), true};
+    for (int d = view.rank; d-- > 0;) {
+        all.contiguous &= (view.strides[d] == all.bytes) | (view.extents[d] == 1);
+        all.bytes *= view.extents[d];
+    }
+    return all;
+}
+
+/// Whether several indices may mean one element: windows that slide over an array do so.
+bool overlaps_itself(const OperandView& view) {
+    // Rows and columns of arrays, transposed ones: each step clears what the axes before it reach, or
+    // those after it.
+    const auto clears = [&](int first, int end, int by) {
+        std::int64_t reach = view.item();
+        for (int d = first; d != end; d += by) {
+            if (view.extents[d] == 1) continue;
+            const std::int64_t step = std::abs(view.strides[d]);
+            if (step < reach) return false;
+            reach += step * (view.extents[d] - 1);
+        }
+        return true;
+    };
+    return !clears(view.rank - 1, -1, -1) && !clears(0, view.rank, 1) &&
+           has_internal_overlap(view.handle());
 }
 }  // namespace
 
@@ -531,7 +562,9 @@ void LoopKernelState::call_device(const engine::LoopKernelVariant& code,
     if (code.serial)
         throw Error(
             ErrorKind::unsupported,
-            fmt::format("arrays of {} that overlap others which it writes, on a device", name_),
+            fmt::format(
+                "arrays of {} that overlap others which it writes, or themselves, on a device",
+                name_),
             where, "copy one of them: x.copy()");
     ledger_.with_late_compile(*code.kernel->code,
                               [&] { engine::run_on_device(code, views, results, where); });
@@ -539,16 +572,20 @@ void LoopKernelState::call_device(const engine::LoopKernelVariant& code,
 
 LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool units) const {
     LoopKernelKey key;
-    bool any_written = false;
+    bool any_written = false, one_overlaps = false;
     std::int64_t bytes = 0;
     for (std::size_t i = 0; i < views.size(); ++i) {
-        if (params_[i] == KernelParam::value)
+        if (params_[i] == KernelParam::value) {
             key.add_scalar(views[i].dtype);
-        else
-            key.add_array(views[i].dtype, views[i].rank, layout_of(views[i]),
-                          units ? units_of(views[i]) : std::uint8_t(0));
-        any_written = any_written || writes(params_[i]);
-        bytes += views[i].size() * views[i].item();
+            continue;
+        }
+        key.add_array(views[i].dtype, views[i].rank, layout_of(views[i]),
+                      units ? units_of(views[i]) : std::uint8_t(0));
+        const Volume all = volume_of(views[i]);
+        bytes += all.bytes;
+        if (!writes(params_[i])) continue;
+        any_written = true;
+        if (!all.contiguous) one_overlaps = one_overlaps || overlaps_itself(views[i]);
     }
     const auto overlaps = [&] {
         struct Bytes {
@@ -570,7 +607,7 @@ LoopKernelKey LoopKernelState::key_of(std::span<const OperandView> views, bool u
         }
         return any;
     };
-    if (any_written && overlaps())
+    if (one_overlaps || (any_written && overlaps()))
         key.set_overlap();
     else if (bytes >= abi::streaming_bytes)
         key.set_large();

@@ -85,6 +85,29 @@ class Arrays {
     unsigned count_ = 0;
 };
 
+/// Whether several indices may mean one element of an array. From the axis of the smallest steps on, a
+/// step has to clear all that the axes before it reach.
+bool overlaps_itself(const std::int64_t* extents, const std::int64_t* strides, unsigned rank,
+                     std::uint64_t item) {
+    const auto step = [&](unsigned d) {
+        const auto word = static_cast<std::uint64_t>(strides[d]);
+        return strides[d] < 0 ? -word : word;
+    };
+    std::uint64_t reach = item;
+    unsigned done = 0;  // a bit for each axis
+    for (unsigned k = 0; k < rank; ++k) {
+        unsigned least = rank;
+        for (unsigned d = 0; d < rank; ++d)
+            if ((done >> d & 1) == 0 && extents[d] > 1 && (least == rank || step(d) < step(least)))
+                least = d;
+        if (least == rank) return false;
+        if (step(least) < reach) return true;
+        reach += step(least) * static_cast<std::uint64_t>(extents[least] - 1);
+        done |= 1u << least;
+    }
+    return false;
+}
+
 /// Puts an array into its words of the frame.
 ExportedStatus put_array(const ExportedParam& p, const std::int64_t* args, std::int64_t* at,
                          Arrays& arrays) {
@@ -106,13 +129,15 @@ ExportedStatus put_array(const ExportedParam& p, const std::int64_t* args, std::
         for (unsigned d = 0; d < p.rank; ++d) {
             empty = empty || extents[d] == 0;
             if (extents[d] <= 1) continue;
-            if (strides[d] == 0 && p.written) return ExportedStatus::overlap;
             std::int64_t reach = 0;
             if (__builtin_mul_overflow(extents[d] - 1, strides[d], &reach))
                 return ExportedStatus::shape;
             (reach < 0 ? low : high) += reach;
         }
         if (empty) return ExportedStatus::ok;
+        if (p.written &&
+            overlaps_itself(extents, strides, p.rank, static_cast<std::uint64_t>(p.bytes)))
+            return ExportedStatus::overlap;
     }
     if (data == 0) return ExportedStatus::null;
     const auto base = static_cast<std::uintptr_t>(data);

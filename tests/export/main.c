@@ -224,6 +224,9 @@ static void all_statuses(void) {
     is_status(smooth(p, shape, NULL, q, shape, NULL, INT64_MAX / 16), KILN_MEMORY, "too large a Scratch");
     const int64_t still[] = {0, 8};
     is_status(smooth(p, shape, NULL, q, shape, still, 1), KILN_OVERLAP, "rows that are one");
+    const int64_t sliding[] = {8, 8}, upwards[] = {-24, 8};
+    is_status(smooth(p, shape, NULL, q, shape, sliding, 1), KILN_OVERLAP, "rows that share elements");
+    is_status(smooth(p, shape, NULL, q + 3, shape, upwards, 1), KILN_OK, "rows from the last one on");
 
     /* A kernel of a CPU of the future, as the runtime knows it. */
     struct {

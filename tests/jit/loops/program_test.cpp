@@ -1,5 +1,6 @@
 // Loop kernels: what they compute, against plain C++ loops.
-#include "tests/catch.h"
+#include "tests/jit/support.h"
+#include "tests/threads.h"
 
 #include <kiln/kiln.h>
 
@@ -252,6 +253,69 @@ TEST_CASE("loops: overlapping arrays run in order", "[jit][program]") {
     shift(std::span<const std::int64_t>(data.data(), 999),
           std::span<std::int64_t>(data.data() + 1, 999));
     for (std::size_t i = 0; i < 999; ++i) expected[i + 1] = expected[i] + 1;
+    CHECK(data == expected);
+}
+
+TEST_CASE("loops: arrays that overlap themselves are written in order", "[jit][program]") {
+    constexpr std::int64_t rows = 5000, columns = 3;
+    std::vector<double> data(rows + columns - 1), expected(data.size());
+    // The array, each row of which begins one element behind the one before; its elements from the last
+    // row on, as strides below 0 count.
+    const Array windows = Array::over(data.data(), {rows, columns}, {8, 8});
+    const Array upwards = Array::over(data.data() + rows - 1, {rows, columns}, {-8, 8});
+    const auto plain = [&](auto each) {
+        for (std::int64_t i = 0; i < rows; ++i)
+            for (std::int64_t j = 0; j < columns; ++j) each(i, j);
+    };
+    const auto at = [&](std::int64_t i, std::int64_t j) -> double& {
+        return expected[static_cast<std::size_t>(i + j)];
+    };
+    const test::Threads scope(4);
+    const auto damp = jit(
+        [](InOut w) {
+            for (Index i : prange(w.extent(0)))
+                for (Index j : range(w.extent(1))) w(i, j) = w(i, j) * 0.5 + cast<double>(i);
+        },
+        {.parallel = true});
+    damp(windows);
+    plain([&](std::int64_t i, std::int64_t j) {
+        at(i, j) = at(i, j) * 0.5 + static_cast<double>(i);
+    });
+    CHECK(data == expected);
+    damp(upwards);
+    plain([&](std::int64_t i, std::int64_t j) {
+        double& element = at(rows - 1 - i, j);
+        element = element * 0.5 + static_cast<double>(i);
+    });
+    CHECK(data == expected);
+    // Along a row, where each element that is stored is read next by another name.
+    jit(
+        [](InOut w) {
+            for (Index i : range(w.extent(0) - 1))
+                for (Index j : range(w.extent(1))) w(i + 1, j) = w(i, j) + 1;
+        },
+        {.parallel = true})(windows);
+    for (std::int64_t i = 0; i + 1 < rows; ++i)
+        for (std::int64_t j = 0; j < columns; ++j) at(i + 1, j) = at(i, j) + 1;
+    CHECK(data == expected);
+    // Statements on whole arrays, and stencils: what is stored last stays.
+    const Array x = arange(rows * columns, f64).reshape({rows, columns});
+    jit([](In a, Out w) { w = 2 * a; }, {.parallel = true})(x, windows);
+    plain([&](std::int64_t i, std::int64_t j) {
+        at(i, j) = 2 * static_cast<double>(i * columns + j);
+    });
+    CHECK(data == expected);
+    stencil([](Neighbors a) -> Value { return a(0, 0) + 1; }, {.parallel = true}).into(windows, x);
+    plain([&](std::int64_t i, std::int64_t j) {
+        at(i, j) = static_cast<double>(i * columns + j + 1);
+    });
+    CHECK(data == expected);
+    // What NumPy's functions write does not overlap itself.
+    const auto refusal = [&](auto f) { return test::error_of(f).message(); };
+    const std::string several = " has several indices for one element (strides (8,8))";
+    CHECK(refusal([&] { ufunc::add(x, 1, {.out = windows}); }) == "the output of add" + several);
+    CHECK(refusal([&] { cumsum(x, {.axis = 0, .out = windows}); }) ==
+          "the output of cumsum" + several);
     CHECK(data == expected);
 }
 

@@ -215,6 +215,23 @@ void shifted(View<const double, 1> a, View<double, 1> b) {
     Array x = zeros({100});
     text::jit(shifted, "shifted", parallel)(x.slice(0, {0, 99}), x.slice(0, {1, 100}));
     for (std::int64_t i = 0; i < 100; ++i) CHECK(x.at<double>({i}) == static_cast<double>(i));
+    // Windows that slide over an array: in order, too.
+    const auto sliding = text::jit(
+        "void f(View<double, 2> w) {\n"
+        "    for (long i = 0; i < w.extent(0); ++i)\n"
+        "        for (long j = 0; j < 3; ++j) w(i, j) = w(i, j) * 0.5 + i;\n"
+        "}",
+        "f", parallel);
+    constexpr std::int64_t windows = 20000;
+    std::vector<double> line(windows + 2), expected(windows + 2);
+    for (std::int64_t i = 0; i < windows; ++i)
+        for (std::int64_t j = 0; j < 3; ++j) {
+            double& element = expected[static_cast<std::size_t>(i + j)];
+            element = element * 0.5 + static_cast<double>(i);
+        }
+    const test::Threads scope(4);
+    sliding(Array::over(line.data(), {windows, 3}, {8, 8}));
+    CHECK(line == expected);
 }
 
 TEST_CASE("text in checked mode: what C++ does not evaluate is no fault", "[jit][text][checked]") {
