@@ -9,7 +9,9 @@
 #include "jit/compile/debugging.h"
 #include "jit/compile/disk_cache.h"
 #include "jit/compile/function_numbers.h"
+#include "jit/compile/misses.h"
 #include "jit/compile/native_code.h"
+#include "jit/compile/passed_kernel.h"
 #include "jit/compile/stopwatch.h"
 #include "jit/compile/target.h"
 
@@ -113,18 +115,84 @@ std::string pass_texts(Job& job, const KernelOwner& owner) {
     return text;
 }
 
-std::shared_ptr<const Lowered> lower(const LoweringInput& from, codegen::PassContext& context) {
+ir::Kernel run_passes(const LoweringInput& from, PassWords& words) {
+    codegen::PassContext context;
+    context.options = from.passes;
     ir::Kernel kernel = codegen::run_passes(from.kernel, context);
-    number_functions(kernel);
     if (!from.passes.threads && from.passes.target == codegen::PassTarget::cpu)
         codegen::say_one_thread(from.kernel, context.decisions);
+    words = {std::move(context.decisions), context.loops_found, context.loops_left};
+    return kernel;
+}
+
+PassedKernel lower(const LoweringInput& from, PassWords& words) {
+    ir::Kernel kernel = run_passes(from, words);
+    number_functions(kernel);
     CompileOptions options = from.code;
     options.flags_of_data = options.flags_of_data && codegen::raises_flags_of_data(kernel);
     std::string key = content_key(kernel, options, from.target_id);
-    return std::make_shared<const Lowered>(
-        Lowered{std::move(kernel), options, std::move(key),
-                std::make_shared<const PassReport>(PassReport{
-                    std::move(context.decisions), context.loops_found, context.loops_left})});
+    return {std::move(kernel), options, std::move(key)};
+}
+
+std::shared_ptr<const Lowered> lowered(PassedKernel passed,
+                                       std::shared_ptr<const PassReport> report) {
+    return std::make_shared<const Lowered>(Lowered{std::move(passed.kernel), passed.options,
+                                                   std::move(passed.key), std::move(report)});
+}
+
+/// The key with another target's name, where that of this one stands.
+std::string with_target(std::string_view key, const std::string& target) {
+    return target + std::string(key.substr(key.find('\n')));
+}
+
+/// What was found under the key, for this CPU or for its level, in bundles, or for this CPU in the folder.
+/// `look` gets a key, and gives something that is false where it has no use for what is there.
+template <class F> auto look_up(const std::string& key, DiskCache& disk, DiskCache::Kind kind,
+                                F look, std::string* why = nullptr) {
+    if (disk.has_bundles())
+        for (const std::string& one : {key, with_target(key, portable_target_id())})
+            if (auto found = look(one, disk.find_bundled(one, kind))) return found;
+    return look(key, disk.find(key, kind, why));
+}
+
+/// What the passes made of it in another process, if these bytes say that; the report runs them when it is
+/// asked for.
+std::shared_ptr<const Lowered> lowered_of(const LoweringInput& from,
+                                          const std::optional<std::vector<std::byte>>& bytes) {
+    auto passed = bytes ? passed_kernel_of(*bytes) : std::nullopt;
+    if (!passed || (from.passes.verify && !ir::verify(passed->kernel).empty())) return nullptr;
+    passed->key = with_target(passed->key, from.target_id);
+    return lowered(std::move(*passed), std::make_shared<const PassReport>([from] {
+                       const kiln::detail::DefaultEnvironment environment;
+                       PassWords words;
+                       run_passes(from, words);
+                       return words;
+                   }));
+}
+
+/// From the disk cache, where there is one, or by the passes and then put there.
+std::shared_ptr<const Lowered> lower(const LoweringInput& from, DiskCache* disk, Stats& stats) {
+    const bool is_kept = disk != nullptr && disk->reads() && is_worth_keeping(from.kernel);
+    std::string key;
+    if (is_kept) {
+        const Stopwatch reading;
+        key = passed_key(from);
+        auto found =
+            look_up(key, *disk, DiskCache::Kind::passes,
+                    [&](const std::string&, const auto& bytes) { return lowered_of(from, bytes); });
+        stats.disk_ms += reading.ms();
+        if (found != nullptr) return found;
+    }
+    const Stopwatch passes;
+    PassWords words;
+    PassedKernel passed = lower(from, words);
+    stats.passes_ms += passes.ms();
+    if (is_kept) {
+        const Stopwatch writing;
+        disk->insert(key, bytes_of(passed), DiskCache::Kind::passes);
+        stats.disk_ms += writing.ms();
+    }
+    return lowered(std::move(passed), std::make_shared<const PassReport>(std::move(words)));
 }
 
 std::unique_ptr<CompiledCode> compiled_code(BackendTarget target, const ir::Kernel& kernel,
@@ -139,26 +207,46 @@ std::unique_ptr<CompiledCode> compiled_code(BackendTarget target, const ir::Kern
     return code;
 }
 
+/// The code of an object that was found under the key; null where there is none, or it cannot be loaded,
+/// as `why` then says.
+std::unique_ptr<CompiledCode> loaded_code(const ir::Kernel& kernel, const CompileOptions& options,
+                                          const std::string& key,
+                                          std::optional<std::vector<std::byte>> object,
+                                          Stats& stats, std::string& why) {
+    if (!object) return nullptr;
+    try {
+        auto code =
+            load_native(kernel, options, content_symbol(key), std::move(*object), {}, nullptr);
+        stats.loads = 1;
+        add(stats, code->times());
+        return code;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::internal) throw;
+        // Stored by what knew other kinds of objects, or functions.
+        DiskCache::instance().refuse(key);
+        why = "its entry could not be loaded: " + error.message();
+        return nullptr;
+    }
+}
+
 /// From the disk cache, or compiled and put there.
 std::unique_ptr<CompiledCode> native_code(const ir::Kernel& kernel, const CompileOptions& options,
-                                          const std::string& content, Stats& stats) {
+                                          const std::string& content, const KernelOwner& owner,
+                                          Stats& stats) {
     const std::string key = portable_key(content, kernel, options, target_id(BackendTarget::cpu));
     DiskCache& disk = DiskCache::instance();
+    std::string why;
     const Stopwatch reading;
-    auto object = disk.find(key);
-    stats.disk_ms += reading.ms();
-    if (object) {
-        try {
-            auto code =
-                load_native(kernel, options, content_symbol(key), std::move(*object), {}, nullptr);
-            stats.loads = 1;
-            add(stats, code->times());
-            return code;
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::internal) throw;
-            disk.refuse(key);  // stored by what knew other kinds of objects, or functions
-        }
-    }
+    auto found = look_up(
+        key, disk, DiskCache::Kind::code,
+        [&](const std::string& one, auto object) {
+            return loaded_code(kernel, options, one, std::move(object), stats, why);
+        },
+        &why);
+    stats.disk_ms += reading.ms() - stats.link_ms;
+    if (found != nullptr) return found;
+    Misses::instance().note(
+        {owner.name, std::string(owner.where.file), owner.where.line, key, std::move(why)});
     auto code = compiled_code(BackendTarget::cpu, kernel, options, key, stats);
     const Stopwatch writing;
     disk.insert(key, code->binary());
@@ -183,16 +271,15 @@ Passed passed_for(codegen::VectorIsa isa, Job job, const KernelOwner& owner) {
 Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     const kiln::detail::DefaultEnvironment environment;
     Compiled made;
-    codegen::PassContext context = context_of(std::move(job.passes), target, owner);
-    LoweringInput input{std::move(job.kernel), context.options, job.code,
+    codegen::PassOptions passes = context_of(std::move(job.passes), target, owner).options;
+    LoweringInput input{std::move(job.kernel), std::move(passes), job.code,
                         for_owner(owner, [&] { return target_id(target); })};
-    const auto lowered =
-        LoweredCache::instance().get(std::move(input), [&](const LoweringInput& from) {
-            const Stopwatch passes;
-            auto result = lower(from, context);
-            made.stats.passes_ms = passes.ms();
-            return result;
-        });
+    // Other targets keep their texts instead.
+    DiskCache* const disk = target != BackendTarget::cpu
+                                ? nullptr
+                                : for_owner(owner, [] { return &DiskCache::instance(); });
+    const auto lowered = LoweredCache::instance().get(
+        std::move(input), [&](const LoweringInput& from) { return lower(from, disk, made.stats); });
     made.drops_flags = !lowered->options.flags_of_data;
     made.report = lowered->report;
     made.kernel = for_owner(owner, [&] {
@@ -201,7 +288,7 @@ Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
                           auto compiled = std::make_unique<CompiledKernel>();
                           compiled->code =
                               target == BackendTarget::cpu
-                                  ? native_code(kernel, options, key, made.stats)
+                                  ? native_code(kernel, options, key, owner, made.stats)
                                   : compiled_code(target, kernel, options, key, made.stats);
                           compiled->kernel = kernel;
                           return compiled;

@@ -1,6 +1,8 @@
 #include "jit/compile/disk_cache.h"
 
+#include "jit/compile/bundle.h"
 #include "jit/compile/cache.h"
+#include "jit/compile/cache_entry.h"
 #include "runtime/process.h"
 
 #include <kiln/error.h>
@@ -12,7 +14,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -29,78 +30,26 @@
 namespace kiln::engine {
 namespace {
 
-// ------------------------------------------------------------------------------ entries
-
-/// The beginning of a file; key and object follow, and nothing else.
-struct Header {
-    std::array<char, 8> magic;
-    std::uint64_t key_bytes, object_bytes;
-    std::uint64_t check;  ///< of all others
-};
-constexpr std::array<char, 8> magic{'k', 'i', 'l', 'n', 'c', 'o', 'd', '1'};
-constexpr std::string_view suffix = ".code", unfinished = ".part";
+constexpr std::array<std::string_view, 2> suffixes{".code", ".pass"};  // of Kind
+constexpr std::string_view unfinished = ".part";
 constexpr std::uint64_t longest_file = std::uint64_t(1) << 30;
 constexpr time_t given_up_seconds = 3600;  ///< an unfinished file that is older is nobody's
 /// Files are counted once in so many insertions, of whichever process.
 constexpr std::uint64_t trim_period = 16;
 
-/// Each step is a bijection of the state for a given word and of the word for a given state: a word
-/// that is another one makes another state, whatever follows.
-class Checksum {
-  public:
-    void add(std::span<const std::byte> bytes) {
-        while (!bytes.empty()) {
-            const std::size_t n = std::min<std::size_t>(bytes.size(), 8);
-            std::uint64_t word = 0;
-            std::memcpy(&word, bytes.data(), n);
-            step(word);
-            bytes = bytes.subspan(n);
-        }
-    }
-    void step(std::uint64_t word) {
-        state_ = std::rotl((state_ ^ word) * 0x9e3779b97f4a7c15u, 29) * 0xbf58476d1ce4e5b9u + 1;
-    }
-    std::uint64_t value() const { return state_ ^ state_ >> 31; }
-
-  private:
-    std::uint64_t state_ = 0x6b696c6e;
-};
-
-std::uint64_t checksum(std::string_view key, std::span<const std::byte> object) {
-    Checksum sum;
-    sum.step(key.size());
-    sum.step(object.size());
-    sum.add(std::as_bytes(std::span(key)));
-    sum.add(object);
-    return sum.value();
+/// What a file of this name holds; nothing: it is no entry.
+std::optional<DiskCache::Kind> kind_of(std::string_view path) {
+    for (std::size_t i = 0; i < suffixes.size(); ++i)
+        if (path.ends_with(suffixes[i])) return static_cast<DiskCache::Kind>(i);
+    return std::nullopt;
 }
 
-/// The parts of an entry.
-struct Parts {
-    std::string_view key;
-    std::span<const std::byte> object;
-};
-/// Nothing if the bytes are no whole entry.
-std::optional<Parts> parts_of(std::span<const std::byte> file) {
-    Header header{};
-    if (file.size() < sizeof header) return std::nullopt;
-    std::memcpy(&header, file.data(), sizeof header);
-    const auto rest = file.subspan(sizeof header);
-    if (header.magic != magic || header.key_bytes > rest.size() ||
-        header.object_bytes != rest.size() - header.key_bytes)
-        return std::nullopt;
-    const Parts parts{{reinterpret_cast<const char*>(rest.data()), header.key_bytes},
-                      rest.subspan(header.key_bytes)};
-    if (header.check != checksum(parts.key, parts.object)) return std::nullopt;
-    return parts;
-}
-
-/// The object, if the bytes are a whole entry of this key.
+/// The object, if the bytes are a whole entry of this key and nothing else.
 std::optional<std::vector<std::byte>> object_in(std::span<const std::byte> file,
                                                 std::string_view key) {
-    const std::optional<Parts> parts = parts_of(file);
-    if (!parts || parts->key != key) return std::nullopt;
-    return std::vector(parts->object.begin(), parts->object.end());
+    const std::optional<CacheEntry> entry = entry_at(file);
+    if (!entry || entry->bytes != file.size() || entry->key != key) return std::nullopt;
+    return std::vector(entry->object.begin(), entry->object.end());
 }
 
 // ------------------------------------------------------------------------------ files
@@ -234,45 +183,70 @@ DiskCache::DiskCache(Settings settings)
     }
 }
 
-std::string DiskCache::path_of(std::string_view key) const {
-    return settings_.folder + "/" + content_symbol(key) + std::string(suffix);
+std::string DiskCache::path_of(std::string_view key, Kind kind) const {
+    return fmt::format("{}/{}{}", settings_.folder, content_symbol(key),
+                       suffixes[static_cast<std::size_t>(kind)]);
 }
 
-std::optional<std::vector<std::byte>> DiskCache::find(std::string_view key) {
-    if (!settings_.reads) return std::nullopt;
+std::optional<std::vector<std::byte>> DiskCache::find(std::string_view key, Kind kind,
+                                                      std::string* why) {
     const kiln::detail::Busy busy;
-    const std::string path = path_of(key);
+    const bool is_code = kind == Kind::code;
+    if (!settings_.reads) {
+        if (why != nullptr) *why = settings_.reason;
+        return std::nullopt;
+    }
+    const std::string path = path_of(key, kind);
     File file(path, O_RDONLY);
     if (!file) {
-        ++misses_;
+        misses_ += is_code;
         return std::nullopt;
     }
     const auto bytes = file.read();
     auto object = bytes ? object_in(*bytes, key) : std::nullopt;
     if (object) {
-        ++hits_;
+        ++(is_code ? hits_ : passes_skipped_);
         if (settings_.writes) file.used_now();
     } else {
-        ++misses_;
+        misses_ += is_code;
         ++damaged_;
+        if (why != nullptr) *why = "its entry was damaged: " + path;
         if (settings_.writes) unlink(path.c_str());  // the next one is written over it anyhow
     }
     return object;
+}
+
+std::optional<std::vector<std::byte>> DiskCache::find_bundled(std::string_view key, Kind kind) {
+    if (!has_bundles()) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    for (const auto& bundle : bundles_)
+        if (const auto object = bundle->find(key)) {
+            ++(kind == Kind::code ? hits_ : passes_skipped_);
+            return std::vector(object->begin(), object->end());
+        }
+    return std::nullopt;
+}
+
+void DiskCache::add(std::shared_ptr<const Bundle> bundle) {
+    const std::lock_guard lock(mutex_);
+    bundles_.push_back(std::move(bundle));
+    has_bundles_.store(true, std::memory_order_release);
 }
 
 void DiskCache::refuse(std::string_view key) {
     --hits_;
     ++misses_;
     ++damaged_;
-    if (settings_.writes) unlink(path_of(key).c_str());
+    if (settings_.writes) unlink(path_of(key, Kind::code).c_str());
 }
 
-void DiskCache::insert(std::string_view key, std::span<const std::byte> object) {
-    if (!settings_.writes || sizeof(Header) + key.size() + object.size() > settings_.bound) return;
+void DiskCache::insert(std::string_view key, std::span<const std::byte> object, Kind kind) {
+    if (!settings_.writes || entry_bytes(key, object) > settings_.bound) return;
     const kiln::detail::Busy busy;
     const bool done = make_folder(settings_.folder) && objection(settings_.folder).empty() &&
-                      write(path_of(key), key, object);
-    ++(done ? stored_ : failed_);
+                      write(path_of(key, kind), key, object);
+    if (!done) ++failed_;
+    if (done && kind == Kind::code) ++stored_;
     if (done && turn_++ % trim_period == 0) trim();
 }
 
@@ -281,11 +255,11 @@ bool DiskCache::write(const std::string& path, std::string_view key,
                       std::span<const std::byte> object) {
     static constinit std::atomic<unsigned> number{0};
     const std::string draft = fmt::format("{}.{}.{}{}", path, getpid(), number++, unfinished);
-    const Header header{magic, key.size(), object.size(), checksum(key, object)};
+    const EntryHead head = entry_head(key, object);
     File file(draft, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
     if (!file) return false;
-    const bool written = file.write(std::as_bytes(std::span(&header, 1))) &&
-                         file.write(std::as_bytes(std::span(key))) && file.write(object);
+    const bool written =
+        file.write(head) && file.write(std::as_bytes(std::span(key))) && file.write(object);
     if (file.close() && written && rename(draft.c_str(), path.c_str()) == 0) return true;
     unlink(draft.c_str());
     return false;
@@ -320,7 +294,7 @@ void DiskCache::trim() const {
     each_file(settings_.folder, [&](const std::string& path, const struct stat& status) {
         if (path.ends_with(unfinished) && status.st_mtim.tv_sec < now - given_up_seconds)
             unlink(path.c_str());
-        if (!path.ends_with(suffix)) return;
+        if (!kind_of(path)) return;
         const auto bytes = static_cast<std::uint64_t>(status.st_size);
         all += bytes;
         found.push_back({path, status.st_mtim, bytes});
@@ -337,13 +311,15 @@ void DiskCache::trim() const {
 std::vector<DiskCache::Entry> DiskCache::entries() const {
     std::vector<Entry> all;
     each_file(settings_.folder, [&](const std::string& path, const struct stat& status) {
-        if (!path.ends_with(suffix)) return;
-        Entry entry{path, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec};
+        const std::optional<Kind> kind = kind_of(path);
+        if (!kind) return;
+        Entry entry{path, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec, *kind};
         File file(path, O_RDONLY);
         const auto bytes = file ? file.read() : std::nullopt;
-        if (const auto parts = bytes ? parts_of(*bytes) : std::nullopt) {
+        const auto found = bytes ? entry_at(*bytes) : std::nullopt;
+        if (found && found->bytes == bytes->size()) {
             entry.is_whole = true;
-            entry.key = parts->key;
+            entry.key = found->key;
         }
         all.push_back(std::move(entry));
     });
@@ -354,8 +330,9 @@ std::vector<DiskCache::Entry> DiskCache::entries() const {
 std::size_t DiskCache::clear() {
     std::size_t gone = 0;
     each_file(settings_.folder, [&](const std::string& path, const struct stat&) {
-        if (!path.ends_with(suffix) && !path.ends_with(unfinished)) return;
-        if (unlink(path.c_str()) == 0 && path.ends_with(suffix)) ++gone;
+        const bool is_entry = kind_of(path).has_value();
+        if (!is_entry && !path.ends_with(unfinished)) return;
+        if (unlink(path.c_str()) == 0 && is_entry) ++gone;
     });
     return gone;
 }
@@ -372,6 +349,7 @@ DiskCacheInfo DiskCache::info() const {
     info.stored = stored_;
     info.damaged = damaged_;
     info.failed = failed_;
+    info.passes_skipped = passes_skipped_;
     return info;
 }
 

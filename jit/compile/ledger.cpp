@@ -22,7 +22,7 @@ void Ledger::traced(double ms, const std::vector<Remark>& notes) {
 void Ledger::add(const Stats& made, std::shared_ptr<const PassReport> report) {
     const std::lock_guard lock(mutex_);
     engine::add(made_, made);
-    if (report == nullptr || report->decisions.all().empty()) return;
+    if (report == nullptr) return;
     if (std::ranges::find(reports_, report) == reports_.end())
         reports_.push_back(std::move(report));
 }
@@ -64,7 +64,7 @@ std::vector<Remark> Ledger::remarks() const {
             if (std::ranges::find(list, remark) == list.end()) list.push_back(remark);
     };
     const std::lock_guard lock(mutex_);
-    for (const auto& report : reports_) add(report->decisions.remarks());
+    for (const auto& report : reports_) add(report->words().decisions.remarks());
     add(notes_);
     return list;
 }

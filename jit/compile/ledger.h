@@ -14,7 +14,7 @@
 namespace kiln::engine {
 
 class CompiledCode;
-struct PassReport;
+class PassReport;
 
 /// The counters and remarks of one kernel, which takes part in kiln::stats() as long as this lives,
 /// and with what it counted afterwards. Thread-safe; `hit` takes no lock.

@@ -26,6 +26,12 @@ std::size_t hash_of(const ir::Kernel& kernel) {
 
 }  // namespace
 
+const PassWords& PassReport::words() const {
+    const std::lock_guard lock(mutex_);
+    if (find_ != nullptr) words_ = std::exchange(find_, nullptr)();
+    return words_;
+}
+
 /// Kernels take some two times what they take as text, before the passes and after.
 std::size_t LoweredCache::Entry::bytes() const { return 5 * lowered->key.size(); }
 

@@ -14,9 +14,23 @@
 namespace kiln::engine {
 
 /// What passes had to say.
-struct PassReport {
+struct PassWords {
     codegen::Decisions decisions;
     unsigned loops_found = 0, loops_left = 0;  ///< as of PassContext
+};
+
+/// The same; where what the passes make was found on the disk, found out when it is asked for first.
+/// Thread-safe.
+class PassReport {
+  public:
+    explicit PassReport(PassWords words) : words_(std::move(words)) {}
+    explicit PassReport(std::function<PassWords()> find) : find_(std::move(find)) {}
+    const PassWords& words() const;
+
+  private:
+    mutable kiln::detail::Mutex mutex_;  // of what follows
+    mutable std::function<PassWords()> find_;
+    mutable PassWords words_;
 };
 
 /// All that it depends on what passes make of a kernel, and what code is made from that: names and

@@ -62,6 +62,20 @@ codegen::VectorIsa vector_isa(std::string_view limit) {
     return avx2 && limit != "sse2" ? codegen::VectorIsa::avx2 : codegen::VectorIsa::sse2;
 }
 
+std::string host_id(codegen::VectorIsa isa) {
+    return fmt::format("x86-64/{}/{}", cpu_words(), name(isa));
+}
+std::string portable_id(codegen::VectorIsa isa) {
+    return fmt::format("x86-64/portable/{}", name(isa));
+}
+
+/// The name of a target of the CPU with all that code depends on besides.
+std::string with_build(const std::string& id) {
+    return fmt::format("{}{}/llvm-{}/kiln-{}", id,
+                       debugging_names[static_cast<std::size_t>(debugging())], KILN_LLVM_VERSION,
+                       build_fingerprint);
+}
+
 }  // namespace
 
 CpuTarget CpuTarget::host() {
@@ -70,8 +84,13 @@ CpuTarget CpuTarget::host() {
     if (limit != "sse2" && limit != "avx2" && limit != "avx512")
         throw Error(ErrorKind::usage, "KILN_CPU_ISA is '" + limit + "'", {},
                     "sse2, avx2 and avx512 are known");
+    const char* const kind = std::getenv("KILN_CPU");
+    const bool portable = kind != nullptr && kind == std::string_view("portable");
+    if (kind != nullptr && !portable && kind != std::string_view("host"))
+        throw Error(ErrorKind::usage, fmt::format("KILN_CPU is '{}'", kind), {},
+                    "host and portable are known");
     const codegen::VectorIsa isa = vector_isa(limit);
-    return {isa, fmt::format("x86-64/{}/{}", cpu_words(), name(isa))};
+    return {isa, portable, portable ? portable_id(isa) : host_id(isa)};
 }
 
 const CpuTarget& CpuTarget::once() {
@@ -95,15 +114,14 @@ bool has_fma(BackendTarget target) {
 
 std::string target_id(BackendTarget target) {
     switch (target) {
-        case BackendTarget::cpu:
-            return fmt::format("{}{}/llvm-{}/kiln-{}", CpuTarget::once().id,
-                               debugging_names[static_cast<std::size_t>(debugging())],
-                               KILN_LLVM_VERSION, build_fingerprint);
+        case BackendTarget::cpu: return with_build(CpuTarget::once().id);
         case BackendTarget::cuda:
             return fmt::format("{}/kiln-{}", cuda_architecture(), build_fingerprint);
         case BackendTarget::sim: return fmt::format("sim/kiln-{}", build_fingerprint);
     }
     __builtin_unreachable();
 }
+
+std::string portable_target_id() { return with_build(portable_id(CpuTarget::once().isa)); }
 
 }  // namespace kiln::engine

@@ -12,10 +12,12 @@ namespace kiln::engine {
 /// reproducing another machine's results.
 struct CpuTarget {
     codegen::VectorIsa isa = codegen::VectorIsa::sse2;
+    /// Code is for any CPU of the level that has the vector unit (KILN_CPU=portable): x86-64-v2, v3, v4.
+    bool portable = false;
     /// Vendor, model and all features, as far as they decide about code; the vector unit.
     std::string id;
 
-    /// Errors: usage (KILN_CPU_ISA).
+    /// Errors: usage (KILN_CPU_ISA, KILN_CPU).
     static CpuTarget host();
     /// The same, as it was when the process first asked.
     static const CpuTarget& once();
@@ -25,6 +27,9 @@ struct CpuTarget {
 /// among it: "x86-64/AuthenticAMD-25-17-1/.../avx512/llvm-19.1.7/kiln-5f2e...", "sm_90/kiln-5f2e...".
 /// Errors: usage (KILN_CPU_ISA, KILN_CUDA_ARCH).
 std::string target_id(BackendTarget target);
+
+/// target_id of the CPU as it is where KILN_CPU=portable: such code runs here too.
+std::string portable_target_id();
 
 /// Whether it has an instruction for a * b + c, rounded once. Errors: usage (KILN_CPU_ISA).
 bool has_fma(BackendTarget target);

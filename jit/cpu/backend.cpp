@@ -61,8 +61,14 @@ struct Target {
     llvm::orc::JITTargetMachineBuilder builder;
 
     static Target host() {
-        const codegen::VectorIsa isa = CpuTarget::host().isa;
-        return {isa, host_machine(isa)};
+        const CpuTarget host = CpuTarget::host();
+        if (!host.portable) return {host.isa, host_machine(host.isa)};
+        switch (host.isa) {
+            case codegen::VectorIsa::sse2: return of_level(abi::ExportedCpu::v2);
+            case codegen::VectorIsa::avx2: return of_level(abi::ExportedCpu::v3);
+            case codegen::VectorIsa::avx512: break;
+        }
+        return of_level(abi::ExportedCpu::v4);
     }
     /// Any CPU of a level: what is exported is the same whichever CPU it was compiled on.
     static Target of_level(abi::ExportedCpu cpu) {

@@ -33,6 +33,10 @@ void JitKernel::compile(std::initializer_list<ArgType> types, std::source_locati
     state_->compile(std::span(types.begin(), types.size()), where);
 }
 
+void JitKernel::compile(const std::vector<ArgType>& types, std::source_location where) const {
+    state_->compile(types, where);
+}
+
 void JitKernel::export_object(std::initializer_list<ArgType> types, const std::string& object,
                               const ExportOptions& options, std::source_location where) const {
     state_->export_object(std::span(types.begin(), types.size()), object, options, where);

@@ -737,22 +737,20 @@ std::string LoopKernelState::inspect(Artifact artifact, const LoopKernelKey& key
 
 namespace {
 
-std::string diagnostics_text(const std::string& kernel, const engine::PassReport& report,
-                             int level) {
+std::string diagnostics_text(const std::string& kernel, const engine::PassWords& words, int level) {
     std::string text = fmt::format("{}: {} parallel loops found, {} left\n", kernel,
-                                   report.loops_found, report.loops_left);
+                                   words.loops_found, words.loops_left);
     const auto add = [&](const std::vector<Remark>& list) {
         for (const Remark& r : list)
             text +=
                 fmt::format("  {}:{}: {}\n", Location(r.file, r.line).short_file(), r.line, r.text);
     };
-    if (level > 0) add(report.decisions.remarks());
-    if (level > 1) add(report.decisions.remarks(codegen::Shown::hoisted));
+    if (level > 0) add(words.decisions.remarks());
+    if (level > 1) add(words.decisions.remarks(codegen::Shown::hoisted));
     return text;
 }
 
-std::string diagnostics_json(const std::string& kernel, const engine::PassReport& report,
-                             int level) {
+std::string diagnostics_json(const std::string& kernel, const engine::PassWords& words, int level) {
     using codegen::quoted;
     const auto list = [&](const std::vector<Remark>& all, bool wanted) {
         std::string text = "[";
@@ -764,10 +762,10 @@ std::string diagnostics_json(const std::string& kernel, const engine::PassReport
         return text + ']';
     };
     std::string text = fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": {}",
-                                   quoted(kernel), report.loops_found, report.loops_left,
-                                   list(report.decisions.remarks(), level > 0));
+                                   quoted(kernel), words.loops_found, words.loops_left,
+                                   list(words.decisions.remarks(), level > 0));
     if (level > 1)
-        text += ", \"hoisted\": " + list(report.decisions.remarks(codegen::Shown::hoisted), true);
+        text += ", \"hoisted\": " + list(words.decisions.remarks(codegen::Shown::hoisted), true);
     return text + '}';
 }
 
@@ -784,8 +782,8 @@ std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat f
     for (const auto& [types, report] : by_types) {
         const std::string kernel = several ? fmt::format("{}({})", name_, types) : name_;
         if (json && several) all += all.empty() ? "[" : ", ";
-        all += json ? diagnostics_json(kernel, *report, level)
-                    : diagnostics_text(kernel, *report, level);
+        all += json ? diagnostics_json(kernel, report->words(), level)
+                    : diagnostics_text(kernel, report->words(), level);
     }
     return json && several ? all + ']' : all;
 }

@@ -1,5 +1,6 @@
 // kiln cache: the folder of the disk cache, looked at from outside.
 #include "codegen/passes/kernel_plan.h"
+#include "jit/compile/bundle.h"
 #include "jit/compile/disk_cache.h"
 #include "jit/compile/target.h"
 #include "jit/tool/command.h"
@@ -30,9 +31,7 @@ std::string time_of(const Entry& entry) {
 }
 
 /// Made by this build for this CPU as it is used now.
-bool is_usable(const Entry& entry) {
-    return entry.is_whole && entry.key.starts_with(engine::target_id(BackendTarget::cpu));
-}
+bool is_usable(const Entry& entry) { return entry.is_whole && engine::is_usable(entry.key); }
 
 std::string_view state_of(const Entry& entry) {
     return !entry.is_whole ? "damaged" : is_usable(entry) ? "usable" : "other build or CPU";
@@ -86,12 +85,24 @@ Status verify(const std::vector<Entry>& entries) {
     return damaged == 0 ? Status::good : Status::failed;
 }
 
+/// The folder's entries, or bundles that are named, in one file.
+Status bundle(const std::vector<std::string>& words) {
+    if (words.size() < 2) throw UsageError("cache bundle needs a file");
+    const std::vector<std::string> others(words.begin() + 2, words.end());
+    const BundleInfo made =
+        others.empty() ? save_bundle(words[1]) : engine::write_bundle(words[1], others, {});
+    fmt::print("{}: {} kernels, {} for this build and CPU\n", words[1], made.kernels, made.usable);
+    return Status::good;
+}
+
 }  // namespace
 
 Status cache(const Arguments& arguments) {
-    if (arguments.words().size() != 1)
-        throw UsageError("cache needs one of ls, stats, clear and verify");
-    const std::string& what = arguments.words()[0];
+    const std::vector<std::string>& words = arguments.words();
+    if (!words.empty() && words[0] == "bundle") return bundle(words);
+    if (words.size() != 1)
+        throw UsageError("cache needs one of ls, stats, clear, verify and bundle");
+    const std::string& what = words[0];
     const bool json = arguments.has("--json");
     DiskCache& folder = DiskCache::instance();
     if (what == "ls") {
@@ -103,7 +114,8 @@ Status cache(const Arguments& arguments) {
     } else if (what == "verify") {
         return verify(folder.entries());
     } else {
-        throw UsageError(fmt::format("cache {}: ls, stats, clear and verify are known", what));
+        throw UsageError(
+            fmt::format("cache {}: ls, stats, clear, verify and bundle are known", what));
     }
     return Status::good;
 }

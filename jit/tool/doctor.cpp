@@ -28,6 +28,7 @@ constexpr Variable variables[] = {
     {"KILN_CACHE_DIR", "its folder"},
     {"KILN_CACHE_SIZE", "its bound"},
     {"KILN_CHECKED", "all kernels are checked"},
+    {"KILN_CPU", "host, or portable: code for any CPU of its level"},
     {"KILN_CPU_ISA", "the vector unit at most: sse2, avx2, avx512"},
     {"KILN_CUDA_ARCH", "the architecture of CUDA code"},
     {"KILN_DEBUG", "code of single steps, for gdb"},

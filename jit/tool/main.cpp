@@ -101,7 +101,11 @@ const std::vector<Command>& commands() {
          "what kiln finds on this machine, and what mends what is missing",
          {json},
          doctor},
-        {"cache", "ls|stats|clear|verify", "the disk cache of machine code", {json}, cache},
+        {"cache",
+         "ls|stats|clear|verify|bundle FILE [BUNDLE...]",
+         "the disk cache of machine code",
+         {json},
+         cache},
     };
     return all;
 }

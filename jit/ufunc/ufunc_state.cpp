@@ -216,6 +216,10 @@ void Ufunc::compile(std::initializer_list<ArgType> types, Where where) const {
     state_->compile(std::span(types.begin(), types.size()), where);
 }
 
+void Ufunc::compile(const std::vector<ArgType>& types, Where where) const {
+    state_->compile(types, where);
+}
+
 void Ufunc::export_object(std::initializer_list<ArgType> types, const std::string& object,
                           const ExportOptions& options, Where where) const {
     state_->export_object(std::span(types.begin(), types.size()), object, options, where);

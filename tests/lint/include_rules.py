@@ -136,10 +136,10 @@ def check_public(name, bracket):
     return "a public header includes std and <kiln/...> headers only"
 
 
-def check_sample(name, bracket, exists):
+def check_sample(path, name, bracket, exists):
     if bracket == "<" and (STD.match(name) or name.startswith("kiln/") or name == "png.h"):
         return None
-    if bracket == '"' and exists("samples/" + name):
+    if bracket == '"' and exists(path.rsplit("/", 1)[0] + "/" + name):
         return None
     return "samples include <kiln/...>, std and <png.h> only"
 
@@ -183,7 +183,7 @@ def check_line(path, line, owner, exists):
         return None
     bracket, name = match.groups()
     if path.startswith("samples/") or path.startswith("tests/install/"):
-        return check_sample(name, bracket, exists)
+        return check_sample(path, name, bracket, exists)
     if path.startswith("tests/"):
         return None
     if public_name(path):

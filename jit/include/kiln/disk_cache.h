@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace kiln {
 
@@ -31,9 +32,28 @@ struct DiskCacheInfo {
     std::uint64_t stored = 0;   ///< entries written
     std::uint64_t damaged = 0;  ///< entries that were not what they should be
     std::uint64_t failed = 0;   ///< entries that could not be written: disk full, no rights
+    /// Kernels of which what the passes make was found too, so that none ran.
+    std::uint64_t passes_skipped = 0;
 };
 
 /// Errors: usage (one of the variables is malformed).
 DiskCacheInfo disk_cache_info();
+
+/// A kernel that this process compiled, since its code was not in the disk cache.
+struct DiskCacheMiss {
+    std::string kernel;  ///< its name
+    std::string file;    ///< where it was made; empty where no line is known
+    std::uint32_t line = 0;
+    /// What the nearest entry has that this kernel has not: "the build of kiln is 5f2e, not 77aa", "the
+    /// vector unit is avx2, not avx512", "the set of options is checked, not nothing", "its kernel has
+    /// '%1 = mul f64 %0, f64(0.8)', not '%1 = mul f64 %0, f64(0.9)'"; or that no entry is of such a
+    /// kernel, that its entry was damaged, or why there is no disk cache.
+    std::string reason;
+    std::string nearest;  ///< the file of that entry; empty where there is none
+};
+
+/// Why kernels were compiled: the last 64 of them, the latest last. Reads the whole folder as it is now:
+/// to be looked at, not to be called often. Errors: usage (one of the variables is malformed).
+std::vector<DiskCacheMiss> explain_disk_cache();
 
 }  // namespace kiln

@@ -261,6 +261,9 @@ class JitKernel {
     /// of inspect.
     void compile(std::initializer_list<ArgType> types,
                  std::source_location where = std::source_location::current()) const;
+    /// The same of types that are found out at run time.
+    void compile(const std::vector<ArgType>& types,
+                 std::source_location where = std::source_location::current()) const;
     /// Writes an object file with a C function for arguments of these types, and its header: see
     /// <kiln/export.h>. An array of rank r comes as its data, r extents, and r byte strides or null
     /// for C order; elements follow each other along the last axis. Arrays that are written overlap no

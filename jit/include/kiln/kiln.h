@@ -3,6 +3,7 @@
 #include <kiln/arguments.h>
 #include <kiln/array.h>
 #include <kiln/array_functions.h>
+#include <kiln/bundle.h>
 #include <kiln/cuda.h>
 #include <kiln/device.h>
 #include <kiln/disk_cache.h>
@@ -26,3 +27,4 @@
 #include <kiln/stencil.h>
 #include <kiln/ufuncs.h>
 #include <kiln/vectorize.h>
+#include <kiln/warm_up.h>

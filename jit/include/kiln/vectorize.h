@@ -268,6 +268,8 @@ class Ufunc {
     /// Makes the code that calls with such arguments run, or takes it from the disk cache: contiguous
     /// arrays, together below 24 MB. Errors: as of inspect.
     void compile(std::initializer_list<ArgType> types, Where where = Where::current()) const;
+    /// The same of types that are found out at run time.
+    void compile(const std::vector<ArgType>& types, Where where = Where::current()) const;
     /// Writes an object file with a C function for arguments of these types (of rank 0: a value), and
     /// its header: see <kiln/export.h>. The function takes the number of elements, the inputs and the
     /// outputs, arrays of rank 1 without gaps; an output may be an input of the same dtype, and overlaps

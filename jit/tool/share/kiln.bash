@@ -16,7 +16,7 @@ _kiln() {
     elif [[ -z $command ]]; then
         COMPREPLY=($(compgen -W "$commands" -- "$word") $(compgen -f -- "$word"))
     elif [[ $command == cache ]]; then
-        COMPREPLY=($(compgen -W "ls stats clear verify" -- "$word"))
+        COMPREPLY=($(compgen -W "ls stats clear verify bundle" -- "$word"))
     else
         COMPREPLY=($(compgen -f -- "$word"))
     fi

@@ -1,0 +1,58 @@
+// Kernels that are compiled before they are called.
+#pragma once
+#include <kiln/dtype.h>
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <source_location>
+#include <utility>
+#include <vector>
+
+namespace kiln {
+
+/// A kernel, and types that it will be called with: {saxpy, {f32, f32[1], f32[1]}}. What has `compile` is
+/// a kernel here.
+class Wanted {
+  public:
+    template <class K>
+        requires requires(const K& k, const std::vector<ArgType>& t, std::source_location w) {
+            k.compile(t, w);
+        }
+    Wanted(K kernel, std::initializer_list<ArgType> types,
+           std::source_location where = std::source_location::current())
+        : compile_([kernel = std::move(kernel), types = std::vector(types), where] {
+              kernel.compile(types, where);
+          }) {}
+    void compile() const { compile_(); }
+
+  private:
+    std::function<void()> compile_;
+};
+
+/// Compiles that are under way. Whoever lets it go waits for those which have begun, and drops the others.
+class [[nodiscard]] WarmUp {
+  public:
+    WarmUp(WarmUp&&) noexcept;
+    WarmUp& operator=(WarmUp&&) noexcept;
+    ~WarmUp();
+
+    /// Whether all are compiled, or have failed.
+    bool is_done() const;
+    /// Takes part until all are. Errors: the first one that a kernel met; calls of it meet it again.
+    void wait();
+
+  private:
+    friend WarmUp warm_up(std::vector<Wanted> kernels, int threads);
+    struct State;
+    explicit WarmUp(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+/// Compiles kernels, or takes them from the disk cache, on threads of their own, so that later calls find
+/// their code; a call that needs one which is being compiled waits for it. Lambdas run on those
+/// threads: what they capture by reference must be alive until they have. `threads` 0: none before
+/// wait().
+WarmUp warm_up(std::vector<Wanted> kernels, int threads = 1);
+
+}  // namespace kiln
