@@ -37,6 +37,15 @@ Location first_use(const Kernel& kernel, std::uint32_t slot) {
     return {};
 }
 
+/// Whether a variable's name is the user's. Those that front ends and passes make up have a number behind
+/// their letters, or a space in them; what they make of a variable has more behind an underscore.
+bool has_name(const Slot& slot) {
+    std::string_view name = slot.name;
+    name = name.substr(0, name.find('_', 1));
+    const bool numbered = !name.empty() && name.back() >= '0' && name.back() <= '9';
+    return !name.empty() && !numbered && name.find(' ') == std::string_view::npos;
+}
+
 }  // namespace
 
 std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Location& at,
@@ -44,7 +53,9 @@ std::string describe_slot(const Kernel& kernel, std::uint32_t slot, const Locati
     const Slot& s = kernel.slots[slot];
     const Location line = first(kernel, NodeKind::write, slot);
     std::string text = s.name;
-    if (line.line != 0)
+    if (has_name(s) && line.line != 0)
+        text = fmt::format("the {} {}", s.length == 1 ? "variable" : "array", s.name);
+    else if (line.line != 0)
         text = fmt::format("the {} of {}", s.length == 1 ? "Var" : "Local", line_text(line, at));
     else if (const Location use = first_use(kernel, slot); use.line != 0)
         text = fmt::format("the Var that is first used at {}", line_text(use, at));

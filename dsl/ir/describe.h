@@ -4,7 +4,8 @@
 
 namespace kiln::ir {
 
-/// A variable, by the line that declares it: "the Var of line 12 (f64)", "the Local of line 9
+/// A variable, by its name where it has one, as in C++ text: "the variable sum (f64)"; else by the line
+/// that declares it: "the Var of line 12 (f64)", "the Local of line 9
 /// (f64[16])"; of another file than that of `at` "the Var of wave.cpp:12 (f64)"; of one that the
 /// standard library declares "the Var that is first used at line 7". Its name where no line is
 /// known. `typed` = false leaves out the type.

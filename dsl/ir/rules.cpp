@@ -68,6 +68,31 @@ Verdict subscript(DType type) {
                   "write cast<std::int64_t>(...)"};
 }
 
+bool is_outside(const Builder& b, Id subscript, std::optional<std::uint64_t> extent) {
+    const Node& n = b.node(subscript);
+    if (n.kind != NodeKind::constant) return false;
+    const Scalar c = b.kernel().constant(subscript);
+    if (!is_unsigned(n.dtype) && c.cast(DType::i64).get<std::int64_t>() < 0) return true;
+    return extent && c.cast(DType::u64).get<std::uint64_t>() >= *extent;
+}
+
+Broken outside(const Builder& b, Id subscript, const Subscripted& of) {
+    const Scalar c = b.kernel().constant(subscript);
+    const std::uint64_t word = c.cast(DType::u64).get<std::uint64_t>();
+    const std::int64_t number = c.cast(DType::i64).get<std::int64_t>();
+    const bool negative = !is_unsigned(b.dtype(subscript)) && number < 0;
+    std::string what = fmt::format(
+        "index {}{} is outside of {}", negative ? std::to_string(number) : std::to_string(word),
+        of.rank == 1 ? "" : fmt::format(" of dimension {}", of.dimension), of.array);
+    if (of.extent) what += fmt::format(" of {} element{}", *of.extent, *of.extent == 1 ? "" : "s");
+    std::string hint;
+    if (negative) hint = "negative indices do not count from the end";
+    if (negative && !of.extent)
+        hint += fmt::format(": write {}.extent({}) - {}", of.name, of.dimension,
+                            std::to_string(number).substr(1));
+    return {ErrorKind::bounds, std::move(what), std::move(hint)};
+}
+
 Verdict loop_bound(DType type) {
     if (is_integer(type)) return {};
     return Broken{ErrorKind::type, fmt::format("range takes integers, not {}", name(type)),

@@ -37,6 +37,18 @@ Verdict host_argument(const Builder& b, Id value, DType to, std::size_t number,
 Verdict subscripts(std::size_t given, std::size_t rank, std::string_view array);
 /// A subscript, a bound of a loop: integers.
 Verdict subscript(DType type);
+/// What is subscripted: `array` is what errors call it. Where its extent is known there is one.
+struct Subscripted {
+    std::string array;
+    std::size_t rank = 1, dimension = 0;
+    std::optional<std::uint64_t> extent = {};
+    /// What the hint calls an array whose extents are not known.
+    std::string_view name = "a";
+};
+/// Whether a subscript is none that some extents allow: a constant below 0, or not below `extent`.
+bool is_outside(const Builder& b, Id subscript, std::optional<std::uint64_t> extent = {});
+/// What is wrong with one that is.
+Broken outside(const Builder& b, Id subscript, const Subscripted& of);
 Verdict loop_bound(DType type);
 /// Of a range, where it is known.
 Verdict loop_step(const Builder& b, Id step);

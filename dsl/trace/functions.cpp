@@ -82,8 +82,8 @@ struct Magnitudes {
 
     /// Euclid's algorithm.
     Id common_divisor(ir::Builder& builder) const {
-        const std::uint32_t larger = builder.add_slot({"gcd_a", unsigned_of(type), 1});
-        const std::uint32_t smaller = builder.add_slot({"gcd_b", unsigned_of(type), 1});
+        const std::uint32_t larger = builder.add_slot({"gcd a", unsigned_of(type), 1});
+        const std::uint32_t smaller = builder.add_slot({"gcd b", unsigned_of(type), 1});
         const Id zero = builder.constant(Scalar::of(0).cast(unsigned_of(type)));
         builder.write(larger, a);
         builder.write(smaller, b);
@@ -98,59 +98,6 @@ struct Magnitudes {
 };
 
 }  // namespace
-
-namespace dsl {
-namespace {
-
-/// base ** exponent for a known exponent >= 0.
-Id constant_power(ir::Builder& b, Id base, std::uint64_t exponent) {
-    Id result = b.constant(Scalar::of(1).cast(b.dtype(base)));
-    if (exponent == 0) return result;
-    const auto bits = static_cast<int>(std::bit_width(exponent));
-    result = base;
-    for (int bit = bits - 2; bit >= 0; --bit) {
-        result = b.apply(Op::mul, {result, result});
-        if ((exponent >> bit & 1) != 0) result = b.apply(Op::mul, {result, base});
-    }
-    return result;
-}
-
-}  // namespace
-
-ir::Id integer_power(ir::Builder& b, ir::Id base, ir::Id exponent) {
-    DType t = b.promote_operands(std::initializer_list<Id>{base, exponent}).dtype;
-    if (is_bool(t)) t = DType::i8;
-    const Id x = b.coerce(base, t), n = b.coerce(exponent, t);
-    const auto of = [&](int value) { return b.constant(Scalar::of(value).cast(t)); };
-    if (b.node(n).kind == ir::NodeKind::constant) {
-        const Scalar known = b.kernel().constant(n);
-        const auto value = known.cast(DType::i64).get<std::int64_t>();
-        if (is_signed(t) && value < 0)
-            throw Error(ErrorKind::usage,
-                        fmt::format("an integer cannot be raised to the negative power {}", value),
-                        b.kernel().location(b.location_index()),
-                        "make the base a real number: cast<double>(...)");
-        return constant_power(b, x, known.cast(DType::u64).get<std::uint64_t>());
-    }
-    if (is_signed(t)) b.check(ir::Check::negative_power, b.apply(Op::ge, {n, of(0)}));
-    const std::uint32_t power = b.add_slot({"pow_result", t, 1}),
-                        factor = b.add_slot({"pow_factor", t, 1}),
-                        rest = b.add_slot({"pow_rest", t, 1});
-    b.write(power, of(1));
-    b.write(factor, x);
-    b.write(rest, n);
-    b.begin_while_condition();
-    b.begin_while_body(b.apply(Op::gt, {b.read(rest), of(0)}));
-    const Id f = b.read(factor), r = b.read(rest), p = b.read(power);
-    const Id odd = b.apply(Op::ne, {b.apply(Op::bit_and, {r, of(1)}), of(0)});
-    b.write(power, b.apply(Op::select, {odd, b.apply(Op::mul, {p, f}), p}));
-    b.write(factor, b.apply(Op::mul, {f, f}));
-    b.write(rest, b.apply(Op::shr, {r, of(1)}));
-    b.end();
-    return b.read(power);
-}
-
-}  // namespace dsl
 
 Value min(Operand a, Operand b) { return apply(Op::minimum, {&a, &b}); }
 Value max(Operand a, Operand b) { return apply(Op::maximum, {&a, &b}); }

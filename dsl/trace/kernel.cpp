@@ -182,26 +182,17 @@ ElementRef Trace::element(bool is_local, std::uint32_t target, std::span<const O
 void Trace::check_constant(bool is_local, std::uint32_t target, std::size_t dimension,
                            ir::Id subscript, const Location& where) const {
     const ir::Kernel& kernel = builder_.kernel();
-    const ir::Node& n = kernel.nodes[subscript];
-    if (n.kind != ir::NodeKind::constant) return;
-    const Scalar c = kernel.constant(subscript);
-    const bool negative = !is_unsigned(n.dtype) && c.cast(DType::i64).get<std::int64_t>() < 0;
-    const auto length = is_local ? kernel.slots[target].length : ~std::uint64_t(0);
-    if (!negative && c.cast(DType::u64).get<std::uint64_t>() < length) return;
-    const std::string text = is_unsigned(n.dtype)
-                                 ? std::to_string(c.cast(DType::u64).get<std::uint64_t>())
-                                 : std::to_string(c.cast(DType::i64).get<std::int64_t>());
+    std::optional<std::uint64_t> extent;
+    if (is_local) extent = kernel.slots[target].length;
+    if (!ir::rules::is_outside(builder_, subscript, extent)) return;
     const bool named = !is_local && ir::has_name(kernel.params[target]);
-    const bool flat = is_local || seen_rank(target) == 1;
-    std::string what = fmt::format("index {}{} is outside of {}", text,
-                                   flat ? "" : fmt::format(" of dimension {}", dimension),
-                                   target_name(kernel, is_local, target, where));
-    if (is_local) what += fmt::format(" of {} element{}", length, length == 1 ? "" : "s");
-    std::string hint = "negative indices do not count from the end";
-    if (negative && !is_local)
-        hint += fmt::format(": write {}.extent({}) - {}", named ? kernel.params[target].name : "a",
-                            dimension, text.substr(1));
-    throw Error(ErrorKind::bounds, std::move(what), where, negative ? std::move(hint) : "");
+    ir::rules::outside(builder_, subscript,
+                       {.array = target_name(kernel, is_local, target, where),
+                        .rank = is_local ? 1 : seen_rank(target),
+                        .dimension = dimension,
+                        .extent = extent,
+                        .name = named ? kernel.params[target].name : "a"})
+        .raise(where);
 }
 
 void Trace::check_store(ir::Id value, DType to, bool is_local, std::uint32_t target,

@@ -158,9 +158,9 @@ Id below(const Position& at, Id count, bool wide) {
             b.apply(Op::bit_or, {b.apply(Op::shl, {w[1], constant(b, std::uint64_t(32))}), w[0]});
         return product_64(b, word, count);
     };
-    const std::uint32_t high = b.add_slot({"random_high", DType::u64, 1}),
-                        low = b.add_slot({"random_low", DType::u64, 1}),
-                        number = b.add_slot({"random_draw", DType::u64, 1});
+    const std::uint32_t high = b.add_slot({"random high", DType::u64, 1}),
+                        low = b.add_slot({"random low", DType::u64, 1}),
+                        number = b.add_slot({"random draw", DType::u64, 1});
     const Product first = draw(constant(b, std::uint64_t(0)));
     b.write(high, first.high);
     b.write(low, first.low);

@@ -2,6 +2,7 @@
 
 #include "dsl/ir/describe.h"
 #include "dsl/ir/effects.h"
+#include "dsl/ir/powers.h"
 #include "dsl/ir/rules.h"
 #include "dsl/trace/compound.h"
 
@@ -209,19 +210,7 @@ Value apply(ir::Op op, std::initializer_list<const Operand*> operands) {
     std::size_t count = 0;
     for (const Operand* operand : operands) ids[count++] = trace.use_any(*operand);
     const std::span<const ir::Id> used(ids, count);
-    if (op == ir::Op::pow) {
-        const DType t = b.promote_operands(used).dtype;
-        if (is_integer(t) || is_bool(t)) {
-            const bool known = b.node(ids[1]).kind == ir::NodeKind::constant;
-            if (!known &&
-                std::ranges::any_of(used, [&](ir::Id id) { return b.node(id).rank != 0; }))
-                throw Error(ErrorKind::unsupported,
-                            "powers of integer arrays are only computed for constant exponents",
-                            b.kernel().location(b.location_index()),
-                            "convert to a floating-point type");
-            return trace.value(integer_power(b, ids[0], ids[1]));
-        }
-    }
+    if (op == ir::Op::pow) return trace.value(ir::power(b, ids[0], ids[1]));
     return trace.value(b.apply(op, used));
 }
 

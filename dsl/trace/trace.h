@@ -242,8 +242,4 @@ Trace& trace_at(const Operand& first);
 /// A binary or unary operation of ops.def; of integers, pow is expanded.
 Value apply(ir::Op op, std::initializer_list<const Operand*> operands);
 
-/// a ** b of integers by repeated squaring, in the dtype that they promote to (bool: i8). A signed
-/// exponent gets a check; where it fails the power is 1. Errors: usage (a negative constant).
-ir::Id integer_power(ir::Builder& builder, ir::Id base, ir::Id exponent);
-
 }  // namespace kiln::dsl
