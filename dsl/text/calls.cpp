@@ -94,19 +94,6 @@ Place Lowering::call_of(const clang::FunctionDecl* f, const clang::CallExpr* e, 
 
 // ------------------------------------------------------------------------------ functions of the text
 
-namespace {
-
-/// Whether a function returns once, as the last thing that it does.
-bool returns_last(const Stmt* body) {
-    const auto* c = dyn_cast<clang::CompoundStmt>(body);
-    if (c == nullptr || c->body_empty()) return false;
-    for (const Stmt* s : c->body())
-        if (s != c->body_back() && exits_of(s).returns) return false;
-    return isa<clang::ReturnStmt>(c->body_back()) || returns_last(c->body_back());
-}
-
-}  // namespace
-
 Place Lowering::argument(const clang::ParmVarDecl* param, const Expr* e, bool changes) {
     const clang::QualType type = param->getType();
     if (type->isFunctionPointerType() || type->isFunctionReferenceType()) {
@@ -133,7 +120,7 @@ Place Lowering::argument(const clang::ParmVarDecl* param, const Expr* e, bool ch
         made.id = scalar(e);
         return made;
     }
-    const Place slots = allocate(type, e->getExprLoc());
+    const Place slots = allocate(type, e->getExprLoc(), name_of(param));
     if (t)
         store(slots, scalar(e));
     else
@@ -157,12 +144,12 @@ void Lowering::open_closure(const clang::FunctionDecl* f, Frame& frame) {
 
 Place Lowering::inlined(const clang::FunctionDecl* f, Pieces arguments, const Place& self,
                         const Expr* e) {
+    if (f->isConstexpr())
+        if (const auto id = folded(e)) return Place::of(*id, b_.dtype(*id));
     for (const Frame* outer = frame_; outer != nullptr; outer = outer->caller)
-        if (outer->function->getCanonicalDecl() == f->getCanonicalDecl()) {
-            if (const auto id = folded(e)) return Place::of(*id, b_.dtype(*id));
+        if (outer->function->getCanonicalDecl() == f->getCanonicalDecl())
             fail(e, fmt::format("{} calls itself", f->getNameAsString()),
                  "functions become part of the kernel: write a loop");
-        }
     if (f->isVariadic()) fail(e, "kernels do not call functions with ...");
     const Stmt* body = f->getBody();
     auto [known, added] = changed_.try_emplace(f);
@@ -172,7 +159,7 @@ Place Lowering::inlined(const clang::FunctionDecl* f, Pieces arguments, const Pl
         frame.places[f->getParamDecl(i)] =
             argument(f->getParamDecl(i), arguments[i], frame.changed.contains(f->getParamDecl(i)));
     const clang::QualType type = f->getReturnType();
-    frame.returns_directly = returns_last(body);
+    frame.returns_directly = returns_once(body);
     frame.region.loops = static_cast<unsigned>(loops_.size());
     frame_ = &frame;
     if (!type->isVoidType() && !type->isReferenceType() && !frame.returns_directly &&
@@ -219,17 +206,19 @@ void Lowering::check_subscripts(Pieces subscripts, std::size_t rank, const Expr*
 }
 
 Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
-    check_subscripts(subscripts, trace_.seen_rank(array.target), e);
+    const std::size_t rank = trace_.seen_rank(array.target);
+    check_subscripts(subscripts, rank, e);
     std::vector<ir::Id> indices;
     for (const Expr* s : subscripts) {
         at(s);
         const ir::Id index = wide(s);
-        if (b_.node(index).kind == ir::NodeKind::constant &&
-            b_.kernel().constant(index).get<std::int64_t>() < 0)
-            session_.fail(ErrorKind::bounds, s->getExprLoc(),
-                          fmt::format("index {} is outside of the array",
-                                      b_.kernel().constant(index).get<std::int64_t>()),
-                          "negative indices do not count from the end");
+        if (ir::rules::is_outside(b_, index)) {
+            const std::string name = session_.words(clang::SourceRange(e->getBeginLoc()));
+            keep(ir::rules::outside(
+                     b_, index,
+                     {.array = name, .rank = rank, .dimension = indices.size(), .name = name}),
+                 s->getExprLoc());
+        }
         indices.push_back(index);
     }
     at(e);
@@ -379,9 +368,8 @@ Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl
             (is_complex(result) || !is_complex(b_.dtype(ids[i]))))
             ids[i] = b_.cast(ids[i], result);
     if (made->kind == Builtin::Kind::operation) {
-        const bool integer_power = made->op == ir::Op::pow && is_integer(result);
         const ir::Id id =
-            integer_power ? dsl::integer_power(b_, ids[0], ids[1]) : b_.apply(made->op, ids);
+            made->op == ir::Op::pow ? ir::power(b_, ids[0], ids[1]) : b_.apply(made->op, ids);
         return Place::of(b_.cast(id, result), result);
     }
     const auto operand = [&](std::size_t i) {

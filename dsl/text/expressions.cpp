@@ -254,7 +254,6 @@ ir::Id Lowering::binary(const clang::BinaryOperator* e) {
         statement(e->getLHS());
         return scalar(e->getRHS());
     }
-    if (e->getOpcode() == clang::BO_Cmp) fail(e, "kernels have no <=>", "compare with < and ==");
     const ir::Id a = scalar(e->getLHS()), b = scalar(e->getRHS());
     at(e);
     return operation(e->getOpcode(), a, b, e);

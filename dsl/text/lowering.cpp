@@ -39,6 +39,8 @@ class ChangeFinder {
             return visit(c->getSubExpr(), reads || (keeps && only_read));
         }
         if (const auto* p = dyn_cast<clang::ParenExpr>(s)) return visit(p->getSubExpr(), only_read);
+        if (const auto* c = dyn_cast<clang::CastExpr>(s); c && c->getCastKind() == clang::CK_ToVoid)
+            return visit(c->getSubExpr(), true);
         if (const auto* m = dyn_cast<clang::MemberExpr>(s))
             return visit(m->getBase(), only_read || m->getType().isConstQualified());
         if (const auto* a = dyn_cast<clang::ArraySubscriptExpr>(s)) {
@@ -168,9 +170,14 @@ DType Lowering::dtype(QualType type, clang::SourceLocation at) const {
 
 // ------------------------------------------------------------------------------ variables
 
-std::uint32_t Lowering::new_slot(DType dtype, std::uint32_t length) {
-    const std::size_t number = b_.kernel().slots.size();
-    return b_.add_slot({fmt::format("{}{}", length == 1 ? 'v' : 'a', number), dtype, length});
+std::uint32_t Lowering::new_slot(DType dtype, std::uint32_t length, std::string name) {
+    if (name.empty()) name = fmt::format("{}{}", length == 1 ? 'v' : 'a', b_.kernel().slots.size());
+    return b_.add_slot({std::move(name), dtype, length});
+}
+
+/// What the text calls a variable; nothing where that is the prelude's.
+std::string Lowering::name_of(const clang::ValueDecl* variable) const {
+    return session_.in_prelude(variable->getLocation()) ? "" : variable->getNameAsString();
 }
 
 namespace {
@@ -189,8 +196,9 @@ std::pair<QualType, std::uint64_t> elements_of(QualType type, const clang::ASTCo
 
 }  // namespace
 
-Place Lowering::allocate(QualType type, clang::SourceLocation at) {
-    const auto make = [&](const auto& self, QualType t, std::uint64_t count) -> Place {
+Place Lowering::allocate(QualType type, clang::SourceLocation at, const std::string& called) {
+    const auto make = [&](const auto& self, QualType t, std::uint64_t count,
+                          const std::string& name) -> Place {
         const auto [element, inside] = elements_of(t, session_.context());
         count *= inside;
         if (const auto* record = element->getAsCXXRecordDecl(); record && !scalar_type(element)) {
@@ -204,7 +212,9 @@ Place Lowering::allocate(QualType type, clang::SourceLocation at) {
                               "make what is inherited a member");
             Place made{.kind = Place::Kind::record};
             for (const clang::FieldDecl* field : record->fields())
-                made.parts.push_back(self(self, field->getType(), count));
+                made.parts.push_back(
+                    self(self, field->getType(), count,
+                         name.empty() ? name : name + "." + field->getNameAsString()));
             return made;
         }
         if (count > max_elements || count == 0)
@@ -217,8 +227,8 @@ Place Lowering::allocate(QualType type, clang::SourceLocation at) {
                     ErrorKind::unsupported, at,
                     fmt::format("an array of {} elements in an element-wise kernel", count),
                     fmt::format("at most {}; text::jit has larger ones", max_spread));
-            const std::uint32_t first = new_slot(d);
-            for (std::uint64_t i = 1; i < count; ++i) new_slot(d);
+            const std::uint32_t first = new_slot(d, 1, name);
+            for (std::uint64_t i = 1; i < count; ++i) new_slot(d, 1, name);
             return {.kind = Place::Kind::slot,
                     .dtype = d,
                     .target = first,
@@ -226,9 +236,9 @@ Place Lowering::allocate(QualType type, clang::SourceLocation at) {
         }
         return {.kind = Place::Kind::slot,
                 .dtype = d,
-                .target = new_slot(d, static_cast<std::uint32_t>(count))};
+                .target = new_slot(d, static_cast<std::uint32_t>(count), name)};
     };
-    return make(make, type, 1);
+    return make(make, type, 1, called);
 }
 
 /// The elements that a place is.
@@ -582,14 +592,10 @@ Place Lowering::subscript(const clang::ArraySubscriptExpr* e) {
     const ir::Id index = wide(e->getIdx());
     const auto* type = session_.context().getAsConstantArrayType(decay->getSubExpr()->getType());
     const ir::Node n = b_.node(index);  // a copy: nodes move
-    if (n.kind == ir::NodeKind::constant) {
-        const auto i = b_.kernel().constant(index).get<std::int64_t>();
-        const auto size = static_cast<std::int64_t>(type->getSize().getZExtValue());
-        if (i < 0 || i >= size)
-            session_.fail(ErrorKind::bounds, e->getIdx()->getExprLoc(),
-                          fmt::format("index {} is outside of an array of {} element{}", i, size,
-                                      size == 1 ? "" : "s"));
-    }
+    if (const std::uint64_t size = type->getSize().getZExtValue();
+        ir::rules::is_outside(b_, index, size))
+        keep(ir::rules::outside(b_, index, {.array = "an array", .extent = size}),
+             e->getIdx()->getExprLoc());
     at(e);
     const clang::APValue* value = outside && v->getType().isConstQualified() && !tables_.contains(v)
                                       ? v->evaluateValue()

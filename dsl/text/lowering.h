@@ -7,6 +7,7 @@
 // C++ leaves functions, and switches, from any place within; the IR leaves loops alone. Where a
 // statement may leave, what follows it goes into the branch that doesn't, or behind a test of a flag.
 #pragma once
+#include "dsl/ir/powers.h"
 #include "dsl/ir/rules.h"
 #include "dsl/text/session.h"
 
@@ -63,6 +64,8 @@ struct Exits {
 };
 Exits exits_of(const clang::Stmt* statement);
 bool falls_through(const clang::Stmt* statement);
+/// Whether a function returns once, as the last thing that it does.
+bool returns_once(const clang::Stmt* body);
 
 /// Whether a value of this type is a lambda.
 inline bool is_closure(clang::QualType type) {
@@ -146,9 +149,11 @@ class Lowering {
     void variable(const clang::VarDecl* v);
 
     // lowering.cpp: places
-    Place allocate(clang::QualType type, clang::SourceLocation at);
+    std::string name_of(const clang::ValueDecl* variable) const;
+    /// Slots for a value of the type; errors and remarks call them `called`, if it is not empty.
+    Place allocate(clang::QualType type, clang::SourceLocation at, const std::string& called = {});
     void zero(const Place& place);
-    std::uint32_t new_slot(DType dtype, std::uint32_t length = 1);
+    std::uint32_t new_slot(DType dtype, std::uint32_t length = 1, std::string name = {});
     ir::Id position(const Place& place) const;
     std::uint32_t length(const Place& place) const;
     Place part(const Place& array, ir::Id i) const;

@@ -97,6 +97,31 @@ template <class T, size_t N> struct array {
 template <class A, class B> struct pair { A first; B second; };
 template <class A, class B> pair(A, B) -> pair<A, B>;
 template <class A, class B> constexpr pair<A, B> make_pair(A a, B b) { return {a, b}; }
+template <class... T> struct tuple;
+template <class A> struct tuple<A> { A _0; };
+template <class A, class B> struct tuple<A, B> { A _0; B _1; };
+template <class A, class B, class C> struct tuple<A, B, C> { A _0; B _1; C _2; };
+template <class A, class B, class C, class D> struct tuple<A, B, C, D> { A _0; B _1; C _2; D _3; };
+template <class... T> tuple(T...) -> tuple<T...>;
+template <class... T> constexpr tuple<T...> make_tuple(T... t) { return {t...}; }
+template <size_t I, class T> constexpr auto& part_of(T& t) {
+  if constexpr (I == 0) return t._0;
+  else if constexpr (I == 1) return t._1;
+  else if constexpr (I == 2) return t._2;
+  else return t._3;
+}
+template <size_t I, class... T> constexpr auto& get(tuple<T...>& t) { return part_of<I>(t); }
+template <size_t I, class... T> constexpr auto& get(const tuple<T...>& t) { return part_of<I>(t); }
+template <size_t I, class A, class B> constexpr auto& get(pair<A, B>& p) {
+  if constexpr (I == 0) return p.first;
+  else return p.second;
+}
+template <size_t I, class A, class B> constexpr auto& get(const pair<A, B>& p) {
+  if constexpr (I == 0) return p.first;
+  else return p.second;
+}
+template <size_t I, class T, size_t N> constexpr auto& get(array<T, N>& a) { return a[I]; }
+template <size_t I, class T, size_t N> constexpr auto& get(const array<T, N>& a) { return a[I]; }
 // A number of a kernel: its parts are never read but by what computes constants.
 template <class T> struct complex {
   using value_type = T;

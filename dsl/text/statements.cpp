@@ -4,6 +4,7 @@
 #include <clang/AST/StmtCXX.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -96,6 +97,22 @@ bool falls_through(const Stmt* statement) {
         return exits_of(body).breaks || falls_through(body->body_back());
     }
     return true;
+}
+
+bool returns_once(const Stmt* body) {
+    std::vector<const Stmt*> next{body};  // the last one comes first
+    while (!next.empty()) {
+        const Stmt* s = next.back();
+        next.pop_back();
+        const auto* chosen = dyn_cast<clang::IfStmt>(s);
+        if (const auto* c = dyn_cast<clang::CompoundStmt>(s))
+            next.insert(next.end(), c->body_rbegin(), c->body_rend());
+        else if (chosen != nullptr && chosen->isConstexpr())
+            std::ranges::copy(parts_of(chosen), std::back_inserter(next));
+        else if (isa<clang::ReturnStmt>(s) || exits_of(s).returns)
+            return isa<clang::ReturnStmt>(s);
+    }
+    return false;
 }
 
 // ------------------------------------------------------------------------------ lists
@@ -281,14 +298,11 @@ void Lowering::refuse(const Stmt* s) const {
         fail(s, "kernels do not allocate memory", "use an array of constant size");
     if (isa<clang::LambdaExpr>(s)) fail(s, "a lambda that is not called", "call it, or pass it on");
     if (isa<clang::StringLiteral>(s)) fail(s, "kernels have no text");
-    if (isa<clang::CXXTypeidExpr>(s) || isa<clang::CXXDynamicCastExpr>(s))
-        fail(s, "kernels have no types at run time");
+    if (isa<clang::CXXDynamicCastExpr>(s)) fail(s, "kernels have no types at run time");
     if (isa<clang::AsmStmt>(s)) fail(s, "kernels have no assembly");
     if (isa<clang::CaseStmt>(s) || isa<clang::DefaultStmt>(s))
         fail(s, "a case that stands inside of another statement of its switch",
              "labels belong to the switch itself");
-    if (isa<clang::CoroutineBodyStmt>(s) || isa<clang::CoreturnStmt>(s))
-        fail(s, "kernels are no coroutines");
     fail(s, fmt::format("kernels cannot be written with this ({})", s->getStmtClassName()));
 }
 
@@ -598,7 +612,7 @@ void Lowering::for_elements(const clang::CXXForRangeStmt* s, const clang::Consta
         Place element = indexed(array, type->getElementType(), index, 1);
         if (!own->isReferenceType()) {
             if (frame_->changed.contains(v)) {
-                const Place slots = allocate(own, v->getLocation());
+                const Place slots = allocate(own, v->getLocation(), name_of(v));
                 assign(slots, element);
                 element = slots;
             } else {
@@ -672,7 +686,7 @@ void Lowering::for_range(const clang::CXXForRangeStmt* s) {
     const Place value = holds ? Place{.kind = Place::Kind::value, .dtype = *type, .wide = index}
                               : Place::of(b_.cast(index, *type), *type);
     if (frame_->changed.contains(v)) {
-        const Place slot = allocate(v->getType(), v->getLocation());
+        const Place slot = allocate(v->getType(), v->getLocation(), name_of(v));
         store(slot, load(value));
         frame_->places[v] = slot;
     } else {
@@ -698,6 +712,11 @@ void Lowering::variable(const clang::VarDecl* v) {
     const auto refuse_it = [&](const std::string& message, const std::string& hint = {}) {
         session_.fail(ErrorKind::unsupported, v->getLocation(), message, hint);
     };
+    const auto bind = [&] {
+        if (const auto* bound = dyn_cast<clang::DecompositionDecl>(v))
+            for (const clang::BindingDecl* b : bound->bindings())
+                frame_->places[b] = place(b->getBinding());
+    };
     const clang::QualType type = v->getType();
     if (v->isStaticLocal() && !v->isConstexpr() && !type.isConstQualified())
         refuse_it("a variable that stays from call to call", "kernels have no static variables");
@@ -711,7 +730,7 @@ void Lowering::variable(const clang::VarDecl* v) {
     }
     if (type->isReferenceType()) {
         frame_->places[v] = place(v->getInit());
-        return;
+        return bind();
     }
     if (type->isPointerType()) refuse_it("kernels have no pointers", "use a reference or an index");
     if (!type->isRecordType() && !type->isArrayType()) dtype(type, v->getLocation());
@@ -739,16 +758,14 @@ void Lowering::variable(const clang::VarDecl* v) {
             frame_->places[v] = snapshot(object(init));
         }
     } else {
-        const Place slots = allocate(type, v->getLocation());
+        const Place slots = allocate(type, v->getLocation(), name_of(v));
         if (init == nullptr)
             zero(slots);
         else
             initialise(slots, type, init);
         frame_->places[v] = slots;
     }
-    if (const auto* bound = dyn_cast<clang::DecompositionDecl>(v))
-        for (const clang::BindingDecl* b : bound->bindings())
-            frame_->places[b] = place(b->getBinding());
+    bind();
 }
 
 }  // namespace kiln::text

@@ -156,6 +156,38 @@ double f(double x) {
     a[4] = x;
       ^)");
     CHECK(vectorized(R"(double f(double x) {
+    new double(x);
+    return x;
+})") == R"(text:2: error: kernels do not allocate memory (use an array of constant size)
+    new double(x);
+    ^)");
+    CHECK(vectorized(R"(double f(double x) {
+    "of x";
+    return x;
+})") == R"(text:2: error: kernels have no text
+    "of x";
+    ^)");
+    CHECK(vectorized(R"(double f(double x) {
+    const_cast<double&>(x) = 1;
+    return x;
+})") == R"(text:2: error: kernels keep what is const
+    const_cast<double&>(x) = 1;
+    ^)");
+    CHECK(vectorized(R"(struct V { virtual double g() { return 1; } };
+struct W : V {};
+double f(double x) {
+    V v;
+    dynamic_cast<W&>(v);
+    return x;
+})") == R"(text:5: error: kernels have no types at run time
+    dynamic_cast<W&>(v);
+    ^)");
+    CHECK(vectorized(R"(double f(double x) {
+    return x ?: 1;
+})") == R"(text:2: error: a conditional without a middle
+    return x ?: 1;
+           ^)");
+    CHECK(vectorized(R"(double f(double x) {
     asm("nop");
     return x;
 })") == R"(text:2: error: kernels have no assembly
@@ -246,7 +278,7 @@ TEST_CASE("text: arrays and loops", "[dsl][text]") {
          ^)");
     CHECK(looped(R"(void f(View<double, 1> a) {
     a(-1) = 1;
-})") == R"(text:2: error: index -1 is outside of the array (negative indices do not count from the end)
+})") == R"(text:2: error: index -1 is outside of a (negative indices do not count from the end: write a.extent(0) - 1)
     a(-1) = 1;
       ^)");
     CHECK(looped(R"(void f(View<double, 1> a) {

@@ -38,6 +38,8 @@ TEST_CASE("bits, scales, limits in text are those of the C++ library", "[jit][te
     AGREES(rotated_far);
     AGREES(scaled);
     AGREES(between);
+    AGREES(of_tuples);
+    AGREES(of_fibonacci);
     AGREES(midway);
     AGREES(midway_of_signed);
     AGREES(midway_of_short);

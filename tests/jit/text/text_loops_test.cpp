@@ -163,10 +163,9 @@ TEST_CASE("loops from text: .parallel shares those that it may, and tells of the
                parallel) ==
           Lines{"2: not as a prange: two iterations may touch one element, a(j) at text:5",
                 "3" + shared});
-    CHECK(
-        told("double s = 0;\nfor (int i = 0; i < a.extent(0); ++i) s += a(i);\na(0) = s;",
-             parallel) ==
-        Lines{"3: not as a prange: iterations change the Var of line 2 (f64) one after the other"});
+    CHECK(told("double s = 0;\nfor (int i = 0; i < a.extent(0); ++i) s += a(i);\na(0) = s;",
+               parallel) ==
+          Lines{"3: not as a prange: iterations change the variable s (f64) one after the other"});
     CHECK(told("for (int t = 0; t < 3; ++t)\nfor (long i : prange(4))\na(i) += t;", parallel) ==
           Lines{});
     CHECK(told("for (long i : prange(4))\nfor (int t = 0; t < 3; ++t) a(i) += t;", parallel) ==
