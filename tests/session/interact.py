@@ -6,6 +6,7 @@ usage: interact.py KILN HOST PLUGIN.so     HOST is host.cpp, PLUGIN.so is plugin
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,31 @@ def of_text(kiln, environment, folder):
     check(said.stderr, "the text has no function none (it has half, total, last)")
 
 
+def of_a_recording(kiln, environment, folder):
+    """What perf records of a kernel is in its page."""
+    if shutil.which("perf") is None:
+        return print("skipped: there is no perf; what it prints was read")
+    text = folder / "recorded.cpp"
+    text.write_text("double f(long n) {\n    double sum = 0;\n    for (long i = 0; i < n; ++i)\n"
+                    "        sum += std::sin(sum + i);\n    return sum;\n}\n")
+    recording, lines, samples = (str(folder / name) for name in ("perf.data", "lines.data", "recorded.txt"))
+    said = run({**environment, "KILN_PERF": "1", "KILN_PERF_DIR": str(folder), "KILN_CACHE": "off"},
+               "perf", "record", "-e", "cpu-clock", "-k", "1", "-o", recording, kiln, "run", str(text), "--kernel", "f",
+               "--mode", "jit", "20000000")
+    if said.returncode != 0:
+        return print(f"skipped: perf records nothing here: {said.stderr.strip()}")
+    said = run(environment, "perf", "inject", "--jit", "-i", recording, "-o", lines)
+    assert said.returncode == 0, said
+    Path(samples).write_text(run(environment, "perf", "script", "-i", lines, "-F", "ip,srcline").stdout)
+    page = folder / "recorded.html"
+    said = run(environment, kiln, "annotate", str(text), "--kernel", "f", "--mode", "jit", "-o", str(page), "--sig",
+               "i64", "--profile", samples)
+    assert said.returncode == 0, said
+    data = json.loads(page.read_text().split('<script type="application/json" id="data">')[1].split("</script>")[0])
+    own = {line: count for line, count in data["samples"].items() if line.startswith("recorded.cpp:")}
+    assert own.get("recorded.cpp:4", 0) > 0.9 * sum(own.values()) > 0, data["samples"]
+
+
 def the_manual(kiln, environment):
     manual = (Path(__file__).resolve().parents[2] / "jit" / "tool" / "share" / "kiln.1").read_text()
     manual = manual.replace("\\-", "-")
@@ -165,6 +191,7 @@ def main():
         from_a_pipe(host, environment)
         over_a_plugin(kiln, plugin, environment, folder)
         of_text(kiln, environment, folder)
+        of_a_recording(kiln, environment, folder)
         the_manual(kiln, environment)
     print("sessions in programs: all checks passed")
 

@@ -8,6 +8,7 @@ usage: run.py KILN SAMPLES
 import json
 import math
 import os
+import re
 import shlex
 import shutil
 import struct
@@ -48,6 +49,7 @@ def numbers(count, low=-8.0, high=8.0, seed=1):
 class Tool:
     def __init__(self, kiln, samples, folder):
         self.kiln, self.samples, self.folder = kiln, samples, folder
+        self.called = set()
 
     def path(self, name):
         return self.folder / f"{name}.npy"
@@ -63,6 +65,7 @@ class Tool:
                 yield arg
 
     def call(self, file, kernel, *args):
+        self.called.add((file, kernel))
         command = [self.kiln, "run", str(self.samples / file), "--kernel", kernel, *self.words(*args)]
         return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
@@ -256,6 +259,30 @@ def stacks(tool):
     equal("follow", tool.load("means"), want)
 
 
+def whole(tool):
+    """Each kernel of the samples is there as text, and what is there has run."""
+    called_otherwise = {"black_scholes_fast": "black_scholes", "black_scholes_parallel": "black_scholes",
+                        "fast_saxpy": "saxpy", "do_sum": "sum_of_roots", "throw_points": "pi",
+                        "outer_rows": "outer"}
+    called_otherwise_in = {("stacks.cpp", "smooth"): "follow"}
+    no_texts = {("blocks.cpp", "block_sums"), ("blocks.cpp", "tiled_product"),  # explicit kernels of a device
+                ("stacks.cpp", "draw")}  # makes the input of its sample
+    kernels = set()
+    for sample in tool.samples.parent.glob("*.cpp"):
+        for name in re.findall(r'\b(?:jit|vectorize|guvectorize|stencil|kernel)\(\s*"(\w+)"', sample.read_text()):
+            if (sample.name, name) not in no_texts:
+                name = called_otherwise_in.get((sample.name, name), name)
+                kernels.add((sample.name, called_otherwise.get(name, name)))
+    functions = set()
+    for text in tool.samples.glob("*.cpp"):
+        for name in re.findall(r"^(?:template.*> )?[\w:<>]+ (\w+)\(", text.read_text(), re.MULTILINE):
+            functions.add((text.name, name))
+    helpers = {("black_scholes.cpp", "normal_cdf"), ("fields.cpp", "escape")}  # of functions beside them
+    assert len(kernels) > 20 and len(functions) > 20, (kernels, functions)
+    equal("kernels without a text", kernels - functions, set())
+    equal("texts that have not run", functions - helpers - tool.called, set())
+
+
 def told(tool):
     """JSON, faults, usage."""
     answer = json.loads(tool.run("loops.cpp", "sum_of_roots", "@squares", "--json", "--repeat", 3, "--threads", 1))
@@ -403,7 +430,7 @@ def main():
     os.environ.update({"KILN_CACHE": "off"})
     with tempfile.TemporaryDirectory() as folder:
         tool = Tool(kiln, samples, Path(folder))
-        for part in (element_wise, loops, fields, stacks, told, embed, export, bench, completions):
+        for part in (element_wise, loops, fields, stacks, whole, told, embed, export, bench, completions):
             part(tool)
             print(f"{part.__name__}: good")
 
