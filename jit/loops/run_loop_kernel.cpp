@@ -61,7 +61,7 @@ class LoopKernelRun : public ProgramHost {
         const auto p = static_cast<std::size_t>(param);
         return p < kernel_.params.size() ? kernel_.params[p].rank : 1;
     }
-    Array take(std::uint32_t param) { return std::move(made_[param]); }
+    Array take(std::uint32_t result) { return std::move(made_[result].result); }
 
   private:
     /// What a failed check reports besides: two lists of integers, and the array they are about.
@@ -90,7 +90,17 @@ class LoopKernelRun : public ProgramHost {
     const ir::Kernel& kernel_;
     bool parallel_;
     std::source_location where_;
-    std::vector<Array> made_;  // per parameter
+    /// An array that the kernel makes.
+    struct Made {
+        Made() = default;
+        Made(const Made&) = delete;
+        Made& operator=(const Made&) = delete;
+        ~Made() { deallocate(block.data, static_cast<std::size_t>(block.bytes)); }
+
+        Array result;             // one that it returns
+        ProgramBlock block = {};  // the memory of another
+    };
+    std::vector<Made> made_;  // per parameter
     // The part of the program that runs: odd in the parallel loops, in the order in which they
     // come.
     std::int64_t part_ = 0;
@@ -238,24 +248,36 @@ void LoopKernelRun::record_exception(std::int64_t iteration) {
     fault_.thrown = std::current_exception();
 }
 
+/// In a loop an array has the memory that it had in the iteration before, where there is room.
 bool LoopKernelRun::allocate(const ProgramFrame* frame, std::size_t param,
                              const std::int64_t* extents) {
     const ir::Param& p = kernel_.params[param];
-    try {
-        made_[param] = empty(shape_of_made(param, extents), p.dtype);
-    } catch (...) {
-        record_error();
-        return false;
-    }
-    const Array& array = made_[param];
+    Made& made = made_[param];
     auto* words = reinterpret_cast<std::int64_t*>(const_cast<ProgramFrame*>(frame) + 1) +
                   variant_.offsets[param];
-    const std::byte* data = array.data();
+    bool same = made.block.data != nullptr;
+    for (unsigned d = 0; d < p.rank; ++d)
+        same = same && words[abi::program_word::extent(d)] == extents[d];
+    if (same) return true;
+    const std::byte* data = nullptr;
+    if (p.access == ir::Access::result) {
+        try {
+            made.result = empty(shape_of_made(param, extents), p.dtype);
+            data = made.result.data();
+        } catch (...) {
+            record_error();
+            return false;
+        }
+    } else {
+        if (!reserve(param, extents, made.block)) return false;
+        data = made.block.data;
+    }
     std::memcpy(words, &data, sizeof data);
-    for (int d = 0; d < p.rank; ++d) {
-        const auto axis = static_cast<unsigned>(d);
-        words[abi::program_word::extent(axis)] = array.shape()[d];
-        words[abi::program_word::stride(axis, p.rank)] = array.strides()[d];
+    std::uint64_t stride = size_of(p.dtype);  // of no elements any number
+    for (unsigned d = p.rank; d-- > 0;) {
+        words[abi::program_word::extent(d)] = extents[d];
+        words[abi::program_word::stride(d, p.rank)] = static_cast<std::int64_t>(stride);
+        stride *= static_cast<std::uint64_t>(extents[d]);
     }
     return true;
 }
@@ -271,16 +293,23 @@ std::byte* LoopKernelRun::enter(std::int64_t bytes) {
 
 bool LoopKernelRun::reserve(std::size_t param, const std::int64_t* extents, ProgramBlock& block) {
     const ir::Param& p = kernel_.params[param];
+    auto usual = static_cast<std::int64_t>(size_of(p.dtype));
+    bool fits = block.data != nullptr;
+    for (unsigned d = 0; d < p.rank; ++d)
+        fits = fits && extents[d] >= 0 && !__builtin_mul_overflow(usual, extents[d], &usual);
+    if (fits && usual <= block.bytes) return true;
     try {
         const Shape shape = shape_of_made(param, extents);
         std::int64_t bytes = static_cast<std::int64_t>(size_of(p.dtype));
         if (p.rank > 0) bytes = Array::c_strides(shape, size_of(p.dtype), where_)[0] * shape[0];
-        if (bytes <= block.bytes && block.data != nullptr) return true;
+        // What grows from iteration to iteration finds room for some time.
+        constexpr std::int64_t most_ahead = 1 << 20;
+        const std::int64_t ahead = std::min(block.bytes / 2, most_ahead);
         deallocate(block.data, static_cast<std::size_t>(block.bytes));
         block = {};
-        const auto size = static_cast<std::size_t>(bytes);
+        const std::size_t size = static_cast<std::size_t>(bytes) + static_cast<std::size_t>(ahead);
         block.data = static_cast<std::byte*>(kiln::allocate(size, where_));
-        block.bytes = bytes;
+        block.bytes = static_cast<std::int64_t>(size);
         return true;
     } catch (...) {
         record_error();

@@ -83,6 +83,7 @@ const abi::ProgramRuntime Run::runtime{
 Run::~Run() {
     while (made_ != nullptr) {
         Made* const next = made_->next;
+        free(made_->block.data);
         free(made_);
         made_ = next;
     }
@@ -153,25 +154,26 @@ std::int64_t Run::bytes_of(std::size_t param, const std::int64_t* extents) {
     return -1;
 }
 
-bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
-    const abi::ExportedParam& p = params_[param];
-    const std::int64_t bytes = bytes_of(param, extents);
-    if (bytes < 0) return false;
-    auto* const memory = static_cast<std::byte*>(
-        bytes > INT64_MAX / 2 ? nullptr
-                              : get_memory(bytes + static_cast<std::int64_t>(sizeof(Made))));
+/// Null, and noted, where there is no memory for it.
+Run::Made* Run::made(std::size_t param) {
+    for (Made* known = made_; known != nullptr; known = known->next)
+        if (known->param == param) return known;
+    void* const memory = get_memory(sizeof(Made));
     if (memory == nullptr) {
         record_error(ExportedStatus::memory);
-        return false;
+        return nullptr;
     }
-    {
-        const Lock lock(mutex_);
-        made_ = new (memory) Made{made_};
-    }
+    return made_ = new (memory) Made{made_, param, {}};
+}
+
+/// In a loop an array has the memory that it had in the iteration before, where there is room.
+bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
+    Made* const array = made(param);
+    if (array == nullptr || !reserve(param, extents, array->block)) return false;
+    const abi::ExportedParam& p = params_[param];
     std::int64_t* words = reinterpret_cast<std::int64_t*>(const_cast<ProgramFrame*>(frame) + 1);
     for (std::size_t i = 0; i < param; ++i) words += words_of(params_[i]);
-    const std::byte* const data = memory + sizeof(Made);
-    std::memcpy(words, &data, sizeof data);
+    std::memcpy(words, &array->block.data, sizeof array->block.data);
     std::memcpy(words + abi::program_word::extent(0), extents, p.rank * sizeof *extents);
     return c_strides(extents, p.rank, p.bytes, words + abi::program_word::stride(0, p.rank));
 }
@@ -186,8 +188,12 @@ bool Run::reserve(std::size_t param, const std::int64_t* extents, abi::ProgramBl
     const std::int64_t bytes = bytes_of(param, extents);
     if (bytes < 0) return false;
     if (bytes <= block.bytes && block.data != nullptr) return true;
+    // What grows from iteration to iteration finds room for some time.
+    constexpr std::int64_t most_ahead = 1 << 20;
+    const std::int64_t half = block.bytes / 2, ahead = half < most_ahead ? half : most_ahead;
+    const std::int64_t size = bytes > INT64_MAX - ahead ? bytes : bytes + ahead;
     free(block.data);
-    block = {enter(bytes), bytes};
+    block = {enter(size), size};
     return block.data != nullptr;
 }
 

@@ -21,10 +21,13 @@ class Run : public abi::ProgramHost {
 
   private:
     static constexpr abi::ExportedStatus ok = abi::ExportedStatus::ok;
-    /// An array of the kernel's, in front of its elements.
-    struct alignas(64) Made {
+    /// The memory of an array of the kernel's.
+    struct Made {
         Made* next;
+        std::size_t param;
+        abi::ProgramBlock block;
     };
+    Made* made(std::size_t param);
     static Run& of(const abi::ProgramFrame* frame) { return *static_cast<Run*>(frame->host); }
     void parallel(const abi::ProgramFrame* frame, abi::PieceFunction piece, const void* context,
                   std::int64_t trip, std::int64_t unit, std::int64_t schedule);

@@ -380,6 +380,29 @@ TEST_CASE("slices: rows of a prange that need a temporary", "[jit][program][race
         [&](std::int64_t i, std::int64_t j) { return i > j ? at(start, j, i) : at(start, i, j); });
 }
 
+TEST_CASE("slices: a Scratch in a loop keeps its memory", "[jit][program]") {
+    const auto sums = jit("sums", [](In x, In extents, Out y) {
+        for (Index i : range(extents.extent(0))) {
+            const Scratch grid(x.dtype(), {extents(i, 0), extents(i, 1)});
+            grid = x(i);
+            grid.slice({}, {0, 1}) += 1;
+            y(i) = sum(grid);
+        }
+    });
+    const Array x = arange(8).astype(DType::f64), y = empty({8});
+    const Array extents =
+        Array::of({{2, 3}, {2, 3}, {3, 2}, {40, 50}, {1, 1}, {0, 7}, {41, 50}, {5, 0}});
+    sums(x, extents.astype(DType::i64), y);
+    const double want[] = {2, 8, 15, 6040, 5, 0, 12341, 0};
+    for (std::int64_t i = 0; i < 8; ++i) CHECK(y.at<double>({i}) == want[i]);
+    const Array many = empty({1000}), same = Array::of({{4, 4}}).broadcast_to({1000, 2}).copy();
+    const Array values = ones({1000});
+    const auto made = memory_stats().allocations;
+    sums(values, same.astype(DType::i64), many);
+    CHECK(memory_stats().allocations - made < 20);
+    CHECK(many.at<double>({999}) == 20);
+}
+
 TEST_CASE("slices: a Scratch for each iteration", "[jit][program][races]") {
     constexpr std::int64_t n = 200;
     std::vector<double> expected(n);
