@@ -29,6 +29,8 @@ struct EmitOptions : CodeOptions {
     VectorIsa isa = VectorIsa::sse2;
     std::string entry = "kiln_map";  ///< the function's symbol
     bool fence = true;               ///< a fence after streaming stores
+    /// Parameters whose elements are next to each other in the order opposite to that of the columns.
+    std::vector<bool> reversed = {};
     /// Programs: the blocks of counted loops are called "loop<program>_<loop>" (VectorisedLoop).
     bool name_loops = false;
     DebugDetail debug = DebugDetail::none;

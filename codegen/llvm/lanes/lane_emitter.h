@@ -78,6 +78,7 @@ class LaneEmitter final : private NodeValues {
     std::vector<int> stride_two(int from) const;
     llvm::Value* element_pointers(std::uint32_t param, unsigned offset);
     std::vector<llvm::Value*> element_addresses(std::uint32_t param, unsigned offset);
+    llvm::Value* load_reversed(std::uint32_t param, llvm::FixedVectorType* type);
     llvm::Value* load_apart(std::uint32_t param, llvm::FixedVectorType* type, unsigned offset);
     void store_apart(std::uint32_t param, llvm::Value* value, unsigned offset);
     llvm::Value* gather(std::uint32_t param, llvm::FixedVectorType* type, unsigned offset,

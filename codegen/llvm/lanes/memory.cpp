@@ -94,6 +94,32 @@ Value* LaneEmitter::gather(std::uint32_t param, llvm::FixedVectorType* type, uns
                                  kernel_.params[param].name);
 }
 
+/// Those of a row that runs backwards through the elements of an array: a vector, turned round.
+Value* LaneEmitter::load_reversed(std::uint32_t param, llvm::FixedVectorType* type) {
+    const auto size = static_cast<std::uint64_t>(size_of(kernel_.params[param].dtype));
+    const std::string& name = kernel_.params[param].name;
+    llvm::SmallVector<int, 64> order;
+    for (unsigned l = lanes_; l-- > 0;) order.push_back(static_cast<int>(l));
+    const auto bytes_in = [&](Value* columns) {
+        return b_.CreateGEP(b_.getInt8Ty(), params_[param].row,
+                            b_.CreateNeg(b_.CreateMul(columns, b_.getInt64(size))));
+    };
+    const auto last = [&] { return bytes_in(b_.CreateAdd(index_, b_.getInt64(lanes_ - 1U))); };
+    const auto all = [&]() -> Value* {
+        return b_.CreateShuffleVector(b_.CreateAlignedLoad(type, last(), llvm::Align(1), name),
+                                      order);
+    };
+    const auto some = [&](Value* mask) -> Value* {
+        Value* idle = in_idle_lanes(type, bytes_in(index_), 1);
+        Value* there = b_.CreateShuffleVector(mask, order);
+        return b_.CreateShuffleVector(
+            b_.CreateMaskedLoad(type, last(), llvm::Align(1), there, idle, name), order);
+    };
+    if (range_mask_ == nullptr) return all();
+    if (whole_ == nullptr) return some(range_mask_);
+    return if_whole(all, [&] { return some(range_mask()); }, name);
+}
+
 Value* LaneEmitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigned offset) {
     const ir::Param& p = kernel_.params[param];
     if (p.layout == Layout::uniform) {
@@ -105,9 +131,11 @@ Value* LaneEmitter::load_lanes(std::uint32_t param, llvm::Type* element, unsigne
     if (lanes_ == 1)
         return b_.CreateAlignedLoad(vector, element_pointers(param, offset), llvm::Align(1),
                                     p.name);
-    const bool contiguous =
-        p.layout == Layout::unit && element->getPrimitiveSizeInBits() == 8 * size;
-    if (contiguous) return load_contiguous(vector, row_address(param), p.name);
+    const bool whole_elements = element->getPrimitiveSizeInBits() == 8 * size;
+    if (p.layout == Layout::unit && whole_elements)
+        return load_contiguous(vector, row_address(param), p.name);
+    if (whole_elements && param < options_.reversed.size() && options_.reversed[param])
+        return load_reversed(param, vector);
     if (range_mask_ == nullptr) return load_apart(param, vector, offset);
     if (whole_ == nullptr) return gather(param, vector, offset, range_mask_);
     return if_whole([&] { return load_apart(param, vector, offset); },

@@ -35,6 +35,7 @@ struct ProgramModule {
     struct Lanes {
         const ir::Kernel* kernel;
         bool streams;
+        std::vector<bool> reversed;
         llvm::Function* function;
     };
     std::vector<Lanes> lanes = {};               // of outlined kernels
@@ -70,6 +71,13 @@ class ProgramEmitter final : private NodeValues {
         std::vector<LaneValue> values, slots;
         std::map<std::uint32_t, View> views;
         std::vector<Jump> jumps;
+    };
+    /// Iterations of a launch: `count` of them, from the one numbered `from` (null: 0) on.
+    struct Iterations {
+        llvm::Value *begin, *step, *from, *count;
+    };
+    struct Elements {
+        llvm::Value *data, *inner;
     };
     struct Reductions {
         std::vector<ir::StageReduction> list;
@@ -134,9 +142,8 @@ class ProgramEmitter final : private NodeValues {
 
     // --- parallel loops ---
     void emit_parallel(const ir::Node& n, ir::Id id);
-    void call_runtime(const ir::Node& n, llvm::Function* piece,
-                      llvm::ArrayRef<llvm::Value*> arguments, llvm::Value* trip);
-    std::vector<llvm::Value*> cells(const ir::Node& n, llvm::Value* step);
+    void call_runtime(llvm::ArrayRef<llvm::Value*> arguments);
+    std::vector<llvm::Value*> cells(const ir::Node& n, std::span<const Elements> given);
     unsigned cell_of(std::uint32_t param) const;
     llvm::Function* emit_lanes_piece(const ir::Node& n, const Reductions& reductions);
     llvm::Function* emit_loop_piece();
@@ -147,6 +154,8 @@ class ProgramEmitter final : private NodeValues {
                                llvm::function_ref<void(llvm::Value*, llvm::Value*)> iterations);
     void combine_partials(const Reductions& reductions, llvm::Value* partials, llvm::Value* count);
     llvm::Value* combine_all(const Reductions& reductions, llvm::Value* a, llvm::Value* b);
+    llvm::Value* totals(const Reductions& reductions);
+    void put_totals(const Reductions& reductions, llvm::Value* all);
     void begin_totals(const Reductions& reductions);
     llvm::Type* cell_type(llvm::Type* type);
     void put_cell(llvm::Value* context, unsigned cell, llvm::Value* v);
@@ -170,18 +179,14 @@ class ProgramEmitter final : private NodeValues {
     void emit_tree(llvm::Type* element, llvm::Value* buffer, llvm::Value* count);
 
     // --- launches ---
-    /// Iterations of a launch: `count` of them, from the one numbered `from` (null: 0) on.
-    struct Iterations {
-        llvm::Value *begin, *step, *from, *count;
-    };
-    struct Elements {
-        llvm::Value *data, *inner;
-    };
-    llvm::Function* vector_function(const ir::Launch& launch);
+    std::vector<bool> reversed_arguments(const ir::Node& n) const;
+    llvm::Function* vector_function(const ir::Node& n);
     Elements elements(const ir::Argument& a, std::span<const ir::Id> subscripts, llvm::Value* step);
     std::vector<Elements> given(const ir::Node& n, llvm::Value* step);
     Elements argument(const ir::Argument& a, const Elements& given, const Iterations& of);
     void emit_lanes(const ir::Node& n, const Iterations& of, std::span<const Elements> given);
+    llvm::BasicBlock* emit_one_block(const ir::Node& n, const Iterations& of,
+                                     std::span<const Elements> given, const Reductions& reductions);
     void take_totals(const ir::Launch& launch, std::span<const Elements> made);
     void emit_lanes_in_blocks(const ir::Node& n, llvm::Value* begin, llvm::Value* count,
                               llvm::Value* step);

@@ -77,12 +77,12 @@ constexpr unsigned first_cell = 4;
 
 /// What a parallel launch gives to its pieces: of a program the values of parameters behind those
 /// that it shares, of others where their elements are.
-std::vector<Value*> ProgramEmitter::cells(const Node& n, Value* step) {
+std::vector<Value*> ProgramEmitter::cells(const Node& n, std::span<const Elements> given) {
     using Kind = ir::Argument::Kind;
     const ir::Launch& launch = kernel_.launches[n.aux];
     std::vector<Value*> all;
     if (!kernel_.outlined[launch.kernel].is_program()) {
-        for (const Elements& e : given(n, step))
+        for (const Elements& e : given)
             if (e.data != nullptr) all.insert(all.end(), {e.data, e.inner});
         return all;
     }
@@ -106,35 +106,39 @@ unsigned ProgramEmitter::cell_of(std::uint32_t param) const {
     return cell;
 }
 
-/// Calls the runtime, which deals the pieces of a launch out to threads. In a loop, where what it takes
-/// counts, a sum of one block calls the only piece itself, as the runtime would.
-void ProgramEmitter::call_runtime(const Node& n, llvm::Function* piece,
-                                  llvm::ArrayRef<Value*> arguments, Value* trip) {
+/// Calls the runtime, which deals the pieces of a launch out to threads.
+void ProgramEmitter::call_runtime(llvm::ArrayRef<Value*> arguments) {
     auto* i64 = b_.getInt64Ty();
+    auto* pointer = b_.getPtrTy();
+    auto* type =
+        llvm::FunctionType::get(b_.getVoidTy(), {pointer, pointer, pointer, i64, i64, i64}, false);
+    auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::parallel), arguments);
+    call->addFnAttr(llvm::Attribute::NoUnwind);
+}
+
+/// Of a launch that reduces: where there is no more than a block of iterations, they run here, as the
+/// runtime's only piece would run them, and combine in the same order. Gives the block behind, and goes on
+/// with what several blocks take.
+BasicBlock* ProgramEmitter::emit_one_block(const Node& n, const Iterations& of,
+                                           std::span<const Elements> given,
+                                           const Reductions& reductions) {
     const auto block = [&](const char* name) {
         return BasicBlock::Create(context_, name, scope_->function);
     };
-    const bool is_program = kernel_.outlined[kernel_.launches[n.aux].kernel].is_program();
-    const ir::Tree* const tree = is_program ? nullptr : kernel_.tree(n);
-    BasicBlock* done = nullptr;
-    if (tree != nullptr && (!scope_->jumps.empty() || scope_->iteration != nullptr)) {
-        auto *one = block("one.block"), *several = block("blocks");
-        done = block("blocks.end");
-        Value* most = b_.getInt64(static_cast<std::uint64_t>(tree->block));
-        b_.CreateCondBr(b_.CreateICmpSLE(trip, most), one, several);
-        b_.SetInsertPoint(one);
-        auto* call = b_.CreateCall(piece, {scope_->frame, arguments[2], b_.getInt64(0), trip});
-        call->setIsNoInline();  // it is there once
-        b_.CreateBr(done);
-        b_.SetInsertPoint(several);
-    }
-    auto* type = llvm::FunctionType::get(
-        b_.getVoidTy(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy(), i64, i64, i64}, false);
-    auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::parallel), arguments);
-    call->addFnAttr(llvm::Attribute::NoUnwind);
-    if (done == nullptr) return;
+    auto *one = block("one.block"), *some = block("block"), *several = block("blocks"),
+         *done = block("blocks.end");
+    Value* most = b_.getInt64(static_cast<std::uint64_t>(tree_of(kernel_, n).block));
+    b_.CreateCondBr(b_.CreateICmpSLE(of.count, most), one, several);
+    b_.SetInsertPoint(one);
+    b_.CreateCondBr(b_.CreateICmpSGT(of.count, b_.getInt64(0)), some, done);
+    b_.SetInsertPoint(some);
+    Value* before = totals(reductions);
+    begin_totals(reductions);
+    emit_lanes(n, of, given);
+    put_totals(reductions, combine_all(reductions, before, totals(reductions)));
     b_.CreateBr(done);
-    b_.SetInsertPoint(done);
+    b_.SetInsertPoint(several);
+    return done;
 }
 
 void ProgramEmitter::emit_parallel(const Node& n, Id id) {
@@ -151,9 +155,16 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
     Value* step = value(kernel_.operand(id, 2)).value;
     Value* trip = trip_count(begin, end, step);
     auto* i64 = b_.getInt64Ty();
-    const std::vector<Value*> given = cells(n, step);
+    const std::vector<Elements> elements = program ? std::vector<Elements>() : given(n, step);
+    // In a loop what a call of the runtime takes counts.
+    const bool in_loop = !scope_->jumps.empty() || scope_->iteration != nullptr;
+    BasicBlock* const done =
+        in_loop && reduces && !program
+            ? emit_one_block(n, {begin, step, nullptr, trip}, elements, reductions)
+            : nullptr;
+    const std::vector<Value*> cells = this->cells(n, elements);
     Value* context =
-        ops_.alloca_at_entry(llvm::ArrayType::get(i64, first_cell + given.size()), "context");
+        ops_.alloca_at_entry(llvm::ArrayType::get(i64, first_cell + cells.size()), "context");
     put_cell(context, 0, begin);
     put_cell(context, 1, step);
     Value *unit = b_.getInt64(0), *partials = nullptr;
@@ -173,20 +184,21 @@ void ProgramEmitter::emit_parallel(const Node& n, Id id) {
         put_cell(context, 2, partials);
         put_cell(context, 3, unit);
     }
-    for (unsigned i = 0; i < given.size(); ++i) put_cell(context, first_cell + i, given[i]);
+    for (unsigned i = 0; i < cells.size(); ++i) put_cell(context, first_cell + i, cells[i]);
 
     llvm::Function* piece =
         program ? ProgramEmitter(launched, shared_, &kernel_.launches[n.aux]).emit_loop_piece()
                 : emit_lanes_piece(n, reductions);
     const std::int64_t schedule =
         abi::pack(abi::ScheduleWord{parallel.schedule, is_even(kernel_, id), parallel.chunk});
-    call_runtime(n, piece,
-                 {scope_->frame, piece, context, trip, unit,
-                  b_.getInt64(static_cast<std::uint64_t>(schedule))},
-                 trip);
+    call_runtime({scope_->frame, piece, context, trip, unit,
+                  b_.getInt64(static_cast<std::uint64_t>(schedule))});
     if (!reduces) return;
     Value* count = b_.CreateUDiv(b_.CreateAdd(trip, b_.CreateSub(unit, b_.getInt64(1))), unit);
     combine_partials(reductions, partials, count);
+    if (done == nullptr) return;
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
 }
 
 ProgramEmitter::Reductions ProgramEmitter::as_reductions(std::vector<ir::StageReduction> list) {
@@ -219,6 +231,22 @@ Value* ProgramEmitter::combine_all(const Reductions& reductions, Value* a, Value
             result = b_.CreateInsertValue(result, part, i++);
     }
     return result;
+}
+
+/// What the slots hold, as a struct.
+Value* ProgramEmitter::totals(const Reductions& reductions) {
+    Value* all = llvm::PoisonValue::get(reductions.partial);
+    for (unsigned i = 0; i < reductions.list.size(); ++i) {
+        Value* place = scope_->slots[reductions.list[i].target].value;
+        all = b_.CreateInsertValue(all, b_.CreateLoad(reductions.partial->getElementType(i), place),
+                                   i);
+    }
+    return all;
+}
+void ProgramEmitter::put_totals(const Reductions& reductions, Value* all) {
+    for (unsigned i = 0; i < reductions.list.size(); ++i)
+        b_.CreateStore(b_.CreateExtractValue(all, i),
+                       scope_->slots[reductions.list[i].target].value);
 }
 
 /// What changes no total goes to the slots.
@@ -274,14 +302,7 @@ void ProgramEmitter::combine_partials(const Reductions& reductions, Value* parti
     b_.CreateBr(head);
     b_.SetInsertPoint(last);
     Value* total = b_.CreateLoad(partial, at(b_.getInt64(0)));
-    Value* result = llvm::PoisonValue::get(partial);
-    const auto place = [&](unsigned i) { return scope_->slots[reductions.list[i].target].value; };
-    for (unsigned i = 0; i < reductions.list.size(); ++i)
-        result =
-            b_.CreateInsertValue(result, b_.CreateLoad(partial->getElementType(i), place(i)), i);
-    result = combine_all(reductions, result, total);
-    for (unsigned i = 0; i < reductions.list.size(); ++i)
-        b_.CreateStore(b_.CreateExtractValue(result, i), place(i));
+    put_totals(reductions, combine_all(reductions, totals(reductions), total));
     b_.CreateBr(done);
     b_.SetInsertPoint(done);
 }

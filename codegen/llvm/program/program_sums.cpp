@@ -79,14 +79,7 @@ Value* ProgramEmitter::block_tree(const Reductions& reductions, std::int64_t blo
     Value* to = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateAdd(from, size), last);
     begin_totals(reductions);
     iterations(from, to);
-    Value* result = llvm::PoisonValue::get(partial);
-    for (unsigned i = 0; i < reductions.list.size(); ++i) {
-        const std::uint32_t target = reductions.list[i].target;
-        Value* part = b_.CreateLoad(ops_.compute_type(kernel_.slots[target].dtype),
-                                    scope_->slots[target].value);
-        result = b_.CreateInsertValue(result, part, i);
-    }
-    b_.CreateStore(result, acc);
+    b_.CreateStore(totals(reductions), acc);
     b_.CreateCondBr(more_than_one, push, done);
     b_.SetInsertPoint(push);
     Value* count = b_.CreateAdd(block, b_.getInt64(1));
@@ -141,13 +134,13 @@ void ProgramEmitter::sum_apart(const ir::Tree& tree, Value* trip,
     auto* end = BasicBlock::Create(context_, "summed", scope_->function);
     b_.CreateCondBr(b_.CreateICmpSGT(trip, b_.getInt64(0)), some, end);
     b_.SetInsertPoint(some);
-    Value* totals = block_tree(reductions, tree.block, b_.getInt64(0), trip, iterations, stop);
+    Value* results = block_tree(reductions, tree.block, b_.getInt64(0), trip, iterations, stop);
     for (unsigned i = 0; i < sums.size(); ++i) {
         const DType t = kernel_.slots[sums[i]].dtype;
         Value* place = around[i].value;
         Value* so_far = b_.CreateLoad(ops_.compute_type(t), place);
         b_.CreateStore(
-            ops_.combine(ir::Reduction::sum, t, so_far, b_.CreateExtractValue(totals, i)), place);
+            ops_.combine(ir::Reduction::sum, t, so_far, b_.CreateExtractValue(results, i)), place);
         scope_->slots[sums[i]] = around[i];
     }
     b_.CreateBr(end);

@@ -30,24 +30,44 @@ Value* ProgramEmitter::spill(const LaneValue& v, DType t) {
     return cell;
 }
 
+/// Which arguments of a launch run backwards through elements that are next to each other.
+std::vector<bool> ProgramEmitter::reversed_arguments(const Node& n) const {
+    const Node& step = kernel_.nodes[kernel_.operands_of(n)[2]];
+    const bool by_one = step.kind == NodeKind::constant && step.imm == 1;
+    std::vector<bool> all;
+    for (const ir::Argument& a : kernel_.launches[n.aux].arguments) {
+        const bool adjacent = by_one && a.is_element() && !a.strides.empty() &&
+                              (a.kind == ir::Argument::Kind::local ||
+                               kernel_.params[a.target].layout == ir::Layout::unit);
+        all.push_back(adjacent && a.strides.back() == -1 &&
+                      std::count(a.strides.begin(), a.strides.end(), 0) + 1 ==
+                          std::ssize(a.strides));
+    }
+    return all;
+}
+
 /// The function that runs an outlined kernel, as lanes. Launches of a kernel share one, unless it
 /// becomes part of their callers.
-llvm::Function* ProgramEmitter::vector_function(const ir::Launch& launch) {
+llvm::Function* ProgramEmitter::vector_function(const Node& n) {
+    const ir::Launch& launch = kernel_.launches[n.aux];
     const ir::Kernel& lanes = kernel_.outlined[launch.kernel];
     const bool streams = !launch.streams.empty();
+    std::vector<bool> reversed = reversed_arguments(n);
     if (!launch.in_place)
         for (const ProgramModule::Lanes& known : shared_.lanes)
-            if (known.streams == streams && *known.kernel == lanes) return known.function;
+            if (known.streams == streams && known.reversed == reversed && *known.kernel == lanes)
+                return known.function;
     const llvm::IRBuilder<>::InsertPointGuard guard(b_);
     EmitOptions options = options_;
     options.entry = options_.entry + "_v" + std::to_string(shared_.vector_functions++);
     options.streaming = streams;
     options.fence = false;  // end_of_function has one for all
+    options.reversed = reversed;
     LaneEmitter(lanes, module_, options).run();
     llvm::Function* function = module_.getFunction(options.entry);
     function->setLinkage(llvm::Function::InternalLinkage);
     function->addFnAttr(attribute::vector_code);
-    if (!launch.in_place) shared_.lanes.push_back({&lanes, streams, function});
+    if (!launch.in_place) shared_.lanes.push_back({&lanes, streams, std::move(reversed), function});
     return function;
 }
 
@@ -134,7 +154,7 @@ void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of,
                                 std::span<const Elements> given) {
     auto* i64 = b_.getInt64Ty();
     const ir::Launch& launch = kernel_.launches[n.aux];
-    llvm::Function* function = vector_function(launch);
+    llvm::Function* function = vector_function(n);
     if (!launch.streams.empty()) scope_->streams = true;
 
     auto* some = BasicBlock::Create(context_, "lanes", scope_->function);

@@ -222,6 +222,59 @@ TEST_CASE("vector loops: reductions of parallel loops", "[jit][program][vector]"
         }
 }
 
+TEST_CASE("vector loops: rows that run backwards", "[jit][program][vector]") {
+    // Small integers: sums of them are exact in any order.
+    const auto folds = jit("folds", [](In x, In z, Out y) {
+        for (Index k : range(x.extent(0) + 1)) {
+            y(k, 0) = sum(flip(x.slice({0, k})) * z.slice({0, k}));
+            y(k, 1) = sum(flip(x.slice({k, {}})) * flip(z.slice({0, x.extent(0) - k})));
+        }
+        for (Index k : range(x.extent(0))) {
+            y(k, 2) = max(flip(x.slice({k, {}})));
+            Local own(x.dtype(), 8);
+            for (Index j : range(8)) own(j) = x((k + j) % x.extent(0));
+            Var most(y.dtype(), 0);
+            for (Index j : prange(8)) most += own(7 - j) * j;
+            y(k, 3) = most;
+        }
+    });
+    const auto map = jit("map", [](In x, Out y) {
+        for (Index i : range(y.extent(0))) y(i) = exp2(x(x.extent(0) - 1 - i));
+    });
+    for (const DType t : {DType::f64, DType::f32, DType::f16, DType::i32, DType::u8})
+        for (const std::int64_t n : {1, 7, 8, 31, 32, 33, 70, 300}) {
+            INFO(name(t) << ", " << n << " elements");
+            const Array whole = empty({n}), other = empty({n});
+            const auto a = whole.span<double>(), b = other.span<double>();
+            for (std::int64_t i = 0; i < n; ++i) {
+                a[i] = static_cast<double>(i * 7 % 5);
+                b[i] = static_cast<double>(i * 11 % 3);
+            }
+            const Array x = whole.astype(t, Casting::unsafe), z = other.astype(t, Casting::unsafe),
+                        y = zeros({n + 1, 4}), powers = empty({n});
+            folds(x, z, y);
+            map(x, powers);
+            for (std::int64_t k = 0; k <= n; ++k) {
+                double first = 0, second = 0, most = 0, weighted = 0;
+                for (std::int64_t i = 0; i < k; ++i) first += a[k - 1 - i] * b[i];
+                for (std::int64_t i = k; i < n; ++i) {
+                    second += a[n - 1 - (i - k)] * b[n - 1 - i];
+                    most = std::max(most, a[i]);
+                }
+                for (std::int64_t j = 0; j < 8; ++j)
+                    weighted += a[(k + 7 - j) % n] * static_cast<double>(j);
+                REQUIRE(y.at<double>({k, 0}) == first);
+                REQUIRE(y.at<double>({k, 1}) == second);
+                if (k == n) continue;
+                REQUIRE(y.at<double>({k, 2}) == most);
+                REQUIRE(y.at<double>({k, 3}) == weighted);
+                REQUIRE(powers.span<double>()[k] == std::exp2(a[n - 1 - k]));
+            }
+        }
+    CHECK(folds.inspect(Artifact::llvm, {f64[1], f64[1], f64[2]}).find("masked.gather") ==
+          std::string::npos);
+}
+
 TEST_CASE("vector loops: a Local of another loop does not matter", "[jit][program][vector]") {
     const auto f = jit([](In x, Out y) -> Value {
         for (Index i : prange(x.extent(0))) {
