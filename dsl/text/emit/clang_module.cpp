@@ -43,6 +43,7 @@ std::unique_ptr<llvm::Module> clang_module(const ModuleText& text, llvm::LLVMCon
     clang::CompilerInstance compiler;
     compiler.setInvocation(invocation);
     compiler.createDiagnostics(printer.get(), false);
+    compiler.setVerboseOutputStream(llvm::nulls());  // not how many errors there were
     auto files = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
     files->addFile(text.file, 0, llvm::MemoryBuffer::getMemBuffer(text.text));
     files->addFile(prelude_file, 0, llvm::MemoryBuffer::getMemBuffer(text.prelude));
