@@ -14,6 +14,8 @@ struct CodeOptions {
     /// The code raises the exception flags of its data and no others: lanes without an element
     /// compute what another one does. For kernels of raises_flags_of_data.
     bool flags_of_data = false;
+    /// Of explicit kernels: threads of a block at most, blocks of a multiprocessor at least; 0: not said.
+    unsigned most_threads = 0, least_blocks = 0;
     bool operator==(const CodeOptions&) const = default;
 };
 

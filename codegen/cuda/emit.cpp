@@ -74,6 +74,7 @@ class MapText final : private KernelText {
     const bool launched_;
 };
 
+/// A kernel that others launch, or that is launched itself: a map.
 CudaTexts text_of(const Kernel& kernel, const std::string& entry, const std::vector<bool>& values,
                   const Launch* launch, const Tree* tree) {
     switch (kernel.form) {
@@ -85,7 +86,7 @@ CudaTexts text_of(const Kernel& kernel, const std::string& entry, const std::vec
         case Form::program:
             if (launch != nullptr) return loop_text(kernel, entry, *launch);
             break;
-        case Form::threads: return threads_text(kernel, entry);
+        case Form::threads:
         case Form::combine: break;
     }
     throw Error(ErrorKind::internal, "no kernel that is launched");
@@ -187,12 +188,15 @@ std::string cuda_entry_name(const Kernel& kernel) {
     return name;
 }
 
-CudaModule emit_cuda_module(const Kernel& kernel) {
+CudaModule emit_cuda_module(const Kernel& kernel, const CodeOptions& options) {
     CudaModule made;
     if (kernel.is_program()) {
         made = Program(kernel).run();
     } else {
-        CudaTexts texts = text_of(kernel, cuda_entry_name(kernel), {}, nullptr, nullptr);
+        const std::string entry = cuda_entry_name(kernel);
+        CudaTexts texts = kernel.form == Form::threads
+                              ? threads_text(kernel, entry, options)
+                              : text_of(kernel, entry, {}, nullptr, nullptr);
         made.text = std::move(texts.text);
         made.functions = std::move(texts.functions);
         made.launches.emplace_back();

@@ -1,5 +1,6 @@
 // Kernels as CUDA C++, and what a launch of them takes.
 #pragma once
+#include "codegen/code_options.h"
 #include "dsl/ir/ir.h"
 
 #include <string>
@@ -90,7 +91,7 @@ struct CudaModule {
 /// program itself runs elsewhere, and launches them. Totals are combined in the order that the
 /// kernel's text says (ir::Tree, ir::Lanes), for every grid and number of threads. Errors:
 /// unsupported, for anything else.
-CudaModule emit_cuda_module(const ir::Kernel& kernel);
+CudaModule emit_cuda_module(const ir::Kernel& kernel, const CodeOptions& options = {});
 std::string emit_cuda(const ir::Kernel& kernel);
 
 /// The check nodes in the order of their sites, as packed abi::FaultSites.

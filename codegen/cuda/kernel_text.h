@@ -155,7 +155,8 @@ CudaTexts reduce_text(const ir::Kernel& kernel, const std::string& entry,
                       const std::vector<bool>& by_value, std::int64_t block);
 CudaTexts scan_text(const ir::Kernel& kernel, const std::string& entry,
                     const std::vector<bool>& by_value);
-CudaTexts threads_text(const ir::Kernel& kernel, const std::string& entry);
+CudaTexts threads_text(const ir::Kernel& kernel, const std::string& entry,
+                       const CodeOptions& options);
 CudaTexts loop_text(const ir::Kernel& kernel, const std::string& entry, const ir::Launch& launch);
 
 }  // namespace kiln::codegen

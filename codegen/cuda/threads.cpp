@@ -13,8 +13,13 @@ constexpr std::int64_t most_static = 48 * 1024;
 
 class ThreadsText final : private KernelText {
   public:
-    ThreadsText(const Kernel& kernel, const std::string& entry)
-        : KernelText(kernel, entry, {}), extents_(kernel.params.size()) {}
+    ThreadsText(const Kernel& kernel, const std::string& entry, const CodeOptions& options)
+        : KernelText(kernel, entry, {}), extents_(kernel.params.size()) {
+        if (options.most_threads == 0) return;
+        head_ += fmt::format(" __launch_bounds__({}", options.most_threads);
+        if (options.least_blocks != 0) head_ += fmt::format(", {}", options.least_blocks);
+        head_ += ')';
+    }
 
     CudaTexts run() {
         const Stage& stage = kernel_.stages[0];
@@ -104,8 +109,8 @@ class ThreadsText final : private KernelText {
 
 }  // namespace
 
-CudaTexts threads_text(const Kernel& kernel, const std::string& entry) {
-    return ThreadsText(kernel, entry).run();
+CudaTexts threads_text(const Kernel& kernel, const std::string& entry, const CodeOptions& options) {
+    return ThreadsText(kernel, entry, options).run();
 }
 
 }  // namespace kiln::codegen

@@ -8,6 +8,7 @@
 #include "jit/compile/debugging.h"
 
 #include <kiln/array.h>
+#include <kiln/attributes.h>
 #include <kiln/backend_target.h>
 #include <kiln/dim3.h>
 #include <kiln/inspect.h>
@@ -18,6 +19,10 @@
 #include <span>
 #include <string>
 #include <vector>
+
+namespace kiln::codegen {
+struct CudaModule;
+}
 
 namespace kiln::engine {
 
@@ -77,6 +82,10 @@ class CompiledCode {
     virtual void launch_threads(std::span<DeviceOperand>, const LaunchShape&) const {
         throw Error(ErrorKind::unsupported, "this code runs on the host");
     }
+    /// What its functions take of a device. Errors: as those of Artifact::ptx.
+    virtual std::vector<KernelAttributes> attributes() const {
+        throw Error(ErrorKind::unsupported, "this code runs on the host");
+    }
     /// An artifact of this backend (artifacts.def); others are Error internal.
     virtual std::string text(Artifact artifact) const = 0;
     virtual std::vector<std::byte> binary() const = 0;
@@ -100,6 +109,14 @@ class Backend {
     virtual std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel,
                                                   const CompileOptions& options,
                                                   const std::string& symbol) = 0;
+    /// CUDA text of the user's, for launches: the module has it and its one function, the kernel nothing but
+    /// what its parameters are; `contract`: products and sums may be. Errors: unsupported; internal, of the
+    /// text.
+    virtual std::unique_ptr<CompiledCode> compile_text(const ir::Kernel&,
+                                                       const codegen::CudaModule&,
+                                                       bool /*contract*/) {
+        throw Error(ErrorKind::unsupported, "CUDA text does not run on the CPU");
+    }
     /// A text that such a compile makes on its way (artifacts.def); others are Error internal.
     virtual std::string text(Artifact artifact, const ir::Kernel& kernel,
                              const CompileOptions& options, const std::string& symbol) = 0;

@@ -96,12 +96,15 @@ std::string content_key(const ir::Kernel& kernel, const CompileOptions& options,
                         std::string_view target_id) {
     const bool has_lines = debugging() != Debugging::off || refers_to_lines(kernel, options);
     // All of its fields: with a new one, this does not compile.
-    const auto& [streaming, noalias, checked, flags_of_data] = options;
+    const auto& [streaming, noalias, checked, flags_of_data, most_threads, least_blocks] = options;
     std::string key(target_id);
     key += streaming ? "\nstreaming" : "\n";
     key += noalias ? " noalias" : "";
     key += flags_of_data ? " flags" : "";
-    key += checked ? " checked\n" : "\n";
+    key += checked ? " checked" : "";
+    if (most_threads != 0) key += fmt::format(" {} threads", most_threads);
+    if (least_blocks != 0) key += fmt::format(" {} blocks", least_blocks);
+    key += '\n';
     if (has_lines) {
         for (const std::string& file : kernel.files) key += file + '\n';
     }

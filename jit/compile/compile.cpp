@@ -104,6 +104,19 @@ codegen::KernelPlan plan_of(Job& job, const KernelOwner& owner, const Inspection
     });
 }
 
+/// f of the code for a target: what calls run, or what is compiled for this alone.
+template <class F>
+auto of_code(BackendTarget target, const KernelOwner& owner, Ledger& ledger, const Inspection& of,
+             const F& f) {
+    const auto told = [&](const CompiledCode& code) {
+        return ledger.with_late_compile(code, [&] { return f(code); });
+    };
+    if (target == owner.target) return told(of.code());
+    const Compiled made = compile(of.job(), target, owner);
+    ledger.add(made.stats, made.report);
+    return for_owner(owner, [&] { return told(*made.kernel->code); });
+}
+
 /// The kernel after each pass that changed it, each headed by the name of the pass.
 std::string pass_texts(Job& job, const KernelOwner& owner) {
     std::string text;
@@ -305,14 +318,9 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
             throw Error(
                 ErrorKind::unsupported,
                 fmt::format("{} is an explicit kernel, which is no code of the CPU", owner.name),
-                owner.where, "its texts are ir, passes, plan, cuda and ptx");
-        const auto text_of = [&](const CompiledCode& code) {
-            return ledger.with_late_compile(code, [&] { return code.text(artifact); });
-        };
-        if (*maker == owner.target) return text_of(of.code());
-        const Compiled made = compile(of.job(), *maker, owner);
-        ledger.add(made.stats, made.report);
-        return for_owner(owner, [&] { return text_of(*made.kernel->code); });
+                owner.where, "its texts are ir, passes, plan, cuda, ptx and resources");
+        return of_code(*maker, owner, ledger, of,
+                       [&](const CompiledCode& code) { return code.text(artifact); });
     }
     Job job = of.job();
     switch (artifact) {
@@ -327,9 +335,17 @@ std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
         case Artifact::assembly:
         case Artifact::assembly_lines:
         case Artifact::cuda:
-        case Artifact::ptx: break;  // of a backend
+        case Artifact::ptx:
+        case Artifact::resources: break;  // of a backend
     }
     __builtin_unreachable();
+}
+
+std::vector<KernelAttributes> attributes(const KernelOwner& owner, Ledger& ledger,
+                                         const Inspection& of) {
+    const kiln::detail::DefaultEnvironment environment;
+    return of_code(BackendTarget::cuda, owner, ledger, of,
+                   [](const CompiledCode& code) { return code.attributes(); });
 }
 
 }  // namespace kiln::engine

@@ -74,4 +74,9 @@ struct Inspection {
 std::string inspect(Artifact artifact, const KernelOwner& owner, Ledger& ledger,
                     const Inspection& of);
 
+/// What its functions take of a device of the architecture that KILN_CUDA_ARCH names. Errors: those of a
+/// compile for CUDA; device (no NVRTC).
+std::vector<KernelAttributes> attributes(const KernelOwner& owner, Ledger& ledger,
+                                         const Inspection& of);
+
 }  // namespace kiln::engine

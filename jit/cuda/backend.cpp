@@ -6,14 +6,17 @@
 #include "jit/compile/counters.h"
 #include "jit/compile/disk_cache.h"
 #include "jit/compile/target.h"
+#include "jit/cuda/assembler_log.h"
 #include "jit/cuda/loaded_module.h"
 #include "jit/cuda/nvrtc.h"
 #include "runtime/process.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -25,38 +28,94 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
         .count();
 }
 
+/// A line for each function.
+std::string lines_of(const std::vector<KernelAttributes>& all) {
+    std::string text;
+    for (const KernelAttributes& a : all)
+        text += fmt::format(
+            "{} on {}: {} registers, up to {} threads a block; {} bytes of shared memory a block; "
+            "{} bytes of local memory a thread, {} bytes of stores and {} of loads for registers "
+            "that do not fit\n",
+            a.function, a.architecture, a.registers, a.most_threads, a.shared, a.local,
+            a.spill_stores, a.spill_loads);
+    return text.empty() ? "nothing runs on the device\n" : text;
+}
+
+/// A text, and what is to be known about it.
+struct Text {
+    std::string name;
+    codegen::CudaModule module;
+    bool of_user = false;  ///< it has lines of its own
+    bool contract = false;
+    int most_threads = 0;  ///< of a block; 0: not said
+    double emit_ms = 0;
+
+    static Text of(const ir::Kernel& kernel, const CompileOptions& options) {
+        const auto start = std::chrono::steady_clock::now();
+        Text made{.name = codegen::cuda_entry_name(kernel),
+                  .module = codegen::emit_cuda_module(kernel, options),
+                  .contract = codegen::cuda_may_contract(kernel),
+                  .most_threads = static_cast<int>(options.most_threads)};
+        made.emit_ms = milliseconds_since(start);
+        return made;
+    }
+    static Text of(const codegen::CudaModule& module, bool contract) {
+        return {.name = module.functions[0].name,
+                .module = module,
+                .of_user = true,
+                .contract = contract};
+    }
+
+    /// As NVRTC gets it: with the user's lines.
+    std::string source() const {
+        return of_user ? fmt::format("#line 1 \"{}.cu\"\n{}", name, module.text)
+                       : codegen::cuda_with_lines(module.text, name + ".cu");
+    }
+};
+
 class CudaCode final : public CompiledCode {
   public:
-    explicit CudaCode(const ir::Kernel& kernel)
-        : kernel_(kernel),
-          name_(codegen::cuda_entry_name(kernel)),
-          contract_(codegen::cuda_may_contract(kernel)),
-          arch_(cuda_architecture()) {
-        const auto start = std::chrono::steady_clock::now();
-        module_ = codegen::emit_cuda_module(kernel);
-        times_.emit_ms = milliseconds_since(start);
+    CudaCode(const ir::Kernel& kernel, Text text)
+        : kernel_(kernel), text_(std::move(text)), arch_(cuda_architecture()) {
+        times_.emit_ms = text_.emit_ms;
     }
 
     /// Never runs on the host.
     MapFunction map_entry() const override { return nullptr; }
 
     std::string text(Artifact artifact) const override {
-        if (artifact == Artifact::cuda) return module_.text;
+        if (artifact == Artifact::cuda) return text_.module.text;
         if (artifact == Artifact::ptx) return ptx();
+        if (artifact == Artifact::resources) return lines_of(attributes());
         throw Error(ErrorKind::internal, "the CUDA backend has no such text");
     }
 
     std::optional<DeviceFault> run_on_device(std::span<DeviceOperand> operands) const override {
-        return run_program(kernel_, module_, loaded(), operands);
+        return run_program(kernel_, text_.module, loaded(), operands);
     }
 
     void launch_threads(std::span<DeviceOperand> operands,
                         const LaunchShape& shape) const override {
-        engine::launch_threads(kernel_, module_, loaded(), operands, shape);
+        engine::launch_threads(kernel_, text_.module, loaded(), operands, shape);
     }
 
     void run_map_on_device(const MapFrame* frame) const override {
-        run_map(kernel_, module_, loaded(), frame);
+        run_map(kernel_, text_.module, loaded(), frame);
+    }
+
+    std::vector<KernelAttributes> attributes() const override {
+        const kiln::detail::BeforeExit running(text_.name +
+                                               " cannot be compiled: the program is ending");
+        const std::string log = assembler_log(text_.source(), text_.name, text_.contract, arch_);
+        std::vector<KernelAttributes> made = attributes_in(log, arch_);
+        if (text_.most_threads != 0)
+            for (KernelAttributes& a : made)
+                a.most_threads = std::min(a.most_threads, text_.most_threads);
+        for (const codegen::CudaFunction& f : text_.module.functions)
+            if (std::ranges::find(made, f.name, &KernelAttributes::function) == made.end())
+                throw Error(ErrorKind::device,
+                            fmt::format("NVRTC says nothing of what {} takes: {}", f.name, log));
+        return made;
     }
 
     std::vector<std::byte> binary() const override {
@@ -92,13 +151,13 @@ class CudaCode final : public CompiledCode {
 
     /// From the disk cache, or compiled and put there. The caller has the lock.
     std::string make_ptx() const {
-        const kiln::detail::BeforeExit running(name_ +
+        const kiln::detail::BeforeExit running(text_.name +
                                                " cannot be compiled: the program is ending");
         auto start = std::chrono::steady_clock::now();
         DiskCache& disk = DiskCache::instance();
         const std::string key =
             fmt::format("cuda/{}/{}/{}|{}|{}", target_id(BackendTarget::cuda), arch_,
-                        nvrtc_build(disk), contract_ ? "contract" : "", module_.text);
+                        nvrtc_build(disk), text_.contract ? "contract" : "", text_.module.text);
         if (const auto found = disk.find(key)) {
             late_.disk_ms = milliseconds_since(start);
             late_.loads = 1;
@@ -107,8 +166,7 @@ class CudaCode final : public CompiledCode {
         open_nvrtc();
         late_.load_ms = milliseconds_since(start);
         start = std::chrono::steady_clock::now();
-        std::string made = compile_to_ptx(codegen::cuda_with_lines(module_.text, name_ + ".cu"),
-                                          name_, contract_, arch_);
+        std::string made = compile_to_ptx(text_.source(), text_.name, text_.contract, arch_);
         late_.codegen_ms = milliseconds_since(start);
         const auto* const first = reinterpret_cast<const std::byte*>(made.data());
         disk.insert(key, {first, made.size()});
@@ -120,15 +178,13 @@ class CudaCode final : public CompiledCode {
         if (const LoadedModule* const ready = ready_.load(std::memory_order_acquire)) return *ready;
         const std::string& image = ptx();
         const std::lock_guard lock(mutex_);
-        if (loaded_ == nullptr) loaded_ = std::make_unique<LoadedModule>(module_, image);
+        if (loaded_ == nullptr) loaded_ = std::make_unique<LoadedModule>(text_.module, image);
         ready_.store(loaded_.get(), std::memory_order_release);
         return *loaded_;
     }
 
     ir::Kernel kernel_;
-    std::string name_;
-    codegen::CudaModule module_;
-    bool contract_;
+    Text text_;
     std::string arch_;
     mutable kiln::detail::Mutex mutex_;
     mutable std::string ptx_;  // never changes once it is there
@@ -141,13 +197,20 @@ class CudaCode final : public CompiledCode {
 
 class CudaBackend final : public Backend {
   public:
-    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions&,
+    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options,
                                           const std::string&) override {
-        return std::make_unique<CudaCode>(kernel);
+        return std::make_unique<CudaCode>(kernel, Text::of(kernel, options));
     }
-    std::string text(Artifact artifact, const ir::Kernel& kernel, const CompileOptions&,
+    std::unique_ptr<CompiledCode> compile_text(const ir::Kernel& kernel,
+                                               const codegen::CudaModule& module,
+                                               bool contract) override {
+        auto made = std::make_unique<CudaCode>(kernel, Text::of(module, contract));
+        static_cast<void>(made->text(Artifact::ptx));  // which says what is wrong with the text
+        return made;
+    }
+    std::string text(Artifact artifact, const ir::Kernel& kernel, const CompileOptions& options,
                      const std::string&) override {
-        return CudaCode(kernel).text(artifact);
+        return CudaCode(kernel, Text::of(kernel, options)).text(artifact);
     }
 };
 

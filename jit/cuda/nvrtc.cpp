@@ -9,6 +9,8 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <initializer_list>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -182,44 +184,69 @@ std::string nvrtc_build(DiskCache& disk) {
     return now.build;
 }
 
+namespace {
+
+/// A text that NVRTC has compiled.
+class Program {
+  public:
+    Program(const std::string& source, const std::string& name, bool contract,
+            std::initializer_list<std::string> options)
+        : program_(made(source, name)) {
+        std::vector<const char*> texts = {contract ? "--fmad=true" : "--fmad=false", "--std=c++17"};
+        for (const std::string& option : options) texts.push_back(option.c_str());
+        const NvrtcResult compiled =
+            api_.compile(program_.get(), static_cast<int>(texts.size()), texts.data());
+        if (compiled == success) return;
+        const std::string said = log();
+        throw Error(ErrorKind::internal,
+                    fmt::format("NVRTC: {}\n{}\n{}", api_.error_string(compiled), said, source),
+                    line_of(said));
+    }
+    std::string log() const { return text(api_.log_size, api_.log, "log"); }
+    std::string ptx() const { return text(api_.ptx_size, api_.ptx, "PTX"); }
+
+  private:
+    static constexpr NvrtcResult success = 0;
+    struct Destroy {
+        void operator()(NvrtcProgram* program) const { nvrtc().destroy(&program); }
+    };
+
+    void require(NvrtcResult result, const char* what) const {
+        if (result != success)
+            throw Error(ErrorKind::internal,
+                        fmt::format("NVRTC: {}: {}", what, api_.error_string(result)));
+    }
+    NvrtcProgram* made(const std::string& source, const std::string& name) const {
+        NvrtcProgram* program = nullptr;
+        require(api_.create(&program, source.c_str(), (name + ".cu").c_str(), 0, nullptr, nullptr),
+                "create program");
+        return program;
+    }
+    std::string text(NvrtcResult (*size_of)(NvrtcProgram*, std::size_t*),
+                     NvrtcResult (*get)(NvrtcProgram*, char*), const char* what) const {
+        std::size_t size = 0;
+        require(size_of(program_.get(), &size), what);
+        std::string made(size, '\0');
+        require(get(program_.get(), made.data()), what);
+        made.resize(made.find_last_not_of('\0') + 1);
+        return made;
+    }
+
+    const Nvrtc& api_ = nvrtc();
+    const std::unique_ptr<NvrtcProgram, Destroy> program_;
+};
+
+}  // namespace
+
 std::string compile_to_ptx(const std::string& source, const std::string& name, bool contract,
                            const std::string& arch) {
-    const Nvrtc& api = nvrtc();
-    const auto require = [&](NvrtcResult result, const char* what) {
-        if (result != 0)
-            throw Error(ErrorKind::internal,
-                        fmt::format("NVRTC: {}: {}", what, api.error_string(result)));
-    };
-    NvrtcProgram* program = nullptr;
-    require(api.create(&program, source.c_str(), (name + ".cu").c_str(), 0, nullptr, nullptr),
-            "create program");
-    struct Destroy {
-        const Nvrtc& api;
-        NvrtcProgram* program;
-        ~Destroy() { api.destroy(&program); }
-    } const guard{api, program};
+    return Program(source, name, contract, {"--gpu-architecture=compute_" + arch.substr(3)}).ptx();
+}
 
-    const std::string gpu = "--gpu-architecture=compute_" + arch.substr(3);
-    const char* const options[] = {gpu.c_str(), contract ? "--fmad=true" : "--fmad=false",
-                                   "--std=c++17"};
-    const NvrtcResult compiled =
-        api.compile(program, static_cast<int>(std::size(options)), options);
-    if (compiled != 0) {
-        std::size_t size = 0;
-        require(api.log_size(program, &size), "log size");
-        std::string log(size, '\0');
-        require(api.log(program, log.data()), "log");
-        throw Error(
-            ErrorKind::internal,
-            fmt::format("NVRTC: {}\n{}\n{}", api.error_string(compiled), log.c_str(), source),
-            line_of(log));
-    }
-    std::size_t size = 0;
-    require(api.ptx_size(program, &size), "PTX size");
-    std::string ptx(size, '\0');
-    require(api.ptx(program, ptx.data()), "PTX");
-    ptx.resize(ptx.find_last_not_of('\0') + 1);
-    return ptx;
+std::string assembler_log(const std::string& source, const std::string& name, bool contract,
+                          const std::string& arch) {
+    return Program(source, name, contract, {"--gpu-architecture=" + arch, "--ptxas-options=-v"})
+        .log();
 }
 
 }  // namespace kiln::engine

@@ -18,4 +18,8 @@ std::string nvrtc_build(DiskCache& disk);
 std::string compile_to_ptx(const std::string& source, const std::string& name, bool contract,
                            const std::string& arch);
 
+/// What the assembler says of the functions' registers and memory. Errors: as compile_to_ptx.
+std::string assembler_log(const std::string& source, const std::string& name, bool contract,
+                          const std::string& arch);
+
 }  // namespace kiln::engine

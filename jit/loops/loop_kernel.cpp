@@ -150,12 +150,14 @@ std::uint64_t this_thread() {
 
 LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
                                  std::vector<KernelParam> params, KernelFunction function,
-                                 JitOptions options, Location where)
+                                 JitOptions options, Location where,
+                                 const engine::CompileOptions& code)
     : kind_(kind),
       name_(std::move(name)),
       params_(std::move(params)),
       function_(std::move(function)),
       options_(with_environment(std::move(options), kind)),
+      code_(code),
       where_(where) {
     if (params_.size() > engine::max_loop_kernel_args)
         throw Error(ErrorKind::usage,
@@ -311,16 +313,18 @@ std::vector<KernelItem> LoopKernelState::inline_call(std::span<const KernelItem>
 engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const LoopKernelKey& key,
                                  Form form) const {
     const bool optimised = form != Form::plain, noalias = !key.overlap() && optimised;
-    engine::Job job{
-        .kernel = traced.kernel,
-        .passes = {.checked = options_.checked,
-                   .noalias = noalias,
-                   .fuse = options_.fuse && optimised,
-                   .reassociate = options_.fastmath.has(Fastmath::reassoc),
-                   .strict = !optimised,
-                   .threads = options_.parallel,
-                   .large = key.large()},
-        .code = {.noalias = noalias, .checked = options_.checked, .flags_of_data = true}};
+    engine::Job job{.kernel = traced.kernel,
+                    .passes = {.checked = options_.checked,
+                               .noalias = noalias,
+                               .fuse = options_.fuse && optimised,
+                               .reassociate = options_.fastmath.has(Fastmath::reassoc),
+                               .strict = !optimised,
+                               .threads = options_.parallel,
+                               .large = key.large()},
+                    .code = code_};
+    job.code.noalias = noalias;
+    job.code.checked = options_.checked;
+    job.code.flags_of_data = true;
     for (std::size_t i = 0; i < key.size(); ++i) {
         if (key.is_array(i)) job.kernel.params[i].layout = key.layout(i);
         job.passes.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
@@ -673,7 +677,7 @@ std::vector<Difference> LoopKernelState::differences() const {
 std::shared_ptr<LoopKernelState> LoopKernelState::varied(const Variation& variation) const {
     return std::make_shared<LoopKernelState>(kind_, name_, params_, function_,
                                              engine::varied(options_, variation, name_, kind_),
-                                             where_);
+                                             where_, code_);
 }
 
 LoopKernelKey LoopKernelState::key_of(std::span<const ArgType> types, Location where) const {
@@ -727,12 +731,20 @@ std::string LoopKernelState::inspect(Artifact artifact, std::span<const OperandV
 }
 
 std::string LoopKernelState::inspect(Artifact artifact, const LoopKernelKey& key, Location where) {
-    return engine::inspect(
-        artifact, owner(), ledger_,
-        {.job = [&] { return job(traced(key.types(), where), key, Form::optimised); },
-         .code = [&]() -> const engine::CompiledCode& {
-             return *variant(key, Form::optimised, where).kernel->code;
-         }});
+    return engine::inspect(artifact, owner(), ledger_, inspection(key, where));
+}
+
+std::vector<KernelAttributes> LoopKernelState::attributes(std::span<const ArgType> types,
+                                                          Location where) {
+    const LoopKernelKey key = key_of(types, where);
+    return engine::attributes(owner(), ledger_, inspection(key, where));
+}
+
+engine::Inspection LoopKernelState::inspection(const LoopKernelKey& key, Location where) {
+    return {.job = [=, this] { return job(traced(key.types(), where), key, Form::optimised); },
+            .code = [=, this]() -> const engine::CompiledCode& {
+                return *variant(key, Form::optimised, where).kernel->code;
+            }};
 }
 
 namespace {

@@ -135,8 +135,10 @@ namespace kiln::detail {
 
 class LoopKernelState {
   public:
+    /// `code`: what its code is asked for beside what the options say.
     LoopKernelState(engine::KernelKind kind, std::string name, std::vector<KernelParam> params,
-                    KernelFunction function, JitOptions options, Location where);
+                    KernelFunction function, JitOptions options, Location where,
+                    const engine::CompileOptions& code = {});
 
     const std::string& name() const { return name_; }
     void call(std::span<const JitArg* const> args, std::vector<JitValue>* results,
@@ -154,6 +156,8 @@ class LoopKernelState {
     /// The same of the code that such a call runs.
     std::string inspect(Artifact artifact, std::span<const engine::OperandView> views,
                         Location where);
+    std::vector<KernelAttributes> attributes(std::span<const ArgType> types, Location where);
+    const engine::CompileOptions& code_options() const { return code_; }
     /// What calls with contiguous arrays of these types, apart from each other, run.
     void compile(std::span<const ArgType> types, Location where);
     void export_object(std::span<const ArgType> types, const std::string& object,
@@ -196,6 +200,7 @@ class LoopKernelState {
                       const std::source_location& where,
                       const engine::LaunchShape* launch = nullptr);
     std::string inspect(Artifact artifact, const engine::LoopKernelKey& key, Location where);
+    engine::Inspection inspection(const engine::LoopKernelKey& key, Location where);
     engine::LoopKernelKey key_of(std::span<const ArgType> types, Location where) const;
     std::vector<KernelItem> traced_body(std::span<const KernelItem> items);
     ir::Id result_node(dsl::Trace& trace, const Value& result) const;
@@ -218,6 +223,7 @@ class LoopKernelState {
     const std::vector<KernelParam> params_;
     const KernelFunction function_;
     const JitOptions options_;
+    const engine::CompileOptions code_;
     const Location where_;
     Variants variants_, plain_, of_device_;
     engine::Ledger ledger_;

@@ -3,6 +3,7 @@
 #include "jit/compile/backend.h"
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/lines.h"
+#include "jit/compile/cache.h"
 #include "jit/device/host_program.h"
 #include "jit/sim/compiler.h"
 #include "jit/sim/memory.h"
@@ -11,7 +12,9 @@
 #include <kiln/memory.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <mutex>
 #include <unordered_map>
@@ -97,17 +100,33 @@ class SimDevice final : public LaunchDevice {
 /// Few threads a block and few blocks: what a device does by many is the same by these.
 constexpr Geometry geometry{.threads = 64, .most_blocks = 8};
 
+/// In the folder that KILN_SIM_TEXTS names, for other compilers; called by its content.
+void keep_text(const std::string& name, const std::string& text) {
+    const char* const folder = std::getenv("KILN_SIM_TEXTS");
+    if (folder == nullptr || *folder == '\0') return;
+    const std::string path =
+        fmt::format("{}/{}.cu", folder, content_symbol(fmt::format("{}\n{}", name, text)));
+    std::ofstream file(path);
+    file << "// " << name << '\n' << text;
+    if (!file.flush())
+        throw Error(ErrorKind::usage, fmt::format("{} cannot be written", path), {},
+                    "KILN_SIM_TEXTS is to name a folder");
+}
+
 class SimCode final : public CompiledCode {
   public:
-    explicit SimCode(const ir::Kernel& kernel) : kernel_(kernel) {
-        auto start = std::chrono::steady_clock::now();
-        module_ = codegen::emit_cuda_module(kernel);
+    SimCode(const ir::Kernel& kernel, const CompileOptions& options) : kernel_(kernel) {
+        const auto start = std::chrono::steady_clock::now();
+        module_ = codegen::emit_cuda_module(kernel, options);
+        keep_text(kernel.name, module_.text);
         times_.emit_ms = milliseconds_since(start);
-        start = std::chrono::steady_clock::now();
-        std::vector<std::string> names;
-        for (const codegen::CudaFunction& f : module_.functions) names.push_back(f.name);
-        code_ = sim::compile(codegen::cuda_with_lines(module_.text, kernel.name + ".cu"), names);
-        times_.codegen_ms = milliseconds_since(start);
+        compile(codegen::cuda_with_lines(module_.text, kernel.name + ".cu"));
+    }
+    /// Of the user's text.
+    SimCode(const ir::Kernel& kernel, const codegen::CudaModule& module)
+        : kernel_(kernel), module_(module) {
+        keep_text(kernel.name, module_.text);
+        compile(fmt::format("#line 1 \"{}.cu\"\n{}", kernel.name, module_.text));
     }
 
     MapFunction map_entry() const override { return nullptr; }
@@ -154,6 +173,13 @@ class SimCode final : public CompiledCode {
     }
 
   private:
+    void compile(const std::string& source) {
+        const auto start = std::chrono::steady_clock::now();
+        std::vector<std::string> names;
+        for (const codegen::CudaFunction& f : module_.functions) names.push_back(f.name);
+        code_ = sim::compile(source, names);
+        times_.codegen_ms = milliseconds_since(start);
+    }
     /// What the program gets for its parameters; threads may touch their elements.
     std::vector<DeviceArgument> arguments_of(std::span<const DeviceOperand> operands,
                                              SimDevice& device) const {
@@ -181,15 +207,26 @@ class SimCode final : public CompiledCode {
 
 class SimBackend final : public Backend {
   public:
-    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions&,
+    std::unique_ptr<CompiledCode> compile(const ir::Kernel& kernel, const CompileOptions& options,
                                           const std::string&) override {
-        const kiln::detail::BeforeExit running(kernel.name +
-                                               " cannot be compiled: the program is ending");
-        return std::make_unique<SimCode>(kernel);
+        return made(kernel, options);
+    }
+    std::unique_ptr<CompiledCode> compile_text(const ir::Kernel& kernel,
+                                               const codegen::CudaModule& module,
+                                               bool /*contract*/) override {
+        return made(kernel, module);
     }
     std::string text(Artifact, const ir::Kernel&, const CompileOptions&,
                      const std::string&) override {
         throw Error(ErrorKind::internal, "the simulator has no texts of its own");
+    }
+
+  private:
+    template <class From>
+    static std::unique_ptr<CompiledCode> made(const ir::Kernel& kernel, const From& from) {
+        const kiln::detail::BeforeExit running(kernel.name +
+                                               " cannot be compiled: the program is ending");
+        return std::make_unique<SimCode>(kernel, from);
     }
 };
 

@@ -135,13 +135,18 @@ void Device::require(Driver::Result result, const char* what) const {
     const char *name = nullptr, *text = nullptr;
     driver_.error_name(result, &name);
     driver_.error_string(result, &text);
-    // From 700 on the context is of no more use, as the driver documents.
-    const bool lost = result >= 700 && result < 800;
-    throw Error(
-        ErrorKind::device,
-        fmt::format("{}: {} ({})", what, name == nullptr ? "unknown error" : name,
-                    text == nullptr ? "" : text),
-        {}, lost ? "the device's context is lost: this process can use the device no more" : "");
+    // From 700 on the context is of no more use, as the driver documents; but a launch that asks for too
+    // much does not happen.
+    constexpr Driver::Result too_much = 701;
+    const bool lost = result >= 700 && result < 800 && result != too_much;
+    throw Error(ErrorKind::device,
+                fmt::format("{}: {} ({})", what, name == nullptr ? "unknown error" : name,
+                            text == nullptr ? "" : text),
+                {},
+                lost ? "the device's context is lost: this process can use the device no more"
+                : result == too_much
+                    ? "its threads take more registers than a block has: say .bounds"
+                    : "");
 }
 
 void Device::enter() const { require(driver_.set_current(context_), "cuCtxSetCurrent"); }

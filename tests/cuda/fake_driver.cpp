@@ -28,6 +28,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -138,9 +139,11 @@ struct Program {
 std::vector<std::string> function_names(const std::string& source) {
     std::vector<std::string> names;
     constexpr const char* head = "extern \"C\" __global__ void ";
+    constexpr std::string_view bounds = "__launch_bounds__(";
     for (std::size_t at = source.find(head); at != std::string::npos;
          at = source.find(head, at + 1)) {
-        const std::size_t begin = at + std::strlen(head);
+        std::size_t begin = at + std::strlen(head);
+        if (source.compare(begin, bounds.size(), bounds) == 0) begin = source.find(") ", begin) + 2;
         names.push_back(source.substr(begin, source.find('(', begin) - begin));
     }
     return names;

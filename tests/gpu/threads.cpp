@@ -64,9 +64,44 @@ void shared_memory() {
     }
 }
 
+void bounds() {
+    const auto bounded = cuda::kernel("bounded", [](Out y) { y(cuda::grid()) = 2 * cuda::grid(); },
+                                      {.bounds = {.threads = 64, .blocks = 8}});
+    const Array y = zeros({128}, DType::i64);
+    bounded({.blocks = 2, .threads = 64}, y);
+    check(y.at<std::int64_t>({127}) == 254, "a kernel with bounds");
+}
+
+/// CUDA text, whose memory of blocks nobody knows beforehand.
+void raw() {
+    const auto reversed = cuda::raw(
+        "extern \"C\" __global__ void reversed(const double* x, double* y, int n) {\n"
+        "    __shared__ double own[4000];\n"
+        "    extern __shared__ double given[];\n"
+        "    for (int i = threadIdx.x; i < n; i += blockDim.x) {\n"
+        "        own[i] = x[i];\n"
+        "        given[i] = 0.5 * x[i];\n"
+        "    }\n"
+        "    __syncthreads();\n"
+        "    for (int i = threadIdx.x; i < n; i += blockDim.x)\n"
+        "        y[i] = own[n - 1 - i] + given[n - 1 - i];\n"
+        "}\n",
+        "reversed", {f64[1], f64[1], i32});
+    const LaunchOptions launch{.threads = 64, .shared = 32'000};
+    const Array x = arange(4000).astype(f64), here = zeros({4000});
+    reversed(launch, x, here, 4000);
+    check(here.at<double>({0}) == 1.5 * 3999 && here.at<double>({3999}) == 0,
+          "CUDA text takes arrays of the host there and back");
+    const Array there = zeros({4000}).to(cuda());
+    reversed(launch, x.to(cuda()), there, 4000);
+    check(there.to_host().at<double>({1}) == 1.5 * 3998, "and those of the device where they are");
+}
+
 }  // namespace
 
 void explicit_kernels() {
+    bounds();
+    raw();
     places();
     shared_memory();
 }

@@ -19,6 +19,7 @@
 // synchronised by itself: what threads do to each other is the kernel's affair. The simulator says what is
 // wrong with that (BackendTarget::sim, KILN_TARGET=sim).
 #pragma once
+#include <kiln/attributes.h>
 #include <kiln/dim3.h>
 #include <kiln/jit.h>
 #include <kiln/place.h>
@@ -28,6 +29,13 @@ namespace kiln {
 
 class Stream;
 
+/// What the launches of a kernel keep to, so that its code takes no more registers than they have, for
+/// designated initialisers: {.threads = 256, .blocks = 2}.
+struct LaunchBounds {
+    unsigned threads = 0;  ///< of a block at most; 0: not said
+    unsigned blocks = 0;   ///< that a multiprocessor is to have at once, at least; 0: not said
+};
+
 /// The options of an explicit kernel, for designated initialisers.
 struct CudaKernelOptions {
     Fastmath fastmath = {};
@@ -35,6 +43,7 @@ struct CudaKernelOptions {
     /// Where calls run whose arrays are on the host: cuda copies them there and back, sim runs where they
     /// are. KILN_TARGET=sim in the environment makes all calls with such arrays ones of the simulator.
     BackendTarget target = BackendTarget::cuda;
+    LaunchBounds bounds = {};  ///< launches of more threads a block are Error usage
 };
 
 /// How a kernel is launched, for designated initialisers: {.blocks = {8, 8}, .threads = {16, 16}}.
@@ -45,14 +54,14 @@ struct LaunchOptions {
     std::size_t shared = 0;          ///< bytes of a block for cuda::dynamic_shared
 };
 
-/// An explicit kernel. Copies share their state, which is thread-safe.
-class CudaKernel {
+namespace detail {
+class RawKernelState;
+
+/// How kernels with a method `call` are launched.
+template <class K> class Launches {
   public:
     using Where = std::source_location;
 
-    /// Launches it; the first launch with given dtypes, ranks and layouts compiles it. Errors: usage (the
-    /// number of arguments, a scalar for an array, a read-only array, a shape that no device has), those
-    /// of tracing, device; what the simulator finds.
     void operator()(const LaunchOptions& launch, JitArg a0 = {}, JitArg a1 = {}, JitArg a2 = {},
                     JitArg a3 = {}, JitArg a4 = {}, JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {},
                     JitArg a8 = {}, JitArg a9 = {}, JitArg a10 = {}, JitArg a11 = {},
@@ -62,34 +71,78 @@ class CudaKernel {
                                      &a8, &a9, &a10, &a11, &a12, &a13, &a14, &a15};
         std::size_t count = 0;
         while (count < std::size(all) && !all[count]->is_none()) ++count;
-        call(launch, std::span(all, count), where);
+        static_cast<const K&>(*this).call(launch, std::span(all, count), where);
     }
-    /// n threads at least, in blocks of 256: the kernel tests that cuda::grid() < n.
+    /// n threads at least, in blocks of 256: the kernel tests that its number is below n.
     static LaunchOptions for_all(std::int64_t n) {
         return {.blocks = Dim3(static_cast<unsigned>(n <= 256 ? 1 : (n + 255) / 256)),
                 .threads = 256};
     }
     /// kernel.forall(n)(arguments): launches it so.
     auto forall(std::int64_t n) const {
-        return [*this, n]<class... A>(A&&... arguments) {
-            (*this)(for_all(n), std::forward<A>(arguments)...);
+        return [kernel = static_cast<const K&>(*this), n]<class... A>(A&&... arguments) {
+            kernel(for_all(n), std::forward<A>(arguments)...);
         };
     }
+};
+}  // namespace detail
 
+/// An explicit kernel. Copies share their state, which is thread-safe. kernel(launch, arguments ...) launches
+/// it; the first launch with given dtypes, ranks and layouts compiles it. Errors: usage (the number of
+/// arguments, a scalar for an array, a read-only array, a shape that no device has), those of tracing, device;
+/// what the simulator finds.
+class CudaKernel : public detail::Launches<CudaKernel> {
+  public:
     const std::string& name() const;
     /// A text of the kernel for arguments of these types, contiguous.
     std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
                         Where where = Where::current()) const;
+    /// What it takes of a device of the architecture that KILN_CUDA_ARCH names, for arguments of these
+    /// types, contiguous. Needs NVRTC, which it is compiled by anew, and no device. Errors: those of
+    /// tracing; device (no NVRTC).
+    KernelAttributes attributes(const std::vector<ArgType>& types,
+                                Where where = Where::current()) const;
     std::vector<Remark> remarks() const;
     Stats stats() const;
 
   private:
     friend struct cuda;
+    friend class detail::Launches<CudaKernel>;
     CudaKernel(std::string name, std::vector<detail::KernelParam> params,
                detail::KernelFunction function, CudaKernelOptions options, Where where);
     void call(const LaunchOptions& launch, std::span<const JitArg* const> args, Where where) const;
 
     detail::SharedState<detail::LoopKernelState> state_;
+};
+
+/// The options of a kernel of CUDA text, for designated initialisers.
+struct RawOptions {
+    /// Products and sums are contracted where it has `contract`; no other flag counts.
+    Fastmath fastmath = {};
+    BackendTarget target = BackendTarget::cuda;  ///< as of CudaKernelOptions
+};
+
+/// A kernel of CUDA text. Copies share their state, which is thread-safe. kernel(launch, arguments ...)
+/// launches it; the first launch compiles it. Scalars are converted where that is safe. Arrays are contiguous;
+/// those of the host are copied to the device, and back where the text may write. Errors: usage (the number of
+/// arguments, a scalar for an array, a read-only array, an array that is not contiguous, a shape that no device
+/// has, a text that does not compile), type, shape (its rank), device; what the simulator finds.
+class RawKernel : public detail::Launches<RawKernel> {
+  public:
+    const std::string& name() const;
+    /// Its text, its PTX, or what it takes of a device: cuda, ptx and resources. Errors: unsupported (others),
+    /// usage (a text that does not compile), device (no NVRTC).
+    std::string inspect(Artifact artifact, Where where = Where::current()) const;
+    /// As of CudaKernel.
+    KernelAttributes attributes(Where where = Where::current()) const;
+
+  private:
+    friend struct cuda;
+    friend class detail::Launches<RawKernel>;
+    explicit RawKernel(std::shared_ptr<detail::RawKernelState> state);
+    void call(const LaunchOptions& launch, std::span<const JitArg* const> args, Where where) const;
+
+    detail::SharedState<detail::RawKernelState> state_;
 };
 
 /// What explicit kernels are made of. A class, so that kiln::cuda() can be the device: what stands before
@@ -99,7 +152,7 @@ struct cuda : ThreadWords {
     static bool is_available() { return detail::cuda_is_available(); }
 
     /// An explicit kernel from a lambda over In, Out, InOut and Value that returns nothing. Nothing is
-    /// compiled before the first launch. Errors: usage (.params).
+    /// compiled before the first launch. Errors: usage (.params, .bounds that no device has).
     template <class F>
     static CudaKernel kernel(std::string name, F function, CudaKernelOptions options = {},
                              std::source_location where = std::source_location::current()) {
@@ -115,6 +168,14 @@ struct cuda : ThreadWords {
                              std::source_location where = std::source_location::current()) {
         return kernel("kernel", std::move(function), std::move(options), where);
     }
+
+    /// The extern "C" __global__ function `name` of a text of CUDA, as it is: cuda::raw(text, "saxpy",
+    /// {f32, f32[1], f32[1], i64}) for `saxpy(float a, const float* x, float* y, long long n)`. An array is a
+    /// pointer to its elements, which follow each other in C order; what is no pointer is a scalar. Errors:
+    /// usage (no such function, or not of these parameters).
+    static RawKernel raw(std::string text, std::string name, std::vector<ArgType> types,
+                         RawOptions options = {},
+                         std::source_location where = std::source_location::current());
 };
 
 }  // namespace kiln

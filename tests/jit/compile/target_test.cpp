@@ -63,12 +63,15 @@ TEST_CASE("every compile option is in the key", "[jit][cache]") {
     };
     // All of its fields: with a new one, this does not compile.
     CompileOptions all;
-    auto& [streaming, noalias, checked, flags_of_data] = all;
-    static_cast<void>(std::tie(streaming, noalias, checked, flags_of_data));
+    auto& [streaming, noalias, checked, flags_of_data, most_threads, least_blocks] = all;
+    static_cast<void>(
+        std::tie(streaming, noalias, checked, flags_of_data, most_threads, least_blocks));
     flip([](CompileOptions& o) { o.streaming = true; });
     flip([](CompileOptions& o) { o.noalias = true; });
     flip([](CompileOptions& o) { o.checked = true; });
     flip([](CompileOptions& o) { o.flags_of_data = true; });
+    flip([](CompileOptions& o) { o.most_threads = 2; });
+    flip([](CompileOptions& o) { o.least_blocks = 2; });
     CHECK(keys.size() == fields + 1);
 }
 

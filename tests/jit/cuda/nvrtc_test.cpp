@@ -9,6 +9,8 @@
 #include <kiln/kiln.h>
 
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 using namespace kiln;
@@ -102,4 +104,73 @@ TEST_CASE("NVRTC compiles programs of all forms", "[jit][cuda][nvrtc]") {
                        Contains(".visible .entry kiln_" + p.name + "_0"));
         }
     }
+}
+
+TEST_CASE("NVRTC says what explicit kernels take of a device", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    const auto kernel = [](LaunchBounds bounds) {
+        return cuda::kernel("leaves",
+                            [](In x, Out y) {
+                                auto part = cuda::shared<float>(256);
+                                const Value t = cuda::thread_idx();
+                                part(t) = x(t);
+                                cuda::sync_threads();
+                                Local some(f64, 50);
+                                for (Index i : range(50)) some(i) = part(i);
+                                y(t) = some(cast<std::int64_t>(part(0)));
+                            },
+                            {.bounds = bounds});
+    };
+    for (const char* arch : architectures) {
+        const test::Variable use("KILN_CUDA_ARCH", arch);
+        INFO(arch);
+        const KernelAttributes free = kernel({}).attributes({f32[1], f64[1]});
+        CHECK(free.function == "kiln_leaves");
+        CHECK(free.architecture == arch);
+        CHECK(free.shared == 256 * 4);
+        CHECK(free.local >= 50 * 8);
+        CHECK(free.registers >= 8);
+        CHECK(free.registers <= 255);
+        const KernelAttributes bound =
+            kernel({.threads = 128, .blocks = 8}).attributes({f32[1], f64[1]});
+        CHECK(bound.registers <= 65536 / (128 * 8));
+        CHECK(bound.most_threads == 128);
+    }
+}
+
+TEST_CASE("NVRTC says what each function of a kernel takes", "[jit][cuda][nvrtc]") {
+    if (!have_nvrtc()) return;
+    const auto total = jit("total", [](In x) -> Value { return sum(sqrt(x)); });
+    const std::string text = total.inspect(Artifact::resources, {ArgType{DType::f64, 1}});
+    INFO(text);
+    std::size_t functions = 0;
+    const std::string cuda = total.inspect(Artifact::cuda, {ArgType{DType::f64, 1}});
+    constexpr std::string_view head = "__global__ void ";
+    for (std::size_t at = cuda.find(head); at != cuda.npos; at = cuda.find(head, at + 1)) {
+        const std::size_t begin = at + head.size();
+        const std::string name = cuda.substr(begin, cuda.find('(', begin) - begin);
+        CHECK_THAT(text, Contains(name + " on sm_80: "));
+        ++functions;
+    }
+    CHECK(functions == 2);
+}
+
+TEST_CASE("NVRTC compiles text of the user's", "[jit][cuda][nvrtc][raw]") {
+    if (!have_nvrtc()) return;
+    const std::string text =
+        "extern \"C\" __global__ void saxpy(float a, const float* x, float* y) {\n"
+        "    y[threadIdx.x] += a * x[threadIdx.x];\n"
+        "}\n";
+    const std::vector<ArgType> types{f32, f32[1], f32[1]};
+    const auto strict = cuda::raw(text, "saxpy", types);
+    CHECK_THAT(strict.inspect(Artifact::ptx),
+               Contains(".visible .entry saxpy(") && !Contains("fma.rn.f32"));
+    CHECK_THAT(
+        cuda::raw(text, "saxpy", types, {.fastmath = Fastmath::contract}).inspect(Artifact::ptx),
+        Contains("fma.rn.f32"));
+    CHECK(strict.attributes().function == "saxpy");
+    CHECK_THAT(strict.inspect(Artifact::resources), Contains("saxpy on sm_80: "));
+    const auto wrong = cuda::raw("extern \"C\" __global__ void f() {\n    int x = ;\n}", "f", {});
+    CHECK_THROWS_WITH(wrong.inspect(Artifact::ptx),
+                      Contains("the text of f does not compile: ") && Contains("f.cu(2): error"));
 }

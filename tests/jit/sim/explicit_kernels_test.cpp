@@ -329,6 +329,33 @@ TEST_CASE("explicit kernels: kernels that do nothing, launches of too many block
               std::to_string(__LINE__ - 2));
 }
 
+TEST_CASE("explicit kernels: bounds", "[jit][sim][threads]") {
+    const Array y = zeros({128}, i32);
+    const auto number = [](Out z) {
+        z(cuda::thread_idx()) = cast<std::int32_t>(cuda::thread_idx());
+    };
+    const auto kernel = cuda::kernel(
+        "bounded", number, {.target = BackendTarget::sim, .bounds = {.threads = 128, .blocks = 4}});
+    CHECK(kernel.inspect(Artifact::cuda, {i32[1]})
+              .find("__global__ void __launch_bounds__(128, 4) kiln_bounded(") !=
+          std::string::npos);
+    kernel({.threads = 128}, y);
+    CHECK(y.at<std::int32_t>({127}) == 127);
+    CHECK(error_of([&] { kernel({.threads = {43, 3}}, y); }) ==
+          "bounded is launched with blocks of (43, 3, 1) threads @" + std::to_string(__LINE__ - 1));
+    const auto made = [&](LaunchBounds bounds) {
+        return error_of([&] { cuda::kernel("bounded", number, {.bounds = bounds}); });
+    };
+    const std::string line = " @" + std::to_string(__LINE__ - 2);
+    CHECK(made({.threads = 1025}) == "bounded has .bounds of 1025 threads and 0 blocks" + line);
+    CHECK(made({.threads = 32, .blocks = 33}) ==
+          "bounded has .bounds of 32 threads and 33 blocks" + line);
+    CHECK(made({.blocks = 2}) == "bounded has .bounds of blocks alone" + line);
+    CHECK(cuda::kernel("threads", number, {.bounds = {.threads = 96}})
+              .inspect(Artifact::cuda, {i32[1]})
+              .find("__launch_bounds__(96) kiln_threads(") != std::string::npos);
+}
+
 TEST_CASE("explicit kernels: what they do not have", "[jit][sim][threads]") {
     const Array x = zeros({64});
     const auto refused = [&](auto body) {
