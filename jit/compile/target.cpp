@@ -62,6 +62,17 @@ codegen::VectorIsa vector_isa(std::string_view limit) {
     return avx2 && limit != "sse2" ? codegen::VectorIsa::avx2 : codegen::VectorIsa::sse2;
 }
 
+/// Whether this CPU has all of the x86-64 level that stands for the vector unit, which is more than the unit.
+bool has_level(codegen::VectorIsa isa) {
+    __builtin_cpu_init();
+    switch (isa) {
+        case codegen::VectorIsa::sse2: return __builtin_cpu_supports("x86-64-v2") != 0;
+        case codegen::VectorIsa::avx2: return __builtin_cpu_supports("x86-64-v3") != 0;
+        case codegen::VectorIsa::avx512: break;
+    }
+    return __builtin_cpu_supports("x86-64-v4") != 0;
+}
+
 std::string host_id(codegen::VectorIsa isa) {
     return fmt::format("x86-64/{}/{}", cpu_words(), name(isa));
 }
@@ -90,6 +101,13 @@ CpuTarget CpuTarget::host() {
         throw Error(ErrorKind::usage, fmt::format("KILN_CPU is '{}'", kind), {},
                     "host and portable are known");
     const codegen::VectorIsa isa = vector_isa(limit);
+    if (portable && !has_level(isa))
+        throw Error(
+            ErrorKind::usage,
+            fmt::format(
+                "KILN_CPU is 'portable', but this CPU has not all of the x86-64 level of {}",
+                name(isa)),
+            {}, "unset it, or set KILN_CPU_ISA to sse2 or avx2");
     return {isa, portable, portable ? portable_id(isa) : host_id(isa)};
 }
 
@@ -122,6 +140,9 @@ std::string target_id(BackendTarget target) {
     __builtin_unreachable();
 }
 
-std::string portable_target_id() { return with_build(portable_id(CpuTarget::once().isa)); }
+std::string portable_target_id() {
+    const codegen::VectorIsa isa = CpuTarget::once().isa;
+    return has_level(isa) ? with_build(portable_id(isa)) : "none";
+}
 
 }  // namespace kiln::engine

@@ -28,7 +28,7 @@ struct CpuTarget {
 /// Errors: usage (KILN_CPU_ISA, KILN_CUDA_ARCH).
 std::string target_id(BackendTarget target);
 
-/// target_id of the CPU as it is where KILN_CPU=portable: such code runs here too.
+/// target_id of the CPU as it is where KILN_CPU=portable: such code runs here too. "none": it does not.
 std::string portable_target_id();
 
 /// Whether it has an instruction for a * b + c, rounded once. Errors: usage (KILN_CPU_ISA).

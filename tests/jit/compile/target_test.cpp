@@ -51,6 +51,25 @@ TEST_CASE("vector units have names of their own, and what they are called is wha
         unsetenv("KILN_CPU_ISA");
 }
 
+TEST_CASE("portable code is for any CPU of a level, by its name", "[jit][target]") {
+    const char* const before = std::getenv("KILN_CPU");
+    const std::string kept = before != nullptr ? before : "";
+    setenv("KILN_CPU", "host", 1);
+    const engine::CpuTarget host = engine::CpuTarget::host();
+    CHECK_FALSE(host.portable);
+    setenv("KILN_CPU", "portable", 1);
+    const engine::CpuTarget portable = engine::CpuTarget::host();
+    CHECK(portable.portable);
+    CHECK(portable.isa == host.isa);
+    CHECK(portable.id == "x86-64/portable/" + std::string(name(host.isa)));
+    CHECK(engine::portable_target_id().starts_with(portable.id + "/llvm-"));
+    setenv("KILN_CPU", "any", 1);
+    const Error error = error_of([] { engine::CpuTarget::host(); });
+    CHECK(error.message() == "KILN_CPU is 'any'");
+    CHECK(error.hint() == "host and portable are known");
+    before != nullptr ? setenv("KILN_CPU", kept.c_str(), 1) : unsetenv("KILN_CPU");
+}
+
 TEST_CASE("every compile option is in the key", "[jit][cache]") {
     const ir::Kernel kernel = times("2.5");
     std::set<std::string> keys{engine::content_key(kernel, {}, "cpu")};
