@@ -1,15 +1,21 @@
-// The first example of the README, against an installed kiln.
 #include <kiln/kiln.h>
 
 #include <cstdio>
+#include <vector>
 
 int main() {
-    auto saxpy = kiln::vectorize(
-        "saxpy", [](kiln::Value a, kiln::Value x, kiln::Value y) { return a * x + y; });
-    const kiln::Array x = kiln::full({3}, 2.0f);
-    const kiln::Array y = kiln::full({3}, 1.0f);
-    const kiln::Array z = saxpy(10.0f, x, y);
-    const bool right = z.at<float>(0) == 21.0f && z.at<float>(2) == 21.0f;
-    std::puts(right ? "saxpy is right" : "saxpy is wrong");
-    return right ? 0 : 1;
+    using namespace kiln;
+    const auto saxpy =
+        vectorize("saxpy", [](Value a, Value x, Value y) { return a * x + y; }, {.parallel = true});
+    const WarmUp warming = warm_up({{saxpy, {f64, f64[1], f64[1]}}});  // on a thread of its own
+
+    std::vector<double> x(1000, 2.0), y(1000, 1.0);
+    try {
+        saxpy(10.0, x, y, {.out = y});  // on the program's memory, without copies
+    } catch (const Error& error) {
+        std::puts(error.what());
+        return 1;
+    }
+    std::puts(y[999] == 21 ? "saxpy is right" : "saxpy is wrong");
+    return y[999] == 21 ? 0 : 1;
 }
