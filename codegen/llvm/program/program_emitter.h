@@ -111,8 +111,9 @@ class ProgramEmitter final : private NodeValues {
     void emit_while_loop(const ir::Node& n, ir::Id id);
     LaneValue emit_call(const ir::Node& n);
     void emit_allocate(const ir::Node& n, ir::Id id);
-    llvm::Value* allocate_own(const ir::Node& n, llvm::Value* extents);
-    llvm::Value* allocate_in_frame(const ir::Node& n, llvm::Value* extents);
+    llvm::Value* extent_cells(llvm::ArrayRef<llvm::Value*> extents);
+    llvm::Value* allocate_own(const ir::Node& n, llvm::ArrayRef<llvm::Value*> extents);
+    llvm::Value* allocate_in_frame(const ir::Node& n, llvm::ArrayRef<llvm::Value*> extents);
     void emit_failed_check(const ir::Node& n, ir::Id id);
     llvm::Value* trip_count(llvm::Value* begin, llvm::Value* end, llvm::Value* step);
     llvm::BranchInst* count_up(llvm::Value* first, llvm::Value* last,

@@ -175,9 +175,10 @@ void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of,
     for (const ir::Argument& a : launch.arguments) {
         const std::size_t p = made.size();
         made.push_back(argument(a, given[p], of));
+        // Of a frame of one row nobody reads how far rows are apart.
         put(abi::map_word::operand(p, abi::map_word::data), made[p].data);
-        put(abi::map_word::operand(p, abi::map_word::inner), made[p].inner);
-        put(abi::map_word::operand(p, abi::map_word::outer), b_.getInt64(0));
+        if (kernel_.outlined[launch.kernel].params[p].layout == ir::Layout::strided)
+            put(abi::map_word::operand(p, abi::map_word::inner), made[p].inner);
     }
     auto* call = b_.CreateCall(function, {frame});
     call->addFnAttr(llvm::Attribute::NoUnwind);

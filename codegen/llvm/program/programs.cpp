@@ -552,15 +552,9 @@ void ProgramEmitter::emit_while_loop(const Node& n, Id id) {
 
 void ProgramEmitter::emit_allocate(const Node& n, Id id) {
     const ir::Param& p = kernel_.params[n.aux];
-    auto* i64 = b_.getInt64Ty();
-    Value* extents =
-        ops_.alloca_at_entry(llvm::ArrayType::get(i64, std::max<unsigned>(1, p.rank)), "extents");
     View v;
-    for (unsigned d = 0; d < p.rank; ++d) {
-        v.extents.push_back(value(kernel_.operand(id, d)).value);
-        b_.CreateStore(v.extents.back(), b_.CreateConstInBoundsGEP1_64(i64, extents, d));
-    }
-    v.data = scope_->parallel ? allocate_own(n, extents) : allocate_in_frame(n, extents);
+    for (unsigned d = 0; d < p.rank; ++d) v.extents.push_back(value(kernel_.operand(id, d)).value);
+    v.data = scope_->parallel ? allocate_own(n, v.extents) : allocate_in_frame(n, v.extents);
     Value* stride = b_.getInt64(size_of(p.dtype));
     v.strides.resize(p.rank);
     for (unsigned d = p.rank; d-- > 0;) {
@@ -570,14 +564,49 @@ void ProgramEmitter::emit_allocate(const Node& n, Id id) {
     scope_->views[n.aux] = std::move(v);
 }
 
-Value* ProgramEmitter::allocate_in_frame(const Node& n, Value* extents) {
+/// The cells of extents that the host is shown.
+Value* ProgramEmitter::extent_cells(llvm::ArrayRef<Value*> extents) {
+    auto* i64 = b_.getInt64Ty();
+    Value* cells = ops_.alloca_at_entry(
+        llvm::ArrayType::get(i64, std::max<std::size_t>(1, extents.size())), "extents");
+    for (unsigned d = 0; d < extents.size(); ++d)
+        b_.CreateStore(extents[d], b_.CreateConstInBoundsGEP1_64(i64, cells, d));
+    return cells;
+}
+
+/// In a loop the host is asked again only where the extents are others:
+//
+//     if (!(asked && the frame's extents == extents)) { call; asked = true; }
+Value* ProgramEmitter::allocate_in_frame(const Node& n, llvm::ArrayRef<Value*> extents) {
     auto* i64 = b_.getInt64Ty();
     auto* pointer = b_.getPtrTy();
+    auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
+    Value* asked = nullptr;
+    if (!scope_->jumps.empty() && kernel_.params[n.aux].access != ir::Access::result) {
+        asked = ops_.alloca_at_entry(b_.getInt1Ty(), "asked");
+        {
+            const llvm::IRBuilder<>::InsertPointGuard guard(b_);
+            b_.SetInsertPoint(scope_->entry);
+            b_.CreateStore(b_.getFalse(), asked);
+        }
+        auto *compare = BasicBlock::Create(context_, "made.before", scope_->function),
+             *ask = BasicBlock::Create(context_, "ask", scope_->function);
+        b_.CreateCondBr(b_.CreateLoad(b_.getInt1Ty(), asked), compare, ask);
+        b_.SetInsertPoint(compare);
+        Value* same = b_.getTrue();
+        for (unsigned d = 0; d < extents.size(); ++d) {
+            Value* before =
+                frame_word(param_offset(n.aux, abi::program_word::extent(d)), i64, "extent");
+            same = b_.CreateAnd(same, b_.CreateICmpEQ(before, extents[d]));
+        }
+        b_.CreateCondBr(same, made, ask);
+        b_.SetInsertPoint(ask);
+    }
     auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {pointer, i64, pointer}, false);
     auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::allocate),
-                               {scope_->frame, b_.getInt64(n.aux), extents});
+                               {scope_->frame, b_.getInt64(n.aux), extent_cells(extents)});
     call->addRetAttr(llvm::Attribute::ZExt);
-    auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
+    if (asked != nullptr) b_.CreateStore(b_.getTrue(), asked);
     b_.CreateCondBr(call, made, scope_->exit);
     b_.SetInsertPoint(made);
     return frame_word(param_offset(n.aux), pointer, kernel_.params[n.aux].name);
@@ -585,7 +614,7 @@ Value* ProgramEmitter::allocate_in_frame(const Node& n, Value* extents) {
 
 /// Of an iteration of a parallel loop: the iterations of a piece have one block, one after the
 /// other, which grows where one needs more.
-Value* ProgramEmitter::allocate_own(const Node& n, Value* extents) {
+Value* ProgramEmitter::allocate_own(const Node& n, llvm::ArrayRef<Value*> extents) {
     auto* i64 = b_.getInt64Ty();
     auto* pointer = b_.getPtrTy();
     Value* block = ops_.alloca_at_entry(llvm::ArrayType::get(i64, 2), "block");
@@ -597,7 +626,7 @@ Value* ProgramEmitter::allocate_own(const Node& n, Value* extents) {
     }
     auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {pointer, i64, pointer, pointer}, false);
     auto* call = b_.CreateCall(type, runtime_function(abi::runtime_word::reserve),
-                               {scope_->frame, b_.getInt64(n.aux), extents, block});
+                               {scope_->frame, b_.getInt64(n.aux), extent_cells(extents), block});
     call->addRetAttr(llvm::Attribute::ZExt);
     call->addFnAttr(llvm::Attribute::NoUnwind);
     auto* made = BasicBlock::Create(context_, "allocated", scope_->function);
