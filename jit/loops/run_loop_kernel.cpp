@@ -183,6 +183,11 @@ void LoopKernelRun::parallel_loop(const ProgramFrame* frame, PieceFunction piece
     const auto iterations = [&](std::int64_t ps, std::int64_t each) {
         return std::min(ps / each, count);
     };
+    // Measuring would be much of the time of short loops within others.
+    if (flat && known > 0 && count <= brief_serial_ps / 8 / known) {
+        run(0, count);
+        return;
+    }
     if (flat && known > 0 && count > (brief_serial_ps - 1) / known) {
         const std::int64_t grain = iterations(brief_piece_ps, known);
         parallel_for(

@@ -23,7 +23,7 @@ PLAN = {
     "sum_axis0": (BOTH, (4096,)),
     "sum_axis1": (BOTH, (4096,)),
     "cumsum": (BOTH, (10_000_000,)),
-    "add_at": (F64, (1_000_000,)),
+    "add_at": (F64, (1_000, 1_000_000)),
     "reduceat": (F64, (1_000_000,)),
     "logistic": (BOTH, (100_000,)),
     "jacobi": (BOTH, (2048,)),
