@@ -1,7 +1,6 @@
 // Loop kernels: from a call to types, a trace, machine code.
 #include "jit/loops/loop_kernel.h"
 
-#include "codegen/passes/kernel_plan.h"
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
 #include "jit/compile/c_object.h"
@@ -9,6 +8,7 @@
 #include "jit/compile/stopwatch.h"
 #include "jit/compile/vary.h"
 #include "jit/loops/device_call.h"
+#include "jit/loops/diagnostics.h"
 #include "jit/loops/run_loop_kernel.h"
 #include "jit/loops/verified_call.h"
 
@@ -747,42 +747,6 @@ engine::Inspection LoopKernelState::inspection(const LoopKernelKey& key, Locatio
             }};
 }
 
-namespace {
-
-std::string diagnostics_text(const std::string& kernel, const engine::PassWords& words, int level) {
-    std::string text = fmt::format("{}: {} parallel loops found, {} left\n", kernel,
-                                   words.loops_found, words.loops_left);
-    const auto add = [&](const std::vector<Remark>& list) {
-        for (const Remark& r : list)
-            text +=
-                fmt::format("  {}:{}: {}\n", Location(r.file, r.line).short_file(), r.line, r.text);
-    };
-    if (level > 0) add(words.decisions.remarks());
-    if (level > 1) add(words.decisions.remarks(codegen::Shown::hoisted));
-    return text;
-}
-
-std::string diagnostics_json(const std::string& kernel, const engine::PassWords& words, int level) {
-    using codegen::quoted;
-    const auto list = [&](const std::vector<Remark>& all, bool wanted) {
-        std::string text = "[";
-        for (std::size_t i = 0; wanted && i < all.size(); ++i) {
-            const Remark& r = all[i];
-            text += fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}",
-                                i == 0 ? "" : ", ", quoted(r.file), r.line, quoted(r.text));
-        }
-        return text + ']';
-    };
-    std::string text = fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": {}",
-                                   quoted(kernel), words.loops_found, words.loops_left,
-                                   list(words.decisions.remarks(), level > 0));
-    if (level > 1)
-        text += ", \"hoisted\": " + list(words.decisions.remarks(codegen::Shown::hoisted), true);
-    return text + '}';
-}
-
-}  // namespace
-
 std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat format) const {
     std::map<std::string, std::shared_ptr<const engine::PassReport>> by_types;
     {
@@ -794,8 +758,8 @@ std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat f
     for (const auto& [types, report] : by_types) {
         const std::string kernel = several ? fmt::format("{}({})", name_, types) : name_;
         if (json && several) all += all.empty() ? "[" : ", ";
-        all += json ? diagnostics_json(kernel, report->words(), level)
-                    : diagnostics_text(kernel, report->words(), level);
+        all += json ? engine::diagnostics_json(kernel, report->words(), level)
+                    : engine::diagnostics_text(kernel, report->words(), level);
     }
     return json && several ? all + ']' : all;
 }
