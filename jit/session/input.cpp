@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -38,10 +39,12 @@ class Scanner {
   public:
     explicit Scanner(std::string_view text) : text_(text) {}
 
-    /// Declarations and statements outside of brackets: where each ends, and whether it has a lambda.
+    /// Declarations and statements outside of brackets: where each ends, whether it has a lambda, and where
+    /// those lambdas begin that stand outside of braces.
     struct Piece {
         std::size_t end;
         bool has_lambda;
+        std::vector<std::size_t> outer_lambdas;
     };
     std::vector<Piece> pieces() {
         while (at_ < text_.size()) {
@@ -68,7 +71,12 @@ class Scanner {
         if (text_.substr(at_).starts_with("/*")) return skip_to("*/", true);
         if (c == '"' && at_ > 0 && text_[at_ - 1] == 'R') return raw_string();
         if (c == '"' || (c == '\'' && !is_digit_separator())) return quoted(c);
-        if (c == '[' && opens_lambda()) has_lambda_ = true;
+        if (c == '[' && opens_lambda()) {
+            has_lambda_ = true;
+            if (braces_ == 0) outer_lambdas_.push_back(at_);
+        }
+        if (c == '{') ++braces_;
+        if (c == '}') --braces_;
         if (c == '(' || c == '[' || c == '{') ++scan_.depth;
         if (c == ')' || c == ']' || c == '}') --scan_.depth;
         if (scan_.depth == 0 && (c == ';' || (c == '}' && ends_here()))) end_piece(at_ + 1);
@@ -88,7 +96,7 @@ class Scanner {
         if (scan_.depth == 0) end_piece(at_);
     }
     void end_piece(std::size_t end) {
-        pieces_.push_back({end, has_lambda_});
+        pieces_.push_back({end, has_lambda_, std::exchange(outer_lambdas_, {})});
         has_lambda_ = false;
     }
     /// Whether a bracket is no subscript and no attribute.
@@ -145,6 +153,8 @@ class Scanner {
     Scan scan_;
     std::vector<Piece> pieces_;
     bool has_lambda_ = false;
+    int braces_ = 0;
+    std::vector<std::size_t> outer_lambdas_;
 };
 
 constexpr std::string_view blanks = " \t\r\n";
@@ -189,22 +199,79 @@ bool declares(std::string_view piece) {
            std::string_view("=;({[,").find(rest[next]) != std::string_view::npos;
 }
 
+/// The captures of a lambda of a session: `k` as `k = k`, for what is captured may be a variable of the session,
+/// which C++ captures in no other way. Such a lambda outside of all functions has no `=` and no `&`, and needs none.
+std::string captures_of(std::string_view list, bool in_function) {
+    std::string made;
+    const auto add = [&](std::string_view item) {
+        item = trimmed(item);
+        const bool is_default = item == "=" || item == "&";
+        if (item.empty() || (is_default && !in_function)) return;
+        const std::string_view name = item.substr(item.starts_with('&') ? 1 : 0);
+        const bool is_name = !is_default && item != "this" && first_word(name) == name;
+        made += (made.empty() ? "" : ", ") + std::string(item);
+        if (is_name) made += fmt::format(" = {}", name);
+    };
+    int depth = 0;
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        depth += list[i] == '(' || list[i] == '{' || list[i] == '[' ? 1 : 0;
+        depth -= list[i] == ')' || list[i] == '}' || list[i] == ']' ? 1 : 0;
+        if (list[i] != ',' || depth > 0) continue;
+        add(list.substr(begin, i - begin));
+        begin = i + 1;
+    }
+    add(list.substr(begin));
+    if (made.size() < list.size()) made.resize(list.size(), ' ');  // carets stay where they are
+    return made;
+}
+
+/// The text with such captures in the lambdas that begin there.
+std::string with_captures(std::string_view text, const std::vector<std::size_t>& lambdas,
+                          bool in_function) {
+    std::string made;
+    std::size_t done = 0;
+    for (const std::size_t begin : lambdas) {
+        int depth = 0;
+        std::size_t end = begin;
+        for (; end < text.size(); ++end) {
+            depth += text[end] == '[' ? 1 : text[end] == ']' ? -1 : 0;
+            if (depth == 0) break;
+        }
+        if (end == text.size()) break;
+        made += text.substr(done, begin + 1 - done);
+        made += captures_of(text.substr(begin + 1, end - begin - 1), in_function);
+        done = end;
+    }
+    return made + std::string(text.substr(done));
+}
+
 }  // namespace
+
+std::string expression_of(std::string_view text) {
+    std::vector<std::size_t> lambdas;
+    for (const auto& piece : Scanner(text).pieces())
+        lambdas.insert(lambdas.end(), piece.outer_lambdas.begin(), piece.outer_lambdas.end());
+    return with_captures(text, lambdas, true);
+}
 
 std::string code_of(std::string_view text, std::string_view file, std::string_view name) {
     std::string code;
     std::size_t begin = 0;
     unsigned number = 0;
-    for (const auto& [end, has_lambda] : Scanner(text).pieces()) {
+    for (auto& [end, has_lambda, lambdas] : Scanner(text).pieces()) {
         const std::size_t start = std::min(text.find_first_not_of(blanks, begin), end);
+        const std::string_view piece = text.substr(start, end - start);
+        const bool in_function = has_lambda && !declares(piece);
+        for (std::size_t& lambda : lambdas) lambda -= start;
         const std::string_view before = text.substr(0, start);
         const std::size_t line = before.rfind('\n') + 1;  // npos + 1 is 0
         const std::string placed =
             fmt::format("#line {} \"{}\"\n{:{}}{}\n", 1 + std::ranges::count(before, '\n'), file,
-                        "", start - line, text.substr(start, end - start));
+                        "", start - line, with_captures(piece, lambdas, in_function));
         begin = end;
-        if (trimmed(text.substr(start, end - start)).empty()) continue;
-        if (!has_lambda || declares(text.substr(start, end - start))) {
+        if (trimmed(piece).empty() || trimmed(piece) == "using namespace kiln;") continue;
+        if (!in_function) {
             code += placed;
             continue;
         }
@@ -240,6 +307,11 @@ FileWord file_word(std::string_view text) {
     const std::string_view file = text.substr(quoted ? 1 : 0, quoted ? end - 1 : end);
     if (end == std::string_view::npos) return {std::string(file), {}};
     return {std::string(file), trimmed(text.substr(end + 1))};
+}
+
+bool is_command(std::string_view line) {
+    line = trimmed(line);
+    return line.starts_with(':') && !line.starts_with("::");
 }
 
 bool is_open(std::string_view text) {

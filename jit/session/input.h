@@ -5,6 +5,9 @@
 
 namespace kiln::tool {
 
+/// Whether a line is a command, and no C++ (::f(1) is that).
+bool is_command(std::string_view line);
+
 /// Whether `text` goes on in the next line: a bracket, comment or raw string is open, a line ends
 /// with a backslash, or a declaration or statement has no end yet. An empty line ends the latter.
 bool is_open(std::string_view text);
@@ -14,8 +17,13 @@ bool is_open(std::string_view text);
 bool is_expression(std::string_view text);
 
 /// The code of an input whose lines are those of `file`, as Clang 19 takes it: in statements outside of functions
-/// it does not survive lambdas, so those that have some are put into functions, `name`_1 ...
+/// it does not survive lambdas, so those that have some are put into functions, `name`_1 ... Lambdas capture
+/// variables of the session as if these were those of a function. `using namespace kiln;` is left out: that is so already, and
+/// with it names of the session would hide kiln's no longer.
 std::string code_of(std::string_view text, std::string_view file, std::string_view name);
+
+/// An expression that stands in a function; its lambdas do so, too.
+std::string expression_of(std::string_view text);
 
 /// Where the string begins that is open at the end of a line; npos: none is.
 std::size_t open_quote(std::string_view line);

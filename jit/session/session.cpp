@@ -222,14 +222,15 @@ bool Session::run_paged(const std::string& statement) {
 bool Session::evaluate(const std::string& text) {
     const std::string_view inner = trimmed(text);
     if (inner.empty()) return true;
-    if (inner.starts_with(':')) return run_command(*this, inner.substr(1));
+    if (is_command(inner)) return run_command(*this, inner.substr(1));
     inputs_.push_back({text});
     const std::size_t number = inputs_.size() - 1;
     const std::string file = fmt::format("[{}]", number);
     return inputs_[number].is_kept =
                is_expression(text)
-                   ? run_statement(fmt::format(
-                         "::kiln::interactive::show , (\n#line 1 \"{}\"\n{}\n);", file, text))
+                   ? run_statement(
+                         fmt::format("::kiln::interactive::show , (\n#line 1 \"{}\"\n{}\n);", file,
+                                     expression_of(text)))
                    : run_code(code_of(text, file, fmt::format("kiln_input_{}", number)));
 }
 
@@ -253,9 +254,9 @@ bool Session::run_text(const std::string& text) {
         return good || options_.goes_on;
     };
     for (std::string line; !leaving_ && std::getline(lines, line);) {
-        const bool is_command = input.empty() && trimmed(line).starts_with(':');
+        const bool whole = input.empty() && is_command(line);
         input += (input.empty() ? "" : "\n") + line;
-        if (!is_command && is_open(input + "\n")) continue;
+        if (!whole && is_open(input + "\n")) continue;
         if (!run()) return false;
     }
     if (!leaving_ && !trimmed(input).empty()) run();
@@ -271,9 +272,7 @@ bool Session::run_file(const std::string& path) {
 std::vector<std::string> Session::complete(const std::string& text) {
     if (const std::size_t quote = open_quote(text); quote != std::string::npos)
         return complete_file(text.substr(quote + 1));
-    if (!text.starts_with(':')) {
-        return interpreter_->complete(text);
-    }
+    if (!is_command(text)) return interpreter_->complete(text);
     const std::size_t blank = text.find(' ');
     if (blank == std::string::npos) return complete_command(text.substr(1));
     const std::string last = text.substr(text.rfind(' ') + 1);
@@ -298,9 +297,9 @@ void Session::converse() {
             input.clear();
             continue;
         }
-        const bool is_command = input.empty() && trimmed(line).starts_with(':');
+        const bool whole = input.empty() && is_command(line);
         input += (input.empty() ? "" : "\n") + line;
-        if (!is_command && is_open(input + "\n")) continue;
+        if (!whole && is_open(input + "\n")) continue;
         evaluate(std::exchange(input, {}));
     }
     std::fputs("\n", stdout);

@@ -161,6 +161,25 @@ def from_a_pipe(kiln, environment):
                "#define EACH(f) for (int i : {1, 2}) { f(i); } \\\n  f(3)\n"
                "EACH([](int i) { n += i; });\nn\n")
     assert (said.stdout, said.stderr) == ("2\n8\n", ""), said
+    # Lambdas capture variables of the session as those of a function.
+    said = run(kiln, environment, text="double k = 3;\nint n = 0;\nauto by = vectorize([=](Value v) { return v * k; });\n"
+               "auto fixed = vectorize([k, more = 1](Value v) { return v * k + more; });\nk = 5;\n"
+               "fixed(2.0)\nby(2.0)\nstd::vector<int> all{1, 2, 3};\n"
+               "for (int i : {1, 2}) std::for_each(all.begin(), all.end(), [&n, i](int x) { n += i * x; });\nn\n"
+               "std::count_if(all.begin(), all.end(), [n](int x) { return 6 * x < n; })\n"
+               "auto f = [&, n](int x) { return [=] { return x + n + k; }(); };\nf(1)\n")
+    assert (said.stdout, said.stderr) == ("7.  f64 ()\n10.  f64 ()\n18\n2\n24\n", ""), said
+    # Names of the session hide kiln's, as in a function of a program.
+    said = run(kiln, environment, text="using namespace kiln;\nint clip = 3;\ndouble sum(double x) { return x / 2; }\n"
+               "clip + ::clip\nsum(3.0)\nsum(Array::of({1.0, 2.0}))\nkiln::clip(linspace(0, 4, 3), 1, 3)\n"
+               "vectorize([](Value i) { return random::uniform<double>(1, 0, i) < 1; })(3)\nf32\n::clip\nclip = 4;\nclip\n")
+    assert (said.stdout, said.stderr) == ("6\n1.5\n3.  f64 ()\n[1. 2. 3.]  f64 (3,)\nTrue  bool ()\nf32\n3\n4\n", ""), said
+    # What no other file sees is one variable, which is initialised once.
+    said = run(kiln, environment, text="int n = 5;\nstatic int s = n;\nstatic std::vector<int> v{n, 1};\nnamespace { int a = n + 2; }\n"
+               "auto h = [m = n, z = std::string(\"of \")] { return z + std::to_string(m); };\nn = 9;\nh()\ns += 1;\n"
+               "v.push_back(a);\ns\nv\nint twice = s + a;\ntwice\nint calls() { static int all = 0; return ++all; }\n"
+               "calls() + calls()\ncalls()\n")
+    assert (said.stdout, said.stderr, said.returncode) == ("\"of 5\"\n6\n{5, 1, 7}\n13\n3\n3\n", "", 0), said
     said = run(kiln, environment, text="std::exit(5);")
     assert said.returncode == 5
     said = run(kiln, environment, text='struct Last { ~Last() { std::puts("destroyed"); } } last;')

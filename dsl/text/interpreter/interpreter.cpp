@@ -16,14 +16,19 @@
 #include <clang/Interpreter/Interpreter.h>
 #include <clang/Lex/PreprocessorOptions.h>
 #include <clang/Sema/CodeCompleteConsumer.h>
+#include <clang/Sema/ExternalSemaSource.h>
+#include <clang/Sema/Lookup.h>
 #include <clang/Sema/Sema.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/IR/Instructions.h>
+#include <llvm/IR/Module.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -43,6 +48,8 @@ std::string text_of(llvm::Error error) {
 std::vector<const char*> arguments(const Interpreter::Options& options,
                                    std::vector<std::string>& kept) {
     kept = {"-std=c++20", "-O0", "-Wno-unused-value", "-Wno-pragma-once-outside-header",
+            // Else what no other file sees is made where it is first used, and after that.
+            "-fkeep-persistent-storage-variables",
             options.colours ? "-fcolor-diagnostics" : "-fno-color-diagnostics"};
     for (const std::string& folder : options.include_folders) kept.push_back("-I" + folder);
     std::vector<const char*> result;
@@ -141,6 +148,25 @@ class Diagnostics final : public clang::DiagnosticConsumer {
     std::function<void()> on_error_;
 };
 
+/// Names that a session does not declare are kiln's. A using-directive would make them equal to the session's
+/// own, whose variables are called sum and all as those of a function may be.
+class NamesOfKiln final : public clang::ExternalSemaSource {
+  public:
+    explicit NamesOfKiln(clang::Sema& sema) : sema_(sema) {}
+    bool LookupUnqualified(clang::LookupResult& result, clang::Scope*) override {
+        if (result.isForRedeclaration()) return false;
+        clang::ASTContext& context = sema_.getASTContext();
+        for (clang::NamedDecl* d :
+             context.getTranslationUnitDecl()->lookup(&context.Idents.get("kiln")))
+            if (auto* kiln = llvm::dyn_cast<clang::NamespaceDecl>(d))
+                return sema_.LookupQualifiedName(result, kiln, true);
+        return false;
+    }
+
+  private:
+    clang::Sema& sema_;
+};
+
 /// What is typed runs once, mostly: LLVM's default takes twice as long to make its code.
 std::unique_ptr<llvm::orc::LLJITBuilder> quick_code() {
     auto machine = llvm::orc::JITTargetMachineBuilder::detectHost();
@@ -164,6 +190,7 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
         auto printer = std::make_unique<Diagnostics>(own.getDiagnosticOpts(), options);
         printer->BeginSourceFile(own.getLangOpts(), &own.getPreprocessor());
         own.getDiagnostics().setClient(printer.release());
+        own.getSema().addExternalSource(new NamesOfKiln(own.getSema()));
         functions_.emplace(own.getASTConsumer());
         if (clang::ExternalASTSource* header = own.getASTContext().getExternalSource())
             header->StartTranslationUnit(&*functions_);
@@ -176,6 +203,7 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
             if (text != "Parsing failed.") fmt::print(stderr, "error: {}\n", text);
             return false;
         }
+        if (part->TheModule) share_variables(*part->TheModule);
         if (auto error = Execute(*part)) {
             fmt::print(stderr, "error: {}\n", text_of(std::move(error)));
             return false;
@@ -197,11 +225,49 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
     }
 
   private:
+    /// What is static, without a name, or of a lambda's type no other file sees: Clang defines and initialises it
+    /// anew in the module of each input that uses it. All are that of the first one. (Lambdas, and what is static
+    /// in them, have names that come again.)
+    void share_variables(llvm::Module& module) {
+        bool any_again = false;
+        for (llvm::GlobalVariable& v : module.globals()) {
+            if (!v.hasInternalLinkage() || v.isConstant() || v.getName().contains("$_")) continue;
+            v.setLinkage(llvm::GlobalValue::ExternalLinkage);
+            if (shared_.insert(v.getName().str()).second) continue;
+            v.setInitializer(nullptr);
+            any_again = true;
+        }
+        if (!any_again) return;
+        for (llvm::Function& f : module) {
+            if (!f.getName().starts_with("__cxx_global_var_init") || names_a_variable(f)) continue;
+            f.deleteBody();
+            f.setLinkage(llvm::GlobalValue::InternalLinkage);
+            auto* const block = llvm::BasicBlock::Create(module.getContext(), "", &f);
+            llvm::ReturnInst::Create(module.getContext(), block);
+        }
+    }
+    /// Whether code speaks of a variable that its module defines: what initialises one does.
+    static bool names_a_variable(const llvm::Function& f) {
+        const auto is_one = [](const auto& self, const llvm::Value* value) -> bool {
+            if (const auto* v = llvm::dyn_cast<llvm::GlobalVariable>(value))
+                return !v->isDeclaration() && !v->isConstant();
+            const auto* c = llvm::dyn_cast<llvm::Constant>(value);
+            return c != nullptr && !llvm::isa<llvm::GlobalValue>(c) &&
+                   std::ranges::any_of(c->operands(),
+                                       [&](const llvm::Use& u) { return self(self, u.get()); });
+        };
+        for (const llvm::BasicBlock& block : f)
+            for (const llvm::Instruction& i : block)
+                for (const llvm::Use& u : i.operands())
+                    if (is_one(is_one, u.get())) return true;
+        return false;
+    }
     void complete_here(const std::string& text, std::vector<std::string>& rest) const;
 
     const Options options_;
     std::optional<HeaderFunctions> functions_;
     std::string read_;  // the inputs that ran to their end
+    std::set<std::string> shared_;
 };
 
 /// What may stand at the end of a text, from what Clang knows there.
@@ -253,7 +319,7 @@ void Session::complete_here(const std::string& text, std::vector<std::string>& r
         has_header ? std::vector<std::string>{"-include-pch", options_.header}
                    : std::vector<std::string>{"-include", header_of(options_)};
     const auto compiler = make_compiler(options_, header);
-    std::string all = read_;
+    std::string all = "using namespace kiln;\n" + read_;
     const auto line =
         static_cast<unsigned>(std::ranges::count(all, '\n') + 1 + std::ranges::count(text, '\n'));
     const std::size_t last = text.rfind('\n');  // npos + 1 is 0

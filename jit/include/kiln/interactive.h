@@ -265,5 +265,3 @@ inline void print_throughput(const std::string& assembly) {
 }
 
 }  // namespace kiln::interactive
-
-using namespace kiln;  // NOLINT: of sessions
