@@ -2,7 +2,7 @@
 """kiln run: the samples as text against the same computations in Python, whose numbers are doubles too;
 what it prints, and what it refuses.
 
-usage: run.py KILN SAMPLES
+usage: run.py KILN SAMPLES [PART...]     PART: a function of main(); none: all of them
 """
 
 import json
@@ -426,11 +426,13 @@ def completions(tool):
 
 
 def main():
-    kiln, samples = sys.argv[1], Path(sys.argv[2])
+    kiln, samples, chosen = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     os.environ.update({"KILN_CACHE": "off"})
     with tempfile.TemporaryDirectory() as folder:
         tool = Tool(kiln, samples, Path(folder))
         for part in (element_wise, loops, fields, stacks, whole, told, embed, export, bench, completions):
+            if chosen and part.__name__ not in chosen:
+                continue
             part(tool)
             print(f"{part.__name__}: good")
 
