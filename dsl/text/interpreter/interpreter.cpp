@@ -48,8 +48,6 @@ std::string text_of(llvm::Error error) {
 std::vector<const char*> arguments(const Interpreter::Options& options,
                                    std::vector<std::string>& kept) {
     kept = {"-std=c++20", "-O0", "-Wno-unused-value", "-Wno-pragma-once-outside-header",
-            // Else what no other file sees is made where it is first used, and after that.
-            "-fkeep-persistent-storage-variables",
             options.colours ? "-fcolor-diagnostics" : "-fno-color-diagnostics"};
     for (const std::string& folder : options.include_folders) kept.push_back("-I" + folder);
     std::vector<const char*> result;
@@ -197,19 +195,12 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
     }
 
     bool run(const std::string& code) override {
-        auto part = Parse(code);
-        if (!part) {
-            const std::string text = text_of(part.takeError());
-            if (text != "Parsing failed.") fmt::print(stderr, "error: {}\n", text);
-            return false;
-        }
-        if (part->TheModule) share_variables(*part->TheModule);
-        if (auto error = Execute(*part)) {
-            fmt::print(stderr, "error: {}\n", text_of(std::move(error)));
-            return false;
-        }
+        const clang::PartialTranslationUnit* const part = execute(code);
+        if (part == nullptr) return false;
         if (!code.starts_with(std::string("void ") + statement_name)) read_ += code + "\n";
-        return true;
+        std::string used;
+        use_variables(*part->TUPart, "", used);
+        return used.empty() || execute(used) != nullptr;
     }
     std::vector<std::string> complete(const std::string& text) override;
     std::vector<std::string> variables() override {
@@ -225,6 +216,43 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
     }
 
   private:
+    /// Null: it failed, and has been told.
+    const clang::PartialTranslationUnit* execute(const std::string& code) {
+        auto part = Parse(code);
+        if (!part) {
+            const std::string text = text_of(part.takeError());
+            if (text != "Parsing failed.") fmt::print(stderr, "error: {}\n", text);
+            return nullptr;
+        }
+        if (part->TheModule) share_variables(*part->TheModule);
+        if (auto error = Execute(*part)) {
+            fmt::print(stderr, "error: {}\n", text_of(std::move(error)));
+            return nullptr;
+        }
+        return &*part;
+    }
+    /// Statements that use variables which no other file sees: Clang makes these where they are first used, and
+    /// after that.
+    static void use_variables(const clang::DeclContext& context, const std::string& scope,
+                              std::string& statements) {
+        for (const clang::Decl* d : context.noload_decls()) {
+            if (d->isFromASTFile() || d->isImplicit()) continue;
+            if (const auto* n = llvm::dyn_cast<clang::NamespaceDecl>(d)) {
+                use_variables(
+                    *n, n->isAnonymousNamespace() ? scope : scope + n->getNameAsString() + "::",
+                    statements);
+                continue;
+            }
+            const auto* v = llvm::dyn_cast<clang::VarDecl>(d);
+            if (v == nullptr || v->getIdentifier() == nullptr || v->isExternallyVisible() ||
+                v->isConstexpr() || !v->isThisDeclarationADefinition())
+                continue;
+            const clang::CXXRecordDecl* record = v->getType()->getAsCXXRecordDecl();
+            if (record != nullptr && record->isEmpty()) continue;  // a lambda without captures
+            statements +=
+                fmt::format("(void)__builtin_addressof(::{}{});\n", scope, v->getNameAsString());
+        }
+    }
     /// What is static, without a name, or of a lambda's type no other file sees: Clang defines and initialises it
     /// anew in the module of each input that uses it. All are that of the first one. (Lambdas, and what is static
     /// in them, have names that come again.)
