@@ -392,6 +392,38 @@ def bench(tool):
     equal("usage", of(str(text))[0::2], (2, "kiln: kiln bench needs --kernel F\nkiln --help tells what there is\n"))
 
 
+def cached(tool):
+    """Why a kernel is compiled; the disk cache as one file."""
+    def why(**environment):
+        os.environ.update(environment)
+        answer = json.loads(tool.run("saxpy.cpp", "saxpy", "--json", "--mode", "jit", 2, 3, 4))
+        for name in environment:
+            if name != "KILN_CACHE_DIR":
+                del os.environ[name]
+        return answer["cache"], answer.get("why")
+
+    def kiln(status, *args):
+        done = subprocess.run([tool.kiln, "cache", *map(str, args)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    del os.environ["KILN_CACHE"]
+    one, both = tool.folder / "one.bundle", tool.folder / "both.bundle"
+    equal("off", why(KILN_CACHE="off"), ("off", "KILN_CACHE is off"))
+    equal("first", why(KILN_CACHE_DIR=str(tool.folder / "cached")), ("miss", "no entry is of such a kernel"))
+    equal("second", why(), ("hit", None))
+    cache, reason = why(KILN_CPU="portable")
+    assert cache == "miss" and "the CPU is " in reason and ", not portable" in reason, reason
+    equal("bundle", kiln(0, "bundle", one), f"{one}: 2 kernels, 2 for this build and CPU\n")
+    equal("clear", kiln(0, "clear")[:1].isdigit(), True)
+    assert "there is nothing to put into" in kiln(1, "bundle", both)
+    equal("joined", kiln(0, "bundle", both, one, one), f"{both}: 2 kernels, 2 for this build and CPU\n")
+    one.write_bytes(one.read_bytes()[:-1])
+    assert f"the bundle '{one}' is damaged" in kiln(1, "bundle", both, one)
+    kiln(2, "bundle")
+    os.environ["KILN_CACHE"] = "off"
+
+
 def completions(tool):
     """What the shells offer, by their own scripts."""
     folder = Path(__file__).resolve().parents[3] / "jit/tool/share"
@@ -430,7 +462,7 @@ def main():
     os.environ.update({"KILN_CACHE": "off"})
     with tempfile.TemporaryDirectory() as folder:
         tool = Tool(kiln, samples, Path(folder))
-        for part in (element_wise, loops, fields, stacks, whole, told, embed, export, bench, completions):
+        for part in (element_wise, loops, fields, stacks, whole, told, embed, export, bench, cached, completions):
             if chosen and part.__name__ not in chosen:
                 continue
             part(tool)
