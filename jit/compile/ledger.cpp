@@ -22,7 +22,7 @@ void Ledger::traced(double ms, const std::vector<Remark>& notes) {
 void Ledger::add(const Stats& made, std::shared_ptr<const PassReport> report) {
     const std::lock_guard lock(mutex_);
     engine::add(made_, made);
-    if (report == nullptr) return;
+    if (report == nullptr || report->is_silent()) return;
     if (std::ranges::find(reports_, report) == reports_.end())
         reports_.push_back(std::move(report));
 }

@@ -32,6 +32,11 @@ const PassWords& PassReport::words() const {
     return words_;
 }
 
+bool PassReport::is_silent() const {
+    const std::lock_guard lock(mutex_);
+    return find_ == nullptr && words_.decisions.all().empty();
+}
+
 /// Kernels take some two times what they take as text, before the passes and after.
 std::size_t LoweredCache::Entry::bytes() const { return 5 * lowered->key.size(); }
 

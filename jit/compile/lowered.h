@@ -26,6 +26,8 @@ class PassReport {
     explicit PassReport(PassWords words) : words_(std::move(words)) {}
     explicit PassReport(std::function<PassWords()> find) : find_(std::move(find)) {}
     const PassWords& words() const;
+    /// They are known to have had nothing to say.
+    bool is_silent() const;
 
   private:
     mutable kiln::detail::Mutex mutex_;  // of what follows
