@@ -1,4 +1,4 @@
-// What kiln reads that others may have written: kernels as text, .npy files, entries of the disk cache,
+// What kiln reads that others may have written: kernels as text, signatures of cores, .npy files, entries of the disk cache,
 // bundles, object files, kernels as bytes. (text.cpp has what needs Clang.)
 #include "tests/fuzz/driver.h"
 
@@ -84,6 +84,19 @@ void load_code(const std::string& object) {
     }
 }
 
+/// Each dimension of an operand has a name within the text, and operands are in their order.
+void read_signature(const std::string& text) {
+    try {
+        const kiln::detail::CoreSignature signature{text};
+        for (std::size_t i = 0; i < signature.operands_count(); ++i)
+            for (std::size_t d = 0; d < signature.operand(i).rank; ++d)
+                require(!signature.name(signature.operand(i).dims[d]).empty(), "a dimension");
+    } catch (const kiln::detail::SignatureFault& fault) {
+        require(fault.at <= text.size(), "a fault beyond the text");
+        throw Error(ErrorKind::usage, "no signature");
+    }
+}
+
 void read_array(const fs::path& path, const std::string& content) {
     write(path, content);
     const Array a = load_npy(path.string());
@@ -125,6 +138,9 @@ int main(int argc, char** argv) {
     const std::string bundle = read(file);
     return fuzz(argc, argv,
                 {{"ir", kernels, read_kernel},
+                 {"signature",
+                  {"(m,n),(n,p)->(m,p)", "(n),(m)->(n+m-1)", "(n?),(3)->(2*(n+1)),()"},
+                  read_signature},
                  {"npy", array_seeds(file), [&](const std::string& s) { read_array(file, s); }},
                  {"entry", entries,
                   [](const std::string& s) {
