@@ -105,6 +105,18 @@ bool is_fortran(const OperandView& operand) {
     return true;
 }
 
+/// Fortran where all inputs are and none is only C.
+Order fortran_or_c(std::span<const OperandView> inputs) {
+    bool fortran = false, only_c = false;
+    for (const OperandView& input : inputs) {
+        if (input.rank < 2) continue;
+        const bool f = is_fortran(input);
+        fortran = fortran || (f && !input.is_contiguous());
+        only_c = only_c || !f;
+    }
+    return fortran && !only_c ? Order::fortran : Order::c;
+}
+
 }  // namespace
 
 namespace {
@@ -126,16 +138,7 @@ Array allocate_result(const Shape& shape, DType dtype, Order order,
         if (!place.is_host()) return make_on_device(s, dtype, o, zeroed, where);
         return zeroed ? zeros(s, dtype, o, where) : empty(s, dtype, o, where);
     };
-    if (order == Order::any) {
-        bool fortran = false, only_c = false;
-        for (const OperandView& input : inputs) {
-            if (input.rank < 2) continue;
-            const bool f = is_fortran(input);
-            fortran = fortran || (f && !input.is_contiguous());
-            only_c = only_c || !f;
-        }
-        order = fortran && !only_c ? Order::fortran : Order::c;
-    }
+    if (order == Order::any) order = fortran_or_c(inputs);
     if (order != Order::keep || shape.rank() < 2) {
         return make(shape, order == Order::fortran ? Order::fortran : Order::c);
     }
@@ -150,6 +153,34 @@ Array allocate_result(const Shape& shape, DType dtype, Order order,
     }
     if (in_order) return make(shape, Order::c);
     return make(permuted, Order::c).transpose(inverse, where);
+}
+
+Array allocate_reduced(const Shape& shape, unsigned bits, bool keepdims, DType dtype, Order order,
+                       std::span<const OperandView> inputs, Location where) {
+    if (order == Order::any) order = fortran_or_c(inputs);
+    if (order != Order::keep)
+        return empty(reduced_shape(shape, bits, keepdims), dtype, order, where);
+    const Shape kept = reduced_shape(shape, bits, false);
+    std::array<OperandView, max_operands> views;
+    std::array<std::array<std::int64_t, max_rank>, max_operands> strides;
+    std::size_t count = 0;
+    for (const OperandView& input : inputs) {
+        if (input.rank == 0) continue;
+        std::size_t at = 0;
+        for (int d = 0; d < shape.rank(); ++d)
+            if ((bits >> d & 1U) == 0) strides[count][at++] = broadcast_stride(input, shape, d);
+        views[count] = input;
+        views[count].extents = kept.begin();
+        views[count].strides = strides[count].data();
+        views[count].rank = kept.rank();
+        ++count;
+    }
+    Array made =
+        allocate_result(kept, dtype, order, std::span(views).first(count), false, Place(), where);
+    if (keepdims)
+        for (int d = 0; d < shape.rank(); ++d)
+            if ((bits >> d & 1U) != 0) made = made.expand_dims(d, where);
+    return made;
 }
 
 namespace {

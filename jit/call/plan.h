@@ -28,6 +28,10 @@ Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandVie
 Array allocate_result(const Shape& shape, DType dtype, Order order,
                       std::span<const OperandView> inputs, bool zeroed, Place place,
                       Location where);
+/// The same for what a reduction leaves of inputs that broadcast to `shape`, by the axes that are not
+/// in `bits`; on the host, uninitialised.
+Array allocate_reduced(const Shape& shape, unsigned bits, bool keepdims, DType dtype, Order order,
+                       std::span<const OperandView> inputs, Location where);
 
 /// One operand of a plan. Element (outer axes i, row r, column c) is at
 /// data + sum of i[k] * strides[k] + r * outer + c * inner.

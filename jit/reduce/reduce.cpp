@@ -4,6 +4,7 @@
 #include "dsl/ir/evaluate.h"
 #include "jit/call/axes.h"
 #include "jit/call/overlap.h"
+#include "jit/call/plan.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
 #include "jit/compile/vary.h"
@@ -235,8 +236,8 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
         for (const OperandView& view : sources.all())
             apart = apart || engine::may_overlap(view, out_view);
     } else {
-        const Order order = options.order == Order::fortran ? Order::fortran : Order::c;
-        target = empty(result_shape, natural, order, where);
+        target = engine::allocate_reduced(shape, bits, options.keepdims, natural, options.order,
+                                          std::span(sources.views).first(sources.inputs), where);
     }
     if (empty_result) return target;
     const Array out = apart ? empty(result_shape, accumulate, Order::c, where) : target;

@@ -2,6 +2,7 @@
 #include "dsl/ir/evaluate.h"
 #include "jit/call/arity.h"
 #include "jit/call/axes.h"
+#include "jit/call/plan.h"
 #include "jit/call/signature.h"
 #include "jit/reduce/scan.h"
 #include "jit/ufunc/in_order.h"
@@ -304,8 +305,10 @@ Array UfuncState::reduce_in_order(const Array& given, const ReduceOptions& optio
         target = engine::checked_output(label, options.out, shape, dtype, where);
         apart = target.dtype() != dtype || meets(target, x) || (mask && meets(target, *mask));
     } else {
-        target =
-            empty(shape, dtype, options.order == Order::fortran ? Order::fortran : Order::c, where);
+        engine::OperandView view;
+        engine::view_array(view, x, false);
+        target = engine::allocate_reduced(x.shape(), bits, options.keepdims, dtype, options.order,
+                                          {&view, 1}, where);
     }
     if (target.size() == 0) return target;
     const Array out = apart ? empty(shape, dtype, Order::c, where) : target;

@@ -47,7 +47,8 @@ struct ReduceOptions {
     std::optional<DType> dtype = {};
     /// Where the result goes: of exactly its shape. May overlap the inputs in any way.
     OutArg out = {};
-    /// The memory order of a result that is allocated: c (also for keep and any) or fortran.
+    /// The memory order of a result that is allocated. keep: that of the inputs' axes which are not
+    /// reduced, where the inputs agree on one.
     Order order = Order::c;
 };
 

@@ -58,6 +58,55 @@ TEST_CASE("reduce: any kernel, in order along an axis", "[jit][ufunc][methods]")
     CHECK(quotient.reduce(Array::of({64, 4, 2})).dtype() == DType::f64);
 }
 
+TEST_CASE("reduce: results in the memory order of the axes that stay", "[jit][ufunc][methods]") {
+    const Ufunc f = subtraction();  // in order; sum by a tree
+    // The strides are NumPy's for order="K", in elements.
+    const auto check = [&](const Array& x, int axis, const Shape& strides) {
+        INFO("axis " << axis << " of strides " << to_string(x.strides()));
+        for (const bool by_sum : {true, false}) {
+            const auto reduced = [&](Order order, bool keepdims) {
+                const ReduceOptions options{.axis = axis, .keepdims = keepdims, .order = order};
+                return by_sum ? sum(x, options) : f.reduce(x, options);
+            };
+            const Array kept = reduced(Order::keep, false), with_axis = reduced(Order::keep, true);
+            for (int d = 0; d < 2; ++d) {
+                CHECK(kept.strides()[d] == 8 * strides[d]);
+                CHECK(with_axis.strides()[d < axis ? d : d + 1] == 8 * strides[d]);
+            }
+            CHECK(with_axis.shape()[axis] == 1);
+            CHECK(reduced(Order::any, false).is_fortran() == x.is_fortran());
+            for (std::int64_t i = 0; i < kept.shape()[0]; ++i)
+                for (std::int64_t j = 0; j < kept.shape()[1]; ++j) {
+                    double want = 0;
+                    for (std::int64_t k = 0; k < x.shape()[axis]; ++k) {
+                        const double part = axis == 0   ? x.at<double>({k, i, j})
+                                            : axis == 1 ? x.at<double>({i, k, j})
+                                                        : x.at<double>({i, j, k});
+                        want = k == 0 || by_sum ? want + part : want - part;
+                    }
+                    REQUIRE(kept.at<double>({i, j}) == want);
+                    REQUIRE(reduced(Order::any, false).at<double>({i, j}) == want);
+                }
+        }
+    };
+    const Array c = arange(24).astype(DType::f64).reshape({2, 3, 4}),
+                fortran = c.copy(Order::fortran),
+                mixed = arange(24).astype(DType::f64).reshape({4, 2, 3}).transpose({1, 2, 0});
+    check(c, 0, {4, 1});
+    check(c, 2, {3, 1});
+    check(fortran, 0, {1, 3});
+    check(fortran, 1, {1, 2});
+    check(fortran, 2, {1, 2});
+    check(mixed, 0, {1, 3});
+    check(mixed, 1, {1, 2});
+    check(mixed, 2, {3, 1});
+    // Several inputs, one of them broadcast.
+    const auto product = map_reduce([](Value a, Value b) { return a * b; }, Reduce::sum);
+    const Array made = product(fortran, ones({4}), ReduceOptions{.axis = 1, .order = Order::keep});
+    CHECK(made.strides() == Shape({8, 16}));
+    CHECK(made.at<double>({1, 0}) == 12 + 16 + 20);
+}
+
 TEST_CASE("reduce: several axes of what is declared associative", "[jit][ufunc][methods]") {
     const Array cube = arange(24).reshape({2, 3, 4}).astype(i64);
     check_values(ufunc::fmax.reduce(cube, {.axis = {0, 2}}), {15, 19, 23});
