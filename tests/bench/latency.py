@@ -139,8 +139,8 @@ def run(build, rounds):
     commands = [[str(build / "latency"), "warm"]] + [[str(build / "latency"), "first", n] for n in FIRST]
     for _ in range(rounds):
         for command in commands:
-            text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            for line in text.splitlines():
+            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            for line in said.splitlines():
                 r = json.loads(line)
                 samples.setdefault((r["workload"], r["variant"]), []).append(r["ns"])
     rows = [(w, v, statistics.median(ns)) for (w, v), ns in samples.items()]
