@@ -525,8 +525,9 @@ void declare_cmath(std::string& text) {
 }
 
 /// What <kiln/native.h> has.
+constexpr std::string_view kernel_mark =
+    "#define KILN_KERNEL __attribute__((annotate(\"kiln_kernel\")))\n";
 constexpr std::string_view native_text = R"(
-#define KILN_KERNEL __attribute__((annotate("kiln_kernel")))
 namespace kiln::native {
 using kiln::View; using kiln::range; using kiln::prange; using kiln::atomic_add;
 }
@@ -556,8 +557,9 @@ std::string make_prelude(bool of_file) {
     text += "}\n";
     declare_cmath(text);
     text += cmath_text;
-    if (of_file) return text += native_text;
-    text += uses;
+    text += native_text;
+    if (of_file) return text += kernel_mark;
+    text += uses + "namespace native = kiln::native;\n";
     text +=
         "using kiln::View; using kiln::Neighbors; using kiln::Index; using kiln::range; using "
         "kiln::prange;\n";

@@ -37,6 +37,13 @@ std::string snippet(const clang::SourceManager& sources, clang::SourceLocation a
     return "\n" + line + "\n" + caret + "^";
 }
 
+/// Whether it stands in the text, which may say by #line where its parts are from.
+bool in_text(const clang::SourceManager& sources, clang::SourceLocation at,
+             const clang::PresumedLoc& place) {
+    return sources.getFileID(sources.getExpansionLoc(at)) == sources.getMainFileID() &&
+           place.getFilename() != entry_file;
+}
+
 /// Collects what Clang says. It never throws: frames of Clang are between.
 class Diagnostics : public clang::DiagnosticConsumer {
   public:
@@ -46,6 +53,7 @@ class Diagnostics : public clang::DiagnosticConsumer {
         std::uint32_t line = 0;
         std::string snippet;
         bool note = false;
+        bool here = false;  // in the text
     };
     std::vector<One> all;
     std::size_t errors = 0;
@@ -73,6 +81,7 @@ class Diagnostics : public clang::DiagnosticConsumer {
             if (place.isValid()) {
                 one.file = place.getFilename();
                 one.line = place.getLine();
+                one.here = in_text(info.getSourceManager(), info.getLocation(), place);
                 one.snippet = snippet(info.getSourceManager(), info.getLocation());
             }
         }
@@ -86,7 +95,7 @@ class Diagnostics : public clang::DiagnosticConsumer {
 }  // namespace
 
 struct Session::Impl {
-    std::string unit, call;
+    std::string call;
     std::optional<std::string> folder;  // of a program's file
     Diagnostics diagnostics;
     clang::CompilerInstance compiler;
@@ -164,15 +173,15 @@ void Session::Impl::throw_errors(const Location& where) const {
     std::string message;
     Location at = where;
     for (const Diagnostics::One& one : diagnostics.all) {
-        const bool here = one.file == unit;
         if (message.empty()) {
-            if (here || (folder && one.line != 0)) at = Location(here ? unit : one.file, one.line);
-            message = here || call.empty() ? one.message : fmt::format("{}: {}", call, one.message);
-        } else if (here) {
-            message += fmt::format("\n{}:{}: {}: {}", unit, one.line, one.note ? "note" : "error",
-                                   one.message);
+            if (one.here || (folder && one.line != 0)) at = Location(one.file, one.line);
+            message =
+                one.here || call.empty() ? one.message : fmt::format("{}: {}", call, one.message);
+        } else if (one.here) {
+            message += fmt::format("\n{}:{}: {}: {}", one.file, one.line,
+                                   one.note ? "note" : "error", one.message);
         }
-        if (here) message += one.snippet;
+        if (one.here) message += one.snippet;
     }
     throw Error(ErrorKind::type, std::move(message), at);
 }
@@ -180,7 +189,6 @@ void Session::Impl::throw_errors(const Location& where) const {
 Session::Session(const Unit& unit, const std::string& entry, const std::string& call,
                  const Location& where)
     : impl_(std::make_unique<Impl>()) {
-    impl_->unit = unit.name;
     impl_->call = call;
     impl_->folder = unit.folder;
     const std::string text = fmt::format("#line 1 \"{}\"\n{}\n", unit.name, unit.code);
@@ -315,9 +323,10 @@ const clang::FunctionDecl* Session::entry() const {
 
 Location Session::location(clang::SourceLocation at) const {
     if (at.isInvalid()) return {};
-    const clang::PresumedLoc place = context().getSourceManager().getPresumedLoc(at);
-    if (place.isInvalid() || impl_->unit != place.getFilename()) return {};
-    return Location(impl_->unit, place.getLine());
+    const clang::SourceManager& sources = context().getSourceManager();
+    const clang::PresumedLoc place = sources.getPresumedLoc(at);
+    if (place.isInvalid() || !in_text(sources, at, place)) return {};
+    return Location(place.getFilename(), place.getLine());
 }
 
 bool Session::in_prelude(clang::SourceLocation at) const {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@ namespace {
 struct Known {
     std::mutex mutex;
     std::vector<std::pair<const NativeKernel*, std::size_t>> all;
+    NativeSource::Find find;
 };
 Known& known() {
     static Known& one = *new Known;  // libraries of the program are closed after main
@@ -25,10 +27,16 @@ Known& known() {
 
 /// Errors: usage (nothing was told of it).
 NativeKernel kernel_of(FunctionAddress function, const Location& where) {
-    const std::lock_guard lock(known().mutex);
-    for (const auto& [kernels, count] : known().all)
-        for (std::size_t i = 0; i < count; ++i)
-            if (kernels[i].function == function) return kernels[i];
+    NativeSource::Find find;
+    {
+        const std::lock_guard lock(known().mutex);
+        for (const auto& [kernels, count] : known().all)
+            for (std::size_t i = 0; i < count; ++i)
+                if (kernels[i].function == function) return kernels[i];
+        find = known().find;
+    }
+    if (find)
+        if (const NativeKernel* found = find(function, where)) return *found;
     throw Error(ErrorKind::usage, "no kernel was made of this function", where,
                 "mark it with KILN_KERNEL, and name its file in kiln_kernels(target file.cpp)");
 }
@@ -74,6 +82,16 @@ NativeKernels::NativeKernels(const NativeKernel* kernels, std::size_t count) : k
 NativeKernels::~NativeKernels() {
     const std::lock_guard lock(known().mutex);
     std::erase_if(known().all, [this](const auto& one) { return one.first == kernels_; });
+}
+
+NativeSource::NativeSource(Find find) {
+    const std::lock_guard lock(known().mutex);
+    known().find = std::move(find);
+}
+
+NativeSource::~NativeSource() {
+    const std::lock_guard lock(known().mutex);
+    known().find = nullptr;
 }
 
 ElementFunction native_elements(FunctionAddress function, const std::source_location& where) {

@@ -16,8 +16,9 @@ std::string library_folder() {
     return path.substr(0, path.rfind('/') + 1);
 }
 
-OpenLibrary::OpenLibrary(const std::string& name, const std::string& why)
-    : handle_(dlopen((library_folder() + name).c_str(), RTLD_NOW | RTLD_LOCAL)) {
+OpenLibrary::OpenLibrary(const std::string& name, const std::string& why, Names names)
+    : handle_(dlopen((library_folder() + name).c_str(),
+                     RTLD_NOW | (names == Names::own ? RTLD_LOCAL : RTLD_GLOBAL))) {
     if (handle_ == nullptr)
         throw Error(ErrorKind::unsupported, fmt::format("{}: {}", why, dlerror()), {},
                     "sudo apt-get install libclang-19-dev libclang-cpp19-dev, and build kiln with "

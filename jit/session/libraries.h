@@ -10,9 +10,10 @@ std::string library_folder();
 /// One in that folder; it stays open.
 class OpenLibrary {
   public:
+    enum class Names : bool { own, of_process };  ///< who finds what it exports
     /// `why`: "the REPL needs Clang's interpreter". Errors: unsupported (it is not there, or what it
     /// needs is not).
-    OpenLibrary(const std::string& name, const std::string& why);
+    OpenLibrary(const std::string& name, const std::string& why, Names names = Names::own);
     /// Errors: internal (there is none of that name).
     template <class F> F function(const char* name) const {
         return reinterpret_cast<F>(address(name));

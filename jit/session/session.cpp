@@ -117,6 +117,7 @@ Session::Session(const SessionOptions& options)
     how.colours = wants_colours(STDERR_FILENO);
     how.on_error = [this] { checkpoints_.input_failed(); };
     interpreter_.reset(library.function<text::MakeInterpreter>("kiln_make_interpreter")(how));
+    kernels_.emplace(*interpreter_);
     inputs_.emplace_back();
     std::set_terminate(on_terminate);
 }
@@ -162,7 +163,8 @@ void Session::report(const std::exception_ptr& thrown) const {
         std::rethrow_exception(thrown);
     } catch (const Error& error) {
         fmt::print(stderr, "{}\n", error.what());
-        show_line(error.file(), error.line());
+        if (error.message().find('\n') == std::string::npos)  // else it has the line, with a caret
+            show_line(error.file(), error.line());
     } catch (const std::exception& error) {
         fmt::print(stderr, "error: an exception was not caught: {}\n", error.what());
     } catch (...) {

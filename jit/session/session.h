@@ -2,11 +2,13 @@
 #pragma once
 #include "dsl/text/interpreter/interpreter.h"
 #include "jit/session/checkpoint.h"
+#include "jit/session/function_kernels.h"
 
 #include <kiln/named.h>
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +79,7 @@ class Session {
     const SessionOptions options_;
     Checkpoints checkpoints_;
     std::unique_ptr<text::Interpreter> interpreter_;
+    std::optional<FunctionKernels> kernels_;
     text::MakeTerminal make_terminal_ = nullptr;
     std::vector<Input> inputs_;       // [1] is the first
     std::vector<std::string> names_;  // of objects that were given

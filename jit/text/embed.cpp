@@ -21,34 +21,19 @@ std::vector<ArgType> types_of(const Declaration& declaration, std::uint8_t rank_
     return types;
 }
 
-/// As what nothing in C++ ends early.
-std::string literal(const std::string& text) { return fmt::format("R\"kiln({})kiln\"", text); }
-
-/// A body as it usually is, and in checked mode where that is another one.
-std::string forms(const std::string& usual, const std::string& checked) {
-    return fmt::format("{{{}, {}}}", literal(usual),
-                       checked == usual ? "nullptr" : literal(checked));
-}
-
-/// The bodies of one kernel, with the flags that each operation may have, behind what is remarked of
-/// its lines.
-struct Rows {
-    std::string remarks, kernel;
-};
-Rows rows_of(const Marked& marked, const Unit& unit, std::size_t number) {
-    const auto f =
-        std::make_shared<const Function>(Function{unit, marked.name, marked.declaration, {}});
-    const Declaration& d = marked.declaration;
-    std::string map = "{nullptr, nullptr}", why = "nullptr";
+/// The bodies of one kernel, with the flags that each operation may have.
+FunctionTexts texts_of(const std::shared_ptr<const Function>& f, const std::string& name) {
+    const Declaration& d = f->declaration;
+    FunctionTexts made{.name = name, .map = {}, .why_no_map = {}, .program = {}, .remarks = {}};
     if (d.count(Passing::in) + d.count(Passing::inout) == 0) {
         const auto text = [&](bool checked) {
             return element_kernel(f, "kernel", {.fastmath = true, .checked = checked}, {})
                 .inspect(Artifact::ir, types_of(d, 1));
         };
         try {
-            map = forms(text(false), text(true));
+            made.map = {text(false), text(true)};
         } catch (const Error& error) {
-            why = literal(error.message());
+            made.why_no_map = error.message();
         }
     }
     // What .parallel asks for is in the text, and decided by the kernel that this becomes a part of.
@@ -59,19 +44,38 @@ Rows rows_of(const Marked& marked, const Unit& unit, std::size_t number) {
             std::source_location());
     };
     const Kernel<void> usual = kernel(false), checked = kernel(true);
-    const std::string program = forms(usual.inspect(Artifact::ir, types_of(d, 0)),
-                                      checked.inspect(Artifact::ir, types_of(d, 0)));
+    made.program = {usual.inspect(Artifact::ir, types_of(d, 0)),
+                    checked.inspect(Artifact::ir, types_of(d, 0))};
+    made.remarks = checked.remarks();
+    return made;
+}
+
+/// As what nothing in C++ ends early.
+std::string literal(const std::string& text) { return fmt::format("R\"kiln({})kiln\"", text); }
+
+std::string row(const BodyTexts& body) {
+    if (body.usual.empty()) return "{nullptr, nullptr}";
+    return fmt::format("{{{}, {}}}", literal(body.usual),
+                       body.checked == body.usual ? "nullptr" : literal(body.checked));
+}
+
+/// A kernel, behind what is remarked of its lines.
+struct Rows {
+    std::string remarks, kernel;
+};
+Rows rows_of(const FunctionTexts& texts, std::size_t number) {
     Rows rows;
-    for (const Remark& r : checked.remarks())
+    for (const Remark& r : texts.remarks)
         rows.remarks +=
             fmt::format("    {{{}, {}, {}}},\n", literal(r.file), r.line, literal(r.text));
     if (!rows.remarks.empty())
         rows.remarks =
             fmt::format("const kiln::detail::NativeRemark remarks_{}[] = {{\n{}    {{}},\n}};\n",
                         number, rows.remarks);
-    rows.kernel = fmt::format("    {{kiln_kernel_{}, {},\n{},\n{},\n{},\n{}}},\n", number,
-                              literal(marked.name), map, why, program,
-                              rows.remarks.empty() ? "nullptr" : fmt::format("remarks_{}", number));
+    rows.kernel = fmt::format(
+        "    {{kiln_kernel_{}, {},\n{},\n{},\n{},\n{}}},\n", number, literal(texts.name),
+        row(texts.map), texts.why_no_map.empty() ? "nullptr" : literal(texts.why_no_map),
+        row(texts.program), rows.remarks.empty() ? "nullptr" : fmt::format("remarks_{}", number));
     return rows;
 }
 
@@ -87,7 +91,9 @@ std::string embedded(const std::string& path, std::vector<std::string>& files) {
     std::string declarations, remarks, rows;
     for (std::size_t i = 0; i < all.size(); ++i) {
         declarations += fmt::format("void kiln_kernel_{}() __asm__(\"{}\");\n", i, all[i].symbol);
-        const Rows made = rows_of(all[i], unit, i);
+        const auto f =
+            std::make_shared<const Function>(Function{unit, all[i].name, all[i].declaration, {}});
+        const Rows made = rows_of(texts_of(f, all[i].name), i);
         remarks += made.remarks;
         rows += made.kernel;
     }
@@ -97,6 +103,12 @@ std::string embedded(const std::string& path, std::vector<std::string>& files) {
         "const kiln::detail::NativeKernel kernels[] = {{\n{}}};\n"
         "const kiln::detail::NativeKernels told(kernels, {});\n}}\n}}\n",
         path, declarations, remarks, rows, all.size());
+}
+
+FunctionTexts texts_of(const Interpreter::FunctionText& function) {
+    const auto f = function_of(Source(function.code, function.input), function.function,
+                               std::source_location());
+    return texts_of(f, function.name);
 }
 
 }  // namespace kiln::text

@@ -26,4 +26,9 @@ extern "C" [[gnu::visibility("default")]] const Library* kiln_text_library() {
     return &library;
 }
 
+extern "C" [[gnu::visibility("default")]] FunctionTexts kiln_text_of_function(
+    const Interpreter::FunctionText& function) {
+    return texts_of(function);
+}
+
 }  // namespace kiln::text

@@ -186,6 +186,78 @@ def from_a_pipe(kiln, environment):
     assert (said.stdout, said.returncode) == ("destroyed\n", 0), said
 
 
+def kernels_of_functions(kiln, environment):
+    """vectorize and jit of functions that were typed, with what these use; text::vectorize and its kin."""
+    said = run(kiln, environment, text="""
+double collatz(double x) {
+    double n = 0;
+    for (int i = 0; i < 3; ++i) {
+        if (x > 4) x = x / 2; else x = 3 * x + 1;
+        n += x;
+    }
+    return n;
+}
+vectorize("collatz", &collatz)(Array::of({1.0, 2.0, 9.0}))
+Array half = Array::of({1.0, 2.0, 4.0, 8.0}), y = zeros({4});
+namespace mine { const double third = 3, half = 0.5; struct Pair { double a, b; double sum() const { return a + b; } }; }
+#define TWICE(x) (2 * (x))
+using namespace std;
+double weigh(double x) { mine::Pair p{x * mine::half, TWICE(sqrt(x))}; return p.sum(); }
+double calls(double x, double& root) { root = std::sqrt(x); return weigh(x) + 1; }
+auto both = vectorize(calls); std::vector<Array> all = both.all(Array::of({1.0, 4.0}));
+all[0]
+all[1]
+void smooth(View<const double, 1> a, View<double, 1> b) { for (long i : native::prange(1, a.extent(0) - 1)) b(i) = (a(i - 1) + a(i + 1)) / 2; }
+auto smoothed = jit(smooth, {.parallel = true}); smoothed(half, y);
+y
+double total(View<const double, 1> a) { double s = 0; for (int i = 0; i < a.extent(0); ++i) s += a(i); return s; }
+jit(total)(half)
+template <class T> T cube(T v) { return v * v * v; }
+vectorize(&cube<int>)(3)
+double cube(double v, double w) { return v * w * w; }
+vectorize(static_cast<double (*)(double, double)>(cube))(half, 2)
+template <> float cube(float v) { return v; }
+double by_both(double v) { return cube(v) + cube(2.0f); }
+vectorize(by_both)(half)
+struct Of { static int next(int i); template <class T> static T twice(T v); };
+template <class T> T Of::twice(T v) { return 2 * v; }
+int Of::next(int i) { return twice(i) + 1; }
+vectorize(&Of::next)(3)
+text::vectorize("double square(double x) { return x * x; }", "square")(half)
+text::jit<Scalar>("double first(View<const double, 1> a) { return a(0); }", "first")(half)
+text::guvectorize("void dot(View<const double, 1> a, View<const double, 1> b, double& c) { c = 0; for (int i = 0; i < a.extent(0); ++i) c += a(i) * b(i); }", "dot", "(n),(n)->()")(half, half)
+text::stencil("double left(Neighbors<double, 1> a) { return a(-1); }", "left", {.boundary = Boundary::nearest})(half)
+""")
+    # 1: 4, 13, 6.5; 2: 7, 3.5, 11.5; 9: 4.5, 2.25, 7.75
+    assert (said.stdout, said.stderr) == (
+        "[23.5 22.  14.5]  f64 (3,)\n[3.5 7. ]  f64 (2,)\n[1. 2.]  f64 (2,)\n[0.  2.5 5.  0. ]  f64 (4,)\n15.  f64\n"
+        "27  i32 ()\n[ 4.  8. 16. 32.]  f64 (4,)\n[  3.  10.  66. 514.]  f64 (4,)\n7  i32 ()\n[ 1.  4. 16. 64.]  f64 (4,)\n1.  f64\n"
+        "85.  f64 ()\n[1. 1. 2. 4.]  f64 (4,)\n", ""), said
+    # What no kernel can do is told at its line, wherever that was typed.
+    said = run(kiln, environment, "-k", text="""double helper(double x) {
+    static int calls = 0;
+    return x + ++calls;
+}
+double f(double x) { return helper(x); }
+vectorize(f)(1.0)
+double state = 2;
+double g(double x) {
+    return x *
+           state;
+}
+vectorize(g)(1.0)
+static double own(double x) { return x; }
+vectorize(own)(1.0)
+f(1.0)
+""")
+    check(said.stderr, "[1]:2: error: a variable that stays from call to call",
+          "    static int calls = 0;\n               ^\n",
+          "[5]:3: error: state is a variable outside of the kernel", "           state;\n           ^\n",
+          "[8]:1: error: no kernel can be made of this function (type its body in the session")
+    assert said.stderr.count("static int calls") == 1, said
+    assert said.stdout == "2\n", said
+
+
 def from_files(kiln, environment, folder):
     script = folder / "script.kiln"
     script.write_text("template <class T>\nT half(T x)\n{\n  return x / 2;\n}\n"
@@ -233,6 +305,7 @@ def main():
         with_colours(kiln, environment)
         of_other_programs(kiln, environment)
         from_a_pipe(kiln, environment)
+        kernels_of_functions(kiln, environment)
         from_files(kiln, environment, folder)
         values(kiln, environment)
     print("sessions: all checks passed")

@@ -1,5 +1,7 @@
-// The one file with Clang in it: the interpreter of LLVM 19, and the precompiled header of kiln.
+// The interpreter of LLVM 19, and the precompiled header of kiln.
 #include "dsl/text/interpreter/interpreter.h"
+
+#include "dsl/text/interpreter/function_text.h"
 
 #include <kiln/error.h>
 
@@ -213,6 +215,17 @@ class Session final : public clang::Interpreter, public kiln::text::Interpreter 
                     !v->getName().starts_with("__"))
                     names.push_back(v->getNameAsString());
         return names;
+    }
+    std::optional<FunctionText> function_at(std::uintptr_t address) override {
+        for (const clang::FunctionDecl* f :
+             typed_functions(getASTContext().getTranslationUnitDecl())) {
+            auto there = getSymbolAddress(clang::GlobalDecl(f));
+            if (!there)
+                llvm::consumeError(there.takeError());
+            else if (there->getValue() == address)
+                return text_of_function(f, getCompilerInstance()->getSema());
+        }
+        return std::nullopt;
     }
 
   private:

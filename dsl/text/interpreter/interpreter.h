@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,16 @@ class Interpreter {
     virtual std::vector<std::string> complete(const std::string& text) = 0;
     /// The names of variables that inputs have declared outside of functions, the last ones first.
     virtual std::vector<std::string> variables() = 0;
+
+    /// A function that inputs declared.
+    struct FunctionText {
+        std::string name;      ///< as people know it: half<double>
+        std::string function;  ///< what it is called in the code
+        std::string input;     ///< "[3]": where it stands
+        std::string code;      ///< with all that it uses, at their lines
+    };
+    /// That at an address; nothing: no input declared it, or it is static.
+    virtual std::optional<FunctionText> function_at(std::uintptr_t address) = 0;
 };
 
 /// What functions are called, with a number behind, whose one statement declares nothing: inputs that begin with one

@@ -3,6 +3,8 @@
 #include <kiln/annotate.h>
 #include <kiln/kiln.h>
 #include <kiln/named.h>
+#include <kiln/native.h>
+#include <kiln/text.h>
 
 #include <algorithm>
 #include <charconv>

@@ -28,6 +28,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -105,6 +106,18 @@ class NativeKernels {
     const NativeKernel* kernels_;
 };
 
+using FunctionAddress = void (*)();
+/// Who is asked for kernels of functions that no build told of, as long as it lives; one at a time. What
+/// it gives stays; null: it knows none. Errors: its own, with `where`.
+class NativeSource {
+  public:
+    using Find = std::function<const NativeKernel*(FunctionAddress, const Location& where)>;
+    explicit NativeSource(Find find);
+    ~NativeSource();
+    NativeSource(const NativeSource&) = delete;
+    NativeSource& operator=(const NativeSource&) = delete;
+};
+
 /// A parameter of a function that becomes a kernel.
 enum class NativeParam : std::uint8_t { none, value, output, in, inout };
 template <class P> constexpr NativeParam native_param =
@@ -128,7 +141,6 @@ template <class... P> constexpr std::size_t native_count(NativeParam kind) {
     return ((native_param<P> == kind ? 1 : 0) + ... + 0);
 }
 
-using FunctionAddress = void (*)();
 ElementFunction native_elements(FunctionAddress function, const std::source_location& where);
 KernelFunction native_loops(FunctionAddress function, const std::source_location& where);
 
