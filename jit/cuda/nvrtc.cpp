@@ -118,7 +118,7 @@ const Nvrtc& nvrtc() {
 }
 
 /// The line that a log speaks of first: "prices.cpp(31): error: ...".
-Location line_of(const std::string& log) {
+Location line_of(std::string_view log) {
     const std::size_t error = log.find("): error");
     if (error == log.npos) return {};
     const std::size_t begin = log.rfind('\n', error) + 1, bracket = log.rfind('(', error);
