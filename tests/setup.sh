@@ -100,3 +100,37 @@ kiln_make() {
     fi
     cmake --build "$kiln_build" --parallel "$(nproc)" "${args[@]}"
 }
+
+# Whether NVRTC is where kiln looks for it.
+kiln_has_nvrtc() {
+    [[ -z "${KILN_LIBNVRTC:-}" ]] || return 0
+    ! ldconfig -p 2>/dev/null | grep -q 'libnvrtc\.so' || return 0
+    local folder
+    for folder in ${CUDA_HOME:+"$CUDA_HOME"/lib{64,}} ${CUDA_PATH:+"$CUDA_PATH"/lib{64,}} /usr/local/cuda/lib64; do
+        ! compgen -G "$folder/libnvrtc.so*" >/dev/null || return 0
+    done
+    return 1
+}
+
+kiln_nvrtc_in() {
+    find "$1" -name 'libnvrtc.so.1?' 2>/dev/null || true
+}
+
+# Where no CUDA toolkit is, NVRTC comes from Python's packages into the build folder: tests compile CUDA
+# text by it, for which no GPU is needed. Without a network they are skipped, and this says so.
+kiln_nvrtc() {
+    kiln_has_nvrtc && return 0
+    local folder="$kiln_build/nvrtc" library log
+    library="$(kiln_nvrtc_in "$folder")"
+    if [[ -z "$library" ]]; then
+        kiln_say "installing NVRTC into $folder"
+        log="$(timeout 180 python3 -m pip install --quiet --disable-pip-version-check --no-deps --retries 0 --timeout 5 \
+            --target "$folder" 'nvidia-cuda-nvrtc==13.*' 2>&1)" || true
+        library="$(kiln_nvrtc_in "$folder")"
+        if [[ -z "$library" ]]; then
+            kiln_say "skipped: NVRTC cannot be installed, and no test compiles CUDA text: ${log##*$'\n'}"
+            return 0
+        fi
+    fi
+    export KILN_LIBNVRTC="$library"
+}
