@@ -3,9 +3,10 @@
 
 usage: limits.py TEXTS [--arch sm_90] [--ptxas FILE]
 
-TEXTS is the program texts.cpp; its PTX is counted and compiled by ptxas. A row a function: loads and stores
-of global memory that its text has, those of 16 bytes, registers, spills, shared memory, and the share of
-a multiprocessor's 2,048 threads that blocks of 256 can fill.
+TEXTS is the program texts.cpp; its PTX is counted and compiled by ptxas. A row a function: the bytes that
+the kernel has to move for an element, and in all at the size of its target, each array once; loads and
+stores of global memory that its text has, those of 16 bytes, registers, spills, shared memory, and the
+share of a multiprocessor's 2,048 threads that blocks of 256 can fill.
 """
 
 import argparse
@@ -15,6 +16,23 @@ import re
 import subprocess
 import sys
 import tempfile
+
+# Bytes of an element: of arrays that are read, and of those that are written; and elements of the target.
+TO_MOVE = {
+    "G1 triad f64": (2 * 8, 8, 2**28),
+    "G2 twelve operations f32": (2 * 4, 4, 2**28),
+    "G3 Black-Scholes f32": (3 * 4, 2 * 4, 2**27),
+    "G3 Black-Scholes f64": (3 * 8, 2 * 8, 2**27),
+    "G4 sum f32": (4, 0, 2**30),
+    "G4 argmax f32": (4, 0, 2**30),
+    "G4 sum over axis 0 f32": (4, 0, 2**30),
+    "G4 sum over axis 1 f32": (4, 0, 2**30),
+    "G5 heat f32": (4, 4, 768**3),
+    "G6 mandelbrot f32": (0, 4, 8192**2),
+    "G6 mandelbrot f64": (0, 4, 8192**2),
+    "G7 gravity f32": (4 * 4, 3 * 4, 2**17),
+    "G8 axpy f32": (2 * 4, 4, 1024),
+}
 
 THREADS, REGISTERS, SHARED, MOST = 256, 65536, 227 * 1024, 2048
 
@@ -34,6 +52,16 @@ def occupancy(registers, shared):
     return blocks * THREADS / MOST
 
 
+def to_move(kernel):
+    """Two cells: "16 + 8" bytes an element, "6.44 GB" in all."""
+    read, written, elements = TO_MOVE[kernel]
+    total = (read + written) * elements
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if total >= size:
+            return f"{read} + {written} | {total / size:.3g} {unit}"
+    return f"{read} + {written} | {total} B"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("texts")
@@ -45,8 +73,9 @@ def main():
                               env=dict(os.environ, KILN_CUDA_ARCH=options.arch))
         if done.returncode != 0:
             sys.exit(f"skipped: {done.stderr.strip()}")
-        print("| kernel | function | loads | stores | of 16 bytes | registers | spills | shared | occupancy |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("| kernel | function | bytes read + written an element | to be moved | loads | stores | of 16 bytes |"
+              " registers | spills | shared | occupancy |")
+        print("|---|---|---|---|---|---|---|---|---|---|---|")
         for path in sorted(pathlib.Path(folder).glob("*.ptx")):
             said = subprocess.run([options.ptxas, "-v", f"-arch={options.arch}", str(path), "-o", "/dev/null"],
                                   text=True, stderr=subprocess.PIPE, check=True).stderr
@@ -58,7 +87,7 @@ def main():
                                  for op in ("ld", "st"))
                 wide = len(re.findall(r"\b(?:ld|st)\.global\S*\.v(?:4\.[fbu]32|2\.[fbu]64)", body))
                 spills = number(r"(\d+) bytes spill stores")
-                print(f"| {path.stem} | {name} | {loads} | {stores} | {wide} | {registers} | {spills} | {shared} |"
+                print(f"| {path.stem} | {name} | {to_move(path.stem)} | {loads} | {stores} | {wide} | {registers} | {spills} | {shared} |"
                       f" {100 * occupancy(registers, shared):.0f} % |")
 
 
