@@ -26,6 +26,26 @@ ReferenceArray::ReferenceArray(const Array& array) : shape(array.shape()) {
 double& ReferenceArray::at(const Shape& index) { return elements[place(shape, index)]; }
 double ReferenceArray::at(const Shape& index) const { return elements[place(shape, index)]; }
 
+std::vector<ReferenceArray> reference_call(const ReferenceFunction& f, const Shape& shape,
+                                           const std::vector<ReferenceArray>& inputs,
+                                           const ReferenceArray* mask,
+                                           const std::vector<ReferenceArray>& before) {
+    std::vector<ReferenceArray> results = before;
+    std::vector<double> arguments(inputs.size());
+    for_each_index(shape, [&](const Shape& index) {
+        if (mask != nullptr && mask->at(index) == 0) return;
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            Shape from = inputs[i].shape;
+            const int missing = shape.rank() - from.rank();
+            for (int d = 0; d < from.rank(); ++d) from[d] = from[d] == 1 ? 0 : index[d + missing];
+            arguments[i] = inputs[i].at(from);
+        }
+        const std::vector<double> given = f(arguments);
+        for (std::size_t o = 0; o < results.size(); ++o) results[o].at(index) = given[o];
+    });
+    return results;
+}
+
 std::optional<ReferenceArray> reference_reduce(const ReferenceUfunc& u, const ReferenceArray& x,
                                                unsigned bits, bool keepdims,
                                                std::optional<double> initial,

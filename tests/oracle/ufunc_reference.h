@@ -40,6 +40,15 @@ template <class F> void for_each_index(const Shape& shape, F&& f) {
     }
 }
 
+/// Gives the results of one element for its arguments.
+using ReferenceFunction = std::function<std::vector<double>(const std::vector<double>&)>;
+/// f of every element of inputs that broadcast to `shape`: one array a result. Where the mask, of that
+/// shape, is 0, an element is the one of `before`.
+std::vector<ReferenceArray> reference_call(const ReferenceFunction& f, const Shape& shape,
+                                           const std::vector<ReferenceArray>& inputs,
+                                           const ReferenceArray* mask,
+                                           const std::vector<ReferenceArray>& before);
+
 /// f over the axes in `bits`, in C order; none where an element of the result is made of nothing.
 std::optional<ReferenceArray> reference_reduce(const ReferenceUfunc& u, const ReferenceArray& x,
                                                unsigned bits, bool keepdims,

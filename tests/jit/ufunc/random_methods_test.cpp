@@ -3,15 +3,15 @@
 #include "tests/dice.h"
 #include "tests/jit/support.h"
 #include "tests/oracle/ufunc_reference.h"
+#include "tests/random_calls.h"
 #include "tests/strided_array.h"
 #include "tests/threads.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
-#include <random>
+#include <optional>
 
 using namespace kiln;
 using namespace kiln::test;
@@ -323,16 +323,16 @@ class Calls {
 
 }  // namespace
 
-// KILN_RANDOM_CALLS=1000000 for more of them.
+// KILN_RANDOM_CALLS=1000000 for more of them, KILN_RANDOM_SEED for the same ones.
 TEST_CASE("random calls of methods of ufuncs give what plain indexing gives",
           "[jit][ufunc][random]") {
-    const char* const wanted = std::getenv("KILN_RANDOM_CALLS");
-    const long count = wanted != nullptr ? std::strtol(wanted, nullptr, 10) : 10'000;
-    const std::uint64_t seed = std::random_device{}();
+    const std::uint64_t seed = random_seed();
     INFO("seed " << seed);
-    Calls calls(seed);
-    for (long call = 0; call < count; ++call) {
+    Dice seeds(seed);
+    std::optional<Calls> calls;
+    for (long call = 0, count = random_calls(10'000); call < count; ++call) {
         INFO("call " << call);
-        calls.one();
+        if (call % calls_of_one_choice == 0) calls.emplace(seeds.bits());
+        calls->one();
     }
 }
