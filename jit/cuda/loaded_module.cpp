@@ -4,7 +4,10 @@
 #include "runtime/device/arrays.h"
 #include "runtime/device/memory.h"
 
+#include <mutex>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace kiln::engine {
 
@@ -12,6 +15,14 @@ LoadedModule::LoadedModule(const codegen::CudaModule& module, const std::string&
     : module_(image) {
     for (const codegen::CudaFunction& f : module.functions)
         functions_.push_back({module_.function(f.name), static_cast<std::size_t>(f.shared)});
+    allowed_.resize(functions_.size());
+}
+
+void LoadedModule::allow_dynamic_shared(std::size_t index, std::size_t bytes) const {
+    const std::lock_guard lock(mutex_);
+    if (bytes <= allowed_[index]) return;
+    device::Device::get().allow_dynamic_shared(functions_[index].handle, bytes);
+    allowed_[index] = bytes;
 }
 
 namespace {
@@ -38,7 +49,7 @@ class ModuleDevice final : public LaunchDevice {
     void launch(std::size_t function, const LaunchShape& shape, void** parameters) override {
         constexpr std::size_t unasked = 48 * 1024;
         const auto& [handle, own] = module_.function(function);
-        if (shape.shared + own > unasked) device_.allow_dynamic_shared(handle, shape.shared);
+        if (shape.shared + own > unasked) module_.allow_dynamic_shared(function, shape.shared);
         device_.launch(handle, shape.blocks, shape.threads, shape.shared, parameters);
     }
 
@@ -116,7 +127,14 @@ void run_map(const ir::Kernel& kernel, const codegen::CudaModule& module,
 
 namespace {
 
-/// Arrays of a call on the device, those of the host as copies.
+/// Whether a kernel writes elements of the array that it gets.
+bool is_written(const ir::Kernel& kernel, std::size_t p) {
+    const ir::Access access = kernel.params[p].access;
+    return access == ir::Access::out || access == ir::Access::inout;
+}
+
+/// Arrays of a call on the device, those of the host as copies: one for all operands that are the
+/// same elements.
 struct There {
     std::vector<Array> arrays;
     std::vector<DeviceArgument> arguments;
@@ -127,19 +145,40 @@ struct There {
             const ir::Access access = kernel.params[p].access;
             arguments[p].scalar = operands[p].scalar;
             if (access == ir::Access::value || ir::is_made_by_kernel(access)) continue;
-            arrays[p] = operands[p].array.to(cuda(), {});
+            arrays[p] = copy_of_before(kernel, operands, p).to(cuda(), {});
             device::note_use(static_cast<const std::byte*>(arrays[p].owner().get()));
             arguments[p] = argument_of(arrays[p]);
         }
     }
     /// What was written of copies, back to the host.
     void take_back(const ir::Kernel& kernel, std::span<const DeviceOperand> operands) const {
-        for (std::size_t p = 0; p < operands.size(); ++p) {
-            const ir::Access access = kernel.params[p].access;
-            if ((access == ir::Access::out || access == ir::Access::inout) &&
-                operands[p].array.place().is_host())
+        for (std::size_t p = 0; p < operands.size(); ++p)
+            if (is_written(kernel, p) && operands[p].array.place().is_host())
                 engine::take_back(operands[p].array, arrays[p]);
+    }
+
+  private:
+    /// The operand, or its copy on the device where one before it is the same. Errors: unsupported (it
+    /// has elements in common with another, and their copies would not).
+    Array copy_of_before(const ir::Kernel& kernel, std::span<const DeviceOperand> operands,
+                         std::size_t p) const {
+        const Array& mine = operands[p].array;
+        if (!mine.place().is_host()) return mine;
+        for (std::size_t q = 0; q < p; ++q) {
+            const Array& other = operands[q].array;
+            const ir::Access access = kernel.params[q].access;
+            if (access == ir::Access::value || ir::is_made_by_kernel(access) ||
+                !other.place().is_host() || !(is_written(kernel, p) || is_written(kernel, q)) ||
+                !may_share_memory(mine, other))
+                continue;
+            if (exactly_same(mine, other)) return arrays[q];
+            throw Error(ErrorKind::unsupported,
+                        fmt::format("{} and {} of {} have elements in common, some of which it "
+                                    "writes, and are copied to the device",
+                                    kernel.params[q].name, kernel.params[p].name, kernel.name),
+                        {}, "copy one of them: x.copy()");
         }
+        return mine;
     }
 };
 

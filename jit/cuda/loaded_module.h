@@ -3,6 +3,7 @@
 #include "codegen/cuda/emit.h"
 #include "jit/compile/backend.h"
 #include "runtime/device/driver.h"
+#include "runtime/process.h"
 
 #include <string>
 #include <vector>
@@ -19,10 +20,15 @@ class LoadedModule {
         std::size_t shared;  ///< bytes of a block, beside what a launch gives
     };
     const Function& function(std::size_t index) const { return functions_[index]; }
+    /// Launches of a function may give blocks so much from now on, besides what they may already:
+    /// another thread may be about to.
+    void allow_dynamic_shared(std::size_t index, std::size_t bytes) const;
 
   private:
     device::Module module_;
     std::vector<Function> functions_;
+    mutable kiln::detail::Mutex mutex_;
+    mutable std::vector<std::size_t> allowed_;  // per function
 };
 
 /// See CompiledCode::run_on_device.

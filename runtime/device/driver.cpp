@@ -35,6 +35,7 @@ Driver open_driver() {
     function(driver.attribute, "cuDeviceGetAttribute");
     function(driver.retain, "cuDevicePrimaryCtxRetain");
     function(driver.set_current, "cuCtxSetCurrent");
+    function(driver.synchronize, "cuCtxSynchronize");
     function(driver.allocate, "cuMemAlloc_v2");
     function(driver.free, "cuMemFree_v2");
     function(driver.allocate_host, "cuMemAllocHost_v2");
@@ -130,19 +131,21 @@ Device::Device() : driver_(open_driver()) {
     require(driver_.retain(&context_, device), "cuDevicePrimaryCtxRetain");
 }
 
-void Device::require(Driver::Result result, const char* what) const {
-    if (result == Driver::success) return;
+std::string Device::text_of(Driver::Result result) const {
     const char *name = nullptr, *text = nullptr;
     driver_.error_name(result, &name);
     driver_.error_string(result, &text);
+    return fmt::format("{} ({})", name == nullptr ? "unknown error" : name,
+                       text == nullptr ? "" : text);
+}
+
+void Device::require(Driver::Result result, const char* what) const {
+    if (result == Driver::success) return;
     // From 700 on the context is of no more use, as the driver documents; but a launch that asks for too
     // much does not happen.
     constexpr Driver::Result too_much = 701;
     const bool lost = result >= 700 && result < 800 && result != too_much;
-    throw Error(ErrorKind::device,
-                fmt::format("{}: {} ({})", what, name == nullptr ? "unknown error" : name,
-                            text == nullptr ? "" : text),
-                {},
+    throw Error(ErrorKind::device, fmt::format("{}: {}", what, text_of(result)), {},
                 lost ? "the device's context is lost: this process can use the device no more"
                 : result == too_much
                     ? "its threads take more registers than a block has: say .bounds"
@@ -192,13 +195,28 @@ void Device::launch(Driver::Handle function, const Dim3& blocks, const Dim3& thr
 
 Module::Module(const std::string& image) {
     const Device& device = Device::get();
-    device.require(device.driver().load_module(&module_, image.c_str()), "cuModuleLoadData");
+    const Driver::Result result = device.driver().load_module(&module_, image.c_str());
+    constexpr Driver::Result invalid_image = 200, other_device = 209, invalid_ptx = 218,
+                             newer_ptx = 222;
+    if (result == invalid_image || result == other_device || result == invalid_ptx ||
+        result == newer_ptx)
+        throw Error(ErrorKind::device,
+                    fmt::format("the code cannot be loaded on {} ({}): {}", device.name(),
+                                device.architecture(), device.text_of(result)),
+                    {},
+                    result == newer_ptx
+                        ? "NVRTC is newer than the driver: KILN_LIBNVRTC or CUDA_HOME "
+                          "name another"
+                        : "KILN_CUDA_ARCH names the architecture that code is for");
+    device.require(result, "cuModuleLoadData");
 }
 
 // A thread that has not used the device yet may be the one that ends the last kernel.
 Module::~Module() {
     try {
-        Device::get().driver().unload_module(module_);
+        const Driver& driver = Device::get().driver();
+        driver.synchronize();  // what went wrong in the work is told by what else waits for it
+        driver.unload_module(module_);
     } catch (const Error&) {
         // A context that is lost has taken its modules with it.
     }

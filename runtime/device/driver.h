@@ -23,6 +23,7 @@ struct Driver {
     Result (*attribute)(int* value, int which, int device);
     Result (*retain)(Handle* context, int device);
     Result (*set_current)(Handle context);
+    Result (*synchronize)();
     Result (*allocate)(Address* memory, std::size_t bytes);
     Result (*free)(Address memory);
     Result (*allocate_host)(void** memory, std::size_t bytes);
@@ -93,6 +94,8 @@ class Device {
     void launch(Driver::Handle function, const Dim3& blocks, const Dim3& threads,
                 std::size_t shared, void** parameters);
 
+    /// "CUDA_ERROR_OUT_OF_MEMORY (out of memory)".
+    std::string text_of(Driver::Result result) const;
     /// Throws what a result means. After a fault in a kernel the context is lost for good.
     void require(Driver::Result result, const char* what) const;
 
@@ -109,8 +112,9 @@ class Device {
 /// Code on the device.
 class Module {
   public:
-    /// `image`: PTX or a cubin. Errors: device.
+    /// `image`: PTX or a cubin. Errors: device, with what the device is where the image is for another.
     explicit Module(const std::string& image);
+    /// Waits for the work of all streams: some of it may run this code.
     ~Module();
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;

@@ -1,21 +1,23 @@
 // A CUDA driver and NVRTC over host memory: the entry points that kiln uses, in one library, for tests on
-// machines without a device. "PTX" is the text that NVRTC was given, and modules are code of the simulator;
-// launches run its blocks of threads.
+// machines without a device. "PTX" and machine code are the text that NVRTC was given, behind a line that says
+// for which architecture; modules are code of the simulator, and launches run its blocks of threads.
 //
 //     KILN_LIBCUDA=libkiln_fake_cuda.so KILN_LIBNVRTC=libkiln_fake_cuda.so program
 //
-// KILN_FAKE_CUDA_MEMORY says how many bytes the device has, KILN_FAKE_NVRTC_MINOR the version of NVRTC. A launch of a kernel whose name has
+// KILN_FAKE_CUDA_MEMORY says how many bytes the device has, KILN_FAKE_CUDA_COMPUTE its architecture (80),
+// KILN_FAKE_NVRTC_MINOR the version of NVRTC, which knows sm_75, sm_80 and sm_90. A launch of a kernel whose name has
 // "fault" in it fails as a kernel does that touches a wrong address; a function whose name has
 // "missing" in it is in no module. What a thread asks for without a context is refused.
 //
 // Work of a stream is done as late as it may be: when somebody waits for it, or for what waits for it.
 // So what uses memory too early, or gives it away too early, gives wrong numbers. Each question whether
-// work is done lets one more be done. Each work takes a millisecond of the clock that events show.
+// work is done lets one more be done. Code that was unloaded before its work ran loses the context. Each work takes a millisecond of the clock that events show.
 #include "jit/sim/blocks.h"
 #include "jit/sim/compiler.h"
 
 #include <kiln/error.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -23,6 +25,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,7 +43,7 @@ std::mutex mutex;
 std::map<std::uint64_t, std::size_t> blocks;
 std::size_t used = 0;
 std::atomic<bool> lost{false};
-std::atomic<int> modules{0}, ptx_made{0};
+std::atomic<int> modules{0}, ptx_made{0}, cubins_made{0};
 thread_local bool has_context = false;
 
 // --- streams ---
@@ -115,10 +118,16 @@ struct Compiled {
 };
 std::map<std::string, std::shared_ptr<Compiled>> compiled;  // by their texts
 
+struct Module {
+    std::shared_ptr<Compiled> code;
+    std::atomic<bool> loaded{true};
+};
+
 struct Function {
-    Function(std::shared_ptr<Compiled> its, std::size_t number)
-        : of(std::move(its)), index(number) {}
-    std::shared_ptr<Compiled> of;  // as long as works may run it
+    Function(std::shared_ptr<Module> its, std::size_t number)
+        : module(std::move(its)), of(module->code), index(number) {}
+    std::shared_ptr<Module> module;
+    std::shared_ptr<Compiled> of;
     std::size_t index;
     std::atomic<std::size_t> most_dynamic{0};  // that was asked for
     const std::string& name() const { return of->names[index]; }
@@ -133,6 +142,36 @@ struct Function {
 /// What nvrtcCreateProgram makes.
 struct Program {
     std::string source, log;
+    std::string option;  ///< "compute_80", "sm_80"
+};
+
+constexpr int known_architectures[] = {75, 80, 90};
+
+int compute() {
+    const char* const set = std::getenv("KILN_FAKE_CUDA_COMPUTE");
+    return set == nullptr ? 80 : std::atoi(set);
+}
+
+/// The text of an image, and whether the device can load it.
+struct Image {
+    std::string text;
+    int result = 0;
+
+    explicit Image(std::string_view image) {
+        constexpr int invalid_image = 200, no_binary = 209, invalid_ptx = 218;
+        const std::size_t end = image.find('\n');
+        if (!image.starts_with("// ") || end == image.npos) {
+            result = invalid_image;
+            return;
+        }
+        const std::string_view of = image.substr(3, end - 3);
+        const int number = std::atoi(std::string(of.substr(of.find('_') + 1)).c_str());
+        text = image.substr(end + 1);
+        if (of.starts_with("sm_"))
+            result = number == compute() ? 0 : no_binary;
+        else
+            result = number <= compute() ? 0 : invalid_ptx;
+    }
 };
 
 /// The names of the functions that launches may name.
@@ -185,7 +224,19 @@ int nvrtcDestroyProgram(Program** program) {
     *program = nullptr;
     return success;
 }
-int nvrtcCompileProgram(Program* program, int, const char* const*) {
+int nvrtcGetNumSupportedArchs(int* count) {
+    *count = std::size(known_architectures);
+    return success;
+}
+int nvrtcGetSupportedArchs(int* numbers) {
+    std::copy(std::begin(known_architectures), std::end(known_architectures), numbers);
+    return success;
+}
+int nvrtcCompileProgram(Program* program, int count, const char* const* options) {
+    constexpr std::string_view architecture = "--gpu-architecture=";
+    for (int k = 0; k < count; ++k)
+        if (std::string_view(options[k]).starts_with(architecture))
+            program->option = options[k] + architecture.size();
     try {
         code_of(program->source);
         return success;
@@ -203,12 +254,20 @@ int nvrtcGetProgramLog(Program* program, char* log) {
     return success;
 }
 int nvrtcGetPTXSize(Program* program, std::size_t* size) {
-    *size = program->source.size() + 1;
+    *size = ("// " + program->option + "\n" + program->source).size() + 1;
     return success;
 }
 int nvrtcGetPTX(Program* program, char* ptx) {
     ++ptx_made;
-    std::strcpy(ptx, program->source.c_str());
+    std::strcpy(ptx, ("// " + program->option + "\n" + program->source).c_str());
+    return success;
+}
+int nvrtcGetCUBINSize(Program* program, std::size_t* size) {
+    return nvrtcGetPTXSize(program, size);
+}
+int nvrtcGetCUBIN(Program* program, char* cubin) {
+    ++cubins_made;
+    std::strcpy(cubin, ("// " + program->option + "\n" + program->source).c_str());
     return success;
 }
 
@@ -216,6 +275,7 @@ int nvrtcGetPTX(Program* program, char* ptx) {
 
 int kiln_fake_modules() { return modules; }
 int kiln_fake_ptx() { return ptx_made; }
+int kiln_fake_cubins() { return cubins_made; }
 
 int cuInit(unsigned) { return success; }
 int cuDeviceGetCount(int* count) {
@@ -231,7 +291,7 @@ int cuDeviceGetName(char* name, int length, int) {
     return success;
 }
 int cuDeviceGetAttribute(int* value, int which, int) {
-    *value = which == 75 ? 8 : which == 76 ? 0 : which == 16 ? 2 : 0;
+    *value = which == 75 ? compute() / 10 : which == 76 ? compute() % 10 : which == 16 ? 2 : 0;
     return success;
 }
 int cuDevicePrimaryCtxRetain(void** context, int) {
@@ -240,6 +300,12 @@ int cuDevicePrimaryCtxRetain(void** context, int) {
 }
 int cuCtxSetCurrent(void* context) {
     has_context = context == &blocks;
+    return status();
+}
+int cuCtxSynchronize() {
+    if (const int bad = status(); bad != success) return bad;
+    const std::lock_guard lock(order);
+    drain_all();
     return status();
 }
 
@@ -383,22 +449,28 @@ int cuEventElapsedTime(float* milliseconds, Event* start, Event* end) {
 
 int cuModuleLoadData(void** module, const void* image) {
     if (const int bad = status(); bad != success) return bad;
-    *module = new std::shared_ptr<Compiled>(code_of(static_cast<const char*>(image)));
+    auto made = std::make_shared<Module>();
+    const Image loaded(static_cast<const char*>(image));
+    if (loaded.result != success) return loaded.result;
+    made->code = code_of(loaded.text);
+    *module = new std::shared_ptr<Module>(std::move(made));
     ++modules;
     return success;
 }
 int cuModuleUnload(void* module) {
     if (const int bad = status(); bad != success) return bad;
-    delete static_cast<std::shared_ptr<Compiled>*>(module);
+    auto* const unloaded = static_cast<std::shared_ptr<Module>*>(module);
+    (*unloaded)->loaded = false;
+    delete unloaded;
     --modules;
     return success;
 }
 int cuModuleGetFunction(void** function, void* module, const char* name) {
-    const auto& of = *static_cast<std::shared_ptr<Compiled>*>(module);
+    const auto& of = *static_cast<std::shared_ptr<Module>*>(module);
     const std::string wanted = name;
     if (wanted.find("missing") != wanted.npos) return not_found;
-    for (std::size_t index = 0; index < of->names.size(); ++index) {
-        if (of->names[index] != wanted) continue;
+    for (std::size_t index = 0; index < of->code->names.size(); ++index) {
+        if (of->code->names[index] != wanted) continue;
         static std::deque<Function> all;
         const std::lock_guard lock(mutex);
         *function = &all.emplace_back(of, index);
@@ -412,7 +484,11 @@ int cuFuncSetAttribute(void* function, int which, int value) {
     if (which != most_dynamic_shared || value < 0 ||
         static_cast<std::size_t>(value) > kiln::sim::most_dynamic_shared)
         return invalid_value;
-    static_cast<Function*>(function)->most_dynamic = static_cast<std::size_t>(value);
+    auto& most = static_cast<Function*>(function)->most_dynamic;
+    const auto wanted = static_cast<std::size_t>(value);
+    // A driver does that, and a launch of another thread that needs more fails then, now and then.
+    if (wanted < most) return invalid_value;
+    most = wanted;
     return success;
 }
 int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -430,7 +506,7 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
         values.emplace_back(value, value + kernel.of->code->parameter_bytes(kernel.index, k));
     }
     ask(stream, [&kernel, grid, threads, values]() mutable {
-        if (kernel.name().find("fault") != std::string::npos) lost = true;
+        if (kernel.name().find("fault") != std::string::npos || !kernel.module->loaded) lost = true;
         if (lost) return;  // known when the next call asks
         std::vector<void*> addresses;
         for (auto& value : values) addresses.push_back(value.data());
@@ -451,6 +527,7 @@ int cuGetErrorName(int result, const char** text) {
             : result == illegal_address ? "CUDA_ERROR_ILLEGAL_ADDRESS"
             : result == invalid_context ? "CUDA_ERROR_INVALID_CONTEXT"
             : result == not_found       ? "CUDA_ERROR_NOT_FOUND"
+            : result == 209             ? "CUDA_ERROR_NO_BINARY_FOR_GPU"
                                         : "CUDA_ERROR_UNKNOWN";
     return success;
 }

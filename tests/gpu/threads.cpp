@@ -72,6 +72,52 @@ void bounds() {
     check(y.at<std::int64_t>({127}) == 254, "a kernel with bounds");
 }
 
+/// What launches were allowed stays so, since another may be about to begin.
+void less_and_more_shared_memory() {
+    const auto kernel = reversed(1);
+    for (const std::int64_t n : {8000, 7000, 10'000, 100, 9000}) {
+        const Array y = zeros({n});
+        kernel({.threads = 64, .shared = static_cast<std::size_t>(n) * 8}, arange(n), y, n);
+        check(y.at<double>({0}) == static_cast<double>(n - 1),
+              std::to_string(n) + " elements in shared memory, after others");
+    }
+}
+
+/// Arrays of the host are copied to the device and back: what was one array is one there, too.
+void one_array_twice() {
+    const auto swap = cuda::kernel("swap", [](InOut x, InOut y, Value n) {
+        const Value t = cuda::thread_idx();
+        if_(t < n, [&] {
+            x(2 * t) = 10 + t;
+            y(2 * t + 1) = 20 + t;
+        });
+    });
+    const Array x = zeros({6}, DType::i64);
+    swap({.threads = 32}, x, x, 3);
+    check(is(x, {10, 20, 11, 21, 12, 22}), "an array of the host given twice is written as one");
+    check_error([&] { swap({.threads = 32}, x(Slice{0, 5}), x(Slice{1, 6}), 1); },
+                "threads.cpp:" + std::to_string(__LINE__ - 1) +
+                    ": error: p0 and p1 of swap have elements in common, some of which it writes");
+    const auto twice = cuda::kernel("twice", [](In x, In y, Out z) {
+        z(cuda::thread_idx()) = x(cuda::thread_idx()) + y(cuda::thread_idx());
+    });
+    const Array z = zeros({2}, DType::i64);
+    twice({.threads = 2}, x(Slice{0, 2}), x(Slice{1, 3}), z);
+    check(is(z, {30, 31}), "arrays that are only read may overlap");
+}
+
+/// A kernel ends while its work is still to come.
+void work_of_a_kernel_that_ends() {
+    const Array there = zeros({64}, DType::i64).to(cuda());
+    const Stream stream;
+    {
+        const auto brief = cuda::kernel("brief", [](Out y) { y(cuda::grid()) = 3 * cuda::grid(); });
+        brief({.blocks = 2, .threads = 32, .stream = &stream}, there);
+    }
+    stream.synchronize();
+    check(there(63).item<std::int64_t>() == 189, "code stays until its work is done");
+}
+
 /// CUDA text, whose memory of blocks nobody knows beforehand.
 void raw() {
     const auto reversed = cuda::raw(
@@ -102,6 +148,9 @@ void raw() {
 void explicit_kernels() {
     bounds();
     raw();
+    less_and_more_shared_memory();
+    one_array_twice();
+    work_of_a_kernel_that_ends();
     places();
     shared_memory();
 }
