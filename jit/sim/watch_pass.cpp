@@ -7,6 +7,7 @@
 #include <llvm/IR/DebugInfoMetadata.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
+#include <llvm/IR/IntrinsicInst.h>
 
 #include <map>
 
@@ -27,15 +28,19 @@ class Watcher {
         for (llvm::Function& f : module_) {
             if (f.isDeclaration() || !f.hasFnAttribute(llvm::Attribute::SanitizeThread)) continue;
             std::vector<llvm::Instruction*> accesses;
-            for (llvm::Instruction& i : llvm::instructions(f))
-                if (is_watched(i)) accesses.push_back(&i);
+            std::vector<llvm::MemIntrinsic*> blocks;
+            for (llvm::Instruction& i : llvm::instructions(f)) {
+                if (is_watched(llvm::getLoadStorePointerOperand(&i))) accesses.push_back(&i);
+                if (auto* const block = llvm::dyn_cast<llvm::MemIntrinsic>(&i))
+                    blocks.push_back(block);
+            }
             for (llvm::Instruction* i : accesses) watch(*i);
+            for (llvm::MemIntrinsic* i : blocks) watch_block(*i);
         }
     }
 
   private:
-    static bool is_watched(const llvm::Instruction& i) {
-        const llvm::Value* const at = llvm::getLoadStorePointerOperand(&i);
+    static bool is_watched(const llvm::Value* at) {
         if (at == nullptr) return false;
         const llvm::Value* const object = llvm::getUnderlyingObject(at);
         if (llvm::isa<llvm::AllocaInst>(object)) return false;
@@ -51,9 +56,25 @@ class Watcher {
         const bool writes = llvm::isa<llvm::StoreInst>(i);
         const auto bytes = static_cast<std::uint32_t>(
             module_.getDataLayout().getTypeStoreSize(llvm::getLoadStoreType(&i)).getFixedValue());
-        const Access access{bytes, writes, i.isVolatile()};
-        builder.CreateCall(access_, {llvm::getLoadStorePointerOperand(&i),
-                                     builder.getInt32(pack(access)), site_of(i)});
+        touch(builder, llvm::getLoadStorePointerOperand(&i), {bytes, writes, i.isVolatile()}, i);
+    }
+
+    /// Structs that are copied or cleared as bytes.
+    void watch_block(llvm::MemIntrinsic& i) {
+        const auto* const length = llvm::dyn_cast<llvm::ConstantInt>(i.getLength());
+        if (length == nullptr || length->isZero()) return;
+        llvm::IRBuilder<> builder(&i);
+        const auto bytes = static_cast<std::uint32_t>(length->getZExtValue());
+        if (auto* const copy = llvm::dyn_cast<llvm::MemTransferInst>(&i))
+            if (is_watched(copy->getRawSource()))
+                touch(builder, copy->getRawSource(), {bytes, false, i.isVolatile()}, i);
+        if (is_watched(i.getRawDest()))
+            touch(builder, i.getRawDest(), {bytes, true, i.isVolatile()}, i);
+    }
+
+    void touch(llvm::IRBuilder<>& builder, llvm::Value* at, const Access& access,
+               const llvm::Instruction& i) {
+        builder.CreateCall(access_, {at, builder.getInt32(pack(access)), site_of(i)});
     }
 
     /// Its Site: the line where the outermost function that the instruction came from has it.
