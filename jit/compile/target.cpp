@@ -4,7 +4,10 @@
 #include "runtime/process.h"
 
 #include <cpuid.h>
+#include <sys/platform/x86.h>
+
 #include <array>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 
@@ -16,20 +19,25 @@ namespace {
 /// Of Debugging.
 constexpr std::string_view debugging_names[] = {"", "/lines", "/variables"};
 
-struct Registers {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-};
-/// What the CPU says of itself; nothing where it does not know the leaf.
-Registers cpuid(unsigned leaf, unsigned sub = 0) {
-    Registers r;
-    if (__get_cpuid_count(leaf, sub, &r.a, &r.b, &r.c, &r.d) == 0) return {};
+using Registers = std::array<unsigned, 4>;  // eax, ebx, ecx, edx
+enum Register : std::size_t { a, b, c, d };
+
+// Each question to the CPU takes a virtual machine 5 us and more. The C library has asked nearly all of
+// them when the process started.
+Registers cpuid(unsigned leaf) {
+    Registers r{};
+    __cpuid_count(leaf, 0, r[a], r[b], r[c], r[d]);
     return r;
+}
+/// What the C library was told, by its numbers of leaves.
+Registers asked(unsigned index) {
+    return std::bit_cast<Registers>(__x86_get_cpuid_feature_leaf(index)->cpuid_array);
 }
 
 /// The registers whose state the system keeps: without it a feature is not there.
-std::uint64_t kept_state() {
+std::uint64_t kept_state(const Registers& model) {
     constexpr unsigned has_xgetbv = 1U << 27;
-    if ((cpuid(1).c & has_xgetbv) == 0) return 0;
+    if ((model[c] & has_xgetbv) == 0) return 0;
     std::uint32_t low = 0, high = 0;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return std::uint64_t(high) << 32 | low;
@@ -38,39 +46,47 @@ std::uint64_t kept_state() {
 /// Vendor, family, model and stepping in one word; then the words with features. Those that differ
 /// from core to core, or tell of the machine and not of instructions, are left out.
 std::string cpu_words() {
-    const Registers vendor = cpuid(0), model = cpuid(1), more = cpuid(7), more1 = cpuid(7, 1),
-                    state = cpuid(0xd, 1), keys = cpuid(0x19), wide = cpuid(0x24),
-                    extended = cpuid(0x80000001), size = cpuid(0x80000008);
+    const Registers vendor = cpuid(0), model = asked(CPUID_INDEX_1), more = asked(CPUID_INDEX_7),
+                    more1 = asked(CPUID_INDEX_7_ECX_1), state = asked(CPUID_INDEX_D_ECX_1),
+                    keys = asked(CPUID_INDEX_19), extended = asked(CPUID_INDEX_80000001),
+                    size = asked(CPUID_INDEX_80000008),
+                    wide = vendor[a] < 0x24 ? Registers{} : cpuid(0x24);
     std::array<char, 12> name{};
-    std::memcpy(name.data(), &vendor.b, 4);
-    std::memcpy(name.data() + 4, &vendor.d, 4);
-    std::memcpy(name.data() + 8, &vendor.c, 4);
+    std::memcpy(name.data(), &vendor[b], 4);
+    std::memcpy(name.data() + 4, &vendor[d], 4);
+    std::memcpy(name.data() + 8, &vendor[c], 4);
     return fmt::format(
         "{}-{:x}/{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}.{:x}",
-        std::string_view(name.data(), name.size()), model.a, model.c, model.d, more.b, more.c,
-        more.d, more1.a, more1.d, state.a, keys.b, wide.b, extended.c, extended.d, size.b,
-        kept_state());
+        std::string_view(name.data(), name.size()), model[a], model[c], model[d], more[b], more[c],
+        more[d], more1[a], more1[d], state[a], keys[b], wide[b], extended[c], extended[d], size[b],
+        kept_state(model));
+}
+
+/// Whether the CPU has all of them, and the system keeps their registers.
+template <class... Feature> bool has(Feature... features) {
+    return (x86_cpu_active(static_cast<unsigned>(features)) && ...);
+}
+
+bool has_avx512() {
+    return has(x86_cpu_AVX512F, x86_cpu_AVX512BW, x86_cpu_AVX512DQ, x86_cpu_AVX512VL);
 }
 
 codegen::VectorIsa vector_isa(std::string_view limit) {
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl");
-    if (avx512 && limit == "avx512") return codegen::VectorIsa::avx512;
+    const bool avx2 = has(x86_cpu_AVX2, x86_cpu_FMA);
+    if (avx2 && has_avx512() && limit == "avx512") return codegen::VectorIsa::avx512;
     return avx2 && limit != "sse2" ? codegen::VectorIsa::avx2 : codegen::VectorIsa::sse2;
 }
 
 /// Whether this CPU has all of the x86-64 level that stands for the vector unit, which is more than the unit.
 bool has_level(codegen::VectorIsa isa) {
-    __builtin_cpu_init();
-    switch (isa) {
-        case codegen::VectorIsa::sse2: return __builtin_cpu_supports("x86-64-v2") != 0;
-        case codegen::VectorIsa::avx2: return __builtin_cpu_supports("x86-64-v3") != 0;
-        case codegen::VectorIsa::avx512: break;
-    }
-    return __builtin_cpu_supports("x86-64-v4") != 0;
+    if (!has(x86_cpu_CMPXCHG16B, x86_cpu_LAHF64_SAHF64, x86_cpu_POPCNT, x86_cpu_SSE3, x86_cpu_SSSE3,
+             x86_cpu_SSE4_1, x86_cpu_SSE4_2))
+        return false;
+    if (isa == codegen::VectorIsa::sse2) return true;
+    if (!has(x86_cpu_AVX, x86_cpu_AVX2, x86_cpu_BMI1, x86_cpu_BMI2, x86_cpu_F16C, x86_cpu_FMA,
+             x86_cpu_LZCNT, x86_cpu_MOVBE))
+        return false;
+    return isa == codegen::VectorIsa::avx2 || (has_avx512() && has(x86_cpu_AVX512CD));
 }
 
 std::string host_id(codegen::VectorIsa isa) {

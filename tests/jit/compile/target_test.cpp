@@ -5,8 +5,11 @@
 #include "tests/codegen/kernels.h"
 #include "tests/jit/support.h"
 
+#include <cpuid.h>
+
 #include <cstdlib>
 #include <set>
+#include <sstream>
 
 using namespace kiln;
 using namespace kiln::test;
@@ -111,6 +114,22 @@ TEST_CASE("objects are the same whatever was compiled before, and are called by 
         const std::string text(reinterpret_cast<const char*>(first.data()), first.size());
         CHECK(text.find(symbol) != std::string::npos);
     }
+}
+
+TEST_CASE("the name of this CPU's target has what the CPU says of itself", "[jit][target]") {
+    const std::string id = engine::target_id(BackendTarget::cpu);
+    if (id.starts_with("x86-64/portable")) return;
+    unsigned a = 0, b = 0, c = 0, d = 0, model = 0;
+    REQUIRE(__get_cpuid_count(1, 0, &model, &b, &c, &d) != 0);
+    std::ostringstream words;
+    words << std::hex << '-' << model << '/' << c << '.' << d;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) != 0)
+        words << '.' << b << '.' << c << '.' << d << '.';
+    INFO(id);
+    CHECK(id.find(words.str()) != std::string::npos);
+    const codegen::VectorIsa unit = engine::CpuTarget::host().isa;
+    CHECK((unit == codegen::VectorIsa::sse2 || __builtin_cpu_supports("avx2") != 0));
+    CHECK((unit != codegen::VectorIsa::avx512 || __builtin_cpu_supports("avx512vl") != 0));
 }
 
 TEST_CASE("symbols of contents differ", "[jit][cache]") {
