@@ -91,6 +91,19 @@ kiln_configure() {
     fi
 }
 
+# kiln_sanitize SANITIZER: the build in build-asan/ of "address" (and of undefined behaviour), or in build-tsan/ of
+# "thread", and how its programs report.
+kiln_sanitize() {
+    local of_compiler="$1"
+    [[ "$of_compiler" == address ]] && of_compiler=address,undefined
+    kiln_build="$kiln_root/build-${1:0:1}san"
+    # Tests ask for more memory than there is, and expect an error.
+    export ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+    export TSAN_OPTIONS="allocator_may_return_null=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+    export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+    kiln_configure "-DKILN_SANITIZE=$of_compiler" -DKILN_BUILD_SAMPLES=OFF
+}
+
 # kiln_make [TARGET...]: builds the targets, all of them by default, with progress.
 kiln_make() {
     kiln_say "building ${*:-everything}"

@@ -6,6 +6,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace kiln::ir::text {
 namespace {
@@ -58,17 +59,55 @@ std::optional<std::uint64_t> literal_bits(std::string_view digits, DType t) {
     });
 }
 
+std::optional<std::string> accept_quoted(std::string_view& text) {
+    if (!text.starts_with('"')) return std::nullopt;
+    std::string result;
+    for (std::size_t i = 1; i < text.size(); ++i) {
+        char c = text[i];
+        if (c == '"') {
+            text.remove_prefix(i + 1);
+            return result;
+        }
+        if (c == '\\' && i + 1 < text.size()) {
+            c = text[++i];
+            if (c == 'n') c = '\n';
+        }
+        result += c;
+    }
+    return std::nullopt;
+}
+
+std::string in_double_quotes(std::string_view text) {
+    std::string result = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\' || c == '\n') result += '\\';
+        result += c == '\n' ? 'n' : c;
+    }
+    return result + '"';
+}
+
+bool is_plain_file(std::string_view file) {
+    return !file.empty() && file.find_first_of(" \t\"") != 0 && file.find('\n') == file.npos;
+}
+
 std::optional<SourcePlace> source_place(std::string_view comment) {
     comment.remove_prefix(std::min(comment.find_first_not_of(" \t"), comment.size()));
     while (!comment.empty() && (comment.back() == ' ' || comment.back() == '\r'))
         comment.remove_suffix(1);
-    const std::size_t colon = comment.rfind(':');
-    if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+    std::string_view digits = comment;
+    std::optional<std::string> file = accept_quoted(digits);
+    if (!file) {
+        const std::size_t colon = std::min(comment.rfind(':'), comment.size());
+        file.emplace(comment.substr(0, colon));
+        digits.remove_prefix(colon);
+        if (!is_plain_file(*file)) return std::nullopt;
+    }
+    if (!digits.starts_with(':')) return std::nullopt;
     std::uint32_t line = 0;
-    const char* last = comment.data() + comment.size();
-    const auto [stop, error] = std::from_chars(comment.data() + colon + 1, last, line);
+    const char* last = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data() + 1, last, line);
     if (error != std::errc() || stop != last || line == 0) return std::nullopt;
-    return SourcePlace{comment.substr(0, colon), line};
+    return SourcePlace{std::move(*file), line};
 }
 
 std::uint32_t line_at(std::string_view text, std::size_t position) {

@@ -199,7 +199,7 @@ class Parser : text::Reader {
         const std::size_t end = std::min(text_.find('\n', at_), text_.size());
         const auto place = text::source_place(text_.substr(at_ + 1, end - at_ - 1));
         if (!place) return 0;  // an ordinary comment
-        const std::string file(place->file);
+        const std::string& file = place->file;
         const auto [file_at, new_file] =
             file_ids_.try_emplace(file, static_cast<std::uint32_t>(k_.files.size()));
         if (new_file) k_.files.push_back(file);

@@ -1,5 +1,6 @@
 #include "dsl/ir/combines.h"
 #include "dsl/ir/effects.h"
+#include "dsl/ir/lexemes.h"
 #include "dsl/ir/text.h"
 #include "dsl/ir/text_tables.h"
 #include "dsl/ir/walk.h"
@@ -75,17 +76,7 @@ class Printer {
         }
     }
 
-    void put_quoted(std::string_view text) {
-        put('"');
-        for (const char c : text) {
-            if (c == '"' || c == '\\') put('\\');
-            if (c == '\n')
-                put("\\n");
-            else
-                put(c);
-        }
-        put('"');
-    }
+    void put_quoted(std::string_view text) { put(text::in_double_quotes(text)); }
 
     void put_declared(const std::string& word, const std::string& name) {
         put(word);
@@ -305,7 +296,10 @@ class Printer {
             const Location where = k_.location(loc);
             if (where.line != 0) {
                 put("  ; ");
-                put(where.short_file());
+                if (text::is_plain_file(where.short_file()))
+                    put(where.short_file());
+                else
+                    put_quoted(where.short_file());
                 put(':');
                 put_number(where.line);
             }

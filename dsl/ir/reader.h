@@ -98,20 +98,14 @@ class Reader {
     }
     std::string quoted() {
         skip_space();
-        const std::size_t start = at_;
-        expect('"');
-        std::string result;
-        while (at_ < text_.size() && text_[at_] != '"') {
-            char c = text_[at_++];
-            if (c == '\\' && at_ < text_.size()) {
-                c = text_[at_++];
-                if (c == 'n') c = '\n';
-            }
-            result += c;
+        std::string_view rest = text_.substr(at_);
+        std::optional<std::string> result = accept_quoted(rest);
+        if (!result) {
+            if (!at('"')) fail(in_quotes("\""));
+            fail_at(at_, "expected '\"' at the end of a name");
         }
-        if (at_ == text_.size()) fail_at(start, "expected '\"' at the end of a name");
-        ++at_;
-        return result;
+        at_ = text_.size() - rest.size();
+        return std::move(*result);
     }
     std::uint32_t number(std::string_view expected) {
         skip_space();

@@ -3,6 +3,7 @@
 #include <kiln/error.h>
 
 #include <fcntl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,16 +13,41 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <random>
 #include <string_view>
 #include <utility>
 
+// What a sanitizer reports ends the program by SIGABRT, which keeps the input; it handles the other signals itself.
+// Inputs ask for more memory than there is, and get an error.
+#if defined(__SANITIZE_ADDRESS__)
+#define KILN_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KILN_SANITIZED
+#endif
+#endif
+#ifdef KILN_SANITIZED
+constexpr bool sanitized = true;
+// NOLINTBEGIN(bugprone-reserved-identifier): the sanitizers' names
+extern "C" [[gnu::visibility("default"), gnu::used]] const char* __asan_default_options() {
+    return "abort_on_error=1:allocator_may_return_null=1:detect_leaks=1";
+}
+extern "C" [[gnu::visibility("default"), gnu::used]] const char* __ubsan_default_options() {
+    return "abort_on_error=1:print_stacktrace=1";
+}
+// NOLINTEND(bugprone-reserved-identifier)
+#else
+constexpr bool sanitized = false;
+#endif
+
 namespace kiln::test {
 namespace {
 
-constexpr unsigned most_seconds = 20;  // of one input
+// Of one input: of the CPU, since other programs may run beside; and of waiting for what never comes.
+constexpr unsigned most_cpu_seconds = 20, most_seconds = 600;
 constexpr std::size_t longest = std::size_t(1) << 16;
 
 // What a signal handler writes.
@@ -41,6 +67,12 @@ void on_signal(int number) {
     keep_finding();
     signal(number, SIG_DFL);
     raise(number);
+}
+
+void set_timers(unsigned cpu_seconds, unsigned seconds) {
+    const itimerval cpu{{}, {static_cast<time_t>(cpu_seconds), 0}};
+    setitimer(ITIMER_PROF, &cpu, nullptr);
+    alarm(seconds);
 }
 
 class Mutator {
@@ -146,7 +178,7 @@ std::string refusal;  ///< the last one
 /// Whether it was taken; false: refused. Anything else ends the program.
 bool run_one(const FuzzTarget& target, const std::string& input) {
     current = &input;
-    alarm(most_seconds);
+    set_timers(most_cpu_seconds, most_seconds);
     try {
         target.run(input);
         return true;
@@ -178,6 +210,7 @@ void run_target(const FuzzTarget& target, const Budget& budget) {
         }
     Mutator mutator(target.seeds, budget.seed);
     std::uint64_t tried = 0, taken = 0;
+    const std::clock_t cpu_start = std::clock();
     const auto start = std::chrono::steady_clock::now();
     const auto seconds = [&] {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -188,11 +221,12 @@ void run_target(const FuzzTarget& target, const Budget& budget) {
         ++taken;
         mutator.keep(input);
     }
-    alarm(0);
-    std::printf("%s: seed %llu, %llu inputs, %llu taken, %.1f s\n", target.name.c_str(),
-                static_cast<unsigned long long>(budget.seed),
+    set_timers(0, 0);
+    std::printf("%s: seed %llu, %llu inputs, %llu taken, %.1f s, of these %.1f s of the CPU\n",
+                target.name.c_str(), static_cast<unsigned long long>(budget.seed),
                 static_cast<unsigned long long>(tried), static_cast<unsigned long long>(taken),
-                seconds());
+                seconds(), double(std::clock() - cpu_start) / CLOCKS_PER_SEC);
+    std::fflush(stdout);
 }
 
 int usage(const std::vector<FuzzTarget>& targets) {
@@ -206,6 +240,10 @@ int usage(const std::vector<FuzzTarget>& targets) {
 
 int fuzz(int argc, char** argv, const std::vector<FuzzTarget>& targets) {
     const std::string chosen = argc > 1 ? argv[1] : "";
+    if (chosen == "targets") {
+        for (const FuzzTarget& target : targets) std::puts(target.name.c_str());
+        return 0;
+    }
     Budget budget;
     std::string file;
     for (int i = 2; i + 1 < argc; i += 2) {
@@ -222,8 +260,9 @@ int fuzz(int argc, char** argv, const std::vector<FuzzTarget>& targets) {
         else
             return usage(targets);
     }
-    for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM})
-        signal(number, on_signal);
+    for (const int number : {SIGABRT, SIGALRM, SIGPROF}) signal(number, on_signal);
+    if (!sanitized)
+        for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) signal(number, on_signal);
     bool any = false;
     for (const FuzzTarget& target : targets) {
         if (chosen != "all" && chosen != target.name) continue;

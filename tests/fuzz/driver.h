@@ -3,6 +3,7 @@
 //
 //     PROGRAM TARGET|all [--inputs N] [--seconds S] [--seed X]
 //     PROGRAM TARGET --file INPUT
+//     PROGRAM targets
 #pragma once
 #include <cstdint>
 #include <functional>

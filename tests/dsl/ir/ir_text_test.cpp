@@ -236,6 +236,37 @@ TEST_CASE("an ordinary comment is no location", "[dsl][text]") {
     CHECK(k.location(1).line == 7);
 }
 
+TEST_CASE("names of files that cannot stand in a line as they are stand there in quotes",
+          "[dsl][text]") {
+    const char* const files[][2] = {{" a.cpp", "\" a.cpp\""},
+                                    {"\ta.cpp", "\"\ta.cpp\""},
+                                    {"a\nb.cpp", "\"a\\nb.cpp\""},
+                                    {"\"a.cpp", "\"\\\"a.cpp\""},
+                                    {"", "\"\""},
+                                    {"a\"b c.cpp", "a\"b c.cpp"},
+                                    {"a;b:5", "a;b:5"},
+                                    {"a ", "a "}};
+    for (const auto& [file, written] : files) {
+        Kernel k = parse(
+            "kernel k(out: out i32) program {\n  stage [] {\n    store out, i32(1)  ; x.cpp:7\n  "
+            "}\n}\n");
+        k.files.back() = file;
+        const std::string text = print(k);
+        CHECK(text == "kernel k(out: out i32) program {\n  stage [] {\n    store out, i32(1)  ; " +
+                          std::string(written) + ":7\n  }\n}\n");
+        const Kernel back = parse(text);
+        REQUIRE(back.locations.size() == 2);
+        CHECK(back.location(1).file == file);
+        CHECK(back.location(1).line == 7);
+        CHECK(print(back) == text);
+    }
+    for (const char* comment :
+         {"\"a.cpp:7", "\"a.cpp\" 7", "\"a.cpp\":7b", ":7", "a.cpp:", "a.cpp:0"})
+        CHECK(parse("kernel k(out: out i32) program { stage [] { store out, i32(1) ; " +
+                    std::string(comment) + "\n } }")
+                  .locations.size() == 1);
+}
+
 TEST_CASE("parse errors name the line and what was expected", "[dsl][text][errors]") {
     const auto in_stage = [](const std::string& statement) {
         return parse_error(
