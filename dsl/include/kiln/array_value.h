@@ -25,7 +25,7 @@ class SliceBound {
                  !std::is_same_v<T, SliceBound>)
     SliceBound(const T& index, std::source_location where = std::source_location::current())
         : operand_(Operand(index, where)) {}
-    const std::optional<Operand>& operand() const { return operand_; }
+    const std::optional<Operand>& operand() const { return operand_; }  ///< nothing: the end
 
   private:
     std::optional<Operand> operand_;
@@ -67,7 +67,7 @@ class FoldAxes {
     FoldAxes() = default;
     template <std::integral I> FoldAxes(I axis) : list_(std::in_place, 1, static_cast<int>(axis)) {}
     FoldAxes(std::initializer_list<int> axes) : list_(axes) {}
-    const std::optional<std::vector<int>>& list() const { return list_; }
+    const std::optional<std::vector<int>>& list() const { return list_; }  ///< nothing: all
 
   private:
     std::optional<std::vector<int>> list_;
@@ -75,8 +75,8 @@ class FoldAxes {
 
 /// The options of a reduction of array values: sum(a * b, {.axis = 0, .keepdims = true}).
 struct FoldOptions {
-    FoldAxes axis = {};
-    bool keepdims = false;
+    FoldAxes axis = {};     ///< which go
+    bool keepdims = false;  ///< they stay, of extent 1
 };
 
 /// A part of an array of the kernel: a value where it is used, and assigned to like the array.
@@ -98,7 +98,7 @@ class ArraySlice : public Operand {
     const ArraySlice& operator-=(Operand value) const;
     const ArraySlice& operator*=(Operand value) const;
     const ArraySlice& operator/=(Operand value) const;
-    int rank() const { return rank_; }
+    int rank() const { return rank_; }  ///< dimensions that are left
     /// The extent of a dimension of the slice, an i64.
     Value extent(int dimension, Where where = Where::current()) const;
     /// As the functions of these names do.

@@ -56,7 +56,7 @@ class Body {
 /// Errors: usage (outside of a kernel).
 class Operand {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
 
     Operand(const Value& value, Where where = Where::current());
     Operand(Value&& value, Where where = Where::current());
@@ -86,7 +86,7 @@ class Operand {
         return *this;
     }
 
-    const Where& where() const { return where_; }
+    const Where& where() const { return where_; }  ///< where it is used
 
     template <class T = void> explicit operator bool() const {
         static_assert(detail::always_false<T>,
@@ -279,7 +279,7 @@ class Var : public Operand {
     /// Exchanges the values. Errors: type (the one would be narrowed in the other).
     friend void swap(Var& a, Var& b, Where where = Where::current()) { a.exchange(b, where); }
 
-    DType dtype() const { return dtype_; }
+    DType dtype() const { return dtype_; }  ///< for life
 
   private:
     friend class Operand;
@@ -398,7 +398,7 @@ class FastScope {
 /// .else_([&] {...}). It ends with the statement: keeping it in a variable is Error usage.
 class If {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     If(Operand condition, detail::Body body);
     ~If() noexcept(false);
     If(const If&) = delete;
@@ -433,8 +433,8 @@ void while_(Operand condition, detail::Body body);
 /// The loop of `for (Index i : range(...))`, whose body is traced once.
 class Range {
   public:
-    using Where = std::source_location;
-    class Iterator {
+    using Where = std::source_location;  ///< the user's line
+    class Iterator {                     ///< of a loop over it
       public:
         Index operator*() const;
         Iterator& operator++();
@@ -452,7 +452,7 @@ class Range {
     ~Range() noexcept(false);
     Range(const Range&) = delete;
     Range& operator=(const Range&) = delete;
-
+    /// What a range-based for needs.
     Iterator begin();
     Iterator end() { return Iterator(this); }
 

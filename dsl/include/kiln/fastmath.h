@@ -8,7 +8,7 @@ namespace kiln {
 /// A set of fast-math flags; names and meaning are LLVM's. None by default. `Fastmath(true)` is all
 /// of them. isnan, isinf, isfinite and x != x stay exact under every flag.
 struct Fastmath {
-    std::uint8_t bits = 0;
+    std::uint8_t bits = 0;  ///< one for each flag
 
     constexpr Fastmath() = default;
     /// All flags or none. A bool only: a number or a name is not a set of flags.
@@ -26,7 +26,7 @@ struct Fastmath {
     static const Fastmath contract;  ///< a * b + c may round once
     static const Fastmath afn;       ///< elementary functions may use their fast_ulp bound
     static const Fastmath reassoc;   ///< sums and products may be reordered
-
+    /// Whether it has all of these flags.
     constexpr bool has(Fastmath flags) const { return (bits & flags.bits) == flags.bits; }
     friend constexpr Fastmath operator|(Fastmath a, Fastmath b) {
         return from_bits(static_cast<std::uint8_t>(a.bits | b.bits));

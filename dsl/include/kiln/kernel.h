@@ -94,7 +94,7 @@ class ElementRef : public Operand {
 /// array as a whole (kiln/array_value.h).
 class KernelArray : public Operand {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     /// The extent of a dimension, an i64; negative ones count from the last. Errors: shape.
     Value extent(int dimension, Where where = Where::current()) const;
     /// The number of elements, an i64.
@@ -271,7 +271,7 @@ void swap(T&, T&) {
 /// the copies of lambdas with [=] are (Error usage).
 class Local {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     /// Errors: usage (length < 1 or more than 65536; the Locals of the kernel take more than 64
     /// MiB, of which each thread has its own).
     Local(DType dtype, std::int64_t length, Where where = Where::current());
@@ -324,10 +324,10 @@ enum class Schedule : std::uint8_t {
     dynamic,    ///< pieces of `chunk` iterations, taken as threads get free
     guided,     ///< the same with pieces that shrink, down to `chunk`
 };
-
+/// The options of a prange, for designated initialisers.
 struct PrangeOptions {
-    Schedule schedule = Schedule::automatic;
-    std::int64_t chunk = 0;  ///< iterations; 0: chosen at run time
+    Schedule schedule = Schedule::automatic;  ///< how iterations are dealt out
+    std::int64_t chunk = 0;                   ///< iterations; 0: chosen at run time
     /// Accesses that cannot be proven to be disjoint are the user's business.
     bool unsafe_races = false;
 };

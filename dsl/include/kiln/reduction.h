@@ -199,10 +199,10 @@ class AccumulatorBase {
 /// How two states of N values become one, made by reduction(). A handle; copies are the same one.
 template <std::size_t N> class Reduction {
   public:
-    static constexpr std::size_t parts = N;
+    static constexpr std::size_t parts = N;  ///< values of a state
     explicit Reduction(detail::StateReduction made)
         : made_(std::make_shared<const detail::StateReduction>(std::move(made))) {}
-    const std::string& name() const { return made_->name; }
+    const std::string& name() const { return made_->name; }  ///< as errors call it
     const std::shared_ptr<const detail::StateReduction>& state() const { return made_; }
 
   private:
@@ -246,7 +246,7 @@ auto reduction(const I& identity, F combine,
 /// order that is written.
 template <std::size_t N> class Accumulator : private detail::AccumulatorBase {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     explicit Accumulator(const Reduction<N>& reduction, Where where = Where::current())
         : AccumulatorBase(reduction.state(), where) {}
 

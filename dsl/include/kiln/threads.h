@@ -15,10 +15,10 @@ namespace kiln {
 /// The words of explicit kernels, as members of kiln::cuda. Axes are 0, 1 and 2: x, y and z. Masks name the
 /// lanes of a warp that take part, all of them where none is given; each of these must come.
 struct ThreadWords {
-    using Where = std::source_location;
-    static constexpr std::uint32_t all_lanes = 0xffffffff;
+    using Where = std::source_location;                     ///< the user's line
+    static constexpr std::uint32_t all_lanes = 0xffffffff;  ///< of a warp
 
-    // --- where a thread is: i64 ---
+    /// Where a thread is in its block, and its block in the launch: i64.
     static Value thread_idx(int axis = 0, Where where = Where::current());
     static Value block_idx(int axis = 0, Where where = Where::current());
     static Value block_dim(int axis = 0, Where where = Where::current());  ///< threads of a block
@@ -66,7 +66,7 @@ struct ThreadWords {
     static InOut dynamic_shared(DType dtype, std::initializer_list<Operand> extents,
                                 Where where = Where::current());
 
-    // --- barriers: all threads of the block come to the same one ---
+    /// A barrier: all threads of the block come to the same one.
     static void sync_threads(Where where = Where::current());
     /// And of how many threads the predicate holds (i32); whether it holds for all; for any.
     static Value sync_threads_count(Operand predicate);
@@ -102,8 +102,8 @@ struct ThreadWords {
     static void fence(Where where = Where::current());         ///< threads of the device
     static void fence_system(Where where = Where::current());  ///< the host too
 
-    // --- atomic updates, of elements of arrays and of shared memory: the old value. atomic_add, _min,
-    // --- _max, _and, _or and _xor (kiln/kernel.h) are there too ---
+    /// Atomic updates of elements of arrays and of shared memory: the old value. atomic_add, _min,
+    /// _max, _and, _or and _xor (kiln/kernel.h) are there too.
     static Value atomic_sub(const ElementRef& element, Operand value);
     /// Of elements of 4 or 8 bytes.
     static Value atomic_exchange(const ElementRef& element, Operand value);

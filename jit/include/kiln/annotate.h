@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace kiln {
-
+/// The options of annotate, for designated initialisers.
 struct AnnotateOptions {
     /// A file of samples: lines are coloured by these instead of by their instructions. Each of its
     /// lines that ends with `FILE:LINE` is one, with `FILE:LINE COUNT` so many: what

@@ -94,7 +94,7 @@ class OutArg {
 /// The outputs of a call that has several: `.outs = {quotient, remainder}`.
 class Outs {
   public:
-    static constexpr std::size_t max_size = 4;
+    static constexpr std::size_t max_size = 4;  ///< outputs of a call
     // Not defaulted: that would make `Outs outs = {}` zero all places at every call.
     Outs() {}  // NOLINT(modernize-use-equals-default)
     /// More than max_size is a usage error.

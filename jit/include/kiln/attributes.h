@@ -15,7 +15,7 @@ struct KernelAttributes {
     std::int64_t shared = 0;        ///< bytes of a block, beside what a launch gives
     std::int64_t local = 0;         ///< bytes of a thread: Locals, and registers that do not fit
     std::int64_t spill_stores = 0;  ///< bytes of stores for registers that do not fit
-    std::int64_t spill_loads = 0;
+    std::int64_t spill_loads = 0;   ///< and of loads of these
 
     /// The part of the warps that a multiprocessor can have which it has of such blocks, 0 to 1; 0 where
     /// no block fits. Errors: usage (threads not in 1 to 1024), unsupported (an architecture that is not

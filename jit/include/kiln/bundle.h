@@ -5,7 +5,7 @@
 #include <string>
 
 namespace kiln {
-
+/// What is in a bundle.
 struct BundleInfo {
     std::size_t kernels = 0;  ///< whose code is in it, each target by itself
     std::size_t usable = 0;   ///< for this CPU and this build of kiln

@@ -38,7 +38,7 @@ struct LaunchBounds {
 
 /// The options of an explicit kernel, for designated initialisers.
 struct CudaKernelOptions {
-    Fastmath fastmath = {};
+    Fastmath fastmath = {};                ///< none by default
     std::vector<std::string> params = {};  ///< as of JitOptions
     /// Where calls run whose arrays are on the host: cuda copies them there and back, sim runs where they
     /// are. KILN_TARGET=sim in the environment makes all calls with such arrays ones of the simulator.
@@ -48,7 +48,7 @@ struct CudaKernelOptions {
 
 /// How a kernel is launched, for designated initialisers: {.blocks = {8, 8}, .threads = {16, 16}}.
 struct LaunchOptions {
-    Dim3 blocks = {};
+    Dim3 blocks = {};                ///< how many
     Dim3 threads = {};               ///< of a block; at most 1024
     const Stream* stream = nullptr;  ///< none: that of the StreamScope around
     std::size_t shared = 0;          ///< bytes of a block for cuda::dynamic_shared
@@ -60,7 +60,7 @@ class RawKernelState;
 /// How kernels with a method `call` are launched.
 template <class K> class Launches {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
 
     void operator()(const LaunchOptions& launch, JitArg a0 = {}, JitArg a1 = {}, JitArg a2 = {},
                     JitArg a3 = {}, JitArg a4 = {}, JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {},
@@ -93,7 +93,7 @@ template <class K> class Launches {
 /// what the simulator finds.
 class CudaKernel : public detail::Launches<CudaKernel> {
   public:
-    const std::string& name() const;
+    const std::string& name() const;  ///< as errors call it
     /// A text of the kernel for arguments of these types, contiguous.
     std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
                         Where where = Where::current()) const;
@@ -129,7 +129,7 @@ struct RawOptions {
 /// has, a text that does not compile), type, shape (its rank), device; what the simulator finds.
 class RawKernel : public detail::Launches<RawKernel> {
   public:
-    const std::string& name() const;
+    const std::string& name() const;  ///< of the function
     /// Its text, its PTX, or what it takes of a device: cuda, ptx and resources. Errors: unsupported (others),
     /// usage (a text that does not compile), device (no NVRTC).
     std::string inspect(Artifact artifact, Where where = Where::current()) const;

@@ -22,9 +22,9 @@ namespace kiln {
 /// Without these variables' leave (programs that run with another user's rights), without a home,
 /// or with a folder of others there is no disk cache: `reason` says so.
 struct DiskCacheInfo {
-    std::string folder;  ///< may not be there yet
-    bool reads = false;
-    bool writes = false;
+    std::string folder;         ///< may not be there yet
+    bool reads = false;         ///< entries are used
+    bool writes = false;        ///< entries are written
     std::string reason;         ///< why it does not read, or does not write; else empty
     std::uint64_t bound = 0;    ///< bytes
     std::uint64_t hits = 0;     ///< kernels found
@@ -41,9 +41,9 @@ DiskCacheInfo disk_cache_info();
 
 /// A kernel that this process compiled, since its code was not in the disk cache.
 struct DiskCacheMiss {
-    std::string kernel;  ///< its name
-    std::string file;    ///< where it was made; empty where no line is known
-    std::uint32_t line = 0;
+    std::string kernel;      ///< its name
+    std::string file;        ///< where it was made; empty where no line is known
+    std::uint32_t line = 0;  ///< of that file
     /// What the nearest entry has that this kernel has not: "the build of kiln is 5f2e, not 77aa", "the
     /// vector unit is avx2, not avx512", "the set of options is checked, not nothing", "its kernel has
     /// '%1 = mul f64 %0, f64(0.8)', not '%1 = mul f64 %0, f64(0.9)'"; or that no entry is of such a

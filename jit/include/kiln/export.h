@@ -21,7 +21,7 @@ enum class CpuUnit : std::uint8_t {
     avx2,    ///< x86-64-v3: AVX2, FMA, F16C, BMI2
     avx512,  ///< x86-64-v4: these and AVX-512 F, BW, CD, DQ, VL
 };
-
+/// The options of export_object, for designated initialisers.
 struct ExportOptions {
     /// The C function. Empty: as the kernel is called.
     std::string symbol = {};

@@ -48,7 +48,7 @@ struct GufuncCallOptions {
 
 /// The options of a generalised ufunc, for designated initialisers.
 struct GufuncOptions {
-    Fastmath fastmath = {};
+    Fastmath fastmath = {};  ///< none by default
     /// Cores are computed on several threads; results do not depend on it.
     bool parallel = false;
     /// As of JitOptions; and an element of an output that a call leaves unwritten is an error that
@@ -75,14 +75,14 @@ struct CoreResolution {
     Signature loop;              ///< the dtypes it computes with
     Shape loop_shape;            ///< how many cores there are
     std::vector<Shape> results;  ///< the shapes of the arrays that the call gives
-    struct Size {
-        std::string name;  ///< of a core dimension, as the signature has it
-        std::int64_t size;
-        bool is_missing;   ///< an optional dimension that the operands don't have
-        bool is_constant;  ///< of the code that the call runs
+    struct Size {                ///< of a dimension of the cores
+        std::string name;        ///< of a core dimension, as the signature has it
+        std::int64_t size;       ///< of the core
+        bool is_missing;         ///< an optional dimension that the operands don't have
+        bool is_constant;        ///< of the code that the call runs
         bool operator==(const Size&) const = default;
     };
-    std::vector<Size> sizes;
+    std::vector<Size> sizes;  ///< of all names
 };
 
 namespace detail {
@@ -99,7 +99,7 @@ template <class F> class GufuncSignature {
     }
     GufuncSignature(const std::string& text) : text_(text) {}
     GufuncSignature(std::string_view text) : text_(text) {}
-    std::string_view text() const { return text_; }
+    std::string_view text() const { return text_; }  ///< as it was given
 
   private:
     std::string_view text_;
@@ -116,23 +116,21 @@ template <class F> class GufuncSignature {
 /// itself carry the kernel's lines. On any error before cores are computed, outputs are untouched.
 class Gufunc {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     Gufunc(std::string name, std::string_view signature,
            std::span<const detail::KernelParam> params, detail::KernelFunction function,
            GufuncOptions options, Location where);
 
-    const std::string& name() const;
-    const std::string& doc() const;
-    std::size_t nin() const;
-    std::size_t nout() const;
-    std::size_t nargs() const { return nin() + nout(); }
+    const std::string& name() const;                      ///< as errors call it
+    const std::string& doc() const;                       ///< the option .doc
+    std::size_t nin() const;                              ///< inputs
+    std::size_t nout() const;                             ///< outputs
+    std::size_t nargs() const { return nin() + nout(); }  ///< both
     /// The signature as it was given.
     std::string signature() const;
     /// The dtypes of the loops it was made with.
     std::vector<Signature> types() const;
 
-    // A call gives the result, which is `out` where that was given. A kernel with several results
-    // is called with all(), which gives them in order.
 #define KILN_GUFUNC_CALLS(Result, name, make)                                                    \
     Result name(const Arg& a, const GufuncCallOptions& options = {},                             \
                 Where where = Where::current()) const {                                          \
@@ -169,6 +167,8 @@ class Gufunc {
                 Where where = Where::current()) const {                                          \
         return make({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);                           \
     }
+    /// A call gives the result, which is `out` where that was given. A kernel with several results
+    /// is called with all(), which gives them in order.
     KILN_GUFUNC_CALLS(Array, operator(), call)
     KILN_GUFUNC_CALLS(std::vector<Array>, all, call_all)
 #undef KILN_GUFUNC_CALLS

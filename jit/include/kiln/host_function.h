@@ -22,7 +22,7 @@
 #include <vector>
 
 namespace kiln {
-
+/// The options of host_function, for designated initialisers.
 struct HostFunctionOptions {
     /// The result follows from the arguments alone, and nothing else happens: calls may then be
     /// merged and left out. Others take place exactly where the kernel makes them, in the order of
@@ -114,7 +114,7 @@ template <class R, class... A> struct HostThunk {
 
 template <class> using AsOperand = Operand;
 }  // namespace detail
-
+/// A function of the program that kernels call, made by host_function.
 template <class Signature> class HostFunction;
 
 /// A function that kernels made by jit call as `Value v = f(x, y)`; made by host_function. It must
@@ -125,7 +125,7 @@ template <class Signature> class HostFunction;
 /// exception of the lowest iteration.
 template <class R, class... A> class HostFunction<R(A...)> {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     const std::string& name() const { return info_->name; }
     /// The call, in a kernel. Arguments convert where that keeps their value (C++ ones within their
     /// kind). Errors: usage (outside of a kernel), type (an argument that does not fit).

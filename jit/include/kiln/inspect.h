@@ -24,14 +24,14 @@ struct Stats {
     std::uint64_t hits = 0;      ///< calls that found their code
     std::uint64_t misses = 0;    ///< calls that had to specialise (compile, or share equal code)
     double trace_ms = 0;         ///< milliseconds, summed over compiles and loads
-    double passes_ms = 0;
-    double disk_ms = 0;  ///< reading and writing the disk cache
-    double load_ms = 0;  ///< opening the compiler's libraries
-    double emit_ms = 0;
-    double optimize_ms = 0;
-    double codegen_ms = 0;
-    double link_ms = 0;
-    double total_ms() const {
+    double passes_ms = 0;        ///< the passes over the IR
+    double disk_ms = 0;          ///< reading and writing the disk cache
+    double load_ms = 0;          ///< opening the compiler's libraries
+    double emit_ms = 0;          ///< making LLVM IR
+    double optimize_ms = 0;      ///< LLVM's passes
+    double codegen_ms = 0;       ///< machine code of it
+    double link_ms = 0;          ///< loading that
+    double total_ms() const {    ///< of all these
         return trace_ms + passes_ms + disk_ms + load_ms + emit_ms + optimize_ms + codegen_ms +
                link_ms;
     }

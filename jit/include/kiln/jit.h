@@ -36,7 +36,7 @@ namespace kiln {
 
 /// The options of a loop kernel, for designated initialisers: {.parallel = true}.
 struct JitOptions {
-    Fastmath fastmath = {};
+    Fastmath fastmath = {};  ///< none by default
     /// Iterations of prange run on several threads; results do not depend on it.
     bool parallel = false;
     /// Accesses outside of an array, and integer divisions by zero, are errors that name the line
@@ -110,25 +110,25 @@ class JitArg {
 /// element, and (as TracedNumber) a C++ value, which counts with its type.
 class TracedArg {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     TracedArg(const KernelArray& array, Where where = Where::current())
         : item_(array), where_(where) {}
     template <class T>
         requires(std::is_base_of_v<Operand, T> && !std::is_base_of_v<KernelArray, T>)
     TracedArg(const T& value, Where where = Where::current())
         : item_(Value(Operand(value, where))), where_(where) {}
-    const std::variant<KernelArray, Value>& item() const { return *item_; }
-    bool is_none() const { return !item_; }
-    Where where() const { return where_; }
+    const std::variant<KernelArray, Value>& item() const { return *item_; }  ///< the array or value
+    bool is_none() const { return !item_; }                                  ///< none was given
+    Where where() const { return where_; }  ///< the line of the call
 
   protected:
     TracedArg() = default;
     std::optional<std::variant<KernelArray, Value>> item_;
     Where where_;
 };
-class TracedNumber : public TracedArg {
+class TracedNumber : public TracedArg {  ///< also a C++ value
   public:
-    using TracedArg::TracedArg;
+    using TracedArg::TracedArg;  ///< as of an argument
     TracedNumber() = default;
     TracedNumber(const TracedArg& arg) : TracedArg(arg) {}
     template <Element T> TracedNumber(T value, Where where = Where::current()) {
@@ -242,13 +242,13 @@ template <class R, class... P> struct KernelTraits<R (*)(P...)> : KernelTraits<R
 /// One result of a call.
 using JitValue = std::variant<Scalar, Array>;
 }  // namespace detail
-
+/// How parallel_diagnostics says it: for people, or as JSON.
 enum class DiagnosticsFormat : std::uint8_t { text, json };
 
 /// What Jit kernels have in common. Copies share their state, which is thread-safe.
 class JitKernel {
   public:
-    const std::string& name() const;
+    const std::string& name() const;  ///< as errors call it
     /// A text of the kernel for arguments of these types, contiguous and apart from each other.
     /// Errors: usage (the number of types), and those of tracing.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
@@ -315,8 +315,8 @@ class JitKernel {
 /// A loop kernel whose calls give R: void, Scalar, Array, or a tuple of the latter two.
 template <class R> class Jit : public JitKernel {
   public:
-    using Where = std::source_location;
-    static constexpr std::size_t max_args = 16;
+    using Where = std::source_location;          ///< the user's line
+    static constexpr std::size_t max_args = 16;  ///< of a call
 
     /// Runs the kernel; the first call with given dtypes, ranks and layouts compiles it. Arrays
     /// that the kernel writes must be writeable. Errors: usage (the number of arguments, a scalar
@@ -387,7 +387,7 @@ template <class R> class Jit : public JitKernel {
         else
             return T(std::get<KernelArray>(results[next++]));
     }
-
+    /// What jit does, of a name, a callable and the line that errors of it have.
     template <class F> friend auto make_jit(std::string, F, JitOptions, std::source_location);
     using JitKernel::JitKernel;
 

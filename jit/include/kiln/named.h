@@ -80,7 +80,7 @@ class Named {
         check_name();
     }
 
-    const std::string& name() const { return name_; }
+    const std::string& name() const { return name_; }  ///< as it is called
     /// C++ that names the type.
     const std::string& type() const { return type_; }
     const void* address() const { return address_; }

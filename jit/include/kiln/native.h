@@ -43,11 +43,11 @@ namespace kiln {
 /// What kernels are written with, as plain C++: loops run one iteration after the other.
 namespace native {
 using kiln::View;
-
+/// What range and prange give to a range-based for: begin, begin + step ... before end.
 class Range {
   public:
-    struct Iterator {
-        long at, step;
+    struct Iterator {   ///< of a loop
+        long at, step;  ///< where it is, and goes on by
         long operator*() const { return at; }
         Iterator& operator++() {
             at += step;
@@ -56,15 +56,15 @@ class Range {
         bool operator!=(const Iterator& end) const { return step > 0 ? at < end.at : at > end.at; }
     };
     constexpr Range(long begin, long end, long step) : begin_(begin), end_(end), step_(step) {}
-    Iterator begin() const { return {begin_, step_}; }
-    Iterator end() const { return {end_, step_}; }
+    Iterator begin() const { return {begin_, step_}; }  ///< the first
+    Iterator end() const { return {end_, step_}; }      ///< behind the last
 
   private:
     long begin_, end_, step_;
 };
-inline Range range(long end) { return {0, end, 1}; }
+inline Range range(long end) { return {0, end, 1}; }  ///< 0, 1, ... before end
 inline Range range(long begin, long end, long step = 1) { return {begin, end, step}; }
-inline Range prange(long end) { return {0, end, 1}; }
+inline Range prange(long end) { return {0, end, 1}; }  ///< as range
 inline Range prange(long begin, long end, long step = 1) { return {begin, end, step}; }
 /// Adds to an element, in one step of all threads, and gives what it was before.
 template <class T, class V> T atomic_add(T& element, V value) {

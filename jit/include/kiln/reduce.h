@@ -54,7 +54,7 @@ struct MapReduceOptions {
 /// take; casting). Errors of the function carry its lines.
 class MapReduce {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
 
     MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
               Reduce reduction, MapReduceOptions options, Location where);
@@ -65,7 +65,7 @@ class MapReduce {
               std::shared_ptr<const detail::StateReduction> states, std::optional<Ufunc> finish,
               MapReduceOptions options, Location where);
 
-    const std::string& name() const;
+    const std::string& name() const;  ///< as errors call it
 
     Array operator()(const Arg& a, const ReduceOptions& options = {},
                      Where where = Where::current()) const {
@@ -103,7 +103,7 @@ class MapReduce {
         return call({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
 
-    // The results, in order, of a reduction with a state that has several.
+    /// The results, in order, of a reduction with a state that has several.
     std::vector<Array> all(const Arg& a, const ReduceOptions& options = {},
                            Where where = Where::current()) const {
         return call_all({&a}, options, where);

@@ -20,12 +20,12 @@ class Axes {
     Axes(std::initializer_list<int> axes) : kind_(Kind::listed) {
         for (const int axis : axes) list_.push_back(axis);
     }
-    static Axes all() { return Axes(Kind::all); }
+    static Axes all() { return Axes(Kind::all); }  ///< everything is reduced
     /// Every element is reduced by itself.
     static Axes none() { return Axes(Kind::listed); }
 
-    bool is_default() const { return kind_ == Kind::by_default; }
-    bool is_all() const { return kind_ == Kind::all; }
+    bool is_default() const { return kind_ == Kind::by_default; }  ///< none were given
+    bool is_all() const { return kind_ == Kind::all; }             ///< whether it is all()
     const Shape& list() const { return list_; }  ///< as given, where neither default nor all
 
   private:
@@ -37,7 +37,7 @@ class Axes {
 
 /// The options of a reduction, for designated initialisers: sum(x, {.axis = 1, .keepdims = true}).
 struct ReduceOptions {
-    Axes axis = {};
+    Axes axis = {};         ///< which are combined
     bool keepdims = false;  ///< reduced axes stay, with extent 1
     /// A scalar that is combined in once, and the result where nothing is reduced.
     std::optional<Arg> initial = {};
@@ -74,7 +74,7 @@ class Indices {
         requires(std::is_convertible_v<const T&, Arg>)
     Indices(const T& along_first) : along_{Arg(along_first)} {}
     Indices(std::initializer_list<Arg> along) : along_(along) {}
-    const std::vector<Arg>& along() const { return along_; }
+    const std::vector<Arg>& along() const { return along_; }  ///< one for each axis
 
   private:
     std::vector<Arg> along_;

@@ -37,7 +37,7 @@ Array scan(Reduce reduction, const Array& x, const ScanOptions& options = {},
 /// text).
 std::string inspect_scan(Reduce reduction, Artifact artifact, const ArgType& type,
                          std::source_location where = std::source_location::current());
-
+/// Running sums and products along an axis. Errors: as of scan.
 Array cumsum(const Array& x, const ScanOptions& options = {},
              std::source_location where = std::source_location::current());
 Array cumprod(const Array& x, const ScanOptions& options = {},

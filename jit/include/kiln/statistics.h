@@ -99,7 +99,7 @@ struct HistogramOptions {
 /// f32, f16 or bf16 they are f32. Elements are compared as numbers of the edges' dtype, to which
 /// 64-bit integers round.
 struct Histogram {
-    Array counts, edges;
+    Array counts, edges;  ///< of the bins, and between which they lie
 };
 
 /// A histogram of `bins` bins of equal width. Errors: usage (fewer than one bin; more bins than

@@ -43,7 +43,7 @@ enum class Boundary : std::uint8_t {
 
 /// The options of a stencil, for designated initialisers.
 struct StencilOptions {
-    Boundary boundary = Boundary::constant;
+    Boundary boundary = Boundary::constant;  ///< at the edges
     /// A C++ value or a Scalar that converts to the result's dtype within its kind: .cval = 0.125.
     detail::FillValue cval = 0;
     /// The lowest and highest offset of each dimension. Empty: those that the kernel uses, which
@@ -63,7 +63,7 @@ struct StencilOptions {
 /// An array parameter of a stencil, indexed relative to the element that is computed.
 class Neighbors {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     Neighbors(const Neighbors&) = default;
     Neighbors(Neighbors&&) = default;
     Neighbors& operator=(const volatile Neighbors&) && = delete;
@@ -96,8 +96,8 @@ class Neighbors {
         return KILN_STENCIL_OFFSETS(i, j, k, l, m, n, o, p);
     }
 #undef KILN_STENCIL_OFFSETS
-    DType dtype() const { return array_.dtype(); }
-    int rank() const { return array_.rank(); }
+    DType dtype() const { return array_.dtype(); }  ///< of its elements
+    int rank() const { return array_.rank(); }      ///< its dimensions
     /// The index of the element along a dimension, an i64.
     Value index(int dimension, Where where = Where::current()) const;
 
@@ -152,7 +152,7 @@ struct StencilTraits<R (C::*)(P...)> : StencilTraits<R(P...)> {};
 /// arguments must be at least as large. Copies share their state, which is thread-safe.
 class Stencil {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     Stencil(std::string name, std::vector<detail::StencilParam> params,
             detail::StencilFunction function, StencilOptions options, Where where);
 

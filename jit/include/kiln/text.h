@@ -42,8 +42,8 @@ class Source {
     static Source file(const std::string& path,
                        std::source_location where = std::source_location::current());
 
-    const std::string& code() const { return code_; }
-    const std::string& name() const { return name_; }
+    const std::string& code() const { return code_; }  ///< the text
+    const std::string& name() const { return name_; }  ///< as errors call it
 
   private:
     std::string code_, name_ = "text";

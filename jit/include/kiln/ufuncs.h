@@ -50,7 +50,7 @@ concept TracedCall = (std::is_base_of_v<Operand, A> || ...) &&
 /// An operand of an operator on Arrays, with the line of the operator.
 class ArrayOperand {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     template <class T>
         requires(std::is_convertible_v<const T&, Arg>)
     ArrayOperand(const T& operand, Where where = Where::current()) : arg(operand), where(where) {}
@@ -62,7 +62,7 @@ class ArrayOperand {
 /// A handle on a ready ufunc. -> leads to all that a Ufunc has: ufunc::exp->resolve({x}).
 class ReadyUfunc {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
     constexpr explicit ReadyUfunc(Ready which) : which_(which) {}
     operator const Ufunc&() const { return ready_ufunc(which_); }
     const Ufunc* operator->() const { return &ready_ufunc(which_); }

@@ -8,9 +8,9 @@ namespace kiln {
 
 /// What `varied` of a kernel changes of its options; what is not given stays.
 struct Variation {
-    std::optional<Fastmath> fastmath = {};
-    std::optional<bool> parallel = {}, checked = {};
-    std::optional<bool> fuse = {};  ///< of kernels of jit alone
+    std::optional<Fastmath> fastmath = {};            ///< other flags
+    std::optional<bool> parallel = {}, checked = {};  ///< on or off
+    std::optional<bool> fuse = {};                    ///< of kernels of jit alone
 };
 
 }  // namespace kiln

@@ -60,14 +60,14 @@ struct Resolution {
 
 /// The neutral element of a kernel of two arguments: f(e, x) == x.
 struct Identity {
-    Scalar value;
+    Scalar value;  ///< e
     template <detail::WeakValue T> Identity(T value) : value(Scalar::of(value, true)) {}
     Identity(const Scalar& value) : value(value) {}
 };
 
 /// The options of a ufunc, for designated initialisers: {.fastmath = true, .parallel = true}.
 struct UfuncOptions {
-    Fastmath fastmath = {};
+    Fastmath fastmath = {};  ///< none by default
     /// Large calls are split over threads; results do not depend on it.
     bool parallel = false;
     /// Integer division by zero is an error that names the line and the index of the element.
@@ -104,17 +104,17 @@ struct UfuncOptions {
 /// passes through. On any error before elements are computed, outputs are untouched.
 class Ufunc {
   public:
-    using Where = std::source_location;
+    using Where = std::source_location;  ///< the user's line
 
     Ufunc(std::string name, std::size_t arity, std::size_t results,
           detail::ElementFunction function, UfuncOptions options, Location where);
 
-    const std::string& name() const;
-    const std::string& doc() const;
-    std::size_t arity() const;
-    std::size_t nin() const { return arity(); }
-    std::size_t nout() const;
-    std::size_t nargs() const { return nin() + nout(); }
+    const std::string& name() const;                      ///< as errors call it
+    const std::string& doc() const;                       ///< the option .doc
+    std::size_t arity() const;                            ///< inputs
+    std::size_t nin() const { return arity(); }           ///< inputs
+    std::size_t nout() const;                             ///< outputs
+    std::size_t nargs() const { return nin() + nout(); }  ///< both
     /// The signatures it was made with; without any, the loops that calls have used so far.
     std::vector<Signature> types() const;
     /// What reduce() gives of no elements: that of .identity, or that of the operation which the
@@ -123,8 +123,8 @@ class Ufunc {
     /// The core dimensions: none, "(),()->()".
     std::string signature() const;
 
-    // A call gives the result, which is `out` where that was given. A kernel with several results
-    // is called with all(), which gives them in order.
+    /// A call gives the result, which is `out` where that was given. A kernel with several results
+    /// is called with all(), which gives them in order.
     Array operator()(const CallOptions& options = {}, Where where = Where::current()) const {
         return call({}, options, where);
     }

@@ -24,7 +24,7 @@ class Wanted {
         : compile_([kernel = std::move(kernel), types = std::vector(types), where] {
               kernel.compile(types, where);
           }) {}
-    void compile() const { compile_(); }
+    void compile() const { compile_(); }  ///< now. Errors: those of the kernel
 
   private:
     std::function<void()> compile_;

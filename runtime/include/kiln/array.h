@@ -23,18 +23,18 @@ namespace kiln {
 /// start:stop:step of one axis with NumPy's meaning: negative positions count from the end, omitted
 /// ends reach as far as the step's direction goes, positions beyond the axis are clipped.
 struct Slice {
-    std::optional<std::int64_t> start = {};
-    std::optional<std::int64_t> stop = {};
-    std::int64_t step = 1;
+    std::optional<std::int64_t> start = {};  ///< the first position
+    std::optional<std::int64_t> stop = {};   ///< where it ends, not included
+    std::int64_t step = 1;                   ///< not 0
 };
 
 /// One axis of `x(...)`: an integer drops the axis, a Slice keeps it, {} keeps all of it.
 struct Subscript {
-    enum class Kind : std::uint8_t { slice, index, absent };
-    Kind kind = Kind::slice;
-    Slice slice;
-    std::int64_t index = 0;
-    std::source_location where;
+    enum class Kind : std::uint8_t { slice, index, absent };  ///< what is given
+    Kind kind = Kind::slice;                                  ///< which of these
+    Slice slice;                                              ///< where it is one
+    std::int64_t index = 0;      ///< where it is one; negative ones count from the end
+    std::source_location where;  ///< the line that errors tell
 
     constexpr Subscript(std::source_location where = std::source_location::current())
         : where(where) {}
@@ -43,7 +43,7 @@ struct Subscript {
     template <std::integral I>
     constexpr Subscript(I index, std::source_location where = std::source_location::current())
         : kind(Kind::index), index(static_cast<std::int64_t>(index)), where(where) {}
-    static constexpr Subscript absent() {
+    static constexpr Subscript absent() {  ///< an axis that is not named
         Subscript subscript;
         subscript.kind = Kind::absent;
         return subscript;
@@ -165,9 +165,9 @@ class Array {
 
     // -- what it is --------------------------------------------------------------------------
 
-    DType dtype() const { return dtype_; }
-    int rank() const { return shape_.rank(); }
-    const Shape& shape() const { return shape_; }
+    DType dtype() const { return dtype_; }         ///< of its elements
+    int rank() const { return shape_.rank(); }     ///< the number of axes, 0 to 8
+    const Shape& shape() const { return shape_; }  ///< the extents
     /// In bytes.
     const Shape& strides() const { return strides_; }
     /// Extent of axis d, 0 <= d < rank(); not checked.

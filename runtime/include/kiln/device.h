@@ -13,7 +13,7 @@
 #include <memory>
 
 namespace kiln {
-
+/// Memory of the device that this process has.
 struct DeviceMemoryStats {
     std::int64_t used_bytes = 0;    ///< held by arrays and by kernels that run
     std::int64_t total_bytes = 0;   ///< asked from the driver: these, and what is kept for the next

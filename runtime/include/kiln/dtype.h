@@ -18,22 +18,22 @@ namespace kiln {
 
 /// The classes of dtypes, in promotion order.
 enum class Kind : std::uint8_t { boolean, signed_integer, unsigned_integer, real, complex };
-
+/// What the elements of an array are: the rows of dtype.def.
 enum class DType : std::uint8_t {
 #define KILN_DTYPE(id, name, cpp, cuda, kind, bits, compute, npy) id,
 #include <kiln/dtype.def>
 #undef KILN_DTYPE
 };
-
+/// What is to be known of a dtype: its row of dtype.def.
 struct DTypeInfo {
-    std::string_view name;
-    std::string_view cuda;
-    Kind kind;
-    std::uint8_t size;  // bytes in memory
-    DType compute;
-    std::string_view npy;
+    std::string_view name;  ///< as it is printed: "f32"
+    std::string_view cuda;  ///< in CUDA C++: "float"
+    Kind kind;              ///< its class
+    std::uint8_t size;      ///< bytes of an element in memory
+    DType compute;          ///< what arithmetic on it is carried out in
+    std::string_view npy;   ///< NumPy's descriptor without byte order; empty: NumPy has none
 };
-
+/// All dtypes, in the order of DType, and how many there are.
 inline constexpr DTypeInfo dtype_table[] = {
 #define KILN_DTYPE(id, name, cpp, cuda, kind, bits, compute, npy) \
     {name, cuda, Kind::kind, (bits) / 8, DType::compute, npy},
@@ -41,7 +41,7 @@ inline constexpr DTypeInfo dtype_table[] = {
 #undef KILN_DTYPE
 };
 inline constexpr std::size_t dtype_count = sizeof dtype_table / sizeof dtype_table[0];
-
+/// The row of a dtype, its printed name, its class.
 constexpr const DTypeInfo& info(DType t) { return dtype_table[static_cast<std::size_t>(t)]; }
 constexpr std::string_view name(DType t) { return info(t).name; }
 constexpr Kind kind_of(DType t) { return info(t).kind; }
@@ -74,7 +74,7 @@ struct DTypeOf<T> {
     static constexpr DType value = static_cast<DType>(
         static_cast<int>(std::is_signed_v<T> ? DType::i8 : DType::u8) + log2_size);
 };
-template <class T> inline constexpr DType dtype_of = DTypeOf<std::remove_cv_t<T>>::value;
+template <class T> inline constexpr DType dtype_of = DTypeOf<std::remove_cv_t<T>>::value;  ///< of T
 
 /// The C++ type of one element: `element_t<DType::f32>` is float.
 template <DType D> struct ElementOf;
@@ -84,7 +84,7 @@ template <DType D> struct ElementOf;
     };
 #include <kiln/dtype.def>
 #undef KILN_DTYPE
-template <DType D> using element_t = typename ElementOf<D>::type;
+template <DType D> using element_t = typename ElementOf<D>::type;  ///< the C++ type
 
 /// A C++ type that can be one element of an Array.
 template <class T>
@@ -164,18 +164,18 @@ enum class Casting : std::uint8_t {
     same_kind,  ///< safe, or within a kind (f64 -> f32, i64 -> i8), or to a later kind
     unsafe,     ///< anything; float -> integer saturates, NaN becomes 0
 };
-std::string_view name(Casting casting);
-bool can_cast(DType from, DType to, Casting casting);
+std::string_view name(Casting casting);                ///< "same_kind"
+bool can_cast(DType from, DType to, Casting casting);  ///< whether it goes so far
 
 /// One value of any dtype. `weak` tells a plain C++ value (which brings only its kind into a
 /// promotion) from a typed one such as f64(2.0).
 struct Scalar {
-    alignas(16) std::array<std::byte, 16> bytes{};
-    DType dtype = DType::f64;
-    bool weak = false;
+    alignas(16) std::array<std::byte, 16> bytes{};  ///< the value, as in memory
+    DType dtype = DType::f64;                       ///< of the value
+    bool weak = false;                              ///< brings only its kind
 
     Scalar() = default;
-    template <Element T> static Scalar of(T value, bool weak = false) {
+    template <Element T> static Scalar of(T value, bool weak = false) {  ///< of a C++ value
         Scalar s;
         s.dtype = dtype_of<T>;
         s.weak = weak;
@@ -205,24 +205,24 @@ template <class To, class From> constexpr To convert(From value);
 
 /// The types of one compiled loop: f32(f32, f32) takes two f32 and gives one.
 struct Signature {
-    static constexpr std::size_t max_types = 12;
-    std::array<DType, max_types> types{};  // inputs, then outputs
-    std::uint8_t inputs = 0;
-    std::uint8_t outputs = 0;
+    static constexpr std::size_t max_types = 12;  ///< inputs and outputs together
+    std::array<DType, max_types> types{};         ///< inputs, then outputs
+    std::uint8_t inputs = 0;                      ///< how many
+    std::uint8_t outputs = 0;                     ///< how many
     bool operator==(const Signature&) const = default;
 };
 
 /// The type of an argument of a signature: dtype and rank. f32 is a scalar, f32[1] a vector.
 struct ArgType {
-    DType dtype = DType::f64;
-    std::uint8_t rank = 0;
+    DType dtype = DType::f64;  ///< of its elements
+    std::uint8_t rank = 0;     ///< dimensions; 0: a scalar
     bool operator==(const ArgType&) const = default;
 };
 
 /// A dtype's name in user code: f32 is a DType, f32(2.5) a strong scalar, f32[2] a rank-2
 /// argument type, f64(f32, i32) a signature.
 struct DTypeName {
-    DType id;
+    DType id;  ///< the dtype that it names
     constexpr operator DType() const { return id; }
     constexpr operator ArgType() const { return {id, 0}; }
     constexpr ArgType operator[](int rank) const { return {id, static_cast<std::uint8_t>(rank)}; }

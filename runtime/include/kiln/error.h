@@ -8,23 +8,23 @@
 #include <type_traits>
 
 namespace kiln {
-
+/// What an error is about; what a program may have to tell apart.
 enum class ErrorKind : std::uint8_t {
-    usage,
-    type,
-    shape,
-    bounds,
-    unsupported,
-    device,
-    io,
-    internal
+    usage,        ///< a call that does not fit what is called
+    type,         ///< dtypes
+    shape,        ///< extents and ranks
+    bounds,       ///< indices and axes beyond an array
+    unsupported,  ///< what kiln has not, here or anywhere
+    device,       ///< a device, its driver or compiler
+    io,           ///< files
+    internal      ///< a fault of kiln's own
 };
 std::string_view name(ErrorKind kind);
 
 /// A line of the user's program. `file` is empty where no line is known.
 struct Location {
-    std::string_view file;
-    std::uint32_t line = 0;
+    std::string_view file;   ///< as the compiler knew it
+    std::uint32_t line = 0;  ///< from 1 on
 
     Location() = default;
     constexpr Location(std::string_view file, std::uint32_t line) : file(file), line(line) {}
@@ -48,7 +48,7 @@ class Error : public std::runtime_error {
   public:
     Error(ErrorKind kind, std::string message, Location where = {}, std::string hint = {});
 
-    ErrorKind kind() const noexcept { return kind_; }
+    ErrorKind kind() const noexcept { return kind_; }  ///< what it is about
     /// The text alone, without location and hint.
     const std::string& message() const noexcept { return message_; }
     /// What the user could do, or empty.

@@ -8,7 +8,7 @@ namespace kiln {
 
 /// IEEE binary16: 5 exponent bits, 10 fraction bits.
 struct float16 {
-    std::uint16_t bits = 0;
+    std::uint16_t bits = 0;  ///< as in memory
     float16() = default;
     /// Rounds to nearest, ties to even; overflow gives infinity, NaN stays NaN.
     constexpr explicit float16(float value);
@@ -26,7 +26,7 @@ struct float16 {
 
 /// The upper half of an IEEE binary32: 8 exponent bits, 7 fraction bits.
 struct bfloat16 {
-    std::uint16_t bits = 0;
+    std::uint16_t bits = 0;  ///< as in memory
     bfloat16() = default;
     /// Rounds to nearest, ties to even; overflow gives infinity, NaN stays NaN.
     constexpr explicit bfloat16(float value);

@@ -17,7 +17,7 @@ struct MemoryStats {
     std::uint64_t recycled = 0;            ///< of these, taken from the cache
     std::uint64_t system_allocations = 0;  ///< of these, asked from the operating system
 };
-MemoryStats memory_stats();
+MemoryStats memory_stats();  ///< as it is now
 
 /// Bounds bytes_in_use; 0 (the default) is no bound. An allocation that would exceed it throws a
 /// usage error that names the size asked for, the bytes in use and the limit. New memory is asked

@@ -18,7 +18,7 @@ Array load_npy(const std::string& path, Location where = std::source_location::c
 /// file that cannot be written, and a path of something else than a regular file.
 void save_npy(const std::string& path, const Array& array, bool fortran = false,
               Location where = std::source_location::current());
-
+/// What map_npy maps a file for.
 enum class MapMode : std::uint8_t {
     read,           ///< a read-only array
     read_write,     ///< writes reach the file

@@ -7,11 +7,11 @@ namespace kiln {
 
 class Place;
 constexpr Place cuda();
-
+/// Where elements are: the host, or a device.
 class Place {
   public:
-    constexpr Place() = default;  ///< the host
-    constexpr bool is_host() const { return !device_; }
+    constexpr Place() = default;                         ///< the host
+    constexpr bool is_host() const { return !device_; }  ///< whether it is the host
     friend constexpr bool operator==(Place a, Place b) { return a.device_ == b.device_; }
 
   private:

@@ -7,9 +7,9 @@ namespace kiln {
 
 /// What an optimisation did or refused, in the user's lines and names.
 struct Remark {
-    std::string file;  ///< empty where no line is known
-    std::uint32_t line = 0;
-    std::string text;
+    std::string file;        ///< empty where no line is known
+    std::uint32_t line = 0;  ///< from 1 on
+    std::string text;        ///< what is said
     bool operator==(const Remark&) const = default;
 };
 

@@ -52,9 +52,9 @@ class Shape {
         return shape;
     }
 
-    constexpr int rank() const { return static_cast<int>(rank_); }
-    constexpr std::size_t size() const { return rank_; }
-    constexpr bool empty() const { return rank_ == 0; }
+    constexpr int rank() const { return static_cast<int>(rank_); }  ///< how many there are
+    constexpr std::size_t size() const { return rank_; }            ///< the same, unsigned
+    constexpr bool empty() const { return rank_ == 0; }             ///< of a scalar
     /// The value of axis `d`, 0 <= d < rank(); not checked.
     constexpr std::int64_t operator[](int d) const { return values_[static_cast<std::size_t>(d)]; }
     constexpr std::int64_t& operator[](int d) { return values_[static_cast<std::size_t>(d)]; }

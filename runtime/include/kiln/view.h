@@ -42,9 +42,9 @@ template <class T, int R>
     requires(Element<T> && R >= 0 && R <= max_rank)
 class View {
   public:
-    using element_type = T;
-    using Extents = std::array<std::int64_t, static_cast<std::size_t>(R)>;
-    static constexpr int rank = R;
+    using element_type = T;  ///< const where elements are only read
+    using Extents = std::array<std::int64_t, static_cast<std::size_t>(R)>;  ///< one for each axis
+    static constexpr int rank = R;                                          ///< the number of axes
 
     View() = default;
     /// Strides in bytes; they may be negative or zero, and keep every element aligned for T.
@@ -62,7 +62,7 @@ class View {
         requires(std::is_same_v<const U, T> && !std::is_const_v<U>)
     constexpr View(const View<U, R>& other)
         : data_(other.data()), extents_(other.extents()), strides_(other.strides()) {}
-
+    /// The element at index 0 of every axis; the extent of axis d, 0 <= d < R.
     constexpr T* data() const { return data_; }
     constexpr std::int64_t extent(int d) const { return extents_[static_cast<std::size_t>(d)]; }
     /// In bytes.
