@@ -30,6 +30,19 @@ class MapText final : private KernelText {
         open_body();
         preload_uniforms(stage.body);
         line("const long long step = (long long)gridDim.x * blockDim.x;");
+        if (find_wide(stage.body))
+            write_vectors(stage);
+        else
+            write_elements(stage);
+        close();
+        CudaTexts made;
+        made.text = signature({{.kind = CudaParameter::Kind::count, .name = "n"}}, {}) + body_;
+        made.functions.push_back({CudaFunction::Role::map, entry_, parameters_, 0});
+        return made;
+    }
+
+  private:
+    void write_elements(const Stage& stage) {
         open(
             "for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += "
             "step)");
@@ -43,14 +56,31 @@ class MapText final : private KernelText {
             line("next:;");
         }
         close();
-        close();
-        CudaTexts made;
-        made.text = signature({{.kind = CudaParameter::Kind::count, .name = "n"}}, {}) + body_;
-        made.functions.push_back({CudaFunction::Role::map, entry_, parameters_, 0});
-        return made;
     }
 
-  private:
+    /// Groups of iterations by vectors; those that are left, or all, one by one.
+    void write_vectors(const Stage& stage) {
+        const std::string row = unique("element"), first = unique("taken"), v = unique("group");
+        open("const auto {} = [&](long long i{})", row, element_parameters());
+        declare_slots(slots_in(stage.body));
+        block(stage.body);
+        close(";");
+        line("const long long thread = blockIdx.x * (long long)blockDim.x + threadIdx.x;");
+        line("long long {} = 0;", first);
+        open("if ({})", are_aligned());
+        line("{} = n / {} * {};", first, width(), width());
+        open("for (long long {0} = thread; {0} < n / {1}; {0} += step)", v, width());
+        load_vectors(v);
+        line("#pragma unroll");
+        line("for (int j = 0; j < {}; ++j) {}({} * {} + j{});", width(), row, v, width(),
+             elements_of_vectors("j"));
+        store_vectors(v);
+        close();
+        close();
+        line("for (long long i = {} + thread; i < n; i += step) {}(i{});", first, row,
+             elements("i"));
+    }
+
     /// Who calls it has all parameters.
     void take_all() {
         for (std::size_t p = 0; p < kernel_.params.size(); ++p) {

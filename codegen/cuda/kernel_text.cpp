@@ -29,12 +29,13 @@ constexpr std::string_view reserved[] = {
     "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
     // of CUDA, and of the emitted text itself
     "blockIdx", "blockDim", "gridDim", "threadIdx", "warpSize", "atomicMin", "fabs", "n", "i",
-    "fault", "next", "step", "old"};
+    "fault", "next", "step", "old", "thread", "j"};
 /// What the texts of other forms than maps call their own variables.
 constexpr std::string_view reserved_of_blocks[] = {
-    "begin",   "end",    "first",   "count", "unit", "group", "apart",     "piece", "pieces",
-    "threads", "width",  "of_unit", "t",     "row",  "k",     "iteration", "base",  "groups",
-    "steps",   "before", "own",     "from",  "to",   "done",  "partials"};
+    "begin",  "end",     "first", "count",   "unit",    "group", "apart",       "piece",
+    "pieces", "threads", "width", "of_unit", "t",       "row",   "k",           "iteration",
+    "base",   "groups",  "steps", "wide",    "vector",  "lane",  "by_shuffles", "before",
+    "own",    "from",    "to",    "done",    "partials"};
 
 std::string identifier(std::string_view name) {
     std::string result;
@@ -80,6 +81,8 @@ KernelText::KernelText(const Kernel& kernel, std::string entry, std::vector<bool
       entry_(std::move(entry)),
       by_value_(std::move(by_value)),
       names_(kernel.nodes.size()),
+      elements_(kernel.params.size()),
+      vectors_(kernel.params.size()),
       placed_(kernel.slots.size(), false) {
     by_value_.resize(kernel.params.size(), false);
     for (const std::string_view word : reserved) used_.emplace(word);
@@ -359,6 +362,7 @@ std::string KernelText::conversion(Id id) {
 std::string KernelText::element(Id id) {
     const Node& n = kernel_.node(id);
     const Param& param = kernel_.params[n.aux];
+    if (!elements_[n.aux].empty()) return elements_[n.aux];
     const std::string& name = params_[n.aux];
     Used& used = uses_[n.aux];
     used.data = true;

@@ -1,6 +1,7 @@
 // Internal to codegen/cuda: what the texts of all forms of kernels share: names, values, nodes.
 #pragma once
 #include "codegen/cuda/emit.h"
+#include "codegen/cuda/wide.h"
 
 #include <string>
 #include <string_view>
@@ -90,6 +91,24 @@ class KernelText {
     /// `nothing_to_do`: the statement for no iterations.
     void preload_uniforms(ir::Id block, std::string_view nothing_to_do = "return");
     bool has_inner_return(ir::Id block) const;
+
+    // --- vectors of elements (wide.h) ---
+
+    /// Decides about them, for iterations in groups that begin at multiples of all of `divides`. From then
+    /// on the body has names for its elements, and stands in a function that gets them.
+    bool find_wide(ir::Id body, std::initializer_list<std::int64_t> divides = {});
+    std::int64_t width() const { return wide_.width; }
+    /// ", const float x_i, float& z_i".
+    std::string element_parameters() const;
+    /// The same of iteration `i`, in memory.
+    std::string elements(std::string_view i) const;
+    /// The same of iteration `j` of those whose vectors are loaded.
+    std::string elements_of_vectors(std::string_view j) const;
+    /// Whether addresses allow vectors.
+    std::string are_aligned() const;
+    void load_vectors(std::string_view number);
+    void store_vectors(std::string_view number);
+
     /// Slot `slot` is in memory, where parameter `param` points.
     void place_slot(std::uint32_t slot, std::size_t param);
 
@@ -122,6 +141,12 @@ class KernelText {
 
     std::vector<bool> by_value_;
     std::vector<std::string> names_;  // per node
+    std::string vector_type(const WideArray& a) const;
+    const std::string& vector(const WideArray& a) const { return vectors_[a.param]; }
+
+    Wide wide_;
+    // Per parameter: its element of an iteration that gets it, and the vector of those of several.
+    std::vector<std::string> elements_, vectors_;
     std::vector<std::string> slots_, uniforms_;
     std::vector<bool> placed_;  // per slot
     struct Used {

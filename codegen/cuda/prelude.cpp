@@ -115,6 +115,15 @@ __device__ inline kiln_bf16 kiln_float_to_bf16(float x) {
     return {(unsigned short)((is_nan ? in | 0x400000u : in + 0x7fffu + ((in >> 16) & 1u)) >> 16)};
 }
 )"},
+    {"kiln_vector", R"(
+// Elements that are loaded and stored at once.
+template <class T, int n> struct alignas(n * sizeof(T) < 16 ? n * sizeof(T) : 16) kiln_vector { T at[n]; };
+)"},
+    {"kiln_is_aligned", R"(
+template <class T, int n> __device__ inline bool kiln_is_aligned(const T* p) {
+    return (unsigned long long)p % alignof(kiln_vector<T, n>) == 0;
+}
+)"},
     {"kiln_complex", R"(
 template <class T> struct kiln_complex { T re, im; };
 )"},

@@ -19,6 +19,7 @@ namespace {
 /// Bytes of shared memory that every device gives a block.
 constexpr std::int64_t most_shared = 48 * 1024;
 constexpr std::int64_t threads_of_a_piece = 256;
+constexpr std::int64_t warp = 32;
 
 /// How two states of several values become one: of form `combine`.
 class CombineText final : private KernelText {
@@ -67,6 +68,8 @@ void ReducingText::set_totals(const std::vector<StageReduction>& reductions) {
     for (std::size_t t = 0; t < totals_.size(); ++t) {
         unique(shared(t));
         unique(partials(t));
+        unique(variable(t) + "_lanes");
+        unique(variable(t) + "_other");
     }
 }
 
@@ -122,7 +125,7 @@ void ReducingText::combine(const Name& first, const Name& second) {
 }
 
 void ReducingText::open_row(std::string_view name, const std::vector<std::uint32_t>& own_slots) {
-    std::string list;
+    std::string list = element_parameters();
     for (std::size_t t = 0; t < totals_.size(); ++t)
         list += fmt::format(", {}& {}", type(totals_[t].dtype), variable(t));
     open("const auto {} = [&](long long i{})", name, list);
@@ -150,8 +153,48 @@ void ReducingText::declare_shared(std::int64_t elements) {
         line("__shared__ {} {}[{}];", type(totals_[t].dtype), shared(t), elements);
 }
 
+bool ReducingText::can_shuffle() const {
+    return std::ranges::all_of(totals_, [](const Total& total) {
+        return !is_complex(total.dtype) && size_of(total.dtype) >= 4;
+    });
+}
+
+void ReducingText::take_shared(std::string_view at) {
+    for (std::size_t t = 0; t < totals_.size(); ++t)
+        line("{} {} = {}[{}];", type(totals_[t].dtype), variable(t), shared(t), at);
+}
+
+void ReducingText::shuffle() {
+    for (std::size_t t = 0; t < totals_.size(); ++t)
+        line("const {} {} = __shfl_down_sync(~0u, {}, width);", type(totals_[t].dtype), other()(t),
+             variable(t));
+}
+
+// Blocks of other sizes have no whole warps, and take all levels through shared memory.
 void ReducingText::combine_shared_pairs() {
-    open("for (int width = 1; width < count; width *= 2)");
+    line("int width = 1;");
+    if (can_shuffle()) {
+        open("if (blockDim.x % {} == 0)", warp);
+        line("const int lane = threadIdx.x % {};", warp);
+        open("for (int first = threadIdx.x - lane; first < count; first += blockDim.x)");
+        line("const int t = first + lane;");
+        take_shared("t < count ? t : first");
+        open("for (; width < {}; width *= 2)", warp);
+        shuffle();
+        open("if (lane % (2 * width) == 0 && t + width < count)");
+        combine(own(), other());
+        close();
+        close();
+        line("width = 1;");
+        open("if (lane == 0)");
+        leave("first");
+        close();
+        close();
+        line("width = {};", warp);
+        synchronise();
+        close();
+    }
+    open("for (; width < count; width *= 2)");
     line("const int apart = 2 * width;");
     open("for (int t = threadIdx.x * apart; t + width < count; t += blockDim.x * apart)");
     combine([&](std::size_t t) { return shared(t) + "[t]"; },
@@ -159,6 +202,41 @@ void ReducingText::combine_shared_pairs() {
     close();
     synchronise();
     close();
+}
+
+void ReducingText::declare_shuffles() {
+    if (can_shuffle())
+        line("const int by_shuffles = blockDim.x % {} == 0 ? {} : 0;", warp, warp / 2);
+}
+
+void ReducingText::fold(std::int64_t width, std::int64_t last) {
+    if (width < last) return;
+    const std::int64_t of_warp = std::min<std::int64_t>(width, warp / 2);
+    const bool by_shuffles = can_shuffle() && of_warp >= last;
+    if (!by_shuffles)
+        open("for (int width = {}; width >= {}; width /= 2)", width, last);
+    else
+        open("for (int width = {}; width >= {} && width > by_shuffles; width /= 2)", width, last);
+    open("for (int t = threadIdx.x; t < width; t += blockDim.x)");
+    combine(element_of_shared("t"), element_of_shared("t + width"));
+    close();
+    synchronise();
+    close();
+    if (!by_shuffles) return;
+    open("if (by_shuffles != 0 && threadIdx.x < {})", warp);
+    line("const int lane = threadIdx.x;");
+    take_shared(2 * of_warp < warp ? fmt::format("lane < {} ? lane : 0", 2 * of_warp) : "lane");
+    open("for (int width = {}; width >= {}; width /= 2)", of_warp, last);
+    shuffle();
+    open("if (lane < width)");
+    combine(own(), other());
+    close();
+    close();
+    open("if (lane < {})", last);
+    leave("lane");
+    close();
+    close();
+    synchronise();
 }
 
 std::vector<CudaParameter> ReducingText::partials_parameters() const {
@@ -291,17 +369,28 @@ class ReduceText final : private ReducingText {
         const std::int64_t steps = std::max<std::int64_t>(1, piece_ / lanes);
         open_body();
         preload_uniforms(row_->body);
+        const bool wide = find_wide(row_->body, {lanes, piece_});
         open_row("row", slots_in(row_->body));
         block(row_->body);
         close(";");
         declare_shared(std::max((steps + l.fan_in - 1) / l.fan_in * lanes, lanes));
+        if (wide) line("const bool wide = {};", are_aligned());
         line("const long long pieces = (n + {}) / {};", piece_ - 1, piece_);
+        declare_shuffles();
         open("for (long long piece = blockIdx.x; piece < pieces; piece += gridDim.x)");
         line("const long long base = piece * {};", piece_);
         line("const int count = (int)(n - base < {0} ? n - base : {0});", piece_);
         line("const int steps = count / {};", lanes);
         line("int groups = (steps + {}) / {}, width = {};", l.fan_in - 1, l.fan_in, lanes);
+        if (wide) {
+            open("if (wide)");
+            write_wide_steps(lanes);
+            --indent_;
+            open("}} else");
+        }
         write_steps(lanes);
+        if (wide) close();
+        synchronise();
         for (unsigned level = 1; level + 1 < l.levels; ++level) write_level(lanes);
         write_lanes(lanes);
         fold(lanes / 2, l.tail);
@@ -323,23 +412,49 @@ class ReduceText final : private ReducingText {
         line("const int first = t / {} * {};", lanes, fan_in);
         line("const int end = first + {0} < steps ? first + {0} : steps;", fan_in);
         open("for (int k = first; k < end; ++k)");
-        line("row(base + k * {0} + t % {0}{1});", lanes, row_arguments());
+        line("row(base + k * {0} + t % {0}{1}{2});", lanes,
+             elements(fmt::format("base + k * {0} + t % {0}", lanes)), row_arguments());
         close();
         leave("t");
         close();
-        synchronise();
     }
 
-    void leave(std::string_view at) {
+    /// The same of adjacent lanes, whose columns are vectors.
+    void write_wide_steps(std::int64_t lanes) {
+        const std::uint32_t fan_in = kernel_.lanes.fan_in;
+        const std::int64_t vectors = lanes / width();
+        const auto each_lane = [&] {
+            line("#pragma unroll");
+            open("for (int j = 0; j < {}; ++j)", width());
+        };
+        open("for (int t = threadIdx.x; t < groups * {}; t += blockDim.x)", vectors);
+        std::string arguments;
+        for (std::size_t t = 0; t < totals_.size(); ++t) {
+            line("{} {}[{}];", type(totals_[t].dtype), of_lanes(t), width());
+            arguments += fmt::format(", {}[j]", of_lanes(t));
+        }
+        each_lane();
+        declare_neutral();
         for (std::size_t t = 0; t < totals_.size(); ++t)
-            line("{}[{}] = {};", shared(t), at, variable(t));
+            line("{}[j] = {};", of_lanes(t), variable(t));
+        close();
+        line("const int first = t / {} * {};", vectors, fan_in);
+        line("const int end = first + {0} < steps ? first + {0} : steps;", fan_in);
+        open("for (int k = first; k < end; ++k)");
+        line("const long long vector = (base + k * {}) / {} + t % {};", lanes, width(), vectors);
+        load_vectors("vector");
+        each_lane();
+        line("row({} * vector + j{}{});", width(), elements_of_vectors("j"), arguments);
+        close();
+        store_vectors("vector");
+        close();
+        each_lane();
+        for (std::size_t t = 0; t < totals_.size(); ++t)
+            line("{}[{} * t + j] = {}[j];", shared(t), width(), of_lanes(t));
+        close();
+        close();
     }
-    Name element_of_shared(std::string at) const {
-        return [this, at](std::size_t t) { return fmt::format("{}[{}]", shared(t), at); };
-    }
-    Name own() const {
-        return [this](std::size_t t) { return variable(t); };
-    }
+    std::string of_lanes(std::size_t total) const { return variable(total) + "_lanes"; }
 
     /// So many groups become one; those that are left are `width` elements apart.
     void write_level(std::int64_t lanes) {
@@ -371,21 +486,10 @@ class ReduceText final : private ReducingText {
         synchronise();
     }
 
-    /// Upper halves to lower ones, from `width` elements on to `last`.
-    void fold(std::int64_t width, std::int64_t last) {
-        if (width < last) return;
-        open("for (int width = {}; width >= {}; width /= 2)", width, last);
-        open("for (int t = threadIdx.x; t < width; t += blockDim.x)");
-        combine(element_of_shared("t"), element_of_shared("t + width"));
-        close();
-        synchronise();
-        close();
-    }
-
     void write_tail(std::int64_t lanes) {
         open("for (int t = threadIdx.x; t < {}; t += blockDim.x)", kernel_.lanes.tail);
-        line("for (int k = steps * {} + t; k < count; k += {}) row(base + k{});", lanes,
-             kernel_.lanes.tail, [&] {
+        line("for (int k = steps * {} + t; k < count; k += {}) row(base + k{}{});", lanes,
+             kernel_.lanes.tail, elements("base + k"), [&] {
                  std::string list;
                  for (std::size_t t = 0; t < totals_.size(); ++t) list += ", " + shared(t) + "[t]";
                  return list;

@@ -27,12 +27,27 @@ class ReducingText : protected KernelText {
     void declare_neutral();
     /// first = first op second, for each total; states together.
     void combine(const Name& first, const Name& second);
-    /// const auto row = [&](long long i, T& s) { body };
+    /// const auto row = [&](long long i, const T x_i, T& s) { body };
     void open_row(std::string_view name, const std::vector<std::uint32_t>& own_slots);
     std::string row_arguments() const;
     void declare_shared(std::int64_t elements);
     /// Adjacent pairs of `count` elements of the shared arrays, level by level, into the first.
     void combine_shared_pairs();
+    /// Says by_shuffles, which fold asks for: how many elements a warp's first level by shuffles leaves.
+    void declare_shuffles();
+    /// The upper halves of the shared arrays to the lower ones, from `width` elements on to `last`.
+    void fold(std::int64_t width, std::int64_t last);
+    Name own() const {
+        return [this](std::size_t t) { return variable(t); };
+    }
+    Name element_of_shared(std::string at) const {
+        return [this, at](std::size_t t) { return fmt::format("{}[{}]", shared(t), at); };
+    }
+    /// s_shared[at] = s, for each total.
+    void leave(std::string_view at) {
+        for (std::size_t t = 0; t < totals_.size(); ++t)
+            line("{}[{}] = {};", shared(t), at, variable(t));
+    }
     void synchronise() { line("__syncthreads();"); }
     std::vector<CudaParameter> partials_parameters() const;
 
@@ -47,6 +62,17 @@ class ReducingText : protected KernelText {
         DType dtype = DType::f64;
     };
     std::vector<Total> totals_;
+
+  private:
+    /// Whether lanes of a warp can give all totals to each other.
+    bool can_shuffle() const;
+    /// T s = s_shared[at];
+    void take_shared(std::string_view at);
+    /// const T s_other = that of the lane `width` further on.
+    void shuffle();
+    Name other() const {
+        return [this](std::size_t t) { return variable(t) + "_other"; };
+    }
 };
 
 }  // namespace kiln::codegen

@@ -152,7 +152,8 @@ class ChunksText final : private ScanText {
     std::string partials_;
 };
 
-/// One thread: what comes before each chunk.
+/// What comes before each chunk. The order is that of the row, so one thread combines, while all
+/// threads of its block load and store tiles.
 class BeforeText final : private KernelText {
   public:
     BeforeText(const Kernel& kernel, const std::string& name) : KernelText(kernel, name, {}) {}
@@ -160,11 +161,20 @@ class BeforeText final : private KernelText {
         const auto carry = static_cast<std::uint32_t>(kernel_.params.size() - 2);
         const DType t = kernel_.params[carry].dtype;
         open_body();
-        line("if (blockIdx.x != 0 || threadIdx.x != 0) return;");
-        open("for (long long i = 0; i < n; ++i)");
-        line("const {} own = partials[i];", type(t));
-        line("partials[i] = before;");
+        line("if (blockIdx.x != 0) return;");
+        line("__shared__ {} tile[{}];", type(t), tile);
+        open("for (long long base = 0; base < n; base += {})", tile);
+        line("const int count = (int)(n - base < {0} ? n - base : {0});", tile);
+        line("for (int t = threadIdx.x; t < count; t += blockDim.x) tile[t] = partials[base + t];");
+        line("__syncthreads();");
+        open("for (int t = 0; threadIdx.x == 0 && t < count; ++t)");
+        line("const {} own = tile[t];", type(t));
+        line("tile[t] = before;");
         line("before = {};", combined(kernel_.scan, t, "before", "own"));
+        close();
+        line("__syncthreads();");
+        line("for (int t = threadIdx.x; t < count; t += blockDim.x) partials[base + t] = tile[t];");
+        line("__syncthreads();");
         close();
         close();
         made = {CudaFunction::Role::before,
@@ -178,6 +188,9 @@ class BeforeText final : private KernelText {
                    entry_, type(t)) +
                body_;
     }
+
+  private:
+    static constexpr int tile = 1024;
 };
 
 }  // namespace

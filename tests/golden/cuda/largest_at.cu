@@ -1,4 +1,9 @@
 __device__ inline double kiln_f64(unsigned long long bits) { return __builtin_bit_cast(double, bits); }
+// Elements that are loaded and stored at once.
+template <class T, int n> struct alignas(n * sizeof(T) < 16 ? n * sizeof(T) : 16) kiln_vector { T at[n]; };
+template <class T, int n> __device__ inline bool kiln_is_aligned(const T* p) {
+    return (unsigned long long)p % alignof(kiln_vector<T, n>) == 0;
+}
 
 __device__ inline void kiln_largest_at_0_c0_begin(double& p0, long long& p1) {
     double p4;
@@ -64,9 +69,9 @@ extern "C" __global__ void kiln_largest_at_0(long long n, long long p0, const do
                                              double* p2_partials, long long* p3_partials,
                                              double* p4_partials, long long* p5_partials)
 {
-    const auto row = [&](long long i, double& v0, long long& v1, double& v2, long long& v3) {
+    const auto row = [&](long long i, const double p1_i, double& v0, long long& v1, double& v2, long long& v3) {
         const long long v0_ = (long long)((unsigned long long)i + (unsigned long long)p0);
-        const double v1_ = p1[i];
+        const double v1_ = p1_i;
         const double v2_ = v0;
         const long long v3_ = v1;
         const bool v4 = v2_ < v1_;
@@ -107,28 +112,69 @@ extern "C" __global__ void kiln_largest_at_0(long long n, long long p0, const do
     __shared__ long long v1_shared[1024];
     __shared__ double v2_shared[1024];
     __shared__ long long v3_shared[1024];
+    const bool wide = kiln_is_aligned<double, 2>(p1);
     const long long pieces = (n + 8191) / 8192;
+    const int by_shuffles = blockDim.x % 32 == 0 ? 16 : 0;
     for (long long piece = blockIdx.x; piece < pieces; piece += gridDim.x) {
         const long long base = piece * 8192;
         const int count = (int)(n - base < 8192 ? n - base : 8192);
         const int steps = count / 16;
         int groups = (steps + 7) / 8, width = 16;
-        for (int t = threadIdx.x; t < groups * 16; t += blockDim.x) {
-            double v0;
-            long long v1;
-            kiln_largest_at_0_c0_begin(v0, v1);
-            double v2;
-            long long v3;
-            kiln_largest_at_0_c1_begin(v2, v3);
-            const int first = t / 16 * 8;
-            const int end = first + 8 < steps ? first + 8 : steps;
-            for (int k = first; k < end; ++k) {
-                row(base + k * 16 + t % 16, v0, v1, v2, v3);
+        if (wide) {
+            for (int t = threadIdx.x; t < groups * 8; t += blockDim.x) {
+                double v0_lanes[2];
+                long long v1_lanes[2];
+                double v2_lanes[2];
+                long long v3_lanes[2];
+                #pragma unroll
+                for (int j = 0; j < 2; ++j) {
+                    double v0;
+                    long long v1;
+                    kiln_largest_at_0_c0_begin(v0, v1);
+                    double v2;
+                    long long v3;
+                    kiln_largest_at_0_c1_begin(v2, v3);
+                    v0_lanes[j] = v0;
+                    v1_lanes[j] = v1;
+                    v2_lanes[j] = v2;
+                    v3_lanes[j] = v3;
+                }
+                const int first = t / 8 * 8;
+                const int end = first + 8 < steps ? first + 8 : steps;
+                for (int k = first; k < end; ++k) {
+                    const long long vector = (base + k * 16) / 2 + t % 8;
+                    const kiln_vector<double, 2> p1_2 = ((const kiln_vector<double, 2>*)p1)[vector];
+                    #pragma unroll
+                    for (int j = 0; j < 2; ++j) {
+                        row(2 * vector + j, p1_2.at[j], v0_lanes[j], v1_lanes[j], v2_lanes[j], v3_lanes[j]);
+                    }
+                }
+                #pragma unroll
+                for (int j = 0; j < 2; ++j) {
+                    v0_shared[2 * t + j] = v0_lanes[j];
+                    v1_shared[2 * t + j] = v1_lanes[j];
+                    v2_shared[2 * t + j] = v2_lanes[j];
+                    v3_shared[2 * t + j] = v3_lanes[j];
+                }
             }
-            v0_shared[t] = v0;
-            v1_shared[t] = v1;
-            v2_shared[t] = v2;
-            v3_shared[t] = v3;
+        } else {
+            for (int t = threadIdx.x; t < groups * 16; t += blockDim.x) {
+                double v0;
+                long long v1;
+                kiln_largest_at_0_c0_begin(v0, v1);
+                double v2;
+                long long v3;
+                kiln_largest_at_0_c1_begin(v2, v3);
+                const int first = t / 16 * 8;
+                const int end = first + 8 < steps ? first + 8 : steps;
+                for (int k = first; k < end; ++k) {
+                    row(base + k * 16 + t % 16, p1[base + k * 16 + t % 16], v0, v1, v2, v3);
+                }
+                v0_shared[t] = v0;
+                v1_shared[t] = v1;
+                v2_shared[t] = v2;
+                v3_shared[t] = v3;
+            }
         }
         __syncthreads();
         for (int t = threadIdx.x; t < (groups + 7) / 8 * 16; t += blockDim.x) {
@@ -169,24 +215,72 @@ extern "C" __global__ void kiln_largest_at_0(long long n, long long p0, const do
             v3_shared[t] = v3;
         }
         __syncthreads();
-        for (int width = 8; width >= 8; width /= 2) {
+        for (int width = 8; width >= 8 && width > by_shuffles; width /= 2) {
             for (int t = threadIdx.x; t < width; t += blockDim.x) {
                 kiln_largest_at_0_c0(v0_shared[t], v1_shared[t], v0_shared[t + width], v1_shared[t + width]);
                 kiln_largest_at_0_c1(v2_shared[t], v3_shared[t], v2_shared[t + width], v3_shared[t + width]);
             }
             __syncthreads();
         }
-        for (int t = threadIdx.x; t < 8; t += blockDim.x) {
-            for (int k = steps * 16 + t; k < count; k += 8) row(base + k, v0_shared[t], v1_shared[t], v2_shared[t], v3_shared[t]);
+        if (by_shuffles != 0 && threadIdx.x < 32) {
+            const int lane = threadIdx.x;
+            double v0 = v0_shared[lane < 16 ? lane : 0];
+            long long v1 = v1_shared[lane < 16 ? lane : 0];
+            double v2 = v2_shared[lane < 16 ? lane : 0];
+            long long v3 = v3_shared[lane < 16 ? lane : 0];
+            for (int width = 8; width >= 8; width /= 2) {
+                const double v0_other = __shfl_down_sync(~0u, v0, width);
+                const long long v1_other = __shfl_down_sync(~0u, v1, width);
+                const double v2_other = __shfl_down_sync(~0u, v2, width);
+                const long long v3_other = __shfl_down_sync(~0u, v3, width);
+                if (lane < width) {
+                    kiln_largest_at_0_c0(v0, v1, v0_other, v1_other);
+                    kiln_largest_at_0_c1(v2, v3, v2_other, v3_other);
+                }
+            }
+            if (lane < 8) {
+                v0_shared[lane] = v0;
+                v1_shared[lane] = v1;
+                v2_shared[lane] = v2;
+                v3_shared[lane] = v3;
+            }
         }
         __syncthreads();
-        for (int width = 4; width >= 1; width /= 2) {
+        for (int t = threadIdx.x; t < 8; t += blockDim.x) {
+            for (int k = steps * 16 + t; k < count; k += 8) row(base + k, p1[base + k], v0_shared[t], v1_shared[t], v2_shared[t], v3_shared[t]);
+        }
+        __syncthreads();
+        for (int width = 4; width >= 1 && width > by_shuffles; width /= 2) {
             for (int t = threadIdx.x; t < width; t += blockDim.x) {
                 kiln_largest_at_0_c0(v0_shared[t], v1_shared[t], v0_shared[t + width], v1_shared[t + width]);
                 kiln_largest_at_0_c1(v2_shared[t], v3_shared[t], v2_shared[t + width], v3_shared[t + width]);
             }
             __syncthreads();
         }
+        if (by_shuffles != 0 && threadIdx.x < 32) {
+            const int lane = threadIdx.x;
+            double v0 = v0_shared[lane < 8 ? lane : 0];
+            long long v1 = v1_shared[lane < 8 ? lane : 0];
+            double v2 = v2_shared[lane < 8 ? lane : 0];
+            long long v3 = v3_shared[lane < 8 ? lane : 0];
+            for (int width = 4; width >= 1; width /= 2) {
+                const double v0_other = __shfl_down_sync(~0u, v0, width);
+                const long long v1_other = __shfl_down_sync(~0u, v1, width);
+                const double v2_other = __shfl_down_sync(~0u, v2, width);
+                const long long v3_other = __shfl_down_sync(~0u, v3, width);
+                if (lane < width) {
+                    kiln_largest_at_0_c0(v0, v1, v0_other, v1_other);
+                    kiln_largest_at_0_c1(v2, v3, v2_other, v3_other);
+                }
+            }
+            if (lane < 1) {
+                v0_shared[lane] = v0;
+                v1_shared[lane] = v1;
+                v2_shared[lane] = v2;
+                v3_shared[lane] = v3;
+            }
+        }
+        __syncthreads();
         if (threadIdx.x == 0) {
             double v0 = {};
             long long v1 = {};

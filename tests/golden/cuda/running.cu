@@ -37,11 +37,20 @@ extern "C" __global__ void kiln_running_0_chunks(long long n, const long long* p
 
 extern "C" __global__ void kiln_running_0_before(long long n, long long before, long long* partials)
 {
-    if (blockIdx.x != 0 || threadIdx.x != 0) return;
-    for (long long i = 0; i < n; ++i) {
-        const long long own = partials[i];
-        partials[i] = before;
-        before = (long long)((unsigned long long)before + (unsigned long long)own);
+    if (blockIdx.x != 0) return;
+    __shared__ long long tile[1024];
+    for (long long base = 0; base < n; base += 1024) {
+        const int count = (int)(n - base < 1024 ? n - base : 1024);
+        for (int t = threadIdx.x; t < count; t += blockDim.x) tile[t] = partials[base + t];
+        __syncthreads();
+        for (int t = 0; threadIdx.x == 0 && t < count; ++t) {
+            const long long own = tile[t];
+            tile[t] = before;
+            before = (long long)((unsigned long long)before + (unsigned long long)own);
+        }
+        __syncthreads();
+        for (int t = threadIdx.x; t < count; t += blockDim.x) partials[base + t] = tile[t];
+        __syncthreads();
     }
 }
 

@@ -97,7 +97,31 @@ extern "C" __global__ void kiln_sum2_0(long long n, long long unit, long long be
             v1_shared[t] = v1;
         }
         __syncthreads();
-        for (int width = 1; width < count; width *= 2) {
+        int width = 1;
+        if (blockDim.x % 32 == 0) {
+            const int lane = threadIdx.x % 32;
+            for (int first = threadIdx.x - lane; first < count; first += blockDim.x) {
+                const int t = first + lane;
+                double v0 = v0_shared[t < count ? t : first];
+                double v1 = v1_shared[t < count ? t : first];
+                for (; width < 32; width *= 2) {
+                    const double v0_other = __shfl_down_sync(~0u, v0, width);
+                    const double v1_other = __shfl_down_sync(~0u, v1, width);
+                    if (lane % (2 * width) == 0 && t + width < count) {
+                        v0 = v0 + v0_other;
+                        v1 = kiln_maximum(v1, v1_other);
+                    }
+                }
+                width = 1;
+                if (lane == 0) {
+                    v0_shared[first] = v0;
+                    v1_shared[first] = v1;
+                }
+            }
+            width = 32;
+            __syncthreads();
+        }
+        for (; width < count; width *= 2) {
             const int apart = 2 * width;
             for (int t = threadIdx.x * apart; t + width < count; t += blockDim.x * apart) {
                 v0_shared[t] = v0_shared[t] + v0_shared[t + width];

@@ -114,3 +114,30 @@ TEST_CASE("sim: races and elements beyond arrays, at the user's line", "[jit][si
                           "which reads 8 bytes that are in no array and no shared variable, 800 "
                           "bytes behind the first of v, which has 800"));
 }
+
+TEST_CASE("sim: elements by vectors, and those that addresses or lengths leave", "[jit][sim]") {
+    const auto mix = [](In a, In b, InOut c, Out d) {
+        for (Index i : prange(a.extent(0))) {
+            const Value sum = a(i) + b(i) * c(i);
+            c(i) = sum;
+            d(i) = sum > b(i);
+        }
+    };
+    const auto here = jit("mix", mix), there = jit("mix", mix, simulated);
+    for (const DType t : {DType::f32, DType::f64, DType::u8, DType::i16})
+        for (const std::int64_t n : {1, 3, 4, 5, 16, 67, 1000})
+            for (const std::int64_t at : {0, 1, 2}) {
+                INFO(name(t) << " " << n << " from " << at);
+                const auto view = [&](std::int64_t scale) {
+                    return (arange(n + 2) * scale).astype(t)(Slice{at, at + n});
+                };
+                const Array a = view(3), b = view(5);
+                const Array c[] = {view(7), view(7)};
+                const Array d[] = {zeros({n + 2}, DType::bool_)(Slice{at, at + n}),
+                                   zeros({n + 2}, DType::bool_)(Slice{at, at + n})};
+                here(a, b, c[0], d[0]);
+                there(a, b, c[1], d[1]);
+                CHECK(same_bits(c[1], c[0]));
+                CHECK(same_bits(d[1], d[0]));
+            }
+}
