@@ -1,5 +1,6 @@
-// The CUDA backend: emits CUDA C++ and compiles it to PTX with NVRTC, which needs neither a GPU nor
-// its driver. NVRTC is opened when the first PTX is asked for that is not in the disk cache.
+// The CUDA backend: emits CUDA C++ and compiles it with NVRTC, which needs neither a GPU nor its driver: to
+// machine code for the device that runs it, or for the one that KILN_CUDA_ARCH names, and to PTX, which
+// people read. NVRTC is opened when the first of these is asked for that is not in the disk cache.
 #include "jit/compile/backend.h"
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/lines.h"
@@ -118,10 +119,21 @@ class CudaCode final : public CompiledCode {
         return made;
     }
 
+    /// What the first run needs: on the device, or, where there is none, in the disk cache, for the
+    /// architecture that KILN_CUDA_ARCH names.
+    void prepare() const {
+        if (kiln::detail::cuda_is_available())
+            loaded();
+        else
+            static_cast<void>(binary());
+    }
+
+    /// Machine code for the architecture that KILN_CUDA_ARCH names.
     std::vector<std::byte> binary() const override {
-        const std::string& text = ptx();
-        const auto* first = reinterpret_cast<const std::byte*>(text.data());
-        return {first, first + text.size()};
+        const std::lock_guard lock(mutex_);
+        const std::string image = cached("image", arch_, compile_for_device);
+        const auto* first = reinterpret_cast<const std::byte*>(image.data());
+        return {first, first + image.size()};
     }
 
     Stats times() const override {
@@ -135,50 +147,55 @@ class CudaCode final : public CompiledCode {
         if (!has_late_.load(std::memory_order_relaxed) || !has_late_.exchange(false))
             return std::nullopt;
         const std::lock_guard lock(mutex_);
-        return late_;
+        return std::exchange(untold_, {});
     }
 
   private:
     /// Compiled when first asked for: whoever only reads the CUDA text needs no NVRTC.
     const std::string& ptx() const {
         const std::lock_guard lock(mutex_);
-        if (ptx_.empty()) {
-            ptx_ = make_ptx();
-            has_late_ = true;
-        }
+        if (ptx_.empty()) ptx_ = cached("ptx", arch_, compile_to_ptx);
         return ptx_;
     }
 
     /// From the disk cache, or compiled and put there. The caller has the lock.
-    std::string make_ptx() const {
+    template <class Compile>
+    std::string cached(const char* what, const std::string& arch, const Compile& compile) const {
         const kiln::detail::BeforeExit running(text_.name +
                                                " cannot be compiled: the program is ending");
         auto start = std::chrono::steady_clock::now();
         DiskCache& disk = DiskCache::instance();
         const std::string key =
-            fmt::format("cuda/{}/{}/{}|{}|{}", target_id(BackendTarget::cuda), arch_,
-                        nvrtc_build(disk), text_.contract ? "contract" : "", text_.module.text);
+            fmt::format("cuda/{}/{}/{}/{}|{}|{}", what, build_fingerprint, arch, nvrtc_build(disk),
+                        text_.contract ? "contract" : "", text_.module.text);
+        Stats now;
+        std::string made;
         if (const auto found = disk.find(key)) {
-            late_.disk_ms = milliseconds_since(start);
-            late_.loads = 1;
-            return {reinterpret_cast<const char*>(found->data()), found->size()};
+            now.disk_ms = milliseconds_since(start);
+            now.loads = 1;
+            made.assign(reinterpret_cast<const char*>(found->data()), found->size());
+        } else {
+            open_nvrtc();
+            now.load_ms = milliseconds_since(start);
+            start = std::chrono::steady_clock::now();
+            made = compile(text_.source(), text_.name, text_.contract, arch);
+            now.codegen_ms = milliseconds_since(start);
+            disk.insert(key, {reinterpret_cast<const std::byte*>(made.data()), made.size()});
         }
-        open_nvrtc();
-        late_.load_ms = milliseconds_since(start);
-        start = std::chrono::steady_clock::now();
-        std::string made = compile_to_ptx(text_.source(), text_.name, text_.contract, arch_);
-        late_.codegen_ms = milliseconds_since(start);
-        const auto* const first = reinterpret_cast<const std::byte*>(made.data());
-        disk.insert(key, {first, made.size()});
+        add(late_, now);
+        add(untold_, now);
+        has_late_ = true;
         return made;
     }
 
-    /// On the device, from the first run on.
+    /// On the device, from the first run on: as code of this device, whatever KILN_CUDA_ARCH says.
     const LoadedModule& loaded() const {
         if (const LoadedModule* const ready = ready_.load(std::memory_order_acquire)) return *ready;
-        const std::string& image = ptx();
+        const std::string& arch = device::Device::get().architecture();
         const std::lock_guard lock(mutex_);
-        if (loaded_ == nullptr) loaded_ = std::make_unique<LoadedModule>(text_.module, image);
+        if (loaded_ == nullptr)
+            loaded_ = std::make_unique<LoadedModule>(text_.module,
+                                                     cached("image", arch, compile_for_device));
         ready_.store(loaded_.get(), std::memory_order_release);
         return *loaded_;
     }
@@ -189,7 +206,8 @@ class CudaCode final : public CompiledCode {
     mutable kiln::detail::Mutex mutex_;
     mutable std::string ptx_;  // never changes once it is there
     Stats times_;
-    mutable Stats late_;  // of the PTX
+    // Of what NVRTC made: all, and what was not asked for yet.
+    mutable Stats late_, untold_;
     mutable std::atomic<bool> has_late_{false};
     mutable std::unique_ptr<LoadedModule> loaded_;
     mutable std::atomic<const LoadedModule*> ready_{nullptr};
@@ -205,7 +223,7 @@ class CudaBackend final : public Backend {
                                                const codegen::CudaModule& module,
                                                bool contract) override {
         auto made = std::make_unique<CudaCode>(kernel, Text::of(module, contract));
-        static_cast<void>(made->text(Artifact::ptx));  // which says what is wrong with the text
+        made->prepare();  // which says what is wrong with the text
         return made;
     }
     std::string text(Artifact artifact, const ir::Kernel& kernel, const CompileOptions& options,

@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <initializer_list>
@@ -37,6 +38,10 @@ struct Nvrtc {
     NvrtcResult (*log)(NvrtcProgram*, char*);
     NvrtcResult (*ptx_size)(NvrtcProgram*, std::size_t*);
     NvrtcResult (*ptx)(NvrtcProgram*, char*);
+    NvrtcResult (*cubin_size)(NvrtcProgram*, std::size_t*);
+    NvrtcResult (*cubin)(NvrtcProgram*, char*);
+    NvrtcResult (*count_architectures)(int* count);
+    NvrtcResult (*architectures)(int* numbers);
     int major = 0, minor = 0;
 };
 
@@ -106,6 +111,10 @@ Nvrtc opened_nvrtc() {
     function(nvrtc.log, "nvrtcGetProgramLog");
     function(nvrtc.ptx_size, "nvrtcGetPTXSize");
     function(nvrtc.ptx, "nvrtcGetPTX");
+    function(nvrtc.cubin_size, "nvrtcGetCUBINSize");
+    function(nvrtc.cubin, "nvrtcGetCUBIN");
+    function(nvrtc.count_architectures, "nvrtcGetNumSupportedArchs");
+    function(nvrtc.architectures, "nvrtcGetSupportedArchs");
     nvrtc.version(&nvrtc.major, &nvrtc.minor);
     return nvrtc;
 }
@@ -202,8 +211,17 @@ class Program {
                     fmt::format("NVRTC: {}\n{}\n{}", api_.error_string(compiled), said, source),
                     line_of(said));
     }
-    std::string log() const { return text(api_.log_size, api_.log, "log"); }
-    std::string ptx() const { return text(api_.ptx_size, api_.ptx, "PTX"); }
+    std::string log() const {
+        std::string made = text(api_.log_size, api_.log, "log");
+        made.resize(made.find_last_not_of('\0') + 1);
+        return made;
+    }
+    std::string ptx() const {
+        std::string made = text(api_.ptx_size, api_.ptx, "PTX");
+        made.resize(made.find_last_not_of('\0') + 1);
+        return made;
+    }
+    std::string cubin() const { return text(api_.cubin_size, api_.cubin, "cubin"); }
 
   private:
     static constexpr NvrtcResult success = 0;
@@ -228,7 +246,6 @@ class Program {
         require(size_of(program_.get(), &size), what);
         std::string made(size, '\0');
         require(get(program_.get(), made.data()), what);
-        made.resize(made.find_last_not_of('\0') + 1);
         return made;
     }
 
@@ -241,6 +258,38 @@ class Program {
 std::string compile_to_ptx(const std::string& source, const std::string& name, bool contract,
                            const std::string& arch) {
     return Program(source, name, contract, {"--gpu-architecture=compute_" + arch.substr(3)}).ptx();
+}
+
+namespace {
+
+/// Numbers such as 90, from the oldest on.
+std::vector<int> known_architectures() {
+    int count = 0;
+    std::vector<int> known;
+    if (nvrtc().count_architectures(&count) == 0 && count > 0) {
+        known.resize(static_cast<std::size_t>(count));
+        if (nvrtc().architectures(known.data()) != 0) known.clear();
+    }
+    std::ranges::sort(known);
+    return known;
+}
+
+}  // namespace
+
+std::string compile_for_device(const std::string& source, const std::string& name, bool contract,
+                               const std::string& arch) {
+    int number = 0;
+    std::from_chars(arch.data() + 3, arch.data() + arch.size(), number);
+    const std::vector<int> known = known_architectures();
+    if (known.empty() || std::ranges::binary_search(known, number))
+        return Program(source, name, contract, {"--gpu-architecture=" + arch}).cubin();
+    const auto newer = std::ranges::upper_bound(known, number);
+    if (newer == known.begin())
+        throw Error(ErrorKind::device,
+                    fmt::format("NVRTC {}.{} makes no code for {}, but for sm_{} and newer ones",
+                                nvrtc().major, nvrtc().minor, arch, known.front()),
+                    {}, "KILN_LIBNVRTC or CUDA_HOME name an older NVRTC");
+    return compile_to_ptx(source, name, contract, fmt::format("sm_{}", *std::prev(newer)));
 }
 
 std::string assembler_log(const std::string& source, const std::string& name, bool contract,

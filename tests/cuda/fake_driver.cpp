@@ -216,7 +216,7 @@ int nvrtcVersion(int* major, int* minor) {
 const char* nvrtcGetErrorString(int) { return "NVRTC_ERROR_COMPILATION"; }
 int nvrtcCreateProgram(Program** program, const char* source, const char*, int, const char* const*,
                        const char* const*) {
-    *program = new Program{source, {}};
+    *program = new Program{source, {}, {}};
     return success;
 }
 int nvrtcDestroyProgram(Program** program) {

@@ -276,6 +276,23 @@ int tell_ptx() {
     return 0;
 }
 
+/// For ptx_cache.py: what NVRTC had to do for a kernel that runs.
+int tell_image() {
+    const std::string error = error_of([] {
+        const auto half = vectorize("half", [](Value x) { return x / 2; });
+        check(is(half(full({3}, 5.0).to(cuda())), {2.5, 2.5, 2.5}), "half");
+    });
+    void* const nvrtc = dlopen(std::getenv("KILN_LIBNVRTC"), RTLD_NOW | RTLD_NOLOAD);
+    int cubins = 0, ptx = 0;
+    for (auto& [name, made] : {std::pair("kiln_fake_cubins", &cubins), {"kiln_fake_ptx", &ptx}}) {
+        int (*count)() = nullptr;
+        if (nvrtc != nullptr) *reinterpret_cast<void**>(&count) = dlsym(nvrtc, name);
+        if (count != nullptr) *made = count();
+    }
+    std::printf("cubins: %d, PTX: %d, %s\n", cubins, ptx, error.c_str());
+    return failures;
+}
+
 /// For a test of KILN_TARGET: what kernels are for that say nothing of a target.
 int tell_targets() {
     const auto copy = jit("copy", [](In x, Out y) { y = x; });
@@ -291,6 +308,7 @@ int tell_targets() {
 
 int main(int count, char** arguments) {
     if (count == 2 && std::strcmp(arguments[1], "ptx") == 0) return tell_ptx();
+    if (count == 2 && std::strcmp(arguments[1], "image") == 0) return tell_image();
     if (count == 2 && std::strcmp(arguments[1], "targets") == 0) return tell_targets();
     const auto one = jit(
         "one",

@@ -1,8 +1,9 @@
-"""PTX in the disk cache: found by the next process, which opens no NVRTC for it; made anew by another NVRTC.
+"""PTX and machine code in the disk cache: found by the next process, which opens no NVRTC for it; made anew by
+another NVRTC.
 
     ptx_cache.py PROGRAM FAKE_LIBRARY
 
-PROGRAM makes the PTX of one kernel and says how many texts NVRTC compiled for it.
+PROGRAM makes the PTX of one kernel, or runs one, and says how many texts NVRTC compiled for it.
 """
 import os
 import shutil
@@ -21,8 +22,8 @@ def main():
             KILN_LIBNVRTC=nvrtc, LD_LIBRARY_PATH=os.path.dirname(fake))  # whose libraries it needs
         environment.pop("KILN_CUDA_ARCH", None)
 
-        def run(*arguments, **variables):
-            done = subprocess.run([program, "ptx", *arguments], env={**environment, **variables},
+        def run(what="ptx", **variables):
+            done = subprocess.run([program, what], env={**environment, **variables},
                                   text=True, capture_output=True, timeout=120)
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout.strip()
@@ -40,6 +41,17 @@ def main():
         expect(run(**newer), found, "the same again")
         os.utime(nvrtc, (later + 10, later + 10))
         expect(run(), compiled, "an older one")
+
+        environment["KILN_LIBCUDA"] = fake
+        made, none = "cubins: 1, PTX: 0, no error", "cubins: 0, PTX: 0, no error"
+        expect(run("image"), made, "machine code for the device")
+        expect(run("image"), none, "the next process")
+        expect(run("image", KILN_CUDA_ARCH="sm_90"), none, "code that runs is for the device that there is")
+        expect(run("image", KILN_FAKE_CUDA_COMPUTE="90"), made, "another device")
+        newer = run("image", KILN_FAKE_CUDA_COMPUTE="86")
+        expect(newer, "cubins: 0, PTX: 1, no error", "a device that NVRTC does not know: PTX of one before it")
+        older = run("image", KILN_FAKE_CUDA_COMPUTE="70")
+        expect("NVRTC 12.0 makes no code for sm_70, but for sm_75 and newer ones" in older, True, older)
 
 
 def expect(got, wanted, what):

@@ -35,13 +35,25 @@ constexpr const char* architectures[] = {"sm_75", "sm_80", "sm_90", "sm_100"};
 
 }  // namespace
 
-TEST_CASE("NVRTC gives PTX, which is the binary", "[jit][cuda][nvrtc]") {
+TEST_CASE("NVRTC gives PTX, and machine code for each architecture", "[jit][cuda][nvrtc]") {
     if (!have_nvrtc()) return;
-    const auto code = make()->compile(saxpy(), {});
-    const std::string ptx = code->text(Artifact::ptx);
-    CHECK_THAT(ptx, Contains(".visible .entry kiln_k("));
-    CHECK(code->binary().size() == ptx.size());
-    CHECK(code->times().codegen_ms > 0);
+    for (const char* arch : architectures) {
+        INFO(arch);
+        const test::Variable use("KILN_CUDA_ARCH", arch);
+        const auto code = make()->compile(saxpy(), {});
+        CHECK_THAT(code->text(Artifact::ptx), Contains(".visible .entry kiln_k("));
+        CHECK(code->times().codegen_ms > 0);
+        const std::vector<std::byte> binary = code->binary();
+        const std::string_view elf(reinterpret_cast<const char*>(binary.data()), binary.size());
+        CHECK(
+            elf.starts_with("\x7f"
+                            "ELF"));
+        CHECK(elf.find(".text.kiln_k") != elf.npos);
+        // Of ELF files of CUDA, the second byte of the flags is the architecture, or the first is.
+        const auto number = static_cast<unsigned>(std::stoi(std::string(arch).substr(3)));
+        CHECK((static_cast<unsigned char>(elf[0x30]) == number ||
+               static_cast<unsigned char>(elf[0x31]) == number));
+    }
 }
 
 TEST_CASE("what NVRTC takes is in the counters of the kernel, once", "[jit][cuda][nvrtc]") {
