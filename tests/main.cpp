@@ -13,7 +13,8 @@ namespace {
 /// Whether the unit that KILN_CPU_ISA names is what kiln would take on this machine without it.
 bool is_own_isa() {
     const char* const isa = std::getenv("KILN_CPU_ISA");
-    return isa != nullptr && std::string_view(isa) == "avx2" && !__builtin_cpu_supports("x86-64-v4");
+    return isa != nullptr && std::string_view(isa) == "avx2" &&
+           !__builtin_cpu_supports("x86-64-v4");
 }
 
 }  // namespace

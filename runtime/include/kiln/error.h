@@ -29,7 +29,7 @@ struct Location {
     Location() = default;
     constexpr Location(std::string_view file, std::uint32_t line) : file(file), line(line) {}
     /// A location views its file's name: a string that ends with the expression is refused.
-    template<class String>
+    template <class String>
         requires std::is_same_v<String, std::string>
     constexpr Location(String&& file, std::uint32_t line) = delete;
     constexpr Location(const std::source_location& where)
