@@ -3,6 +3,7 @@
 #include "jit/call/arity.h"
 #include "jit/call/operand.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/loops/cuda_types.h"
 #include "jit/loops/launch_shape.h"
 #include "runtime/device/at_line.h"
 #include "runtime/process.h"
@@ -86,7 +87,6 @@ std::vector<std::string> parameters_in(std::string_view list) {
     return all;
 }
 
-/// What C++ calls the elements of dtypes; other names are not known here.
 constexpr std::pair<std::string_view, DType> spellings[] = {
     {"bool", DType::bool_},
     {"char", DType::i8},
@@ -139,10 +139,8 @@ struct Declared {
     }
     /// Whether it is what arguments of this type are passed as, as far as that is known.
     bool takes(const ArgType& of) const {
-        const auto* const known =
-            std::ranges::find(spellings, type, &std::pair<std::string_view, DType>::first);
         return pointer == (of.rank > 0) &&
-               (known == std::end(spellings) || known->second == of.dtype);
+               engine::dtype_of_cuda(type).value_or(of.dtype) == of.dtype;
     }
 };
 
@@ -152,6 +150,12 @@ std::string text_of(const ArgType& type) {
 }
 
 }  // namespace
+
+std::optional<DType> engine::dtype_of_cuda(std::string_view type) {
+    const auto* const known =
+        std::ranges::find(spellings, type, &std::pair<std::string_view, DType>::first);
+    return known == std::end(spellings) ? std::nullopt : std::optional(known->second);
+}
 
 namespace detail {
 

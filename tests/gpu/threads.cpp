@@ -143,11 +143,26 @@ void raw() {
     check(there.to_host().at<double>({1}) == 1.5 * 3998, "and those of the device where they are");
 }
 
+void raw_elementwise() {
+    const auto mix = cuda::raw_elementwise("T x, T y, float k", "T z", "z = x * k + y", "mix");
+    const Array x = arange(12.0).reshape({3, 4}), y = arange(4.0);
+    const std::vector<double> expected{0, 3, 6, 9, 8, 11, 14, 17, 16, 19, 22, 25};
+    const Array here = mix(x, y, 2.0f), there = mix(x.to(cuda()), y.to(cuda()), 2.0f);
+    check(here.place() == cpu() && is(here, expected),
+          "element-wise CUDA text, arrays of the host");
+    check(there.place() == cuda() && is(there, expected), "arrays of the device, one broadcast");
+    const Array column = x.to(cuda())(Slice{}, 1);
+    check(is(mix(column, column, 1.0f), {2, 10, 18}), "a column of a device's array");
+    check_error([&] { mix(x.to(cuda()), y, 2.0f); },
+                "threads.cpp:" + std::to_string(__LINE__ - 1) + ": error: ");
+}
+
 }  // namespace
 
 void explicit_kernels() {
     bounds();
     raw();
+    raw_elementwise();
     less_and_more_shared_memory();
     one_array_twice();
     work_of_a_kernel_that_ends();

@@ -56,6 +56,7 @@ struct LaunchOptions {
 
 namespace detail {
 class RawKernelState;
+class RawElementwiseState;
 
 /// How kernels with a method `call` are launched.
 template <class K> class Launches {
@@ -139,10 +140,37 @@ class RawKernel : public detail::Launches<RawKernel> {
   private:
     friend struct cuda;
     friend class detail::Launches<RawKernel>;
+    friend class detail::RawElementwiseState;
     explicit RawKernel(std::shared_ptr<detail::RawKernelState> state);
     void call(const LaunchOptions& launch, std::span<const JitArg* const> args, Where where) const;
 
     detail::SharedState<detail::RawKernelState> state_;
+};
+
+/// What one element is in terms of others, as CUDA text, for arrays of any shapes and of the dtypes that a call
+/// brings: a kernel for each list of these. Copies share their state, which is thread-safe.
+class RawElementwise {
+  public:
+    const std::string& name() const;
+    /// f(x, y) of arrays and C++ numbers, which broadcast: a new array, where those of the call are, in C
+    /// order. f(x, y, z) writes to z, of the broadcast shape and contiguous, and gives it; with several
+    /// outputs all are given. Inputs that are broadcast or not contiguous are copied first. A letter
+    /// that stands for a type is that of the first array that it is said of; numbers become it. Errors: usage
+    /// (the number of arguments, an output that is not contiguous, a text that does not compile), type (a
+    /// letter is two types, or none), shape, unsupported (16-bit floats, complex numbers), device; what the
+    /// simulator finds.
+    Array operator()(JitArg a0 = {}, JitArg a1 = {}, JitArg a2 = {}, JitArg a3 = {}, JitArg a4 = {},
+                     JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {},
+                     std::source_location where = std::source_location::current()) const;
+    /// As of RawKernel, for inputs of these dtypes, all of them arrays.
+    std::string inspect(Artifact artifact, const std::vector<DType>& inputs,
+                        std::source_location where = std::source_location::current()) const;
+
+  private:
+    friend struct cuda;
+    explicit RawElementwise(std::shared_ptr<detail::RawElementwiseState> state);
+
+    detail::SharedState<detail::RawElementwiseState> state_;
 };
 
 /// What explicit kernels are made of. A class, so that kiln::cuda() can be the device: what stands before
@@ -176,6 +204,15 @@ struct cuda : ThreadWords {
     static RawKernel raw(std::string text, std::string name, std::vector<ArgType> types,
                          RawOptions options = {},
                          std::source_location where = std::source_location::current());
+
+    /// cuda::raw_elementwise("T x, T y", "T z", "z = x * y"): inputs, outputs, and statements of CUDA text for
+    /// element i, a long long. A type is C++'s or kiln's (float, f32), or a capital letter, which stands for
+    /// whatever calls bring, and is a type within the text. Errors: usage (what is no such list; an
+    /// output's letter that no input has).
+    static RawElementwise raw_elementwise(
+        const std::string& inputs, const std::string& outputs, std::string operation,
+        std::string name = "elementwise", RawOptions options = {},
+        std::source_location where = std::source_location::current());
 };
 
 }  // namespace kiln

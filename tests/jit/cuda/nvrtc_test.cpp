@@ -186,3 +186,14 @@ TEST_CASE("NVRTC compiles text of the user's", "[jit][cuda][nvrtc][raw]") {
     CHECK_THROWS_WITH(wrong.inspect(Artifact::ptx),
                       Contains("the text of f does not compile: ") && Contains("f.cu(2): error"));
 }
+
+TEST_CASE("NVRTC compiles element-wise text of the user's", "[jit][cuda][nvrtc][raw]") {
+    if (!have_nvrtc()) return;
+    const auto product = cuda::raw_elementwise("T x, T y", "T z", "T t = x * y; z = t", "product");
+    for (const char* arch : architectures) {
+        const test::Variable use("KILN_CUDA_ARCH", arch);
+        CHECK_THAT(product.inspect(Artifact::ptx, {f32, f32}),
+                   Contains(".visible .entry product(") && Contains("mul.rn.f32"));
+        CHECK_THAT(product.inspect(Artifact::ptx, {f64, f64}), Contains("mul.rn.f64"));
+    }
+}
