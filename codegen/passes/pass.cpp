@@ -29,6 +29,7 @@ void combines(const Row& row, ir::Kernel& kernel, PassContext& context) {
     PassContext own;
     own.options = context.options;
     own.options.checked = false;
+    own.options.known.clear();  // they number the arguments of the program
     for (ir::Kernel& c : kernel.combines)
         if (row.when(c, own.options)) c = row.pass(c, own);
     context.decisions.add(own.decisions);
@@ -60,7 +61,8 @@ void make_strict(ir::Kernel& kernel) {
 ir::Kernel run_value_passes(ir::Kernel kernel, const PassOptions& options) {
     PassContext context;
     context.options = options;
-    context.options.unit_extents.clear();  // they number the arguments of the program
+    context.options.unit_extents.clear();  // these number the arguments of the program
+    context.options.known.clear();
     for (const Row& row : rows)
         if (row.phase != PassPhase::kernels && row.when(kernel, context.options))
             kernel = step(row, std::move(kernel), context);

@@ -6,6 +6,8 @@
 
 #include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace kiln::codegen {
 
@@ -16,6 +18,16 @@ enum class PassPhase : std::uint8_t { meaning, scalar, loops_cpu, kernels };
 constexpr bool runs_for(PassPhase phase, PassTarget target) {
     return phase != PassPhase::loops_cpu || target == PassTarget::cpu;
 }
+
+/// An argument whose value, or an extent of which, is a constant of the code.
+struct KnownNumber {
+    std::uint32_t param = 0;
+    std::uint32_t dimension = 0;  ///< of an array
+    std::uint64_t bits = 0;       ///< of the scalar, in its dtype; the extent
+    bool operator==(const KnownNumber&) const = default;
+};
+/// "n is 4, extent 0 of taps is 32".
+std::string known_text(const std::vector<ir::Param>& params, const std::vector<KnownNumber>& known);
 
 struct PassOptions {
     PassTarget target = PassTarget::cpu;
@@ -36,6 +48,7 @@ struct PassOptions {
     bool fma = true;  ///< the target has an instruction for a * b + c, rounded once
     /// Per array argument, as a mask: dimensions whose extent is 1.
     std::vector<std::uint8_t> unit_extents = {};
+    std::vector<KnownNumber> known = {};  ///< no complex ones
     bool operator==(const PassOptions&) const = default;
 };
 

@@ -69,9 +69,9 @@ template <class A, Is<ir::Kernel> T> void fields(A& a, T& x) {
 }
 template <class A, Is<codegen::PassOptions> T> void fields(A& a, T& x) {
     auto& [target, isa, checked, noalias, verify, fuse, reassociate, strict, plain, threads, large,
-           fma, unit_extents] = x;
+           fma, unit_extents, known] = x;
     a(target, isa, checked, noalias, verify, fuse, reassociate, strict, plain, threads, large, fma,
-      unit_extents);
+      unit_extents, known);
 }
 template <class A, Is<PassedKernel> T> void fields(A& a, T& x) {
     auto& [kernel, options, key] = x;

@@ -29,6 +29,15 @@ std::string JitKernel::inspect(Artifact artifact, const std::vector<ArgType>& ty
     return state_->inspect(artifact, types, where);
 }
 
+std::string JitKernel::inspect_call(Artifact artifact, std::initializer_list<JitArg> args,
+                                    std::source_location where) const {
+    return state_->inspect_call(artifact, std::span(args.begin(), args.size()), where);
+}
+
+void JitKernel::compile_call(std::initializer_list<JitArg> args, std::source_location where) const {
+    state_->compile_call(std::span(args.begin(), args.size()), where);
+}
+
 void JitKernel::compile(std::initializer_list<ArgType> types, std::source_location where) const {
     state_->compile(std::span(types.begin(), types.size()), where);
 }

@@ -3,12 +3,9 @@
 
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
-#include "jit/compile/c_object.h"
 #include "jit/compile/checked_mode.h"
 #include "jit/compile/stopwatch.h"
-#include "jit/compile/vary.h"
 #include "jit/loops/device_call.h"
-#include "jit/loops/diagnostics.h"
 #include "jit/loops/run_loop_kernel.h"
 #include "jit/loops/verified_call.h"
 
@@ -124,21 +121,6 @@ bool has_default_name(std::string_view text) {
     return false;
 }
 
-/// "f64[2], f64[1] strided, i64": arrays are contiguous where nothing else is said.
-std::string types_text(const LoopKernelKey& key) {
-    std::string text;
-    for (std::size_t i = 0; i < key.size(); ++i) {
-        text += (i == 0 ? "" : ", ") + std::string(name(key.dtype(i)));
-        if (!key.is_array(i)) continue;
-        text += fmt::format("[{}]", key.rank(i));
-        if (key.layout(i) == ir::Layout::strided) text += " strided";
-        if (key.layout(i) == ir::Layout::uniform) text += " uniform";
-        for (int d = 0; d < key.rank(i); ++d)
-            if ((key.units(i) >> d & 1) != 0) text += fmt::format(" extent({})=1", d);
-    }
-    return text + (key.overlap() ? ", overlapping" : "");
-}
-
 /// A number that no other thread of the process has or had.
 std::uint64_t this_thread() {
     static std::atomic<std::uint64_t> threads{0};
@@ -158,7 +140,8 @@ LoopKernelState::LoopKernelState(engine::KernelKind kind, std::string name,
       function_(std::move(function)),
       options_(with_environment(std::move(options), kind)),
       code_(code),
-      where_(where) {
+      where_(where),
+      values_(name_, options_, params_.size(), where) {
     if (params_.size() > engine::max_loop_kernel_args)
         throw Error(ErrorKind::usage,
                     fmt::format("{} has {} parameters; at most {}", name_, params_.size(),
@@ -329,6 +312,7 @@ engine::Job LoopKernelState::job(const engine::TracedLoopKernel& traced, const L
         if (key.is_array(i)) job.kernel.params[i].layout = key.layout(i);
         job.passes.unit_extents.push_back(key.is_array(i) ? key.units(i) : 0);
     }
+    job.passes.known = values_.numbers(key);
     return job;
 }
 
@@ -382,12 +366,32 @@ const engine::LoopKernelVariant& LoopKernelState::variant_for(std::span<const Op
                                                               Form form,
                                                               const std::source_location& where) {
     const auto& variants = variants_of(form);
-    const LoopKernelKey key = key_of(views, units_matter_.load(std::memory_order_relaxed));
+    LoopKernelKey key = key_of(views, units_matter_.load(std::memory_order_relaxed));
+    const bool by_value = values_.any() && form != Form::plain;
+    if (by_value) [[unlikely]]
+        key.set_values(number_of_values(views, where));
     if (const engine::LoopKernelVariant* found = variants.find(key)) [[likely]] {
         if (form != Form::plain) ledger_.hit();
         return *found;
     }
-    return variant(key_of(views, true), form, where);
+    return variant(by_value ? whole_key_of(views, where) : key_of(views, true), form, where);
+}
+
+/// Of the code that a call runs.
+LoopKernelKey LoopKernelState::whole_key_of(std::span<const OperandView> views,
+                                            const std::source_location& where) {
+    LoopKernelKey key = key_of(views, true);
+    if (values_.any()) key.set_values(number_of_values(views, where));
+    return key;
+}
+
+std::uint32_t LoopKernelState::number_of_values(std::span<const OperandView> views,
+                                                const std::source_location& where) {
+    const std::uint32_t number = values_.number_of(views, where);
+    if (number == 0)
+        if (auto remark = values_.take_remark())
+            ledger_.note({std::string(where_.file), where_.line, std::move(*remark)});
+    return number;
 }
 
 const engine::LoopKernelVariant& LoopKernelState::variant(LoopKernelKey key, Form form,
@@ -536,6 +540,20 @@ void LoopKernelState::call_checked(std::span<const JitArg* const> args,
     engine::run_loop_kernel(code, used, options_.parallel, environment, results, where);
 }
 
+void LoopKernelState::with_views(std::span<const JitArg> args, const std::source_location& where,
+                                 const std::function<void(std::span<const OperandView>)>& f) {
+    explained([&] {
+        engine::check_arity(name_, params_.size(), args.size(), where);
+        std::array<OperandView, engine::max_loop_kernel_args> views;
+        std::array<CallAccess::Row, engine::max_loop_kernel_args> rows;
+        for (std::size_t i = 0; i < args.size(); ++i) {
+            CallAccess::view(args[i].arg(), views[i], rows[i], where);
+            if (!accepts(i, views[i])) refuse(i, views[i], where);
+        }
+        f(std::span<const OperandView>(views.data(), args.size()));
+    });
+}
+
 /// The call has arrays of a device.
 void LoopKernelState::call_where_arrays_are(std::span<OperandView> views,
                                             std::vector<JitValue>* results,
@@ -672,96 +690,6 @@ std::vector<Difference> LoopKernelState::differences() const {
     const std::lock_guard lock(mutex_);
     const auto mine = differences_.find(this_thread());
     return mine == differences_.end() ? std::vector<Difference>() : mine->second;
-}
-
-std::shared_ptr<LoopKernelState> LoopKernelState::varied(const Variation& variation) const {
-    return std::make_shared<LoopKernelState>(kind_, name_, params_, function_,
-                                             engine::varied(options_, variation, name_, kind_),
-                                             where_, code_);
-}
-
-LoopKernelKey LoopKernelState::key_of(std::span<const ArgType> types, Location where) const {
-    engine::check_arity(name_, params_.size(), types.size(), where, engine::Given::types);
-    LoopKernelKey key;
-    for (std::size_t i = 0; i < types.size(); ++i) {
-        if (params_[i] == KernelParam::value)
-            key.add_scalar(types[i].dtype);
-        else
-            key.add_array(types[i].dtype, types[i].rank, ir::Layout::unit, 0);
-    }
-    return key;
-}
-
-void LoopKernelState::compile(std::span<const ArgType> types, Location where) {
-    variant(key_of(types, where), Form::optimised, where);
-}
-
-void LoopKernelState::export_object(std::span<const ArgType> types, const std::string& object,
-                                    const ExportOptions& options, Location where) {
-    LoopKernelKey key = key_of(types, where);
-    key.set_large();  // the code with more in it
-    const engine::TracedLoopKernel& of = traced(key.types(), where);
-    engine::CExport what{.job = job(of, key, Form::optimised),
-                         .owner = owner(),
-                         .types = types_text(key),
-                         .parallel = options_.parallel,
-                         .keeps_flush_to_zero = options_.keep_flush_to_zero};
-    for (const std::uint32_t result : of.results) {
-        if (ir::is_made_by_kernel(of.kernel.params[result].access))
-            throw Error(ErrorKind::unsupported,
-                        fmt::format("{} cannot be exported: it returns an array", name_), where_,
-                        "let the caller give it as an Out");
-        what.results.push_back(result);
-    }
-    engine::export_object(std::move(what), object, options, where);
-}
-
-std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType> types,
-                                     Location where) {
-    LoopKernelKey key = key_of(types, where);
-    key.set_large();  // the code with more in it
-    return inspect(artifact, key, where);
-}
-
-std::string LoopKernelState::inspect(Artifact artifact, std::span<const OperandView> views,
-                                     Location where) {
-    LoopKernelKey key = key_of(views, true);
-    if (!traced(key.types(), where).takes_whole_arrays) key.clear_units();
-    return inspect(artifact, key, where);
-}
-
-std::string LoopKernelState::inspect(Artifact artifact, const LoopKernelKey& key, Location where) {
-    return engine::inspect(artifact, owner(), ledger_, inspection(key, where));
-}
-
-std::vector<KernelAttributes> LoopKernelState::attributes(std::span<const ArgType> types,
-                                                          Location where) {
-    const LoopKernelKey key = key_of(types, where);
-    return engine::attributes(owner(), ledger_, inspection(key, where));
-}
-
-engine::Inspection LoopKernelState::inspection(const LoopKernelKey& key, Location where) {
-    return {.job = [=, this] { return job(traced(key.types(), where), key, Form::optimised); },
-            .code = [=, this]() -> const engine::CompiledCode& {
-                return *variant(key, Form::optimised, where).kernel->code;
-            }};
-}
-
-std::string LoopKernelState::parallel_diagnostics(int level, DiagnosticsFormat format) const {
-    std::map<std::string, std::shared_ptr<const engine::PassReport>> by_types;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const auto& [key, report] : reports_) by_types[types_text(key)] = report;
-    }
-    const bool json = format == DiagnosticsFormat::json, several = by_types.size() > 1;
-    std::string all;
-    for (const auto& [types, report] : by_types) {
-        const std::string kernel = several ? fmt::format("{}({})", name_, types) : name_;
-        if (json && several) all += all.empty() ? "[" : ", ";
-        all += json ? engine::diagnostics_json(kernel, report->words(), level)
-                    : engine::diagnostics_text(kernel, report->words(), level);
-    }
-    return json && several ? all + ']' : all;
 }
 
 }  // namespace detail

@@ -61,6 +61,16 @@ struct JitOptions {
     std::optional<std::uint64_t> verify_ulps = {};
     /// What errors and remarks call the parameters, in order. Empty: p0, p1 ...
     std::vector<std::string> params = {};
+    /// Parameters for whose values kernels are compiled: of a Value that it names, the value is a
+    /// constant of the code; of an array, its extents are. So loops of a known length unroll, and
+    /// conditions are decided. Calls with other values have code of their own, as many as
+    /// `specialise_at_most`; with those that come later the code for any values runs, and a remark
+    /// says so. Results are those of that code, sums in a different order aside (jit/README.md).
+    /// Names are those of .params, or p0, p1 ... Inside of other kernels it does nothing: what
+    /// these know of the arguments is known. Complex numbers are refused (type error).
+    std::vector<std::string> specialise = {};
+    /// How many combinations of values get code of their own.
+    std::size_t specialise_at_most = 8;
     /// Where calls run whose arrays are on the host: other targets than the CPU copy them there and
     /// back. Calls with arrays of a device run there, all of them or none (usage error).
     BackendTarget target = BackendTarget::cpu;
@@ -256,9 +266,18 @@ class JitKernel {
     /// The same of types that are found out at run time.
     std::string inspect(Artifact artifact, const std::vector<ArgType>& types,
                         std::source_location where = std::source_location::current()) const;
+    /// The same of the code that a call with these arguments runs; with .specialise, that for their
+    /// values. Nothing is computed.
+    std::string inspect_call(Artifact artifact, std::initializer_list<JitArg> args,
+                             std::source_location where = std::source_location::current()) const;
+    /// Makes the code that a call with these arguments runs, or takes it from the disk cache; with
+    /// .specialise, that for their values. Nothing is computed. Errors: those of a call but of what
+    /// it computes.
+    void compile_call(std::initializer_list<JitArg> args,
+                      std::source_location where = std::source_location::current()) const;
     /// Makes the code that calls with such arguments run, or takes it from the disk cache: arrays that
-    /// are contiguous and apart from each other, with no extent of 1, together below 24 MB. Errors: as
-    /// of inspect.
+    /// are contiguous and apart from each other, with no extent of 1, together below 24 MB; with
+    /// .specialise, the code for any values. Errors: as of inspect.
     void compile(std::initializer_list<ArgType> types,
                  std::source_location where = std::source_location::current()) const;
     /// The same of types that are found out at run time.
@@ -267,7 +286,8 @@ class JitKernel {
     /// Writes an object file with a C function for arguments of these types, and its header: see
     /// <kiln/export.h>. An array of rank r comes as its data, r extents, and r byte strides or null
     /// for C order; elements follow each other along the last axis. Arrays that are written overlap no
-    /// others. Results that are Values come last, as pointers. Errors: usage (the number of types; a
+    /// others. Results that are Values come last, as pointers. What .specialise names is an argument like
+    /// others. Errors: usage (the number of types; a
     /// name that C does not allow; a file that cannot be written), unsupported (kernels that return
     /// arrays, call functions of the program, or call elementary functions of SLEEF; targets but the CPU),
     /// and those of tracing.

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <memory>
 #include <source_location>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,11 @@ class Wanted {
         : compile_([kernel = std::move(kernel), types = std::vector(types), where] {
               kernel.compile(types, where);
           }) {}
+    /// What compiles by itself: [=] { fir.compile_call({x, taps, y}); }.
+    template <class F>
+        requires(std::is_invocable_r_v<void, const F&> && !std::is_same_v<F, Wanted> &&
+                 !requires(const F& f) { f.remarks(); })
+    Wanted(F compile) : compile_(std::move(compile)) {}
     void compile() const { compile_(); }  ///< now. Errors: those of the kernel
 
   private:

@@ -90,13 +90,16 @@ TEST_CASE("all that passes depend on is in the key of what they make", "[jit][ca
     // All of its fields: with a new one, this does not compile.
     codegen::PassOptions all;
     auto& [target, isa, checked, noalias, verify, fuse, reassociate, strict, plain, threads, large,
-           fma, unit_extents] = all;
-    static_cast<void>(std::tie(target, isa, unit_extents));
+           fma, unit_extents, known] = all;
+    static_cast<void>(std::tie(target, isa, unit_extents, known));
     other([](LoweringInput& i) { i.passes.target = codegen::PassTarget::gpu; });
     other([](LoweringInput& i) { i.passes.isa = codegen::VectorIsa::avx2; });
     other([](LoweringInput& i) { i.passes.isa = codegen::VectorIsa::sse2; });
     other([](LoweringInput& i) { i.passes.unit_extents = {0}; });
     other([](LoweringInput& i) { i.passes.unit_extents = {2}; });
+    for (const codegen::KnownNumber number :
+         {codegen::KnownNumber{0, 0, 3}, {0, 1, 3}, {1, 0, 3}, {0, 0, 4}})
+        other([&](LoweringInput& i) { i.passes.known = {number}; });
     for (bool* const flag : {&checked, &noalias, &verify, &fuse, &reassociate, &strict, &plain,
                              &threads, &large, &fma}) {
         *flag = !*flag;

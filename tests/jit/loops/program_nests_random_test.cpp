@@ -404,7 +404,10 @@ void check(std::uint64_t seed, Fired& fired) {
     const Fastmath flags = fast ? Fastmath::nnan | Fastmath::ninf : Fastmath();
     const auto plain = jit("nests", program, {.fastmath = flags}),
                threads = jit("nests", program, {.fastmath = flags, .parallel = true}),
-               checked = jit("nests", program, {.fastmath = flags, .checked = true});
+               checked = jit("nests", program, {.fastmath = flags, .checked = true}),
+               special =
+                   jit("nests", program,
+                       {.fastmath = flags, .specialise = {"p6", dice.chance(50) ? "p0" : "p3"}});
     const std::initializer_list<ArgType> signature = {{t, 2}, {t, 2}, {t, 2}, {t, 3},
                                                       {t, 1}, {t, 1}, i64};
     const std::string text = plain.inspect(Artifact::ir, signature);
@@ -433,6 +436,12 @@ void check(std::uint64_t seed, Fired& fired) {
         Operands wanted = copies(start), got = copies(start);
         call(checked, wanted);
         call(plain, got);
+        REQUIRE(difference(got, wanted).empty());
+        got = copies(start);
+        changed = changed_by(special.inspect_call(
+            Artifact::passes, {got[A], got[B], got[C], got[D], got[X], got[Y], steps}));
+        fired["known"] += changed.contains("known");
+        call(special, got);
         REQUIRE(difference(got, wanted).empty());
         got = copies(start);
         {
