@@ -34,6 +34,7 @@ class SimDevice final : public LaunchDevice {
   public:
     explicit SimDevice(const sim::Code& code) : code_(code) {
         for (const sim::SharedVariable& s : code.shared()) memory_.add(s.at, s.bytes, s.name, true);
+        if (traffic_file() != nullptr) memory_.count_traffic();
     }
     ~SimDevice() override {
         for (const auto& [memory, bytes] : blocks_) kiln::deallocate(memory, bytes);
@@ -90,8 +91,23 @@ class SimDevice final : public LaunchDevice {
             throw Error(ErrorKind::device, "the simulator found " + found.text,
                         Location(found.at.file == nullptr ? "" : found.at.file, found.at.line));
     }
+    /// What its launches made of memory, for the file that KILN_SIM_TRAFFIC names. Errors: usage (no
+    /// such file can be).
+    void tell_traffic(const std::string& kernel) const {
+        if (traffic_file() == nullptr) return;
+        std::ofstream file(traffic_file(), std::ios::app);
+        file << kernel << '\n' << memory_.traffic();
+        if (!file.flush())
+            throw Error(ErrorKind::usage, fmt::format("{} cannot be written", traffic_file()), {},
+                        "KILN_SIM_TRAFFIC is to name a file");
+    }
 
   private:
+    static const char* traffic_file() {
+        const char* const named = std::getenv("KILN_SIM_TRAFFIC");
+        return named == nullptr || *named == '\0' ? nullptr : named;
+    }
+
     const sim::Code& code_;
     sim::Memory memory_;
     std::unordered_map<std::byte*, std::size_t> blocks_;
@@ -140,12 +156,14 @@ class SimCode final : public CompiledCode {
                         const LaunchShape& shape) const override {
         SimDevice device(*code_);
         engine::launch_threads(module_, device, shape, arguments_of(operands, device));
+        device.tell_traffic(kernel_.name);
     }
 
     std::optional<DeviceFault> run_on_device(std::span<DeviceOperand> operands) const override {
         SimDevice device(*code_);
         std::vector<DeviceArgument> arguments = arguments_of(operands, device);
         auto fault = run_host_program(kernel_, module_, device, geometry, arguments);
+        device.tell_traffic(kernel_.name);
         for (std::size_t p = 0; p < operands.size() && !fault; ++p)
             if (kernel_.params[p].access == ir::Access::result && arguments[p].data != nullptr)
                 operands[p].array = device.take(
@@ -170,6 +188,7 @@ class SimCode final : public CompiledCode {
             device.add(low, high + item, kernel_.params[p].name);
         }
         run_map(module_, kernel_, device, geometry, frame);
+        device.tell_traffic(kernel_.name);
     }
 
   private:

@@ -70,10 +70,24 @@ void Memory::begin_launch() {
     ++launch_;
     watching.store(this);
 }
-void Memory::end_launch() { watching.store(nullptr); }
+void Memory::end_launch() {
+    watching.store(nullptr);
+    end_phase();
+}
 void Memory::begin_block() { begin_phase(); }
-void Memory::begin_phase() { ++phase_; }
+void Memory::begin_phase() {
+    ++phase_;
+    end_phase();
+}
 void Memory::begin_warp_phase(unsigned warp) { ++warp_phases_[warp]; }
+
+std::string Memory::traffic() const {
+    std::string text;
+    if (!traffic_) return text;
+    for (const auto& [site, traffic] : traffic_->all())
+        text += text_of(sites().line(site), traffic);
+    return text;
+}
 
 void Memory::atomic(const void* at, unsigned bytes, Line line) {
     Site site{line.file, line.line, 0, nullptr, 0};
@@ -130,6 +144,7 @@ void Memory::touch(std::uintptr_t at, const Access& access, Site& site) {
     if (is_on_stack(at)) return;
     Range& range = range_of(at, access, site);
     if (site.number == 0) site.number = sites().number_of({site.file, site.line});
+    if (traffic_) traffic_->touch(current_thread(), site.number, at, access.bytes, range.shared);
     for (Cell& cell : range.cells_of(at, access.bytes)) {
         const auto element = static_cast<std::size_t>(&cell - range.cells.data());
         touch(cell, range, std::max(at, range.begin + element * range.item), access, site);

@@ -2,9 +2,11 @@
 // has written, accesses beyond arrays and beyond shared variables.
 #pragma once
 #include "jit/sim/blocks.h"
+#include "jit/sim/traffic.h"
 
 #include <array>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +51,11 @@ class Memory final : public Watch {
     void add(const void* at, std::size_t bytes, std::string name, bool shared = false);
     void remove(const void* at);
 
+    /// From now on what launches do is counted, by line.
+    void count_traffic() { traffic_.emplace(); }
+    /// A line of text, or two, for each line that touched memory; nothing where nobody asked for counting.
+    std::string traffic() const;
+
     void begin_launch() override;
     void end_launch() override;
     void begin_block() override;
@@ -91,6 +98,11 @@ class Memory final : public Watch {
     [[noreturn]] void report_race(const Range& range, const Touch& before, bool before_writes,
                                   const Touch& now, bool writes, std::uintptr_t at) const;
 
+    void end_phase() {
+        if (traffic_) traffic_->end_phase();
+    }
+
+    std::optional<TrafficCounter> traffic_;
     std::map<std::uintptr_t, Range> ranges_;
     std::uint64_t version_ = 0;
     std::uint32_t launch_ = 0, phase_ = 0;
