@@ -45,6 +45,7 @@ INNER = {
         "ufunc": ["include", "call", "compile", "reduce"],
         "arrays": ["include", "call", "compile", "reduce"],
         "loops": ["include", "call", "compile"],
+        "python": ["include"],
         "session": ["include", "compile"],
         "text": ["include", "session"],
         "tool": ["include", "call", "compile", "session", "text"],
@@ -69,6 +70,7 @@ ROOMS = [
     (r"(cuda\w*|nvrtc|cudaTypedefs)\.h$|cuda/", r"runtime/device/.*\.cpp|jit/cuda/.*\.cpp"),
     (r"sleef\w*\.h$", r"codegen/llvm/.*\.cpp|jit/cpu/.*\.cpp"),
     (r"fmt/", r"(runtime|dsl|codegen|jit)/.*\.cpp|codegen/cuda/kernel_text\.h"),
+    (r"nanobind/", r"jit/python/.*\.cpp"),
     (r"png\.h$", r"(?!)"),
 ]
 # Headers of the operating system and the compiler: not in public headers.
