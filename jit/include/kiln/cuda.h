@@ -151,7 +151,7 @@ class RawKernel : public detail::Launches<RawKernel> {
 /// brings: a kernel for each list of these. Copies share their state, which is thread-safe.
 class RawElementwise {
   public:
-    const std::string& name() const;
+    const std::string& name() const;  ///< as errors call it
     /// f(x, y) of arrays and C++ numbers, which broadcast: a new array, where those of the call are, in C
     /// order. f(x, y, z) writes to z, of the broadcast shape and contiguous, and gives it; with several
     /// outputs all are given. Inputs that are broadcast or not contiguous are copied first. A letter
