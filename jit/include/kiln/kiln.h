@@ -2,6 +2,7 @@
 #pragma once
 #include <kiln/arguments.h>
 #include <kiln/array.h>
+#include <kiln/array_elements.h>
 #include <kiln/array_functions.h>
 #include <kiln/bundle.h>
 #include <kiln/cuda.h>
