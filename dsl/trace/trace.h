@@ -87,6 +87,8 @@ class Trace {
     struct NeedsAxes {};
     /// From here on, arrays of this parameter are seen so.
     void set_core(std::uint32_t param, CoreView core) { cores_[param] = std::move(core); }
+    bool has_core(std::uint32_t param) const { return cores_.contains(param); }
+    void clear_core(std::uint32_t param) { cores_.erase(param); }
     /// The subscripts of a parameter's dimensions that are not seen. Throws NeedsAxes.
     std::span<const ir::Id> outer_subscripts(std::uint32_t param) const {
         const CoreView* core = core_of(param);

@@ -5,6 +5,7 @@
 #include "jit/call/plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -318,6 +319,51 @@ Shape CoreCall::result_shape(std::size_t output) const {
     for (std::size_t k = 0; k < o.rank; ++k)
         if (!is_missing(o.dims[k])) shape[axis_of(operand, present++, rank)] = sizes_[o.dims[k]];
     return shape;
+}
+
+Array CoreCall::make_result(std::size_t output, DType dtype, Order order,
+                            std::span<const OperandView> inputs, Location where) const {
+    const Shape shape = result_shape(output);
+    if (order == Order::any) order = fortran_or_c(inputs);
+    if (order != Order::keep || loop_.rank() < 1) {
+        return empty(shape, dtype, order == Order::fortran ? Order::fortran : Order::c, where);
+    }
+    std::array<CoreOperand, CoreSignature::max_operands> cores;
+    std::array<OperandView, CoreSignature::max_operands> loops;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        cores[i] = cores_of(i, inputs[i]);
+        loops[i] = inputs[i];
+        loops[i].rank = cores[i].loop_rank;
+        loops[i].extents = cores[i].loop_extents.data();
+        loops[i].strides = cores[i].loop_strides.data();
+    }
+    const std::array<int, max_rank> order_of_loop =
+        memory_order(loop_, std::span(loops).first(inputs.size()));
+    // Axes of the result in the order in which they lie in memory.
+    const std::size_t operand = signature_.inputs() + output;
+    const unsigned bits = core_bits(operand, shape.rank());
+    std::array<int, max_rank> loop_axes;
+    for (int d = 0, at = 0; d < shape.rank(); ++d)
+        if ((bits >> d & 1U) == 0) loop_axes[static_cast<std::size_t>(at++)] = d;
+    Shape in_memory = shape, axis_at = shape;
+    int at = 0;
+    const auto put = [&](int axis) {
+        in_memory[at] = shape[axis];
+        axis_at[axis] = at++;
+    };
+    for (int k = 0; k < loop_.rank(); ++k)
+        put(loop_axes[static_cast<std::size_t>(order_of_loop[static_cast<std::size_t>(k)])]);
+    for (int k = 0; k < axes_count_[operand]; ++k) put(axis_of(operand, k, shape.rank()));
+    return empty(in_memory, dtype, Order::c, where).transpose(axis_at, where);
+}
+
+int CoreCall::axis_of_loop(std::size_t operand, int loop, int rank) const {
+    const unsigned bits = core_bits(operand, rank);
+    int own = loop - (loop_.rank() - (rank - std::popcount(bits)));
+    if (own < 0) return -1;
+    int axis = 0;
+    while ((bits >> axis & 1U) != 0 || own-- > 0) ++axis;
+    return axis;
 }
 
 CoreOperand CoreCall::cores_of(std::size_t operand, const OperandView& view) const {

@@ -44,6 +44,12 @@ class CoreCall {
     bool is_missing(std::size_t dim) const { return (missing_ >> dim & 1U) != 0; }
     /// The shape of an output, given or not.
     Shape result_shape(std::size_t output) const;
+    /// A new array for an output. Order::keep: its loop dimensions are in the memory order of the
+    /// inputs', around cores in C order.
+    Array make_result(std::size_t output, DType dtype, Order order,
+                      std::span<const OperandView> inputs, Location where) const;
+    /// The axis of an operand of this rank that goes with dimension `loop` of the loop; -1: none.
+    int axis_of_loop(std::size_t operand, int loop, int rank) const;
     /// An array of an operand's shape, cut into cores.
     CoreOperand cores_of(std::size_t operand, const OperandView& view) const;
 

@@ -10,12 +10,11 @@
 
 namespace kiln::engine {
 
-inline constexpr int max_inputs = 8;
-inline constexpr int max_outputs = 4;
+inline constexpr int max_arguments = static_cast<int>(kiln::detail::max_arguments);
+inline constexpr int max_inputs = max_arguments - 1;
 inline constexpr int max_parts = 8;  ///< of the state of a reduction
 /// Inputs, where, outputs or parts.
-inline constexpr int max_operands =
-    max_inputs + 1 + (max_outputs > max_parts ? max_outputs : max_parts);
+inline constexpr int max_operands = max_inputs + 1 + max_parts;
 
 /// One operand as the caller gave it. Nothing is owned: extents and strides point at the caller's.
 /// Trivial, so that a call's array of them costs nothing; every field is set by whoever makes one.

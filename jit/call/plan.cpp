@@ -62,11 +62,7 @@ Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandVie
     return shape;
 }
 
-namespace {
-
-/// The axes of `shape` in the memory order of the inputs, outermost first. Inputs that disagree
-/// leave two axes in C order.
-std::array<int, max_rank> axes_of_inputs(const Shape& shape, std::span<const OperandView> inputs) {
+std::array<int, max_rank> memory_order(const Shape& shape, std::span<const OperandView> inputs) {
     const int rank = shape.rank();
     std::array<int, max_rank> order{};  // innermost first while sorting
     for (int k = 0; k < rank; ++k) order[static_cast<std::size_t>(k)] = rank - 1 - k;
@@ -95,6 +91,7 @@ std::array<int, max_rank> axes_of_inputs(const Shape& shape, std::span<const Ope
     return order;
 }
 
+namespace {
 bool is_fortran(const OperandView& operand) {
     std::int64_t expected = operand.item();
     for (int d = 0; d < operand.rank; ++d) {
@@ -104,8 +101,8 @@ bool is_fortran(const OperandView& operand) {
     }
     return true;
 }
+}  // namespace
 
-/// Fortran where all inputs are and none is only C.
 Order fortran_or_c(std::span<const OperandView> inputs) {
     bool fortran = false, only_c = false;
     for (const OperandView& input : inputs) {
@@ -116,8 +113,6 @@ Order fortran_or_c(std::span<const OperandView> inputs) {
     }
     return fortran && !only_c ? Order::fortran : Order::c;
 }
-
-}  // namespace
 
 namespace {
 
@@ -142,7 +137,7 @@ Array allocate_result(const Shape& shape, DType dtype, Order order,
     if (order != Order::keep || shape.rank() < 2) {
         return make(shape, order == Order::fortran ? Order::fortran : Order::c);
     }
-    const std::array<int, max_rank> axes = axes_of_inputs(shape, inputs);
+    const std::array<int, max_rank> axes = memory_order(shape, inputs);
     bool in_order = true;
     Shape permuted = shape, inverse = shape;
     for (int k = 0; k < shape.rank(); ++k) {

@@ -22,6 +22,12 @@ using abi::Operand;
 Shape call_shape(std::span<const OperandView> inputs, std::span<const OperandView> outputs,
                  Location where);
 
+/// The axes of `shape` in the memory order of the inputs, outermost first. Inputs that disagree leave two
+/// axes in C order.
+std::array<int, max_rank> memory_order(const Shape& shape, std::span<const OperandView> inputs);
+/// Order::any as what it is for these inputs: Fortran where all are and none is only C, else C.
+Order fortran_or_c(std::span<const OperandView> inputs);
+
 /// A new array for a result of the call. Order::keep takes the axis order of the inputs where they
 /// agree on one, else C; Order::any is Fortran where all inputs are Fortran and none is only C.
 /// Zeroed if `zeroed`, else uninitialised.

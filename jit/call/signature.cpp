@@ -90,7 +90,7 @@ LoopTypes choose_loop(const std::string& name, std::span<const Signature> signat
         }
         if (!fits) continue;
         chosen.signature = signature;
-        std::copy_n(signature.types.begin(), max_inputs, chosen.inputs.emplace().begin());
+        std::copy_n(signature.types.begin(), signature.inputs, chosen.inputs.emplace().begin());
         return chosen;
     }
     std::string candidates;

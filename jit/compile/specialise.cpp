@@ -150,11 +150,12 @@ class MapTracer {
 
     void check_count(std::size_t count) {
         const std::string& name = source_.name;
-        if (count == 0 || count > max_outputs) {
-            throw Error(
-                ErrorKind::usage,
-                fmt::format("{} returns {} values; a kernel has 1 to {}", name, count, max_outputs),
-                source_.where);
+        const std::size_t most = static_cast<std::size_t>(max_arguments) - source_.arity;
+        if (count == 0 || count > most) {
+            throw Error(ErrorKind::usage,
+                        fmt::format("{} returns {} values; a kernel of {} arguments has 1 to {}",
+                                    name, count, source_.arity, most),
+                        source_.where);
         }
         if (types_.signature && types_.signature->outputs != count) {
             throw Error(ErrorKind::usage,

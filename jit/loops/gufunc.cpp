@@ -7,6 +7,8 @@
 #include "jit/compile/checked_mode.h"
 #include "jit/compile/vary.h"
 
+#include <kiln/parallel.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -103,26 +105,25 @@ void GufuncState::check_written(Call& call, const std::source_location& where) c
     }
 }
 
-void GufuncState::choose_types(Call& call, const GufuncCallOptions& options,
+void GufuncState::choose_types(std::span<DType> types, const GufuncCallOptions& options,
                                const std::source_location& where) const {
     const std::size_t all = signature_.operands_count();
-    for (std::size_t i = 0; i < inputs(); ++i) call.types[i] = call.views[i].dtype;
     if (options_.signatures.empty() && !options.dtype) {
-        DType common = call.types[0];
-        for (std::size_t i = 1; i < inputs(); ++i) common = promote(common, call.types[i]);
+        DType common = types[0];
+        for (std::size_t i = 1; i < inputs(); ++i) common = promote(common, types[i]);
         for (std::size_t i = inputs(); i < all; ++i)
-            call.types[i] = options_.results.empty() ? common : options_.results[i - inputs()];
+            types[i] = options_.results.empty() ? common : options_.results[i - inputs()];
         return;
     }
     engine::CallKey key(inputs(), options.casting, options.dtype);
     for (std::size_t i = 0; i < inputs(); ++i)
-        key.set_input(i, call.types[i], false, ir::Layout::strided);
+        key.set_input(i, types[i], false, ir::Layout::strided);
     const engine::LoopTypes chosen = engine::choose_loop(name_, options_.signatures, key, where);
-    for (std::size_t i = 0; i < inputs(); ++i) call.types[i] = (*chosen.inputs)[i];
+    for (std::size_t i = 0; i < inputs(); ++i) types[i] = (*chosen.inputs)[i];
     for (std::size_t i = inputs(); i < all; ++i)
-        call.types[i] = chosen.signature           ? chosen.signature->types[i]
-                        : options_.results.empty() ? *chosen.result
-                                                   : options_.results[i - inputs()];
+        types[i] = chosen.signature           ? chosen.signature->types[i]
+                   : options_.results.empty() ? *chosen.result
+                                              : options_.results[i - inputs()];
 }
 
 CoreCall GufuncState::shapes_of(const Call& call, const GufuncCallOptions& options,
@@ -150,7 +151,8 @@ CoreCall GufuncState::prepare(Call& call, std::span<const Arg* const> args,
                               const std::source_location& where) const {
     gather(call, args, options, where);
     check_written(call, where);
-    choose_types(call, options, where);
+    for (std::size_t i = 0; i < inputs(); ++i) call.types[i] = call.views[i].dtype;
+    choose_types(call.types, options, where);
     CoreCall shapes = shapes_of(call, options, where);
     check_casts(call, options, where);
     return shapes;
@@ -165,9 +167,8 @@ void GufuncState::make_results(Call& call, const CoreCall& shapes, const GufuncC
             call.results.push_back(call.views[i].handle());
             continue;
         }
-        call.results.push_back(empty(shapes.result_shape(o), call.types[i],
-                                     options.order == Order::fortran ? Order::fortran : Order::c,
-                                     where));
+        call.results.push_back(shapes.make_result(o, call.types[i], options.order,
+                                                  std::span(call.views).first(inputs()), where));
         engine::view_array(call.views[i], call.results.back(), false);
         call.there |= 1U << i;
     }
@@ -184,7 +185,7 @@ Array converted(const OperandView& view, DType dtype, Location where) {
 /// Makes the call as if all inputs were copied first, and the outputs stored one after the other at
 /// the end: what is of another dtype than the kernel computes with, or meets what is written, goes
 /// through an array of its own. Cores of one element are read before they are written.
-void GufuncState::separate(Call& call, const std::source_location& where) {
+void GufuncState::separate(Call& call, bool in_blocks, const std::source_location& where) {
     const std::size_t all = signature_.operands_count();
     const auto scalar_cores = [&] {
         for (std::size_t i = 0; i < all; ++i)
@@ -202,7 +203,8 @@ void GufuncState::separate(Call& call, const std::source_location& where) {
             continue;
         }
         OperandView& view = call.views[i];
-        note(fmt::format("{} goes through an array of its own: {}", operand_name(i),
+        note(fmt::format("{} goes through an array of its own{}: {}", operand_name(i),
+                         in_blocks ? ", block by block" : "",
                          view.dtype != call.types[i]
                              ? fmt::format("the kernel computes {}, not {}",
                                            kiln::name(call.types[i]), kiln::name(view.dtype))
@@ -222,7 +224,7 @@ void GufuncState::separate(Call& call, const std::source_location& where) {
                    !(scalar_cores() && call.views[i].same_elements(call.views[j]));
         }
         if (!copy) continue;
-        note(fmt::format("{} is copied: {}", operand_name(i),
+        note(fmt::format("{} is copied{}: {}", operand_name(i), in_blocks ? ", block by block" : "",
                          call.views[i].dtype != call.types[i]
                              ? fmt::format("the kernel takes {}, not {}", kiln::name(call.types[i]),
                                            kiln::name(call.views[i].dtype))
@@ -272,7 +274,7 @@ constexpr std::int64_t enough_for_threads = 16;
 class Runs {
   public:
     Runs(const engine::LoopPlan& plan, const std::span<const CoreOperand>& cores,
-         std::span<const OperandView> views, unsigned written, bool checked)
+         std::span<const OperandView> views, std::uint64_t written, bool checked)
         : plan_(plan), cores_(cores), written_(written) {
         int most = 0;
         for (const CoreOperand& core : cores) most = std::max(most, core.core_rank);
@@ -324,7 +326,7 @@ class Runs {
   private:
     /// An operand that is the same for all cores of a run has no loop dimensions there.
     void place(std::size_t i, const OperandView& view) {
-        bool moves = (written_ >> i & 1U) != 0;
+        bool moves = (written_ >> i & 1) != 0;
         for (int a = 0; a < inner_; ++a)
             moves = moves || plan_.strides[i][static_cast<std::size_t>(outer_ + a)] != 0;
         std::size_t at = 0;
@@ -350,7 +352,7 @@ class Runs {
     static constexpr std::size_t most = engine::max_loop_kernel_args;
     const engine::LoopPlan& plan_;
     std::span<const CoreOperand> cores_;
-    unsigned written_;
+    std::uint64_t written_;
     int inner_ = 0, outer_ = 0;
     std::array<std::int64_t, max_rank> index_{};
     std::array<std::array<std::int64_t, max_rank>, most> extents_, strides_;
@@ -421,15 +423,78 @@ void GufuncState::check_all_written(const Call& call, const std::source_location
     }
 }
 
+namespace {
+/// What conversions of a block take: they stay in a core's cache.
+constexpr std::int64_t block_bytes = 256 << 10;
+}  // namespace
+
+/// How much arrays of the kernel's dtypes take for operands that have other ones.
+std::int64_t GufuncState::converted_bytes(const Call& call) const {
+    std::int64_t bytes = 0;
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i)
+        if (call.views[i].dtype != call.types[i] && !call.views[i].scalar)
+            bytes += call.views[i].size() * static_cast<std::int64_t>(size_of(call.types[i]));
+    return bytes;
+}
+
+/// Whether nothing that is written meets another operand.
+bool GufuncState::all_apart(const Call& call) const {
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i)
+        for (std::size_t j = 0; j < signature_.operands_count(); ++j)
+            if (i != j && is_written(i) && engine::may_overlap(call.views[i], call.views[j]))
+                return false;
+    return true;
+}
+
+/// The call as calls of `step` indices of a loop dimension each.
+void GufuncState::call_blocks(const Call& call, const CoreCall& shapes, int axis, std::int64_t step,
+                              const GufuncCallOptions& options, const std::source_location& where) {
+    const std::int64_t extent = shapes.loop_shape()[axis];
+    GufuncCallOptions of_block = options;
+    of_block.out = {};
+    for (std::int64_t begin = 0; begin < extent; begin += step) {
+        std::vector<Array> parts;
+        for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
+            parts.push_back(call.views[i].handle());
+            const int own = shapes.axis_of_loop(i, axis, parts[i].rank());
+            if (own >= 0 && parts[i].extent(own) != 1)
+                parts[i] = parts[i].slice(own, {begin, std::min(begin + step, extent)}, where);
+        }
+        std::vector<Arg> args(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(inputs()));
+        std::vector<const Arg*> pointers;
+        for (const Arg& arg : args) pointers.push_back(&arg);
+        std::vector<OutArg> outs(parts.begin() + static_cast<std::ptrdiff_t>(inputs()),
+                                 parts.end());
+        of_block.outs = Outs(outs, where);
+        call_once(pointers, of_block, true, where);
+    }
+}
+
 std::vector<Array> GufuncState::call(std::span<const Arg* const> args,
                                      const GufuncCallOptions& options,
                                      const std::source_location& where) {
+    return call_once(args, options, false, where);
+}
+
+/// Where arrays of other dtypes than the kernel's are large, they are converted and computed block by
+/// block, cut along the first loop dimension that there is.
+std::vector<Array> GufuncState::call_once(std::span<const Arg* const> args,
+                                          const GufuncCallOptions& options, bool in_blocks,
+                                          const std::source_location& where) {
     Call call;
     const CoreCall shapes = prepare(call, args, options, where);
     make_results(call, shapes, options, where);
-    if (std::ranges::find(shapes.loop_shape(), 0) != shapes.loop_shape().end())
+    const Shape& loop = shapes.loop_shape();
+    if (std::ranges::find(loop, 0) != loop.end()) return std::move(call.results);
+    const std::int64_t bytes = converted_bytes(call);
+    const std::int64_t most = block_bytes * (options_.parallel ? num_threads() : 1);
+    const auto* const axis = std::ranges::find_if(loop, [](std::int64_t n) { return n > 1; });
+    if (bytes >= 2 * most && axis != loop.end() && !checked_ && all_apart(call)) [[unlikely]] {
+        const std::int64_t step = std::max<std::int64_t>(1, most / (bytes / *axis + 1));
+        call_blocks(call, shapes, static_cast<int>(axis - loop.begin()), step, options, where);
         return std::move(call.results);
-    separate(call, where);
+    }
+    separate(call, in_blocks, where);
     run(call, shapes, where);
     for (const Call::Detour& detour : call.detours)
         detour.target.assign(detour.result, Casting::unsafe, where);
@@ -443,6 +508,11 @@ CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
     Call call;
     const CoreCall shapes = prepare(call, args, options, where);
     CoreResolution made;
+    if (signature_.operands_count() > Signature::max_types)
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{} has {} arguments and results; a signature has at most {}",
+                                name_, signature_.operands_count(), Signature::max_types),
+                    where);
     made.loop.inputs = static_cast<std::uint8_t>(inputs());
     made.loop.outputs = static_cast<std::uint8_t>(outputs());
     for (std::size_t i = 0; i < signature_.operands_count(); ++i)
@@ -477,7 +547,7 @@ std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> typ
         const std::size_t core = signature_.operand(i).rank;
         most = std::max(most, core);
         if (i >= inputs()) continue;
-        call.views[i].dtype = types[i].dtype;
+        call.types[i] = types[i].dtype;
         if (types[i].rank < core)
             throw Error(ErrorKind::shape,
                         fmt::format("argument {} of {} has {}, its core has {}", i + 1, name_,
@@ -485,7 +555,7 @@ std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> typ
                         where);
         loops = std::max(loops, types[i].rank - core);
     }
-    choose_types(call, {}, where);
+    choose_types(call.types, {}, where);
     if (!checked_) loops = std::min<std::size_t>(loops, usual_loops);
     loops = std::min(loops, static_cast<std::size_t>(max_rank) - most);
     std::vector<ArgType> all;
@@ -505,7 +575,7 @@ std::string GufuncState::inspect_call(Artifact artifact, std::span<const Arg* co
     Call call;
     const CoreCall shapes = prepare(call, args, options, where);
     make_results(call, shapes, options, where);
-    separate(call, where);
+    separate(call, false, where);
     std::string text;
     with_kernel(call, shapes, [&](LoopKernelState& code, Runs& runs) {
         text = code.inspect(artifact, runs.views(), where);
@@ -622,6 +692,13 @@ Array Gufunc::call(std::initializer_list<const Arg*> args, const GufuncCallOptio
         throw Error(ErrorKind::usage, fmt::format("{} has {} outputs", name(), nout()), where,
                     "call it with .all(...), which gives all of them");
     return std::move(state_->call(std::span(args.begin(), args.size()), options, where)[0]);
+}
+
+std::vector<Array> Gufunc::all_of(const std::vector<Arg>& args, const GufuncCallOptions& options,
+                                  Where where) const {
+    std::vector<const Arg*> pointers;
+    for (const Arg& arg : args) pointers.push_back(&arg);
+    return state_->call(pointers, options, where);
 }
 
 std::vector<Array> Gufunc::call_all(std::initializer_list<const Arg*> args,

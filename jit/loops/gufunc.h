@@ -55,6 +55,9 @@ class GufuncState {
     /// The results of a call, in order.
     std::vector<Array> call(std::span<const Arg* const> args, const GufuncCallOptions& options,
                             const std::source_location& where);
+    /// Traces the callable as a part of the kernel that is being traced on this thread.
+    std::vector<KernelItem> inline_call(std::span<const KernelItem> args,
+                                        const std::source_location& where);
     CoreResolution resolve(std::span<const Arg* const> args, const GufuncCallOptions& options,
                            const std::source_location& where);
     std::string inspect(Artifact artifact, std::span<const ArgType> types,
@@ -68,6 +71,7 @@ class GufuncState {
   private:
     struct Call;
     struct Operands;
+    struct InlineCall;
     std::size_t inputs() const { return signature_.inputs(); }
     std::size_t outputs() const { return signature_.outputs(); }
     bool is_written(std::size_t operand) const {
@@ -75,7 +79,7 @@ class GufuncState {
     }
     std::string param_name(std::size_t operand) const;
     std::string operand_name(std::size_t operand) const;  ///< for errors of a call
-    unsigned written_operands() const;                    ///< of a kernel, as bits
+    std::uint64_t written_operands() const;               ///< of a kernel, as bits
 
     /// What calls, resolve and inspection begin with. Errors: those of a call.
     engine::CoreCall prepare(Call& call, std::span<const Arg* const> args,
@@ -84,7 +88,8 @@ class GufuncState {
     void gather(Call& call, std::span<const Arg* const> args, const GufuncCallOptions& options,
                 const std::source_location& where) const;
     void check_written(Call& call, const std::source_location& where) const;
-    void choose_types(Call& call, const GufuncCallOptions& options,
+    /// Fills in the dtypes that the kernel computes with, from those of the inputs.
+    void choose_types(std::span<DType> types, const GufuncCallOptions& options,
                       const std::source_location& where) const;
     engine::CoreCall shapes_of(const Call& call, const GufuncCallOptions& options,
                                const std::source_location& where) const;
@@ -92,7 +97,13 @@ class GufuncState {
                       const std::source_location& where) const;
     void check_casts(const Call& call, const GufuncCallOptions& options,
                      const std::source_location& where) const;
-    void separate(Call& call, const std::source_location& where);
+    void separate(Call& call, bool in_blocks, const std::source_location& where);
+    std::vector<Array> call_once(std::span<const Arg* const> args, const GufuncCallOptions& options,
+                                 bool in_blocks, const std::source_location& where);
+    std::int64_t converted_bytes(const Call& call) const;
+    bool all_apart(const Call& call) const;
+    void call_blocks(const Call& call, const engine::CoreCall& shapes, int axis, std::int64_t step,
+                     const GufuncCallOptions& options, const std::source_location& where);
     /// Leaves a remark, once.
     void note(std::string text);
     void note_locked(std::string text);

@@ -70,10 +70,10 @@ std::string GufuncState::param_name(std::size_t operand) const {
     return options_.params.empty() ? fmt::format("p{}", operand) : options_.params[operand];
 }
 
-unsigned GufuncState::written_operands() const {
-    unsigned written = 0;
+std::uint64_t GufuncState::written_operands() const {
+    std::uint64_t written = 0;
     for (std::size_t i = 0; i < signature_.operands_count() + outputs(); ++i)
-        if (i >= inputs() || is_written(i)) written |= 1U << i;
+        if (i >= inputs() || is_written(i)) written |= std::uint64_t(1) << i;
     return written;
 }
 

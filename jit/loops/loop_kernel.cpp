@@ -255,8 +255,20 @@ std::vector<KernelItem> LoopKernelState::traced_body(std::span<const KernelItem>
     return function_(items);
 }
 
+bool is_array(dsl::Trace& trace, const Value& value) {
+    return trace.builder().node(trace.use_any(Operand(value, {}))).rank != 0;
+}
+
+KernelArray stored_argument(dsl::Trace& trace, const Value& value, const std::string& what,
+                            const std::source_location& where) {
+    trace.note(where, fmt::format("{} is stored in an array of its own: it is a slice or another "
+                                  "value of whole arrays",
+                                  what));
+    return Scratch(value, where);
+}
+
 std::vector<KernelItem> LoopKernelState::inline_call(std::span<const KernelItem> args,
-                                                     Location where) {
+                                                     const std::source_location& where) {
     const std::lock_guard tracing(tracing_);
     dsl::Trace& trace = dsl::Trace::current(where);
     if (BeingTraced::is(this))
@@ -268,6 +280,13 @@ std::vector<KernelItem> LoopKernelState::inline_call(std::span<const KernelItem>
     std::vector<KernelItem> items;
     for (std::size_t i = 0; i < args.size(); ++i) {
         const auto* array = std::get_if<KernelArray>(&args[i]);
+        if (array == nullptr && params_[i] == KernelParam::in &&
+            is_array(trace, std::get<Value>(args[i]))) {
+            items.emplace_back(stored_argument(trace, std::get<Value>(args[i]),
+                                               fmt::format("argument {} of {}", i + 1, name_),
+                                               where));
+            continue;
+        }
         if ((array != nullptr) != (params_[i] != KernelParam::value))
             throw Error(ErrorKind::usage,
                         fmt::format("argument {} of {} is {}, but {} is {}", i + 1, name_,

@@ -18,6 +18,9 @@
 
 namespace kiln::engine {
 
+/// What a check of shapes is about, beside ir::ShapeRule: dimensions of a generalised ufunc.
+inline constexpr std::int64_t core_shapes = -5;
+
 /// What a kernel's lambda traces to for given types.
 struct TracedLoopKernel {
     ir::Kernel kernel;
@@ -65,6 +68,12 @@ struct LoopKernelVariant {
 
 namespace kiln::detail {
 
+/// Whether a value of the kernel that is being traced is one of whole arrays.
+bool is_array(dsl::Trace& trace, const Value& value);
+/// Such a value as an array of the kernel, with a remark.
+KernelArray stored_argument(dsl::Trace& trace, const Value& value, const std::string& what,
+                            const std::source_location& where);
+
 class LoopKernelState {
   public:
     /// `code`: what its code is asked for beside what the options say.
@@ -81,7 +90,8 @@ class LoopKernelState {
     /// A call whose arguments are arrays that fit the parameters.
     void run(std::span<const engine::OperandView> views, const std::source_location& where);
     /// Traces the body as a part of the kernel that is being traced on this thread.
-    std::vector<KernelItem> inline_call(std::span<const KernelItem> args, Location where);
+    std::vector<KernelItem> inline_call(std::span<const KernelItem> args,
+                                        const std::source_location& where);
     /// Errors: those of making one.
     std::shared_ptr<LoopKernelState> varied(const Variation& variation) const;
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);

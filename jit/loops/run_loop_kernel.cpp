@@ -450,6 +450,13 @@ void record_exception(const ProgramFrame* frame, std::int64_t iteration) {
 void throw_shapes(std::span<const std::int64_t> first, std::span<const std::int64_t> second,
                   const Location& at) {
     const std::int64_t last = second.empty() ? 0 : second.back();
+    if (last == core_shapes)
+        throw Error(ErrorKind::shape,
+                    fmt::format("dimensions of a generalised ufunc's operands differ: {} and {}",
+                                first[0], second[0]),
+                    at,
+                    "inside of a kernel, core dimensions of one name are equal, and so are loop "
+                    "dimensions of one place");
     if (last < 0)
         throw_rule(static_cast<ir::ShapeRule>(last), first, second.first(second.size() - 1), at);
     throw Error(ErrorKind::shape,

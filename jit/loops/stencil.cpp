@@ -37,6 +37,9 @@ class StencilState {
 
     Array call(const Array* out, std::span<const JitArg* const> args,
                const std::source_location& where);
+    KernelArray inline_call(std::span<const KernelItem> args, const std::source_location& where) {
+        return std::get<KernelArray>(fresh_.inline_call(args, where).at(0));
+    }
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
         return fresh_.inspect(artifact, types, where);
     }
@@ -484,10 +487,14 @@ Stencil::Stencil(std::string name, std::vector<detail::StencilParam> params,
 
 Stencil::Stencil(std::shared_ptr<detail::StencilState> state) : state_(std::move(state)) {}
 
-Array Stencil::call(const Array* out, std::span<const JitArg* const, 8> args, Where where) const {
+Array Stencil::call(const Array* out, std::span<const JitArg* const> args, Where where) const {
     std::size_t count = 0;
     while (count < args.size() && !args[count]->is_none()) ++count;
     return state_->call(out, args.first(count), where);
+}
+
+InOut Stencil::traced(std::initializer_list<TracedNumber> args) const {
+    return InOut(state_->inline_call(detail::items_of(args), args.begin()->where()));
 }
 
 std::string Stencil::inspect(Artifact artifact, std::initializer_list<ArgType> types,

@@ -3,7 +3,9 @@
 #include "jit/call/operand.h"
 #include "jit/compile/hot_table.h"
 #include "jit/compile/specialise.h"
+#include "runtime/process.h"
 
+#include <kiln/jit.h>
 #include <kiln/reduce.h>
 #include <kiln/reduction.h>
 
@@ -168,10 +170,24 @@ class ReduceState {
     /// The same, of states: one a result.
     std::vector<Array> call_states(std::initializer_list<const Arg*> args,
                                    const ReduceOptions& options, Location where);
+    std::vector<Array> accumulate(std::span<const Arg> args, const AccumulateOptions& options,
+                                  const std::source_location& where);
+    std::vector<Array> reduceat(std::span<const Arg> args, const Arg& indices,
+                                const ReduceAtOptions& options, const std::source_location& where);
 
   private:
+    struct InOrder;
+    struct Rows;
+    Rows rows_of(const char* method, std::span<const Arg> args, int axis,
+                 const std::optional<DType>& dtype, const std::source_location& where) const;
+    const InOrder& in_order(const std::source_location& where);
+    KernelFunction step_by_step(bool segments) const;
+    std::vector<DType> result_types(const std::source_location& where) const;
+
     engine::Reducer reducer_;
     std::optional<Ufunc> finish_;
+    Mutex mutex_;
+    std::shared_ptr<const InOrder> in_order_;  // made when first used
 };
 
 }  // namespace kiln::detail

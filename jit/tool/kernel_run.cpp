@@ -60,26 +60,6 @@ std::vector<Given> outputs_of(std::vector<Given>& given, std::string_view mode) 
     return outputs;
 }
 
-/// f(a, b, ...) of one to eight arguments.
-template <std::size_t N, class F> std::vector<Array> spread(const std::vector<Given>& given, F f) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-        return f(given[I].arg()...);
-    }(std::make_index_sequence<N>());
-}
-template <class F> std::vector<Array> spread(const std::vector<Given>& given, F f) {
-    switch (given.size()) {
-        case 1: return spread<1>(given, f);
-        case 2: return spread<2>(given, f);
-        case 3: return spread<3>(given, f);
-        case 4: return spread<4>(given, f);
-        case 5: return spread<5>(given, f);
-        case 6: return spread<6>(given, f);
-        case 7: return spread<7>(given, f);
-        case 8: return spread<8>(given, f);
-        default: throw UsageError(fmt::format("{} inputs; kernels have 1 to 8", given.size()));
-    }
-}
-
 /// Either all outputs have types or none.
 void check_types(const std::vector<Given>& outputs) {
     const auto typed =
@@ -89,16 +69,13 @@ void check_types(const std::vector<Given>& outputs) {
 }
 
 template <class Options> Options into(const std::vector<Given>& outputs) {
-    const auto out = [&](std::size_t i) { return OutArg(outputs[i].array); };
     const bool typed = std::ranges::all_of(outputs, [](const Given& g) { return g.word.has_type; });
-    if (!typed) return {};
-    switch (outputs.size()) {
-        case 0: return {};
-        case 1: return {.out = out(0)};
-        case 2: return {.outs = {out(0), out(1)}};
-        case 3: return {.outs = {out(0), out(1), out(2)}};
-        default: return {.outs = {out(0), out(1), out(2), out(3)}};
-    }
+    if (!typed || outputs.empty()) return {};
+    std::vector<OutArg> arrays;
+    for (const Given& one : outputs) arrays.emplace_back(one.array);
+    Options options;
+    options.outs = Outs(arrays);
+    return options;
 }
 
 /// Of kernels that give arrays: results go to the outputs, in order.
@@ -112,10 +89,10 @@ Run run_of_arrays(Kernel kernel, std::vector<Given> given, std::vector<Given> ou
     Run run;
     run.call = [kernel, given, outputs] {
         const CallOptions options = into<CallOptions>(outputs);
+        std::vector<Arg> args;
+        for (const Given& one : given) args.push_back(one.arg());
         std::vector<Result> results;
-        for (Array& a : spread(given, [&](const auto&... args) {
-                 return kernel.all(args..., options, std::source_location());
-             }))
+        for (Array& a : kernel.all_of(args, options, std::source_location()))
             results.emplace_back(std::move(a));
         return results;
     };
@@ -157,10 +134,12 @@ Run stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Giv
                                      outputs[0].word.to));
     Run run;
     run.call = [kernel, given]() -> std::vector<Result> {
-        std::array<JitArg, 8> a;
-        if (given.size() > a.size()) throw UsageError("a stencil takes at most 8 arguments");
+        std::array<JitArg, 31> a;
+        if (given.size() > a.size()) throw UsageError("a stencil takes at most 31 arguments");
         for (std::size_t i = 0; i < given.size(); ++i) a[i] = JitArg(given[i].arg());
-        return {kernel(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], std::source_location())};
+        return [&]<std::size_t... I>(std::index_sequence<I...>) -> std::vector<Result> {
+            return {kernel(a[I]..., std::source_location())};
+        }(std::make_index_sequence<31>());
     };
     run.given = std::move(outputs);
     return run;

@@ -3,6 +3,7 @@
 #include "jit/call/arity.h"
 #include "jit/call/axes.h"
 #include "jit/call/plan.h"
+#include "jit/call/segments.h"
 #include "jit/call/signature.h"
 #include "jit/reduce/scan.h"
 #include "jit/ufunc/in_order.h"
@@ -12,6 +13,7 @@
 #include <kiln/environment.h>
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -111,7 +113,7 @@ std::optional<Scalar> UfuncState::checked_identity(DType dtype, Location where) 
     const Arg x(samples), e(identity);
     CallOptions options;
     Call call;
-    gather(call, {&e, &x}, options, std::source_location());
+    gather(call, std::array{&e, &x}, options, std::source_location());
     const Array results = call_general(call, where)[0].astype(dtype);
     for (std::int64_t i = 0; i < samples.size(); ++i) {
         const Array wanted = samples.index(0, i, where), given = results.index(0, i, where);
@@ -248,7 +250,7 @@ void UfuncState::reduce_row(const Array& x, const Array& out, bool begun, Locati
         const Array next = side_by_side.index(1, i, where);
         const Arg a(parts), b(next);
         Call call;
-        gather(call, {&a, &b}, into, std::source_location());
+        gather(call, std::array{&a, &b}, into, std::source_location());
         call_general(call, where);
     }
     const Array one = out.reshape(Shape(1), where);
@@ -389,48 +391,6 @@ Array UfuncState::accumulate(const Arg& x, const AccumulateOptions& options, Loc
 
 // ------------------------------------------------------------------------------------- segments
 
-namespace {
-
-/// Indices as i64. Errors: type.
-Array integer_indices(const std::string& label, const Arg& indices, Location where) {
-    const Array given = handle_of(indices, where);
-    if (!is_integer(given.dtype())) {
-        throw Error(ErrorKind::type,
-                    fmt::format("the indices of {} are of dtype {}, not integers", label,
-                                kiln::name(given.dtype())),
-                    where, "convert with astype(i64)");
-    }
-    if (given.dtype() == DType::i64) return given.contiguous(where);
-    return given.astype(DType::i64, Casting::unsafe, Order::c, where);
-}
-
-/// Where the segments of a reduceat begin and end. Errors: shape, bounds.
-std::pair<Array, Array> segments_of(const std::string& label, const Array& indices,
-                                    std::int64_t extent, Location where) {
-    if (indices.rank() != 1) {
-        throw Error(ErrorKind::shape,
-                    fmt::format("the indices of {} have shape {}; they are a row", label,
-                                to_string(indices.shape())),
-                    where);
-    }
-    const Array last = empty(indices.shape(), DType::i64, Order::c, where);
-    const std::span<const std::int64_t> from = indices.span<const std::int64_t>();
-    const std::span<std::int64_t> to = last.span<std::int64_t>();
-    for (std::size_t i = 0; i < from.size(); ++i) {
-        if (from[i] < 0 || from[i] >= extent) {
-            throw Error(ErrorKind::bounds,
-                        fmt::format("index {} of {} is out of bounds for an axis of extent {}",
-                                    from[i], label, extent),
-                        where);
-        }
-        const std::int64_t next = i + 1 < from.size() ? from[i + 1] : extent;
-        to[i] = std::max(next, from[i] + 1);
-    }
-    return {indices, last};
-}
-
-}  // namespace
-
 Array UfuncState::reduceat(const Arg& x, const Arg& indices, const ReduceAtOptions& options,
                            Location where) {
     const DefaultEnvironment environment;
@@ -438,8 +398,8 @@ Array UfuncState::reduceat(const Arg& x, const Arg& indices, const ReduceAtOptio
     check_binary(label, where);
     const Array given = handle_of(x, where);
     const int axis = engine::checked_axis(label, options.axis, given.rank(), where);
-    const auto [first, last] =
-        segments_of(label, integer_indices(label, indices, where), given.extent(axis), where);
+    const auto [first, last] = engine::segments_of(
+        label, engine::integer_indices(label, indices, where), given.extent(axis), where);
     ReduceState* const state = reduction(given.dtype(), where);
     DType dtype, accumulate;
     if (state != nullptr) {
@@ -531,7 +491,7 @@ Places places_of(const std::string& label, const Array& target, const Indices& i
     }
     std::vector<Array> each;
     std::vector<engine::OperandView> views(along.size());
-    for (const Arg& arg : along) each.push_back(integer_indices(label, arg, where));
+    for (const Arg& arg : along) each.push_back(engine::integer_indices(label, arg, where));
     for (std::size_t k = 0; k < each.size(); ++k) engine::view_array(views[k], each[k], false);
     Places places{engine::call_shape(views, {}, where), {}, 1};
     if (axes == 1 && all_within(each[0], target.extent(0))) {

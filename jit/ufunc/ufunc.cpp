@@ -20,8 +20,8 @@ using engine::OperandView;
 
 namespace detail {
 
-void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
-                        const CallOptions& options, const std::source_location& where) const {
+void UfuncState::gather(Call& call, std::span<const Arg* const> args, const CallOptions& options,
+                        const std::source_location& where) const {
     if (args.size() != source_.arity) [[unlikely]] {
         engine::throw_wrong_arity(source_.name, source_.arity, args.size(),
                                   engine::Given::arguments, where);
@@ -51,6 +51,13 @@ void UfuncState::gather(Call& call, std::initializer_list<const Arg*> args,
         on_device |= CallAccess::view_of_any_place(options.out, call.operands[k], call.rows[k]);
         call.outputs = 1;
     }
+    if (options.outs.size() + call.inputs > max_arguments) [[unlikely]]
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} outputs given; {} takes {}, and a kernel has at most {} "
+                                "arguments and results",
+                                options.outs.size(), source_.name,
+                                engine::counted(call.inputs, "argument"), max_arguments),
+                    where);
     for (std::size_t i = 0; i < options.outs.size(); ++i, ++k) {
         if (!options.outs[i]) {
             throw Error(ErrorKind::usage,

@@ -45,7 +45,7 @@ class UfuncState {
     const engine::UfuncSource& source() const { return source_; }
 
     /// Fills `call`; errors: usage (number of arguments).
-    void gather(Call& call, std::initializer_list<const Arg*> args, const CallOptions& options,
+    void gather(Call& call, std::span<const Arg* const> args, const CallOptions& options,
                 const std::source_location& where) const;
     /// Carries the call out where all operands are scalars or C-contiguous arrays of one shape, the
     /// code exists, and neither threads nor copies are wanted; false if not. The result goes to
@@ -53,6 +53,10 @@ class UfuncState {
     bool call_simple(Call& call, Array* result, const std::source_location& where);
     /// Carries any call out. Outputs that were not given are made and returned, in order.
     std::vector<Array> call_general(Call& call, Location where);
+
+    /// Traces the callable as a part of the kernel that is being traced on this thread.
+    std::vector<Value> inline_call(std::span<const KernelItem> args,
+                                   const std::source_location& where);
 
     std::vector<Signature> types();
     std::optional<Scalar> identity();

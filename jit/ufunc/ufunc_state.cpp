@@ -1,4 +1,6 @@
 // What a ufunc keeps: its loops, their machine code, counters, texts.
+#include "dsl/trace/trace.h"
+#include "jit/call/arity.h"
 #include "jit/call/signature.h"
 #include "jit/compile/c_object.h"
 #include "jit/compile/checked_mode.h"
@@ -65,6 +67,7 @@ std::unique_ptr<engine::TracedMap> UfuncState::trace(const engine::CallKey& type
 
 void UfuncState::note_loop(const engine::CallKey& types, const engine::TracedMap& map,
                            Location where) {
+    if (types.inputs() + map.natural.size() > Signature::max_types) return;
     const Signature loop = loop_of(types, map, where);
     const std::lock_guard lock(mutex_);
     if (std::ranges::find(loops_, loop) == loops_.end()) loops_.push_back(loop);
@@ -75,6 +78,12 @@ Signature UfuncState::loop_of(const engine::CallKey& types, const engine::Traced
     const engine::LoopTypes chosen =
         engine::choose_loop(source_.name, source_.options.signatures, types, where);
     Signature loop;
+    if (types.inputs() + map.natural.size() > Signature::max_types)
+        throw Error(
+            ErrorKind::unsupported,
+            fmt::format("{} has {} arguments and results; a signature has at most {}", source_.name,
+                        types.inputs() + map.natural.size(), Signature::max_types),
+            where);
     for (std::size_t i = 0; i < types.inputs(); ++i) {
         loop.types[loop.inputs++] = chosen.inputs ? (*chosen.inputs)[i] : types.input_dtype(i);
     }
@@ -121,6 +130,37 @@ engine::CallKey UfuncState::key_of(std::span<const ArgType> types, Location wher
                       types[i].rank == 0 ? ir::Layout::uniform : ir::Layout::unit);
     }
     return key;
+}
+
+std::vector<Value> UfuncState::inline_call(std::span<const KernelItem> args,
+                                           const std::source_location& where) {
+    dsl::Trace& trace = dsl::Trace::current(where);
+    engine::check_arity(source_.name, source_.arity, args.size(), where);
+    ir::Builder& b = trace.builder();
+    b.set_location(where);
+    std::vector<ir::Id> ids;
+    engine::CallKey key(args.size(), Casting::same_kind, std::nullopt);
+    for (std::size_t i = 0; i < args.size(); ++i) {
+        const auto* array = std::get_if<KernelArray>(&args[i]);
+        ids.push_back(trace.use_any(array != nullptr ? Operand(*array, where)
+                                                     : Operand(std::get<Value>(args[i]), where)));
+        key.set_input(i, b.dtype(ids[i]), b.node(ids[i]).weak, ir::Layout::strided);
+    }
+    const engine::LoopTypes loop =
+        engine::choose_loop(source_.name, source_.options.signatures, key, where);
+    std::vector<Value> inputs, results;
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        inputs.push_back(trace.value(loop.inputs ? b.cast(ids[i], (*loop.inputs)[i]) : ids[i]));
+    const std::lock_guard tracing(tracing_);
+    trace.call(source_.options.fastmath.bits, [&] { source_.function(inputs, results); });
+    if (!loop.signature) return results;
+    b.set_location(where);
+    std::vector<Value> converted;
+    for (const Value& result : results)
+        converted.push_back(
+            trace.value(b.cast(trace.use_any(Operand(result, where)),
+                               loop.signature->types[loop.signature->inputs + converted.size()])));
+    return converted;
 }
 
 void UfuncState::compile(std::span<const ArgType> types, Location where) {
@@ -171,7 +211,10 @@ std::string UfuncState::inspect(Artifact artifact, std::span<const ArgType> type
 
 // -------------------------------------------------------------------------------- the handle
 
-Outs::Outs(std::initializer_list<OutArg> outs, std::source_location where) {
+Outs::Outs(std::initializer_list<OutArg> outs, std::source_location where)
+    : Outs(std::span(outs.begin(), outs.size()), where) {}
+
+Outs::Outs(std::span<const OutArg> outs, std::source_location where) {
     if (outs.size() > max_size) {
         throw Error(ErrorKind::usage,
                     fmt::format("{} outputs given; a kernel has at most {}", outs.size(), max_size),
@@ -190,6 +233,26 @@ const std::string& Ufunc::doc() const { return state_->source().options.doc; }
 std::size_t Ufunc::arity() const { return state_->source().arity; }
 std::size_t Ufunc::nout() const { return state_->source().results; }
 std::vector<Signature> Ufunc::types() const { return state_->types(); }
+
+std::vector<Value> Ufunc::traced_all(std::initializer_list<TracedNumber> args) const {
+    return traced_all(detail::items_of(args), args.begin()->where());
+}
+std::vector<Value> Ufunc::traced_all(const std::vector<detail::KernelItem>& args,
+                                     Where where) const {
+    return state_->inline_call(args, where);
+}
+std::vector<DType> Ufunc::result_types(const std::vector<DType>& inputs, Where where) const {
+    engine::CallKey key(inputs.size(), Casting::same_kind, std::nullopt);
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        key.set_input(i, inputs[i], false, ir::Layout::strided);
+    return state_->traced(key, where).memory;
+}
+Value Ufunc::traced(std::initializer_list<TracedNumber> args) const {
+    const std::vector<Value> results = traced_all(args);
+    if (results.size() == 1) return results[0];
+    throw Error(ErrorKind::usage, fmt::format("{} has {} outputs", name(), results.size()),
+                args.begin()->where(), "call all(), which gives them in order");
+}
 std::optional<Scalar> Ufunc::identity() const { return state_->identity(); }
 
 std::string Ufunc::signature() const {
@@ -251,7 +314,7 @@ Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& opt
                                                  state_->source().options.keep_flush_to_zero);
     detail::Call call;
     call.environment = environment.word();
-    state_->gather(call, args, options, where);
+    state_->gather(call, std::span(args.begin(), args.size()), options, where);
     if (call.outputs > 0) {
         if (!state_->call_simple(call, nullptr, where)) state_->call_general(call, where);
         return detail::handle_of(options.out ? options.out : options.outs[0]);
@@ -266,8 +329,20 @@ Array Ufunc::call(std::initializer_list<const Arg*> args, const CallOptions& opt
     return std::move(results[0]);
 }
 
+std::vector<Array> Ufunc::all_of(const std::vector<Arg>& args, const CallOptions& options,
+                                 Where where) const {
+    std::vector<const Arg*> pointers;
+    for (const Arg& arg : args) pointers.push_back(&arg);
+    return call_all(std::span<const Arg* const>(pointers), options, where);
+}
+
 std::vector<Array> Ufunc::call_all(std::initializer_list<const Arg*> args,
                                    const CallOptions& options, const Where& where) const {
+    return call_all(std::span(args.begin(), args.size()), options, where);
+}
+
+std::vector<Array> Ufunc::call_all(std::span<const Arg* const> args, const CallOptions& options,
+                                   const Where& where) const {
     const detail::DefaultEnvironment environment(detail::FloatFlags::raised,
                                                  state_->source().options.keep_flush_to_zero);
     detail::Call call;

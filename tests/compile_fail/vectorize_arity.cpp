@@ -1,5 +1,5 @@
 // The number of arguments must be known.
-// expect: kiln: vectorize needs a callable that takes a fixed number, 0 to 8, of Values
+// expect: kiln: vectorize needs a callable that takes a fixed number, 0 to 31, of Values
 #include <kiln/vectorize.h>
 
 using namespace kiln;

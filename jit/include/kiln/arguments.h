@@ -28,6 +28,9 @@ template <Element T> SpanData span_data(T* data, std::size_t size) {
     return {bytes, static_cast<std::int64_t>(size), dtype_of<T>, std::is_const_v<T>};
 }
 
+/// Of a kernel, together with its results.
+inline constexpr std::size_t max_arguments = 32;
+
 /// C++ values that bring only their kind into a promotion.
 template <class T>
 concept WeakValue = Element<T> && (std::is_arithmetic_v<T> || IsComplex<T>::value);
@@ -94,12 +97,14 @@ class OutArg {
 /// The outputs of a call that has several: `.outs = {quotient, remainder}`.
 class Outs {
   public:
-    static constexpr std::size_t max_size = 4;  ///< outputs of a call
+    static constexpr std::size_t max_size = detail::max_arguments;  ///< outputs of a call
     // Not defaulted: that would make `Outs outs = {}` zero all places at every call.
     Outs() {}  // NOLINT(modernize-use-equals-default)
     /// More than max_size is a usage error.
     Outs(std::initializer_list<OutArg> outs,
          std::source_location where = std::source_location::current());
+    explicit Outs(std::span<const OutArg> outs,
+                  std::source_location where = std::source_location::current());
     std::size_t size() const { return size_; }
     const OutArg& operator[](std::size_t i) const { return items_[i]; }
 

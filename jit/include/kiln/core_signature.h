@@ -33,9 +33,8 @@ constexpr void fault_at(std::size_t character, const char* what) {
 ///     factor    := name | integer | "(" sum ")"
 class CoreSignature {
   public:
-    static constexpr std::size_t max_inputs = 8, max_outputs = 4, max_rank = 8, max_dims = 16,
+    static constexpr std::size_t max_operands = max_arguments, max_rank = 8, max_dims = 16,
                                  max_steps = 64;
-    static constexpr std::size_t max_operands = max_inputs + max_outputs;
 
     struct Dim {
         std::size_t at = 0, length = 0;         ///< its text
@@ -116,21 +115,21 @@ class CoreSignature {
     }
 
     constexpr void parse() {
-        inputs_ = parse_operands(max_inputs, "more than 8 inputs");
+        inputs_ = parse_operands();
         if (!take('-')) fault_at(at_, "-> or a comma and another operand are expected");
         if (at_ >= text_.size() || text_[at_] != '>') fault_at(at_, "-> is expected");
         ++at_;
-        outputs_ = parse_operands(max_outputs, "more than 4 outputs");
+        outputs_ = parse_operands();
         if (peek() != '\0') fault_at(at_, "the signature goes on behind its outputs");
     }
 
-    constexpr std::size_t parse_operands(std::size_t most, const char* too_many) {
+    constexpr std::size_t parse_operands() {
         in_outputs_ = inputs_ > 0;
         std::size_t count = 0;
         do {
             const std::size_t begin = (skip(), at_);
             if (!take('(')) fault_at(begin, "an operand is expected: ( ... )");
-            if (count == most) fault_at(begin, too_many);
+            if (inputs_ + count == max_operands) fault_at(begin, "more than 32 operands");
             Operand& operand = operands_[inputs_ + count++];
             operand.at = begin;
             if (take(')')) continue;

@@ -1,5 +1,6 @@
 // What kernels hold of a lambda that computes one element: Values in, Values out.
 #pragma once
+#include <kiln/arguments.h>
 #include <kiln/dsl.h>
 
 #include <array>
@@ -23,7 +24,7 @@ template <std::size_t> using AsValue = const Value&;
 template <class F, std::size_t... I> consteval bool takes_values(std::index_sequence<I...>) {
     return std::is_invocable_v<F&, AsValue<I>...>;
 }
-inline constexpr std::size_t max_arity = 8;
+inline constexpr std::size_t max_arity = max_arguments - 1;
 
 /// The parameters of a callable that is neither generic nor overloaded, whatever it returns.
 template <class... P> struct ElementParams {

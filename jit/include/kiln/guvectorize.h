@@ -42,8 +42,9 @@ struct GufuncCallOptions {
     /// The dtype to compute in: inputs and results are converted to it. With signatures: selects
     /// the first listed loop whose first result it is.
     std::optional<DType> dtype = {};
-    /// The memory order of results that are allocated: c (also for keep and any) or fortran.
-    Order order = Order::c;
+    /// The memory order of results that are allocated. keep: loop dimensions in the memory order of the
+    /// inputs', where these agree on one, around cores in C order.
+    Order order = Order::keep;
 };
 
 /// The options of a generalised ufunc, for designated initialisers.
@@ -167,11 +168,44 @@ class Gufunc {
                 Where where = Where::current()) const {                                          \
         return make({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);                           \
     }
+    /// The results of a call whose arguments are in a list.
+    std::vector<Array> all_of(const std::vector<Arg>& args, const GufuncCallOptions& options = {},
+                              Where where = Where::current()) const;
+
     /// A call gives the result, which is `out` where that was given. A kernel with several results
     /// is called with all(), which gives them in order.
     KILN_GUFUNC_CALLS(Array, operator(), call)
     KILN_GUFUNC_CALLS(std::vector<Array>, all, call_all)
 #undef KILN_GUFUNC_CALLS
+#define KILN_ARGUMENTS(params, pointers)                                            \
+    Array operator()(KILN_LIST params, const GufuncCallOptions& options = {},       \
+                     Where where = Where::current()) const {                        \
+        return call({KILN_LIST pointers}, options, where);                          \
+    }                                                                               \
+    std::vector<Array> all(KILN_LIST params, const GufuncCallOptions& options = {}, \
+                           Where where = Where::current()) const {                  \
+        return call_all({KILN_LIST pointers}, options, where);                      \
+    }
+#include <kiln/argument_lists.def>
+#undef KILN_ARGUMENTS
+
+    /// The call inside of another kernel, whose part the cores' loop becomes: of arrays and slices of
+    /// that kernel, and Values for inputs "()". The result is a new array there. Loop dimensions align
+    /// at the last one; of one place they have equal extents. Core dimensions are the last ones, and
+    /// none is missing. Slices, other array values and those of another dtype than a listed loop takes
+    /// are stored in an array first. Errors: usage (outside of a kernel; the number of arguments;
+    /// several results, of which all() gives the arrays), shape (too few dimensions; when the kernel
+    /// runs, extents that differ), type (no loop for the arguments), and those of tracing.
+    template <class... A>
+        requires(detail::TracedArguments<A...>)
+    InOut operator()(TracedArg a, const A&... more) const {
+        return traced({TracedNumber(a), TracedNumber(more, a.where())...});
+    }
+    template <class... A>
+        requires(detail::TracedArguments<A...>)
+    std::vector<InOut> all(TracedArg a, const A&... more) const {
+        return traced_all({TracedNumber(a), TracedNumber(more, a.where())...});
+    }
 
     /// What a call with these arguments would do; neither compiles nor computes. Errors: as of the
     /// call.
@@ -203,6 +237,9 @@ class Gufunc {
                const Where& where) const;
     std::vector<Array> call_all(std::initializer_list<const Arg*> args,
                                 const GufuncCallOptions& options, const Where& where) const;
+
+    InOut traced(std::initializer_list<TracedNumber> args) const;
+    std::vector<InOut> traced_all(std::initializer_list<TracedNumber> args) const;
 
     explicit Gufunc(std::shared_ptr<detail::GufuncState> state);
 

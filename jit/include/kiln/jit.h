@@ -18,6 +18,7 @@
 #include <kiln/inspect.h>
 #include <kiln/kernel.h>
 #include <kiln/shared_state.h>
+#include <kiln/traced_arg.h>
 #include <kiln/variation.h>
 
 #include <array>
@@ -116,42 +117,9 @@ class JitArg {
     bool none_;
 };
 
-/// An argument of a call inside of another kernel: an array of that kernel, a Value, Var, Index or
-/// element, and (as TracedNumber) a C++ value, which counts with its type.
-class TracedArg {
-  public:
-    using Where = std::source_location;  ///< the user's line
-    TracedArg(const KernelArray& array, Where where = Where::current())
-        : item_(array), where_(where) {}
-    template <class T>
-        requires(std::is_base_of_v<Operand, T> && !std::is_base_of_v<KernelArray, T>)
-    TracedArg(const T& value, Where where = Where::current())
-        : item_(Value(Operand(value, where))), where_(where) {}
-    const std::variant<KernelArray, Value>& item() const { return *item_; }  ///< the array or value
-    bool is_none() const { return !item_; }                                  ///< none was given
-    Where where() const { return where_; }  ///< the line of the call
-
-  protected:
-    TracedArg() = default;
-    std::optional<std::variant<KernelArray, Value>> item_;
-    Where where_;
-};
-class TracedNumber : public TracedArg {  ///< also a C++ value
-  public:
-    using TracedArg::TracedArg;  ///< as of an argument
-    TracedNumber() = default;
-    TracedNumber(const TracedArg& arg) : TracedArg(arg) {}
-    template <Element T> TracedNumber(T value, Where where = Where::current()) {
-        item_.emplace(Value(Operand(value, where)));
-        where_ = where;
-    }
-};
-
 namespace detail {
 class LoopKernelState;
 
-/// A parameter or a result of a kernel's lambda, while it is traced.
-using KernelItem = std::variant<KernelArray, Value>;
 using KernelFunction = std::function<std::vector<KernelItem>(std::span<const KernelItem>)>;
 enum class KernelParam : std::uint8_t { value, in, out, inout };
 
@@ -335,8 +303,8 @@ class JitKernel {
 /// A loop kernel whose calls give R: void, Scalar, Array, or a tuple of the latter two.
 template <class R> class Jit : public JitKernel {
   public:
-    using Where = std::source_location;          ///< the user's line
-    static constexpr std::size_t max_args = 16;  ///< of a call
+    using Where = std::source_location;                             ///< the user's line
+    static constexpr std::size_t max_args = detail::max_arguments;  ///< of a call
 
     /// Runs the kernel; the first call with given dtypes, ranks and layouts compiles it. Arrays
     /// that the kernel writes must be writeable. Errors: usage (the number of arguments, a scalar
@@ -346,11 +314,50 @@ template <class R> class Jit : public JitKernel {
                  JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {}, JitArg a8 = {}, JitArg a9 = {},
                  JitArg a10 = {}, JitArg a11 = {}, JitArg a12 = {}, JitArg a13 = {},
                  JitArg a14 = {}, JitArg a15 = {}, Where where = Where::current()) const {
-        const JitArg* const all[max_args] = {&a0, &a1, &a2,  &a3,  &a4,  &a5,  &a6,  &a7,
-                                             &a8, &a9, &a10, &a11, &a12, &a13, &a14, &a15};
+        const JitArg* const all[] = {&a0, &a1, &a2,  &a3,  &a4,  &a5,  &a6,  &a7,
+                                     &a8, &a9, &a10, &a11, &a12, &a13, &a14, &a15};
+        return run(all, where);
+    }
+    // Apart, so that calls with few arguments do not make as many.
+    R operator()(JitArg a0, JitArg a1, JitArg a2, JitArg a3, JitArg a4, JitArg a5, JitArg a6,
+                 JitArg a7, JitArg a8, JitArg a9, JitArg a10, JitArg a11, JitArg a12, JitArg a13,
+                 JitArg a14, JitArg a15, JitArg a16, JitArg a17 = {}, JitArg a18 = {},
+                 JitArg a19 = {}, JitArg a20 = {}, JitArg a21 = {}, JitArg a22 = {},
+                 JitArg a23 = {}, JitArg a24 = {}, JitArg a25 = {}, JitArg a26 = {},
+                 JitArg a27 = {}, JitArg a28 = {}, JitArg a29 = {}, JitArg a30 = {},
+                 JitArg a31 = {}, Where where = Where::current()) const {
+        const JitArg* const all[] = {&a0,  &a1,  &a2,  &a3,  &a4,  &a5,  &a6,  &a7,
+                                     &a8,  &a9,  &a10, &a11, &a12, &a13, &a14, &a15,
+                                     &a16, &a17, &a18, &a19, &a20, &a21, &a22, &a23,
+                                     &a24, &a25, &a26, &a27, &a28, &a29, &a30, &a31};
+        return run(all, where);
+    }
+
+    /// The call inside of another kernel: the body becomes a part of that kernel, with the fastmath
+    /// flags of its own, checked where the caller is. Scalar results are Values, arrays InOut.
+    /// Slices and other array values that the kernel only reads are stored in an array first. Errors:
+    /// usage (outside of a kernel; the number and kinds of arguments; an array that the
+    /// caller only reads, for one that is written; a kernel that calls itself; return_ in the
+    /// body).
+    using Traced = typename detail::TracedResult<R>::type;
+    template <class... A>
+        requires(detail::TracedArguments<A...>)
+    Traced operator()(TracedArg a, const A&... more) const {
+        return traced({TracedNumber(a), TracedNumber(more, a.where())...});
+    }
+    /// The same with a C++ value first.
+    template <Element T, class... A>
+        requires(detail::TracedArguments<A...>)
+    Traced operator()(T a, TracedArg b, const A&... more) const {
+        return traced(
+            {TracedNumber(a, b.where()), TracedNumber(b), TracedNumber(more, b.where())...});
+    }
+
+  private:
+    R run(std::span<const JitArg* const> all, const Where& where) const {
         std::size_t count = 0;
-        while (count < max_args && !all[count]->is_none()) ++count;
-        const std::span<const JitArg* const> args(all, count);
+        while (count < all.size() && !all[count]->is_none()) ++count;
+        const std::span<const JitArg* const> args = all.first(count);
         if constexpr (std::is_void_v<R>) {
             call_in_place(args, where);
         } else {
@@ -358,39 +365,8 @@ template <class R> class Jit : public JitKernel {
             return take<R>(results);
         }
     }
-
-    /// The call inside of another kernel: the body becomes a part of that kernel, with the fastmath
-    /// flags of its own, checked where the caller is. Scalar results are Values, arrays InOut.
-    /// Errors: usage (outside of a kernel; the number and kinds of arguments; an array that the
-    /// caller only reads, for one that is written; a kernel that calls itself; return_ in the
-    /// body).
-    using Traced = typename detail::TracedResult<R>::type;
-    Traced operator()(TracedArg a0, TracedNumber a1 = {}, TracedNumber a2 = {},
-                      TracedNumber a3 = {}, TracedNumber a4 = {}, TracedNumber a5 = {},
-                      TracedNumber a6 = {}, TracedNumber a7 = {}, TracedNumber a8 = {},
-                      TracedNumber a9 = {}, TracedNumber a10 = {}, TracedNumber a11 = {},
-                      TracedNumber a12 = {}, TracedNumber a13 = {}, TracedNumber a14 = {},
-                      TracedNumber a15 = {}) const {
-        return traced(
-            {&a0, &a1, &a2, &a3, &a4, &a5, &a6, &a7, &a8, &a9, &a10, &a11, &a12, &a13, &a14, &a15});
-    }
-    /// The same with a C++ value first.
-    template <Element T>
-    Traced operator()(T a0, TracedArg a1, TracedNumber a2 = {}, TracedNumber a3 = {},
-                      TracedNumber a4 = {}, TracedNumber a5 = {}, TracedNumber a6 = {},
-                      TracedNumber a7 = {}) const {
-        const TracedNumber first(a0, a1.where());
-        return traced({&first, &a1, &a2, &a3, &a4, &a5, &a6, &a7});
-    }
-
-  private:
-    Traced traced(std::initializer_list<const TracedArg*> args) const {
-        std::vector<detail::KernelItem> items;
-        for (const TracedArg* arg : args) {
-            if (arg->is_none()) break;
-            items.push_back(arg->item());
-        }
-        auto results = inline_call(items, (*args.begin())->where());
+    Traced traced(std::initializer_list<TracedNumber> args) const {
+        auto results = inline_call(detail::items_of(args), args.begin()->where());
         if constexpr (!std::is_void_v<R>) {
             std::size_t next = 0;
             return take_traced<Traced>(results, next);

@@ -173,7 +173,7 @@ Ufunc vectorize(std::string name, R (*function)(P...), UfuncOptions options = {}
     constexpr std::size_t outputs = detail::native_count<P...>(detail::NativeParam::output);
     constexpr std::size_t results = outputs + (std::is_void_v<R> ? 0 : 1);
     static_assert(sizeof...(P) - outputs <= detail::max_arity,
-                  "kiln: element-wise kernels take at most 8 numbers");
+                  "kiln: element-wise kernels take at most 31 numbers");
     static_assert(results > 0,
                   "kiln: an element-wise kernel returns a number, or gives it by a reference");
     return Ufunc(

@@ -103,6 +103,14 @@ class MapReduce {
         return call({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
 
+#define KILN_ARGUMENTS(params, pointers)                                  \
+    Array operator()(KILN_LIST params, const ReduceOptions& options = {}, \
+                     Where where = Where::current()) const {              \
+        return call({KILN_LIST pointers}, options, where);                \
+    }
+#include <kiln/argument_lists.def>
+#undef KILN_ARGUMENTS
+
     /// The results, in order, of a reduction with a state that has several.
     std::vector<Array> all(const Arg& a, const ReduceOptions& options = {},
                            Where where = Where::current()) const {
@@ -122,6 +130,24 @@ class MapReduce {
                            Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d}, options, where);
     }
+
+    /// Of reductions with a state, along one axis (0 by default), one element after the other, so with
+    /// the same bits for any number of threads. accumulate: element i of a result is that of the
+    /// elements up to i. reduceat: element s is that of the elements from indices[s] up to but not
+    /// including indices[s + 1] (the end for the last), or of element indices[s] alone where that range
+    /// is empty or backwards. The second forms give all results, in order. Errors: usage (a reduction
+    /// without a state; dtype; out where there are several results), bounds (no such axis; an index
+    /// outside of [0, extent)), type, shape, and those of tracing.
+    Array accumulate(const Arg& a, const AccumulateOptions& options = {},
+                     Where where = Where::current()) const;
+    std::vector<Array> accumulate_all(std::initializer_list<Arg> args,
+                                      const AccumulateOptions& options = {},
+                                      Where where = Where::current()) const;
+    Array reduceat(const Arg& a, const Arg& indices, const ReduceAtOptions& options = {},
+                   Where where = Where::current()) const;
+    std::vector<Array> reduceat_all(std::initializer_list<Arg> args, const Arg& indices,
+                                    const ReduceAtOptions& options = {},
+                                    Where where = Where::current()) const;
 
     /// A generated text of the kernel that reduces rows, for arguments of these types (rank 0: a
     /// strong scalar). Errors: as of Ufunc::inspect.
@@ -150,7 +176,7 @@ class MapReduce {
     detail::SharedState<detail::ReduceState> state_;
 };
 
-/// A map-reduce from a callable of 1 to 8 Values (generic or not) that returns one Value:
+/// A map-reduce from a callable of 1 to 31 Values (generic or not) that returns one Value:
 /// `auto dot = map_reduce("dot", [](Value x, Value y) { return x * y; }, Reduce::sum);` The
 /// callable is copied, and run a few times for each combination of dtypes when it is first met,
 /// by one thread at a time: what it captures by value is a constant of that code, what it
@@ -161,7 +187,7 @@ MapReduce map_reduce(std::string name, F function, Reduce reduction, MapReduceOp
                      std::source_location where = std::source_location::current()) {
     constexpr std::size_t arity = detail::value_arity<F>();
     static_assert(arity >= 1 && arity <= detail::max_arity,
-                  "kiln: map_reduce needs a callable that takes a fixed number, 1 to 8, of "
+                  "kiln: map_reduce needs a callable that takes a fixed number, 1 to 31, of "
                   "Values, and compiles for them (functions of Values are kiln's: kiln::sin(x), "
                   "not std::sin(x))");
     return MapReduce(std::move(name), arity, detail::erase<arity>(std::move(function)), reduction,
@@ -193,10 +219,11 @@ MapReduce make_map_reduce(std::string name, F function, const Reduction<N>& redu
                           std::optional<Ufunc> finish, MapReduceOptions options,
                           std::source_location where) {
     constexpr std::size_t arity = value_arity<F>();
-    static_assert(arity >= 1 && arity <= max_arity,
-                  "kiln: map_reduce needs a callable that takes a fixed number, 1 to 8, of Values, "
-                  "and compiles for them (functions of Values are kiln's: kiln::sin(x), not "
-                  "std::sin(x))");
+    static_assert(
+        arity >= 1 && arity <= max_arity,
+        "kiln: map_reduce needs a callable that takes a fixed number, 1 to 31, of Values, "
+        "and compiles for them (functions of Values are kiln's: kiln::sin(x), not "
+        "std::sin(x))");
     return MapReduce(std::move(name), arity, erase_lift<arity, N>(std::move(function)),
                      reduction.state(), std::move(finish), std::move(options), where);
 }
@@ -218,6 +245,21 @@ MapReduce map_reduce(std::string name, F function, const Reduction<N>& reduction
                      std::source_location where = std::source_location::current()) {
     return detail::make_map_reduce(std::move(name), std::move(function), reduction, std::nullopt,
                                    std::move(options), where);
+}
+/// A reduction of states that are given part by part, one argument each: of one value, as a ufunc of
+/// its combination reduces.
+///
+///     auto product = map_reduce(reduction("product", Complex(1), [](Value a, Value b) { return a * b; }));
+///     Array of_rows = product(z, {.axis = 1}), so_far = product.accumulate(z, {.axis = 1});
+template <std::size_t N>
+MapReduce map_reduce(const Reduction<N>& reduction, MapReduceOptions options = {},
+                     std::source_location where = std::source_location::current()) {
+    return MapReduce(
+        reduction.name(), N,
+        [](std::span<const Value> parts, std::vector<Value>& out) {
+            for (const Value& part : parts) out.push_back(part);
+        },
+        reduction.state(), std::nullopt, std::move(options), where);
 }
 template <class F, std::size_t N, class G>
     requires(!std::is_convertible_v<G, MapReduceOptions>)

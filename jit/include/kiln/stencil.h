@@ -159,17 +159,39 @@ class Stencil {
     /// The result, of the dtype that the kernel returns. Errors: usage (the number of arguments, no
     /// Neighbors among the parameters or no relative access), shape (ranks, sizes), type (cval).
     Array operator()(JitArg a0 = {}, JitArg a1 = {}, JitArg a2 = {}, JitArg a3 = {}, JitArg a4 = {},
-                     JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {},
-                     Where where = Where::current()) const {
-        const JitArg* const all[] = {&a0, &a1, &a2, &a3, &a4, &a5, &a6, &a7};
+                     JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {}, JitArg a8 = {}, JitArg a9 = {},
+                     JitArg a10 = {}, JitArg a11 = {}, JitArg a12 = {}, JitArg a13 = {},
+                     JitArg a14 = {}, JitArg a15 = {}, JitArg a16 = {}, JitArg a17 = {},
+                     JitArg a18 = {}, JitArg a19 = {}, JitArg a20 = {}, JitArg a21 = {},
+                     JitArg a22 = {}, JitArg a23 = {}, JitArg a24 = {}, JitArg a25 = {},
+                     JitArg a26 = {}, JitArg a27 = {}, JitArg a28 = {}, JitArg a29 = {},
+                     JitArg a30 = {}, Where where = Where::current()) const {
+        const JitArg* const all[] = {&a0,  &a1,  &a2,  &a3,  &a4,  &a5,  &a6,  &a7,
+                                     &a8,  &a9,  &a10, &a11, &a12, &a13, &a14, &a15,
+                                     &a16, &a17, &a18, &a19, &a20, &a21, &a22, &a23,
+                                     &a24, &a25, &a26, &a27, &a28, &a29, &a30};
         return call(nullptr, all, where);
     }
     /// The same into an array of exactly the result's shape, which may overlap the arguments.
     void into(const Array& out, JitArg a0 = {}, JitArg a1 = {}, JitArg a2 = {}, JitArg a3 = {},
-              JitArg a4 = {}, JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {},
-              Where where = Where::current()) const {
-        const JitArg* const all[] = {&a0, &a1, &a2, &a3, &a4, &a5, &a6, &a7};
+              JitArg a4 = {}, JitArg a5 = {}, JitArg a6 = {}, JitArg a7 = {}, JitArg a8 = {},
+              JitArg a9 = {}, JitArg a10 = {}, JitArg a11 = {}, JitArg a12 = {}, JitArg a13 = {},
+              JitArg a14 = {}, JitArg a15 = {}, JitArg a16 = {}, JitArg a17 = {}, JitArg a18 = {},
+              JitArg a19 = {}, JitArg a20 = {}, JitArg a21 = {}, JitArg a22 = {}, JitArg a23 = {},
+              JitArg a24 = {}, JitArg a25 = {}, JitArg a26 = {}, JitArg a27 = {}, JitArg a28 = {},
+              JitArg a29 = {}, JitArg a30 = {}, Where where = Where::current()) const {
+        const JitArg* const all[] = {&a0,  &a1,  &a2,  &a3,  &a4,  &a5,  &a6,  &a7,
+                                     &a8,  &a9,  &a10, &a11, &a12, &a13, &a14, &a15,
+                                     &a16, &a17, &a18, &a19, &a20, &a21, &a22, &a23,
+                                     &a24, &a25, &a26, &a27, &a28, &a29, &a30};
         call(&out, all, where);
+    }
+    /// The call inside of another kernel, whose part the stencil's loops become: the result is a new
+    /// array of that kernel. Array values are stored in an array first. Errors: those of tracing.
+    template <class... A>
+        requires(detail::TracedArguments<A...>)
+    InOut operator()(TracedArg a, const A&... more) const {
+        return traced({TracedNumber(a), TracedNumber(more, a.where())...});
     }
     /// A text of the kernel for arguments of these types: see JitKernel::inspect.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
@@ -188,7 +210,8 @@ class Stencil {
     Stats stats() const;
 
   private:
-    Array call(const Array* out, std::span<const JitArg* const, 8> args, Where where) const;
+    Array call(const Array* out, std::span<const JitArg* const> args, Where where) const;
+    InOut traced(std::initializer_list<TracedNumber> args) const;
 
     explicit Stencil(std::shared_ptr<detail::StencilState> state);
 

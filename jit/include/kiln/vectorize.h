@@ -18,6 +18,7 @@
 #include <kiln/inspect.h>
 #include <kiln/reduce_options.h>
 #include <kiln/shared_state.h>
+#include <kiln/traced_arg.h>
 #include <kiln/variation.h>
 
 #include <cstddef>
@@ -31,6 +32,10 @@
 #include <vector>
 
 namespace kiln {
+
+namespace detail {
+class ReduceState;
+}
 
 /// The options of a ufunc call, for designated initialisers: f(x, y, {.out = z, .where = mask}).
 struct CallOptions {
@@ -163,6 +168,20 @@ class Ufunc {
                      Where where = Where::current()) const {
         return call({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
     }
+#define KILN_ARGUMENTS(params, pointers)                                      \
+    Array operator()(KILN_LIST params, const CallOptions& options = {},       \
+                     Where where = Where::current()) const {                  \
+        return call({KILN_LIST pointers}, options, where);                    \
+    }                                                                         \
+    std::vector<Array> all(KILN_LIST params, const CallOptions& options = {}, \
+                           Where where = Where::current()) const {            \
+        return call_all({KILN_LIST pointers}, options, where);                \
+    }
+#include <kiln/argument_lists.def>
+#undef KILN_ARGUMENTS
+    /// The results of a call whose arguments are in a list.
+    std::vector<Array> all_of(const std::vector<Arg>& args, const CallOptions& options = {},
+                              Where where = Where::current()) const;
     std::vector<Array> all(const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({}, options, where);
     }
@@ -200,6 +219,27 @@ class Ufunc {
                            const Arg& f, const Arg& g, const Arg& h,
                            const CallOptions& options = {}, Where where = Where::current()) const {
         return call_all({&a, &b, &c, &d, &e, &f, &g, &h}, options, where);
+    }
+
+    /// The call inside of a kernel, whose part the callable's code becomes, with the fast-math flags of
+    /// its own: of Values, and of arrays of the kernel element by element. C++ values are weak, as in
+    /// calls. Errors: usage (the number of arguments; several results, of which all() gives the
+    /// Values), type (no loop for the arguments), and those of tracing.
+    template <class... A>
+        requires(detail::TracedArguments<A...>)
+    Value operator()(TracedArg a, const A&... more) const {
+        return traced({TracedNumber(a), TracedNumber(more, a.where())...});
+    }
+    template <Element T, class... A>
+        requires(detail::TracedArguments<A...>)
+    Value operator()(T a, TracedArg b, const A&... more) const {
+        return traced(
+            {TracedNumber(a, b.where()), TracedNumber(b), TracedNumber(more, b.where())...});
+    }
+    template <class... A>
+        requires(detail::TracedArguments<A...>)
+    std::vector<Value> all(TracedArg a, const A&... more) const {
+        return traced_all({TracedNumber(a), TracedNumber(more, a.where())...});
     }
 
     /// Which loop a call with these arguments would take, and the dtypes of its results; traces but
@@ -293,16 +333,23 @@ class Ufunc {
     Stats stats() const;
 
   private:
+    friend class detail::ReduceState;
     Array call(std::initializer_list<const Arg*> args, const CallOptions& options,
                const Where& where) const;
+    std::vector<Array> call_all(std::span<const Arg* const> args, const CallOptions& options,
+                                const Where& where) const;
     std::vector<Array> call_all(std::initializer_list<const Arg*> args, const CallOptions& options,
                                 const Where& where) const;
+    Value traced(std::initializer_list<TracedNumber> args) const;
+    std::vector<Value> traced_all(std::initializer_list<TracedNumber> args) const;
+    std::vector<Value> traced_all(const std::vector<detail::KernelItem>& args, Where where) const;
+    std::vector<DType> result_types(const std::vector<DType>& inputs, Where where) const;
 
     detail::SharedState<detail::UfuncState> state_;
 };
 
-/// A ufunc from a callable of 0 to 8 Values (generic or not) that returns a Value, or several as a
-/// pair, tuple or array. The callable is copied, and run once for each combination of dtypes that
+/// A ufunc from a callable of 0 to 31 Values (generic or not) that returns a Value, or several as a
+/// pair, tuple or array: 32 arguments and results at most. The callable is copied, and run once for each combination of dtypes that
 /// the ufunc meets, by one thread at a time. (Where kernels whose callables call each other's are met
 /// by threads at once, one thread may enter a callable in which another one waits.) `name` is what
 /// errors call it. Errors: usage (a signature with another number of inputs).
@@ -311,11 +358,13 @@ Ufunc vectorize(std::string name, F function, UfuncOptions options = {},
                 std::source_location where = std::source_location::current()) {
     constexpr std::size_t arity = detail::value_arity<F>();
     static_assert(arity <= detail::max_arity,
-                  "kiln: vectorize needs a callable that takes a fixed number, 0 to 8, of Values, "
+                  "kiln: vectorize needs a callable that takes a fixed number, 0 to 31, of Values, "
                   "and compiles for them (functions of Values are kiln's: kiln::sin(x), not "
                   "std::sin(x))");
     constexpr std::size_t results =
         detail::results_of<F>(std::make_index_sequence<arity <= detail::max_arity ? arity : 0>());
+    static_assert(arity > detail::max_arity || arity + results <= detail::max_arguments,
+                  "kiln: a kernel has at most 32 arguments and results");
     return Ufunc(std::move(name), arity, results, detail::erase<arity>(std::move(function)),
                  std::move(options), where);
 }

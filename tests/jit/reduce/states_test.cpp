@@ -174,3 +174,176 @@ TEST_CASE("states over axes: errors", "[jit][reduce]") {
     CHECK(e.kind() == ErrorKind::type);
     CHECK(e.message() == "f64 is no part of whole, which is i64, without narrowing");
 }
+
+namespace {
+
+/// log(exp(a) + exp(b)) and so on, kept as the greatest and the sum of what is relative to it.
+MapReduce log_sum_exp() {
+    const double low = -std::numeric_limits<double>::infinity();
+    return map_reduce(
+        "log_sum_exp", [](Value x) { return std::tuple(x, 1.0); },
+        reduction("log_sum_exp", std::tuple(low, 0.0),
+                  [](auto a, auto b) {
+                      auto [top_a, sum_a] = a;
+                      auto [top_b, sum_b] = b;
+                      const Value top = max(top_a, top_b);
+                      return std::tuple(
+                          top, sum_a * exp(min(top_a - top, 0)) + sum_b * exp(min(top_b - top, 0)));
+                  }),
+        [](auto s) { return s[0] + log(s[1]); }, {.parallel = true});
+}
+
+/// The elements along an axis of an array of two dimensions, one list a result.
+std::vector<std::vector<double>> lines(const Array& x, int axis) {
+    std::vector<std::vector<double>> all(static_cast<std::size_t>(x.extent(1 - axis)));
+    for (std::int64_t i = 0; i < x.extent(0); ++i)
+        for (std::int64_t j = 0; j < x.extent(1); ++j)
+            all[static_cast<std::size_t>(axis == 0 ? j : i)].push_back(x.at<double>({i, j}));
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("states along an axis: running mean and variance, any layout, any threads",
+          "[jit][reduce]") {
+    const Array base = normal({23, 31}, 7);
+    for (const Array& x : {base, base.transpose(), base.flip(0), base.slice(1, {.step = 2}),
+                           normal({3, 5000}, 8), normal({5000, 3}, 9)}) {
+        for (const int axis : {0, 1}) {
+            INFO(to_string(x.shape()) << ", axis " << axis);
+            const MapReduce f = mean_and_variance();
+            std::vector<Array> got;
+            for (const int threads : {1, 2, 3, 8}) {
+                const Threads limit(threads);
+                std::vector<Array> now = f.accumulate_all({x}, {.axis = axis});
+                REQUIRE(now.size() == 2);
+                REQUIRE(now[0].shape() == x.shape());
+                if (got.empty()) got = now;
+                CHECK(values(now[0]) == values(got[0]));
+                CHECK(values(now[1]) == values(got[1]));
+            }
+            const auto elements = lines(x, axis), means = lines(got[0], axis),
+                       variances = lines(got[1], axis);
+            double worst = 0;
+            for (std::size_t l = 0; l < elements.size(); ++l) {
+                long double sum = 0, squares = 0;
+                for (std::size_t i = 0; i < elements[l].size(); ++i) {
+                    sum += elements[l][i];
+                    squares += static_cast<long double>(elements[l][i]) * elements[l][i];
+                    const long double n = static_cast<long double>(i + 1), mean = sum / n;
+                    worst = std::max({worst, std::fabs(means[l][i] - static_cast<double>(mean)),
+                                      std::fabs(variances[l][i] -
+                                                static_cast<double>(squares / n - mean * mean))});
+                }
+            }
+            CHECK(worst < 1e-12);
+        }
+    }
+}
+
+TEST_CASE("states along an axis: log-sum-exp, over axes and running", "[jit][reduce]") {
+    const Array x = normal({6, 50}, 11);
+    const MapReduce f = log_sum_exp();
+    for (const int axis : {0, 1}) {
+        const Array all = f(x, {.axis = axis}), running = f.accumulate(x, {.axis = axis});
+        const auto elements = lines(x, axis), so_far = lines(running, axis);
+        for (std::size_t l = 0; l < elements.size(); ++l) {
+            long double sum = 0;
+            for (std::size_t i = 0; i < elements[l].size(); ++i) {
+                sum += std::exp(static_cast<long double>(elements[l][i]));
+                CHECK(std::fabs(so_far[l][i] - static_cast<double>(std::log(sum))) < 1e-13);
+            }
+            CHECK(std::fabs(at(all, static_cast<std::int64_t>(l)) -
+                            static_cast<double>(std::log(sum))) < 1e-13);
+        }
+    }
+}
+
+TEST_CASE("states along an axis: the last of equal minima", "[jit][reduce]") {
+    const MapReduce last_least = map_reduce(
+        "last_least", [](Value x, Value i) { return std::tuple(x, i); },
+        reduction("last_least",
+                  std::tuple(std::numeric_limits<double>::infinity(), std::int64_t(-1)),
+                  [](auto a, auto b) {
+                      auto [x, i] = a;
+                      auto [y, j] = b;
+                      const Value second = y < x || (y == x && j > i);
+                      return std::tuple(select(second, y, x), select(second, j, i));
+                  }));
+    const Array x = empty({2, 6}, f64);
+    x.index(0, 0).assign(Array(std::vector<double>{3, 1, 2, 1, 4, 1}));
+    x.index(0, 1).assign(Array(std::vector<double>{0, 5, 0, 5, 5, 7}));
+    const Array positions = arange(6);
+    const std::vector<Array> got = last_least.all(x, positions, {.axis = 1});
+    CHECK(values(got[0]) == std::vector<double>{1, 0});
+    CHECK(values(got[1]) == std::vector<double>{5, 2});
+    const std::vector<Array> running = last_least.accumulate_all({x, positions}, {.axis = 1});
+    CHECK(values(running[1]) == std::vector<double>{0, 1, 1, 3, 3, 5, 0, 0, 2, 2, 2, 2});
+}
+
+TEST_CASE("states along an axis: complex products as a ufunc of the combination", "[jit][reduce]") {
+    using Complex = std::complex<double>;
+    const MapReduce product =
+        map_reduce(reduction("product", Complex(1), [](Value a, Value b) { return a * b; }));
+    const std::vector<Complex> z{{0, 1}, {2, 0}, {0, -1}, {1, 1}, {3, 0}};
+    const Array out = empty({5}, DType::c128);
+    const Array running = product.accumulate(z, {.out = out});
+    CHECK(running.data() == out.data());
+    const std::vector<Complex> want{{0, 1}, {0, 2}, {2, 0}, {2, 2}, {6, 6}};
+    for (std::size_t i = 0; i < 5; ++i)
+        CHECK(reinterpret_cast<const Complex*>(out.data())[i] == want[i]);
+    CHECK(product(z).scalar_at({}).get<Complex>() == Complex(6, 6));
+    // numpy.multiply.reduceat(z, [0, 3, 1, 1]): z[0:3], z[3] alone, z[1] alone, z[1:].
+    const Array parts = product.reduceat(z, std::vector<std::int64_t>{0, 3, 1, 1});
+    const std::vector<Complex> of_parts{{2, 0}, {1, 1}, {2, 0}, {6, -6}};
+    REQUIRE(parts.shape() == Shape{4});
+    for (std::size_t i = 0; i < 4; ++i)
+        CHECK(reinterpret_cast<const Complex*>(parts.data())[i] == of_parts[i]);
+}
+
+TEST_CASE("states along an axis: segments", "[jit][reduce]") {
+    const Array x = normal({40, 9}, 13);
+    const std::vector<std::int64_t> starts{0, 10, 10, 4, 39};
+    for (const int axis : {0, 1}) {
+        const Array y = axis == 0 ? x : x.transpose();
+        const std::vector<Array> got =
+            mean_and_variance().reduceat_all({y}, starts, {.axis = axis});
+        REQUIRE(got[0].extent(axis) == 5);
+        const auto elements = lines(y, axis), means = lines(got[0], axis);
+        for (std::size_t l = 0; l < elements.size(); ++l)
+            for (std::size_t s = 0; s < starts.size(); ++s) {
+                const auto from = static_cast<std::size_t>(starts[s]);
+                const std::size_t to = std::max(
+                    s + 1 < starts.size() ? static_cast<std::size_t>(starts[s + 1]) : 40, from + 1);
+                long double sum = 0;
+                for (std::size_t i = from; i < to; ++i) sum += elements[l][i];
+                CHECK(std::fabs(means[l][s] - static_cast<double>(sum / static_cast<long double>(
+                                                                            to - from))) < 1e-13);
+            }
+    }
+}
+
+TEST_CASE("states along an axis: errors", "[jit][reduce]") {
+    const std::vector<double> x{1, 2, 3};
+    const MapReduce f = mean_and_variance(false);
+    Error e = error_of([&] { f.accumulate(x); });
+    CHECK(e.message() == "mean_and_variance.accumulate has 2 results");
+    CHECK(e.hint() == "call mean_and_variance.accumulate_all, which gives them in order");
+    CHECK(e.line() == __LINE__ - 3);
+    e = error_of([&] { f.accumulate_all({x}, {.axis = 1}); });
+    CHECK(e.message() ==
+          "axis 1 of mean_and_variance.accumulate is out of bounds for an array of rank 1");
+    e = error_of([&] { f.accumulate_all({x}, {.dtype = f64}); });
+    CHECK(e.message() ==
+          "mean_and_variance.accumulate takes no dtype=: states of moments are of the types of "
+          "their identity");
+    e = error_of([&] { f.reduceat_all({x}, std::vector<std::int64_t>{0, 3}); });
+    CHECK(e.kind() == ErrorKind::bounds);
+    CHECK(e.message() ==
+          "index 3 of mean_and_variance.reduceat is out of bounds for an axis of extent 3");
+    const MapReduce plain = map_reduce("total", [](Value v) { return v; }, Reduce::sum);
+    e = error_of([&] { plain.accumulate(x); });
+    CHECK(e.message() == "total has no state");
+    CHECK(e.hint() ==
+          "total.accumulate is of reductions with a state; ufuncs have accumulate, too");
+}

@@ -236,13 +236,98 @@ TEST_CASE("what the lambda throws passes through", "[jit][call]") {
     CHECK(error.line() == __LINE__ - 3);
 }
 
-TEST_CASE("more than four outputs are refused", "[jit][call]") {
+namespace {
+template <std::size_t> struct OneOf {
+    using type = Value;
+};
+/// f(x0, ..., xN-1) = x0 + ... + xN-1, of N arguments.
+template <std::size_t... I> Ufunc total_of(std::index_sequence<I...>) {
+    return vectorize("total", [](typename OneOf<I>::type... x) { return (... + x); });
+}
+template <std::size_t N> Ufunc total_of() { return total_of(std::make_index_sequence<N>()); }
+}  // namespace
+
+TEST_CASE("32 arguments and results", "[jit][call]") {
+    const std::vector<double> one{1, 2, 3};
+    const Array two(std::vector<double>{2, 4, 6});
+    const Ufunc nine = total_of<9>();
+    check_values(nine(one, 0, 1, 2, 3, 4, 5, 6, two), {24, 27, 30});
+    const Ufunc most = total_of<31>();
+    Array out = zeros({3});
+    const auto x = [&](int i) { return 1.0 * i; };
+    // 0 + ... + 29, and an array.
+    const Array got =
+        most(x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), x(8), x(9), x(10), x(11), x(12), x(13),
+             x(14), x(15), x(16), x(17), x(18), x(19), x(20), x(21), x(22), x(23), x(24), x(25),
+             x(26), x(27), x(28), x(29), one, {.out = out});
+    check_values(out, {436, 437, 438});
+    CHECK(got.data() == out.data());
+    // Every one is an array of its own, of a dtype and a layout of its own.
+    std::vector<Array> arrays;
+    std::vector<Arg> args;
+    for (int i = 0; i < 31; ++i) {
+        Array a = zeros({4, 6}, i % 3 == 0 ? f64 : i % 3 == 1 ? f32 : i32);
+        a.fill(Scalar::of(i), {});
+        arrays.push_back(i % 2 == 0 ? a.slice(1, {.step = 2}) : a.slice(1, {0, 3}));
+    }
+    for (const Array& a : arrays) args.emplace_back(a);
+    const Array sums = most.all_of(args)[0];
+    REQUIRE(sums.shape() == Shape{4, 3});
+    for (std::int64_t i = 0; i < 12; ++i) CHECK(at(sums, i) == 465);
+    // 16 results, one of which is stored where another one was read from.
+    const auto many = vectorize("many", [](Value a) {
+        std::array<Value, 16> r{a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a};
+        return r;
+    });
+    CHECK(many.all(one).size() == 16);
+    check_values(many.all(one)[15], {1, 2, 3});
+}
+
+TEST_CASE("loop kernels of 32 arguments", "[jit][call]") {
+    const auto total = jit(
+        [](Out out, Value x0, Value x1, Value x2, Value x3, Value x4, Value x5, Value x6, Value x7,
+           Value x8, Value x9, Value x10, Value x11, Value x12, Value x13, Value x14, Value x15,
+           Value x16, Value x17, Value x18, Value x19, Value x20, Value x21, Value x22, Value x23,
+           Value x24, Value x25, Value x26, Value x27, Value x28, Value x29, Value x30) {
+            out(0) = x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11 + x12 + x13 + x14 +
+                     x15 + x16 + x17 + x18 + x19 + x20 + x21 + x22 + x23 + x24 + x25 + x26 + x27 +
+                     x28 + x29 + x30;
+        });
+    std::vector<std::int64_t> out(1);
+    total(out, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+          24, 25, 26, 27, 28, 29, 30);
+    CHECK(out[0] == 465);
+    // 17 arrays, and the key of the call tells them apart by their types.
+    const auto last = jit([](In a0, In, In, In, In, In, In, In, In, In, In, In, In, In, In, In a15,
+                             Out y) { y(0) = a15(0) - a0(0); });
+    const std::vector<double> one{1}, two{2};
+    const std::vector<float> three{3};
+    std::vector<double> result(1);
+    last(one, one, one, one, one, one, one, one, one, one, one, one, one, one, one, two, result);
+    CHECK(result[0] == 1);
+    last(one, one, one, one, one, one, one, one, one, one, one, one, one, one, one, three, result);
+    CHECK(result[0] == 2);
+}
+
+TEST_CASE("more than 32 arguments and results are refused", "[jit][call]") {
     const auto add = add_ufunc();
     Array z = zeros({1});
-    const Error error = error_of([&] { add(1.0, 1.0, {.outs = {z, z, z, z, z}}); });
-    CHECK(error.message() == "5 outputs given; a kernel has at most 4");
+    const auto outs = [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return Outs{(static_cast<void>(I), OutArg(z))...};
+    };
+    Error error = error_of([&] { add(1.0, 1.0, {.outs = outs(std::make_index_sequence<31>())}); });
+    CHECK(error.message() ==
+          "31 outputs given; add takes 2 arguments, and a kernel has at most 32 arguments and "
+          "results");
+    error = error_of([&] { outs(std::make_index_sequence<33>()); });
+    CHECK(error.message() == "33 outputs given; a kernel has at most 32");
     CHECK(error_of([&] { add(1.0, 1.0, {.out = z, .outs = {z}}); }).message() ==
           "both .out and .outs were given");
-    const auto five = vectorize("five", [](Value a) { return std::array{a, a, a, a, a}; });
-    CHECK(error_of([&] { five(1.0); }).message() == "five returns 5 values; a kernel has 1 to 4");
+    // Signatures, which list dtypes, have 12 of them.
+    const Ufunc twelve = total_of<12>();
+    CHECK(at(twelve.all_of(std::vector<Arg>(12, Arg(1.0)))[0], 0) == 12);
+    CHECK(twelve.types().empty());
+    error = error_of([&] { twelve.resolve({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}); });
+    CHECK(error.kind() == ErrorKind::unsupported);
+    CHECK(error.message() == "total has 13 arguments and results; a signature has at most 12");
 }
