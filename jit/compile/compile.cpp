@@ -14,6 +14,7 @@
 #include "jit/compile/passed_kernel.h"
 #include "jit/compile/stopwatch.h"
 #include "jit/compile/target.h"
+#include "jit/compile/tell.h"
 
 #include <kiln/environment.h>
 
@@ -193,17 +194,17 @@ std::shared_ptr<const Lowered> lower(const LoweringInput& from, DiskCache* disk,
         auto found =
             look_up(key, *disk, DiskCache::Kind::passes,
                     [&](const std::string&, const auto& bytes) { return lowered_of(from, bytes); });
-        stats.disk_ms += reading.ms();
+        stats.disk_ms += tell_phase("disk", from.kernel.name, reading);
         if (found != nullptr) return found;
     }
     const Stopwatch passes;
     PassWords words;
     PassedKernel passed = lower(from, words);
-    stats.passes_ms += passes.ms();
+    stats.passes_ms += tell_phase("passes", from.kernel.name, passes);
     if (is_kept) {
         const Stopwatch writing;
         disk->insert(key, bytes_of(passed), DiskCache::Kind::passes);
-        stats.disk_ms += writing.ms();
+        stats.disk_ms += tell_phase("disk", from.kernel.name, writing);
     }
     return lowered(std::move(passed), std::make_shared<const PassReport>(std::move(words)));
 }
@@ -213,10 +214,11 @@ std::unique_ptr<CompiledCode> compiled_code(BackendTarget target, const ir::Kern
                                             Stats& stats) {
     const Stopwatch opening;
     Backend& compiler = backend(target);
-    stats.load_ms += opening.ms();
+    stats.load_ms += tell_phase("load", kernel.name, opening);
     auto code = compiler.compile(kernel, options, content_symbol(key));
     stats.compiles = 1;
     add(stats, code->times());
+    tell_phases(kernel.name, code->times());
     return code;
 }
 
@@ -256,14 +258,15 @@ std::unique_ptr<CompiledCode> native_code(const ir::Kernel& kernel, const Compil
             return loaded_code(kernel, options, one, std::move(object), stats, why);
         },
         &why);
-    stats.disk_ms += reading.ms() - stats.link_ms;
+    stats.disk_ms += tell_phase("disk", kernel.name, reading) - stats.link_ms;
     if (found != nullptr) return found;
+    if (why.starts_with("its entry")) log(LogLevel::warning, owner.name, owner.where, why);
     Misses::instance().note(
         {owner.name, std::string(owner.where.file), owner.where.line, key, std::move(why)});
     auto code = compiled_code(BackendTarget::cpu, kernel, options, key, stats);
     const Stopwatch writing;
     disk.insert(key, code->binary());
-    stats.disk_ms += writing.ms();
+    stats.disk_ms += tell_phase("disk", kernel.name, writing);
     return code;
 }
 
@@ -283,6 +286,8 @@ Passed passed_for(codegen::VectorIsa isa, Job job, const KernelOwner& owner) {
 
 Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     const kiln::detail::DefaultEnvironment environment;
+    observe_as_environment_says(owner.where);
+    const Stopwatch watch;
     Compiled made;
     codegen::PassOptions passes = context_of(std::move(job.passes), target, owner).options;
     LoweringInput input{std::move(job.kernel), std::move(passes), job.code,
@@ -291,22 +296,29 @@ Compiled compile(Job job, BackendTarget target, const KernelOwner& owner) {
     DiskCache* const disk = target != BackendTarget::cpu
                                 ? nullptr
                                 : for_owner(owner, [] { return &DiskCache::instance(); });
+    const bool is_dumped = !dump_folder().empty();
+    const std::optional<LoweringInput> traced = is_dumped ? std::optional(input) : std::nullopt;
     const auto lowered = LoweredCache::instance().get(
         std::move(input), [&](const LoweringInput& from) { return lower(from, disk, made.stats); });
     made.drops_flags = !lowered->options.flags_of_data;
     made.report = lowered->report;
-    made.kernel = for_owner(owner, [&] {
-                      return CodeCache::instance().get(lowered->key, [&] {
-                          const auto& [kernel, options, key, report] = *lowered;
-                          auto compiled = std::make_unique<CompiledKernel>();
-                          compiled->code =
-                              target == BackendTarget::cpu
-                                  ? native_code(kernel, options, key, owner, made.stats)
-                                  : compiled_code(target, kernel, options, key, made.stats);
-                          compiled->kernel = kernel;
-                          return compiled;
-                      });
-                  }).kernel;
+    auto found = for_owner(owner, [&] {
+        return CodeCache::instance().get(lowered->key, [&] {
+            const auto& [kernel, options, key, report] = *lowered;
+            auto compiled = std::make_unique<CompiledKernel>();
+            compiled->code = target == BackendTarget::cpu
+                                 ? native_code(kernel, options, key, owner, made.stats)
+                                 : compiled_code(target, kernel, options, key, made.stats);
+            compiled->kernel = kernel;
+            return compiled;
+        });
+    });
+    made.kernel = std::move(found.kernel);
+    if (is_dumped && found.compiled)
+        for_owner(owner, [&] {
+            dump_texts(traced->kernel, traced->passes, *lowered, *made.kernel->code, target);
+        });
+    tell_compiled(made, found.compiled, owner, watch);
     return made;
 }
 

@@ -3,6 +3,7 @@
 #include "jit/compile/bundle.h"
 #include "jit/compile/cache.h"
 #include "jit/compile/cache_entry.h"
+#include "jit/compile/observe.h"
 #include "runtime/process.h"
 
 #include <kiln/error.h>
@@ -242,12 +243,18 @@ void DiskCache::refuse(std::string_view key) {
 
 void DiskCache::insert(std::string_view key, std::span<const std::byte> object, Kind kind) {
     if (!settings_.writes || entry_bytes(key, object) > settings_.bound) return;
-    const kiln::detail::Busy busy;
-    const bool done = make_folder(settings_.folder) && objection(settings_.folder).empty() &&
-                      write(path_of(key, kind), key, object);
-    if (!done) ++failed_;
-    if (done && kind == Kind::code) ++stored_;
-    if (done && turn_++ % trim_period == 0) trim();
+    bool done = false;
+    {
+        const kiln::detail::Busy busy;
+        done = make_folder(settings_.folder) && objection(settings_.folder).empty() &&
+               write(path_of(key, kind), key, object);
+        if (done && kind == Kind::code) ++stored_;
+        if (done && turn_++ % trim_period == 0) trim();
+    }
+    if (!done && failed_++ == 0)
+        log(LogLevel::warning, {}, {},
+            "the disk cache cannot write to " + settings_.folder +
+                ": what is compiled is compiled again by the next process");
 }
 
 /// Under another name first: nobody sees half of it, also if the process is killed meanwhile.
@@ -355,7 +362,13 @@ DiskCacheInfo DiskCache::info() const {
 
 DiskCache& DiskCache::instance() {
     static constinit kiln::detail::Lazy<DiskCache> cache;
-    return cache.get([] { return std::make_unique<DiskCache>(Settings::of_environment()); });
+    return cache.get([] {
+        auto made = std::make_unique<DiskCache>(Settings::of_environment());
+        const DiskCacheInfo info = made->info();
+        if (!info.reads && !info.reason.starts_with("KILN_CACHE is"))
+            log(LogLevel::warning, {}, {}, "the disk cache is not used: " + info.reason);
+        return made;
+    });
 }
 
 }  // namespace kiln::engine

@@ -4,7 +4,9 @@
 #include "dsl/trace/trace.h"
 #include "jit/call/signature.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/compile/observed_call.h"
 #include "jit/compile/stopwatch.h"
+#include "jit/compile/tell.h"
 #include "jit/loops/device_call.h"
 #include "jit/loops/run_loop_kernel.h"
 #include "jit/loops/verified_call.h"
@@ -174,12 +176,13 @@ const engine::TracedLoopKernel& LoopKernelState::traced(const LoopKernelKey& typ
                                                         Location where) {
     if (const engine::TracedLoopKernel* found = traced_.find(types)) return *found;
     const DefaultEnvironment environment;
+    engine::observe_as_environment_says(where_);
     come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
     if (const engine::TracedLoopKernel* found = traced_.find(types)) return *found;
     const engine::Stopwatch watch;
     auto made = trace(types, where);
-    ledger_.traced(watch.ms(), made->notes);
+    ledger_.traced(engine::tell_phase("trace", name_, watch), made->notes);
     return *traced_.insert(types, std::move(made));
 }
 
@@ -471,6 +474,18 @@ bool overlaps_itself(const OperandView& view) {
 }
 }  // namespace
 
+/// run_loop_kernel, which someone watches. Apart from what every call does.
+[[gnu::noinline, gnu::cold]] static void run_observed(
+    const std::string& kernel, const engine::LoopKernelVariant& code,
+    std::span<const OperandView> views, bool parallel, const DefaultEnvironment& environment,
+    std::vector<JitValue>* results, const std::source_location& where) {
+    std::int64_t bytes = 0;
+    for (const OperandView& view : views)
+        if (!view.scalar) bytes += view.item() * view.size();
+    const engine::ObservedCall observed(kernel, bytes);
+    engine::run_loop_kernel(code, views, parallel, environment, results, where);
+}
+
 bool LoopKernelState::accepts(std::size_t i, const OperandView& view) const {
     if (params_[i] == KernelParam::value) return view.scalar || view.rank == 0;
     return !view.scalar && !(writes(params_[i]) && (view.read_only || repeats_elements(view)));
@@ -525,6 +540,8 @@ void LoopKernelState::run(std::span<const OperandView> views, const std::source_
         const engine::LoopKernelVariant& code = variant_for(views, Form::optimised, where);
         if (code.entry == nullptr) [[unlikely]]
             return call_device(code, views, nullptr, where);
+        if (engine::calls_are_observed()) [[unlikely]]
+            return run_observed(name_, code, views, options_.parallel, environment, nullptr, where);
         engine::run_loop_kernel(code, views, options_.parallel, environment, nullptr, where);
     });
 }
@@ -556,6 +573,8 @@ void LoopKernelState::call_checked(std::span<const JitArg* const> args,
     const engine::LoopKernelVariant& code = variant_for(used, Form::optimised, where);
     if (code.entry == nullptr) [[unlikely]]
         return call_device(code, used, results, where, launch);
+    if (engine::calls_are_observed()) [[unlikely]]
+        return run_observed(name_, code, used, options_.parallel, environment, results, where);
     engine::run_loop_kernel(code, used, options_.parallel, environment, results, where);
 }
 

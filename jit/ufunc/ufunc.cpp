@@ -4,12 +4,14 @@
 #include "jit/call/arity.h"
 #include "jit/call/overlap.h"
 #include "jit/compile/fault.h"
+#include "jit/compile/observed_call.h"
 #include "runtime/device/arrays.h"
 #include "runtime/device/at_line.h"
 #include "runtime/device/memory.h"
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -98,6 +100,16 @@ inline int simple_form(const OperandView& operand, const std::int64_t* extents, 
 
 }  // namespace
 
+/// Of the arrays of a simple call, and of its result.
+[[gnu::noinline]] static std::int64_t bytes_of(Call& call, const OperandView& shaped,
+                                               const Array* result) {
+    std::int64_t bytes =
+        result == nullptr ? 0 : shaped.size() * static_cast<std::int64_t>(result->item_size());
+    const auto operands = std::span(call.operands).first(call.sources() + call.outputs);
+    for (const OperandView& o : operands) bytes += o.scalar ? 0 : o.item() * o.size();
+    return bytes;
+}
+
 bool UfuncState::call_simple(Call& call, Array* result, const std::source_location& where) {
     const std::size_t sources = call.sources();
     if (call.on_device || call.outputs > 1 || (call.outputs == 0 && call.order == Order::fortran))
@@ -166,7 +178,12 @@ bool UfuncState::call_simple(Call& call, Array* result, const std::source_locati
     }
     engine::Fault fault;
     frame.map = {n, 1, &fault};
-    frame.run(code.entry);
+    if (engine::calls_are_observed()) [[unlikely]] {
+        const engine::ObservedCall observed(source_.name, bytes_of(call, *shaped, result));
+        frame.run(code.entry);
+    } else {
+        frame.run(code.entry);
+    }
     if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != abi::no_fault) [[unlikely]] {
         engine::throw_fault(*code.kernel, {fault.code, fault.row * n + fault.column},
@@ -344,10 +361,14 @@ void UfuncState::execute(Call& call, const Shape& shape, const engine::TracedMap
         throw Error(ErrorKind::unsupported,
                     fmt::format("{} is for a device, and its arrays are on the host", source_.name),
                     where, "x.to(cuda()) copies an array there");
+    std::optional<engine::ObservedCall> observed;
+    if (engine::calls_are_observed() && code.entry != nullptr)
+        observed.emplace(source_.name, bytes);
     const engine::CallFault fault =
         code.entry == nullptr
             ? run_on_device(plan, code, where)
             : engine::run_call_plan(plan, code.entry, source_.options.parallel ? code.cost : 0);
+    observed.reset();
     if (code.drops_flags) write_float_word(call.environment);
     if (fault.code != abi::no_fault) engine::throw_fault(*code.kernel, fault, shape, where);
 }

@@ -4,6 +4,7 @@
 #include "jit/call/signature.h"
 #include "jit/compile/c_object.h"
 #include "jit/compile/checked_mode.h"
+#include "jit/compile/tell.h"
 #include "jit/compile/vary.h"
 #include "jit/ufunc/in_order.h"
 #include "jit/ufunc/ufunc.h"
@@ -43,11 +44,14 @@ UfuncState::~UfuncState() = default;
 const engine::TracedMap& UfuncState::traced(const engine::CallKey& types, Location where) {
     if (const engine::TracedMap* found = traced_.find(types)) return *found;
     const DefaultEnvironment environment;
+    engine::observe_as_environment_says(source_.where);
     come_first_at_exit();  // the kernel may be a static object
     const std::lock_guard tracing(tracing_);
     if (const engine::TracedMap* found = traced_.find(types)) return *found;
+    const engine::Stopwatch watch;
     auto made = trace(types, where);
     const double ms = made->trace_ms;
+    engine::tell_phase("trace", source_.name, watch);
     note_loop(types, *made, where);
     const engine::TracedMap* const map = traced_.insert(types, std::move(made));
     ledger_.traced(ms, map->notes);
