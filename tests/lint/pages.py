@@ -4,7 +4,8 @@
 usage: pages.py ROOT [--self-test]
 
 Each piece of C++ of PAGE.md is lines of PAGE.cpp that follow each other, indented in any way; comments on lines of their own that
-begin a piece are the page's. The rows of different.md are numbered as the checks of different.cpp.
+begin a piece are the page's. The rows of different.md are numbered as the checks of different.cpp; those of errors.md are the errors
+of errors.cpp.
 """
 
 import re
@@ -31,6 +32,11 @@ def check_page(name, page, program):
         checks = re.findall(r"\"(\d+)\"\);", program)
         if rows != checks or rows != [str(n + 1) for n in range(len(rows))]:
             bad.append(f"{name}.md: its rows are {rows}, the checks of {name}.cpp {checks}")
+    if name == "errors":
+        rows = [(kind, text) for text, kind in re.findall(r"^\| `([^`]+)` \| (\w+) \|", page, re.M)]
+        checks = re.findall(r"gives\(\s*\"(\w+)\",\s*\"([^\"]+)\"", program)
+        if rows != checks or not rows:
+            bad.append(f"{name}.md: its rows are not the errors of {name}.cpp: {sorted(set(rows) ^ set(checks))}")
     return bad
 
 
@@ -56,7 +62,8 @@ def self_test():
     wrong = check_page("p", page, "int main() {\n    f(x);\n      g(x);\n}\n")
     found = check_page("p", page, "int main() {\n    f(x);\n    h();\n    g(x);\n}\n")
     found += check_page("different", "| 1 | a |\n| 2 | b |\n", 'check(a, "1");\ncheck(b, "3");\n')
-    return wrong + ([] if len(found) == 2 else [f"2 faults expected, found {found}"])
+    found += check_page("errors", "| `a b` | shape | x |\n", 'gives("type",\n      "a b", [] {});\n')
+    return wrong + ([] if len(found) == 3 else [f"3 faults expected, found {found}"])
 
 
 def main():
