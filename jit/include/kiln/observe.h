@@ -25,11 +25,12 @@ enum class LogLevel : std::uint8_t {
     debug     ///< remarks, kernels that share code
 };
 
+/// A line of the log.
 struct LogEntry {
-    LogLevel level = LogLevel::info;
-    std::string kernel;   ///< its name; empty where it is about none
-    Location where = {};  ///< of the kernel, as long as the call lasts
-    std::string text;
+    LogLevel level = LogLevel::info;  ///< how much it matters
+    std::string kernel;               ///< its name; empty where it is about none
+    Location where = {};              ///< of the kernel, as long as the call lasts
+    std::string text;                 ///< what is told, without the kernel and the line
     /// "saxpy.cpp:12: info: saxpy: compiled in 8.1 ms"
     std::string to_string() const;
 };
@@ -41,10 +42,11 @@ void set_log(LogLevel level, std::function<void(const LogEntry&)> sink);
 
 /// What calls of kernels of one name took.
 struct CallTimes {
-    std::string kernel;
-    std::uint64_t calls = 0;
+    std::string kernel;       ///< its name
+    std::uint64_t calls = 0;  ///< how many were timed
     double ms = 0;            ///< milliseconds, summed; compiles are no part of them
     std::uint64_t bytes = 0;  ///< of the arrays that calls were given and gave, each counted once
+    /// 10^9 bytes a second; 0 where no time has passed.
     double gigabytes_per_second() const {
         return ms == 0 ? 0 : static_cast<double>(bytes) / ms * 1e-6;
     }
