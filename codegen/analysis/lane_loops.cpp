@@ -13,24 +13,25 @@ namespace {
 using namespace ir;
 using Role = LaneLoop::Role;
 
-constexpr const char* left_to_llvm = "its arithmetic is simple: LLVM's vectoriser has it";
 constexpr const char* not_affine =
     "a subscript is not the loop's index times a constant plus something fixed";
+constexpr const char* lie_apart = "its elements are not next to each other";
+constexpr const char* several_sizes = "it computes with elements of several sizes";
 
 /// Thrown within this file: why the loop stays scalar, in the user's words, and at which node.
 struct NotVectorised {
     const char* reason;
     Id node = none;
+    bool left_to_llvm = false;
 };
 
 class Finder {
   public:
-    Finder(const Kernel& kernel, const SlotOwners& owners, Id loop, bool always, bool explains)
+    Finder(const Kernel& kernel, const SlotOwners& owners, Id loop, bool always)
         : k_(kernel),
           owners_(owners),
           loop_(loop),
           always_(always),
-          explains_(explains),
           body_(kernel.nodes[loop].aux),
           inside_(kernel.nodes.size(), false) {
         found_.loop = loop;
@@ -41,13 +42,16 @@ class Finder {
         check_trip();
         check_slots();
         const bool parallel = k_.parallel(k_.nodes[loop_]) != nullptr;
-        if (!found_.worth_it && !always_ && found_.reductions.empty()) {
-            // LLVM's vectoriser asks the same.
-            if (explains_ && !parallel) check_independence();
-            throw NotVectorised{left_to_llvm};
-        }
         if (!parallel) check_independence();
-        check_subscripts();
+        found_.plain = !found_.worth_it && !always_ && found_.reductions.empty();
+        try {
+            check_subscripts();
+            if (found_.plain) check_plain();
+        } catch (NotVectorised& refusal) {
+            // LLVM's vectoriser may have an answer, or else a reason of its own.
+            refusal.left_to_llvm = found_.plain;
+            throw;
+        }
         return std::move(found_);
     }
 
@@ -391,10 +395,55 @@ class Finder {
         }
     }
 
+    // --- maps of plain arithmetic ---
+
+    /// Those that LLVM's vectoriser makes no better code for.
+    void check_plain() const {
+        if (!k_.is_constant(k_.operand(loop_, 2), 1)) throw NotVectorised{lie_apart};
+        for (const Id id : found_.nodes) {
+            const Node& n = k_.nodes[id];
+            if (!blocks_of(n).empty() || is_bare(n.kind))
+                throw NotVectorised{"what it does depends on conditions", id};
+            if (is_complex(n.dtype)) throw NotVectorised{"it computes complex numbers", id};
+            // The index may become any number.
+            if (n.kind == NodeKind::cast && k_.operand(id, 0) != loop_ &&
+                size_of(k_.nodes[k_.operand(id, 0)].dtype) != size_of(n.dtype))
+                throw NotVectorised{several_sizes, id};
+        }
+        for (const LaneLoop::Access& a : found_.accesses) check_row(a);
+    }
+
+    /// Whether the elements are one for all iterations, or next to each other.
+    void check_row(const LaneLoop::Access& a) const {
+        const Node& n = k_.nodes[a.node];
+        if (effects_of(n).slot != none) throw NotVectorised{"it touches a Local", a.node};
+        const bool varies =
+            std::ranges::any_of(a.coefficients, [](std::int64_t c) { return c != 0; });
+        if (!varies) return;
+        const auto outer = std::span(a.coefficients).first(a.coefficients.size() - 1);
+        if (k_.params[n.aux].layout != Layout::unit || a.coefficients.back() != 1 ||
+            std::ranges::any_of(outer, [](std::int64_t c) { return c != 0; }))
+            throw NotVectorised{lie_apart, a.node};
+        const DType t = k_.params[n.aux].dtype;
+        if (is_complex(t)) throw NotVectorised{"it computes complex numbers", a.node};
+        if (t == DType::f16 || t == DType::bf16) throw NotVectorised{several_sizes, a.node};
+        const auto at = subscripts_of(k_, a.node);
+        for (const LaneLoop::Access& other : found_.accesses) {
+            const Node& m = k_.nodes[other.node];
+            if (effects_of(m).array != none && size_of(k_.params[m.aux].dtype) != size_of(t))
+                throw NotVectorised{several_sizes, other.node};
+            if (!same_array(m, n)) continue;
+            const auto there = subscripts_of(k_, other.node);
+            if (other.coefficients.back() != 0 && at.back() != there.back() &&
+                std::ranges::equal(at.first(at.size() - 1), there.first(at.size() - 1)))
+                throw NotVectorised{"its iterations share elements with their neighbours", a.node};
+        }
+    }
+
     const Kernel& k_;
     const SlotOwners& owners_;
     Id loop_;
-    bool always_, explains_;
+    bool always_;
     Id body_;
     std::vector<bool> inside_;
     LaneLoop found_;
@@ -405,9 +454,9 @@ class Finder {
 std::optional<LaneLoop> find_lane_loop(const Kernel& kernel, const SlotOwners& owners, Id loop,
                                        bool always, LaneRefusal* why) {
     try {
-        return Finder(kernel, owners, loop, always, why != nullptr).run();
+        return Finder(kernel, owners, loop, always).run();
     } catch (const NotVectorised& refusal) {
-        if (why != nullptr) *why = {refusal.reason, refusal.node, refusal.reason == left_to_llvm};
+        if (why != nullptr) *why = {refusal.reason, refusal.node, refusal.left_to_llvm};
         return std::nullopt;
     }
 }

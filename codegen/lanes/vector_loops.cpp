@@ -42,8 +42,8 @@ class Extraction {
         emit(totals);
         made_.kernel = b_.finish();
         made_.kernel = without_dead_code(made_.kernel);
-        made_.in_place =
-            !lanes_.worth_it && !lanes_.reductions.empty() && !k_.parallel(k_.nodes[loop_]);
+        made_.in_place = lanes_.plain || (!lanes_.worth_it && !lanes_.reductions.empty() &&
+                                          !k_.parallel(k_.nodes[loop_]));
         return std::move(made_);
     }
 

@@ -39,7 +39,7 @@ struct VectorOperand {
 struct VectorLoop {
     ir::Kernel kernel;
     std::vector<VectorOperand> operands;  ///< one a parameter; of a scan's carry: the slot
-    bool in_place = false;  ///< a simple sum within a row, which may be short: worth no call
+    bool in_place = false;  ///< simple, so that for rows that may be short it is worth no call
 };
 
 /// The loop, found in this kernel, as a kernel of its own.

@@ -6,6 +6,8 @@ namespace kiln::codegen::attribute {
 
 /// Vector code of ours, of which LLVM's vectorisers have nothing to make.
 inline constexpr const char* vector_code = "kiln-vector";
+/// Loops around vector code of ours, and nothing else that LLVM's vectorisers could take.
+inline constexpr const char* around_vector_code = "kiln-around-vector";
 /// The loop holds many elementary functions and no other loop, and the machine has 32 vector
 /// registers.
 inline constexpr const char* long_body = "kiln-long-body";

@@ -191,20 +191,22 @@ class Planner {
         });
     }
 
-    void launched(Id id, bool parallel) {
+    /// `streams`: beside a launch that does, where the arrays are large.
+    void launched(Id id, bool parallel, bool streams = false) {
         const Node& n = k_.nodes[id];
         const Launch& launch = k_.launches[n.aux];
-        if (n.aux2 != none) {  // beside the loop, which says the rest
+        if (n.aux2 != none) {  // beside what says the rest
             for (const Id usual : k_.blocks[n.aux2].nodes)
                 if (k_.nodes[usual].kind == NodeKind::loop)
                     loop(usual, parallel, true);
                 else if (k_.nodes[usual].kind == NodeKind::launch)
-                    program(k_.launches[k_.nodes[usual].aux].kernel, true);
+                    launched(usual, parallel, true);
             return;
         }
-        if (k_.outlined[launch.kernel].is_program()) return program(launch.kernel, false);
+        if (k_.outlined[launch.kernel].is_program()) return program(launch.kernel, streams);
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
+        if (streams) say_streamed(id);
         const Kernel& kernel = k_.outlined[launch.kernel];
         if (device_) {
             const Tree* const tree = k_.tree(n);
@@ -237,15 +239,18 @@ class Planner {
                 threads_of_device(location(id), k_, 1, has_loop(k_, n.aux));
             return loops(n.aux, parallel || declared != nullptr);
         }
-        if (streams)
-            decisions_->done(DecisionKind::streamed, location(id),
-                             fmt::format("where the arrays of the loops take {} MB",
-                                         abi::streaming_bytes / 1'000'000),
-                             {{"bytes", abi::streaming_bytes}});
+        if (streams) say_streamed(id);
         if (const Tree* const tree = declared == nullptr ? k_.tree(n) : nullptr)
             combined_pairwise("sum", id, tree->block);
         stays_scalar(id);
         loops(n.aux, parallel || declared != nullptr);
+    }
+
+    void say_streamed(Id id) {
+        decisions_->done(DecisionKind::streamed, location(id),
+                         fmt::format("where the arrays of the loops take {} MB",
+                                     abi::streaming_bytes / 1'000'000),
+                         {{"bytes", abi::streaming_bytes}});
     }
 
     /// Whether the pass `programs` says that one thread runs the loop.
@@ -295,10 +300,12 @@ class Planner {
             return;
         }
         LaneRefusal why;
-        if (context_.options.noalias)
-            find_lane_loop(k_, owners_, id, false, &why);
-        else
+        if (context_.options.noalias) {
+            const auto found = find_lane_loop(k_, owners_, id, false, &why);
+            if (found && found->plain) why = {plain_in_deep_nest, none, true};
+        } else {
             why = {"arrays that the call writes overlap others", none, false};
+        }
         if (is_even(k_, id))
             innermost(id, where, why);
         else if (k_.parallel(k_.nodes[id]) != nullptr && why.node != none &&
@@ -313,7 +320,8 @@ class Planner {
         if (llvm != nullptr && llvm->lanes > 1)
             decisions_->done(
                 DecisionKind::lanes, where,
-                fmt::format("{} x {}, by LLVM's vectoriser", llvm->lanes, llvm->registers),
+                fmt::format("{} x {}, by LLVM's vectoriser{}", llvm->lanes, llvm->registers,
+                            why.left_to_llvm ? ": " + reason(id, why) : ""),
                 {{"lanes", llvm->lanes}, {"registers", llvm->registers}});
         else if (!why.left_to_llvm)
             decisions_->refused(DecisionKind::lanes, where, reason(id, why));

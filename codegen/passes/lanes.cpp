@@ -5,6 +5,9 @@
 // Of maps, reductions and scans over one dimension, those that a program launches too. The order in
 // which reductions and scans combine (ir::Lanes) is decided here, once, and a part of the key;
 // lanes/facts.h has the reasons. A device has the order of the widest vectors.
+//
+// What fills no register is left to single lanes in maps that become part of a loop: rows of a few
+// elements take twice the time under masks, whose stores the loads of the next row wait for.
 #include "codegen/lanes/facts.h"
 #include "codegen/passes/pass.h"
 #include "codegen/trees.h"
@@ -20,6 +23,10 @@ void choose(ir::Kernel& kernel, VectorIsa isa) {
     const auto over_one = [](const ir::Stage& stage) { return stage.extents.size() <= 1; };
     if (!kernel.is_program() && std::ranges::all_of(kernel.stages, over_one))
         kernel.lanes = choose_lanes(kernel, analyse(kernel, isa != VectorIsa::sse2), isa);
+    for (const ir::Launch& launch : kernel.launches)
+        if (ir::Kernel& k = kernel.outlined[launch.kernel];
+            launch.in_place && k.form == ir::Form::map)
+            k.lanes.tail = 1;
 }
 
 /// Of a device: reductions combine as those of the widest vectors do, a warp beside a step of lanes;

@@ -10,13 +10,13 @@
 //                                              }
 //
 // What backends make of a loop stands in the text from here on: the kernel is a map, a reduction
-// or a scan; threads take pieces of a parallel launch; a launch in place, short and in a loop
-// itself, becomes part of the launching code.
+// or a scan; threads take pieces of a parallel launch; a launch in place, of a plain map or of a
+// short sum in a loop, becomes part of the launching code.
 //
 // Legal where analysis/lane_loops.h says so. Outermost loops are asked first: what they hold goes
-// with them. Loops of plain memory traffic are launched too, with stores past the caches, but only
-// where their arrays are large when the launch runs, and no row is read by steps other than 1; the
-// loop stays beside it for where they are not. For a device every parallel loop is launched that can be, nothing inside of one that
+// with them. Loops of plain memory traffic are launched with stores past the caches too, where
+// their arrays are large when the launch runs, and no row is read by steps other than 1; beside that launch
+// stands what is for where they are not. Plain maps in nests of three loops and more stay LLVM's, which runs many short rows faster. For a device every parallel loop is launched that can be, nothing inside of one that
 // can't, whose iterations are threads, and none streams.
 //
 // Equal kernels are one: loops of one form that differ in their arrays, values and lines alone.
@@ -40,6 +40,7 @@ class Outline final : public Rewriter {
         : Rewriter(in),
           owners_(in),
           device_(options.target != PassTarget::cpu),
+          keeps_plain_(device_ || options.plain),
           streamed_(device_ ? std::vector<StreamedLoop>() : find_streamed_loops(in)) {
         if (options.large) return;
         // Arrays that the kernel makes may be larger than its arguments.
@@ -63,35 +64,41 @@ class Outline final : public Rewriter {
     bool launched(Id loop) {
         // A device has nothing else for the iterations of a parallel loop.
         const bool always = device_ && in().parallel(in().nodes[loop]) != nullptr;
-        if (const auto found = find_lane_loop(in(), owners_, loop, always)) {
-            VectorLoop lanes = extract_vector_loop(in(), *found);
-            const Site site(*this, loop, lanes);
-            Launch launch = site.launch();
-            launch.in_place = lanes.in_place && loops_ > 0;
-            launch.kernel = number_of(std::move(lanes.kernel));
-            out().launch(std::move(launch), in().parallel(in().nodes[loop]), site.operands());
-            return true;
-        }
+        auto found = find_lane_loop(in(), owners_, loop, always);
+        if (found && found->plain && (keeps_plain_ || loops_ > 1)) found.reset();
         const auto streamed = std::ranges::find(streamed_, loop, &StreamedLoop::loop);
-        if (streamed == streamed_.end()) return false;
-        const auto found = find_lane_loop(in(), owners_, loop, true);
-        if (!found || std::ranges::any_of(found->accesses, steps_along_row)) return false;
+        const bool streams =
+            streamed != streamed_.end() && (!found || found->plain) && can_stream(loop);
+        const bool stays = !found;
+        if (stays && streams) found = find_lane_loop(in(), owners_, loop, true);
+        if (!found) return false;
         VectorLoop lanes = extract_vector_loop(in(), *found);
         const Site site(*this, loop, lanes);
+        const ParallelLoop* const parallel = in().parallel(in().nodes[loop]);
         Launch launch = site.launch();
-        launch.streams = streamed->arrays;
         launch.kernel = number_of(std::move(lanes.kernel));
-        out().begin_streamed_launch(std::move(launch), in().parallel(in().nodes[loop]),
-                                    site.operands());
-        clone(loop);
-        out().end();
+        if (streams) {
+            Launch large = launch;
+            large.streams = streamed->arrays;
+            out().begin_streamed_launch(std::move(large), parallel, site.operands());
+        }
+        launch.in_place = lanes.in_place && (found->plain || loops_ > 0);
+        if (stays)
+            clone(loop);
+        else
+            out().launch(std::move(launch), parallel, site.operands());
+        if (streams) out().end();
         return true;
     }
 
-    /// By steps other than 1: what is between the elements is loaded too, and LLVM does that faster.
-    static bool steps_along_row(const LaneLoop::Access& access) {
-        const auto& by = access.coefficients;
-        return !by.empty() && by.back() != 0 && by.back() != 1;
+    /// Not what reads a row by steps other than 1: what is between the elements is loaded too, and
+    /// LLVM does that faster.
+    bool can_stream(Id loop) const {
+        const auto found = find_lane_loop(in(), owners_, loop, true);
+        return found && std::ranges::none_of(found->accesses, [](const LaneLoop::Access& access) {
+                   const auto& by = access.coefficients;
+                   return !by.empty() && by.back() != 0 && by.back() != 1;
+               });
     }
 
     /// The arguments of a launch, and their operands, made in the block that is open.
@@ -174,6 +181,8 @@ class Outline final : public Rewriter {
 
     const SlotOwners owners_;
     const bool device_;
+    const bool
+        keeps_plain_;  // maps that need no lanes: a device has none, debuggers show their index
     std::vector<StreamedLoop> streamed_;
     std::map<std::string, std::uint32_t> numbers_;  // of outlined kernels, by their text
     unsigned loops_ = 0;                            // around the node that is being rewritten

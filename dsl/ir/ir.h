@@ -448,7 +448,7 @@ struct SourceLine {
 /// l - 1, then l - 2, l - 4 ..., and all with what came before; what fills none, `tail` at a time.
 struct Lanes {
     std::uint32_t of_register = 0, registers = 0;
-    std::uint32_t tail = 0;                ///< of reductions and scans
+    std::uint32_t tail = 0;  ///< of reductions and scans; of maps 0 (the unit's masks) or so many
     std::uint32_t fan_in = 0, levels = 0;  ///< of reductions
     bool operator==(const Lanes&) const = default;
 };

@@ -40,9 +40,10 @@ class Forms {
         is(l == Lanes{} || (chosen && k_.form != Form::program && k_.form != Form::threads),
            "has lanes that no vector unit has");
         const bool combines = k_.form == Form::reduce || k_.form == Form::scan;
-        is((l.tail == 0 || (combines && std::has_single_bit(l.tail) && l.tail <= l.of_register)) &&
-               (combines && chosen) == (l.tail != 0) &&
-               (l.levels != 0) == (chosen && k_.form == Form::reduce) &&
+        const bool tail = l.tail == 0
+                              ? !(combines && chosen)
+                              : chosen && std::has_single_bit(l.tail) && l.tail <= l.of_register;
+        is(tail && (l.levels != 0) == (chosen && k_.form == Form::reduce) &&
                (l.levels == 0 ? l.fan_in == 0
                               : l.fan_in > 1 && l.fan_in <= 64 && l.levels > 1 && l.levels <= 4),
            "has lanes without the order in which it combines, or one that is none");

@@ -151,6 +151,12 @@ Compiler::Compiler(llvm::orc::JITTargetMachineBuilder target, codegen::VectorIsa
     branching_.addPass(llvm::EarlyCSEPass());
     branching_.addPass(llvm::InstCombinePass(llvm::InstCombineOptions().setMaxIterations(1)));
     branching_.addPass(llvm::SimplifyCFGPass());
+    check("the pipeline for loops around vectors",
+          builder_.parsePassPipeline(
+              around_,
+              "sroa,early-cse<memssa>,simplifycfg,instcombine<max-iterations=1;no-verify-fixpoint>,"
+              "loop-simplify,lcssa,loop-mssa(loop-rotate,licm<allowspeculation>),"
+              "early-cse<memssa>,simplifycfg"));
 }
 
 void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
@@ -163,6 +169,8 @@ void Compiler::optimize(llvm::Module& module, Shape shape, bool flags_of_data) {
             passes.run(f, functions_);
         } else if (f.hasFnAttribute(codegen::attribute::vector_code)) {
             branching_.run(f, functions_);
+        } else if (f.hasFnAttribute(codegen::attribute::around_vector_code)) {
+            around_.run(f, functions_);
         } else {
             looping(f).run(f, functions_);
             codegen::choose_terms(f);

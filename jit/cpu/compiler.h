@@ -98,7 +98,7 @@ class Compiler {
     llvm::FunctionAnalysisManager functions_;
     llvm::CGSCCAnalysisManager call_graphs_;
     llvm::ModuleAnalysisManager modules_;
-    llvm::FunctionPassManager straight_, branching_;
+    llvm::FunctionPassManager straight_, branching_, around_;
     std::array<std::optional<llvm::FunctionPassManager>, 8> looping_;
     codegen::VectorIsa isa_;
     std::vector<codegen::StridedLoads> strided_;

@@ -152,7 +152,9 @@ void LaneEmitter::emit_rows() {
     Value* following = b_.CreateNUWAdd(row, b_.getInt64(1));
     Value* rows = frame_field(abi::map_word::rows, b_.getInt64Ty(),
                               "rows");  // not kept in a register for one row
-    b_.CreateCondBr(b_.CreateICmpSLT(following, rows), next, done);
+    // Of a frame of one row that is known, as where the code becomes part of a program's, LLVM sees
+    // that no other row follows: unsigned, the number of one is at least 1.
+    b_.CreateCondBr(b_.CreateICmpULT(following, rows), next, done);
 
     b_.SetInsertPoint(next);
     row->addIncoming(following, next);
@@ -254,8 +256,34 @@ Value* LaneEmitter::misaligned_columns() {
 //          main:    whole blocks of block_lanes_ columns                 (not with one_loop_)
 //          single:  whole registers, one at a time                       (simple bodies)
 //          tail:    the rest, tail_lanes_ columns at a time, masked; all of them with one_loop_
+//
+// Of what is part of a loop around it, rows that fill no register go to the tail at once.
 void LaneEmitter::emit_columns() {
     Value* at = b_.getInt64(0);
+    if (kernel_.lanes.tail == 1 && !options_.streaming && !one_loop_) {
+        const auto block = [&](const char* name) {
+            return BasicBlock::Create(context_, name, function_);
+        };
+        auto *wide = block("wide"), *tail = block("tail"), *done = block("columns.end");
+        BasicBlock* const narrow = b_.GetInsertBlock();
+        Value* least = b_.getInt64(single_lanes_ != 0 ? single_lanes_ : block_lanes_);
+        b_.CreateCondBr(b_.CreateICmpSLT(columns_, least), tail, wide);
+        b_.SetInsertPoint(wide);
+        Value* rest = emit_blocks("main", block_lanes_, at);
+        if (single_lanes_ != 0) rest = emit_blocks("single", single_lanes_, rest);
+        wide = b_.GetInsertBlock();
+        b_.CreateCondBr(b_.CreateICmpSLT(rest, columns_), tail, done);
+        b_.SetInsertPoint(tail);
+        auto* j = b_.CreatePHI(b_.getInt64Ty(), 3, "j");
+        j->addIncoming(at, narrow);
+        j->addIncoming(rest, wide);
+        emit_body(1, j, nullptr, false);
+        Value* next = b_.CreateNUWAdd(j, b_.getInt64(1));
+        j->addIncoming(next, b_.GetInsertBlock());
+        b_.CreateCondBr(b_.CreateICmpSLT(next, columns_), tail, done);
+        b_.SetInsertPoint(done);
+        return;
+    }
     if (streamed_ != ir::none) {
         Value* aligned = misaligned_columns();
         emit_masked("head", at, aligned, false);

@@ -75,6 +75,7 @@ class ProgramEmitter final : private NodeValues {
     /// Iterations of a launch: `count` of them, from the one numbered `from` (null: 0) on.
     struct Iterations {
         llvm::Value *begin, *step, *from, *count;
+        bool some = false;  ///< there is at least one
     };
     struct Elements {
         llvm::Value *data, *inner;
@@ -88,6 +89,7 @@ class ProgramEmitter final : private NodeValues {
     ProgramEmitter(const ir::Kernel& kernel, ProgramModule& shared, const ir::Launch* launch);
 
     // --- functions ---
+    const char* find_pipeline() const;
     llvm::Function* make_function(const std::string& name, llvm::ArrayRef<llvm::Type*> params);
     Scope begin_function(llvm::Function* function, bool parallel);
     void end_of_function(llvm::BasicBlock* body);
@@ -189,8 +191,7 @@ class ProgramEmitter final : private NodeValues {
     llvm::BasicBlock* emit_one_block(const ir::Node& n, const Iterations& of,
                                      std::span<const Elements> given, const Reductions& reductions);
     void take_totals(const ir::Launch& launch, std::span<const Elements> made);
-    void emit_lanes_in_blocks(const ir::Node& n, llvm::Value* begin, llvm::Value* count,
-                              llvm::Value* step);
+    void emit_lanes_in_blocks(const ir::Node& n, const Iterations& all);
     llvm::Value* are_large(const std::vector<std::uint32_t>& arrays);
     void emit_launch(const ir::Node& n, ir::Id id);
     llvm::Value* spill(const LaneValue& v, DType t);
@@ -213,6 +214,8 @@ class ProgramEmitter final : private NodeValues {
     Scope* scope_ = nullptr;
     std::vector<llvm::MDNode*> scope_of_, others_of_;  // per parameter, then per slot
     LoopTraits traits_;
+    const char* pipeline_ =
+        nullptr;  // attribute of functions that have nothing for LLVM's vectorisers
     std::map<ir::Id, unsigned> loop_places_;  // where loops are named
     std::string next_loop_ = "for";           // what the next counted loop is called
     std::set<ir::Id> nonempty_;               // loops that are known to run where they are emitted

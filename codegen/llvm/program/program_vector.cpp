@@ -150,6 +150,8 @@ ProgramEmitter::Elements ProgramEmitter::argument(const ir::Argument& a, const E
 /// finds here:
 //
 //     if (count > 0) { fill the frame; call the kernel's function; slots op= totals }
+//
+// Where the test was made for the whole nest it is not made again.
 void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of,
                                 std::span<const Elements> given) {
     auto* i64 = b_.getInt64Ty();
@@ -159,7 +161,10 @@ void ProgramEmitter::emit_lanes(const Node& n, const Iterations& of,
 
     auto* some = BasicBlock::Create(context_, "lanes", scope_->function);
     auto* done = BasicBlock::Create(context_, "lanes.end", scope_->function);
-    b_.CreateCondBr(b_.CreateICmpSGT(of.count, b_.getInt64(0)), some, done);
+    if (of.some)
+        b_.CreateBr(some);
+    else
+        b_.CreateCondBr(b_.CreateICmpSGT(of.count, b_.getInt64(0)), some, done);
     b_.SetInsertPoint(some);
     Value* frame = ops_.alloca_at_entry(
         llvm::ArrayType::get(i64, abi::map_word::count(launch.arguments.size())), "map");
@@ -229,13 +234,13 @@ void ProgramEmitter::take_totals(const ir::Launch& launch, std::span<const Eleme
 }
 
 /// All iterations of a launch; where it sums floats, a tree over blocks of them.
-void ProgramEmitter::emit_lanes_in_blocks(const Node& n, Value* begin, Value* count, Value* step) {
+void ProgramEmitter::emit_lanes_in_blocks(const Node& n, const Iterations& all) {
     const ir::Tree* const tree = kernel_.tree(n);
-    auto* known = llvm::dyn_cast<llvm::ConstantInt>(count);
+    auto* known = llvm::dyn_cast<llvm::ConstantInt>(all.count);
     const bool one = known != nullptr && tree != nullptr && known->getSExtValue() <= tree->block;
-    if (tree == nullptr || one) return emit_lanes(n, {begin, step, nullptr, count}, {});
-    sum_apart(*tree, count, [&](Value* from, Value* to) {
-        emit_lanes(n, {begin, step, from, b_.CreateSub(to, from)}, {});
+    if (tree == nullptr || one) return emit_lanes(n, all, {});
+    sum_apart(*tree, all.count, [&](Value* from, Value* to) {
+        emit_lanes(n, {all.begin, all.step, from, b_.CreateSub(to, from)}, {});
     });
 }
 
@@ -265,7 +270,8 @@ void ProgramEmitter::emit_launch(const Node& n, Id id) {
         Value* begin = value(kernel_.operand(id, 0)).value;
         Value* end = value(kernel_.operand(id, 1)).value;
         Value* step = value(kernel_.operand(id, 2)).value;
-        emit_lanes_in_blocks(n, begin, trip_count(begin, end, step), step);
+        Value* const count = trip_count(begin, end, step);
+        emit_lanes_in_blocks(n, {begin, step, nullptr, count, nonempty_.contains(id)});
     };
     if (n.aux2 == ir::none) return run();
     auto* large = BasicBlock::Create(context_, "streamed", scope_->function);

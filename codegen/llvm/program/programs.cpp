@@ -45,6 +45,7 @@ ProgramEmitter::ProgramEmitter(const ir::Kernel& kernel, ProgramModule& shared,
       b_(ops_.builder()) {
     make_alias_scopes();
     traits_ = find_loop_traits(kernel_);
+    pipeline_ = find_pipeline();
     if (!options_.name_loops) return;
     ir::walk(kernel, [&](Id id) {
         if (kernel.nodes[id].kind == NodeKind::loop)
@@ -65,7 +66,31 @@ llvm::Function* ProgramEmitter::make_function(const std::string& name,
     function->addFnAttr("min-legal-vector-width", bits);
     function->addFnAttr("frame-pointer", "all");
     if (!traits_.loads_subscripts) function->addFnAttr(attribute::no_gathers);
+    if (pipeline_ != nullptr) function->addFnAttr(pipeline_);
     return function;
+}
+
+/// How little there is for LLVM in a program all of whose elements are touched by launches; null
+/// where that is not so, or where it combines what they leave.
+const char* ProgramEmitter::find_pipeline() const {
+    if (!kernel_.trees.empty()) return nullptr;
+    bool loops = false, launches = false;
+    const bool all = ir::walk(kernel_, [&](Id id) {
+        const Node& n = kernel_.nodes[id];
+        const ir::Effects e = ir::effects_of(n);
+        const bool loop = ir::is_loop(n.kind), launch = e.any(ir::effect::launches);
+        loops = loops || loop;
+        launches = launches || launch;
+        const bool elements = e.array != ir::none && !e.any(ir::effect::allocates) && !launch;
+        const bool local = e.slot != ir::none && kernel_.slots[e.slot].length != 1;
+        const bool innermost =
+            loop && ir::all_in(kernel_, n.aux, [&](Id inner) {
+                return !ir::effects_of(kernel_.nodes[inner]).any(ir::effect::launches);
+            });
+        return elements || local || innermost ? ir::Walk::stop : ir::Walk::on;
+    });
+    if (!all || !launches) return nullptr;
+    return loops ? attribute::around_vector_code : attribute::vector_code;
 }
 
 /// Makes `function` the one being emitted.

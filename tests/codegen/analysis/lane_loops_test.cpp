@@ -11,6 +11,7 @@ namespace {
 
 struct Asked {
     std::string refusal;
+    bool left_to_llvm = false;
     std::optional<LaneLoop> found;
 };
 
@@ -33,6 +34,7 @@ Asked asked(std::string_view body, std::string_view head = "i64(0) to n step i64
     Asked made;
     made.found = codegen::find_lane_loop(k, ir::SlotOwners(k), loop, false, &why);
     if (!made.found) made.refusal = why.reason;
+    made.left_to_llvm = why.left_to_llvm;
     return made;
 }
 std::string refusal(std::string_view body, std::string_view head = "i64(0) to n step i64(1)") {
@@ -166,4 +168,76 @@ TEST_CASE("lane loops: running results", "[codegen][lane_loops]") {
     CHECK_FALSE(but("store", "store v[%0], %1\nstore"));
     CHECK_FALSE(but("store", "%10 = lt bool %3, f64(0)\nif %10 {\nwrite own, i64(1)\n}\nstore"));
     CHECK_FALSE(but("%3 = add f64 %2, %1", "%9 = mul f64 %2, %1\n%3 = add f64 %2, %9"));
+}
+
+TEST_CASE("lane loops: plain maps, and what of them is LLVM's", "[codegen][lane_loops]") {
+    constexpr std::string_view plain =
+        "%1 = load f64 x[%0]\n%2 = mul f64 %1, f64(2)\nstore y[%0], %2\n";
+    const auto is_plain = [](std::string_view body) {
+        const Asked it = asked(body);
+        return it.found && it.found->plain && !it.found->worth_it;
+    };
+    const auto left = [](std::string_view body, std::string_view head = "i64(0) to n step i64(1)") {
+        const Asked it = asked(body, head);
+        CHECK(it.left_to_llvm == !it.found);
+        return it.refusal;
+    };
+    const auto also = [&](std::string_view more) {
+        return left(std::string(more) + std::string(plain));
+    };
+    CHECK(is_plain(plain));
+    CHECK_FALSE(is_plain(element));
+    CHECK_FALSE(is_plain(sum));
+    CHECK_FALSE(is_plain(scan));
+    // One element for all iterations, beside a row of the same array too.
+    CHECK(is_plain("%8 = load f64 x[n]\n%9 = load f64 v[n]\n" + std::string(plain)));
+    CHECK(is_plain(with(plain, "x[%0]", "y[%0]")));
+    CHECK(is_plain("store v[%0], f64(1)\n" + std::string(plain)));
+    CHECK(is_plain("write own, %0\n%9 = read i64 own\n" + std::string(plain)));
+    constexpr const char *apart = "its elements are not next to each other",
+                         *complex = "it computes complex numbers",
+                         *shared = "its iterations share elements with their neighbours";
+    CHECK(left(plain, "i64(0) to n step i64(2)") == apart);
+    CHECK(also("%8 = mul i64 %0, i64(2)\n%9 = load f64 x[%8]\n") == apart);
+    CHECK(also("%8 = sub i64 n, %0\n%9 = load f64 v[%8]\n") == apart);
+    CHECK(also("%8 = add i64 %0, i64(1)\n%9 = load f64 x[%8]\n") == shared);
+    constexpr const char* sizes = "it computes with elements of several sizes";
+    CHECK(also("%8 = cast f32 %0\n%9 = cast f64 %8\n") == sizes);
+    CHECK(also("%9 = cast f64 %0\nstore v[%0], %9\n").empty());
+    CHECK(also("store w[%0], bool(true)\n") == sizes);
+    CHECK(left("%8 = load f16 h[%0]\nstore h[%0], %8\n") == sizes);
+    CHECK(also("%8 = read f64 l[%0]\n") == "it touches a Local");
+    CHECK(also("%8 = load c128 z[%0]\n") == complex);
+    CHECK(also("%11 = lt bool %0, i64(9)\nif %11 {\nwrite own, i64(1)\n}\n") ==
+          "what it does depends on conditions");
+    CHECK(left(with(plain, "x[%0]", "x[%9]").insert(0, "%9 = mul i64 %0, %0\n"),
+               "i64(0) to n step i64(1) parallel automatic 0 unsafe") == not_affine);
+    const Asked dependent = asked("%9 = add i64 %0, i64(1)\n" + with(plain, "x[%0]", "y[%9]"));
+    CHECK_FALSE(dependent.left_to_llvm);
+    CHECK(dependent.refusal == "iterations may meet at this element, to which the loop stores");
+}
+
+TEST_CASE("lane loops: rows of matrices", "[codegen][lane_loops]") {
+    const auto reads = [](std::string_view elements) {
+        const ir::Kernel k = test::kernel(
+            "kernel t(x: in f64[2] unit, u: in f64[2], y: out f64[2] unit) program {\n"
+            "  stage [] {\n    for %0 = i64(1) to extent(x, 0) step i64(1) {\n"
+            "      for %1 = i64(0) to extent(x, 1) step i64(1) {\n"
+            "        %2 = sub i64 %0, i64(1)\n        %3 = sub i64 %1, i64(1)\n" +
+            std::string(elements) +
+            "        %8 = add f64 %4, %5\n        store y[%0, %1], %8\n      }\n    }\n  }\n}\n");
+        ir::Id inner = ir::none;
+        ir::walk(k, [&](ir::Id id) {
+            if (k.nodes[id].kind == ir::NodeKind::loop) inner = id;
+        });
+        const auto found = codegen::find_lane_loop(k, ir::SlotOwners(k), inner);
+        return found && found->plain;
+    };
+    const std::string row = "%4 = load f64 x[%0, %1]\n";
+    CHECK(reads(row + "%5 = load f64 x[%2, %1]\n"));
+    CHECK(reads(row + "%5 = load f64 x[%0, %0]\n"));
+    CHECK_FALSE(reads(row + "%5 = load f64 x[%0, %3]\n"));
+    CHECK_FALSE(reads(row + "%5 = load f64 x[%1, %0]\n"));
+    CHECK_FALSE(reads(row + "%5 = load f64 x[%1, %1]\n"));
+    CHECK_FALSE(reads(row + "%5 = load f64 u[%0, %1]\n"));
 }

@@ -252,9 +252,13 @@ TEST_CASE("stages are those of the kernel's form", "[dsl][verify][form]") {
               "a reduce has lanes without the order in which it combines, or one that is none");
     }
     k = parse("kernel k() { }");
-    k.lanes = {8, 4, 8};
-    CHECK(verify(k) ==
-          "a map has lanes without the order in which it combines, or one that is none");
+    k.lanes = {8, 4, 1};
+    CHECK(verify(k) == "");
+    for (const Lanes& wrong : {Lanes{8, 4, 3}, Lanes{8, 4, 16}, Lanes{8, 4, 1, 8, 3}}) {
+        k.lanes = wrong;
+        CHECK(verify(k) ==
+              "a map has lanes without the order in which it combines, or one that is none");
+    }
     k = parse("kernel k() program lanes(8, 4) { stage [] { } }");
     CHECK(verify(k) == "a program has lanes that no vector unit has");
     k = parse("kernel k() { }");
