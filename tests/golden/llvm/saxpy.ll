@@ -120,7 +120,7 @@ tail.end:                                         ; preds = %tail, %single.end
   %54 = add nuw i64 %r, 1
   %55 = getelementptr inbounds i8, ptr %0, i64 8
   %rows17 = load i64, ptr %55, align 8
-  %56 = icmp slt i64 %54, %rows17
+  %56 = icmp ult i64 %54, %rows17
   br i1 %56, label %row.next, label %done
 }
 
