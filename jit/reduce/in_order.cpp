@@ -70,11 +70,10 @@ ReduceState::Rows ReduceState::rows_of(const char* method, std::span<const Arg> 
                                 rows.label, reducer_.states()->name),
                     where);
     engine::check_arity(rows.label, source.arity, args.size(), where);
-    std::vector<engine::OperandView> views(args.size());
-    for (std::size_t i = 0; i < args.size(); ++i) {
-        rows.arrays.push_back(handle_of(args[i], where));
+    for (const Arg& arg : args) rows.arrays.push_back(handle_of(arg, where));
+    std::vector<engine::OperandView> views(args.size());  // of arrays that stay where they are
+    for (std::size_t i = 0; i < args.size(); ++i)
         engine::view_array(views[i], rows.arrays[i], false);
-    }
     rows.shape = engine::call_shape(views, {}, where);
     for (Array& array : rows.arrays) array = array.broadcast_to(rows.shape, where);
     rows.axis = engine::checked_axis(rows.label, axis, rows.shape.rank(), where);
