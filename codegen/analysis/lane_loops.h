@@ -16,7 +16,7 @@
 // f16, loops and jumps in the body, running results, and reductions of parallel loops, whose error a
 // tree over lanes bounds. Worth it too in plain maps, which compile in less than half of the time
 // and run as fast: straight code, whose elements are of one size and next to each other or one for all iterations,
-// each array read at one place of a row; in nests of two loops at most, which `outline` sees. What else is plain is left to LLVM's vectoriser.
+// each array read at one place of a row; in no other loop, which `outline` sees. What else is plain is left to LLVM's vectoriser.
 #pragma once
 #include "codegen/analysis/updates.h"
 #include "dsl/ir/slots.h"
@@ -70,7 +70,7 @@ struct LaneRefusal {
 };
 
 /// Why `outline` leaves a plain map to LLVM.
-constexpr std::string_view plain_in_deep_nest = "it is the innermost of three loops or more";
+constexpr std::string_view plain_in_nest = "it is in another loop, so that its rows may be short";
 
 /// The loop, if it can run as lanes and (unless `always`) that is worth it; else `why` not, if asked.
 std::optional<LaneLoop> find_lane_loop(const ir::Kernel& kernel, const ir::SlotOwners& owners,

@@ -302,7 +302,7 @@ class Planner {
         LaneRefusal why;
         if (context_.options.noalias) {
             const auto found = find_lane_loop(k_, owners_, id, false, &why);
-            if (found && found->plain) why = {plain_in_deep_nest, none, true};
+            if (found && found->plain) why = {plain_in_nest, none, true};
         } else {
             why = {"arrays that the call writes overlap others", none, false};
         }

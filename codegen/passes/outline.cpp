@@ -16,7 +16,7 @@
 // Legal where analysis/lane_loops.h says so. Outermost loops are asked first: what they hold goes
 // with them. Loops of plain memory traffic are launched with stores past the caches too, where
 // their arrays are large when the launch runs, and no row is read by steps other than 1; beside that launch
-// stands what is for where they are not. Plain maps in nests of three loops and more stay LLVM's, which runs many short rows faster. For a device every parallel loop is launched that can be, nothing inside of one that
+// stands what is for where they are not. Plain maps in other loops stay LLVM's, which runs many short rows faster. For a device every parallel loop is launched that can be, nothing inside of one that
 // can't, whose iterations are threads, and none streams.
 //
 // Equal kernels are one: loops of one form that differ in their arrays, values and lines alone.
@@ -65,7 +65,7 @@ class Outline final : public Rewriter {
         // A device has nothing else for the iterations of a parallel loop.
         const bool always = device_ && in().parallel(in().nodes[loop]) != nullptr;
         auto found = find_lane_loop(in(), owners_, loop, always);
-        if (found && found->plain && (keeps_plain_ || loops_ > 1)) found.reset();
+        if (found && found->plain && (keeps_plain_ || loops_ > 0)) found.reset();
         const auto streamed = std::ranges::find(streamed_, loop, &StreamedLoop::loop);
         const bool streams =
             streamed != streamed_.end() && (!found || found->plain) && can_stream(loop);
