@@ -124,9 +124,9 @@ CudaTexts text_of(const Kernel& kernel, const std::string& entry, const std::vec
 
 /// The functions of a program's launches: one set for those of one kernel that give values, and
 /// combine, alike.
-class Program {
+class DeviceProgram {
   public:
-    explicit Program(const Kernel& kernel) : kernel_(kernel) {}
+    explicit DeviceProgram(const Kernel& kernel) : kernel_(kernel) {}
 
     CudaModule run() {
         made_.launches.resize(kernel_.launches.size());
@@ -221,7 +221,7 @@ std::string cuda_entry_name(const Kernel& kernel) {
 CudaModule emit_cuda_module(const Kernel& kernel, const CodeOptions& options) {
     CudaModule made;
     if (kernel.is_program()) {
-        made = Program(kernel).run();
+        made = DeviceProgram(kernel).run();
     } else {
         const std::string entry = cuda_entry_name(kernel);
         CudaTexts texts = kernel.form == Form::threads

@@ -36,9 +36,9 @@ namespace {
 using namespace ir;
 
 /// The loop as a program, and what that takes from around it.
-class Program final : public Rewriter {
+class LaunchedProgram final : public Rewriter {
   public:
-    Program(const Kernel& host, const SlotOwners& owners, Id loop)
+    LaunchedProgram(const Kernel& host, const SlotOwners& owners, Id loop)
         : Rewriter(host), owners_(owners), loop_(loop) {}
 
     struct Made {
@@ -147,7 +147,7 @@ class Programs final : public Rewriter {
                     "or to it");
             return clone(old);
         }
-        Program::Made made = Program(in(), owners_, old).make(once);
+        LaunchedProgram::Made made = LaunchedProgram(in(), owners_, old).make(once);
         std::vector<Id> operands;
         if (once) {
             for (const std::int64_t bound : {0, 1, 1})

@@ -196,10 +196,10 @@ std::string nvrtc_build(DiskCache& disk) {
 namespace {
 
 /// A text that NVRTC has compiled.
-class Program {
+class CompiledText {
   public:
-    Program(const std::string& source, const std::string& name, bool contract,
-            std::initializer_list<std::string> options)
+    CompiledText(const std::string& source, const std::string& name, bool contract,
+                 std::initializer_list<std::string> options)
         : program_(made(source, name)) {
         std::vector<const char*> texts = {contract ? "--fmad=true" : "--fmad=false", "--std=c++17"};
         for (const std::string& option : options) texts.push_back(option.c_str());
@@ -257,7 +257,8 @@ class Program {
 
 std::string compile_to_ptx(const std::string& source, const std::string& name, bool contract,
                            const std::string& arch) {
-    return Program(source, name, contract, {"--gpu-architecture=compute_" + arch.substr(3)}).ptx();
+    return CompiledText(source, name, contract, {"--gpu-architecture=compute_" + arch.substr(3)})
+        .ptx();
 }
 
 namespace {
@@ -282,7 +283,7 @@ std::string compile_for_device(const std::string& source, const std::string& nam
     std::from_chars(arch.data() + 3, arch.data() + arch.size(), number);
     const std::vector<int> known = known_architectures();
     if (known.empty() || std::ranges::binary_search(known, number))
-        return Program(source, name, contract, {"--gpu-architecture=" + arch}).cubin();
+        return CompiledText(source, name, contract, {"--gpu-architecture=" + arch}).cubin();
     const auto newer = std::ranges::upper_bound(known, number);
     if (newer == known.begin())
         throw Error(ErrorKind::device,
@@ -294,7 +295,8 @@ std::string compile_for_device(const std::string& source, const std::string& nam
 
 std::string assembler_log(const std::string& source, const std::string& name, bool contract,
                           const std::string& arch) {
-    return Program(source, name, contract, {"--gpu-architecture=" + arch, "--ptxas-options=-v"})
+    return CompiledText(source, name, contract,
+                        {"--gpu-architecture=" + arch, "--ptxas-options=-v"})
         .log();
 }
 

@@ -5,7 +5,7 @@
 
 namespace kiln::engine {
 
-using Run = FunctionRef<void(std::int64_t first, std::int64_t last)>;
+using RunPart = FunctionRef<void(std::int64_t first, std::int64_t last)>;
 
 namespace {
 
@@ -16,7 +16,7 @@ void each_worker(std::int64_t threads, FunctionRef<void(std::int64_t)> worker) {
     });
 }
 
-void deal_equally(std::int64_t count, std::int64_t threads, Run run) {
+void deal_equally(std::int64_t count, std::int64_t threads, RunPart run) {
     const std::int64_t share = count / threads, longer = count % threads;
     each_worker(threads, [&](std::int64_t t) {
         const std::int64_t first = t * share + std::min(t, longer);
@@ -25,7 +25,7 @@ void deal_equally(std::int64_t count, std::int64_t threads, Run run) {
     });
 }
 
-void deal_in_turn(std::int64_t count, std::int64_t chunk, std::int64_t threads, Run run) {
+void deal_in_turn(std::int64_t count, std::int64_t chunk, std::int64_t threads, RunPart run) {
     const std::int64_t pieces = (count - 1) / chunk + 1;
     each_worker(std::min(threads, pieces), [&](std::int64_t t) {
         for (std::int64_t piece = t; piece < pieces; piece += threads)
@@ -34,7 +34,7 @@ void deal_in_turn(std::int64_t count, std::int64_t chunk, std::int64_t threads, 
 }
 
 /// size(left): of the next piece, where `left` iterations are left.
-void deal_on_demand(std::int64_t count, std::int64_t threads, Run run,
+void deal_on_demand(std::int64_t count, std::int64_t threads, RunPart run,
                     FunctionRef<std::int64_t(std::int64_t left)> size) {
     std::atomic<std::int64_t> next{0};
     each_worker(threads, [&](std::int64_t) {
@@ -50,7 +50,7 @@ void deal_on_demand(std::int64_t count, std::int64_t threads, Run run,
 
 }  // namespace
 
-void deal_out(ir::Schedule schedule, std::int64_t count, std::int64_t chunk, Run run) {
+void deal_out(ir::Schedule schedule, std::int64_t count, std::int64_t chunk, RunPart run) {
     if (count <= 0) return;
     const std::int64_t threads = num_threads();
     chunk = std::min(chunk, count);

@@ -185,8 +185,8 @@ ExportedStatus call_program(const ExportedKernel& kernel, const ExportedParam* p
     }
     ExportedStatus status = put_all(kernel, params, args, words + abi::program_word::params);
     if (status == ExportedStatus::ok) {
-        Run run(kernel, params);
-        auto* const frame = new (words) abi::ProgramFrame{&Run::runtime, &run};
+        ProgramRun run(kernel, params);
+        auto* const frame = new (words) abi::ProgramFrame{&ProgramRun::runtime, &run};
         kernel.entry(frame);
         status = run.status();
     }

@@ -32,7 +32,7 @@ int configured_threads() {
     return std::clamp(CPU_COUNT(&set), 1, most_threads);
 }
 
-struct Loop {
+struct SharedLoop {
     const Work& work;
     std::int64_t count, grain;
     FloatWord environment;
@@ -52,7 +52,7 @@ struct Loop {
 struct Pool {
     pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER, mutex = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t work = PTHREAD_COND_INITIALIZER, left = PTHREAD_COND_INITIALIZER;
-    Loop* loop = nullptr;
+    SharedLoop* loop = nullptr;
     int seats = 0;   ///< workers that may still join it
     int inside = 0;  ///< those that did, and work
     int started = 0;
@@ -67,7 +67,7 @@ void* worker(void* /*nothing*/) {
         while (!pool.ends && (pool.loop == nullptr || pool.seats == 0))
             pthread_cond_wait(&pool.work, &pool.mutex);
         if (pool.ends) break;
-        Loop& loop = *pool.loop;
+        SharedLoop& loop = *pool.loop;
         --pool.seats;
         ++pool.inside;
         pthread_mutex_unlock(&pool.mutex);
@@ -132,7 +132,7 @@ void run_pieces(std::int64_t count, std::int64_t grain, const Work& work) {
         return;
     }
     const FloatWord before = detail::read_float_word();
-    Loop loop{work, count, grain, before & ~detail::float_flags};
+    SharedLoop loop{work, count, grain, before & ~detail::float_flags};
     pthread_mutex_lock(&pool.mutex);
     start_workers(threads - 1);
     pool.loop = &loop;

@@ -59,10 +59,10 @@ bool c_strides(const std::int64_t* extents, unsigned rank, std::int64_t bytes,
     return true;
 }
 
-const abi::ProgramRuntime Run::runtime{
+const abi::ProgramRuntime ProgramRun::runtime{
     [](const ProgramFrame* frame, abi::PieceFunction piece, const void* context, std::int64_t trip,
        std::int64_t unit, std::int64_t schedule) {
-        Run& run = of(frame);
+        ProgramRun& run = of(frame);
         ++run.part_;
         run.parallel(frame, piece, context, trip, unit, schedule);
         ++run.part_;
@@ -80,7 +80,7 @@ const abi::ProgramRuntime Run::runtime{
     },
 };
 
-Run::~Run() {
+ProgramRun::~ProgramRun() {
     while (made_ != nullptr) {
         Made* const next = made_->next;
         free(made_->block.data);
@@ -89,17 +89,17 @@ Run::~Run() {
     }
 }
 
-void Run::parallel(const ProgramFrame* frame, abi::PieceFunction piece, const void* context,
-                   std::int64_t trip, std::int64_t unit, std::int64_t schedule) {
-    struct Loop {
+void ProgramRun::parallel(const ProgramFrame* frame, abi::PieceFunction piece, const void* context,
+                          std::int64_t trip, std::int64_t unit, std::int64_t schedule) {
+    struct Pieces {
         const ProgramFrame* frame;
         abi::PieceFunction piece;
         const void* context;
         std::int64_t trip, unit;
     };
-    const Loop loop{frame, piece, context, trip, unit};
+    const Pieces loop{frame, piece, context, trip, unit};
     const Work work{[](const void* of, std::int64_t first, std::int64_t last) {
-                        const Loop& l = *static_cast<const Loop*>(of);
+                        const Pieces& l = *static_cast<const Pieces*>(of);
                         if (l.unit == 0) return l.piece(l.frame, l.context, first, last);
                         for (std::int64_t u = first; u < last; ++u) {
                             const std::int64_t end = (u + 1) * l.unit;
@@ -124,7 +124,7 @@ void Run::parallel(const ProgramFrame* frame, abi::PieceFunction piece, const vo
     __builtin_unreachable();
 }
 
-void Run::record_fault(std::int64_t site, std::int64_t iteration) {
+void ProgramRun::record_fault(std::int64_t site, std::int64_t iteration) {
     const Lock lock(mutex_);
     const bool is_first = fault_ == ok || part_ < fault_part_ ||
                           (part_ == fault_part_ && iteration < fault_iteration_);
@@ -134,13 +134,13 @@ void Run::record_fault(std::int64_t site, std::int64_t iteration) {
     fault_iteration_ = iteration;
 }
 
-void Run::record_error(ExportedStatus status) {
+void ProgramRun::record_error(ExportedStatus status) {
     const Lock lock(mutex_);
     if (error_ == ok) error_ = status;
 }
 
 /// Negative, and noted, where there is no such array.
-std::int64_t Run::bytes_of(std::size_t param, const std::int64_t* extents) {
+std::int64_t ProgramRun::bytes_of(std::size_t param, const std::int64_t* extents) {
     const abi::ExportedParam& p = params_[param];
     std::int64_t bytes = p.bytes;
     bool negative = false, none = false, fits = true;
@@ -155,7 +155,7 @@ std::int64_t Run::bytes_of(std::size_t param, const std::int64_t* extents) {
 }
 
 /// Null, and noted, where there is no memory for it.
-Run::Made* Run::made(std::size_t param) {
+ProgramRun::Made* ProgramRun::made(std::size_t param) {
     for (Made* known = made_; known != nullptr; known = known->next)
         if (known->param == param) return known;
     void* const memory = get_memory(sizeof(Made));
@@ -167,7 +167,8 @@ Run::Made* Run::made(std::size_t param) {
 }
 
 /// In a loop an array has the memory that it had in the iteration before, where there is room.
-bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int64_t* extents) {
+bool ProgramRun::allocate(const ProgramFrame* frame, std::size_t param,
+                          const std::int64_t* extents) {
     Made* const array = made(param);
     if (array == nullptr || !reserve(param, extents, array->block)) return false;
     const abi::ExportedParam& p = params_[param];
@@ -178,13 +179,13 @@ bool Run::allocate(const ProgramFrame* frame, std::size_t param, const std::int6
     return c_strides(extents, p.rank, p.bytes, words + abi::program_word::stride(0, p.rank));
 }
 
-std::byte* Run::enter(std::int64_t bytes) {
+std::byte* ProgramRun::enter(std::int64_t bytes) {
     auto* const memory = static_cast<std::byte*>(get_memory(bytes));
     if (memory == nullptr) record_error(ExportedStatus::memory);
     return memory;
 }
 
-bool Run::reserve(std::size_t param, const std::int64_t* extents, abi::ProgramBlock& block) {
+bool ProgramRun::reserve(std::size_t param, const std::int64_t* extents, abi::ProgramBlock& block) {
     const std::int64_t bytes = bytes_of(param, extents);
     if (bytes < 0) return false;
     if (bytes <= block.bytes && block.data != nullptr) return true;

@@ -7,13 +7,13 @@
 namespace kiln::rt {
 
 /// One run of a program: what ProgramFrame::host points at.
-class Run : public abi::ProgramHost {
+class ProgramRun : public abi::ProgramHost {
   public:
-    Run(const abi::ExportedKernel& kernel, const abi::ExportedParam* params)
+    ProgramRun(const abi::ExportedKernel& kernel, const abi::ExportedParam* params)
         : kernel_(kernel), params_(params) {}
-    ~Run();
-    Run(const Run&) = delete;
-    Run& operator=(const Run&) = delete;
+    ~ProgramRun();
+    ProgramRun(const ProgramRun&) = delete;
+    ProgramRun& operator=(const ProgramRun&) = delete;
 
     static const abi::ProgramRuntime runtime;
     /// What the run came to: what ended it, else the fault of the lowest iteration.
@@ -28,7 +28,9 @@ class Run : public abi::ProgramHost {
         abi::ProgramBlock block;
     };
     Made* made(std::size_t param);
-    static Run& of(const abi::ProgramFrame* frame) { return *static_cast<Run*>(frame->host); }
+    static ProgramRun& of(const abi::ProgramFrame* frame) {
+        return *static_cast<ProgramRun*>(frame->host);
+    }
     void parallel(const abi::ProgramFrame* frame, abi::PieceFunction piece, const void* context,
                   std::int64_t trip, std::int64_t unit, std::int64_t schedule);
     void record_fault(std::int64_t site, std::int64_t iteration);

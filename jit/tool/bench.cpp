@@ -45,7 +45,7 @@ class Rival {
     }
 
     std::string name_, file_;
-    Run run_;
+    KernelRun run_;
     int calls_ = 1;
 };
 

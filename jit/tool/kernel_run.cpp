@@ -15,7 +15,7 @@ namespace kiln::tool {
 namespace {
 
 using text::Mode;
-using Result = Run::Result;
+using Result = KernelRun::Result;
 
 // ------------------------------------------------------------------------------ options
 
@@ -80,13 +80,13 @@ template <class Options> Options into(const std::vector<Given>& outputs) {
 
 /// Of kernels that give arrays: results go to the outputs, in order.
 template <class CallOptions, class Kernel>
-Run run_of_arrays(Kernel kernel, std::vector<Given> given, std::vector<Given> outputs) {
+KernelRun run_of_arrays(Kernel kernel, std::vector<Given> given, std::vector<Given> outputs) {
     if (!outputs.empty() && outputs.size() != kernel.nout())
         throw UsageError(fmt::format("{} gives {} result{}, but {} output{} given", kernel.name(),
                                      kernel.nout(), kernel.nout() == 1 ? "" : "s", outputs.size(),
                                      outputs.size() == 1 ? " is" : "s are"));
     check_types(outputs);
-    Run run;
+    KernelRun run;
     run.call = [kernel, given, outputs] {
         const CallOptions options = into<CallOptions>(outputs);
         std::vector<Arg> args;
@@ -116,23 +116,23 @@ class LoopKernel : public JitKernel {
     }
 };
 
-Run loop_run(const LoopKernel& kernel, std::vector<Given> given) {
+KernelRun loop_run(const LoopKernel& kernel, std::vector<Given> given) {
     for (const Given& one : given)
         if (one.word.kind == RunArgument::Kind::output && !one.word.has_type)
             throw UsageError(fmt::format("={}: of a loop kernel an output has a type, ={}:f64[100]",
                                          one.word.to, one.word.to));
-    Run run;
+    KernelRun run;
     run.call = [kernel, given] { return kernel.run(given); };
     run.given = std::move(given);
     return run;
 }
 
-Run stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Given> outputs) {
+KernelRun stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Given> outputs) {
     if (outputs.size() > 1) throw UsageError("a stencil gives one array");
     if (!outputs.empty() && outputs[0].word.has_type)
         throw UsageError(fmt::format("={}: the array that a stencil gives has no type of its own",
                                      outputs[0].word.to));
-    Run run;
+    KernelRun run;
     run.call = [kernel, given]() -> std::vector<Result> {
         std::array<JitArg, 31> a;
         if (given.size() > a.size()) throw UsageError("a stencil takes at most 31 arguments");
@@ -147,8 +147,8 @@ Run stencil_run(const Stencil& kernel, std::vector<Given> given, std::vector<Giv
 
 }  // namespace
 
-Run make_run(const Arguments& arguments, Mode mode, const text::Source& source,
-             const std::string& function, std::span<const std::string> words) {
+KernelRun make_run(const Arguments& arguments, Mode mode, const text::Source& source,
+                   const std::string& function, std::span<const std::string> words) {
     const text::Library& library = text_library();
     if (arguments.has("--boundary") && mode != Mode::stencil)
         throw UsageError(fmt::format("--boundary is of stencils; this is {}", name_of(mode)));

@@ -25,7 +25,7 @@ struct Given {
 };
 
 /// A kernel with its arguments.
-struct Run {
+struct KernelRun {
     using Result = std::variant<Scalar, Array>;
     std::vector<Given> given;                   ///< of element-wise kernels the outputs
     std::function<std::vector<Result>()> call;  ///< what it returns
@@ -33,8 +33,8 @@ struct Run {
 
 /// `words` are arguments; options are those of text_options.h, and --boundary. Errors: UsageError, io (a
 /// file), those of the text.
-Run make_run(const Arguments& arguments, text::Mode mode, const text::Source& source,
-             const std::string& function, std::span<const std::string> words);
+KernelRun make_run(const Arguments& arguments, text::Mode mode, const text::Source& source,
+                   const std::string& function, std::span<const std::string> words);
 
 /// The value of an option, from 1 on. Errors: UsageError.
 int whole_number(const Arguments& arguments, std::string_view option, int otherwise);

@@ -18,7 +18,7 @@ namespace kiln::tool {
 namespace {
 
 using text::Mode;
-using Result = Run::Result;
+using Result = KernelRun::Result;
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -40,7 +40,7 @@ std::string words_of(const Result& result) {
 }
 
 /// Arrays that a file takes, and those that nothing takes: they are printed.
-std::vector<Result> save(const Run& run, std::vector<Result> results) {
+std::vector<Result> save(const KernelRun& run, std::vector<Result> results) {
     std::size_t next = 0;
     for (const Given& one : run.given) {
         if (one.word.to.empty()) continue;
@@ -77,7 +77,7 @@ std::string json_of(const std::string& function, Mode mode, const Outcome& o) {
 }
 
 /// Median of K warm calls, which begin with what the first one left.
-double warm_ns(const Run& run, int repeat) {
+double warm_ns(const KernelRun& run, int repeat) {
     std::vector<double> seconds;
     for (int i = 0; i < repeat; ++i) {
         const Clock::time_point start = Clock::now();
@@ -100,7 +100,7 @@ Status run(const Arguments& arguments) {
     const Clock::time_point start = Clock::now();
     const text::Source source = text_library().file(arguments.words()[0], {});
     const Mode mode = mode_of(arguments, source, function);
-    const Run run =
+    const KernelRun run =
         make_run(arguments, mode, source, function, std::span(arguments.words()).subspan(1));
     Outcome outcome{.parse_ms = 1e3 * since(start)};
     const Clock::time_point called = Clock::now();
