@@ -108,7 +108,7 @@ class Unroller final : public Rewriter {
         for (std::size_t c = 0; c < copies; ++c)
             indices[c] =
                 c == 0 ? first : op(Op::add, first, constant(static_cast<std::int64_t>(c)));
-        four_times(in().node(loop).aux, four);
+        four_times(in().node(loop).aux, four, four.one_by_one);
         out().end();
         loop_ = none;
 
@@ -121,7 +121,7 @@ class Unroller final : public Rewriter {
     }
 
     /// The nodes of the block four times, but loops in step once.
-    void four_times(Id block, const FourAtOnce& four) {
+    void four_times(Id block, const FourAtOnce& four, bool one_by_one) {
         const std::span<const Id> nodes = in().blocks[block].nodes;
         for (std::size_t i = 0; i < nodes.size();) {
             if (four.in_step.contains(nodes[i])) {
@@ -129,8 +129,7 @@ class Unroller final : public Rewriter {
                 continue;
             }
             std::size_t end = i + 1;
-            while (four.one_by_one && end < nodes.size() && !four.in_step.contains(nodes[end]))
-                ++end;
+            while (one_by_one && end < nodes.size() && !four.in_step.contains(nodes[end])) ++end;
             for (std::size_t c = 0; c < copies; ++c)
                 for (const Id id : nodes.subspan(i, end - i)) iteration(id, c);
             i = end;
@@ -146,7 +145,7 @@ class Unroller final : public Rewriter {
         values_[loop].fill(index);
         summed_ = &four.summed;
         stored_.clear();
-        four_times(in().node(loop).aux, four);
+        four_times(in().node(loop).aux, four, four.one_by_one || four.in_turn.contains(loop));
         summed_ = nullptr;
         out().end();
     }

@@ -33,6 +33,9 @@ struct FourAtOnce {
     /// Between loops in step, all nodes of an iteration come before those of the next one. Else
     /// those that are the same for the four stand together.
     bool one_by_one = false;
+    /// Loops in step in which so do the nodes of their bodies: what an iteration only needs for
+    /// itself, as a mask, takes one register then instead of four.
+    std::set<ir::Id> in_turn = {};
 };
 
 struct FourAtOncePlan {

@@ -21,6 +21,9 @@
 //  - only accumulates, without divisions, roots or elementary functions,
 //    and half or more of what it loads is the same for all four, so that this is loaded once.
 //
+// Where such a loop only accumulates and has conditions, it holds one iteration of the loop around
+// after the other, so that one mask is needed at a time.
+//
 // Other inner loops run four times, one after the other.
 //
 // Sums into an element that goes through memory keep their order as well, wherever they are.
@@ -163,7 +166,8 @@ class Analysis {
 
     bool worth_it(Id loop) {
         const auto& body = k_.blocks[k_.nodes[loop].aux].nodes;
-        bool chain = false, slow = false, stores = false, accumulates = false, across = false;
+        bool chain = false, slow = false, stores = false, accumulates = false, across = false,
+             masks = false, any_stores = false;
         std::size_t loads = 0, shared = 0;
         std::set<std::uint32_t> seen;
         std::set<Id> moves{loop};  // what differs from one iteration of the inner loop to the next
@@ -175,6 +179,7 @@ class Analysis {
             const Effects e = effects_of(n);
             if (!blocks_of(n).empty()) return false;
             slow = slow || (n.kind == NodeKind::op && is_slow(n.op));
+            masks = masks || (n.kind == NodeKind::op && is_bool(n.dtype));
             if (e.any(effect::loads) && moves.contains(id)) {
                 ++loads;
                 shared += varies_[id] ? 0 : 1;
@@ -182,6 +187,7 @@ class Analysis {
             }
             if (e.any(effect::stores)) {
                 const auto op = in_place_update(k_, body, id, moves);
+                any_stores = true;
                 if (!op)
                     stores = true;
                 else
@@ -198,6 +204,7 @@ class Analysis {
             plan_.ordered.insert(updates.begin(), updates.end());
             return true;
         }
+        if (masks && accumulates && !chain && !any_stores) plan_.in_turn.insert(loop);
         return chain || (accumulates && !slow && !stores && loads > 0 && 2 * shared >= loads);
     }
 

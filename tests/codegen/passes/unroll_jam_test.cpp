@@ -112,6 +112,27 @@ TEST_CASE("unroll_jam: what is the same for several rows is loaded once", "[code
         }
 }
 
+TEST_CASE("unroll_jam: one iteration needs its mask no longer when the next one makes its own",
+          "[codegen][unroll_jam]") {
+    const auto count = [](In x, In edges, Out sums) {
+        for (Index b : prange(sums.extent(0))) {
+            Var sum(DType::f64, 0.0);
+            for (Index e : range(x.extent(0))) sum += select(x(e) < edges(b), x(e), 0.0);
+            sums(b) = sum;
+        }
+    };
+    const std::string text =
+        jit("below", count, {.fastmath = true}).inspect(Artifact::passes, {f64[1], f64[1], f64[1]});
+    const auto after = text.find("; after unroll_jam\n");
+    REQUIRE(after != std::string::npos);
+    // The first of the masks has been used up before the second one is there.
+    const auto first = text.find(" = lt bool", after);
+    REQUIRE(first != std::string::npos);
+    const auto second = text.find(" = lt bool", first + 1);
+    REQUIRE(second != std::string::npos);
+    CHECK(text.find("write v", first) < second);
+}
+
 TEST_CASE("unroll_jam: branches, several chains, loops that do not wait", "[codegen][unroll_jam]") {
     // The first inner loop runs row by row, the second in step.
     const auto f = jit("mixed", [](In x, Out y, Out z) {
