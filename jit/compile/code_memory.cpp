@@ -49,18 +49,6 @@ std::byte* map_code(std::size_t size) {
     return at == MAP_FAILED ? nullptr : static_cast<std::byte*>(at);
 }
 
-/// Whether this system lets a process write its own read-only memory.
-bool can_write_beneath(std::size_t page) {
-    const int memory = open_memory();
-    if (memory < 0) return false;
-    std::byte* const at = map_code(page);
-    const std::byte mark{0x5a};
-    const bool can = at != nullptr && write_beneath(memory, at, std::span(&mark, 1)) && *at == mark;
-    if (at != nullptr) munmap(at, page);
-    close(memory);
-    return can;
-}
-
 }  // namespace
 
 /// A mapping, and which of its granules are in use.
@@ -136,10 +124,35 @@ struct CodeSpace::Slab {
 
 CodeSpace::CodeSpace(Writing writing)
     : page_(static_cast<std::size_t>(std::max(4096L, sysconf(_SC_PAGESIZE)))),
-      beneath_(writing == Writing::beneath && can_write_beneath(page_)) {}
+      beneath_(writing == Writing::beneath && can_write_beneath()) {}
+
+/// Whether this system lets a process write its own read-only memory. If so, what was tried on is the first
+/// mapping.
+bool CodeSpace::can_write_beneath() {
+    const int memory = open_memory();
+    if (memory < 0) return false;
+    std::byte* const at = map_code(slab_bytes);
+    const std::byte mark{0x5a};
+    const bool can = at != nullptr && write_beneath(memory, at, std::span(&mark, 1)) && *at == mark;
+    close(memory);
+    if (can)
+        add_slab(at, slab_bytes, alignment);
+    else if (at != nullptr)
+        munmap(at, slab_bytes);
+    return can;
+}
 
 CodeSpace::~CodeSpace() {
     for (const auto& slab : slabs_) munmap(slab->base, slab->size);
+}
+
+void CodeSpace::add_slab(std::byte* base, std::size_t size, std::size_t granule) {
+    try {
+        slabs_.push_back(std::make_unique<Slab>(base, size, granule));
+    } catch (const std::bad_alloc&) {
+        munmap(base, size);
+        refuse("out of memory", size, ENOMEM);
+    }
 }
 
 CodeSpace::Block CodeSpace::allocate(std::size_t bytes) {
@@ -156,15 +169,9 @@ CodeSpace::Block CodeSpace::allocate(std::size_t bytes) {
         if (block.at_ != nullptr) return block;
     }
     const std::size_t size = std::max(slab_bytes, round_up(count * granule, page_));
-    slabs_.reserve(slabs_.size() + 1);
     std::byte* const base = map_code(size);
     if (base == nullptr) refuse("out of memory", bytes, errno);
-    try {
-        slabs_.push_back(std::make_unique<Slab>(base, size, granule));
-    } catch (const std::bad_alloc&) {
-        munmap(base, size);
-        refuse("out of memory", bytes, ENOMEM);
-    }
+    add_slab(base, size, granule);
     block.at_ = slabs_.back()->take(count);
     return block;
 }

@@ -65,10 +65,13 @@ class CodeSpace {
     struct Slab;
     void release(std::byte* at) noexcept;
 
+    bool can_write_beneath();
+    void add_slab(std::byte* base, std::size_t size, std::size_t granule);
+
     const std::size_t page_;
-    bool beneath_;
-    mutable kiln::detail::Mutex mutex_;  // of what follows
+    mutable kiln::detail::Mutex mutex_;  // of the mappings
     std::vector<std::unique_ptr<Slab>> slabs_;
+    const bool beneath_;  ///< after them: the first one is made to find out
 };
 
 }  // namespace kiln::engine

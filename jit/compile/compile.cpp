@@ -186,7 +186,7 @@ std::shared_ptr<const Lowered> lowered_of(const LoweringInput& from,
 
 /// From the disk cache, where there is one, or by the passes and then put there.
 std::shared_ptr<const Lowered> lower(const LoweringInput& from, DiskCache* disk, Stats& stats) {
-    const bool is_kept = disk != nullptr && disk->reads() && is_worth_keeping(from.kernel);
+    const bool is_kept = disk != nullptr && disk->reads();
     std::string key;
     if (is_kept) {
         const Stopwatch reading;

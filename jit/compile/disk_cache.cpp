@@ -141,6 +141,7 @@ std::uint64_t size_of(const std::string& text) {
 std::string folder_of_environment() {
     std::error_code error;  // of a working folder that is gone: then it stays relative
     if (const std::string given = variable("KILN_CACHE_DIR"); !given.empty()) {
+        if (given.starts_with('/')) return given;
         const std::filesystem::path whole = std::filesystem::absolute(given, error);
         return error ? given : whole.string();
     }

@@ -6,9 +6,6 @@
 namespace kiln::engine {
 namespace {
 
-/// Passes of an element-wise kernel with as many take as long as reading a file, 10 us; those of loops take more.
-constexpr std::size_t few_nodes = 24;
-
 template <class T, class U>
 concept Is = std::is_same_v<std::remove_const_t<T>, U>;
 /// Without gaps between fields and without pointers: its bytes are its value.
@@ -156,10 +153,6 @@ class Reader {
 };
 
 }  // namespace
-
-bool is_worth_keeping(const ir::Kernel& traced) {
-    return traced.is_program() || traced.nodes.size() > few_nodes;
-}
 
 std::string passed_key(const LoweringInput& input) {
     const auto& [kernel, passes, code, target] = input;

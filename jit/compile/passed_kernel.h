@@ -10,10 +10,6 @@
 
 namespace kiln::engine {
 
-/// Whether it is worth a file to keep what passes made of it: those of short kernels take no longer
-/// than reading one.
-bool is_worth_keeping(const ir::Kernel& traced);
-
 /// All that it depends on what passes make of a kernel, names and lines too: equal keys are of equal
 /// inputs. It begins with the target's name, as other keys of the disk cache do.
 std::string passed_key(const LoweringInput& input);
