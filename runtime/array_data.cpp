@@ -7,10 +7,13 @@
 #include "runtime/device/arrays.h"
 #include "runtime/strided.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
 
 namespace kiln {
 
@@ -197,8 +200,12 @@ void check_step(bool is_zero, Location where) {
     if (is_zero) throw Error(ErrorKind::usage, "arange step cannot be zero", where);
 }
 
-[[noreturn]] void throw_long_arange(Location where) {
-    throw Error(ErrorKind::shape, "arange has more than 2^63 - 1 elements", where);
+[[noreturn]] void throw_long_arange(const std::string& start, const std::string& stop,
+                                    const std::string& step, Location where) {
+    throw Error(
+        ErrorKind::shape,
+        "arange from " + start + " to " + stop + " by " + step + " has more than 2^63 - 1 elements",
+        where);
 }
 
 /// Values of C++ integers, sums of two and their distances.
@@ -206,6 +213,10 @@ __extension__ using Wide = __int128;
 
 Wide value_of(detail::AnyInteger x) {
     return x.negative ? Wide(static_cast<std::int64_t>(x.bits)) : Wide(x.bits);
+}
+
+std::string text_of(detail::AnyInteger x) {
+    return x.negative ? std::to_string(static_cast<std::int64_t>(x.bits)) : std::to_string(x.bits);
 }
 
 template <class T> bool fits(Wide value) {
@@ -224,7 +235,8 @@ Array arange_integer(AnyInteger start, AnyInteger stop, AnyInteger step, std::op
     Wide count = 0;
     if (pace > 0 ? to > from : to < from)
         count = pace > 0 ? (to - from - 1) / pace + 1 : (to - from + 1) / pace + 1;
-    if (!fits<std::int64_t>(count)) throw_long_arange(where);
+    if (!fits<std::int64_t>(count))
+        throw_long_arange(text_of(start), text_of(stop), text_of(step), where);
     const auto n = static_cast<std::int64_t>(count);
     const Wide last = n == 0 ? from : from + (count - 1) * pace;
     const bool is_signed = n == 0 || (fits<std::int64_t>(from) && fits<std::int64_t>(last));
@@ -247,14 +259,18 @@ Array arange_real(double start, double stop, double step, DType dtype, Location 
     in_order(start), in_order(stop), in_order(step);
     check_step(step == 0, where);
     if (!std::isfinite(start) || !std::isfinite(stop) || std::isnan(step))
-        throw Error(ErrorKind::usage, "arange needs finite values", where);
+        throw Error(
+            ErrorKind::usage,
+            fmt::format("arange needs finite values, not {} to {} by {}", start, stop, step),
+            where);
     // The distance may be over the largest number, though neither end is.
     const double distance = stop - start;
     const double steps =
         std::isfinite(distance) ? distance / step : (stop / 2 - start / 2) / step * 2;
     // A quotient that underflows to zero is one step, as is a part of an infinite one.
     const double count = steps == 0 && stop != start && !std::signbit(steps) ? 1 : std::ceil(steps);
-    if (count >= 0x1p63) throw_long_arange(where);
+    if (count >= 0x1p63)
+        throw_long_arange(fmt::to_string(start), fmt::to_string(stop), fmt::to_string(step), where);
     // NumPy's spacing: the difference of the first two elements as they are rounded.
     const double spacing = (start + step) - start;
     const auto n = static_cast<std::int64_t>(std::max(count, 0.0));
@@ -280,7 +296,9 @@ Array linspace(double start, double stop, std::int64_t n, bool endpoint, DType d
     const bool whole = is_integer(dtype);
     if (whole && !(std::isfinite(start) && std::isfinite(stop))) {
         throw Error(ErrorKind::usage,
-                    "linspace of " + std::string(name(dtype)) + " needs finite ends", where);
+                    fmt::format("linspace of {} needs finite ends, not {} and {}", name(dtype),
+                                start, stop),
+                    where);
     }
     const detail::DefaultEnvironment environment;
     detail::in_order(start), detail::in_order(stop);

@@ -201,8 +201,10 @@ void Lowering::check_subscripts(Pieces subscripts, std::size_t rank, const Expr*
     }
     for (const Expr* s : subscripts)
         if (!s->getType()->isIntegerType())
-            session_.fail(ErrorKind::type, s->getExprLoc(), "a subscript is no integer",
-                          "write static_cast<long>(...)");
+            session_.fail(
+                ErrorKind::type, s->getExprLoc(),
+                fmt::format("a subscript is {}, not an integer", s->getType().getAsString()),
+                "write static_cast<long>(...)");
 }
 
 Place Lowering::element(const Place& array, Pieces subscripts, const Expr* e) {
@@ -274,7 +276,11 @@ ir::Id Lowering::complex_operation(const clang::CXXOperatorCallExpr* e) {
         case clang::OO_Slash: return b_.apply(ir::Op::div, {a, b});
         case clang::OO_EqualEqual: return b_.apply(ir::Op::eq, {a, b});
         case clang::OO_ExclaimEqual: return b_.apply(ir::Op::ne, {a, b});
-        default: fail(e, "complex numbers do not have this operator");
+        default:
+            fail(e,
+                 fmt::format("complex numbers have no operator {}",
+                             clang::getOperatorSpelling(e->getOperator())),
+                 "take the parts: real(z), imag(z), abs(z)");
     }
 }
 
@@ -347,7 +353,7 @@ Place Lowering::call_builtin(const clang::CallExpr* e, const clang::FunctionDecl
         const ir::Id id = complex_operation(o);
         return Place::of(id, b_.dtype(id));
     }
-    if (!f->getIdentifier()) fail(e, "kernels do not call this");
+    if (!f->getIdentifier()) fail(e, "kernels do not call this", "make it a function with a name");
     const llvm::StringRef name = f->getName();
     if (isa<clang::CXXMemberCallExpr>(e) && (name == "extent" || name == "index")) return extent(e);
     if (name.starts_with("atomic_")) return atomic(e, name.drop_front(7));

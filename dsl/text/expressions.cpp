@@ -381,7 +381,8 @@ std::optional<Op> extreme_of(const clang::AbstractConditionalOperator* e) {
 }  // namespace
 
 ir::Id Lowering::conditional(const clang::AbstractConditionalOperator* e) {
-    if (isa<clang::BinaryConditionalOperator>(e)) fail(e, "a conditional without a middle");
+    if (isa<clang::BinaryConditionalOperator>(e))
+        fail(e, "a conditional without a middle", "write a ? a : b");
     const Expr *a = e->getTrueExpr(), *b = e->getFalseExpr();
     if (const auto extreme = extreme_of(e)) {
         const ir::Id first = scalar(a), second = scalar(b);

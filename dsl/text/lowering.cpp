@@ -206,7 +206,8 @@ Place Lowering::allocate(QualType type, clang::SourceLocation at, const std::str
                 session_.fail(ErrorKind::unsupported, at, "a lambda that changes",
                               "give each lambda a name of its own");
             if (record->isUnion())
-                session_.fail(ErrorKind::unsupported, at, "kernels have no unions");
+                session_.fail(ErrorKind::unsupported, at, "kernels have no unions",
+                              "make a struct of its members");
             if (record->getNumBases() > 0)
                 session_.fail(ErrorKind::unsupported, at, "kernels have no classes with bases",
                               "make what is inherited a member");
@@ -514,10 +515,12 @@ Place Lowering::member(const clang::MemberExpr* e) {
     if (field == nullptr) {
         const auto* v = dyn_cast<clang::VarDecl>(e->getMemberDecl());  // a static member
         const clang::APValue* value = v == nullptr ? nullptr : v->evaluateValue();
-        if (value == nullptr) fail(e, "kernels have no static members that change");
+        if (value == nullptr)
+            fail(e, "kernels have no static members that change",
+                 "make it constexpr, or a parameter");
         return constant_place(*value, v->getType(), e);
     }
-    if (field->isBitField()) fail(e, "kernels have no bit-fields");
+    if (field->isBitField()) fail(e, "kernels have no bit-fields", "make it a number of its own");
     Place object;
     if (e->isArrow()) {
         if (!isa<clang::CXXThisExpr>(e->getBase()->IgnoreParenImpCasts()))
@@ -644,11 +647,12 @@ Place Lowering::place(const Expr* e) {
     }
     if (const auto* c = dyn_cast<clang::CastExpr>(e)) {
         if (c->getCastKind() == clang::CK_NoOp) {
-            if (isa<clang::CXXConstCastExpr>(c)) fail(e, "kernels keep what is const");
+            if (isa<clang::CXXConstCastExpr>(c))
+                fail(e, "kernels keep what is const", "declare it without const");
             return place(c->getSubExpr());
         }
         if (isa<clang::CXXReinterpretCastExpr>(c) || c->getCastKind() == clang::CK_LValueBitCast)
-            fail(e, "kernels do not look at a number as another type");
+            fail(e, "kernels do not look at a number as another type", "convert by static_cast");
     }
     if (const auto* t = dyn_cast<clang::SubstNonTypeTemplateParmExpr>(e))
         return place(t->getReplacement());
@@ -696,7 +700,7 @@ Place Lowering::object(const Expr* e) {
             ++i;
             if (init == nullptr) fail(e, "a member without a value");
             if (field->getType()->isReferenceType())
-                fail(init, "kernels have no members that refer");
+                fail(init, "kernels have no members that refer", "hold a copy");
             if (field->getType()->isArrayType()) {
                 const Place array = allocate(field->getType(), e->getBeginLoc());
                 initialise(array, field->getType(), init);

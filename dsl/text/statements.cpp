@@ -297,9 +297,11 @@ void Lowering::refuse(const Stmt* s) const {
     if (isa<clang::CXXNewExpr>(s) || isa<clang::CXXDeleteExpr>(s))
         fail(s, "kernels do not allocate memory", "use an array of constant size");
     if (isa<clang::LambdaExpr>(s)) fail(s, "a lambda that is not called", "call it, or pass it on");
-    if (isa<clang::StringLiteral>(s)) fail(s, "kernels have no text");
-    if (isa<clang::CXXDynamicCastExpr>(s)) fail(s, "kernels have no types at run time");
-    if (isa<clang::AsmStmt>(s)) fail(s, "kernels have no assembly");
+    if (isa<clang::StringLiteral>(s))
+        fail(s, "kernels have no text", "tell cases apart by numbers");
+    if (isa<clang::CXXDynamicCastExpr>(s))
+        fail(s, "kernels have no types at run time", "write a template, or if constexpr");
+    if (isa<clang::AsmStmt>(s)) fail(s, "kernels have no assembly", "write it in C++");
     if (isa<clang::CaseStmt>(s) || isa<clang::DefaultStmt>(s))
         fail(s, "a case that stands inside of another statement of its switch",
              "labels belong to the switch itself");
@@ -313,7 +315,7 @@ void Lowering::switch_(const clang::SwitchStmt* s) {
     if (s->getConditionVariable() != nullptr)
         fail(s, "a condition declares a variable", "declare it before");
     const auto* body = dyn_cast<clang::CompoundStmt>(s->getBody());
-    if (body == nullptr) fail(s, "a switch without braces");
+    if (body == nullptr) fail(s, "a switch without braces", "write switch (...) { ... }");
     struct Group {
         std::vector<const clang::CaseStmt*> labels;
         bool is_default = false;
@@ -351,7 +353,8 @@ void Lowering::switch_(const clang::SwitchStmt* s) {
         if (!groups[i].is_default) {
             ir::Id chosen = ir::none;
             for (const clang::CaseStmt* label : groups[i].labels) {
-                if (label->caseStmtIsGNURange()) fail(label, "a range of cases");
+                if (label->caseStmtIsGNURange())
+                    fail(label, "a range of cases", "write if, or each case");
                 at(label);
                 const ir::Id equal = b_.apply(ir::Op::eq, {value, scalar(label->getLHS())});
                 chosen = chosen == ir::none ? equal : b_.apply(ir::Op::logical_or, {chosen, equal});
@@ -720,7 +723,8 @@ void Lowering::variable(const clang::VarDecl* v) {
     const clang::QualType type = v->getType();
     if (v->isStaticLocal() && !v->isConstexpr() && !type.isConstQualified())
         refuse_it("a variable that stays from call to call", "kernels have no static variables");
-    if (type.isVolatileQualified()) refuse_it("kernels have no volatile variables");
+    if (type.isVolatileQualified())
+        refuse_it("kernels have no volatile variables", "leave out volatile");
     if (type->isFunctionPointerType() || type->isFunctionReferenceType()) {
         if (v->getInit() == nullptr || (type->isPointerType() && frame_->changed.contains(v)))
             refuse_it("a pointer to a function that changes",

@@ -41,7 +41,9 @@ std::uint32_t Trace::param(const KernelArray& array, const Location& where) cons
 
 std::vector<ir::Id> Trace::extents(std::initializer_list<Operand> given, const Location& where) {
     if (given.size() > 8)
-        throw Error(ErrorKind::shape, fmt::format("{} dimensions; at most 8", given.size()), where);
+        throw Error(ErrorKind::shape,
+                    fmt::format("an array of {} dimensions; at most 8 are possible", given.size()),
+                    where);
     std::vector<ir::Id> ids;
     for (const Operand& extent : given) {
         const ir::Id id = use(extent);

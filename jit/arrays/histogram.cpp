@@ -260,11 +260,14 @@ Histogram histogram(const Array& x, const std::vector<double>& edges,
                     const HistogramOptions& options, std::source_location where) {
     const detail::DefaultEnvironment environment;
     const auto falls = [](double a, double b) { return !(a <= b); };
-    if (edges.empty() || std::ranges::adjacent_find(edges, falls) != edges.end()) {
-        throw Error(
-            ErrorKind::usage,
-            edges.empty() ? "histogram with no edges" : "the edges of histogram do not ascend",
-            where, "each edge is at least the one before");
+    const auto fall = std::ranges::adjacent_find(edges, falls);
+    if (edges.empty() || fall != edges.end()) {
+        throw Error(ErrorKind::usage,
+                    edges.empty()
+                        ? "histogram with no edges"
+                        : fmt::format("the edges of histogram do not ascend: {} comes before {}",
+                                      *fall, *(fall + 1)),
+                    where, "each edge is at least the one before");
     }
     Input input = prepare(x, options, where);
     // The edges are the caller's: nothing is rounded to compare.

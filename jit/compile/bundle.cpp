@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -29,7 +30,8 @@ std::vector<std::byte> content_of(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::vector<char> all{std::istreambuf_iterator<char>(file), {}};
     if (!file.is_open() || file.bad())
-        throw Error(ErrorKind::io, fmt::format("'{}' cannot be read", path));
+        throw Error(ErrorKind::io,
+                    fmt::format("'{}' cannot be read: {}", path, std::strerror(errno)));
     const auto* const first = reinterpret_cast<const std::byte*>(all.data());
     return {first, first + all.size()};
 }
@@ -124,8 +126,9 @@ BundleInfo write_bundle(const std::string& path, const std::vector<std::string>&
     std::error_code error;
     if (file) std::filesystem::rename(draft, path, error);
     if (!file || error) {
+        const std::string why = error ? error.message() : std::strerror(errno);
         std::filesystem::remove(draft, error);
-        throw Error(ErrorKind::io, fmt::format("'{}' cannot be written", path));
+        throw Error(ErrorKind::io, fmt::format("'{}' cannot be written: {}", path, why));
     }
     return info_of({written.begin(), written.end()});
 }

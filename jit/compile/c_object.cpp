@@ -7,6 +7,8 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -180,7 +182,9 @@ void write_file(const std::string& path, const char* data, std::size_t size, Loc
     std::ofstream file(path, std::ios::binary);
     file.write(data, static_cast<std::streamsize>(size));
     file.close();
-    if (!file) throw Error(ErrorKind::usage, fmt::format("{} cannot be written", path), where);
+    if (!file)
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} cannot be written: {}", path, std::strerror(errno)), where);
 }
 
 /// saxpy.h for saxpy.o.

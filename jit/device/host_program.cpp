@@ -317,8 +317,10 @@ class HostProgram {
         for (std::size_t d = p.rank; d-- > 0;) {
             a.extents[d] = integer(kernel_.operands_of(n)[d]);
             if (a.extents[d] < 0)
-                throw Error(ErrorKind::shape, "an array of a negative extent",
-                            kernel_.location(n.loc));
+                throw Error(ErrorKind::shape,
+                            "an array of extent " + std::to_string(a.extents[d]) +
+                                " in dimension " + std::to_string(d),
+                            kernel_.location(n.loc), "extents are not negative");
             a.strides[d] = bytes;
             if (__builtin_mul_overflow(bytes, a.extents[d], &bytes))
                 throw Error(ErrorKind::shape, "an array of more bytes than there are addresses",
@@ -457,7 +459,8 @@ class HostProgram {
             case Kind::row: break;
         }
         throw Error(ErrorKind::unsupported,
-                    "checks of the iterations of a parallel loop do not run on a device");
+                    "checks of the iterations of a parallel loop do not run on a device", {},
+                    "leave out .checked, or check on the CPU");
     }
 
     void reduce(const Node& n, const Launch& l, const CudaLaunch& texts, Iterations& of,

@@ -58,7 +58,8 @@ void GufuncState::gather(Call& call, std::span<const Arg* const> args,
         CallAccess::view(*args[i], call.views[i], call.rows[i], where);
     call.there = (1U << inputs()) - 1;
     if (options.out && options.outs.size() > 0)
-        throw Error(ErrorKind::usage, "both .out and .outs were given", where);
+        throw Error(ErrorKind::usage, fmt::format("both .out and .outs of {} are given", name_),
+                    where);
     const std::size_t given = options.out ? 1 : options.outs.size();
     if (given == 0) return;
     if (given != outputs())

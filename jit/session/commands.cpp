@@ -6,7 +6,9 @@
 #include <kiln/error.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <optional>
 
@@ -186,7 +188,8 @@ bool save(Session& session, std::string_view, std::string_view rest) {
     const std::string path = only_file(":save", rest);
     std::ofstream file(path);
     if (!(file << session.transcript()))
-        throw Error(ErrorKind::io, fmt::format("'{}' cannot be written", path));
+        throw Error(ErrorKind::io,
+                    fmt::format("'{}' cannot be written: {}", path, std::strerror(errno)));
     return true;
 }
 

@@ -14,9 +14,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -267,7 +269,7 @@ bool Session::run_text(const std::string& text) {
 
 bool Session::run_file(const std::string& path) {
     std::ifstream file(path);
-    if (!file) throw Error(ErrorKind::io, path + " cannot be read");
+    if (!file) throw Error(ErrorKind::io, path + " cannot be read: " + std::strerror(errno));
     return run_text(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 

@@ -11,6 +11,7 @@
 
 #include <kiln/memory.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -98,8 +99,10 @@ class SimDevice final : public LaunchDevice {
         std::ofstream file(traffic_file(), std::ios::app);
         file << kernel << '\n' << memory_.traffic();
         if (!file.flush())
-            throw Error(ErrorKind::usage, fmt::format("{} cannot be written", traffic_file()), {},
-                        "KILN_SIM_TRAFFIC is to name a file");
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("{} cannot be written: {}", traffic_file(), std::strerror(errno)), {},
+                "KILN_SIM_TRAFFIC is to name a file");
     }
 
   private:
@@ -125,7 +128,8 @@ void keep_text(const std::string& name, const std::string& text) {
     std::ofstream file(path);
     file << "// " << name << '\n' << text;
     if (!file.flush())
-        throw Error(ErrorKind::usage, fmt::format("{} cannot be written", path), {},
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} cannot be written: {}", path, std::strerror(errno)), {},
                     "KILN_SIM_TEXTS is to name a folder");
 }
 

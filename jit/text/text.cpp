@@ -4,6 +4,8 @@
 #include "runtime/process.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -48,10 +50,14 @@ std::vector<std::string> names_of(const Declaration& declaration, bool outputs =
 }  // namespace
 
 Source Source::file(const std::string& path, std::source_location where) {
+    errno = 0;
     std::ifstream in(path, std::ios::binary);
     std::ostringstream code;
     if (!in || !(code << in.rdbuf()))
-        throw Error(ErrorKind::io, fmt::format("cannot read {}", path), where);
+        throw Error(ErrorKind::io,
+                    fmt::format("cannot read {}: {}", path,
+                                errno == 0 ? "it is empty" : std::strerror(errno)),
+                    where);
     return {std::move(code).str(), path};
 }
 

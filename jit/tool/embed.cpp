@@ -4,7 +4,9 @@
 
 #include <kiln/error.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -15,7 +17,7 @@ namespace {
 void write(const std::string& path, const std::string& text) {
     std::ofstream file(path, std::ios::binary);
     if (!(file << text) || !file.flush())
-        throw Error(ErrorKind::io, fmt::format("cannot write {}", path));
+        throw Error(ErrorKind::io, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
 }
 
 /// As rules of make have it.

@@ -48,7 +48,8 @@ void UfuncState::gather(Call& call, std::span<const Arg* const> args, const Call
     }
     if (options.out) {
         if (options.outs.size() > 0) [[unlikely]] {
-            throw Error(ErrorKind::usage, "both .out and .outs were given", where);
+            throw Error(ErrorKind::usage,
+                        fmt::format("both .out and .outs of {} are given", source_.name), where);
         }
         on_device |= CallAccess::view_of_any_place(options.out, call.operands[k], call.rows[k]);
         call.outputs = 1;

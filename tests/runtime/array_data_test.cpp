@@ -58,10 +58,13 @@ TEST_CASE("arange", "[runtime][array]") {
           std::vector<std::int64_t>{INT64_MIN, -1, INT64_MAX - 1});
     KILN_CHECK_ERROR(arange(0, 1, 0), usage, "arange step cannot be zero");
     KILN_CHECK_ERROR(arange(0, 1, 0.0), usage, "arange step cannot be zero");
-    KILN_CHECK_ERROR(arange(0, HUGE_VAL), usage, "arange needs finite values");
-    KILN_CHECK_ERROR(arange(std::nan("")), usage, "arange needs finite values");
-    KILN_CHECK_ERROR(arange(INT64_MIN, INT64_MAX), shape, "arange has more than 2^63 - 1 elements");
-    KILN_CHECK_ERROR(arange(0, 1e300), shape, "arange has more than 2^63 - 1 elements");
+    KILN_CHECK_ERROR(arange(0, HUGE_VAL), usage, "arange needs finite values, not 0 to inf by 1");
+    KILN_CHECK_ERROR(arange(std::nan("")), usage, "arange needs finite values, not 0 to nan by 1");
+    KILN_CHECK_ERROR(arange(INT64_MIN, INT64_MAX), shape,
+                     "arange from -9223372036854775808 to 9223372036854775807 by 1 has more than "
+                     "2^63 - 1 elements");
+    KILN_CHECK_ERROR(arange(0, 1e300), shape,
+                     "arange from 0 to 1e+300 by 1 has more than 2^63 - 1 elements");
 }
 
 TEST_CASE("arange: beyond i64", "[runtime][array]") {
@@ -81,7 +84,8 @@ TEST_CASE("arange: beyond i64", "[runtime][array]") {
           std::vector<std::int64_t>{INT64_MAX, -1});
     CHECK(values<std::int64_t>(arange(3, 0, half)).empty());
     CHECK(values<float>(arange(half, half + 2, 1, f32)) == std::vector<float>{0x1p63F, 0x1p63F});
-    KILN_CHECK_ERROR(arange(0, most), shape, "arange has more than 2^63 - 1 elements");
+    KILN_CHECK_ERROR(arange(0, most), shape,
+                     "arange from 0 to 18446744073709551615 by 1 has more than 2^63 - 1 elements");
     KILN_CHECK_ERROR(arange(0, INT64_MAX), shape,
                      "shape (9223372036854775807,) with elements of 8 bytes takes more than "
                      "2^63 - 1 bytes");
@@ -96,10 +100,11 @@ TEST_CASE("arange: real numbers at the ends of their range", "[runtime][array]")
           std::vector<double>{-0x1.8p1023, -0x1p1022, 0x1p1022});
     CHECK(values<double>(arange(0x1.8p1023, -0x1.8p1023, -0x1p1023)) ==
           std::vector<double>{0x1.8p1023, 0x1p1022, -0x1p1022});
-    KILN_CHECK_ERROR(arange(0, 1, std::nan("")), usage, "arange needs finite values");
-    KILN_CHECK_ERROR(arange(0, -HUGE_VAL), usage, "arange needs finite values");
+    KILN_CHECK_ERROR(arange(0, 1, std::nan("")), usage,
+                     "arange needs finite values, not 0 to 1 by nan");
+    KILN_CHECK_ERROR(arange(0, -HUGE_VAL), usage, "arange needs finite values, not 0 to -inf by 1");
     KILN_CHECK_ERROR(arange(-1e308, 1.7e308, 1e-10), shape,
-                     "arange has more than 2^63 - 1 elements");
+                     "arange from -1e+308 to 1.7e+308 by 1e-10 has more than 2^63 - 1 elements");
 }
 
 namespace {
@@ -202,9 +207,9 @@ TEST_CASE("linspace", "[runtime][array]") {
     CHECK(values<bool>(linspace(0, 1, 3, true, bool_)) == std::vector<bool>{false, true, true});
     CHECK(values<double>(linspace(0, HUGE_VAL, 3)) == std::vector<double>{0, HUGE_VAL, HUGE_VAL});
     KILN_CHECK_ERROR(linspace(0, HUGE_VAL, 3, true, i32), usage,
-                     "linspace of i32 needs finite ends");
+                     "linspace of i32 needs finite ends, not 0 and inf");
     KILN_CHECK_ERROR(linspace(std::nan(""), 1, 3, true, u8), usage,
-                     "linspace of u8 needs finite ends");
+                     "linspace of u8 needs finite ends, not nan and 1");
     KILN_CHECK_ERROR(linspace(0, 1, INT64_MAX), shape,
                      "shape (9223372036854775807,) with elements of 8 bytes takes more than "
                      "2^63 - 1 bytes");

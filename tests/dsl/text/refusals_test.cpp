@@ -96,7 +96,7 @@ double f(double x) {
     U u;
     u.x = x;
     return u.x;
-})") == R"(text:3: error: kernels have no unions
+})") == R"(text:3: error: kernels have no unions (make a struct of its members)
     U u;
       ^)");
     CHECK(vectorized(R"(double total = 0;
@@ -121,7 +121,7 @@ double f(double x) {
     CHECK(vectorized(R"(double f(double x) {
     volatile double y = x;
     return y;
-})") == R"(text:2: error: kernels have no volatile variables
+})") == R"(text:2: error: kernels have no volatile variables (leave out volatile)
     volatile double y = x;
                     ^)");
     CHECK(vectorized(R"(const char* g() { return "x"; }
@@ -138,7 +138,7 @@ double f(double x) {
            ^)");
     CHECK(vectorized(R"(double f(double x) {
     return reinterpret_cast<long&>(x);
-})") == R"(text:2: error: kernels do not look at a number as another type
+})") == R"(text:2: error: kernels do not look at a number as another type (convert by static_cast)
     return reinterpret_cast<long&>(x);
            ^)");
     CHECK(vectorized(R"(double f(double x) {
@@ -164,13 +164,13 @@ double f(double x) {
     CHECK(vectorized(R"(double f(double x) {
     "of x";
     return x;
-})") == R"(text:2: error: kernels have no text
+})") == R"(text:2: error: kernels have no text (tell cases apart by numbers)
     "of x";
     ^)");
     CHECK(vectorized(R"(double f(double x) {
     const_cast<double&>(x) = 1;
     return x;
-})") == R"(text:2: error: kernels keep what is const
+})") == R"(text:2: error: kernels keep what is const (declare it without const)
     const_cast<double&>(x) = 1;
     ^)");
     CHECK(vectorized(R"(struct V { virtual double g() { return 1; } };
@@ -179,18 +179,18 @@ double f(double x) {
     V v;
     dynamic_cast<W&>(v);
     return x;
-})") == R"(text:5: error: kernels have no types at run time
+})") == R"(text:5: error: kernels have no types at run time (write a template, or if constexpr)
     dynamic_cast<W&>(v);
     ^)");
     CHECK(vectorized(R"(double f(double x) {
     return x ?: 1;
-})") == R"(text:2: error: a conditional without a middle
+})") == R"(text:2: error: a conditional without a middle (write a ? a : b)
     return x ?: 1;
            ^)");
     CHECK(vectorized(R"(double f(double x) {
     asm("nop");
     return x;
-})") == R"(text:2: error: kernels have no assembly
+})") == R"(text:2: error: kernels have no assembly (write it in C++)
     asm("nop");
     ^)");
     CHECK(
@@ -283,7 +283,7 @@ TEST_CASE("text: arrays and loops", "[dsl][text]") {
       ^)");
     CHECK(looped(R"(void f(View<double, 1> a) {
     a(1.5) = 1;
-})") == R"(text:2: error: a subscript is no integer (write static_cast<long>(...))
+})") == R"(text:2: error: a subscript is double, not an integer (write static_cast<long>(...))
     a(1.5) = 1;
       ^)");
     CHECK(looped(R"(void f(View<double, 1> a) {

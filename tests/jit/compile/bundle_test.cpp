@@ -106,6 +106,10 @@ TEST_CASE("a bundle with a byte changed, missing or added is refused", "[jit][di
     const Error missing = error_of([&] { load_bundle(scratch.path / "none"); });
     CHECK(missing.kind() == ErrorKind::io);
     CHECK(missing.line() == __LINE__ - 2);
+    const std::string none = scratch.path / "none";
+    CHECK(missing.message() == "'" + none + "' cannot be read: No such file or directory");
+    const Error unwritten = error_of([&] { write_bundle(none + "/a", {}, entries(cache, {"k"})); });
+    CHECK(unwritten.message() == "'" + none + "/a' cannot be written: No such file or directory");
 }
 
 TEST_CASE("a bundle without code for this machine is refused, and says what it is for",

@@ -72,7 +72,7 @@ TEST_CASE("exports are refused at the line that asks for them", "[export]") {
             [&] { f.export_object({f64[1]}, object, {.symbol = "kiln_rt_call_1"}); });
     refused(ErrorKind::usage, "1 argument", [&] { f.export_object({f64[1], f64[1]}, object); });
     refused(ErrorKind::type, "arrays of one dimension", [&] { f.export_object({f64[2]}, object); });
-    refused(ErrorKind::usage, "cannot be written",
+    refused(ErrorKind::usage, "k.o cannot be written: No such file or directory",
             [&] { f.export_object({f64[1]}, (scratch.path / "none" / "k.o").string()); });
 }
 

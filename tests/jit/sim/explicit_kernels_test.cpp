@@ -375,7 +375,7 @@ TEST_CASE("explicit kernels: what they do not have", "[jit][sim][threads]") {
     CHECK(refused([](InOut) { cuda::shared<float>(0); }) ==
           "a shared array of extent 0" + at(__LINE__ - 1));
     CHECK(refused([](InOut) { cuda::dynamic_shared(f32, {1, 1, 1, 1, 1, 1, 1, 1, 1}); }) ==
-          "9 dimensions; at most 8" + at(__LINE__ - 1));
+          "an array of 9 dimensions; at most 8 are possible" + at(__LINE__ - 1));
     CHECK(refused([](InOut) { cuda::dynamic_shared(f32, {}); }) ==
           "a shared array of 0 dimensions" + at(__LINE__ - 1));
     CHECK(refused([](InOut) { cuda::dynamic_shared(f32, {1.5}); }) ==

@@ -369,7 +369,7 @@ TEST_CASE("text: errors of calls", "[jit][text]") {
     CHECK(test::values(both(Array::of({1.0}), Array::of({2.0}))) == std::vector<double>{3});
     const Error io = error_of([] { text::Source::file("/nowhere/f.cpp"); });
     CHECK(io.kind() == ErrorKind::io);
-    CHECK(io.message() == "cannot read /nowhere/f.cpp");
+    CHECK(io.message() == "cannot read /nowhere/f.cpp: No such file or directory");
 }
 
 TEST_CASE("text: faults at run time have the line of the text", "[jit][text]") {

@@ -93,7 +93,7 @@ TEST_CASE("stencils from text: errors", "[jit][text]") {
           "text:2: error: a has 1 dimension, but 2 subscripts are given\n    return a(0, 1);\n"
           "           ^");
     CHECK(what("double f(Neighbors<double, 1> a) {\n    return a(1.0);\n}") ==
-          "text:2: error: a subscript is no integer (write static_cast<long>(...))\n"
+          "text:2: error: a subscript is double, not an integer (write static_cast<long>(...))\n"
           "    return a(1.0);\n             ^");
     CHECK(
         what("double f(Neighbors<double, 1> a) {\n    return a(2);\n}", {.neighborhood = {{-1, 1}}})

@@ -322,7 +322,7 @@ TEST_CASE("more than 32 arguments and results are refused", "[jit][call]") {
     error = error_of([&] { outs(std::make_index_sequence<33>()); });
     CHECK(error.message() == "33 outputs given; a kernel has at most 32");
     CHECK(error_of([&] { add(1.0, 1.0, {.out = z, .outs = {z}}); }).message() ==
-          "both .out and .outs were given");
+          "both .out and .outs of add are given");
     // Signatures, which list dtypes, have 12 of them.
     const Ufunc twelve = total_of<12>();
     CHECK(at(twelve.all_of(std::vector<Arg>(12, Arg(1.0)))[0], 0) == 12);
