@@ -5,6 +5,7 @@
 #include <kiln/npy.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 using namespace kiln;
 
@@ -45,6 +46,40 @@ int main() {
             sum += a(0);
             b(0) = sum;
         })(x, zeros({1}));
+    });
+    gives("type", "1000 is not representable in i8: argument 2 of add",
+          [&] { Array::of({std::int8_t(1)}) + 1000; });
+    gives("type", "cannot cast output of add from f64 to i32 under same_kind",
+          [&] { ufunc::add(x, x, {.out = zeros({3}, i32)}); });
+    gives("bounds", "axis 2 of sum is out of bounds for an array of rank 1",
+          [&] { sum(x, {.axis = 2}); });
+    gives("usage", "may touch the same element of", [&] {
+        jit([](In place, InOut y) {
+            for (Index i : prange(place.extent(0))) y(place(i)) = 1;
+        })(numbers, zeros({3}));
+    });
+    gives("usage", "which is declared outside of it", [&] {
+        jit([](In a, Out y) {
+            Var t(f64, 0);
+            for (Index i : prange(a.extent(0))) {
+                t = a(i) * a(i);
+                y(i) = t;
+            }
+        })(x, zeros({3}));
+    });
+    gives("usage", "a Value is used after the block that computes it", [&] {
+        vectorize([](Value a) {
+            std::optional<Value> root;
+            if_(a > 0, [&] { root.emplace(sqrt(a)); });
+            return *root;
+        })(x);
+    });
+    gives("bounds", "index (3,) is outside of p0 of shape (3,)", [&] {
+        jit(
+            [](InOut a) {
+                for (Index i : range(a.extent(0))) a(i) = a(i + 1);
+            },
+            {.checked = true})(x);
     });
     gives("io", "no_such_file.npy", [&] { load_npy("no_such_file.npy"); });
 }
