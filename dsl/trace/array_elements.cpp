@@ -168,7 +168,8 @@ Value repeat(Operand a, Operand count, std::optional<int> axis) {
 }
 
 Value stack(std::initializer_list<Operand> parts, int axis) {
-    if (parts.size() == 0) throw Error(ErrorKind::usage, "stack of no values", {});
+    if (parts.size() == 0)
+        throw Error(ErrorKind::usage, "stack of no values", {}, "give one at least");
     std::vector<Operand> widened;
     for (const Operand& part : parts) {
         const int rank = Whole(part).rank();

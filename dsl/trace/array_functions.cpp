@@ -203,14 +203,16 @@ Value reshape(Operand a, std::initializer_list<Operand> extents) {
         } else if (!left) {
             left = d;
         } else {
-            throw Error(ErrorKind::shape, "reshape with more than one extent of -1", x.where);
+            throw Error(ErrorKind::shape, "reshape with more than one extent of -1", x.where,
+                        "one is what the others leave");
         }
     }
     if (left) {
         const Id rest = product(b, others), none = b.constant_i64(0);
         // Of no elements any extent would do.
         if (b.kernel().is_constant(rest, 0))
-            throw Error(ErrorKind::shape, "reshape with an extent of -1 beside 0", x.where);
+            throw Error(ErrorKind::shape, "reshape with an extent of -1 beside 0", x.where,
+                        "any extent would do: write it");
         if (b.kernel().nodes[rest].kind != ir::NodeKind::constant) {
             std::vector<Id> shape = to;
             shape.push_back(b.constant_i64(static_cast<std::int64_t>(ir::ShapeRule::reshape)));
@@ -243,7 +245,8 @@ Value concatenate(std::initializer_list<Operand> parts, int axis) {
 }
 
 Value dsl::concatenate(std::span<const Operand> parts, int axis) {
-    if (parts.empty()) throw Error(ErrorKind::usage, "concatenate of no values", {});
+    if (parts.empty())
+        throw Error(ErrorKind::usage, "concatenate of no values", {}, "give one at least");
     const Whole first(*parts.begin());
     ir::Builder& b = first.b;
     std::vector<Id> ids;

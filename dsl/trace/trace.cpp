@@ -20,6 +20,8 @@ namespace dsl {
 namespace {
 
 thread_local Trace* innermost = nullptr;
+
+constexpr const char* let_pass = "let errors out of the lambda, or ask before what makes them";
 std::atomic<std::uint32_t> next_serial{1};
 
 /// Abandons the trace if an exception leaves the scope while its blocks are open.
@@ -132,7 +134,8 @@ ir::Kernel Trace::finish() {
         throw Error(
             ErrorKind::usage,
             fmt::format("kernel {} is incomplete: an error in its body was caught and ignored",
-                        builder_.kernel().name));
+                        builder_.kernel().name),
+            {}, let_pass);
     return builder_.finish();
 }
 
@@ -155,7 +158,7 @@ Trace& Trace::current(const Location& where) {
             ErrorKind::usage,
             fmt::format("kernel {} is incomplete: an error in its body was caught and ignored",
                         innermost->builder_.kernel().name),
-            where);
+            where, let_pass);
     return *innermost;
 }
 
@@ -250,7 +253,9 @@ Value::Value(const Index& index, Where where) : Operand(index, where) {}
 DType Value::dtype(Where where) const {
     Trace* trace = Trace::of(*this);
     if (trace == nullptr)
-        throw Error(ErrorKind::usage, "the kernel of this Value is finished", where);
+        throw Error(ErrorKind::usage, "the kernel of this Value is finished", where,
+                    "a Value belongs to one run of its lambda: what a kernel gives is what its "
+                    "call returns");
     return trace->builder().dtype(node_);
 }
 

@@ -323,7 +323,10 @@ class HostProgram {
                             kernel_.location(n.loc), "extents are not negative");
             a.strides[d] = bytes;
             if (__builtin_mul_overflow(bytes, a.extents[d], &bytes))
-                throw Error(ErrorKind::shape, "an array of more bytes than there are addresses",
+                throw Error(ErrorKind::shape,
+                            "an array of extent " + std::to_string(a.extents[d]) +
+                                " in dimension " + std::to_string(d) +
+                                " has more bytes than there are addresses",
                             kernel_.location(n.loc));
         }
         made_[n.aux] = std::make_unique<Buffer>(device_, bytes);

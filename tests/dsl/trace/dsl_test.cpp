@@ -694,6 +694,7 @@ TEST_CASE("a Value of a finished kernel is refused", "[dsl][errors]") {
     } catch (const Error& e) {
         CHECK(e.kind() == ErrorKind::usage);
         CHECK(e.message() == "the kernel of this Value is finished");
+        CHECK(e.hint().starts_with("a Value belongs to one run of its lambda"));
         CHECK(e.line() == line);
     }
 }
@@ -795,4 +796,5 @@ TEST_CASE("an exception in a body abandons the trace", "[dsl][errors]") {
     CHECK(used.message() ==
           "kernel test is incomplete: an error in its body was caught and ignored");
     CHECK(used.line() == line);
+    CHECK(used.hint() == "let errors out of the lambda, or ask before what makes them");
 }
