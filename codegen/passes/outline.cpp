@@ -20,6 +20,8 @@
 // can't, whose iterations are threads, and none streams.
 //
 // Equal kernels are one: loops of one form that differ in their arrays, values and lines alone.
+#include <ranges>
+
 #include "codegen/lanes/vector_loops.h"
 #include "codegen/passes/pass.h"
 #include "dsl/ir/rewrite.h"
@@ -149,20 +151,36 @@ class Outline final : public Rewriter {
         }
 
         /// A subscript of the loop's body, which depends on its index and on what the loop does not
-        /// change, in the first iteration.
+        /// change, in the first iteration. Subscripts may be sums of any length, hence no recursion.
         Id at_begin(Id id) {
+            std::vector<Id> open{id};
+            while (!open.empty()) {
+                if (made_at_begin(open.back()) != none) {
+                    open.pop_back();
+                    continue;
+                }
+                const Node& n = pass_.in().nodes[open.back()];
+                const std::size_t before = open.size();
+                for (const Id operand : pass_.in().operands_of(n) | std::views::reverse)
+                    if (made_at_begin(operand) == none) open.push_back(operand);
+                if (open.size() > before) continue;
+                std::vector<Id> x;
+                for (const Id operand : pass_.in().operands_of(n))
+                    x.push_back(made_at_begin(operand));
+                Builder& b = pass_.out();
+                inside_.at(open.back()) = n.kind == NodeKind::read ? b.read(n.aux)
+                                          : n.kind == NodeKind::cast
+                                              ? b.convert(x[0], n.dtype, n.weak)
+                                              : b.op(n.op, n.dtype, x, n.fast, n.weak);
+            }
+            return made_at_begin(id);
+        }
+
+        /// none: a node of the loop's body that has not been made yet.
+        Id made_at_begin(Id id) {
             if (id == loop_) return operands_[0];
             const auto inside = inside_.find(id);
-            if (inside == inside_.end()) return pass_.mapped(id);
-            if (inside->second != none) return inside->second;
-            const Node& n = pass_.in().nodes[id];
-            std::vector<Id> x;
-            for (const Id operand : pass_.in().operands_of(n)) x.push_back(at_begin(operand));
-            Builder& b = pass_.out();
-            return inside->second = n.kind == NodeKind::read ? b.read(n.aux)
-                                    : n.kind == NodeKind::cast
-                                        ? b.convert(x[0], n.dtype, n.weak)
-                                        : b.op(n.op, n.dtype, x, n.fast, n.weak);
+            return inside == inside_.end() ? pass_.mapped(id) : inside->second;
         }
 
         Outline& pass_;

@@ -8,7 +8,8 @@ namespace kiln::text {
 namespace {
 
 Mode mode_of(const Source& source, const std::string& function, std::source_location where) {
-    const Declaration& d = function_of(source, function, where)->declaration;
+    const std::shared_ptr<const Function> f = function_of(source, function, where);
+    const Declaration& d = f->declaration;
     if (d.count(Passing::neighbors) > 0) return Mode::stencil;
     return d.count(Passing::in) + d.count(Passing::inout) > 0 ? Mode::jit : Mode::vectorize;
 }

@@ -60,6 +60,13 @@ struct Event {
 };
 std::recursive_mutex order;  // of all that follows
 std::set<Stream*> streams;
+/// Streams and events stay when they are destroyed, since works and events may still speak of them; nor do they end with
+/// this library, which its user may outlive.
+template <class T>
+T* stays(std::unique_ptr<T> made) {
+    static auto& all = *new std::vector<std::unique_ptr<T>>;
+    return all.emplace_back(std::move(made)).get();
+}
 double clock_ms = 0;
 std::atomic<int> failed{success};
 
@@ -381,7 +388,7 @@ int cuMemcpyDtoH_v2(void* to, std::uint64_t from, std::size_t bytes) {
 int cuStreamCreate(Stream** stream, unsigned) {
     if (const int bad = status(); bad != success) return bad;
     const std::lock_guard lock(order);
-    *stream = *streams.insert(new Stream).first;
+    *stream = *streams.insert(stays(std::make_unique<Stream>())).first;
     return success;
 }
 int cuStreamSynchronize(Stream* stream) {
@@ -396,7 +403,7 @@ int cuStreamSynchronize(Stream* stream) {
 int cuStreamDestroy_v2(Stream* stream) {
     const int result = cuStreamSynchronize(stream);
     const std::lock_guard lock(order);
-    streams.erase(stream);  // events may still speak of it
+    streams.erase(stream);
     return result;
 }
 int cuStreamQuery(Stream* stream) {
@@ -414,10 +421,11 @@ int cuStreamWaitEvent(Stream* stream, Event* event, unsigned) {
     return success;
 }
 int cuEventCreate(Event** event, unsigned) {
-    *event = new Event;
+    const std::lock_guard lock(order);
+    *event = stays(std::make_unique<Event>());
     return status();
 }
-int cuEventDestroy_v2(Event*) { return status(); }  // works may still stamp it
+int cuEventDestroy_v2(Event*) { return status(); }
 int cuEventRecord(Event* event, Stream* stream) {
     if (const int bad = status(); bad != success) return bad;
     const std::lock_guard lock(order);

@@ -17,14 +17,6 @@ static bool adds(const llvm::BinaryOperator& op) {
             disjoint->isDisjoint());
 }
 
-/// Sums and products wrap as addresses do.
-static std::int64_t plus(std::int64_t a, std::int64_t b) {
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
-static std::int64_t times(std::int64_t a, std::int64_t b) {
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
-}
-
 static void add_integer(Value* v, std::int64_t scale, Address& into, unsigned depth) {
     if (const auto* c = llvm::dyn_cast<llvm::ConstantInt>(v)) {
         into.offset = plus(into.offset, times(scale, c->getSExtValue()));

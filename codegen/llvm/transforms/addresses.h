@@ -20,4 +20,15 @@ struct Address {
 /// What a pointer adds up to; none where that is not made of 64-bit integers.
 std::optional<Address> address_of(llvm::Value* pointer);
 
+/// Sums and products of offsets wrap as addresses do: those of code that never runs may be of any size.
+inline std::int64_t plus(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+inline std::int64_t minus(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+inline std::int64_t times(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+}
+
 }  // namespace kiln::codegen

@@ -62,10 +62,10 @@ void share(const Group& group, const std::map<const Value*, std::size_t>& places
     });
     if (best->second.first < 2) return;
     for (const auto& [offset, load] : group) {
-        const std::int64_t shift = phase(offset - best->first);
+        const std::int64_t shift = phase(minus(offset, best->first));
         if (shift == 0 || shift % size != 0) continue;
-        const auto low = group.find(offset - shift),
-                   high = group.find(offset - shift + vector_bytes);
+        const auto low = group.find(minus(offset, shift)),
+                   high = group.find(plus(minus(offset, shift), vector_bytes));
         if (low == group.end() || high == group.end()) continue;
         llvm::LoadInst* const later =
             low->second.place > high->second.place ? low->second.load : high->second.load;

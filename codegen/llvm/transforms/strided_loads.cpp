@@ -58,9 +58,9 @@ std::int64_t distance(const std::vector<llvm::LoadInst*>& loads, const Places& p
         if (!next || next->root != first->root || next->terms != first->terms ||
             places.at(loads[lane]).writes != places.at(loads[0]).writes)
             return 0;
-        const std::int64_t apart = next->offset - first->offset;
+        const std::int64_t apart = minus(next->offset, first->offset);
         if (lane == 1) step = apart;
-        if (apart != step * static_cast<std::int64_t>(lane)) return 0;
+        if (apart != times(step, static_cast<std::int64_t>(lane))) return 0;
     }
     return step % size == 0 && step / size >= 2 ? step / size : 0;
 }
