@@ -104,6 +104,7 @@ class Writer {
     std::string comment() const {
         std::string text = fmt::format("/* {}: a kernel of kiln, compiled ({}:{}).\n *\n",
                                        h_.kernel, h_.where.short_file(), h_.where.line);
+        if (!h_.note.empty()) text += fmt::format(" * {}\n *\n", h_.note);
         if (h_.is_map)
             text += " *   n: how many elements each array has, without gaps between them\n";
         for (std::size_t i = 0; i < h_.params.size(); ++i) {

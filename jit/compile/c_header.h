@@ -27,6 +27,7 @@ struct CHeader {
     abi::ExportedCpu cpu;
     bool threads;
     std::vector<CParam> params;
+    std::string note = {};  ///< what there is to say of shapes, a line or empty
 };
 
 /// C99, and C++.

@@ -226,7 +226,8 @@ void export_object(CExport what, const std::string& object, const ExportOptions&
                   .is_map = !passed.kernel.is_program(),
                   .cpu = cpu,
                   .threads = what.parallel,
-                  .params = params});
+                  .params = params,
+                  .note = what.note});
     write_file(object, reinterpret_cast<const char*>(file.object.data()), file.object.size(),
                where);
     write_file(options.header.empty() ? header_beside(object) : options.header, header.data(),

@@ -15,7 +15,8 @@ struct CExport {
     KernelOwner owner;
     /// Parameters of the kernel that are results of rank 0, in the order in which they are returned.
     std::vector<std::uint32_t> results = {};
-    std::string types;  ///< those it is exported for, as a header tells them
+    std::string types;      ///< those it is exported for, as a header tells them
+    std::string note = {};  ///< what the header says of shapes besides
     bool parallel = false;
     bool keeps_flush_to_zero = false;
 };

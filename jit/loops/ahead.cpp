@@ -56,13 +56,15 @@ void LoopKernelState::compile(std::span<const ArgType> types, Location where) {
 }
 
 void LoopKernelState::export_object(std::span<const ArgType> types, const std::string& object,
-                                    const ExportOptions& options, Location where) {
+                                    const ExportOptions& options, Location where,
+                                    std::string note) {
     LoopKernelKey key = key_of(types, where);
     key.set_large();  // the code with more in it
     const engine::TracedLoopKernel& of = traced(key.types(), where);
     engine::CExport what{.job = job(of, key, Form::optimised),
                          .owner = owner(),
                          .types = types_text(key),
+                         .note = std::move(note),
                          .parallel = options_.parallel,
                          .keeps_flush_to_zero = options_.keep_flush_to_zero};
     for (const std::uint32_t result : of.results) {
@@ -73,6 +75,16 @@ void LoopKernelState::export_object(std::span<const ArgType> types, const std::s
         what.results.push_back(result);
     }
     engine::export_object(std::move(what), object, options, where);
+}
+
+std::vector<ArgType> LoopKernelState::result_types(std::span<const ArgType> types, Location where) {
+    const engine::TracedLoopKernel& of = traced(key_of(types, where).types(), where);
+    std::vector<ArgType> all;
+    for (const std::uint32_t result : of.results) {
+        const ir::Param& param = of.kernel.params[result];
+        all.push_back({param.dtype, param.rank});
+    }
+    return all;
 }
 
 std::string LoopKernelState::inspect(Artifact artifact, std::span<const ArgType> types,

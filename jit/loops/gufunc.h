@@ -62,6 +62,8 @@ class GufuncState {
                            const std::source_location& where);
     std::string inspect(Artifact artifact, std::span<const ArgType> types,
                         const std::source_location& where);
+    void export_object(std::span<const ArgType> types, const std::string& object,
+                       const ExportOptions& options, const std::source_location& where);
     std::string inspect_call(Artifact artifact, std::span<const Arg* const> args,
                              const GufuncCallOptions& options, const std::source_location& where);
     std::vector<std::vector<ArgType>> specialisations() const;
@@ -117,12 +119,14 @@ class GufuncState {
     bool is_special_locked(ConstantSizes sizes) const;
     /// The kernel for a form; for `form` without constants where there are too many.
     LoopKernelState& kernel(CoreForm& form);
-    std::unique_ptr<LoopKernelState> make_kernel(CoreForm form);
+    /// `exported`: it checks shapes, which calls do else.
+    std::unique_ptr<LoopKernelState> make_kernel(CoreForm form, bool exported = false);
     template <class F> void with_kernel(const Call& call, const engine::CoreCall& shapes,
                                         const F& f);
     std::vector<ir::Id> trace_sizes(ir::Builder& b, std::span<const std::uint32_t> params,
                                     ConstantSizes constant) const;
     std::vector<KernelItem> trace(std::span<const KernelItem> items, CoreForm form);
+    void trace_shape_checks(std::span<const KernelItem> items) const;
     std::int64_t constant_size(std::size_t dim, ConstantSizes constant) const;
 
     const std::string name_, text_;

@@ -77,7 +77,7 @@ std::uint64_t GufuncState::written_operands() const {
     return written;
 }
 
-std::unique_ptr<LoopKernelState> GufuncState::make_kernel(CoreForm form) {
+std::unique_ptr<LoopKernelState> GufuncState::make_kernel(CoreForm form, bool exported) {
     std::vector<KernelParam> kinds;
     for (const KernelParam p : params_)
         kinds.push_back(p == KernelParam::value ? KernelParam::in : p);
@@ -95,7 +95,10 @@ std::unique_ptr<LoopKernelState> GufuncState::make_kernel(CoreForm form) {
     }
     return std::make_unique<LoopKernelState>(
         engine::KernelKind::gufunc, name_, std::move(kinds),
-        [this, form](std::span<const KernelItem> items) { return trace(items, form); },
+        [this, form, exported](std::span<const KernelItem> items) {
+            if (exported) trace_shape_checks(items);
+            return trace(items, form);
+        },
         std::move(options), where_);
 }
 

@@ -105,8 +105,11 @@ class LoopKernelState {
     const engine::CompileOptions& code_options() const { return code_; }
     /// What calls with contiguous arrays of these types, apart from each other, run.
     void compile(std::span<const ArgType> types, Location where);
+    /// `note`: what the header says of shapes.
     void export_object(std::span<const ArgType> types, const std::string& object,
-                       const ExportOptions& options, Location where);
+                       const ExportOptions& options, Location where, std::string note = {});
+    /// Of what a call with arguments of these types returns. Errors: those of tracing.
+    std::vector<ArgType> result_types(std::span<const ArgType> types, Location where);
     const engine::Ledger& ledger() const { return ledger_; }
     std::string parallel_diagnostics(int level, DiagnosticsFormat format) const;
     std::vector<Difference> differences() const;

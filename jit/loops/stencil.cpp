@@ -43,6 +43,8 @@ class StencilState {
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where) {
         return fresh_.inspect(artifact, types, where);
     }
+    void export_object(std::span<const ArgType> types, const std::string& object,
+                       const ExportOptions& options, Location where);
     Stats stats() const {
         Stats sum = fresh_.ledger().stats();
         engine::add(sum, given_.ledger().stats());
@@ -76,6 +78,7 @@ class StencilState {
     JitOptions kernel_options(bool given) const;
     std::string param_name(std::size_t i) const;
     std::vector<KernelItem> trace(std::span<const KernelItem> items, bool given) const;
+    void trace_shape_checks(std::span<const KernelItem> items) const;
     Value apply(std::span<const KernelItem> items, const StencilPlace& place) const;
     std::vector<Offsets> find_offsets(std::span<const KernelItem> items, int rank,
                                       DType& result) const;
@@ -310,6 +313,49 @@ std::vector<KernelItem> StencilState::trace(std::span<const KernelItem> items, b
     return results;
 }
 
+/// What calls check of shapes, as a part of the kernel: an exported one has nobody else who does.
+void StencilState::trace_shape_checks(std::span<const KernelItem> items) const {
+    dsl::Trace& trace = dsl::Trace::current(where_);
+    ir::Builder& b = trace.builder();
+    b.set_location(where_);
+    const auto param = [&](std::size_t i) {
+        return trace.param(std::get<KernelArray>(items[i]), where_);
+    };
+    const std::uint32_t shaped = param(first());
+    const auto rank = b.kernel().params[shaped].rank;
+    const auto check = [&](std::size_t i, ir::Op op) {
+        if (b.kernel().params[param(i)].rank != rank)
+            throw Error(ErrorKind::shape,
+                        fmt::format("argument {} of {} has rank {}, the first Neighbors {}", i + 1,
+                                    name_, b.kernel().params[param(i)].rank, rank),
+                        where_);
+        for (std::uint32_t d = 0; d < rank; ++d)
+            b.check(ir::Check::shapes, b.apply(op, {b.extent(param(i), d), b.extent(shaped, d)}));
+    };
+    for (std::size_t i = 0; i < params_.size(); ++i)
+        if (params_[i] == StencilParam::neighbors && i != first()) check(i, ir::Op::ge);
+    check(params_.size(), ir::Op::eq);
+}
+
+void StencilState::export_object(std::span<const ArgType> types, const std::string& object,
+                                 const ExportOptions& options, Location where) {
+    JitOptions kernel = kernel_options(true);
+    kernel.params.clear();
+    for (std::size_t i = 0; i < params_.size(); ++i) kernel.params.push_back(param_name(i));
+    kernel.params.emplace_back("result");
+    LoopKernelState exported(
+        engine::KernelKind::stencil, name_, kernel_params(true),
+        [this](std::span<const KernelItem> items) {
+            trace_shape_checks(items);
+            return trace(items, true);
+        },
+        std::move(kernel), where_);
+    std::vector<ArgType> all(types.begin(), types.end());
+    all.push_back(fresh_.result_types(types, where).at(0));
+    exported.export_object(all, object, options, where,
+                           fmt::format("result has the shape of {}.", param_name(first())));
+}
+
 }  // namespace detail
 
 // ------------------------------------------------------------------------------ neighbours
@@ -505,6 +551,16 @@ std::string Stencil::inspect(Artifact artifact, std::initializer_list<ArgType> t
 std::string Stencil::inspect(Artifact artifact, const std::vector<ArgType>& types,
                              Where where) const {
     return state_->inspect(artifact, types, where);
+}
+
+void Stencil::export_object(std::initializer_list<ArgType> types, const std::string& object,
+                            const ExportOptions& options, Where where) const {
+    state_->export_object(std::span(types.begin(), types.size()), object, options, where);
+}
+
+void Stencil::export_object(const std::vector<ArgType>& types, const std::string& object,
+                            const ExportOptions& options, Where where) const {
+    state_->export_object(types, object, options, where);
 }
 
 std::vector<std::vector<ArgType>> Stencil::specialisations() const {

@@ -161,6 +161,46 @@ void loops(const Exporter& to) {
     to.expected("smooth", {y});
 }
 
+/// Stencils, generalised ufuncs, and reductions, which are exported as statements of a kernel.
+void other_kinds(const Exporter& to) {
+    const auto blur = stencil(
+        [](Neighbors image, Neighbors weight, Value scale) -> Value {
+            return scale * (image(-1, 0) + image(1, 0) + image(0, -2) + image(0, 1)) * weight(0, 0);
+        },
+        {.boundary = Boundary::reflect, .parallel = true, .params = {"image", "weight", "scale"}});
+    to.kernel(blur, "blur", {f32[2], f32[2], f32});
+    to.expected("blur", {blur(inputs({70, 90}, 13, DType::f32), inputs({71, 90}, 14, DType::f32),
+                              f32(0.25))});
+
+    const auto fit =
+        guvectorize("fit", "(m,n),(n),()->(m),()",
+                    [](In a, In x, Value shift, Out residual, Out size) {
+                        Var all(f64, 0);
+                        for (Index i : range(a.extent(0))) {
+                            Var sum(f64, 0);
+                            for (Index j : range(a.extent(1))) sum += a(i, j) * x(j);
+                            residual(i) = sum - shift;
+                            all += sum * sum;
+                        }
+                        size() = sqrt(all);
+                    },
+                    {.parallel = true, .params = {"a", "x", "shift", "residual", "size"}});
+    to.kernel(fit, "fit", {f64[3], f64[1], f64[1]});
+    to.expected("fit", fit.all(inputs({300, 20, 30}, 15), inputs({30}, 16), inputs({300}, 17)));
+
+    const auto rows = jit("row_sums",
+                          [](In x, Out sums, Out columns) -> Value {
+                              sums = sum(x, {.axis = 1});
+                              columns = max(x, {.axis = 0});
+                              return sum(x);
+                          },
+                          {.parallel = true, .params = {"x", "sums", "columns"}});
+    to.kernel(rows, "row_sums", {f64[2], f64[1], f64[1]});
+    const Array x = inputs({700, 300}, 18) / 3, sums = zeros({700}), columns = zeros({300});
+    const auto total = rows(x, sums, columns);
+    to.expected("row_sums", {sums, columns, full({1}, total)});
+}
+
 void statuses(const Exporter& to) {
     const auto gather =
         jit("gather",
@@ -187,6 +227,7 @@ int main(int argc, char** argv) {
         const Exporter to(argv[1], unit_of(argc > 2 ? argv[2] : ""));
         element_wise(to);
         loops(to);
+        other_kinds(to);
         statuses(to);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

@@ -11,6 +11,8 @@
 
 #include "add.h"
 #include "black_scholes.h"
+#include "blur.h"
+#include "fit.h"
 #include "gather.h"
 #include "halves.h"
 #include "heat.h"
@@ -19,6 +21,7 @@
 #include "least.h"
 #include "matrix_product.h"
 #include "norm.h"
+#include "row_sums.h"
 #include "smooth.h"
 
 static const char* folder;
@@ -114,6 +117,65 @@ static void all_kinds(void) {
     is_expected(selected, sizeof selected, "kinds", sizeof products);
     is_expected(above, sizeof above, "kinds", sizeof products + sizeof selected);
     is_expected(sums, sizeof sums, "kinds", sizeof products + sizeof selected + sizeof above);
+}
+
+static void other_kinds(void) {
+    {
+        float *image = float_inputs(70 * 90, 13), *weight = float_inputs(71 * 90, 14);
+        float* result = malloc(70 * 90 * sizeof *result);
+        const int64_t shape[] = {70, 90}, larger[] = {71, 90}, smaller[] = {69, 90};
+        is_status(blur(image, shape, NULL, weight, larger, NULL, 0.25f, result, shape, NULL), KILN_OK,
+                  "blur");
+        is_expected(result, 70 * 90 * sizeof *result, "blur", 0);
+        is_status(blur(image, shape, NULL, weight, smaller, NULL, 0.25f, result, shape, NULL),
+                  KILN_SHAPE, "neighbours of a smaller array");
+        is_status(blur(image, shape, NULL, weight, larger, NULL, 0.25f, result, smaller, NULL),
+                  KILN_SHAPE, "a smaller result");
+        is_status(blur(image, shape, NULL, weight, larger, NULL, 0.25f, image, shape, NULL),
+                  KILN_OVERLAP, "a result in place");
+        free(image), free(weight), free(result);
+    }
+    {
+        enum { stacks = 300, m = 20, n = 30 };
+        double *a = inputs(stacks * m * n, 15), *x = inputs(n, 16), *shift = inputs(stacks, 17);
+        double* residual = malloc(stacks * m * sizeof *residual);
+        double* size = malloc(stacks * sizeof *size);
+        const int64_t of_a[] = {stacks, m, n}, of_x[] = {n}, one[] = {stacks}, of_r[] = {stacks, m};
+        const int64_t less[] = {stacks - 1}, short_x[] = {n - 1}, narrow_r[] = {stacks, m - 1};
+        is_status(fit(a, of_a, NULL, x, of_x, NULL, shift, one, NULL, residual, of_r, NULL, size, one,
+                      NULL),
+                  KILN_OK, "fit");
+        is_expected(residual, stacks * m * sizeof *residual, "fit", 0);
+        is_expected(size, stacks * sizeof *size, "fit", stacks * m * sizeof *residual);
+        is_status(fit(a, of_a, NULL, x, short_x, NULL, shift, one, NULL, residual, of_r, NULL, size,
+                      one, NULL),
+                  KILN_SHAPE, "a core dimension of two sizes");
+        is_status(fit(a, of_a, NULL, x, of_x, NULL, shift, one, NULL, residual, narrow_r, NULL, size,
+                      one, NULL),
+                  KILN_SHAPE, "an output's core");
+        is_status(fit(a, of_a, NULL, x, of_x, NULL, shift, less, NULL, residual, of_r, NULL, size, one,
+                      NULL),
+                  KILN_SHAPE, "a stack of fewer cores");
+        is_status(fit(a, of_a, NULL, x, of_x, NULL, shift, one, NULL, residual, of_r, NULL, size, less,
+                      NULL),
+                  KILN_SHAPE, "an output of fewer cores");
+        free(a), free(x), free(shift), free(residual), free(size);
+    }
+    {
+        enum { m = 700, n = 300 };
+        double* x = inputs(m * n, 18);
+        for (int i = 0; i < m * n; ++i) x[i] /= 3;
+        double *sums = inputs(m, 0), *columns = inputs(n, 0), total = 0;
+        const int64_t shape[] = {m, n}, of_rows[] = {m}, of_columns[] = {n};
+        is_status(row_sums(x, shape, NULL, sums, of_rows, NULL, columns, of_columns, NULL, &total),
+                  KILN_OK, "row_sums");
+        is_expected(sums, m * sizeof *sums, "row_sums", 0);
+        is_expected(columns, n * sizeof *columns, "row_sums", m * sizeof *sums);
+        is_expected(&total, sizeof total, "row_sums", (m + n) * sizeof *sums);
+        is_status(row_sums(x, shape, NULL, sums, of_columns, NULL, columns, of_columns, NULL, &total),
+                  KILN_SHAPE, "as many sums as columns");
+        free(x), free(sums), free(columns);
+    }
 }
 
 static void loops(void) {
@@ -248,6 +310,7 @@ int main(int argc, char** argv) {
         check(kiln_rt_num_threads() == threads[i], "threads");
         prices();
         all_kinds();
+        other_kinds();
         all_halves();
         loops();
     }

@@ -45,7 +45,7 @@ def check_symbols(name, undefined):
 def main(work):
     run(options.exporter, work, *([options.unit] if options.unit else []))
     objects = sorted(work.glob("*.o"))
-    assert len(objects) == 11, objects
+    assert len(objects) == 14, objects
     assert "kiln_rt_truncate_to_half" in symbols(work / "halves.o", "-u")
     for file in objects:
         check_symbols(file.name, symbols(file, "-u"))

@@ -1,4 +1,4 @@
-// Kernels as object files, for programs that are built without kiln: export_object of kernels.
+// Kernels as object files, for programs built without kiln: of vectorize, jit (reductions too), stencil, guvectorize.
 //
 //     saxpy.export_object({f32, f32[1], f32[1]}, "saxpy.o");    // and saxpy.h
 //

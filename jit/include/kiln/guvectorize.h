@@ -18,6 +18,7 @@
 // The lambda runs when a combination of types is first met, as in jit.
 #pragma once
 #include <kiln/core_signature.h>
+#include <kiln/export.h>
 #include <kiln/variation.h>
 #include <kiln/vectorize.h>
 
@@ -212,6 +213,16 @@ class Gufunc {
     CoreResolution resolve(std::initializer_list<Arg> args, const GufuncCallOptions& options = {},
                            Where where = Where::current()) const;
 
+    /// Writes an object file with a C function for inputs of these types, and its header: see
+    /// JitKernel::export_object; f64[3] is a stack of matrices, as of inspect. Outputs come last, as
+    /// arrays that the caller makes. Inputs are of the core's dimensions alone, or all of as many more;
+    /// sizes that differ where they should not are KILN_SHAPE. Errors: those of
+    /// JitKernel::export_object; shape (ranks), unsupported (checked mode, computed core sizes).
+    void export_object(std::initializer_list<ArgType> types, const std::string& object,
+                       const ExportOptions& options = {}, Where where = Where::current()) const;
+    /// The same of types that are found out at run time.
+    void export_object(const std::vector<ArgType>& types, const std::string& object,
+                       const ExportOptions& options = {}, Where where = Where::current()) const;
     /// A text of the kernel for inputs of these types, whose ranks are those of whole arrays: a
     /// stack of matrices is f64[3]. Contiguous, apart from each other, no size a constant. Errors:
     /// usage (the number of types), shape (too few dimensions), and those of tracing.

@@ -193,6 +193,15 @@ class Stencil {
     InOut operator()(TracedArg a, const A&... more) const {
         return traced({TracedNumber(a), TracedNumber(more, a.where())...});
     }
+    /// Writes an object file with a C function, and its header: see JitKernel::export_object. The
+    /// result comes last, an array of exactly the shape of the first Neighbors argument; else, and
+    /// where other Neighbors arguments are smaller, the function returns KILN_SHAPE. Errors: those of
+    /// JitKernel::export_object.
+    void export_object(std::initializer_list<ArgType> types, const std::string& object,
+                       const ExportOptions& options = {}, Where where = Where::current()) const;
+    /// The same of types that are found out at run time.
+    void export_object(const std::vector<ArgType>& types, const std::string& object,
+                       const ExportOptions& options = {}, Where where = Where::current()) const;
     /// A text of the kernel for arguments of these types: see JitKernel::inspect.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         Where where = Where::current()) const;

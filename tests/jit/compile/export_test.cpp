@@ -57,6 +57,42 @@ TEST_CASE("what no object of its own can do is an error with its line", "[export
     CHECK(!std::filesystem::exists(object));
 }
 
+TEST_CASE("generalised ufuncs and stencils that cannot be exported say why", "[export]") {
+    const ScratchFolder scratch;
+    const std::string object = (scratch.path / "k.o").string();
+    const auto refused = [](ErrorKind kind, const char* text, std::uint32_t line, auto&& g) {
+        check_error(kind, text, line, g);
+    };
+    const auto copy = [](In a, In b, Out c) {
+        for (Index i : range(a.extent(0))) c(i) = a(i) + b(i);
+    };
+    const auto add = guvectorize("add", "(n),(n)->(n)", copy);
+    refused(ErrorKind::usage, "add takes 2 arguments", 0,
+            [&] { add.export_object({f64[1]}, object); });
+    refused(ErrorKind::shape, "argument 2 of add has 0 dimensions, its core has 1", __LINE__ + 1,
+            [&] { add.export_object({f64[1], f64}, object); });
+    refused(ErrorKind::shape, "argument 2 of add is a stack over 1 dimension, another one over 2",
+            __LINE__, [&] { add.export_object({f64[3], f64[2]}, object); });
+    const auto joined = guvectorize("joined", "(n),(m)->(n+m)", copy);
+    refused(ErrorKind::unsupported, "joined cannot be exported: a size of its cores is computed",
+            __LINE__ - 2, [&] { joined.export_object({f64[1], f64[1]}, object); });
+    const auto checked = guvectorize("checked", "(n),(n)->(n)", copy, {.checked = true});
+    refused(ErrorKind::unsupported,
+            "checked cannot be exported: it is checked for which elements of outputs it stores",
+            __LINE__ - 3, [&] { checked.export_object({f64[1], f64[1]}, object); });
+    const auto mean =
+        stencil([](Neighbors a, Neighbors b) -> Value { return a(0, -1) + b(0, 0) + a(0, 1); });
+    refused(ErrorKind::usage, "stencil takes 2 arguments", 0,
+            [&] { mean.export_object({f64[2]}, object); });
+    refused(ErrorKind::shape, "rank", 0, [&] { mean.export_object({f64[2], f64[1]}, object); });
+    CHECK(!std::filesystem::exists(object));
+    CHECK_NOTHROW(add.export_object({f64[3], f64[1]}, object));
+    has(text_of(scratch.path / "k.h"),
+        " * Of the core (n),(n)->(n): these are the last dimensions of each array.\n");
+    CHECK_NOTHROW(mean.export_object({f64[2], f64[2]}, object));
+    has(text_of(scratch.path / "k.h"), " * result has the shape of p0.\n");
+}
+
 TEST_CASE("exports are refused at the line that asks for them", "[export]") {
     const ScratchFolder scratch;
     const std::string object = (scratch.path / "k.o").string();
