@@ -1,5 +1,7 @@
 #include "tests/fuzz/driver.h"
 
+#include "tests/fuzz/cpp_mutator.h"
+
 #include <kiln/error.h>
 
 #include <fcntl.h>
@@ -77,13 +79,22 @@ void set_timers(unsigned cpu_seconds, unsigned seconds) {
 
 class Mutator {
   public:
-    Mutator(const std::vector<std::string>& seeds, std::uint64_t seed)
-        : seeds_(seeds.size()), pool_(seeds), random_(seed) {
-        for (const std::string& one : seeds) add_words(one);
+    Mutator(const FuzzTarget& target, std::uint64_t seed)
+        : is_cpp_(target.is_cpp),
+          seeds_(target.seeds.size()),
+          pool_(target.seeds),
+          random_(seed),
+          cpp_(random_) {
+        for (const std::string& one : target.seeds) add_words(one);
     }
     std::string next() {
         std::string text = pool_[below(below(2) == 0 ? seeds_ : pool_.size())];
-        for (std::size_t n = 1 + below(below(4) == 0 ? 8 : 2); n > 0; --n) change(text);
+        const bool as_cpp = is_cpp_ && below(8) != 0;
+        for (std::size_t n = 1 + below(below(4) == 0 ? 8 : 2); n > 0; --n)
+            if (as_cpp)
+                cpp_.change(text, pool_[below(pool_.size())]);
+            else
+                change(text);
         if (text.size() > longest) text.resize(longest);
         return text;
     }
@@ -168,9 +179,11 @@ class Mutator {
         text.insert(to == text.npos ? text.size() : to, line);
     }
 
+    const bool is_cpp_;
     std::size_t seeds_;  // at the beginning of the pool
     std::vector<std::string> pool_, words_;
     std::mt19937_64 random_;
+    CppMutator cpp_;
 };
 
 std::string refusal;  ///< the last one
@@ -208,7 +221,7 @@ void run_target(const FuzzTarget& target, const Budget& budget) {
                          refusal.c_str(), seed.c_str());
             std::exit(1);
         }
-    Mutator mutator(target.seeds, budget.seed);
+    Mutator mutator(target, budget.seed);
     std::uint64_t tried = 0, taken = 0;
     const std::clock_t cpu_start = std::clock();
     const auto start = std::chrono::steady_clock::now();

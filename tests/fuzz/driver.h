@@ -17,6 +17,7 @@ struct FuzzTarget {
     std::vector<std::string> seeds;
     /// Throws kiln::Error for what it refuses. Whatever else it throws is a finding.
     std::function<void(const std::string& input)> run;
+    bool is_cpp = false;  ///< most changes leave C++ text C++ (cpp_mutator.h)
 };
 
 /// The main function of a fuzzer: 0 where nothing was found.

@@ -58,6 +58,11 @@ std::vector<std::string> compile_seeds() {
                           {.parallel = true});
     const auto whole =
         jit("whole", [](In X, In y, Out w) { w = dot(exp(-X), y) / sum(y); }, {.checked = true});
+    // Addresses of SLEEF's and of libm's functions, and tables of constants.
+    const auto far = vectorize(
+        "far", [](Value x) { return select(x > 0, tgamma(x), fmod(x, 3.0)) + sin(x) * 1e-3; });
+    far.compile({f64[1]});
+    far.compile({f32[1]});
     f.compile({f64[1], f64});
     rows.compile({f32[2], f64[2]});
     whole.compile({f64[2], f64[1], f64[1]});
@@ -141,7 +146,9 @@ int main(int argc, char** argv) {
     return fuzz(argc, argv,
                 {{"ir", kernels, read_kernel},
                  {"signature",
-                  {"(m,n),(n,p)->(m,p)", "(n),(m)->(n+m-1)", "(n?),(3)->(2*(n+1)),()"},
+                  {"(m,n),(n,p)->(m,p)", "(n),(m)->(n+m-1)", "(n?),(3)->(2*(n+1)),()", "(),()->()",
+                   "(n?,k),(k,m?)->(n?,m?)", "(a,b,c),(c,3)->(a,b),(c)", "(n)->(n*n/2-(n-1)/(2+1))",
+                   "(m),(m),(m),(8)->(m,8),(8,m),()", "( size , 16 ) , ( size ) -> ( 16 )"},
                   read_signature},
                  {"npy", array_seeds(file), [&](const std::string& s) { read_array(file, s); }},
                  {"entry", entries,

@@ -70,21 +70,26 @@ int main(int argc, char** argv) {
                   [](const std::string& text) {
                       const Ufunc f = text::vectorize(text, "f");
                       static_cast<void>(f.inspect(Artifact::passes, {f64[1], f64[1]}));
-                  }},
+                  },
+                  /*is_cpp=*/true},
                  {"text_loops", loop_seeds,
                   [](const std::string& text) {
                       const LoopKernel f(text::detail::loop_function(
                           text, "f", {.parallel = true}, std::source_location::current()));
                       static_cast<void>(f.inspect(Artifact::passes, {f64[1], f64[1]}));
-                  }},
+                  },
+                  /*is_cpp=*/true},
                  {"text_cores", core_seeds,
                   [](const std::string& text) {
                       const Gufunc f = text::guvectorize(text, "f", "(n),(n)->()");
                       static_cast<void>(f.inspect(Artifact::passes, {f64[2], f64[1]}));
-                  }},
-                 {"text_stencils", stencil_seeds, [](const std::string& text) {
+                  },
+                  true},
+                 {"text_stencils", stencil_seeds,
+                  [](const std::string& text) {
                       const Stencil f = text::stencil(
                           text, "f", {.neighborhood = {{-1, 1}, {-1, 1}}, .parallel = true});
                       static_cast<void>(f.inspect(Artifact::passes, {f64[2]}));
-                  }}});
+                  },
+                  true}});
 }
