@@ -144,7 +144,7 @@ class KernelText {
     std::string vector_type(const WideArray& a) const;
     const std::string& vector(const WideArray& a) const { return vectors_[a.param]; }
 
-    Wide wide_;
+    WideAccess wide_;
     // Per parameter: its element of an iteration that gets it, and the vector of those of several.
     std::vector<std::string> elements_, vectors_;
     std::vector<std::string> slots_, uniforms_;

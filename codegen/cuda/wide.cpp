@@ -21,7 +21,7 @@ class Accesses {
     Accesses(const Kernel& kernel, Id body, const std::vector<bool>& is_value)
         : kernel_(kernel), body_(body), is_value_(is_value), used_(kernel.params.size()) {}
 
-    Wide run() {
+    WideAccess run() {
         constexpr effect::Mask allowed =
             effect::accesses | effect::contributes | effect::checks | effect::branches;
         const bool plain = walk(kernel_, body_, [&](Id id, const Around& around) {
@@ -32,7 +32,7 @@ class Accesses {
             if (n.kind == NodeKind::store) store(id, n, around);
             return refused_ ? Walk::stop : Walk::on;
         });
-        return plain ? made() : Wide{};
+        return plain ? made() : WideAccess{};
     }
 
   private:
@@ -60,8 +60,8 @@ class Accesses {
         stores_.push_back(n.aux);
     }
 
-    Wide made() const {
-        Wide wide;
+    WideAccess made() const {
+        WideAccess wide;
         for (std::uint32_t p = 0; p < used_.size(); ++p) {
             if (used_[p].elsewhere && used_[p].written) return {};
             if (used_[p].read && !used_[p].elsewhere && !used_[p].written)
@@ -75,7 +75,7 @@ class Accesses {
                                static_cast<std::int64_t>(size_of(kernel_.params[a.param].dtype)));
         wide.width = most_bytes / largest;
         while (wide.width * operations_ > most_operations) wide.width /= 2;
-        return wide.width > 1 ? wide : Wide{};
+        return wide.width > 1 ? wide : WideAccess{};
     }
 
     const Kernel& kernel_;
@@ -89,7 +89,7 @@ class Accesses {
 
 }  // namespace
 
-Wide wide_accesses(const Kernel& kernel, Id body, const std::vector<bool>& is_value) {
+WideAccess wide_accesses(const Kernel& kernel, Id body, const std::vector<bool>& is_value) {
     return Accesses(kernel, body, is_value).run();
 }
 

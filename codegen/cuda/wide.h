@@ -15,7 +15,7 @@ struct WideArray {
 
 /// `width` adjacent iterations load their elements before the first of them runs, and store them after
 /// the last, as vectors of up to 16 bytes where addresses allow. 0: no iterations do.
-struct Wide {
+struct WideAccess {
     std::int64_t width = 0;
     std::vector<WideArray> arrays = {};  ///< those that are stored in the order of their stores
 };
@@ -27,6 +27,6 @@ struct Wide {
 ///   - no other array is loaded behind a store, since that element may be what was stored.
 /// And only where it pays: a body of many operations, whose copies would take registers that other
 /// threads need, waits for arithmetic anyway.
-Wide wide_accesses(const ir::Kernel& kernel, ir::Id body, const std::vector<bool>& is_value);
+WideAccess wide_accesses(const ir::Kernel& kernel, ir::Id body, const std::vector<bool>& is_value);
 
 }  // namespace kiln::codegen

@@ -46,10 +46,10 @@ Effect effect_of(Op op) {
     }
 }
 
-class Check {
+class FlagCheck {
   public:
     /// `launched`: by a program, whose pieces of loops fill no whole registers.
-    explicit Check(const ir::Kernel& kernel, bool launched = false)
+    explicit FlagCheck(const ir::Kernel& kernel, bool launched = false)
         : kernel_(kernel),
           loops_(launched || kernel.is_program()),
           whole_registers_(!loops_ && std::ranges::none_of(kernel.nodes, [](const Node& n) {
@@ -112,7 +112,7 @@ class Check {
                                                                         : Effect::none;
         if (n.kind == NodeKind::launch) {
             const ir::Kernel& launched = kernel_.outlined[kernel_.launches[n.aux].kernel];
-            const Check inside(launched, true);
+            const FlagCheck inside(launched, true);
             const bool all = (launched.is_program() ? inside.kernel() : inside.outlined()) &&
                              (n.aux2 == ir::none || block(n.aux2));
             return all ? Effect::none : Effect::others;
@@ -246,6 +246,6 @@ class IdleLanes {
 
 bool zeros_raise_flags(const ir::Kernel& kernel) { return IdleLanes(kernel).raise(); }
 
-bool raises_flags_of_data(const ir::Kernel& kernel) { return Check(kernel).kernel(); }
+bool raises_flags_of_data(const ir::Kernel& kernel) { return FlagCheck(kernel).kernel(); }
 
 }  // namespace kiln::codegen

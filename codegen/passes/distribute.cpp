@@ -61,7 +61,9 @@ namespace {
 using namespace ir;
 
 /// Iterations of a block: so many elements of rows, within these bounds.
-constexpr std::int64_t block_elements = 4096, least_block = 16, most_block = 64;
+constexpr std::int64_t block_elements = 4096;
+constexpr std::int64_t least_block = 16;
+constexpr std::int64_t most_block = 64;
 
 /// A loop that can be cut.
 struct Parts {

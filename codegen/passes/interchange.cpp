@@ -54,7 +54,9 @@ struct Nest {
 
 /// Iterations of a block: so many that rows of it are worth a loop, and no more than leave enough
 /// blocks for threads.
-constexpr std::int64_t least_block = 128, most_block = 1024, many_blocks = 64;
+constexpr std::int64_t least_block = 128;
+constexpr std::int64_t most_block = 1024;
+constexpr std::int64_t many_blocks = 64;
 
 /// The loops in their new order. `blocks`: the nest is that of a block of the parallel loop.
 struct Order {

@@ -44,8 +44,10 @@ bool in_text(const clang::SourceManager& sources, clang::SourceLocation at,
            place.getFilename() != entry_file;
 }
 
+}  // namespace
+
 /// Collects what Clang says. It never throws: frames of Clang are between.
-class Diagnostics : public clang::DiagnosticConsumer {
+class Collected : public clang::DiagnosticConsumer {
   public:
     struct One {
         std::string message;
@@ -92,12 +94,10 @@ class Diagnostics : public clang::DiagnosticConsumer {
     bool after_error_ = false;
 };
 
-}  // namespace
-
 struct Session::Impl {
     std::string call;
     std::optional<std::string> folder;  // of a program's file
-    Diagnostics diagnostics;
+    Collected diagnostics;
     clang::CompilerInstance compiler;
 
     void parse(const std::string& code);
@@ -172,7 +172,7 @@ void Session::Impl::throw_errors(const Location& where) const {
     // that.
     std::string message;
     Location at = where;
-    for (const Diagnostics::One& one : diagnostics.all) {
+    for (const Collected::One& one : diagnostics.all) {
         if (message.empty()) {
             if (one.here || (folder && one.line != 0)) at = Location(one.file, one.line);
             message =

@@ -18,7 +18,7 @@ std::string_view kind_name(DType weak) {
     __builtin_unreachable();
 }
 
-std::string argument_types(const CallKey& key) {
+std::string types_text(const CallKey& key) {
     std::string text = "(";
     for (std::size_t i = 0; i < key.inputs(); ++i) {
         if (i > 0) text += ", ";
@@ -98,7 +98,7 @@ LoopTypes choose_loop(const std::string& name, std::span<const Signature> signat
         candidates += (candidates.empty() ? "" : ", ") + to_string(signature);
     }
     throw Error(ErrorKind::type,
-                fmt::format("no loop of {} accepts {}{}", name, argument_types(key),
+                fmt::format("no loop of {} accepts {}{}", name, types_text(key),
                             dtype ? fmt::format(" for dtype {}", kiln::name(*dtype)) : ""),
                 where, "candidates: " + candidates + "; convert the arguments with astype");
 }

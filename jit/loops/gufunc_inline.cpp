@@ -43,7 +43,7 @@ GufuncState::InlineCall::Operand GufuncState::InlineCall::input(std::size_t i,
     const auto* array = std::get_if<KernelArray>(&item);
     const kiln::Operand operand = array != nullptr ? kiln::Operand(*array, where)
                                                    : kiln::Operand(std::get<Value>(item), where);
-    const bool is_scalar = array == nullptr && !is_array(trace, std::get<Value>(item));
+    const bool is_scalar = array == nullptr && !is_array_value(trace, std::get<Value>(item));
     const ir::Id id = is_scalar ? trace.use_any(operand) : ir::none;
     if (is_scalar && core_rank(i) == 0 && !f.is_written(i))
         return {.scalar = trace.value(b().cast(id, to))};

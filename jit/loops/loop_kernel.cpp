@@ -258,7 +258,7 @@ std::vector<KernelItem> LoopKernelState::traced_body(std::span<const KernelItem>
     return function_(items);
 }
 
-bool is_array(dsl::Trace& trace, const Value& value) {
+bool is_array_value(dsl::Trace& trace, const Value& value) {
     return trace.builder().node(trace.use_any(Operand(value, {}))).rank != 0;
 }
 
@@ -284,7 +284,7 @@ std::vector<KernelItem> LoopKernelState::inline_call(std::span<const KernelItem>
     for (std::size_t i = 0; i < args.size(); ++i) {
         const auto* array = std::get_if<KernelArray>(&args[i]);
         if (array == nullptr && params_[i] == KernelParam::in &&
-            is_array(trace, std::get<Value>(args[i]))) {
+            is_array_value(trace, std::get<Value>(args[i]))) {
             items.emplace_back(stored_argument(trace, std::get<Value>(args[i]),
                                                fmt::format("argument {} of {}", i + 1, name_),
                                                where));

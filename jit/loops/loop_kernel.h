@@ -69,7 +69,7 @@ struct LoopKernelVariant {
 namespace kiln::detail {
 
 /// Whether a value of the kernel that is being traced is one of whole arrays.
-bool is_array(dsl::Trace& trace, const Value& value);
+bool is_array_value(dsl::Trace& trace, const Value& value);
 /// Such a value as an array of the kernel, with a remark.
 KernelArray stored_argument(dsl::Trace& trace, const Value& value, const std::string& what,
                             const std::source_location& where);

@@ -22,6 +22,13 @@
 #include <fmt/format.h>
 
 namespace kiln {
+namespace detail {
+/// A parameter of the function: "T x".
+struct ElementwiseParam {
+    std::string type, name;
+};
+}  // namespace detail
+
 namespace {
 
 constexpr std::string_view blank = " \t\n\r";
@@ -51,20 +58,15 @@ std::optional<DType> dtype_named(const std::string& type) {
     return engine::dtype_of_cuda(type);
 }
 
-/// A parameter of the function: "T x".
-struct Declared {
-    std::string type, name;
-};
-
 /// Errors: usage.
-std::vector<Declared> declared_in(std::string_view list, const std::string& function,
-                                  Location where) {
-    std::vector<Declared> all;
+std::vector<detail::ElementwiseParam> declared_in(std::string_view list,
+                                                  const std::string& function, Location where) {
+    std::vector<detail::ElementwiseParam> all;
     while (!trimmed(list).empty()) {
         const std::size_t comma = std::min(list.find(','), list.size());
         const std::string one = trimmed(list.substr(0, comma));
         const std::size_t space = one.find_last_of(blank);
-        Declared made;
+        detail::ElementwiseParam made;
         if (space != one.npos) made = {trimmed(one.substr(0, space)), one.substr(space + 1)};
         if (!is_identifier(made.name) || (!is_letter(made.type) && !dtype_named(made.type)))
             throw Error(
@@ -103,7 +105,8 @@ class RawElementwiseState {
           inputs_(params_.size()),
           options_(options),
           where_(where) {
-        for (Declared& out : declared_in(outputs, name_, where)) params_.push_back(std::move(out));
+        for (ElementwiseParam& out : declared_in(outputs, name_, where))
+            params_.push_back(std::move(out));
         if (params_.size() == inputs_)
             throw Error(ErrorKind::usage, fmt::format("{} has no output", name_), where);
         constexpr std::size_t most = 8;
@@ -114,7 +117,7 @@ class RawElementwiseState {
         for (std::size_t p = inputs_; p < params_.size(); ++p) {
             const auto known = std::span(params_).first(inputs_);
             if (is_letter(params_[p].type) &&
-                std::ranges::find(known, params_[p].type, &Declared::type) == known.end())
+                std::ranges::find(known, params_[p].type, &ElementwiseParam::type) == known.end())
                 throw Error(ErrorKind::usage,
                             fmt::format("no input of {} says what {} is, the type of {}", name_,
                                         params_[p].type, params_[p].name),
@@ -193,7 +196,7 @@ class RawElementwiseState {
 
     std::vector<DType> types_by(const Letters& letters) const {
         std::vector<DType> types;
-        for (const Declared& p : params_)
+        for (const ElementwiseParam& p : params_)
             types.push_back(is_letter(p.type) ? letters.at(p.type).first : *dtype_named(p.type));
         return types;
     }
@@ -320,7 +323,7 @@ class RawElementwiseState {
     }
 
     const std::string name_, operation_;
-    std::vector<Declared> params_;  // the inputs first
+    std::vector<ElementwiseParam> params_;  // the inputs first
     const std::size_t inputs_;
     const RawOptions options_;
     const std::source_location where_;

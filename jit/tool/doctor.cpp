@@ -3,6 +3,7 @@
 #include "codegen/lanes/vector_isa.h"
 #include "codegen/passes/kernel_plan.h"
 #include "jit/compile/target.h"
+#include "jit/session/input.h"
 #include "jit/tool/command.h"
 
 #include <kiln/error.h>
@@ -46,11 +47,6 @@ std::string field(const std::string& text, std::string_view key) {
     return text.substr(begin, text.find('\n', begin) - begin);
 }
 
-std::string trimmed(std::string text) {
-    text.erase(text.find_last_not_of(" \n\t") + 1);
-    return text;
-}
-
 class Examination {
   public:
     explicit Examination(const Machine& machine) : machine_(machine) {}
@@ -74,7 +70,7 @@ class Examination {
             {std::move(topic), std::move(name), std::move(value), state, std::move(remedy)});
     }
     std::string text_of(const std::string& path) const {
-        return trimmed(machine_.file(path).value_or(""));
+        return std::string(trimmed(machine_.file(path).value_or("")));
     }
 
     void versions() {
