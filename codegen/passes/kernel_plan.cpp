@@ -423,7 +423,7 @@ std::string KernelPlan::text() const {
     return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';
@@ -443,19 +443,19 @@ std::string KernelPlan::json() const {
     };
     const auto decision = [](const Decision& d) {
         std::string out = fmt::format("{{\"what\": {}, \"done\": {}, \"text\": {}",
-                                      quoted(info(d.kind).id), d.done, quoted(d.text));
+                                      json_string(info(d.kind).id), d.done, json_string(d.text));
         for (const auto& [what, number] : d.numbers)
-            out += fmt::format(", {}: {}", quoted(what), number);
+            out += fmt::format(", {}: {}", json_string(what), number);
         return out + '}';
     };
     const auto loop = [&](const PlannedLoop& l) {
         return fmt::format("{{\"file\": {}, \"line\": {}, \"kinds\": {}, \"decisions\": {}}}",
-                           quoted(l.file), l.line,
-                           list(l.kinds, [](const std::string& k) { return quoted(k); }),
+                           json_string(l.file), l.line,
+                           list(l.kinds, [](const std::string& k) { return json_string(k); }),
                            list(l.decisions, decision));
     };
-    return fmt::format("{{\"kernel\": {}, \"unit\": {}, \"loops\": {}}}", quoted(kernel),
-                       quoted(unit), list(loops, loop));
+    return fmt::format("{{\"kernel\": {}, \"unit\": {}, \"loops\": {}}}", json_string(kernel),
+                       json_string(unit), list(loops, loop));
 }
 
 }  // namespace kiln::codegen

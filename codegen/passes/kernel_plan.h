@@ -53,6 +53,6 @@ KernelPlan make_kernel_plan(const ir::Kernel& traced, const ir::Kernel& compiled
 void say_one_thread(const ir::Kernel& traced, Decisions& decisions);
 
 /// A string of JSON.
-std::string quoted(std::string_view text);
+std::string json_string(std::string_view text);
 
 }  // namespace kiln::codegen

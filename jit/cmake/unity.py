@@ -21,25 +21,36 @@ LISTED = re.compile(r"^constexpr [^(]*?;", re.M)  # constexpr int a = 1, b = 2;
 USING = re.compile(r"^using (?!namespace)(?:\w+::)*(\w+)[^;]*;", re.M)
 
 
-def names_of(text):
-    """What a file's anonymous namespaces define, and what it gives other names: each with what it is, "" where only one file can
-    define it."""
-    names = {match[1]: match[0] for match in USING.finditer(text)}
-    for part in ANONYMOUS.findall(text):
-        for name in [*TYPE.findall(part), *VALUE.findall(part),
-                     *(name for line in LISTED.findall(part) for name in re.findall(r"(\w+) =", line))]:
-            names[name] = ""
-    return names
+class Names:
+    """What a file's anonymous namespaces define and what it gives other names: in a batch these are there for all of its files."""
 
+    def __init__(self, text=""):
+        code = re.sub(r"//.*", "", text)
+        parts = ANONYMOUS.findall(text)
+        self.words = set(re.findall(r"\b[A-Z]\w+", code))
+        self.types = {name for part in parts for name in TYPE.findall(part)}
+        self.values = {name for part in parts for name in [
+            *VALUE.findall(part), *(name for line in LISTED.findall(part) for name in re.findall(r"(\w+) =", line))]}
+        self.using = {match[1]: match[0] for match in USING.finditer(text)}
 
-def are_apart(one, other):
-    return all(name not in other or (meaning != "" and other[name] == meaning) for name, meaning in one.items())
+    def are_apart_from(self, other):
+        """Whether no name of one would be another's. The name of a type may be that of another one elsewhere, which files use that
+        do not define it."""
+        return not (self.types & other.words or other.types & self.words or self.values & other.values
+                    or any(other.using.get(name, what) != what for name, what in self.using.items()))
+
+    def add(self, other):
+        self.words |= other.words
+        self.types |= other.types
+        self.values |= other.values
+        self.using |= other.using
 
 
 def split(files, limit, tests):
     """Batches of the files, and those that stay alone.
 
-    Files of a library that give one name to different things are in different batches; those of tests have namespaces of their own.
+    Test files have namespaces of their own, in which they open others: these have to be the same, since their headers are read
+    for all.
     """
     batches, alone = [], []
     for file in files:
@@ -47,15 +58,16 @@ def split(files, limit, tests):
         if tests and (not file.endswith("_test.cpp") or OUTSIDE.search(text)):
             alone.append(file)
             continue
-        names = {} if tests else names_of(text)
+        names = Names() if tests else Names(text)
+        opened = set(re.findall(r"^using namespace (?!kiln::test;).*;", text, re.M)) if tests else set()
         for batch in batches:
-            if batch["size"] + len(text) <= limit and are_apart(names, batch["names"]):
+            if batch["size"] + len(text) <= limit and batch["opened"] == opened and names.are_apart_from(batch["names"]):
                 break
         else:
-            batch = {"size": 0, "names": {}, "files": []}
+            batch = {"size": 0, "opened": opened, "names": Names(), "files": []}
             batches.append(batch)
         batch["size"] += len(text)
-        batch["names"].update(names)
+        batch["names"].add(names)
         batch["files"].append(file)
     # The largest first: none is left for the end, when one processor has nothing to do.
     batches.sort(key=lambda batch: -batch["size"])

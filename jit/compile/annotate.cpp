@@ -74,9 +74,9 @@ std::string json_of(const Source& source) {
         end = std::min<std::size_t>(end, source.highest + around);
     }
     std::string text = fmt::format("{{\"path\": {}, \"first\": {}, \"lines\": [",
-                                   codegen::quoted(source.path), first + 1);
+                                   codegen::json_string(source.path), first + 1);
     for (std::size_t i = first; i < end; ++i)
-        text += (i == first ? "" : ", ") + codegen::quoted(lines[i]);
+        text += (i == first ? "" : ", ") + codegen::json_string(lines[i]);
     return text + "]}";
 }
 
@@ -117,7 +117,8 @@ std::string samples_json(const AnnotateOptions& options) {
     if (options.profile.empty()) return "null";
     std::string text;
     for (const auto& [line, count] : samples_of(options.profile))
-        text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", codegen::quoted(line), count);
+        text +=
+            fmt::format("{}{}: {}", text.empty() ? "" : ", ", codegen::json_string(line), count);
     return "{" + text + "}";
 }
 
@@ -135,12 +136,13 @@ void write_annotated_page(const std::string& path, const std::string& kernel,
                               inspect(Artifact::ir, t), inspect(Artifact::llvm_opt_lines, t),
                               inspect(Artifact::assembly_lines, t)});
     std::string data = fmt::format("{{\"kernel\": {}, \"samples\": {}, \"signatures\": [",
-                                   codegen::quoted(kernel), samples_json(options));
+                                   codegen::json_string(kernel), samples_json(options));
     const auto add = [&](const Texts& s) {
-        using codegen::quoted;
+        using codegen::json_string;
         data += fmt::format(
             "{{\"types\": {}, \"plan\": {}, \"ir\": {}, \"llvm\": {}, \"assembly\": {}}}",
-            quoted(s.types), s.plan_json, quoted(s.ir), quoted(s.llvm), quoted(s.assembly));
+            json_string(s.types), s.plan_json, json_string(s.ir), json_string(s.llvm),
+            json_string(s.assembly));
     };
     for (const Texts& s : signatures) {
         if (&s != &signatures.front()) data += ", ";

@@ -181,8 +181,8 @@ void trace_event(std::string_view category, std::string_view name, double ms,
         std::chrono::steady_clock::now().time_since_epoch();
     const std::string event = fmt::format(
         R"({{"ph": "X", "cat": {}, "name": {}, "ts": {:.3f}, "dur": {:.3f}, "pid": {}, "tid": {}, "args": {{{}}}}})",
-        codegen::quoted(category), codegen::quoted(name), now.count() - 1000 * (ended_ms + ms),
-        1000 * ms, getpid(), gettid(), arguments);
+        codegen::json_string(category), codegen::json_string(name),
+        now.count() - 1000 * (ended_ms + ms), 1000 * ms, getpid(), gettid(), arguments);
     Observer& observer = Observer::instance();
     const std::lock_guard lock(observer.mutex);
     if (observer.trace != nullptr) observer.trace->add(event);

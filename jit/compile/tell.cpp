@@ -25,7 +25,7 @@ constexpr std::array<Phase, 7> phases{{{"passes", &Stats::passes_ms},
                                        {"link", &Stats::link_ms}}};
 
 std::string of_kernel(const std::string& kernel) {
-    return R"("kernel": )" + codegen::quoted(kernel);
+    return R"("kernel": )" + codegen::json_string(kernel);
 }
 
 /// "8.1 ms: passes 0.3, emit 0.2, optimize 3.1, codegen 4.2".

@@ -20,18 +20,19 @@ std::string diagnostics_text(const std::string& kernel, const PassWords& words, 
 }
 
 std::string diagnostics_json(const std::string& kernel, const PassWords& words, int level) {
-    using codegen::quoted;
+    using codegen::json_string;
     const auto list = [&](const std::vector<Remark>& all, bool wanted) {
         std::string text = "[";
         for (std::size_t i = 0; wanted && i < all.size(); ++i) {
             const Remark& r = all[i];
-            text += fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}",
-                                i == 0 ? "" : ", ", quoted(r.file), r.line, quoted(r.text));
+            text +=
+                fmt::format("{}{{\"file\": {}, \"line\": {}, \"text\": {}}}", i == 0 ? "" : ", ",
+                            json_string(r.file), r.line, json_string(r.text));
         }
         return text + ']';
     };
     std::string text = fmt::format("{{\"kernel\": {}, \"found\": {}, \"left\": {}, \"remarks\": {}",
-                                   quoted(kernel), words.loops_found, words.loops_left,
+                                   json_string(kernel), words.loops_found, words.loops_left,
                                    list(words.decisions.remarks(), level > 0));
     if (level > 1)
         text += ", \"hoisted\": " + list(words.decisions.remarks(codegen::Shown::hoisted), true);

@@ -91,7 +91,8 @@ Measured measure(const Rival& first, const std::optional<Rival>& second, int rou
 
 std::string json_of(const Rival& rival, const Spread& ns) {
     return fmt::format("{{\"kernel\": {}, \"file\": {}, \"ns\": {}}}",
-                       codegen::quoted(rival.name()), codegen::quoted(rival.file()), ns.json());
+                       codegen::json_string(rival.name()), codegen::json_string(rival.file()),
+                       ns.json());
 }
 
 std::string json_of(const Rival& first, const std::optional<Rival>& second, const Measured& all,

@@ -15,7 +15,7 @@
 namespace kiln::tool {
 namespace {
 
-using codegen::quoted;
+using codegen::json_string;
 using engine::DiskCache;
 using Entry = DiskCache::Entry;
 
@@ -41,9 +41,10 @@ void list(const std::vector<Entry>& entries, bool json) {
     std::string text = json ? "[" : "";
     for (const Entry& e : entries) {
         if (json)
-            text += fmt::format(
-                "{}\n  {{\"file\": {}, \"bytes\": {}, \"used\": {}, \"state\": {}}}",
-                text.size() == 1 ? "" : ",", quoted(e.path), e.bytes, e.used, quoted(state_of(e)));
+            text +=
+                fmt::format("{}\n  {{\"file\": {}, \"bytes\": {}, \"used\": {}, \"state\": {}}}",
+                            text.size() == 1 ? "" : ",", json_string(e.path), e.bytes, e.used,
+                            json_string(state_of(e)));
         else
             text +=
                 fmt::format("{:>9}  {}  {}  {}\n", e.bytes, time_of(e), name_of(e), state_of(e));
@@ -62,8 +63,8 @@ void print_stats(const std::vector<Entry>& entries, bool json) {
             "{{\"folder\": {}, \"reads\": {}, \"writes\": {}, \"reason\": {}, "
             "\"entries\": {}, \"usable\": {}, \"damaged\": {}, \"bytes\": {}, "
             "\"bound\": {}}}\n",
-            quoted(info.folder), info.reads, info.writes, quoted(info.reason), entries.size(),
-            usable, damaged, bytes, info.bound);
+            json_string(info.folder), info.reads, info.writes, json_string(info.reason),
+            entries.size(), usable, damaged, bytes, info.bound);
         return;
     }
     fmt::print("folder   {}{}\n", info.folder.empty() ? "none" : info.folder,

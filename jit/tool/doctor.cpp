@@ -262,14 +262,14 @@ std::string findings_text(const std::vector<Finding>& findings) {
 }
 
 std::string findings_json(const std::vector<Finding>& findings) {
-    using codegen::quoted;
+    using codegen::json_string;
     std::string text = "[";
     for (const Finding& f : findings) {
-        text +=
-            fmt::format("{}\n  {{\"topic\": {}, \"name\": {}, \"value\": {}, \"state\": {}",
-                        text.size() == 1 ? "" : ",", quoted(f.topic), quoted(f.name),
-                        quoted(f.value), quoted(f.state == State::fine ? "fine" : word(f.state)));
-        if (!f.remedy.empty()) text += fmt::format(", \"remedy\": {}", quoted(f.remedy));
+        text += fmt::format("{}\n  {{\"topic\": {}, \"name\": {}, \"value\": {}, \"state\": {}",
+                            text.size() == 1 ? "" : ",", json_string(f.topic), json_string(f.name),
+                            json_string(f.value),
+                            json_string(f.state == State::fine ? "fine" : word(f.state)));
+        if (!f.remedy.empty()) text += fmt::format(", \"remedy\": {}", json_string(f.remedy));
         text += "}";
     }
     return text + "\n]\n";

@@ -59,10 +59,11 @@ std::string json_of(const std::string& function, Mode mode, const Outcome& o) {
     const std::string_view cache = o.stats.loads > 0 ? "hit" : disk.reads ? "miss" : "off";
     const auto misses = o.stats.loads > 0 ? std::vector<DiskCacheMiss>() : explain_disk_cache();
     const std::string why =
-        misses.empty() ? "" : fmt::format(", \"why\": {}", codegen::quoted(misses.back().reason));
+        misses.empty() ? ""
+                       : fmt::format(", \"why\": {}", codegen::json_string(misses.back().reason));
     std::string results;
     for (const Result& r : o.results)
-        results += (results.empty() ? "" : ", ") + codegen::quoted(words_of(r));
+        results += (results.empty() ? "" : ", ") + codegen::json_string(words_of(r));
     const Stats& s = o.stats;
     return fmt::format(
         "{{\"kernel\": {}, \"mode\": {}, \"threads\": {}, \"cache\": \"{}\"{},\n"
@@ -70,9 +71,9 @@ std::string json_of(const std::string& function, Mode mode, const Outcome& o) {
         "{:.3f}, \"disk\": {:.3f}, \"load\": {:.3f}, \"emit\": {:.3f}, \"optimize\": {:.3f}, "
         "\"codegen\": {:.3f}, \"link\": {:.3f}}},\n"
         " \"repeat\": {}, \"warm_ns\": {},\n \"results\": [{}]}}\n",
-        codegen::quoted(function), codegen::quoted(std::string(name_of(mode))), num_threads(),
-        cache, why, o.parse_ms, o.first_ms, s.trace_ms, s.passes_ms, s.disk_ms, s.load_ms,
-        s.emit_ms, s.optimize_ms, s.codegen_ms, s.link_ms, o.repeat,
+        codegen::json_string(function), codegen::json_string(std::string(name_of(mode))),
+        num_threads(), cache, why, o.parse_ms, o.first_ms, s.trace_ms, s.passes_ms, s.disk_ms,
+        s.load_ms, s.emit_ms, s.optimize_ms, s.codegen_ms, s.link_ms, o.repeat,
         o.warm_ns ? fmt::format("{:.1f}", *o.warm_ns) : "null", results);
 }
 
