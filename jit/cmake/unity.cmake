@@ -33,7 +33,7 @@ function(kiln_unity target bytes)
     WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" OUTPUT_VARIABLE batches COMMAND_ERROR_IS_FATAL ANY)
   if("TESTS" IN_LIST ARGN)
     set(made "${batches}")
-    list(FILTER made INCLUDE REGEX "/unity/")
+    list(FILTER made INCLUDE REGEX "/unity/${target}_[0-9]+\\.cpp$")
     list(TRANSFORM files PREPEND "${PROJECT_SOURCE_DIR}/")
     add_custom_command(OUTPUT ${made} COMMAND ${command} write "${plan}" WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
       DEPENDS ${files} "${kiln_unity_script}" "${plan}" COMMENT "Batches of ${target}" VERBATIM)

@@ -15,7 +15,7 @@ namespace {
 
 using llvm::Value;
 
-constexpr std::int64_t vector_bytes = 64;
+constexpr std::int64_t widest_vector = 64;
 
 struct Load {
     llvm::LoadInst* load;
@@ -45,9 +45,9 @@ void share(const Group& group, const std::map<const Value*, std::size_t>& places
     if (group.size() < 3) return;
     auto* type = llvm::cast<llvm::FixedVectorType>(group.begin()->second.load->getType());
     const auto lanes = static_cast<std::int64_t>(type->getNumElements());
-    const std::int64_t size = vector_bytes / lanes;
+    const std::int64_t size = widest_vector / lanes;
     const auto phase = [](std::int64_t offset) {
-        return ((offset % vector_bytes) + vector_bytes) % vector_bytes;
+        return ((offset % widest_vector) + widest_vector) % widest_vector;
     };
     // The offset that most loads have, of several the one that comes first in the block.
     std::map<std::int64_t, std::pair<std::size_t, std::size_t>> phases;  // count, first place
@@ -65,7 +65,7 @@ void share(const Group& group, const std::map<const Value*, std::size_t>& places
         const std::int64_t shift = phase(minus(offset, best->first));
         if (shift == 0 || shift % size != 0) continue;
         const auto low = group.find(minus(offset, shift)),
-                   high = group.find(plus(minus(offset, shift), vector_bytes));
+                   high = group.find(plus(minus(offset, shift), widest_vector));
         if (low == group.end() || high == group.end()) continue;
         llvm::LoadInst* const later =
             low->second.place > high->second.place ? low->second.load : high->second.load;
@@ -95,7 +95,7 @@ void share_loads(llvm::Function& function) {
             auto* load = llvm::dyn_cast<llvm::LoadInst>(&i);
             if (load == nullptr || !load->isSimple()) continue;
             auto* type = llvm::dyn_cast<llvm::FixedVectorType>(load->getType());
-            if (type == nullptr || type->getPrimitiveSizeInBits() != 8 * vector_bytes ||
+            if (type == nullptr || type->getPrimitiveSizeInBits() != 8 * widest_vector ||
                 type->getScalarSizeInBits() < 32)
                 continue;
             if (auto at = address_of(load->getPointerOperand()))
