@@ -553,7 +553,8 @@ class HostProgram {
 
     void scan(const Launch& l, const CudaLaunch& texts, Iterations& of,
               std::span<const Bound> all) {
-        const std::int64_t chunks = quotient_up(of.trip, module_.functions[texts.functions[0]].piece);
+        const std::int64_t chunks =
+            quotient_up(of.trip, module_.functions[texts.functions[0]].piece);
         const std::size_t out = l.arguments.size() - 1;
         const Argument& carry = l.arguments[out - 1];
         const DType t = kernel_.slots[carry.target].dtype;
@@ -596,8 +597,8 @@ void run_map(const CudaModule& module, const Kernel& kernel, LaunchDevice& devic
         words.emplace(device, static_cast<std::int64_t>(bytes));
         device.write(words->data(), faults.data(), bytes);
     }
-    const std::int64_t blocks = std::clamp<std::int64_t>(quotient_up(frame->columns, geometry.threads),
-                                                         1, geometry.most_blocks);
+    const std::int64_t blocks = std::clamp<std::int64_t>(
+        quotient_up(frame->columns, geometry.threads), 1, geometry.most_blocks);
     std::vector<Scalar> values;
     std::vector<void*> addresses;
     for (std::int64_t row = 0; row < frame->rows; ++row) {
