@@ -87,7 +87,8 @@ Fiber::Fiber(Fiber&& other) noexcept
     : stack_(std::exchange(other.stack_, nullptr)),
       at_(other.at_),
       fake_stack_(other.fake_stack_),
-      sanitized_(std::exchange(other.sanitized_, nullptr)) {}
+      sanitized_(std::exchange(other.sanitized_, nullptr)),
+      prepared_(other.prepared_) {}
 
 Fiber::~Fiber() {
     if (stack_ == nullptr) return;
@@ -100,6 +101,13 @@ Fiber::~Fiber() {
 void Fiber::prepare(void (*function)()) {
 #ifdef KILN_ASAN
     __asan_unpoison_memory_region(stack_, bytes);  // a launch that ended early left frames there
+#endif
+#ifdef KILN_TSAN
+    // Calls that never return stay on its stack of calls, which may be 65,535 deep.
+    if (++prepared_ % 1024 == 0) {
+        __tsan_destroy_fiber(sanitized_);
+        sanitized_ = __tsan_create_fiber(0);
+    }
 #endif
     auto* words = reinterpret_cast<std::uintptr_t*>(stack_ + bytes);
     *--words = 0;  // where it would return to

@@ -39,6 +39,7 @@ class Fiber {
     void* at_ = nullptr;  // where it was left
     void* fake_stack_ = nullptr;
     void* sanitized_ = nullptr;
+    std::uint32_t prepared_ = 0;  // how often
 };
 
 }  // namespace kiln::sim
