@@ -539,24 +539,30 @@ std::shared_ptr<GufuncState> GufuncState::varied(const Variation& variation) con
         engine::varied(options_, variation, name_, engine::KernelKind::gufunc), where_);
 }
 
-std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> types,
-                                 const std::source_location& where) {
-    engine::check_arity(name_, inputs(), types.size(), where, engine::Given::types);
-    Call call;
-    std::size_t loops = 0, most = 0;
-    for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
-        const std::size_t core = signature_.operand(i).rank;
-        most = std::max(most, core);
-        if (i >= inputs()) continue;
-        call.types[i] = types[i].dtype;
-        if (types[i].rank < core)
+std::size_t GufuncState::types_of(std::span<const ArgType> given, std::span<DType> types,
+                                  const std::source_location& where) const {
+    engine::check_arity(name_, inputs(), given.size(), where, engine::Given::types);
+    std::size_t loops = 0;
+    for (std::size_t i = 0; i < inputs(); ++i) {
+        const std::size_t core = signature_.operand(i).rank, rank = given[i].rank;
+        types[i] = given[i].dtype;
+        if (rank < core)
             throw Error(ErrorKind::shape,
                         fmt::format("argument {} of {} has {}, its core has {}", i + 1, name_,
-                                    engine::counted(types[i].rank, "dimension"), core),
+                                    engine::counted(rank, "dimension"), core),
                         where);
-        loops = std::max(loops, types[i].rank - core);
+        loops = std::max(loops, rank - core);
     }
-    choose_types(call.types, {}, where);
+    choose_types(types, {}, where);
+    return loops;
+}
+
+std::string GufuncState::inspect(Artifact artifact, std::span<const ArgType> types,
+                                 const std::source_location& where) {
+    Call call;
+    std::size_t loops = types_of(types, call.types, where), most = 0;
+    for (std::size_t i = 0; i < signature_.operands_count(); ++i)
+        most = std::max<std::size_t>(most, signature_.operand(i).rank);
     if (!checked_) loops = std::min<std::size_t>(loops, usual_loops);
     loops = std::min(loops, static_cast<std::size_t>(max_rank) - most);
     std::vector<ArgType> all;

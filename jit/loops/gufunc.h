@@ -93,6 +93,10 @@ class GufuncState {
     /// Fills in the dtypes that the kernel computes with, from those of the inputs.
     void choose_types(std::span<DType> types, const GufuncCallOptions& options,
                       const std::source_location& where) const;
+    /// The same from types of arguments, and over how many dimensions their stacks are at most. Errors: a wrong
+    /// number of them, fewer dimensions than a core has.
+    std::size_t types_of(std::span<const ArgType> given, std::span<DType> types,
+                         const std::source_location& where) const;
     engine::CoreCall shapes_of(const Call& call, const GufuncCallOptions& options,
                                const std::source_location& where) const;
     void make_results(Call& call, const engine::CoreCall& shapes, const GufuncCallOptions& options,
@@ -123,6 +127,8 @@ class GufuncState {
     std::unique_ptr<LoopKernelState> make_kernel(CoreForm form, bool exported = false);
     template <class F> void with_kernel(const Call& call, const engine::CoreCall& shapes,
                                         const F& f);
+    std::vector<std::uint32_t> params_of(dsl::Trace& trace,
+                                         std::span<const KernelItem> items) const;
     std::vector<ir::Id> trace_sizes(ir::Builder& b, std::span<const std::uint32_t> params,
                                     ConstantSizes constant) const;
     std::vector<KernelItem> trace(std::span<const KernelItem> items, CoreForm form);

@@ -16,9 +16,7 @@ void GufuncState::trace_shape_checks(std::span<const KernelItem> items) const {
     dsl::Trace& trace = dsl::Trace::current(where_);
     ir::Builder& b = trace.builder();
     b.set_location(where_);
-    std::vector<std::uint32_t> params;
-    for (const KernelItem& item : items)
-        params.push_back(trace.param(std::get<KernelArray>(item), where_));
+    const std::vector<std::uint32_t> params = params_of(trace, items);
     const auto check_equal = [&](ir::Id x, ir::Id y) {
         if (x != y) b.check(ir::Check::shapes, b.apply(ir::Op::eq, {x, y}));
     };
@@ -36,7 +34,6 @@ void GufuncState::trace_shape_checks(std::span<const KernelItem> items) const {
 
 void GufuncState::export_object(std::span<const ArgType> types, const std::string& object,
                                 const ExportOptions& options, const std::source_location& where) {
-    engine::check_arity(name_, inputs(), types.size(), where, engine::Given::types);
     const auto refuse = [&](const char* why) {
         throw Error(ErrorKind::unsupported, fmt::format("{} cannot be exported: {}", name_, why),
                     where_);
@@ -45,18 +42,7 @@ void GufuncState::export_object(std::span<const ArgType> types, const std::strin
     for (std::size_t d = 0; d < signature_.dims_count(); ++d)
         if (signature_.dim(d).is_computed()) refuse("a size of its cores is computed");
     std::array<DType, CoreSignature::max_operands> dtypes{};
-    std::size_t loops = 0;
-    for (std::size_t i = 0; i < inputs(); ++i) {
-        dtypes[i] = types[i].dtype;
-        const std::size_t core = signature_.operand(i).rank;
-        if (types[i].rank < core)
-            throw Error(ErrorKind::shape,
-                        fmt::format("argument {} of {} has {}, its core has {}", i + 1, name_,
-                                    engine::counted(types[i].rank, "dimension"), core),
-                        where);
-        loops = std::max(loops, types[i].rank - core);
-    }
-    choose_types(dtypes, {}, where);
+    const std::size_t loops = types_of(types, dtypes, where);
     std::vector<ArgType> all;
     for (std::size_t i = 0; i < signature_.operands_count(); ++i) {
         const std::size_t core = signature_.operand(i).rank;

@@ -169,13 +169,19 @@ struct FlatCore {
 };
 }  // namespace
 
+std::vector<std::uint32_t> GufuncState::params_of(dsl::Trace& trace,
+                                                  std::span<const KernelItem> items) const {
+    std::vector<std::uint32_t> params;
+    for (const KernelItem& item : items)
+        params.push_back(trace.param(std::get<KernelArray>(item), where_));
+    return params;
+}
+
 std::vector<KernelItem> GufuncState::trace(std::span<const KernelItem> items, CoreForm form) {
     dsl::Trace& trace = dsl::Trace::current(where_);
     ir::Builder& b = trace.builder();
     b.set_location(where_);
-    std::vector<std::uint32_t> params;
-    for (const KernelItem& item : items)
-        params.push_back(trace.param(std::get<KernelArray>(item), where_));
+    const std::vector<std::uint32_t> params = params_of(trace, items);
     const std::size_t all = signature_.operands_count();
     const std::vector<ir::Id> sizes = trace_sizes(b, params, form.sizes);
     const auto is_flat = [&](std::size_t i) { return (form.flat >> i & 1) != 0; };

@@ -6,6 +6,7 @@
 #include <kiln/stencil.h>
 
 #include "dsl/trace/trace.h"
+#include "jit/call/arity.h"
 #include "jit/call/signature.h"
 #include "jit/compile/vary.h"
 #include "jit/loops/loop_kernel.h"
@@ -322,14 +323,8 @@ void StencilState::trace_shape_checks(std::span<const KernelItem> items) const {
         return trace.param(std::get<KernelArray>(items[i]), where_);
     };
     const std::uint32_t shaped = param(first());
-    const auto rank = b.kernel().params[shaped].rank;
     const auto check = [&](std::size_t i, ir::Op op) {
-        if (b.kernel().params[param(i)].rank != rank)
-            throw Error(ErrorKind::shape,
-                        fmt::format("argument {} of {} has rank {}, the first Neighbors {}", i + 1,
-                                    name_, b.kernel().params[param(i)].rank, rank),
-                        where_);
-        for (std::uint32_t d = 0; d < rank; ++d)
+        for (std::uint32_t d = 0; d < b.kernel().params[shaped].rank; ++d)
             b.check(ir::Check::shapes, b.apply(op, {b.extent(param(i), d), b.extent(shaped, d)}));
     };
     for (std::size_t i = 0; i < params_.size(); ++i)
@@ -339,6 +334,13 @@ void StencilState::trace_shape_checks(std::span<const KernelItem> items) const {
 
 void StencilState::export_object(std::span<const ArgType> types, const std::string& object,
                                  const ExportOptions& options, Location where) {
+    engine::check_arity(name_, params_.size(), types.size(), where, engine::Given::types);
+    for (std::size_t i = 0; i < params_.size(); ++i)
+        if (params_[i] == StencilParam::neighbors && types[i].rank != types[first()].rank)
+            throw Error(ErrorKind::shape,
+                        fmt::format("argument {} of {} has rank {}, the first Neighbors {}", i + 1,
+                                    name_, types[i].rank, types[first()].rank),
+                        where);
     JitOptions kernel = kernel_options(true);
     kernel.params.clear();
     for (std::size_t i = 0; i < params_.size(); ++i) kernel.params.push_back(param_name(i));

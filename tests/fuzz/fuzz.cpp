@@ -81,13 +81,25 @@ void read_kernel(const std::string& text) {
     require(ir::print(again) == whole, "names and lines are not read back");
 }
 
+/// The name of the code of a kernel, or nothing where a mutation hit it.
+std::string entry_of(const std::string& object) {
+    constexpr std::size_t prefix = 5, digits = 32;  // content_symbol
+    for (std::size_t at = object.find("kiln_"); at != object.npos;
+         at = object.find("kiln_", at + 1)) {
+        const std::string name = object.substr(at, prefix + digits);
+        if (name.size() == prefix + digits &&
+            name.find_first_not_of("0123456789abcdef", prefix) == name.npos)
+            return name;
+    }
+    return {};
+}
+
 void load_code(const std::string& object) {
     static engine::CodeSpace space;
-    const std::size_t name = object.find("kiln_");  // content_symbol
     try {
-        engine::load_object(bytes_of(object),
-                            name == object.npos ? "kiln_" : object.substr(name, 37), space);
-    } catch (const Error&) {  // also of kind internal, as it says of what is malformed
+        engine::load_object(bytes_of(object), entry_of(object), space);
+    } catch (const Error& error) {  // also of kind internal, as it says of what is malformed
+        throw Error(ErrorKind::io, error.message());
     }
 }
 

@@ -84,7 +84,10 @@ TEST_CASE("generalised ufuncs and stencils that cannot be exported say why", "[e
         stencil([](Neighbors a, Neighbors b) -> Value { return a(0, -1) + b(0, 0) + a(0, 1); });
     refused(ErrorKind::usage, "stencil takes 2 arguments", 0,
             [&] { mean.export_object({f64[2]}, object); });
-    refused(ErrorKind::shape, "rank", 0, [&] { mean.export_object({f64[2], f64[1]}, object); });
+    const int line = __LINE__ + 1;
+    const auto flat = [&] { mean.export_object({f64[2], f64[1]}, object); };
+    refused(ErrorKind::shape, "argument 2 of stencil has rank 1, the first Neighbors 2", line,
+            flat);
     CHECK(!std::filesystem::exists(object));
     CHECK_NOTHROW(add.export_object({f64[3], f64[1]}, object));
     has(text_of(scratch.path / "k.h"),
