@@ -123,16 +123,6 @@ void positions_typed(const T* data, std::int64_t n, std::int64_t* positions, boo
     }
 }
 
-template <class T> void select_typed(T* data, std::int64_t n,
-                                     std::span<const std::int64_t> positions) {
-    T *first = data, *const last = data + n;
-    for (const std::int64_t position : positions) {
-        if (data + position < first) continue;  // given twice
-        std::nth_element(first, data + position, last);
-        first = data + position + 1;
-    }
-}
-
 }  // namespace
 
 void sort_elements(DType dtype, std::byte* data, std::int64_t n, bool parallel) {
@@ -148,17 +138,19 @@ void sort_positions(DType dtype, const std::byte* data, std::int64_t n, std::int
     });
 }
 
-void select_elements(DType dtype, std::byte* data, std::int64_t n,
-                     std::span<const std::int64_t> positions) {
-    const auto select = [&]<class T>(std::type_identity<T>) {
-        select_typed(reinterpret_cast<T*>(data), n, positions);
-    };
-    switch (dtype) {
-        case DType::f32: return select(std::type_identity<float>());
-        case DType::i64: return select(std::type_identity<std::int64_t>());
-        case DType::u64: return select(std::type_identity<std::uint64_t>());
-        default: return select(std::type_identity<double>());
+template <class T> void select_elements(T* data, std::int64_t n,
+                                        std::span<const std::int64_t> positions) {
+    T *first = data, *const last = data + n;
+    for (const std::int64_t position : positions) {
+        if (data + position < first) continue;  // given twice
+        std::nth_element(first, data + position, last);
+        first = data + position + 1;
     }
 }
+
+template void select_elements(float*, std::int64_t, std::span<const std::int64_t>);
+template void select_elements(double*, std::int64_t, std::span<const std::int64_t>);
+template void select_elements(std::int64_t*, std::int64_t, std::span<const std::int64_t>);
+template void select_elements(std::uint64_t*, std::int64_t, std::span<const std::int64_t>);
 
 }  // namespace kiln::detail

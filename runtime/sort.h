@@ -18,9 +18,12 @@ void sort_elements(DType dtype, std::byte* data, std::int64_t n, bool parallel);
 void sort_positions(DType dtype, const std::byte* data, std::int64_t n, std::int64_t* positions,
                     bool parallel);
 
-/// Puts the elements that sorting would put at `positions` (ascending) there; f32 or f64 without
-/// NaN, or integers of 64 bits.
-void select_elements(DType dtype, std::byte* data, std::int64_t n,
-                     std::span<const std::int64_t> positions);
+/// Puts the elements that sorting would put at `positions` (ascending) there; no NaN is among them.
+template <class T>
+void select_elements(T* data, std::int64_t n, std::span<const std::int64_t> positions);
+extern template void select_elements(float*, std::int64_t, std::span<const std::int64_t>);
+extern template void select_elements(double*, std::int64_t, std::span<const std::int64_t>);
+extern template void select_elements(std::int64_t*, std::int64_t, std::span<const std::int64_t>);
+extern template void select_elements(std::uint64_t*, std::int64_t, std::span<const std::int64_t>);
 
 }  // namespace kiln::detail

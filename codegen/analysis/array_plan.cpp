@@ -1,11 +1,13 @@
 #include "codegen/analysis/array_plan.h"
 
 #include "codegen/trees.h"
+#include "dsl/ir/dispatch.h"
 #include "dsl/ir/effects.h"
 #include "dsl/ir/walk.h"
 
 #include <algorithm>
 #include <bit>
+#include <stdexcept>
 
 namespace kiln::codegen {
 
@@ -77,35 +79,41 @@ void ArrayPlan::find_in_place() {
 /// The extent of an axis of an array value where that is a constant, else 0.
 std::int64_t ArrayPlan::constant_extent(Id id, unsigned axis) const {
     const Node& n = k_.nodes[id];
-    switch (n.kind) {
-        case NodeKind::whole:
-            for (unsigned d = 0, at = 0; 3 * d < n.operand_count; ++d) {
-                if ((n.imm >> d & 1) != 0 || at++ != axis) continue;
-                const Id extent = k_.operand(id, 3 * d + 2);
-                const bool known = k_.nodes[extent].kind == NodeKind::constant;
-                return known ? k_.constant(extent).get<std::int64_t>() : 0;
-            }
-            return 0;
-        case NodeKind::permute: {
-            const std::uint64_t from = n.imm >> (4 * axis) & 15;
-            return from == new_axis
-                       ? 1
-                       : constant_extent(k_.operand(id, 0), static_cast<unsigned>(from));
-        }
-        case NodeKind::op:
-        case NodeKind::cast: {
-            bool ones = true;  // or what is equal, as a check makes sure
-            for (const Id operand : k_.operands_of(id)) {
-                const unsigned before = n.rank - k_.nodes[operand].rank;
-                if (axis < before) continue;
-                const std::int64_t own = constant_extent(operand, axis - before);
-                if (own > 1) return own;
-                ones = ones && own == 1;
-            }
-            return ones ? 1 : 0;
-        }
-        default: return 0;
-    }
+    return dispatch < effect::loads |
+           effect::all_elements >
+               (n,
+                Handlers{
+                    [&](Of<NodeKind::whole>) {
+                        for (unsigned d = 0, at = 0; 3 * d < n.operand_count; ++d) {
+                            if ((n.imm >> d & 1) != 0 || at++ != axis) continue;
+                            const Id extent = k_.operand(id, 3 * d + 2);
+                            const bool known = k_.nodes[extent].kind == NodeKind::constant;
+                            return known ? k_.constant(extent).get<std::int64_t>() : 0;
+                        }
+                        return std::int64_t(0);
+                    },
+                    [&](Of<NodeKind::permute>) {
+                        const std::uint64_t from = n.imm >> (4 * axis) & 15;
+                        return from == new_axis ? 1
+                                                : constant_extent(k_.operand(id, 0),
+                                                                  static_cast<unsigned>(from));
+                    },
+                    [&](Of<NodeKind::op, NodeKind::cast>) {
+                        bool ones = true;  // or what is equal, as a check makes sure
+                        for (const Id operand : k_.operands_of(id)) {
+                            const unsigned before = n.rank - k_.nodes[operand].rank;
+                            if (axis < before) continue;
+                            const std::int64_t own = constant_extent(operand, axis - before);
+                            if (own > 1) return own;
+                            ones = ones && own == 1;
+                        }
+                        return std::int64_t(ones ? 1 : 0);
+                    },
+                    [](Of<NodeKind::fold>) { return std::int64_t(0); },
+                    [](Leaf) { return std::int64_t(1); },  // those of rank 0 repeat
+                    [](Of<NodeKind::load, NodeKind::call_pure>) { return std::int64_t(1); },
+                },
+                [](const NodeInfo& kind) { throw std::logic_error(std::string(kind.word)); });
 }
 
 /// Whether the reduction combines so few elements that these are added one after the other in
@@ -135,21 +143,19 @@ std::string_view ArrayPlan::why_kept(Id fold, const std::vector<Id>& user) const
     unsigned rank = n.rank;
     for (Id id = user[fold]; id < k_.nodes.size(); id = user[id]) {
         const Node& at = k_.nodes[id];
-        switch (at.kind) {
-            case NodeKind::assign:
-                if (k_.params[at.aux].rank - static_cast<unsigned>(std::popcount(at.imm)) != rank)
-                    return repeated;
-                return loop_[id] == loop_[fold] ? "" : "a loop takes it";
-            case NodeKind::permute:
-                for (unsigned d = 0; d < rank; ++d)
-                    if ((at.imm >> (4 * d) & 15) != d) return repeated;
-                rank = at.rank;
-                break;
-            case NodeKind::op:
-            case NodeKind::cast:
-                if (at.rank != rank) return repeated;
-                break;
-            default: return "it is not taken by an assignment";
+        if (at.kind == NodeKind::assign) {
+            if (k_.params[at.aux].rank - static_cast<unsigned>(std::popcount(at.imm)) != rank)
+                return repeated;
+            return loop_[id] == loop_[fold] ? "" : "a loop takes it";
+        }
+        if (at.kind == NodeKind::permute) {
+            for (unsigned d = 0; d < rank; ++d)
+                if ((at.imm >> (4 * d) & 15) != d) return repeated;
+            rank = at.rank;
+        } else if (!is_computation(at.kind)) {
+            return "it is not taken by an assignment";
+        } else if (at.rank != rank) {
+            return repeated;
         }
     }
     return "it is not taken once";

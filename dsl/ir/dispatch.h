@@ -50,4 +50,20 @@ constexpr auto dispatch(const Node& n, H&& handlers, Refuse&& refuse) {
     __builtin_unreachable();
 }
 
+/// What the handler of a leaf's kind gives, and of any other node what `made` does, whoever runs it
+/// having kept its value.
+template <class H, class Made> constexpr auto leaf_or(const Node& n, H&& leaves, Made&& made) {
+    switch (n.kind) {
+#define KILN_NODE(id, word, kind, does, blocks)  \
+    case NodeKind::id:                           \
+        if constexpr (is_leaf(NodeKind::id))     \
+            return leaves(Kind<NodeKind::id>{}); \
+        else                                     \
+            return made();
+#include "dsl/ir/nodes.def"
+#undef KILN_NODE
+    }
+    __builtin_unreachable();
+}
+
 }  // namespace kiln::ir

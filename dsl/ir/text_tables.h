@@ -29,8 +29,20 @@ constexpr std::uint64_t default_nan(DType t) {
         case DType::f16: return 0x7e00;
         case DType::bf16: return 0x7fc0;
         case DType::f32: return 0x7fc00000;
-        default: return 0x7ff8000000000000;
+        case DType::f64: return 0x7ff8000000000000;
+        case DType::bool_:
+        case DType::i8:
+        case DType::i16:
+        case DType::i32:
+        case DType::i64:
+        case DType::u8:
+        case DType::u16:
+        case DType::u32:
+        case DType::u64:
+        case DType::c64:
+        case DType::c128: break;
     }
+    return 0;  // no NaN, or none that is one constant
 }
 
 constexpr bool is_letter(char c) {

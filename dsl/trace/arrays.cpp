@@ -1,5 +1,6 @@
 // Whole arrays as values: slices, assignments, reductions over axes, products.
 #include "dsl/ir/describe.h"
+#include "dsl/ir/dispatch.h"
 #include "dsl/ir/rules.h"
 #include "dsl/trace/array_parts.h"
 #include "dsl/trace/compound.h"
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace kiln {
 
@@ -207,50 +209,60 @@ Value reduce(const Operand& a, ir::Reduction reduction, const FoldOptions& optio
 
 }  // namespace
 
-Id extent_of(ir::Builder& b, Id id, int axis) {
+namespace {
+
+/// The extent of an axis of what operands repeat to.
+Id common_extent(ir::Builder& b, Id id, int axis) {
+    // Extents that differ are 1 or wrong: the product of 1s and one other, without division.
     const ir::Node n = b.node(id);
-    switch (n.kind) {
-        case ir::NodeKind::whole: {
-            int at = 0;
-            for (std::uint32_t d = 0; d < b.kernel().params[n.aux].rank; ++d) {
-                if ((n.imm >> d & 1) != 0) continue;
-                if (at++ != axis) continue;
-                return n.operand_count == 0 ? b.extent(n.aux, d)
-                                            : b.kernel().operand(id, 3 * d + 2);
-            }
-            break;
-        }
-        case ir::NodeKind::fold: {
-            int at = 0;
-            const Id operand = b.kernel().operand(id, 0);
-            for (int d = 0; d < b.node(operand).rank; ++d)
-                if ((n.imm >> d & 1) == 0 && at++ == axis) return extent_of(b, operand, d);
-            break;
-        }
-        case ir::NodeKind::permute: {
-            const std::uint64_t from = n.imm >> (4 * axis) & 15;
-            if (from == ir::new_axis) return b.constant_i64(1);
-            return extent_of(b, b.kernel().operand(id, 0), static_cast<int>(from));
-        }
-        default: {
-            // Extents that differ are 1 or wrong: the product of 1s and one other, without
-            // division.
-            Id result = ir::none;
-            for (std::size_t i = 0; i < n.operand_count; ++i) {
-                const Id operand = b.kernel().operand(id, i);
-                const int d = axis - (n.rank - b.node(operand).rank);
-                if (d < 0) continue;
-                const Id e = extent_of(b, operand, d);
-                if (result == ir::none || result == b.constant_i64(1))
-                    result = e;
-                else if (e != result && e != b.constant_i64(1))
-                    result = b.apply(Op::select,
-                                     {b.apply(Op::eq, {result, b.constant_i64(1)}), e, result});
-            }
-            return result;
-        }
+    Id result = ir::none;
+    for (std::size_t i = 0; i < n.operand_count; ++i) {
+        const Id operand = b.kernel().operand(id, i);
+        const int d = axis - (n.rank - b.node(operand).rank);
+        if (d < 0) continue;
+        const Id e = extent_of(b, operand, d);
+        if (result == ir::none || result == b.constant_i64(1))
+            result = e;
+        else if (e != result && e != b.constant_i64(1))
+            result = b.apply(Op::select, {b.apply(Op::eq, {result, b.constant_i64(1)}), e, result});
     }
-    return b.constant_i64(1);
+    return result;
+}
+
+/// The first, the second ... of those dimensions of the mask `gone` that are not in it.
+int nth_left(std::uint64_t gone, int n) {
+    int d = 0;
+    while ((gone >> d & 1) != 0 || n-- > 0) ++d;
+    return d;
+}
+
+}  // namespace
+
+Id extent_of(ir::Builder& b, Id id, int axis) {
+    using ir::NodeKind, ir::Of;
+    const ir::Node n = b.node(id);
+    return ir::dispatch < ir::effect::loads |
+           ir::effect::all_elements >
+               (n,
+                ir::Handlers{
+                    [&](Of<NodeKind::whole>) {
+                        const auto d = static_cast<std::uint32_t>(nth_left(n.imm, axis));
+                        return n.operand_count == 0 ? b.extent(n.aux, d)
+                                                    : b.kernel().operand(id, 3 * d + 2);
+                    },
+                    [&](Of<NodeKind::fold>) {
+                        return extent_of(b, b.kernel().operand(id, 0), nth_left(n.imm, axis));
+                    },
+                    [&](Of<NodeKind::permute>) {
+                        const std::uint64_t from = n.imm >> (4 * axis) & 15;
+                        if (from == ir::new_axis) return b.constant_i64(1);
+                        return extent_of(b, b.kernel().operand(id, 0), static_cast<int>(from));
+                    },
+                    [&](Of<NodeKind::op, NodeKind::cast>) { return common_extent(b, id, axis); },
+                    [&](ir::Leaf) { return b.constant_i64(1); },  // those of rank 0 repeat
+                    [&](Of<NodeKind::load, NodeKind::call_pure>) { return b.constant_i64(1); },
+                },
+                [](const ir::NodeInfo& kind) { throw std::logic_error(std::string(kind.word)); });
 }
 
 }  // namespace dsl

@@ -189,9 +189,7 @@ void quantiles_of_rows(const Array& rows, std::span<const double> fractions, con
         T* const data = reinterpret_cast<T*>(rows.data()) + row * n;
         R* const out = reinterpret_cast<R*>(results.data()) + row;
         const bool has_nan = std::any_of(data, data + n, is_nan);
-        if (!has_nan) {
-            detail::select_elements(dtype_of<T>, reinterpret_cast<std::byte*>(data), n, positions);
-        }
+        if (!has_nan) detail::select_elements(data, n, positions);
         for (std::size_t q = 0; q < places.size(); ++q) {
             const auto [low, high, share] = places[q];
             out[static_cast<std::int64_t>(q) * count] =

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <stdexcept>
 
 namespace kiln::engine {
 namespace {
@@ -139,12 +140,16 @@ class HostProgram {
 
     Scalar value(Id id) const {
         const Node& n = kernel_.node(id);
-        switch (n.kind) {
-            case NodeKind::constant: return kernel_.constant(id);
-            case NodeKind::param: return arguments_[n.aux].scalar;
-            case NodeKind::extent: return Scalar::of(arguments_[n.aux].extents[n.aux2]);
-            default: return values_[id];  // of all others, what they gave when they ran
-        }
+        return leaf_or(
+            n,
+            Handlers{
+                [&](Of<NodeKind::constant>) { return kernel_.constant(id); },
+                [&](Of<NodeKind::param>) { return arguments_[n.aux].scalar; },
+                [&](Of<NodeKind::extent>) { return Scalar::of(arguments_[n.aux].extents[n.aux2]); },
+                // The stage of a program has no extents.
+                [&](Of<NodeKind::index>) -> Scalar { throw std::logic_error("index"); },
+            },
+            [&] { return values_[id]; });
     }
     Scalar operand(Id id, std::size_t i) const { return value(kernel_.operand(id, i)); }
     std::int64_t integer(Id id) const { return value(id).cast(DType::i64).get<std::int64_t>(); }

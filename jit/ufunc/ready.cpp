@@ -44,17 +44,11 @@ constexpr ReadyRow ready_rows[] = {
 constexpr std::size_t ready_count = std::size(ready_rows);
 
 void set_algebra(Ready which, UfuncOptions& options) {
-    switch (which) {
 #define KILN_UFUNC_IDENTITY(id, value) \
-    case Ready::id:                    \
-        options.identity = value;      \
-        options.associative = true;    \
-        return;
+    if (which == Ready::id) options.identity = value, options.associative = true;
 #define KILN_UFUNC_ASSOCIATIVE(id) \
-    case Ready::id: options.associative = true; return;
+    if (which == Ready::id) options.associative = true;
 #include <kiln/ops.def>
-        default: return;  // not most of them
-    }
 }
 
 constinit std::array<Lazy<Ufunc>, ready_count> ready_ufuncs{};

@@ -1,5 +1,6 @@
 #include "tests/oracle/interpreter.h"
 
+#include "dsl/ir/dispatch.h"
 #include "dsl/ir/evaluate.h"
 
 #include <kiln/host_function.h>
@@ -116,13 +117,16 @@ class Interpreter {
 
     Scalar value(Id id) const {
         const Node& n = k_.node(id);
-        switch (n.kind) {
-            case NodeKind::constant: return k_.constant(id);
-            case NodeKind::param: return arguments_[n.aux].scalar;
-            case NodeKind::extent: return Scalar::of(buffer(n.aux).shape[n.aux2]);
-            case NodeKind::index: return Scalar::of(index_[n.aux]);
-            default: return values_[id];
-        }
+        if (!ir::is_leaf(n.kind)) return values_[id];
+        return ir::leaf_or(
+            n,
+            ir::Handlers{
+                [&](ir::Of<NodeKind::constant>) { return k_.constant(id); },
+                [&](ir::Of<NodeKind::param>) { return arguments_[n.aux].scalar; },
+                [&](ir::Of<NodeKind::extent>) { return Scalar::of(buffer(n.aux).shape[n.aux2]); },
+                [&](ir::Of<NodeKind::index>) { return Scalar::of(index_[n.aux]); },
+            },
+            [&] { return values_[id]; });
     }
     std::int64_t integer(Id id) const { return value(id).get<std::int64_t>(); }
     bool truth(Id id) const { return value(id).get<bool>(); }

@@ -19,12 +19,17 @@ using llvm::Value;
 
 LaneValue LaneEmitter::value(Id id) {
     const Node& n = kernel_.nodes[id];
-    switch (n.kind) {
-        case NodeKind::constant: return ops_.constant(id);
-        case NodeKind::extent: return {columns_, nullptr, false};
-        case NodeKind::index: return ops_.stepped(index_, ops_.iota(b_.getInt64Ty()));
-        default: return values_[id];
-    }
+    return ir::leaf_or(
+        n,
+        ir::Handlers{
+            [&](ir::Of<NodeKind::constant>) { return ops_.constant(id); },
+            [&](ir::Of<NodeKind::param>) { return values_[id]; },  // loaded where the code begins
+            [&](ir::Of<NodeKind::extent>) { return LaneValue{columns_, nullptr, false}; },
+            [&](ir::Of<NodeKind::index>) {
+                return ops_.stepped(index_, ops_.iota(b_.getInt64Ty()));
+            },
+        },
+        [&] { return values_[id]; });
 }
 
 void LaneEmitter::emit_block(Id block) {

@@ -62,3 +62,18 @@ TEST_CASE("dispatch: every kind is handled, or refused by its effects", "[ir][di
         CHECK(refused == (info(kind).does == effect::nothing ? "" : info(kind).word));
     }
 }
+
+TEST_CASE("dispatch: leaves go to the handler of their kind, all others have a value",
+          "[ir][dispatch]") {
+    for (std::size_t k = 0; k < node_kinds; ++k) {
+        const auto kind = static_cast<NodeKind>(k);
+        const int given =
+            leaf_or(of(kind),
+                    Handlers{[](Of<NodeKind::constant, NodeKind::param>) { return 1; },
+                             [](Of<NodeKind::extent, NodeKind::index>) { return 2; }},
+                    [] { return 3; });
+        INFO(info(kind).word);
+        const bool first = kind == NodeKind::constant || kind == NodeKind::param;
+        CHECK(given == (first ? 1 : is_leaf(kind) ? 2 : 3));
+    }
+}

@@ -4,6 +4,7 @@
 #include <kiln/kiln.h>
 
 #include <optional>
+#include <stdexcept>
 #include <vector>
 
 namespace kiln::test {
@@ -87,8 +88,12 @@ struct Traced {
             case Reduce::min: return min(a, o);
             case Reduce::max: return max(a, o);
             case Reduce::all: return all(a, o);
-            default: return any(a, o);
+            case Reduce::any: return any(a, o);
+            case Reduce::all_bits:
+            case Reduce::any_bit:
+            case Reduce::parity: break;
         }
+        throw std::logic_error("not drawn");
     }
     static Val average(const Val& a, int axis) { return mean(a, {.axis = axis}); }
     static Val product(const Val& a, const Val& b) { return dot(a, b); }
@@ -241,8 +246,12 @@ struct Eager {
             case Reduce::min: return amin(a, o);
             case Reduce::max: return amax(a, o);
             case Reduce::all: return all(a, o);
-            default: return any(a, o);
+            case Reduce::any: return any(a, o);
+            case Reduce::all_bits:
+            case Reduce::any_bit:
+            case Reduce::parity: break;
         }
+        throw std::logic_error("not drawn");
     }
     static Val average(const Val& a, int axis) {
         const Array x = is_real(a.dtype()) ? a : a.astype(f64);
