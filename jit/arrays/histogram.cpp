@@ -1,6 +1,7 @@
 // Histograms: elements in pieces of a fixed size, each with counts of its own.
 #include "jit/arrays/rows.h"
 #include "jit/reduce/reduce.h"
+#include "runtime/integers.h"
 
 #include <kiln/statistics.h>
 
@@ -83,7 +84,7 @@ std::vector<C> count(std::span<const T> x, const double* weights, const Bins& bi
     const auto n = static_cast<std::int64_t>(x.size());
     const std::int64_t size =
         std::max(piece_elements, elements_a_bin * static_cast<std::int64_t>(bin_count));
-    const std::int64_t pieces = std::max<std::int64_t>(1, (n + size - 1) / size);
+    const std::int64_t pieces = std::max<std::int64_t>(1, detail::ceil_div(n, size));
     std::vector<std::vector<C>> counts(static_cast<std::size_t>(pieces));
     engine::for_rows(parallel, pieces, n, [&](std::int64_t piece) {
         // Neighbours count in places apart: one that waits for the store before it takes as long

@@ -6,12 +6,13 @@
 #include <kiln/parallel.h>
 
 #include "dsl/ir/ir.h"
+#include "runtime/integers.h"
 
 #include <algorithm>
 
 namespace kiln::engine {
 
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+using detail::ceil_div;
 
 /// How an operand lies along the inner axis of a walk.
 constexpr ir::Layout layout_of(std::int64_t stride, DType dtype) {

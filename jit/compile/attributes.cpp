@@ -1,6 +1,7 @@
 #include "jit/compile/attributes.h"
 
 #include <kiln/error.h>
+#include "runtime/integers.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -26,16 +27,12 @@ constexpr Multiprocessor known[] = {
     {"sm_120", 48, 24, 100 * kib, kib, 128},
 };
 
-std::int64_t up_to(std::int64_t value, std::int64_t step) {
-    return (value + step - 1) / step * step;
-}
-
 }  // namespace
 
 int engine::warps_with(int registers) {
     // A warp's come from one of four parts, in steps of 256.
     constexpr std::int64_t parts = 4, of_a_part = 65536 / parts, lanes = 32;
-    return static_cast<int>(of_a_part / up_to(registers * lanes, 256) * parts);
+    return static_cast<int>(of_a_part / detail::round_up(registers * lanes, 256) * parts);
 }
 
 double KernelAttributes::occupancy(int threads, std::size_t dynamic_shared) const {
@@ -47,11 +44,11 @@ double KernelAttributes::occupancy(int threads, std::size_t dynamic_shared) cons
     if (threads < 1 || threads > 1024)
         throw Error(ErrorKind::usage, fmt::format("a block of {} threads", threads), {},
                     "a block has 1 to 1024 threads");
-    const std::int64_t warps = up_to(threads, 32) / 32;
+    const std::int64_t warps = detail::round_up(threads, 32) / 32;
     std::int64_t blocks = std::min<std::int64_t>(of->blocks, of->warps / warps);
     blocks = std::min(blocks, engine::warps_with(registers) / warps);
     const std::int64_t bytes =
-        up_to(shared + static_cast<std::int64_t>(dynamic_shared), of->step) + of->taken;
+        detail::round_up(shared + static_cast<std::int64_t>(dynamic_shared), of->step) + of->taken;
     if (bytes > 0) blocks = std::min(blocks, of->shared / bytes);
     return static_cast<double>(blocks * warps) / of->warps;
 }

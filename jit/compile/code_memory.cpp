@@ -1,6 +1,7 @@
 #include "jit/compile/code_memory.h"
 
 #include <kiln/error.h>
+#include "runtime/integers.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -18,8 +19,6 @@ namespace {
 
 constexpr std::size_t slab_bytes = std::size_t(1) << 19;
 constexpr std::size_t bits = 64;  // of a word
-
-std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
 [[noreturn]] void refuse(const char* what, std::size_t size, int error) {
     throw Error(ErrorKind::usage,
@@ -61,7 +60,7 @@ struct CodeSpace::Slab {
 
     Slab(std::byte* at, std::size_t bytes, std::size_t unit)
         : base(at), size(bytes), granule(unit), longest(bytes / unit) {
-        const std::size_t words = round_up(longest, bits) / bits;
+        const std::size_t words = detail::round_up(longest, bits) / bits;
         used.resize(words);
         ends.resize(words);
     }
@@ -161,14 +160,14 @@ CodeSpace::Block CodeSpace::allocate(std::size_t bytes) {
     block.bytes_ = bytes;
     if (beneath_) block.memory_ = open_memory();
     const std::size_t granule = block.memory_ >= 0 ? alignment : page_;
-    const std::size_t count = std::max<std::size_t>(round_up(bytes, granule) / granule, 1);
+    const std::size_t count = std::max<std::size_t>(detail::round_up(bytes, granule) / granule, 1);
     const std::lock_guard lock(mutex_);
     for (const auto& slab : slabs_) {
         if (slab->granule != granule) continue;
         block.at_ = slab->take(count);
         if (block.at_ != nullptr) return block;
     }
-    const std::size_t size = std::max(slab_bytes, round_up(count * granule, page_));
+    const std::size_t size = std::max(slab_bytes, detail::round_up(count * granule, page_));
     std::byte* const base = map_code(size);
     if (base == nullptr) refuse("out of memory", bytes, errno);
     add_slab(base, size, granule);
@@ -220,7 +219,7 @@ void CodeSpace::Block::fill(std::span<const std::byte> content) {
         close(std::exchange(memory_, -1));
         if (!written) refuse("no writing of memory", content.size(), error);
     } else {
-        const std::size_t pages = round_up(std::max<std::size_t>(bytes_, 1), space_->page_);
+        const std::size_t pages = detail::round_up(std::max<std::size_t>(bytes_, 1), space_->page_);
         if (mprotect(at_, pages, PROT_READ | PROT_WRITE) != 0)
             refuse("out of mappings", content.size(), errno);
         std::ranges::copy(content, at_);

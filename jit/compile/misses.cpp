@@ -1,6 +1,7 @@
 #include "jit/compile/misses.h"
 
 #include "jit/compile/key_parts.h"
+#include "runtime/text.h"
 
 #include <algorithm>
 #include <functional>
@@ -34,16 +35,12 @@ struct Known {
 /// Below that two kernels have no more to do with each other than any two.
 constexpr double least_likeness = 0.6;
 
-std::string_view trimmed(std::string_view line) {
-    const std::size_t first = line.find_first_not_of(' ');
-    return first == line.npos ? "" : line.substr(first);
-}
-
 std::string line_difference(const KeyParts& there, const KeyParts& here) {
     const auto [a, b] = std::ranges::mismatch(there.lines, here.lines);
     if (a == there.lines.end() && b == here.lines.end()) return {};
-    return fmt::format("its kernel has '{}', not '{}'", a == there.lines.end() ? "" : trimmed(*a),
-                       b == here.lines.end() ? "" : trimmed(*b));
+    return fmt::format("its kernel has '{}', not '{}'",
+                       a == there.lines.end() ? "" : detail::trimmed(*a),
+                       b == here.lines.end() ? "" : detail::trimmed(*b));
 }
 
 std::string differences(const KeyParts& there, const KeyParts& here) {

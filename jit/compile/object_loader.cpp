@@ -2,6 +2,7 @@
 #include "jit/compile/object_loader.h"
 
 #include "codegen/math/careful.h"
+#include "runtime/integers.h"
 #include "runtime/process.h"
 
 #include <kiln/error.h>
@@ -27,8 +28,6 @@ template <class... T> [[noreturn]] void refuse(fmt::format_string<T...> what, T&
     throw Error(ErrorKind::internal, "an object file cannot be loaded: " +
                                          fmt::format(what, std::forward<T>(values)...));
 }
-
-std::uint64_t round_up(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
 
 /// The bytes of a file, and no others.
 class Bytes {
@@ -223,12 +222,12 @@ void Loader::place() {
             if (!is_loaded(i) || is_code(i) != code) continue;
             const std::uint64_t to = std::max<std::uint64_t>(sections_[i].sh_addralign, 1);
             alignment_ = std::max(alignment_, to);
-            placed_[i] = round_up(size_, to);
+            placed_[i] = detail::round_up(size_, to);
             size_ = placed_[i] + sections_[i].sh_size;
         }
     };
     const auto place_slots = [&](std::uint64_t External::* where) {
-        size_ = round_up(size_, slot_bytes);
+        size_ = detail::round_up(size_, slot_bytes);
         for (auto& [number, external] : externals_) {
             external.*where = size_;
             size_ += slot_bytes;
@@ -236,12 +235,12 @@ void Loader::place() {
     };
     place_all(false);
     place_slots(&External::slot);
-    size_ = round_up(size_, CodeSpace::alignment);
+    size_ = detail::round_up(size_, CodeSpace::alignment);
     place_all(true);
     place_slots(&External::jump);
     block_ = space_.allocate(size_ + alignment_ - CodeSpace::alignment);
     const std::uint64_t low = reinterpret_cast<std::uintptr_t>(block_.address());
-    base_ = round_up(low, alignment_);
+    base_ = detail::round_up(low, alignment_);
     shift_ = base_ - low;
 }
 

@@ -6,6 +6,7 @@
 #include "codegen/cuda/lines.h"
 #include "jit/compile/counters.h"
 #include "jit/compile/disk_cache.h"
+#include "jit/compile/stopwatch.h"
 #include "jit/compile/target.h"
 #include "jit/cuda/assembler_log.h"
 #include "jit/cuda/loaded_module.h"
@@ -14,7 +15,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -23,11 +23,6 @@
 
 namespace kiln::engine {
 namespace {
-
-double milliseconds_since(std::chrono::steady_clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-        .count();
-}
 
 /// A line for each function.
 std::string lines_of(const std::vector<KernelAttributes>& all) {
@@ -52,12 +47,12 @@ struct Text {
     double emit_ms = 0;
 
     static Text of(const ir::Kernel& kernel, const CompileOptions& options) {
-        const auto start = std::chrono::steady_clock::now();
+        const Stopwatch watch;
         Text made{.name = codegen::cuda_entry_name(kernel),
                   .module = codegen::emit_cuda_module(kernel, options),
                   .contract = codegen::cuda_may_contract(kernel),
                   .most_threads = static_cast<int>(options.most_threads)};
-        made.emit_ms = milliseconds_since(start);
+        made.emit_ms = watch.ms();
         return made;
     }
     static Text of(const codegen::CudaModule& module, bool contract) {
@@ -163,7 +158,7 @@ class CudaCode final : public CompiledCode {
     std::string cached(const char* what, const std::string& arch, const Compile& compile) const {
         const kiln::detail::BeforeExit running(text_.name +
                                                " cannot be compiled: the program is ending");
-        auto start = std::chrono::steady_clock::now();
+        Stopwatch watch;
         DiskCache& disk = DiskCache::instance();
         const std::string key =
             fmt::format("cuda/{}/{}/{}/{}|{}|{}", what, build_fingerprint, arch, nvrtc_build(disk),
@@ -171,15 +166,15 @@ class CudaCode final : public CompiledCode {
         Stats now;
         std::string made;
         if (const auto found = disk.find(key)) {
-            now.disk_ms = milliseconds_since(start);
+            now.disk_ms = watch.ms();
             now.loads = 1;
             made.assign(reinterpret_cast<const char*>(found->data()), found->size());
         } else {
             open_nvrtc();
-            now.load_ms = milliseconds_since(start);
-            start = std::chrono::steady_clock::now();
+            now.load_ms = watch.ms();
+            watch = {};
             made = compile(text_.source(), text_.name, text_.contract, arch);
-            now.codegen_ms = milliseconds_since(start);
+            now.codegen_ms = watch.ms();
             disk.insert(key, {reinterpret_cast<const std::byte*>(made.data()), made.size()});
         }
         add(late_, now);

@@ -5,6 +5,7 @@
 #include "dsl/ir/dispatch.h"
 #include "dsl/ir/evaluate.h"
 #include "dsl/ir/walk.h"
+#include "runtime/integers.h"
 
 #include <algorithm>
 #include <bit>
@@ -32,8 +33,6 @@ std::int64_t trip_count(std::int64_t begin, std::int64_t end, std::int64_t step)
         step > 0 ? static_cast<std::uint64_t>(step) : 0 - static_cast<std::uint64_t>(step);
     return static_cast<std::int64_t>((distance - 1) / size + 1);
 }
-
-std::int64_t quotient_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// Memory of the device for a scope.
 class Buffer {
@@ -435,7 +434,7 @@ class HostProgram {
         std::vector<void*> addresses;
         for (Scalar& v : values) addresses.push_back(v.bytes.data());
         const bool by_threads = f.role == CudaFunction::Role::map;
-        const std::int64_t blocks = by_threads ? quotient_up(work, geometry_.threads) : work;
+        const std::int64_t blocks = by_threads ? detail::ceil_div(work, geometry_.threads) : work;
         device_.launch(function,
                        {.blocks = static_cast<unsigned>(
                             std::clamp<std::int64_t>(blocks, 1, geometry_.most_blocks)),
@@ -480,11 +479,12 @@ class HostProgram {
             program ? launched.tree(launched.node(codegen::launched_loop(launched)))
                     : kernel_.tree(n);
         const std::int64_t block = tree == nullptr ? blocks.piece : tree->block;
-        const std::int64_t in_blocks = quotient_up(of.trip, block);
+        const std::int64_t in_blocks = detail::ceil_div(of.trip, block);
         const std::int64_t units = tree == nullptr || tree->units == 0 ? 1 : tree->units;
-        of.unit = std::max<std::int64_t>(1, quotient_up(in_blocks, units)) * block;
-        of.of_unit = quotient_up(of.unit, blocks.piece);
-        of.pieces = of.trip / of.unit * of.of_unit + quotient_up(of.trip % of.unit, blocks.piece);
+        of.unit = std::max<std::int64_t>(1, detail::ceil_div(in_blocks, units)) * block;
+        of.of_unit = detail::ceil_div(of.unit, blocks.piece);
+        of.pieces =
+            of.trip / of.unit * of.of_unit + detail::ceil_div(of.trip % of.unit, blocks.piece);
 
         std::vector<std::unique_ptr<Buffer>> buffers;
         std::vector<std::byte*> partials;
@@ -494,7 +494,7 @@ class HostProgram {
             partials.push_back(buffers.back()->data());
         }
         run(texts.functions[0], of, all, partials, of.pieces);
-        const std::int64_t used = quotient_up(of.pieces, of.of_unit);
+        const std::int64_t used = detail::ceil_div(of.pieces, of.of_unit);
         if (of.of_unit > 1)
             run(texts.functions[1], of, all, partials, used, of.pieces, of.of_unit, 1);
         if (used > 1) run(texts.functions[1], of, all, partials, 1, used, used, of.of_unit);
@@ -559,7 +559,7 @@ class HostProgram {
     void scan(const Launch& l, const CudaLaunch& texts, Iterations& of,
               std::span<const Bound> all) {
         const std::int64_t chunks =
-            quotient_up(of.trip, module_.functions[texts.functions[0]].piece);
+            detail::ceil_div(of.trip, module_.functions[texts.functions[0]].piece);
         const std::size_t out = l.arguments.size() - 1;
         const Argument& carry = l.arguments[out - 1];
         const DType t = kernel_.slots[carry.target].dtype;
@@ -603,7 +603,7 @@ void run_map(const CudaModule& module, const Kernel& kernel, LaunchDevice& devic
         device.write(words->data(), faults.data(), bytes);
     }
     const std::int64_t blocks = std::clamp<std::int64_t>(
-        quotient_up(frame->columns, geometry.threads), 1, geometry.most_blocks);
+        detail::ceil_div(frame->columns, geometry.threads), 1, geometry.most_blocks);
     std::vector<Scalar> values;
     std::vector<void*> addresses;
     for (std::int64_t row = 0; row < frame->rows; ++row) {

@@ -7,6 +7,7 @@
 #include "jit/loops/launch_shape.h"
 #include "runtime/device/at_line.h"
 #include "runtime/process.h"
+#include "runtime/text.h"
 
 #include <kiln/cuda.h>
 #include <kiln/device.h>
@@ -50,13 +51,6 @@ std::string without_comments(std::string_view text) {
 
 bool is_word(char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; }
 
-std::string trimmed(std::string_view text) {
-    constexpr const char* blank = " \t\n\r";
-    const std::size_t begin = text.find_first_not_of(blank);
-    if (begin == text.npos) return {};
-    return std::string(text.substr(begin, text.find_last_not_of(blank) - begin + 1));
-}
-
 /// What stands between the parentheses behind the name of a __global__ function. Nothing where there is no
 /// such function.
 std::optional<std::string_view> list_of(std::string_view text, std::string_view function) {
@@ -64,7 +58,7 @@ std::optional<std::string_view> list_of(std::string_view text, std::string_view 
         const std::size_t end = at + function.size();
         if ((at > 0 && is_word(text[at - 1])) || (end < text.size() && is_word(text[end])))
             continue;
-        const std::size_t open = text.find_first_not_of(" \t\r\n", end);
+        const std::size_t open = text.find_first_not_of(detail::blanks, end);
         if (open == text.npos || text[open] != '(') continue;
         const std::string_view before = text.substr(0, at);
         const std::size_t last = before.find_last_of(";{}") + 1;  // 0: none
@@ -78,10 +72,10 @@ std::optional<std::string_view> list_of(std::string_view text, std::string_view 
 /// "float a", "const float* x": what a function takes.
 std::vector<std::string> parameters_in(std::string_view list) {
     std::vector<std::string> all;
-    if (trimmed(list) == "void") return all;
-    while (!trimmed(list).empty()) {
+    if (detail::trimmed(list) == "void") return all;
+    while (!detail::trimmed(list).empty()) {
         const std::size_t comma = std::min(list.find(','), list.size());
-        all.push_back(trimmed(list.substr(0, comma)));
+        all.emplace_back(detail::trimmed(list.substr(0, comma)));
         list.remove_prefix(std::min(comma + 1, list.size()));
     }
     return all;

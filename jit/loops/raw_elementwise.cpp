@@ -3,7 +3,9 @@
 #include "jit/call/operand.h"
 #include "jit/loops/cuda_types.h"
 #include "runtime/device/arrays.h"
+#include "runtime/integers.h"
 #include "runtime/process.h"
+#include "runtime/text.h"
 
 #include <kiln/cuda.h>
 #include <kiln/vectorize.h>
@@ -31,14 +33,6 @@ struct ElementwiseParam {
 
 namespace {
 
-constexpr std::string_view blank = " \t\n\r";
-
-std::string trimmed(std::string_view text) {
-    const std::size_t begin = text.find_first_not_of(blank);
-    if (begin == text.npos) return {};
-    return std::string(text.substr(begin, text.find_last_not_of(blank) - begin + 1));
-}
-
 bool is_letter(const std::string& type) {
     return type.size() == 1 && std::isupper(static_cast<unsigned char>(type[0])) != 0;
 }
@@ -62,12 +56,14 @@ std::optional<DType> dtype_named(const std::string& type) {
 std::vector<detail::ElementwiseParam> declared_in(std::string_view list,
                                                   const std::string& function, Location where) {
     std::vector<detail::ElementwiseParam> all;
-    while (!trimmed(list).empty()) {
+    while (!detail::trimmed(list).empty()) {
         const std::size_t comma = std::min(list.find(','), list.size());
-        const std::string one = trimmed(list.substr(0, comma));
-        const std::size_t space = one.find_last_of(blank);
+        const std::string_view one = detail::trimmed(list.substr(0, comma));
+        const std::size_t space = one.find_last_of(detail::blanks);
         detail::ElementwiseParam made;
-        if (space != one.npos) made = {trimmed(one.substr(0, space)), one.substr(space + 1)};
+        if (space != one.npos)
+            made = {std::string(detail::trimmed(one.substr(0, space))),
+                    std::string(one.substr(space + 1))};
         if (!is_identifier(made.name) || (!is_letter(made.type) && !dtype_named(made.type)))
             throw Error(
                 ErrorKind::usage, fmt::format("'{}' is no parameter of {}", one, function), where,
@@ -266,7 +262,7 @@ class RawElementwiseState {
         std::vector<const JitArg*> all;
         for (const JitArg& a : arguments) all.push_back(&a);
         constexpr std::int64_t threads = 256, most_blocks = 65'536;
-        const std::int64_t blocks = std::min((n + threads - 1) / threads, most_blocks);
+        const std::int64_t blocks = std::min(detail::ceil_div(n, threads), most_blocks);
         kernel.call({.blocks = static_cast<unsigned>(blocks), .threads = unsigned(threads)}, all,
                     where);
     }

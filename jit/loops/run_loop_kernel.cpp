@@ -146,7 +146,7 @@ void LoopKernelRun::parallel_loop(const ProgramFrame* frame, PieceFunction piece
                                   const void* context, std::int64_t trip, std::int64_t unit,
                                   std::int64_t schedule) {
     const std::int64_t size = std::max<std::int64_t>(1, unit);
-    const std::int64_t count = (trip + size - 1) / size;
+    const std::int64_t count = ceil_div(trip, size);
     const auto run = [&](std::int64_t first, std::int64_t last) {
         if (unit == 0) {
             piece(frame, context, first, last);

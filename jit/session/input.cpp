@@ -281,12 +281,6 @@ std::string code_of(std::string_view text, std::string_view file, std::string_vi
     return code;
 }
 
-std::string_view trimmed(std::string_view text) {
-    const std::size_t begin = text.find_first_not_of(" \t\n\r");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\n\r") - begin + 1);
-}
-
 std::size_t open_quote(std::string_view line) {
     std::size_t open = std::string_view::npos;
     for (std::size_t i = 0; i < line.size(); ++i) {

@@ -1,5 +1,7 @@
 // Inputs of a session: which lines belong together, and what they are.
 #pragma once
+#include "runtime/text.h"
+
 #include <string>
 #include <string_view>
 
@@ -36,7 +38,6 @@ struct FileWord {
 /// Of the begin of the text. Errors: usage (a quote that does not end).
 FileWord file_word(std::string_view text);
 
-/// Without blanks at both ends.
-std::string_view trimmed(std::string_view text);
+using detail::trimmed;
 
 }  // namespace kiln::tool

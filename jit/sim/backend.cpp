@@ -4,6 +4,7 @@
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/lines.h"
 #include "jit/compile/cache.h"
+#include "jit/compile/stopwatch.h"
 #include "jit/device/host_program.h"
 #include "jit/sim/compiler.h"
 #include "jit/sim/memory.h"
@@ -12,7 +13,6 @@
 #include <kiln/memory.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -24,11 +24,6 @@
 
 namespace kiln::engine {
 namespace {
-
-double milliseconds_since(std::chrono::steady_clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-        .count();
-}
 
 /// Memory of the host, in which the threads of launches may touch arrays and what the program makes.
 class SimDevice final : public LaunchDevice {
@@ -136,10 +131,10 @@ void keep_text(const std::string& name, const std::string& text) {
 class SimCode final : public CompiledCode {
   public:
     SimCode(const ir::Kernel& kernel, const CompileOptions& options) : kernel_(kernel) {
-        const auto start = std::chrono::steady_clock::now();
+        const Stopwatch watch;
         module_ = codegen::emit_cuda_module(kernel, options);
         keep_text(kernel.name, module_.text);
-        times_.emit_ms = milliseconds_since(start);
+        times_.emit_ms = watch.ms();
         compile(codegen::cuda_with_lines(module_.text, kernel.name + ".cu"));
     }
     /// Of the user's text.
@@ -197,11 +192,11 @@ class SimCode final : public CompiledCode {
 
   private:
     void compile(const std::string& source) {
-        const auto start = std::chrono::steady_clock::now();
+        const Stopwatch watch;
         std::vector<std::string> names;
         for (const codegen::CudaFunction& f : module_.functions) names.push_back(f.name);
         code_ = sim::compile(source, names);
-        times_.codegen_ms = milliseconds_since(start);
+        times_.codegen_ms = watch.ms();
     }
     /// What the program gets for its parameters; threads may touch their elements.
     std::vector<DeviceArgument> arguments_of(std::span<const DeviceOperand> operands,
