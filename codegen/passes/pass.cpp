@@ -1,5 +1,6 @@
 #include "codegen/passes/pass.h"
 
+#include "dsl/ir/slots.h"
 #include "dsl/ir/text.h"
 
 namespace kiln::codegen {
@@ -23,6 +24,12 @@ constexpr Row rows[] = {
 #undef KILN_PASS
 };
 
+consteval std::size_t row_of(std::string_view name) {
+    std::size_t i = 0;
+    while (rows[i].name != name) ++i;
+    return i;
+}
+
 /// Of values, the pass takes what combines states too: kernels that compute and nothing else.
 void combines(const Row& row, ir::Kernel& kernel, PassContext& context) {
     if (kernel.combines.empty() || row.phase == PassPhase::kernels) return;
@@ -39,7 +46,9 @@ ir::Kernel step(const Row& row, ir::Kernel before, PassContext& context) {
     ir::Kernel after = row.pass(before, context);
     combines(row, after, context);
     if (context.options.verify) {
-        if (const std::string wrong = ir::verify(after); !wrong.empty())
+        std::string wrong = ir::verify(after);
+        if (wrong.empty() && &row >= &rows[row_of("reductions")]) wrong = ir::verify_slots(after);
+        if (!wrong.empty())
             throw Error(ErrorKind::internal,
                         "pass " + std::string(row.name) + " broke the kernel: " + wrong);
     }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace kiln::ir {
 
 SlotOwners::Found::Found(const Kernel& kernel)
@@ -54,6 +56,30 @@ bool SlotOwners::belongs_to(std::uint32_t slot, Id block) const {
     for (Id b = all.owner[slot]; b != none; b = all.parent[b])
         if (b == block) return true;
     return false;
+}
+
+std::string verify_slots(const Kernel& kernel) {
+    const SlotOwners owners(kernel);
+    std::string wrong;
+    walk(kernel, [&](Id id) {
+        const Node& n = kernel.nodes[id];
+        if (!effects_of(n).any(effect::in_parallel)) return Walk::on;
+        const ParallelLoop& parallel = *kernel.parallel(n);
+        if (parallel.unsafe_races) return Walk::on;
+        for (const std::uint32_t slot : touched_by(kernel, id).writes) {
+            const bool reduced = std::ranges::any_of(
+                parallel.reductions, [&](const StageReduction& r) { return r.target == slot; });
+            if (reduced || owners.belongs_to(slot, n.aux)) continue;
+            wrong = fmt::format("iterations of parallel loop {} share slot {}, {}", id, slot,
+                                kernel.slots[slot].name);
+            return Walk::stop;
+        }
+        return Walk::on;
+    });
+    for (std::size_t i = 0; i < kernel.outlined.size() && wrong.empty(); ++i)
+        if (wrong = verify_slots(kernel.outlined[i]); !wrong.empty())
+            wrong = fmt::format("k{}: {}", i, wrong);
+    return wrong;
 }
 
 }  // namespace kiln::ir

@@ -1,8 +1,15 @@
 // Which block a slot belongs to.
+//
+// That is no field of Slot: the text says it already, by where the slot is touched. Passes that move,
+// fuse, cut or repeat nodes change it without meaning to (about all that touch loops do), so that a field
+// would be a second truth, to be mended in each of them; and a verifier could hold it only against
+// what is computed here, in one walk. What can be wrong is another thing, and is verified behind each
+// pass: that iterations which run at the same time have what they write for themselves.
 #pragma once
 #include "dsl/ir/ir.h"
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace kiln::ir {
@@ -35,5 +42,10 @@ class SlotOwners {
     const Kernel& k_;
     mutable std::optional<Found> found_;
 };
+
+/// Empty where each parallel loop, of outlined kernels too, writes only slots that belong to its
+/// body, or that it reduces into (but for those with `unsafe_races`); else which one does not. That is so from the pass `reductions` on,
+/// which refuses the user's variables that are shared.
+std::string verify_slots(const Kernel& kernel);
 
 }  // namespace kiln::ir
