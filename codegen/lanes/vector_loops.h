@@ -11,6 +11,18 @@
 //     }                                             }
 //
 // Which loops: analysis/lane_loops.h.
+//
+// This is where a loop, parallel or not, becomes a parallel ir::Stage. The two stay two, since what they have in common, the list of
+// StageReduction, is one type already, with one printer, parser, verifier and copy, and nothing else is
+// (a prange in the body of a map's stage is a serial loop to the lanes that run it):
+//  - A ParallelLoop belongs to a node of a program. Where its loop begins, ends and steps is computed by the program;
+//    the body reads and writes the slot it reduces into, as it does in the serial form; how iterations are dealt
+//    out (schedule, chunk), what the user answers for (unsafe_races) and arrays that are accumulated into are
+//    members that no stage could have. The order of its sums is the node's Tree.
+//  - A Stage is no node. Its extents are of any number of dimensions and computed by the host before any code runs,
+//    which merges, orders and cuts them (jit/call/plan.h); lanes hold partial results that no slot has, so that the body
+//    has `contribute` in place of reads and writes. The order of its sums is the kernel's Lanes.
+// A stage made of a ParallelLoop would have four members that mean nothing, and each user of one would refuse the other's.
 #pragma once
 #include "codegen/analysis/lane_loops.h"
 
