@@ -110,7 +110,22 @@ def failing_lines(text):
     return lines
 
 
-def check_snippet(command, path, clang):
+def compile_together(command, paths):
+    """Whether snippets compile as they stand, as one file in which each has a namespace of its own."""
+    texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in paths}
+    included = [line for lines in texts.values() for line in lines if line.startswith("#include ")]
+    # Those that have a precompiled form stand first.
+    headers = dict.fromkeys([*(line for line in including(SNIPPET_HEADERS).splitlines() if line in included), *included])
+    bodies = ["\n".join([f"namespace of_{name} {{", *(line for line in lines if line not in headers), "}"])
+              for name, lines in texts.items()]
+    with tempfile.NamedTemporaryFile("w", suffix=".cpp") as source:
+        source.write("\n".join([*headers, *bodies]))
+        source.flush()
+        return compile_file(command, source.name)[0]
+
+
+def check_snippet(command, path, clang, compiles=False):
+    """What is wrong with a snippet, or None; `compiles` says that it is known to compile as it stands."""
     text = path.read_text(encoding="utf-8")
     own = "clang" if clang else "gcc"
     expected = re.findall(rf"//\s*expect(?:-{own})?:\s*(.*\S)", text)
@@ -118,9 +133,10 @@ def check_snippet(command, path, clang):
         return f"{path}: no line `// expect: TEXT`"
     if not re.search(r"^\s*#\s*if(def|ndef)?\b.*\bKILN_FAIL\b", text, re.M):
         return f"{path}: no line `#ifdef KILN_FAIL`"
-    good, words = compile_file(command, path)
-    if not good:
-        return f"{path}: must compile without KILN_FAIL:\n{words}"
+    if not compiles:
+        good, words = compile_file(command, path)
+        if not good:
+            return f"{path}: must compile without KILN_FAIL:\n{words}"
     good, words = compile_file(command, path, "-DKILN_FAIL")
     if good:
         return f"{path}: compiles with KILN_FAIL, but must not"
@@ -168,6 +184,9 @@ def self_test(command):
             path.write_text(text)
             if (check_snippet(command, path, clang) is None) != fine:
                 bad.append(f"snippet {name}: judged wrongly")
+        snippets = [Path(folder) / f"{name}.cpp" for name in ("good", "other_text", "never_compiles")]
+        if not compile_together(command, snippets[:2]) or compile_together(command, snippets):
+            bad.append("snippets together: judged wrongly")
         for name, (text, fine) in HEADERS.items():
             path = Path(folder) / f"{name}.h"
             path.write_text(text if name == "no_guard" else "#pragma once\n" + text)
@@ -195,7 +214,9 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             if not clang:
                 command = with_read_headers(command, folder, {name: including([name]) for name in SNIPPET_HEADERS})
-            return run_all("snippets", paths, lambda p: check_snippet(command, p, clang))
+            # Where they do not, each is compiled by itself, which says which one it is.
+            together = compile_together(command, paths)
+            return run_all("snippets", paths, lambda p: check_snippet(command, p, clang, together))
     return self_test(command)
 
 

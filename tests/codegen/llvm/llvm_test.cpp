@@ -3,11 +3,11 @@
 #include "tests/catch.h"
 #include "tests/codegen/cpu_map.h"
 #include "tests/codegen/kernels.h"
+#include "tests/regex.h"
 
 #include <cmath>
 #include <cstring>
 #include <fstream>
-#include <regex>
 #include <sstream>
 
 using namespace kiln;
@@ -120,11 +120,11 @@ std::string golden(const std::string& file) {
 /// Without what differs from machine to machine or call to call: triple, data layout, the number in
 /// the symbol, attributes.
 std::string normalised(std::string text) {
-    text = std::regex_replace(text, std::regex("target (datalayout|triple) = .*\n"), "");
-    text = std::regex_replace(text, std::regex("source_filename = .*\n"), "");
-    text = std::regex_replace(text, std::regex("; ModuleID = .*\n\n?"), "");
-    text = std::regex_replace(text, std::regex(" #[0-9]+"), "");
-    text = std::regex_replace(text, std::regex("\nattributes = [^\n]*"), "");
+    text = replaced(text, "target (datalayout|triple) = .*\n", "");
+    text = replaced(text, "source_filename = .*\n", "");
+    text = replaced(text, "; ModuleID = .*\n\n?", "");
+    text = replaced(text, " #[0-9]+", "");
+    text = replaced(text, "\nattributes = [^\n]*", "");
     while (!text.empty() && text.back() == '\n') text.pop_back();
     return text + "\n";
 }

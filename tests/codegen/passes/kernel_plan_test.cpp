@@ -1,10 +1,10 @@
 // inspect(Artifact::plan): what becomes of each loop, and why not more. Lines are counted from the
 // one before the kernel's first loop: L1, L2 ...; vectors of f64 have V lanes.
 #include "tests/catch.h"
+#include "tests/regex.h"
 
 #include <kiln/kiln.h>
 
-#include <regex>
 #include <sstream>
 
 using namespace kiln;
@@ -23,15 +23,16 @@ std::string plan(std::uint32_t first, const Kernel& kernel, std::initializer_lis
     const std::string unit = head.substr(head.rfind(' ') + 1);
     const std::string lanes = unit == "avx512" ? "8" : unit == "avx2" ? "4" : "2";
     // Without FMA functions are calls of a library, for which bodies have one register.
-    if (unit == "sse2") text = std::regex_replace(text, std::regex("lanes: 2 x 1"), "lanes: 2 x 2");
-    const std::regex place("kernel_plan_test\\.cpp:([0-9]+)|line ([0-9]+)|lanes: " + lanes + " x");
+    if (unit == "sse2") text = test::replaced(text, "lanes: 2 x 1", "lanes: 2 x 2");
+    const std::string place =
+        "kernel_plan_test\\.cpp:([0-9]+)|line ([0-9]+)|lanes: " + lanes + " x";
     std::string out;
     std::size_t done = 0;
-    for (std::sregex_iterator at(text.begin(), text.end(), place), last; at != last; ++at) {
-        out += text.substr(done, static_cast<std::size_t>(at->position()) - done);
-        const std::string line = (*at)[1].matched ? (*at)[1].str() : (*at)[2].str();
+    for (const test::Match& match : test::all_matches(text, place)) {
+        out += text.substr(done, match.position - done);
+        const std::string line = match.parts[1] + match.parts[2];
         out += line.empty() ? "lanes: V x" : "L" + std::to_string(std::stoul(line) - first);
-        done = static_cast<std::size_t>(at->position() + at->length());
+        done = match.position + match.parts[0].size();
     }
     return out + text.substr(done);
 }

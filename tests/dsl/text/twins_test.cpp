@@ -1,10 +1,10 @@
 // For each construct of C++ text a lambda that says the same: their kernels are the same text.
 // constructs.def is the list of constructs, to which the front end is held.
 #include "tests/dsl/text/twins.h"
+#include "tests/regex.h"
 
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -55,13 +55,12 @@ TEST_CASE("twins: whatever the front end speaks of is a construct, refused, or p
 #undef KILN_CONSTRUCT
 #undef KILN_PASSED_BY
 #undef KILN_REFUSED
-    const std::regex node(
-        R"(clang::(\w+(?:Stmt|Expr|Operator|Literal|Cleanups)|(?:BO|UO|CK|OO)_\w+)\b)");
+    const std::string node =
+        R"(clang::(\w+(?:Stmt|Expr|Operator|Literal|Cleanups)|(?:BO|UO|CK|OO)_\w+)\b)";
     for (const char* name : {"calls", "expressions", "lowering", "statements"}) {
         const std::string text = file((std::string("../dsl/text/") + name + ".cpp").c_str());
-        for (auto at = std::sregex_iterator(text.begin(), text.end(), node);
-             at != std::sregex_iterator(); ++at)
-            spoken_of.insert((*at)[1]);
+        for (const test::Match& match : test::all_matches(text, node))
+            spoken_of.insert(match.parts[1]);
     }
     CHECK(known == spoken_of);
 }

@@ -1,5 +1,6 @@
 // The log, timed calls, the trace, the texts of KILN_DUMP.
 #include "tests/jit/support.h"
+#include "tests/regex.h"
 #include "tests/scratch_folder.h"
 
 #include <kiln/observe.h>
@@ -8,7 +9,6 @@
 #include <fstream>
 #include <map>
 #include <mutex>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -45,10 +45,6 @@ class Log {
     std::vector<LogEntry> entries_;
     std::vector<std::string> lines_;
 };
-
-bool matches(const std::string& text, const std::string& pattern) {
-    return std::regex_match(text, std::regex(pattern));
-}
 
 auto plus(double salt) {
     return vectorize("plus", [=](Value x) { return x + salt; });
@@ -152,17 +148,17 @@ TEST_CASE("a trace is a list of events, whole at any time", "[jit][observe]") {
     const std::string text = content(file);
     CHECK(text.starts_with("[\n{\"ph\": \"X\", "));
     CHECK(text.ends_with("}}\n]\n"));
-    const std::regex event(
-        R"re(\{"ph": "X", "cat": "(compile|call)", "name": "((?:[^"\\]|\\.)*)", "ts": ([0-9.]+), "dur": ([0-9.]+), "pid": [0-9]+, "tid": [0-9]+, "args": \{(.*)\}\},?)re");
+    const std::string event =
+        R"re(\{"ph": "X", "cat": "(compile|call)", "name": "((?:[^"\\]|\\.)*)", "ts": ([0-9.]+), "dur": ([0-9.]+), "pid": [0-9]+, "tid": [0-9]+, "args": \{(.*)\}\},?)re";
     std::istringstream lines(text);
     std::string one;
     int calls = 0, whole = 0, events = 0;
     std::set<std::string> phases;
     while (std::getline(lines, one)) {
         if (one == "[" || one == "]") continue;
-        std::smatch parts;
         INFO(one);
-        REQUIRE(std::regex_match(one, parts, event));
+        REQUIRE(matches(one, event));
+        const std::vector<std::string> parts = all_matches(one, event)[0].parts;
         ++events;
         const bool is_kernel = parts[2] == R"(a \"quoted\" name)";
         calls += parts[1] == "call";
@@ -208,7 +204,7 @@ std::string child_says(const std::string& variables) {
         variables + " '" + self + "' '[.observed_child]' >'" + file + "' 2>&1";
     static_cast<void>(std::system(command.c_str()));
     // Catch breaks lines.
-    return std::regex_replace(content(file), std::regex("\\s+"), " ");
+    return replaced(content(file), "\\s+", " ");
 }
 
 }  // namespace
@@ -220,9 +216,9 @@ TEST_CASE("the environment asks for the log, the trace and texts", "[jit][observ
     const std::string said = child_says("KILN_CACHE=off KILN_LOG=info KILN_TRACE='" + trace +
                                         "' KILN_DUMP='" + texts + "'");
     INFO(said);
-    CHECK(std::regex_search(
-        said, std::regex("kiln: observe_test\\.cpp:[0-9]+: info: a/kernel: compiled in [0-9.]+ ms: "
-                         "passes [0-9.]+, .*codegen [0-9.]+")));
+    CHECK(is_found(said,
+                   "kiln: observe_test\\.cpp:[0-9]+: info: a/kernel: compiled in [0-9.]+ ms: "
+                   "passes [0-9.]+, .*codegen [0-9.]+"));
     CHECK(content(trace).find(R"("name": "codegen")") != std::string::npos);
     CHECK(content(trace).find(R"("name": "trace")") != std::string::npos);
     CHECK(content(trace).find(R"("cat": "call", "name": "a/kernel")") != std::string::npos);
