@@ -5,7 +5,7 @@
 //
 // Three forms of one kernel must give the same bits: optimised and serial, optimised on threads,
 // and checked, which those passes leave alone. Where all operations are exact, or rounded once, so
-// must the interpreter of the IR.
+// must the interpreter of the IR, of the program as it is and behind each pass.
 #include "codegen/passes/pass.h"
 #include "dsl/ir/text.h"
 #include "tests/dice.h"
@@ -391,6 +391,29 @@ ir::Kernel shared_form(ir::Kernel kernel) {
     return codegen::run_share(kernel, context);
 }
 
+/// What the interpreter makes of a form of the program.
+Operands interpreted(const ir::Kernel& form, const Operands& start, const Sizes& sizes, DType t,
+                     std::int64_t steps) {
+    Operands got = copies(start);
+    std::vector<oracle::Argument> arguments;
+    for (std::size_t o = 0; o < operand_count; ++o)
+        arguments.push_back(oracle::Argument::array(got[o].data(), t, sizes.shape(o)));
+    arguments.push_back(oracle::Argument::value(Scalar::of(steps)));
+    arguments.resize(form.params.size());  // arrays that it makes
+    oracle::interpret(form, arguments);
+    return got;
+}
+
+/// Pass by pass, up to those that outline: f(name of the pass, what it left).
+template <class F> void each_pass(const ir::Kernel& kernel, F&& f) {
+    codegen::PassContext context;
+    context.options.verify = context.options.noalias = context.options.fuse = true;
+    context.observer = [&](std::string_view pass, const ir::Kernel& after) {
+        if (after.outlined.empty()) f(pass, after);
+    };
+    codegen::run_passes(kernel, context);
+}
+
 void check(std::uint64_t seed, Fired& fired) {
     Dice dice(seed * 104729 + 7);
     const DType t = types[dice.below(std::size(types))];
@@ -451,15 +474,14 @@ void check(std::uint64_t seed, Fired& fired) {
         REQUIRE(difference(got, wanted).empty());
         if (!known.exact || sizes.n * sizes.m > 2000) continue;
         for (const ir::Kernel* form : {&kernel, &shared}) {
-            got = copies(start);
-            std::vector<oracle::Argument> arguments;
-            for (std::size_t o = 0; o < operand_count; ++o)
-                arguments.push_back(oracle::Argument::array(got[o].data(), t, sizes.shape(o)));
-            arguments.push_back(oracle::Argument::value(Scalar::of(steps)));
-            oracle::interpret(*form, arguments);
             INFO("the interpreter" << (form == &shared ? ", loops shared" : ""));
-            REQUIRE(difference(got, wanted).empty());
+            REQUIRE(difference(interpreted(*form, start, sizes, t, steps), wanted).empty());
         }
+        if (&sizes != &all_sizes[1]) continue;  // the smaller one with four at once, and a rest
+        each_pass(kernel, [&](std::string_view pass, const ir::Kernel& after) {
+            if (difference(interpreted(after, start, sizes, t, steps), wanted).empty()) return;
+            FAIL("the interpreter, after pass " << pass << ":\n" << ir::print(after));
+        });
     }
 }
 
