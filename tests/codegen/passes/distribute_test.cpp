@@ -347,6 +347,12 @@ TEST_CASE("distribute: groups whose rest is not apart keep blocks of their own",
     CHECK(!takes_groups({.stop = "%21 = add i64 %20, i64(16)\n%22 = minimum i64 n, %21\n"}));
     CHECK(!takes_groups(
         {.stop = "%21 = add i64 %20, i64(8)\n%22 = minimum i64 extent(x, 0), %21\n"}));
+    CHECK(!takes_groups(
+        {.stop = "%21 = mul i64 %20, i64(16)\n%22 = minimum i64 extent(x, 0), %21\n"}));
+    CHECK(!takes_groups(
+        {.stop = "%21 = add i64 %20, i64(16)\n%22 = maximum i64 extent(x, 0), %21\n"}));
+    CHECK(!takes_groups({.stop = "store g[n], f64(2)\n%21 = add i64 %20, i64(16)\n"
+                                 "%22 = minimum i64 extent(x, 0), %21\n"}));
     CHECK(
         !takes_groups({.stop = "%21 = add i64 %20, i64(65)\n%22 = minimum i64 extent(x, 0), %21\n",
                        .size = "65"}));

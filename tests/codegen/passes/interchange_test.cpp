@@ -158,11 +158,19 @@ TEST_CASE("interchange: a parallel loop goes where any loop may be parallel",
                        "%9 = read f64 s\nstore c[i64(0)], %9\n",
                        "parallel automatic 0 (sum -> s) "));
     // Every row stores to c: columns stay the parallel loop, block by block.
-    const std::string blocks =
-        test::after(codegen::run_interchange,
-                    columns("", copy + "store c[%1], %6\n", "", "parallel automatic 0 "));
+    const std::string all_rows =
+        columns("", copy + "store c[%1], %6\n", "", "parallel automatic 0 ");
+    const std::string blocks = test::after(codegen::run_interchange, all_rows);
     CHECK(blocks.find("to extent(a, 1) step %5 parallel automatic 0 {") != std::string::npos);
     CHECK(blocks.find("store c[%10], %11") != std::string::npos);
+    // Blocks are of adjacent columns, dealt out as the pass likes.
+    const auto with = [&](const std::string& other) {
+        std::string text = all_rows;
+        const std::string head = "step i64(1) parallel automatic 0";
+        return text.replace(text.find(head), head.size(), other);
+    };
+    check_kept(with("step i64(2) parallel automatic 0"));
+    check_kept(with("step i64(1) parallel dynamic 4"));
 }
 
 TEST_CASE("interchange: arrays that overlap, and checked mode, keep the order",

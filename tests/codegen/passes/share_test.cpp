@@ -128,4 +128,9 @@ TEST_CASE("share: loops in loops", "[codegen][share]") {
         "      store z[%0], %1\n    }\n");
     CHECK(is_settled(within));
     CHECK(within.remarks.empty());
+    const Outcome around = shared(loop(
+        "      for %5 = i64(0) to n step i64(1) parallel automatic 0 {\n        store z[%5], %1\n"
+        "      }\n"));
+    CHECK(which_are_parallel(around) == std::vector{false, true});
+    CHECK(around.remarks.empty());
 }
