@@ -283,6 +283,18 @@ TEST_CASE("time_skew: lags that add up to too much", "[codegen][time_skew]") {
     check_kept(ahead("5"));
 }
 
+TEST_CASE("time_skew: subscripts are an index and a constant", "[codegen][time_skew]") {
+    const auto at = [](const std::string& place) {
+        return Sweeps{.store_b = place + "%2 = load f64 a[%3]\nstore b[%1], %2\n"};
+    };
+    check_skewed(at("%3 = add i64 i64(1), %1\n"));
+    check_skewed(at("%8 = sub i64 %1, i64(2)\n%3 = add i64 %8, i64(1)\n"));
+    check_kept(at("%3 = add i64 %1, n\n"));
+    check_kept(at("%3 = add i64 %1, %1\n"));
+    check_kept(at("%3 = sub i64 n, %1\n"));
+    check_kept(at("%8 = mul i64 %1, i64(2)\n%3 = add i64 %8, i64(1)\n"));
+}
+
 TEST_CASE("time_skew: what a later sweep overwrites is read before", "[codegen][time_skew]") {
     const auto f = jit("overwrite", [](Value steps, InOut a, InOut b, In c) {
         for (Index t : range(steps)) {
