@@ -355,6 +355,27 @@ TEST_CASE("fuse: flags that differ, and sums in another order, are refused", "[c
             },
             line, order(line - 1), a, b);
     }
+    SECTION("sums of iterations that are no lanes") {
+        const unsigned line = __LINE__ + 10;
+        check_apart(
+            [](In x, Out z) {
+                Var all(f64, 0.0), most(f64, 0.0);
+                const Value n = x.extent(0);
+                for (Index i : prange(n)) {
+                    Local seen(f64, 3);
+                    seen(i % 3) = x(i);
+                    all += seen(0) + seen(1);
+                }
+                for (Index i : prange(n)) {
+                    Local seen(f64, 3);
+                    seen(i % 3) = x(i);
+                    most += seen(1) + seen(2);
+                }
+                z(0) = all;
+                z(1) = most;
+            },
+            line, order(line - 5), a, b);
+    }
     SECTION("functions beside a sum of floats") {
         const unsigned line = __LINE__ + 4;
         check_apart(
