@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shape of the repository: fixed names at the top level, files of a readable length, names that one thing has.
+"""Shape of the repository: fixed names at the top level, files of a readable length, names that one thing has, tests of each folder.
 
 usage: layout.py ROOT [--self-test]
 """
@@ -22,6 +22,28 @@ def is_ignored(name):
     return name.startswith((".", "build-")) or name in {"build", "compile_commands.json"}
 
 
+# Rows of tests/README.md: sources, and the files that test them.
+ROW = re.compile(r"^\| (`(?:runtime|dsl|codegen|jit)/?[^|]*) \|([^|]*)\|$", re.M)
+TICKED = re.compile(r"`([\w./]+)`")
+
+
+def check_tests(root):
+    """That each folder of sources has one of tests, or a row in tests/README.md, whose files are there."""
+    text = (root / "tests" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Where a file is tested\n")[2].partition("\n## ")[0]
+    listed, bad = set(), []
+    for sources, tests in ROW.findall(section):
+        listed |= set(TICKED.findall(sources))
+        bad += [f"tests/README.md: {name} is not there" for name in TICKED.findall(tests)
+                if "/" in name and not (root / "tests" / name).exists()]
+    for module in ("runtime", "dsl", "codegen", "jit"):
+        for folder in sorted({path.parent for path in (root / module).rglob("*.cpp")}):
+            name = folder.relative_to(root).as_posix()
+            if not any((root / "tests" / name).glob("*_test.cpp")) and name not in listed:
+                bad.append(f"{name}: neither tests/{name} nor a row of tests/README.md says where it is tested")
+    return bad
+
+
 def check(root):
     bad = [f"{p.name}: not one of the top level's fixed names" for p in sorted(root.iterdir())
            if p.name not in TOP and not is_ignored(p.name)]
@@ -42,7 +64,7 @@ def check(root):
                     bad.append(f"{name}: another {match[1]} than that of {first}")
             if len(lines) > MAX_LINES:
                 bad.append(f"{name}: {len(lines)} lines, more than {MAX_LINES}")
-    return bad
+    return bad + (check_tests(root) if (root / "tests" / "README.md").is_file() else [])
 
 
 def self_test():
@@ -52,7 +74,16 @@ def self_test():
             (root / name).mkdir() if "." not in name and name != "LICENSE" else (root / name).touch()
         for name in READMES:
             (root / name / "README.md").touch()
+        for name in ("jit/a", "jit/b", "tests/jit/a"):
+            (root / name).mkdir(parents=True)
+        for name in ("jit/a/x.cpp", "jit/b/y.cpp", "tests/jit/a/x_test.cpp"):
+            (root / name).touch()
+        table = "## Where a file is tested\n| `jit/b` | `jit/a/x_test.cpp` |\n\n## More\n| `jit/c` | |\n"
+        (root / "tests" / "README.md").write_text(table)
         good = check(root)
+        (root / "jit" / "c").mkdir()
+        (root / "jit" / "c" / "z.cpp").touch()
+        (root / "tests" / "README.md").write_text(table.replace("x_test.cpp", "no_test.cpp"))
         (root / "extra").mkdir()
         (root / "LICENSE").unlink()
         (root / "jit" / "long.h").write_text("x\n" * (MAX_LINES + 1))
@@ -60,7 +91,7 @@ def self_test():
         (root / "dsl" / "b.h").write_text("struct Run {};\nclass Loop {};\nclass Runs {};\n")
         bad = check(root)
     wrong = [f"refused, but fine: {line}" for line in good]
-    return wrong + ([] if len(bad) == 4 else [f"4 faults expected, found: {bad}"])
+    return wrong + ([] if len(bad) == 6 else [f"6 faults expected, found: {bad}"])
 
 
 def main():
