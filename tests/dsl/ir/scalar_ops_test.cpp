@@ -435,7 +435,7 @@ TEST_CASE("evaluate refuses what the rule does not take", "[dsl][evaluate]") {
 TEST_CASE("identities change no value", "[dsl][evaluate][reduction]") {
     for (std::size_t r = 0; r < std::size(reduction_table); ++r)
         for (std::size_t t = 0; t < dtype_count; ++t) {
-            const auto reduction = static_cast<Reduction>(r);
+            const auto reduction = static_cast<ir::Reduction>(r);
             const auto dtype = static_cast<DType>(t);
             const Rule rule = info(info(reduction).op).rule;
             const bool logical = rule == Rule::logical;
@@ -443,7 +443,7 @@ TEST_CASE("identities change no value", "[dsl][evaluate][reduction]") {
             const auto start = identity(reduction, dtype);
             CAPTURE(info(reduction).name, name(dtype));
             if (!start) {
-                CHECK((reduction == Reduction::min || reduction == Reduction::max));
+                CHECK((reduction == ir::Reduction::min || reduction == ir::Reduction::max));
                 continue;
             }
             CHECK(start->dtype == dtype);
@@ -453,7 +453,7 @@ TEST_CASE("identities change no value", "[dsl][evaluate][reduction]") {
                                   value.bytes.data(), size_of(dtype)) == 0);
             }
         }
-    CHECK(identity(Reduction::all_bits, DType::u8)->get<std::uint8_t>() == 255);
-    CHECK(identity(Reduction::all_bits, DType::i32)->get<std::int32_t>() == -1);
-    CHECK(identity(Reduction::product, DType::c64)->get<std::complex<float>>() == 1.0F);
+    CHECK(identity(ir::Reduction::all_bits, DType::u8)->get<std::uint8_t>() == 255);
+    CHECK(identity(ir::Reduction::all_bits, DType::i32)->get<std::int32_t>() == -1);
+    CHECK(identity(ir::Reduction::product, DType::c64)->get<std::complex<float>>() == 1.0F);
 }

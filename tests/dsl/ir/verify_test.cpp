@@ -174,9 +174,9 @@ TEST_CASE("parameter, slot and reduction numbers", "[dsl][verify]") {
     CHECK(verify(k) == "stage 0: the target of reduction 0 is not a slot of one element");
     k.stages[0].reductions[0].target = 1;
     CHECK(verify(k) == "stage 0: the target of reduction 0 is not a slot of one element");
-    k.stages[0].reductions[0] = {Reduction::parity, 0};
+    k.stages[0].reductions[0] = {ir::Reduction::parity, 0};
     CHECK(verify(k) == "stage 0: parity does not reduce f32");
-    k.stages[0].reductions = {{Reduction::sum, 2}, {Reduction::max, 2}};
+    k.stages[0].reductions = {{ir::Reduction::sum, 2}, {ir::Reduction::max, 2}};
     CHECK(verify(k) == "stage 0: two reductions into one slot");
     k = with_body("%0 = neg f32 f32(1) ; a.cpp:1");
     first_node(k).loc = 5;
@@ -262,7 +262,7 @@ TEST_CASE("stages are those of the kernel's form", "[dsl][verify][form]") {
     k = parse("kernel k() program lanes(8, 4) { stage [] { } }");
     CHECK(verify(k) == "a program has lanes that no vector unit has");
     k = parse("kernel k() { }");
-    k.scan = Reduction::max;
+    k.scan = ir::Reduction::max;
     CHECK(verify(k) == "combines as a scan, and is none");
     k.form = Form{6};
     CHECK(verify(k) == "form 6");
