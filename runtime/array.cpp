@@ -4,6 +4,7 @@
 #include "runtime/strided.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -140,7 +141,7 @@ Shape Array::f_strides(const Shape& shape, std::size_t item_size, Location where
 }
 
 Array Array::from_memory(const void* data, DType dtype, const Shape& shape,
-                         const Shape& byte_strides, std::shared_ptr<void> owner, bool writeable,
+                         const Shape& byte_strides, Shared<void> owner, bool writeable,
                          Location where) {
     if (shape.rank() != byte_strides.rank()) {
         throw Error(ErrorKind::shape,
@@ -173,8 +174,8 @@ Array Array::from_memory(const void* data, DType dtype, const Shape& shape,
 }
 
 Array Array::from_device_memory(void* address, DType dtype, const Shape& shape,
-                                const Shape& byte_strides, std::shared_ptr<void> owner,
-                                bool writeable, Location where) {
+                                const Shape& byte_strides, Shared<void> owner, bool writeable,
+                                Location where) {
     Array result =
         from_memory(address, dtype, shape, byte_strides, std::move(owner), writeable, where);
     result.place_ = cuda();

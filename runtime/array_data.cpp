@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
 
 namespace kiln {
@@ -124,8 +126,7 @@ Array Array::make(const Shape& shape, DType dtype, bool fortran, Content content
     void* const block =
         content == Content::zero ? allocate_zeroed(bytes, where) : allocate(bytes, where);
     result.data_ = static_cast<std::byte*>(block);
-    // If the control block cannot be had, reset calls the deleter.
-    result.owner_.reset(block, BlockDeleter{bytes});
+    result.owner_ = std::unique_ptr<void, BlockDeleter>(block, BlockDeleter{bytes});
     return result;
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/cast.h"
 
+#include <complex>
 #include <cstring>
 
 namespace kiln::detail {

@@ -55,8 +55,7 @@ bool is_on_host(dlpack::Device device) {
            device.type == dlpack::rocm_host || device.type == dlpack::cuda_managed;
 }
 
-Array array_over(const Tensor& tensor, std::shared_ptr<void> owner, bool writeable,
-                 Location where) {
+Array array_over(const Tensor& tensor, Shared<void> owner, bool writeable, Location where) {
     const bool on_device = tensor.device.type == dlpack::cuda && tensor.device.id == 0;
     if (!is_on_host(tensor.device) && !on_device)
         throw Error(

@@ -2,6 +2,8 @@
 #include <kiln/environment.h>
 #include <kiln/error.h>
 
+#include <complex>
+
 namespace kiln {
 
 DType complex_type(DType t) { return promote(t, DType::c64); }

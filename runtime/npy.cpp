@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <memory>
 
 #include <algorithm>
 #include <atomic>

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <ctime>
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -282,10 +282,11 @@ BeforeExit::~BeforeExit() {
 
 bool exit_has_begun() noexcept { return ending.load(std::memory_order_relaxed); }
 
-void keep_for_good(const std::shared_ptr<const void>& state) {
-    static constinit Lazy<std::set<std::shared_ptr<const void>>> kept;  // checkers of leaks see it
+void keep_for_good(const Shared<const void>& state) {
+    // Checkers of leaks see it.
+    static constinit Lazy<std::map<const void*, Shared<const void>>> kept;
     const std::lock_guard lock(gate);
-    kept.get().insert(state);
+    kept.get().emplace(state.get(), state);
 }
 
 }  // namespace kiln::detail

@@ -7,6 +7,7 @@
 #include <kiln/npy.h>
 
 #include <png.h>
+#include <algorithm>
 
 #include <cmath>
 #include <filesystem>

@@ -4,6 +4,7 @@
 #include <kiln/kiln.h>
 #include <kiln/random.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>

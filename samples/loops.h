@@ -1,9 +1,11 @@
 // What the samples of loop kernels share: a table of programs, each with a small and a full size.
 #pragma once
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>

@@ -6,6 +6,7 @@
 #include <llvm/IR/DIBuilder.h>
 #include <llvm/IR/IRBuilder.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <complex>
 
 #include <fmt/format.h>
 

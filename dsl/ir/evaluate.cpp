@@ -2,6 +2,7 @@
 
 #include <kiln/environment.h>
 
+#include <complex>
 #include <limits>
 
 #include "dsl/ir/scalar_ops.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <complex>
 #include <cstring>
 #include <utility>
 

@@ -9,7 +9,9 @@
 #include <kiln/dtype.h>
 
 #include <cmath>
+#include <complex>
 #include <concepts>
+#include <functional>
 #include <limits>
 #include <numbers>
 #include <utility>

@@ -4,6 +4,7 @@
 #include "dsl/trace/replay.h"
 
 #include <algorithm>
+#include <complex>
 #include <exception>
 #include <memory>
 #include <mutex>

@@ -1,6 +1,9 @@
 #include "dsl/text/prelude.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
+#include <complex>
 #include <span>
 #include <unordered_map>
 

@@ -89,12 +89,12 @@ namespace detail {
 
 using dsl::Trace;
 
-AccumulatorBase::AccumulatorBase(std::shared_ptr<const StateReduction> reduction,
+AccumulatorBase::AccumulatorBase(Shared<const StateReduction> reduction,
                                  const std::source_location& where)
     : reduction_(std::move(reduction)) {
     Trace& trace = Trace::current(where);
-    combine_ = std::make_shared<const ir::Kernel>(
-        dsl::trace_combine(*reduction_, trace.builder().fast_flags()));
+    combine_ =
+        share<const ir::Kernel>(dsl::trace_combine(*reduction_, trace.builder().fast_flags()));
     parts_.reserve(reduction_->identity.size());
     for (const Scalar& part : reduction_->identity)
         parts_.emplace_back(part.dtype, Operand(part, where));

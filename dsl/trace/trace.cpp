@@ -139,8 +139,7 @@ ir::Kernel Trace::finish() {
     return builder_.finish();
 }
 
-std::uint32_t Trace::host_function(ir::HostFunction function,
-                                   std::shared_ptr<const void> identity) {
+std::uint32_t Trace::host_function(ir::HostFunction function, Shared<const void> identity) {
     const std::string name = function.name;
     for (int number = 2;; ++number) {
         const auto [known, added] = host_functions_.try_emplace(function.name, identity);

@@ -5,7 +5,9 @@
 #include <kiln/dsl.h>
 #include <kiln/kernel.h>
 #include <kiln/remark.h>
+#include <kiln/shared.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -174,9 +176,9 @@ class Trace {
 
     /// The number of a function of the host. Functions are told apart by `identity`: of several
     /// that have one name, the later ones get names of their own in the kernel.
-    std::uint32_t host_function(ir::HostFunction function, std::shared_ptr<const void> identity);
+    std::uint32_t host_function(ir::HostFunction function, Shared<const void> identity);
     /// Those of the kernel, by their names in it.
-    using HostFunctions = std::map<std::string, std::shared_ptr<const void>, std::less<>>;
+    using HostFunctions = std::map<std::string, Shared<const void>, std::less<>>;
     const HostFunctions& host_functions() const { return host_functions_; }
     /// What the user is to know of how a line became part of the kernel: one of its remarks.
     void note(const Location& at, std::string text) {

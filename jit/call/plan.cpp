@@ -4,6 +4,7 @@
 #include "runtime/device/arrays.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 namespace kiln::engine {

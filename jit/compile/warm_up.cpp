@@ -71,7 +71,7 @@ WarmUp::State::~State() {
     join();
 }
 
-WarmUp::WarmUp(std::unique_ptr<State> state) : state_(std::move(state)) {}
+WarmUp::WarmUp(Shared<State> state) : state_(std::move(state)) {}
 WarmUp::WarmUp(WarmUp&&) noexcept = default;
 WarmUp& WarmUp::operator=(WarmUp&&) noexcept = default;
 WarmUp::~WarmUp() = default;
@@ -87,7 +87,7 @@ void WarmUp::wait() {
 }
 
 WarmUp warm_up(std::vector<Wanted> kernels, int threads) {
-    auto state = std::make_unique<WarmUp::State>(std::move(kernels));
+    auto state = share<WarmUp::State>(std::move(kernels));
     const auto most = static_cast<std::size_t>(std::max(threads, 0));
     state->start(std::min(most, state->wanted.size()));
     return WarmUp(std::move(state));

@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <mutex>
 #include <new>
 #include <utility>

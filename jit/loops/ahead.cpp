@@ -33,10 +33,9 @@ std::string types_text(const LoopKernelKey& key) {
 
 }  // namespace
 
-std::shared_ptr<LoopKernelState> LoopKernelState::varied(const Variation& variation) const {
-    return std::make_shared<LoopKernelState>(kind_, name_, params_, function_,
-                                             engine::varied(options_, variation, name_, kind_),
-                                             where_, code_);
+Shared<LoopKernelState> LoopKernelState::varied(const Variation& variation) const {
+    return share<LoopKernelState>(kind_, name_, params_, function_,
+                                  engine::varied(options_, variation, name_, kind_), where_, code_);
 }
 
 LoopKernelKey LoopKernelState::key_of(std::span<const ArgType> types, Location where) const {

@@ -533,8 +533,8 @@ CoreResolution GufuncState::resolve(std::span<const Arg* const> args,
 
 // ------------------------------------------------------------------------------ inspection
 
-std::shared_ptr<GufuncState> GufuncState::varied(const Variation& variation) const {
-    return std::make_shared<GufuncState>(
+Shared<GufuncState> GufuncState::varied(const Variation& variation) const {
+    return share<GufuncState>(
         name_, text_, params_, function_,
         engine::varied(options_, variation, name_, engine::KernelKind::gufunc), where_);
 }
@@ -645,10 +645,10 @@ std::vector<std::vector<ArgType>> GufuncState::specialisations() const {
 Gufunc::Gufunc(std::string name, std::string_view signature,
                std::span<const detail::KernelParam> params, detail::KernelFunction function,
                GufuncOptions options, Location where)
-    : state_(std::make_shared<detail::GufuncState>(
-          std::move(name), signature, params, std::move(function), std::move(options), where)) {}
+    : state_(share<detail::GufuncState>(std::move(name), signature, params, std::move(function),
+                                        std::move(options), where)) {}
 
-Gufunc::Gufunc(std::shared_ptr<detail::GufuncState> state) : state_(std::move(state)) {}
+Gufunc::Gufunc(Shared<detail::GufuncState> state) : state_(std::move(state)) {}
 
 const std::string& Gufunc::name() const { return state_->name(); }
 const std::string& Gufunc::doc() const { return state_->options().doc; }

@@ -51,7 +51,7 @@ class GufuncState {
     const GufuncOptions& options() const { return options_; }
     const engine::CoreSignature& signature() const { return signature_; }
 
-    std::shared_ptr<GufuncState> varied(const Variation& variation) const;
+    Shared<GufuncState> varied(const Variation& variation) const;
     /// The results of a call, in order.
     std::vector<Array> call(std::span<const Arg* const> args, const GufuncCallOptions& options,
                             const std::source_location& where);

@@ -5,6 +5,7 @@
 #include "runtime/process.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,10 +16,12 @@
 namespace kiln::detail {
 namespace {
 
+using Known = std::shared_ptr<const HostFunctionInfo>;
+
 /// Which functions someone has a handle on: so that two handles on one function are equal.
 struct Registry {
     Mutex mutex;
-    std::multimap<std::string, std::weak_ptr<const HostFunctionInfo>, std::less<>> functions;
+    std::multimap<std::string, Known::weak_type, std::less<>> functions;
 
     static Registry& instance() {
         static constinit Lazy<Registry> registry;
@@ -52,12 +55,11 @@ HostFunctionHandle register_host_function(HostFunctionInfo function, const Locat
             fmt::format("host function {} is pure and gives nothing", function.name), where,
             "leave out .pure: calls of pure functions whose result is not used are dropped");
     Registry& registry = Registry::instance();
-    const HostFunctionHandle made(new HostFunctionInfo(std::move(function)),
-                                  [](const HostFunctionInfo* gone) {
-                                      Registry::instance().remove(gone);
-                                      delete gone;
-                                  });
-    std::vector<HostFunctionHandle> known;  // gone after the lock, which the end of one takes
+    const Known made(new HostFunctionInfo(std::move(function)), [](const HostFunctionInfo* gone) {
+        Registry::instance().remove(gone);
+        delete gone;
+    });
+    std::vector<Known> known;  // gone after the lock, which the end of one takes
     const std::lock_guard lock(registry.mutex);
     const auto [first, last] = registry.functions.equal_range(made->name);
     for (auto at = first; at != last; ++at) {
@@ -70,11 +72,11 @@ HostFunctionHandle register_host_function(HostFunctionInfo function, const Locat
 
 HostFunctionHandle find_host_function(std::string_view name) {
     Registry& registry = Registry::instance();
-    std::vector<HostFunctionHandle> known{nullptr};  // gone after the lock
+    std::vector<Known> known{nullptr};  // gone after the lock
     const std::lock_guard lock(registry.mutex);
     const auto [first, last] = registry.functions.equal_range(name);
     for (auto at = first; at != last; ++at)
-        if (HostFunctionHandle alive = at->second.lock()) known.push_back(std::move(alive));
+        if (Known alive = at->second.lock()) known.push_back(std::move(alive));
     return known.back();
 }
 

@@ -6,11 +6,11 @@ namespace kiln {
 JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
                      detail::KernelFunction function, JitOptions options,
                      std::source_location where)
-    : state_(std::make_shared<detail::LoopKernelState>(engine::KernelKind::loops, std::move(name),
-                                                       std::move(params), std::move(function),
-                                                       std::move(options), where)) {}
+    : state_(share<detail::LoopKernelState>(engine::KernelKind::loops, std::move(name),
+                                            std::move(params), std::move(function),
+                                            std::move(options), where)) {}
 
-JitKernel::JitKernel(std::shared_ptr<detail::LoopKernelState> state) : state_(std::move(state)) {}
+JitKernel::JitKernel(Shared<detail::LoopKernelState> state) : state_(std::move(state)) {}
 
 const std::string& JitKernel::name() const { return state_->name(); }
 std::string JitKernel::parallel_diagnostics(int level, DiagnosticsFormat format) const {

@@ -26,7 +26,7 @@ struct TracedLoopKernel {
     ir::Kernel kernel;
     std::vector<std::uint32_t> results;  ///< parameters, in the order in which they are returned
     /// The HostFunctionInfo of each function that the kernel calls, by its name there.
-    std::map<std::string, std::shared_ptr<const void>, std::less<>> functions;
+    std::map<std::string, Shared<const void>, std::less<>> functions;
     bool takes_whole_arrays = false;  ///< so extents of 1 matter
     std::vector<Remark> notes;        ///< of the trace
 };
@@ -93,7 +93,7 @@ class LoopKernelState {
     std::vector<KernelItem> inline_call(std::span<const KernelItem> args,
                                         const std::source_location& where);
     /// Errors: those of making one.
-    std::shared_ptr<LoopKernelState> varied(const Variation& variation) const;
+    Shared<LoopKernelState> varied(const Variation& variation) const;
     std::string inspect(Artifact artifact, std::span<const ArgType> types, Location where);
     /// The same of the code that such a call runs.
     std::string inspect(Artifact artifact, std::span<const engine::OperandView> views,

@@ -309,7 +309,7 @@ class RawKernelState {
 
 }  // namespace detail
 
-RawKernel::RawKernel(std::shared_ptr<detail::RawKernelState> state) : state_(std::move(state)) {}
+RawKernel::RawKernel(Shared<detail::RawKernelState> state) : state_(std::move(state)) {}
 
 const std::string& RawKernel::name() const { return state_->name(); }
 
@@ -336,8 +336,8 @@ KernelAttributes RawKernel::attributes(Where where) const {
 
 RawKernel cuda::raw(std::string text, std::string name, std::vector<ArgType> types,
                     RawOptions options, std::source_location where) {
-    return RawKernel(std::make_shared<detail::RawKernelState>(std::move(text), std::move(name),
-                                                              types, options, where));
+    return RawKernel(
+        share<detail::RawKernelState>(std::move(text), std::move(name), types, options, where));
 }
 
 }  // namespace kiln

@@ -329,7 +329,7 @@ class RawElementwiseState {
 
 }  // namespace detail
 
-RawElementwise::RawElementwise(std::shared_ptr<detail::RawElementwiseState> state)
+RawElementwise::RawElementwise(Shared<detail::RawElementwiseState> state)
     : state_(std::move(state)) {}
 
 const std::string& RawElementwise::name() const { return state_->name(); }
@@ -350,8 +350,8 @@ std::string RawElementwise::inspect(Artifact artifact, const std::vector<DType>&
 RawElementwise cuda::raw_elementwise(const std::string& inputs, const std::string& outputs,
                                      std::string operation, std::string name, RawOptions options,
                                      std::source_location where) {
-    return RawElementwise(std::make_shared<detail::RawElementwiseState>(
-        inputs, outputs, std::move(operation), std::move(name), options, where));
+    return RawElementwise(share<detail::RawElementwiseState>(inputs, outputs, std::move(operation),
+                                                             std::move(name), options, where));
 }
 
 }  // namespace kiln

@@ -68,8 +68,8 @@ class StencilState {
         return all;
     }
 
-    std::shared_ptr<StencilState> varied(const Variation& variation) const {
-        return std::make_shared<StencilState>(
+    Shared<StencilState> varied(const Variation& variation) const {
+        return share<StencilState>(
             name_, params_, function_,
             engine::varied(options_, variation, name_, engine::KernelKind::stencil), where_);
     }
@@ -530,10 +530,10 @@ Array StencilState::call(const Array* out, std::span<const JitArg* const> args,
 
 Stencil::Stencil(std::string name, std::vector<detail::StencilParam> params,
                  detail::StencilFunction function, StencilOptions options, Where where)
-    : state_(std::make_shared<detail::StencilState>(
-          std::move(name), std::move(params), std::move(function), std::move(options), where)) {}
+    : state_(share<detail::StencilState>(std::move(name), std::move(params), std::move(function),
+                                         std::move(options), where)) {}
 
-Stencil::Stencil(std::shared_ptr<detail::StencilState> state) : state_(std::move(state)) {}
+Stencil::Stencil(Shared<detail::StencilState> state) : state_(std::move(state)) {}
 
 Array Stencil::call(const Array* out, std::span<const JitArg* const> args, Where where) const {
     std::size_t count = 0;

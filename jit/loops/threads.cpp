@@ -68,9 +68,9 @@ JitOptions options_of(CudaKernelOptions options) {
 CudaKernel::CudaKernel(std::string name, std::vector<detail::KernelParam> params,
                        detail::KernelFunction function, CudaKernelOptions options, Where where) {
     const engine::CompileOptions code = code_options(name, options.bounds, where);
-    state_ = std::make_shared<detail::LoopKernelState>(engine::KernelKind::threads, std::move(name),
-                                                       std::move(params), std::move(function),
-                                                       options_of(std::move(options)), where, code);
+    state_ = share<detail::LoopKernelState>(engine::KernelKind::threads, std::move(name),
+                                            std::move(params), std::move(function),
+                                            options_of(std::move(options)), where, code);
 }
 
 void CudaKernel::call(const LaunchOptions& launch, std::span<const JitArg* const> args,

@@ -4,6 +4,7 @@
 #include "runtime/strided.h"
 
 #include <algorithm>
+#include <complex>
 #include <cstring>
 #include <type_traits>
 

@@ -3,6 +3,7 @@
 #include "jit/call/threads.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 namespace kiln::engine {

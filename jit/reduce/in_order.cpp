@@ -17,7 +17,7 @@ namespace {
 /// A state in a kernel, whose parts are known when it is traced.
 class State : public AccumulatorBase {
   public:
-    explicit State(const std::shared_ptr<const StateReduction>& reduction)
+    explicit State(const Shared<const StateReduction>& reduction)
         : AccumulatorBase(reduction, {}), parts_(reduction->identity.size()) {}
     void add(const std::vector<Value>& state) {
         std::vector<Operand> operands;

@@ -255,14 +255,13 @@ Array ReduceState::call(std::initializer_list<const Arg*> args, const ReduceOpti
     return target;
 }
 
-std::shared_ptr<ReduceState> ReduceState::varied(const Variation& variation) const {
+Shared<ReduceState> ReduceState::varied(const Variation& variation) const {
     engine::UfuncSource source = reducer_.source();
     source.options =
         engine::varied(source.options, variation, source.name, engine::KernelKind::reduction);
     return reducer_.states() == nullptr
-               ? std::make_shared<ReduceState>(std::move(source), reducer_.reduction())
-               : std::make_shared<ReduceState>(std::move(source), reducer_.shared_states(),
-                                               finish_);
+               ? share<ReduceState>(std::move(source), reducer_.reduction())
+               : share<ReduceState>(std::move(source), reducer_.shared_states(), finish_);
 }
 
 }  // namespace detail
@@ -284,15 +283,15 @@ static UfuncOptions ufunc_options(const std::string& name, std::size_t arity,
 
 MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
                      Reduce reduction, MapReduceOptions options, Location where)
-    : state_(std::make_shared<detail::ReduceState>(
+    : state_(share<detail::ReduceState>(
           engine::UfuncSource{name, arity, std::move(function),
                               ufunc_options(name, arity, options, where), where},
           static_cast<ir::Reduction>(reduction))) {}
 
 MapReduce::MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
-                     std::shared_ptr<const detail::StateReduction> states,
-                     std::optional<Ufunc> finish, MapReduceOptions options, Location where)
-    : state_(std::make_shared<detail::ReduceState>(
+                     Shared<const detail::StateReduction> states, std::optional<Ufunc> finish,
+                     MapReduceOptions options, Location where)
+    : state_(share<detail::ReduceState>(
           engine::UfuncSource{name, arity, std::move(function),
                               ufunc_options(name, arity, options, where), where},
           std::move(states), std::move(finish))) {}
@@ -334,7 +333,7 @@ std::vector<std::vector<ArgType>> MapReduce::specialisations() const {
     return state_->reducer().ledger().specialisations();
 }
 
-MapReduce::MapReduce(std::shared_ptr<detail::ReduceState> state) : state_(std::move(state)) {}
+MapReduce::MapReduce(Shared<detail::ReduceState> state) : state_(std::move(state)) {}
 
 MapReduce MapReduce::varied(const Variation& variation) const {
     return MapReduce(state_->varied(variation));

@@ -42,16 +42,14 @@ class Reducer {
   public:
     Reducer(UfuncSource source, ir::Reduction reduction);
     /// Of states, which the source's function gives part by part. It has the form `row` alone.
-    Reducer(UfuncSource source, std::shared_ptr<const kiln::detail::StateReduction> states,
+    Reducer(UfuncSource source, Shared<const kiln::detail::StateReduction> states,
             bool of_partials = false);
 
     const UfuncSource& source() const { return source_; }
     ir::Reduction reduction() const { return reduction_; }
     /// What combines states; null where single values combine.
     const kiln::detail::StateReduction* states() const { return states_.get(); }
-    const std::shared_ptr<const kiln::detail::StateReduction>& shared_states() const {
-        return states_;
-    }
+    const Shared<const kiln::detail::StateReduction>& shared_states() const { return states_; }
     /// The reducer of partial results.
     Reducer& partials();
     /// "maximum": what errors call the operation.
@@ -72,7 +70,7 @@ class Reducer {
 
     const UfuncSource source_;
     const ir::Reduction reduction_ = ir::Reduction::sum;
-    const std::shared_ptr<const kiln::detail::StateReduction> states_;
+    const Shared<const kiln::detail::StateReduction> states_;
     std::unique_ptr<Reducer> partials_;  // of states, where this is not the one
     std::array<HotTable<TracedReduction>, reduce_form_count> traced_;
     std::array<HotTable<Variant>, reduce_form_count> variants_;
@@ -159,11 +157,11 @@ class ReduceState {
     ReduceState(engine::UfuncSource source, ir::Reduction reduction)
         : reducer_(std::move(source), reduction) {}
     /// `finish`: what makes results of the parts of a state; none: they are the results.
-    ReduceState(engine::UfuncSource source, std::shared_ptr<const StateReduction> states,
+    ReduceState(engine::UfuncSource source, Shared<const StateReduction> states,
                 std::optional<Ufunc> finish)
         : reducer_(std::move(source), std::move(states)), finish_(std::move(finish)) {}
     engine::Reducer& reducer() { return reducer_; }
-    std::shared_ptr<ReduceState> varied(const Variation& variation) const;
+    Shared<ReduceState> varied(const Variation& variation) const;
     /// Carries a call out; `by_default` are the axes where the options name none.
     Array call(std::initializer_list<const Arg*> args, const ReduceOptions& options,
                const Axes& by_default, Location where);

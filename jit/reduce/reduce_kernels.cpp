@@ -311,7 +311,7 @@ class ReduceTracer {
 
 Reducer::Reducer(UfuncSource source, ir::Reduction reduction)
     : source_(std::move(source)), reduction_(reduction) {}
-Reducer::Reducer(UfuncSource source, std::shared_ptr<const kiln::detail::StateReduction> states,
+Reducer::Reducer(UfuncSource source, Shared<const kiln::detail::StateReduction> states,
                  bool of_partials)
     : source_(std::move(source)), states_(std::move(states)) {
     if (of_partials) return;

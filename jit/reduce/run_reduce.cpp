@@ -18,6 +18,7 @@
 #include "jit/reduce/reduce.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <mutex>
 

@@ -8,6 +8,7 @@
 #include <link.h>
 #include <sched.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <chrono>
 #include <cstring>

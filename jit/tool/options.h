@@ -1,5 +1,6 @@
 // The words of a command line.
 #pragma once
+#include <functional>
 #include <map>
 #include <set>
 #include <stdexcept>

@@ -6,6 +6,7 @@
 #include <kiln/shape.h>
 
 #include <charconv>
+#include <complex>
 #include <optional>
 
 #include <fmt/format.h>

@@ -101,7 +101,7 @@ BoundEntry make_bound(const SharedState<UfuncState>& ufunc, std::span<const Boun
     if (source.options.parallel) {
         entry.size_limit = std::min(entry.size_limit, variant.threads_from);
     }
-    entry.state = std::make_shared<const BoundState>(
+    entry.state = share<const BoundState>(
         BoundState{ufunc, &variant, std::vector<BoundParam>(params.begin(), params.end())});
     return entry;
 }

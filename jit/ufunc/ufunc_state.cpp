@@ -229,7 +229,7 @@ Outs::Outs(std::span<const OutArg> outs, std::source_location where) {
 
 Ufunc::Ufunc(std::string name, std::size_t arity, std::size_t results,
              detail::ElementFunction function, UfuncOptions options, Location where)
-    : state_(std::make_shared<detail::UfuncState>(engine::UfuncSource{
+    : state_(share<detail::UfuncState>(engine::UfuncSource{
           std::move(name), arity, std::move(function), std::move(options), where, results})) {}
 
 const std::string& Ufunc::name() const { return state_->source().name; }

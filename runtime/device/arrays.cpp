@@ -4,6 +4,7 @@
 #include "runtime/device/memory.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include <fmt/format.h>

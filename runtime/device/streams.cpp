@@ -130,7 +130,7 @@ struct Stream::State {
     State& operator=(const State&) = delete;
 };
 
-Stream::Stream(Location where) : state_(at_line(where, [] { return std::make_shared<State>(); })) {}
+Stream::Stream(Location where) : state_(at_line(where, [] { return share<State>(); })) {}
 
 void Stream::synchronize(Location where) const {
     at_line(where, [&] {
@@ -157,7 +157,7 @@ void Stream::wait(const Event& event, Location where) const {
 
 Event Stream::record(Location where) const {
     return at_line(where, [&] {
-        Event event(std::make_shared<Event::State>());
+        Event event(share<Event::State>());
         const Device& device = Device::get();
         device.require(device.driver().record_event(event.state_->event, state_->stream),
                        "recording an event");

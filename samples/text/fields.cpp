@@ -4,6 +4,7 @@
 #include <kiln/kernel.h>
 #include <kiln/stencil.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 

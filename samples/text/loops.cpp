@@ -3,6 +3,7 @@
 //     kiln run loops.cpp --kernel count_primes --mode jit 100000 --parallel --repeat 10
 #include <kiln/kernel.h>
 
+#include <algorithm>
 #include <cmath>
 
 using namespace kiln;

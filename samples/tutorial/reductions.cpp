@@ -2,6 +2,8 @@
 #include "check.h"
 
 #include <kiln/kiln.h>
+
+#include <cmath>
 using namespace kiln;
 
 int main() {

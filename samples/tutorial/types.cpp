@@ -2,6 +2,8 @@
 #include "check.h"
 
 #include <kiln/kiln.h>
+
+#include <complex>
 using namespace kiln;
 
 int main() {

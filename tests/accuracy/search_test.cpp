@@ -17,6 +17,7 @@
 
 #include <fmt/format.h>
 #include <mpfr.h>
+#include <functional>
 
 using namespace kiln;
 using namespace kiln::test;

@@ -3,6 +3,8 @@
 // compiles for them (functions of Values are kiln's: kiln::sin(x), not std::sin(x))
 #include <kiln/kiln.h>
 
+#include <cmath>
+
 using namespace kiln;
 
 auto good = vectorize([](Value x) { return sin(x); });

@@ -6,6 +6,7 @@
 // input(i, seed), which is exact in any language.
 #include <kiln/kiln.h>
 
+#include <complex>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>

@@ -4,6 +4,7 @@
 #include <kiln/kiln.h>
 #include <kiln/text.h>
 
+#include <cmath>
 #include <source_location>
 #include <string>
 #include <utility>

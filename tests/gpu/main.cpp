@@ -8,10 +8,12 @@
 #include "tests/gpu/check.h"
 
 #include <dlfcn.h>
+#include <algorithm>
 
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <memory>
 
 using namespace kiln;
 using namespace gpu;

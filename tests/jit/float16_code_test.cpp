@@ -3,6 +3,7 @@
 #include "tests/jit/semantics.h"
 #include "tests/regex.h"
 
+#include <complex>
 #include <functional>
 #include <random>
 

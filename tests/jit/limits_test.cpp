@@ -2,6 +2,7 @@
 // says.
 #include "tests/jit/support.h"
 
+#include <algorithm>
 #include <functional>
 
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 #include <kiln/array.h>
 
 #include <cmath>
+#include <complex>
 #include <cstdio>
 #include <limits>
 #include <numeric>

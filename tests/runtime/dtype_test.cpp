@@ -1,6 +1,7 @@
 #include <kiln/dtype.h>
 
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <string>
 #include <vector>

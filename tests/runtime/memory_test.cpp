@@ -2,6 +2,7 @@
 #include <kiln/memory.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cstdlib>
 
 #include <algorithm>
 #include <chrono>

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <complex>
 
 #include <cstdio>
 #include <filesystem>

@@ -4,6 +4,7 @@
 #include "codegen/llvm/casts.h"
 #include "codegen/llvm/ops/roots.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>

@@ -3,6 +3,7 @@
 #include "dsl/ir/evaluate.h"
 
 #include <array>
+#include <complex>
 
 namespace kiln::codegen {
 

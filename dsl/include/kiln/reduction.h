@@ -16,12 +16,12 @@
 // the identity must change no state. Results have the same bits for any number of threads.
 #pragma once
 #include <kiln/dsl.h>
+#include <kiln/function.h>
+#include <kiln/shared.h>
 
 #include <array>
 #include <cstddef>
-#include <functional>
 #include <initializer_list>
-#include <memory>
 #include <source_location>
 #include <span>
 #include <string>
@@ -40,7 +40,7 @@ struct Kernel;
 namespace detail {
 
 /// The parts of two states, one after the other, and what gets the parts of the combined one.
-using CombineFunction = std::function<void(std::span<const Value>, std::vector<Operand>&)>;
+using CombineFunction = Function<void(std::span<const Value>, std::vector<Operand>&)>;
 
 /// What a reduction is made of. Its types are those of the identity.
 struct StateReduction {
@@ -182,15 +182,14 @@ class AccumulatorBase {
     AccumulatorBase& operator=(const AccumulatorBase&) = delete;
 
   protected:
-    AccumulatorBase(std::shared_ptr<const StateReduction> reduction,
-                    const std::source_location& where);
+    AccumulatorBase(Shared<const StateReduction> reduction, const std::source_location& where);
     ~AccumulatorBase() = default;
     void add(std::span<const Operand> state);
     Value part(std::size_t i, std::source_location where) const;
 
   private:
-    std::shared_ptr<const StateReduction> reduction_;
-    std::shared_ptr<const ir::Kernel> combine_;
+    Shared<const StateReduction> reduction_;
+    Shared<const ir::Kernel> combine_;
     std::vector<Var> parts_;
 };
 
@@ -201,12 +200,13 @@ template <std::size_t N> class Reduction {
   public:
     static constexpr std::size_t parts = N;  ///< values of a state
     explicit Reduction(detail::StateReduction made)
-        : made_(std::make_shared<const detail::StateReduction>(std::move(made))) {}
+        : made_(share<const detail::StateReduction>(std::move(made))) {}
     const std::string& name() const { return made_->name; }  ///< as errors call it
-    const std::shared_ptr<const detail::StateReduction>& state() const { return made_; }
+    /// What it is made of: for kernels, which hold it as long as they are there.
+    const Shared<const detail::StateReduction>& state() const { return made_; }
 
   private:
-    std::shared_ptr<const detail::StateReduction> made_;
+    Shared<const detail::StateReduction> made_;
 };
 
 /// A reduction with the state that `identity` is: a C++ number, or a std::tuple, pair or array of up to

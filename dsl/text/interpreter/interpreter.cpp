@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <memory>
 
 #include <clang/AST/ASTConsumer.h>
 #include <clang/AST/ExternalASTSource.h>

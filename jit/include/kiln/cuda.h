@@ -141,7 +141,7 @@ class RawKernel : public detail::Launches<RawKernel> {
     friend struct cuda;
     friend class detail::Launches<RawKernel>;
     friend class detail::RawElementwiseState;
-    explicit RawKernel(std::shared_ptr<detail::RawKernelState> state);
+    explicit RawKernel(Shared<detail::RawKernelState> state);
     void call(const LaunchOptions& launch, std::span<const JitArg* const> args, Where where) const;
 
     detail::SharedState<detail::RawKernelState> state_;
@@ -168,7 +168,7 @@ class RawElementwise {
 
   private:
     friend struct cuda;
-    explicit RawElementwise(std::shared_ptr<detail::RawElementwiseState> state);
+    explicit RawElementwise(Shared<detail::RawElementwiseState> state);
 
     detail::SharedState<detail::RawElementwiseState> state_;
 };

@@ -2,10 +2,10 @@
 #pragma once
 #include <kiln/arguments.h>
 #include <kiln/dsl.h>
+#include <kiln/function.h>
 
 #include <array>
 #include <cstddef>
-#include <functional>
 #include <source_location>
 #include <span>
 #include <tuple>
@@ -18,7 +18,7 @@ namespace kiln {
 namespace detail {
 
 /// What a ufunc holds of the user's lambda: Values in, Values out, run once per specialisation.
-using ElementFunction = std::function<void(std::span<const Value>, std::vector<Value>&)>;
+using ElementFunction = Function<void(std::span<const Value>, std::vector<Value>&)>;
 
 template <std::size_t> using AsValue = const Value&;
 template <class F, std::size_t... I> consteval bool takes_values(std::index_sequence<I...>) {

@@ -252,7 +252,7 @@ class Gufunc {
     InOut traced(std::initializer_list<TracedNumber> args) const;
     std::vector<InOut> traced_all(std::initializer_list<TracedNumber> args) const;
 
-    explicit Gufunc(std::shared_ptr<detail::GufuncState> state);
+    explicit Gufunc(Shared<detail::GufuncState> state);
 
     detail::SharedState<detail::GufuncState> state_;
 };

@@ -12,7 +12,6 @@
 #include <kiln/shared_state.h>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <source_location>
 #include <span>
@@ -45,7 +44,7 @@ struct HostFunctionInfo {
     Scalar (*call)(AnyFunction target, const Scalar* arguments) = nullptr;
 };
 
-using HostFunctionHandle = std::shared_ptr<const HostFunctionInfo>;
+using HostFunctionHandle = Shared<const HostFunctionInfo>;
 /// A handle on a function, which others that are made of the same one share. Errors: usage (no
 /// name; a pure function without a result).
 HostFunctionHandle register_host_function(HostFunctionInfo function, const Location& where);

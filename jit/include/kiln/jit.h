@@ -15,6 +15,7 @@
 #include <kiln/backend_target.h>
 #include <kiln/element_function.h>
 #include <kiln/export.h>
+#include <kiln/function.h>
 #include <kiln/inspect.h>
 #include <kiln/kernel.h>
 #include <kiln/shared_state.h>
@@ -23,8 +24,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -120,7 +119,7 @@ class JitArg {
 namespace detail {
 class LoopKernelState;
 
-using KernelFunction = std::function<std::vector<KernelItem>(std::span<const KernelItem>)>;
+using KernelFunction = Function<std::vector<KernelItem>(std::span<const KernelItem>)>;
 enum class KernelParam : std::uint8_t { value, in, out, inout };
 
 template <class T> consteval KernelParam kernel_param() {
@@ -295,7 +294,7 @@ class JitKernel {
                                                 std::source_location where) const;
 
   private:
-    explicit JitKernel(std::shared_ptr<detail::LoopKernelState> state);
+    explicit JitKernel(Shared<detail::LoopKernelState> state);
 
     detail::SharedState<detail::LoopKernelState> state_;
 };

@@ -62,7 +62,7 @@ class MapReduce {
     /// Of states: `function` gives their parts, `finish` the results of the parts; without, these
     /// are the results.
     MapReduce(std::string name, std::size_t arity, detail::ElementFunction function,
-              std::shared_ptr<const detail::StateReduction> states, std::optional<Ufunc> finish,
+              Shared<const detail::StateReduction> states, std::optional<Ufunc> finish,
               MapReduceOptions options, Location where);
 
     const std::string& name() const;  ///< as errors call it
@@ -171,7 +171,7 @@ class MapReduce {
     std::vector<Array> call_all(std::initializer_list<const Arg*> args,
                                 const ReduceOptions& options, const Where& where) const;
 
-    explicit MapReduce(std::shared_ptr<detail::ReduceState> state);
+    explicit MapReduce(Shared<detail::ReduceState> state);
 
     detail::SharedState<detail::ReduceState> state_;
 };

@@ -9,12 +9,11 @@
 // it captures by value is a constant of that code, what it captures by reference is read then, and
 // must be alive then.
 #pragma once
+#include <kiln/function.h>
 #include <kiln/jit.h>
 #include <kiln/variation.h>
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -113,7 +112,7 @@ class Neighbors {
 namespace detail {
 enum class StencilParam : std::uint8_t { neighbors, array, value };
 using StencilItem = std::variant<Neighbors, In, Value>;
-using StencilFunction = std::function<Value(std::span<const StencilItem>)>;
+using StencilFunction = Function<Value(std::span<const StencilItem>)>;
 
 template <class T> consteval StencilParam stencil_param() {
     using P = std::remove_cvref_t<T>;
@@ -222,7 +221,7 @@ class Stencil {
     Array call(const Array* out, std::span<const JitArg* const> args, Where where) const;
     InOut traced(std::initializer_list<TracedNumber> args) const;
 
-    explicit Stencil(std::shared_ptr<detail::StencilState> state);
+    explicit Stencil(Shared<detail::StencilState> state);
 
     detail::SharedState<detail::StencilState> state_;
 };

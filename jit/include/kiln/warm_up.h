@@ -1,10 +1,9 @@
 // Kernels that are compiled before they are called.
 #pragma once
 #include <kiln/dtype.h>
+#include <kiln/function.h>
 
-#include <functional>
 #include <initializer_list>
-#include <memory>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -33,7 +32,7 @@ class Wanted {
     void compile() const { compile_(); }  ///< now. Errors: those of the kernel
 
   private:
-    std::function<void()> compile_;
+    detail::Function<void()> compile_;
 };
 
 /// Compiles that are under way. Whoever lets it go waits for those which have begun, and drops the others.
@@ -51,8 +50,8 @@ class [[nodiscard]] WarmUp {
   private:
     friend WarmUp warm_up(std::vector<Wanted> kernels, int threads);
     struct State;
-    explicit WarmUp(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
+    explicit WarmUp(Shared<State> state);
+    Shared<State> state_;
 };
 
 /// Compiles kernels, or takes them from the disk cache, on threads of their own, so that later calls find

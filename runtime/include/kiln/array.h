@@ -3,6 +3,7 @@
 #include <kiln/dtype.h>
 #include <kiln/place.h>
 #include <kiln/shape.h>
+#include <kiln/shared.h>
 #include <kiln/view.h>
 
 #include <array>
@@ -10,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -91,7 +91,7 @@ class Array {
     template <Element T, class A>
         requires(!std::is_same_v<T, bool>)
     Array(std::vector<T, A>&& data) {
-        auto owner = std::make_shared<std::vector<T, A>>(std::move(data));
+        auto owner = share<std::vector<T, A>>(std::move(data));
         T* const elements = owner->data();
         const Shape shape(owner->size());
         *this = from_memory(elements, dtype_of<T>, shape, Shape{sizeof(T)}, std::move(owner));
@@ -113,13 +113,13 @@ class Array {
     /// ranks of shape and strides must agree, and no two elements may lie more than 2^61 bytes
     /// apart (shape errors). Any byte but 0 is true as an element of bool.
     static Array from_memory(const void* data, DType dtype, const Shape& shape,
-                             const Shape& byte_strides, std::shared_ptr<void> owner = {},
+                             const Shape& byte_strides, Shared<void> owner = {},
                              bool writeable = true,
                              Location where = std::source_location::current());
 
     /// Elements of the device, at an address there; as from_memory.
     static Array from_device_memory(void* address, DType dtype, const Shape& shape,
-                                    const Shape& byte_strides, std::shared_ptr<void> owner = {},
+                                    const Shape& byte_strides, Shared<void> owner = {},
                                     bool writeable = true,
                                     Location where = std::source_location::current());
 
@@ -222,7 +222,7 @@ class Array {
         return size_ == 0 || (bits & (alignment - 1)) == 0;
     }
     /// Whatever keeps the memory alive; null for borrowed memory.
-    const std::shared_ptr<void>& owner() const { return owner_; }
+    const Shared<void>& owner() const { return owner_; }
 
     // -- elements ----------------------------------------------------------------------------
 
@@ -430,7 +430,7 @@ class Array {
     std::int64_t size_ = 0;
     Shape shape_{0};
     Shape strides_{8};
-    std::shared_ptr<void> owner_;
+    Shared<void> owner_;
     DType dtype_ = DType::f64;
     bool writeable_ = true;
     Place place_;

@@ -8,9 +8,9 @@
 #pragma once
 #include <kiln/error.h>
 #include <kiln/place.h>
+#include <kiln/shared.h>
 
 #include <cstdint>
-#include <memory>
 
 namespace kiln {
 /// Memory of the device that this process has.
@@ -49,8 +49,8 @@ class Event {
   private:
     friend class Stream;
     struct State;
-    explicit Event(std::shared_ptr<State> state) : state_(std::move(state)) {}
-    std::shared_ptr<State> state_;
+    explicit Event(Shared<State> state) : state_(std::move(state)) {}
+    Shared<State> state_;
 };
 
 /// Copies are handles on one stream, which ends with the last of them, once its work is done.
@@ -71,7 +71,7 @@ class Stream {
   private:
     friend class StreamScope;
     struct State;
-    std::shared_ptr<State> state_;
+    Shared<State> state_;
 };
 
 /// While it lives, the work that this thread asks for goes to a stream: copies to and from the device,
@@ -84,7 +84,7 @@ class StreamScope {
     StreamScope& operator=(const StreamScope&) = delete;
 
   private:
-    std::shared_ptr<Stream::State> stream_;
+    Shared<Stream::State> stream_;
     void* before_;
 };
 

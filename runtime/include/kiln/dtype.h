@@ -1,9 +1,9 @@
 // Element types: the DType enumeration, promotion (NumPy's NEP 50), casting rules, scalars.
 #pragma once
+#include <kiln/complex.h>
 #include <kiln/float16.h>
 
 #include <array>
-#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -4,7 +4,6 @@
 
 #include <concepts>
 #include <cstdint>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -20,7 +19,7 @@ template <class R, class... Args> class FunctionRef<R(Args...)> {
                  !std::is_same_v<std::remove_cvref_t<F>, FunctionRef> &&
                  !std::is_function_v<std::remove_reference_t<F>>)
     FunctionRef(F&& function)
-        : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
+        : object_(const_cast<void*>(static_cast<const void*>(&function))),
           call_([](void* object, Args... args) -> R {
               return (*static_cast<std::remove_reference_t<F>*>(object))(
                   std::forward<Args>(args)...);

@@ -1,6 +1,7 @@
 // What handles of kernels hold.
 #pragma once
-#include <memory>
+#include <kiln/shared.h>
+
 #include <utility>
 
 namespace kiln::detail {
@@ -8,7 +9,7 @@ namespace kiln::detail {
 /// True from the end of main on, and where exit destroys objects.
 bool exit_has_begun() noexcept;
 /// From now on `state` stays.
-void keep_for_good(const std::shared_ptr<const void>& state);
+void keep_for_good(const Shared<const void>& state);
 
 /// A state that its handles share. One that exit destroys, as a static object or of another thread
 /// at that time, leaves the state to whoever may still call through a handle that is gone: threads
@@ -17,7 +18,7 @@ template <class T> class SharedState {
   public:
     SharedState() = default;
     // NOLINTNEXTLINE(google-explicit-constructor): as the pointer that it is
-    SharedState(std::shared_ptr<T> state) : state_(std::move(state)) {}
+    SharedState(Shared<T> state) : state_(std::move(state)) {}
     SharedState(const SharedState&) = default;
     SharedState(SharedState&&) noexcept = default;
     SharedState& operator=(const SharedState&) = default;
@@ -29,10 +30,10 @@ template <class T> class SharedState {
     T* get() const { return state_.get(); }
     T* operator->() const { return state_.get(); }
     T& operator*() const { return *state_; }
-    const std::shared_ptr<T>& pointer() const { return state_; }
+    const Shared<T>& pointer() const { return state_; }
 
   private:
-    std::shared_ptr<T> state_;
+    Shared<T> state_;
 };
 
 }  // namespace kiln::detail

@@ -9,6 +9,7 @@
 #pragma once
 #include <kiln/kiln.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>

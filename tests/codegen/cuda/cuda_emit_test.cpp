@@ -7,6 +7,7 @@
 #include "tests/codegen/kernels.h"
 #include "tests/oracle/random_kernel.h"
 
+#include <algorithm>
 #include <bit>
 #include <fstream>
 #include <memory>

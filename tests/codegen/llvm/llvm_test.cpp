@@ -6,6 +6,7 @@
 #include "tests/regex.h"
 
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <fstream>
 #include <sstream>

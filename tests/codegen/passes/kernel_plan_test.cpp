@@ -5,6 +5,7 @@
 
 #include <kiln/kiln.h>
 
+#include <algorithm>
 #include <sstream>
 
 using namespace kiln;

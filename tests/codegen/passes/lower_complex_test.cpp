@@ -4,6 +4,7 @@
 #include "tests/codegen/kernels.h"
 #include "tests/oracle/interpreter.h"
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>

@@ -4,6 +4,7 @@
 #include "tests/catch.h"
 #include "tests/oracle/random_kernel.h"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 

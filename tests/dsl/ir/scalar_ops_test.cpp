@@ -3,7 +3,9 @@
 #include "dsl/ir/evaluate.h"
 #include "tests/catch.h"
 
+#include <algorithm>
 #include <bit>
+#include <complex>
 
 using namespace kiln;
 using namespace kiln::ir;

@@ -2,6 +2,8 @@
 #include "dsl/ir/text.h"
 #include "tests/catch.h"
 
+#include <algorithm>
+
 using namespace kiln;
 using namespace kiln::ir;
 

@@ -1,6 +1,7 @@
 // Twins of numbers: operators, conversions, functions.
 #include "tests/dsl/text/twins.h"
 
+#include <algorithm>
 #include <complex>
 
 using namespace kiln;

@@ -2,8 +2,8 @@
 #include "tests/dsl/trace/tracing.h"
 
 #include <algorithm>
+#include <complex>
 #include <stdexcept>
-#include <string>
 #include <thread>
 
 using namespace kiln;

@@ -5,6 +5,7 @@
 #include "tests/oracle/interpreter.h"
 #include "tests/runtime/check_error.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>

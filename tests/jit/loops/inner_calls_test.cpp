@@ -3,6 +3,7 @@
 #include "tests/threads.h"
 
 #include <cmath>
+#include <complex>
 #include <random>
 
 using namespace kiln;

@@ -4,6 +4,7 @@
 #include "tests/threads.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>

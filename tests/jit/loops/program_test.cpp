@@ -4,6 +4,7 @@
 
 #include <kiln/kiln.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 

@@ -1,7 +1,9 @@
 // .verify: the optimised form of a kernel beside the unfused, serial, strict one.
 #include "tests/jit/support.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <thread>
 

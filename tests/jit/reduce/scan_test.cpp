@@ -4,6 +4,7 @@
 #include "tests/threads.h"
 
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <random>
 

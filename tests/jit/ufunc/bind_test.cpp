@@ -1,5 +1,7 @@
 #include "tests/jit/support.h"
 
+#include <memory>
+
 using namespace kiln;
 using namespace kiln::test;
 

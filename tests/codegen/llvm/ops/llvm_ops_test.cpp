@@ -7,6 +7,7 @@
 #include "dsl/ir/evaluate.h"
 
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <functional>
 #include <sstream>
