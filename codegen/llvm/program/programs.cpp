@@ -163,6 +163,36 @@ Value* ProgramEmitter::function_memory(llvm::Type* type, const char* name) {
     return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), scope_->memory, offset, name);
 }
 
+/// Makes a function part of the only one that calls it.
+static void inline_call(llvm::CallInst* call) {
+    llvm::Function* callee = call->getCalledFunction();
+    llvm::InlineFunctionInfo information;
+    llvm::InlineFunction(*call, information);
+    callee->eraseFromParent();
+}
+
+/// The only call of a function that runs an outlined kernel, if that becomes part of its caller
+/// without harm: which has no loops, and no other code for LLVM's vectorisers. Machine code of one
+/// function takes less time to make than that of two, whatever is in them.
+static llvm::CallInst* only_call(const ProgramModule::Lanes& lanes) {
+    llvm::Function& f = *lanes.function;
+    if (lanes.streams || !f.hasOneUse() || f.hasFnAttribute(attribute::long_body)) return nullptr;
+    auto* call = llvm::dyn_cast<llvm::CallInst>(f.user_back());
+    const bool fits = call != nullptr && call->getCalledFunction() == &f &&
+                      call->getFunction()->hasFnAttribute(attribute::vector_code);
+    return fits ? call : nullptr;
+}
+
+/// Makes vector code that runs at one place a part of the code there.
+static void join(llvm::CallInst* call) {
+    // Gathers of ours are wanted; the caller has nothing of its own that could become one.
+    call->getFunction()->removeFnAttr(attribute::no_gathers);
+    // The frame becomes a local variable, which shares nothing with arrays. To note that at each
+    // access takes LLVM as long as all else here.
+    call->getCalledFunction()->removeParamAttr(0, llvm::Attribute::NoAlias);
+    inline_call(call);
+}
+
 void ProgramEmitter::run() {
     auto* function = make_function(options_.entry, {b_.getPtrTy()});
     function->addParamAttr(0, llvm::Attribute::NoAlias);
@@ -173,12 +203,10 @@ void ProgramEmitter::run() {
     make_slots();
     emit_program_block(kernel_.stages[0].body);
     end_of_function(body);
-    for (llvm::CallInst* call : shared_.in_place) {
-        llvm::Function* callee = call->getCalledFunction();
-        llvm::InlineFunctionInfo information;
-        llvm::InlineFunction(*call, information);
-        callee->eraseFromParent();
-    }
+    for (llvm::CallInst* call : shared_.in_place) inline_call(call);
+    if (options_.debug_info != nullptr) return;  // whose lines the functions share
+    for (const ProgramModule::Lanes& lanes : shared_.lanes)
+        if (llvm::CallInst* call = only_call(lanes)) join(call);
 }
 
 LaneValue ProgramEmitter::value(Id id) {

@@ -305,7 +305,9 @@ TEST_CASE("rows: running results run as lanes", "[jit][program][rows]") {
     const auto run = [](auto f, DType t, bool vector) {
         const auto fast = jit("fast", f), checked = jit("checked", f, {.checked = true});
         const std::string text = fast.inspect(Artifact::llvm, {{t, 1}, {t, 1}});
-        CHECK((text.find("_v0(") != std::string::npos) == vector);
+        const bool lanes =
+            text.find("_v0(") != std::string::npos || text.find("\nrow.i:") != std::string::npos;
+        CHECK(lanes == vector);
         for (const std::int64_t n : {0, 1, 2, 15, 16, 17, 63, 64, 65, 1000, 5001})
             for (const std::int64_t stride : {1, 3}) {
                 INFO(name(t) << ", n = " << n << ", stride " << stride);
@@ -371,3 +373,24 @@ TEST_CASE("rows: running results run as lanes", "[jit][program][rows]") {
 }
 
 }  // namespace
+
+TEST_CASE("rows: lanes that run at one place become part of the code there",
+          "[jit][program][rows]") {
+    const auto functions = [](const auto& kernel, std::initializer_list<ArgType> types) {
+        return count(kernel.inspect(Artifact::llvm, types), "define internal void ");
+    };
+    const auto once = jit([](In x, Out y) { y = exp(x); });
+    const auto twice = jit([](In x, Out y, Out z) {
+        y = exp(x);
+        for (Index i : range(2)) z = exp(y) + i;
+    });
+    CHECK(functions(once, {f64[1], f64[1]}) == 1);
+    CHECK(twice.inspect(Artifact::llvm, {f64[1], f64[1], f64[1]}).find("_v0(") !=
+          std::string::npos);
+    for (const std::int64_t n : {0, 1, 7, 64, 1001}) {
+        const Array x = linspace(-1.0, 1.0, n), y = full({n}, -1.0);
+        once(x, y);
+        for (std::int64_t i = 0; i < n; ++i)
+            CHECK(std::abs(y.at<double>({i}) - std::exp(x.at<double>({i}))) <= 1e-15 * 3);
+    }
+}
