@@ -134,8 +134,8 @@ class Planner {
                             info(k_.scan).name, tree::scan_columns, tree::scan_group_bytes / 1024));
         if (k_.form == Form::map)
             decisions_->done(DecisionKind::streamed, where,
-                             fmt::format("contiguous outputs, where all operands take {} MB",
-                                         abi::streaming_bytes / 1'000'000),
+                             fmt::format("contiguous outputs, where all operands take {} MB{}",
+                                         abi::streaming_bytes / 1'000'000, code_of_large_calls),
                              {{"bytes", abi::streaming_bytes}});
         if (target_.threads && target_.elements_for_threads > 0)
             decisions_->done(DecisionKind::threads, where,
@@ -191,22 +191,40 @@ class Planner {
         });
     }
 
-    /// `streams`: beside a launch that does, where the arrays are large.
-    void launched(Id id, bool parallel, bool streams = false) {
+    static constexpr const char* code_of_large_calls =
+        "; calls with so much have code of their own, made at the first";
+
+    /// Whether a launch beside what is told of stores past the caches, where the arrays are large.
+    enum class Streams : std::uint8_t { no, in_large_calls, in_any_call };
+
+    /// Code for arguments that are not large has no such launches, but of loops that fill arrays of
+    /// the kernel's own: those may be larger.
+    Streams streams_of(const Launch& launch) const {
+        const auto& params = k_.outlined[launch.kernel].params;
+        bool own = false;
+        for (std::size_t p = 0; p < params.size(); ++p) {
+            const Argument& a = launch.arguments[p];
+            own = own || (a.kind == Argument::Kind::array && params[p].access != Access::in &&
+                          is_made_by_kernel(k_.params[a.target].access));
+        }
+        return own ? Streams::in_any_call : Streams::in_large_calls;
+    }
+
+    void launched(Id id, bool parallel, Streams streams = Streams::no) {
         const Node& n = k_.nodes[id];
         const Launch& launch = k_.launches[n.aux];
         if (n.aux2 != none) {  // beside what says the rest
             for (const Id usual : k_.blocks[n.aux2].nodes)
                 if (k_.nodes[usual].kind == NodeKind::loop)
-                    loop(usual, parallel, true);
+                    loop(usual, parallel, streams_of(launch));
                 else if (k_.nodes[usual].kind == NodeKind::launch)
-                    launched(usual, parallel, true);
+                    launched(usual, parallel, streams_of(launch));
             return;
         }
         if (k_.outlined[launch.kernel].is_program()) return program(launch.kernel, streams);
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
-        if (streams) say_streamed(id);
+        if (streams != Streams::no) say_streamed(id, streams);
         const Kernel& kernel = k_.outlined[launch.kernel];
         if (device_) {
             const Tree* const tree = k_.tree(n);
@@ -221,7 +239,7 @@ class Planner {
     }
 
     /// A program that this one launches.
-    void program(std::uint32_t number, bool streams) {
+    void program(std::uint32_t number, Streams streams) {
         const Kernel& launched = k_.outlined[number];
         Planner inside(traced_, launched, context_, target_);
         inside.program_ = number + 1;
@@ -230,7 +248,7 @@ class Planner {
         inside.loop(launched_loop(launched), false, streams);
     }
 
-    void loop(Id id, bool parallel, bool streams = false) {
+    void loop(Id id, bool parallel, Streams streams = Streams::no) {
         const Node& n = k_.nodes[id];
         const ParallelLoop* const declared = parallel ? nullptr : k_.parallel(n);
         if (declared != nullptr) deal_out(id, *declared);
@@ -239,17 +257,18 @@ class Planner {
                 threads_of_device(location(id), k_, 1, has_loop(k_, n.aux));
             return loops(n.aux, parallel || declared != nullptr);
         }
-        if (streams) say_streamed(id);
+        if (streams != Streams::no) say_streamed(id, streams);
         if (const Tree* const tree = declared == nullptr ? k_.tree(n) : nullptr)
             combined_pairwise("sum", id, tree->block);
         stays_scalar(id);
         loops(n.aux, parallel || declared != nullptr);
     }
 
-    void say_streamed(Id id) {
+    void say_streamed(Id id, Streams streams) {
         decisions_->done(DecisionKind::streamed, location(id),
-                         fmt::format("where the arrays of the loops take {} MB",
-                                     abi::streaming_bytes / 1'000'000),
+                         fmt::format("where the arrays of the loops take {} MB{}",
+                                     abi::streaming_bytes / 1'000'000,
+                                     streams == Streams::in_any_call ? "" : code_of_large_calls),
                          {{"bytes", abi::streaming_bytes}});
     }
 

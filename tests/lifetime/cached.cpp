@@ -52,6 +52,17 @@ void remarked(const std::vector<double>& x, std::vector<double>& y) {
             "what became of loops");
 }
 
+/// Large calls have code of their own, which is kept as all other.
+void sized() {
+    const auto f = jit("sized", [](In in, Out out) { out = in * 0.75 + 2.0; });
+    for (const std::int64_t n : {1000, 1'600'000}) {
+        const Array x = full({n}, 4.0), y = zeros({n});
+        f(x, y);
+        require(y.at<double>({n - 1}) == 5, "a statement");
+    }
+    require(f.stats().compiles + f.stats().loads == 2, "code for large arrays");
+}
+
 /// All kernels run, and are right.
 void work() {
     std::vector<double> x(1000), y(1000);
@@ -90,6 +101,7 @@ void work() {
     }
     require(sum(std::span(x)).item<double>() == 999 * 500 / 8.0, "a sum");
     remarked(x, y);
+    sized();
 }
 
 void has(const std::string& text, const char* part) {

@@ -226,8 +226,8 @@ enum class DiagnosticsFormat : std::uint8_t { text, json };
 class JitKernel {
   public:
     const std::string& name() const;  ///< as errors call it
-    /// A text of the kernel for arguments of these types, contiguous and apart from each other.
-    /// Errors: usage (the number of types), and those of tracing.
+    /// A text of the kernel for arguments of these types, contiguous, apart from each other, and 24
+    /// MB or more together. Errors: usage (the number of types), and those of tracing.
     std::string inspect(Artifact artifact, std::initializer_list<ArgType> types,
                         std::source_location where = std::source_location::current()) const;
     /// The same of types that are found out at run time.

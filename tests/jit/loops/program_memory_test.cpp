@@ -196,3 +196,36 @@ TEST_CASE("arguments of 24 MB have code of their own, which may store past the c
     CHECK(sum.stats().misses == 2);
     CHECK(sum.stats().hits == 2);
 }
+
+TEST_CASE("code that stores past the caches is made by the first large call", "[jit][program]") {
+    const auto f = jit("f", [](In x, In y, Out z) { z = x * 0.7 + exp(y); });
+    const std::int64_t columns = 1001, rows = 1700, few = 7;  // twice 13.6 MB
+    const Array x = linspace(-3.0, 2.0, rows * columns).reshape({rows, columns}),
+                y = linspace(-1.0, 1.0, columns);
+    const Array large = zeros({rows, columns}), small = zeros({rows, columns});
+    const auto streams = [&](const Array& in, const Array& out) {
+        const std::string text = f.inspect_call(Artifact::llvm, {in, y, out});
+        CHECK((text.find("sfence") != std::string::npos) ==
+              (text.find("!nontemporal") != std::string::npos));
+        return text.find("!nontemporal") != std::string::npos;
+    };
+    const auto some = [&](const Array& of, std::int64_t first) {
+        return of.slice(0, {first, std::min(first + few, rows)});
+    };
+    for (std::int64_t first = 0; first < rows; first += few)
+        f(some(x, first), y, some(small, first));
+    CHECK(f.stats().misses == 1);
+    CHECK_FALSE(streams(some(x, 0), some(small, 0)));
+    f(x, y, large);
+    CHECK(f.stats().misses == 2);
+    CHECK(streams(x, large));
+    CHECK(f.inspect_call(Artifact::plan, {x, y, large}).find("streamed: ") != std::string::npos);
+    CHECK(f.inspect_call(Artifact::plan, {some(x, 0), y, some(small, 0)}).find("streamed: ") ==
+          std::string::npos);
+    const auto bits = [&](const Array& a) { return a.view<double, 2>(); };
+    std::int64_t different = 0;
+    for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < columns; ++j)
+            different += bits(large)(i, j) != bits(small)(i, j);
+    CHECK(different == 0);
+}
