@@ -8,6 +8,8 @@
 
 namespace kiln {
 
+FoldAxes::FoldAxes(std::initializer_list<int> axes) : list_(axes) {}
+
 using dsl::check_equal;
 using dsl::for_elements;
 using dsl::product;

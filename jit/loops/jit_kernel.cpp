@@ -3,6 +3,16 @@
 
 namespace kiln {
 
+TracedArg::TracedArg(const KernelArray& array, Where where) : item_(array), where_(where) {}
+TracedNumber::TracedNumber(const TracedArg& arg) : TracedArg(arg) {}
+
+std::vector<detail::KernelItem> detail::items_of(std::initializer_list<TracedNumber> args) {
+    std::vector<KernelItem> items;
+    items.reserve(args.size());
+    for (const TracedNumber& arg : args) items.push_back(arg.item());
+    return items;
+}
+
 JitKernel::JitKernel(std::string name, std::vector<detail::KernelParam> params,
                      detail::KernelFunction function, JitOptions options,
                      std::source_location where)

@@ -227,6 +227,8 @@ Outs::Outs(std::span<const OutArg> outs, std::source_location where) {
     for (const OutArg& out : outs) items_[size_++] = out;
 }
 
+void detail::append_result(Value result, std::vector<Value>& out) { out.push_back(result); }
+
 Ufunc::Ufunc(std::string name, std::size_t arity, std::size_t results,
              detail::ElementFunction function, UfuncOptions options, Location where)
     : state_(share<detail::UfuncState>(engine::UfuncSource{

@@ -66,7 +66,7 @@ class FoldAxes {
   public:
     FoldAxes() = default;
     template <std::integral I> FoldAxes(I axis) : list_(std::in_place, 1, static_cast<int>(axis)) {}
-    FoldAxes(std::initializer_list<int> axes) : list_(axes) {}
+    FoldAxes(std::initializer_list<int> axes);
     const std::optional<std::vector<int>>& list() const { return list_; }  ///< nothing: all
 
   private:

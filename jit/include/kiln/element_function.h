@@ -75,6 +75,8 @@ template <class R> Value result_value(const R& result) {
     else
         return Value(result);
 }
+/// Appends to `out`: here, so that a user's file need not instantiate what a vector grows by.
+void append_result(Value result, std::vector<Value>& out);
 template <class R> void append_results(const R& results, std::vector<Value>& out) {
     if constexpr (SeveralValues<R>) {
         std::apply([&](const auto&... result) { (append_results(result, out), ...); }, results);
@@ -82,7 +84,7 @@ template <class R> void append_results(const R& results, std::vector<Value>& out
         static_assert(
             std::is_constructible_v<Value, const R&>,
             "kiln: an element-wise kernel returns a Value, or a pair, tuple or array of Values");
-        out.push_back(result_value(results));
+        append_result(result_value(results), out);
     }
 }
 /// How many Values a result is.

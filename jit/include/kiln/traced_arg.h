@@ -20,8 +20,7 @@ using KernelItem = std::variant<KernelArray, Value>;
 class TracedArg {
   public:
     using Where = std::source_location;  ///< the user's line
-    TracedArg(const KernelArray& array, Where where = Where::current())
-        : item_(array), where_(where) {}
+    TracedArg(const KernelArray& array, Where where = Where::current());
     template <class T>
         requires(std::is_base_of_v<Operand, T> && !std::is_base_of_v<KernelArray, T>)
     TracedArg(const T& value, Where where = Where::current())
@@ -36,7 +35,7 @@ class TracedArg {
 class TracedNumber : public TracedArg {  ///< also a C++ value
   public:
     using TracedArg::TracedArg;  ///< as of an argument
-    TracedNumber(const TracedArg& arg) : TracedArg(arg) {}
+    TracedNumber(const TracedArg& arg);
     template <Element T>
     TracedNumber(T value, Where where = Where::current())
         : TracedArg(Value(Operand(value, where)), where) {}
@@ -46,11 +45,7 @@ namespace detail {
 template <class... A>
 concept TracedArguments =
     (std::is_constructible_v<TracedNumber, const A&, std::source_location> && ...);
-inline std::vector<KernelItem> items_of(std::initializer_list<TracedNumber> args) {
-    std::vector<KernelItem> items;
-    for (const TracedNumber& arg : args) items.push_back(arg.item());
-    return items;
-}
+std::vector<KernelItem> items_of(std::initializer_list<TracedNumber> args);
 }  // namespace detail
 
 }  // namespace kiln
