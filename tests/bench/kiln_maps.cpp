@@ -2,6 +2,8 @@
 // memory, through general calls where they are arrays of more dimensions.
 #include "tests/bench/kiln_options.h"
 
+#include <algorithm>
+
 namespace {
 
 using kiln::Array;
