@@ -99,11 +99,12 @@ Array array_over(const Tensor& tensor, Shared<void> owner, bool writeable, Locat
 }
 
 /// Takes the tensor over.
-template <class Managed> std::shared_ptr<void> owner_of(Managed* tensor, Location where) {
+template <class Managed> Shared<void> owner_of(Managed* tensor, Location where) {
     if (tensor == nullptr) throw Error(ErrorKind::usage, "the tensor is null", where);
-    return {tensor, [](Managed* t) {
-                if (t->deleter != nullptr) t->deleter(t);
-            }};
+    constexpr auto release = [](Managed* t) {
+        if (t->deleter != nullptr) t->deleter(t);
+    };
+    return std::unique_ptr<Managed, decltype(release)>(tensor);
 }
 
 /// A tensor, and the array that it is of.
@@ -145,7 +146,7 @@ template <class Managed> Managed* exported(const Array& array, Location where) {
 }  // namespace
 
 Array from_dlpack(DLManagedTensorVersioned* tensor, Location where) {
-    std::shared_ptr<void> owner = owner_of(tensor, where);
+    Shared<void> owner = owner_of(tensor, where);
     if (tensor->version.major != dlpack::version.major)
         throw Error(
             ErrorKind::usage,
@@ -157,7 +158,7 @@ Array from_dlpack(DLManagedTensorVersioned* tensor, Location where) {
 }
 
 Array from_dlpack(DLManagedTensor* tensor, Location where) {
-    std::shared_ptr<void> owner = owner_of(tensor, where);
+    Shared<void> owner = owner_of(tensor, where);
     return array_over(tensor->dl_tensor, std::move(owner), true, where);
 }
 

@@ -79,41 +79,41 @@ void ArrayPlan::find_in_place() {
 /// The extent of an axis of an array value where that is a constant, else 0.
 std::int64_t ArrayPlan::constant_extent(Id id, unsigned axis) const {
     const Node& n = k_.nodes[id];
-    return dispatch < effect::loads |
-           effect::all_elements >
-               (n,
-                Handlers{
-                    [&](Of<NodeKind::whole>) {
-                        for (unsigned d = 0, at = 0; 3 * d < n.operand_count; ++d) {
-                            if ((n.imm >> d & 1) != 0 || at++ != axis) continue;
-                            const Id extent = k_.operand(id, 3 * d + 2);
-                            const bool known = k_.nodes[extent].kind == NodeKind::constant;
-                            return known ? k_.constant(extent).get<std::int64_t>() : 0;
-                        }
-                        return std::int64_t(0);
-                    },
-                    [&](Of<NodeKind::permute>) {
-                        const std::uint64_t from = n.imm >> (4 * axis) & 15;
-                        return from == new_axis ? 1
-                                                : constant_extent(k_.operand(id, 0),
-                                                                  static_cast<unsigned>(from));
-                    },
-                    [&](Of<NodeKind::op, NodeKind::cast>) {
-                        bool ones = true;  // or what is equal, as a check makes sure
-                        for (const Id operand : k_.operands_of(id)) {
-                            const unsigned before = n.rank - k_.nodes[operand].rank;
-                            if (axis < before) continue;
-                            const std::int64_t own = constant_extent(operand, axis - before);
-                            if (own > 1) return own;
-                            ones = ones && own == 1;
-                        }
-                        return std::int64_t(ones ? 1 : 0);
-                    },
-                    [](Of<NodeKind::fold>) { return std::int64_t(0); },
-                    [](Leaf) { return std::int64_t(1); },  // those of rank 0 repeat
-                    [](Of<NodeKind::load, NodeKind::call_pure>) { return std::int64_t(1); },
-                },
-                [](const NodeInfo& kind) { throw std::logic_error(std::string(kind.word)); });
+    constexpr auto in_values = effect::loads | effect::all_elements;
+    return dispatch<in_values>(
+        n,
+        Handlers{
+            [&](Of<NodeKind::whole>) {
+                for (unsigned d = 0, at = 0; 3 * d < n.operand_count; ++d) {
+                    if ((n.imm >> d & 1) != 0 || at++ != axis) continue;
+                    const Id extent = k_.operand(id, 3 * d + 2);
+                    const bool known = k_.nodes[extent].kind == NodeKind::constant;
+                    return known ? k_.constant(extent).get<std::int64_t>() : 0;
+                }
+                return std::int64_t(0);
+            },
+            [&](Of<NodeKind::permute>) {
+                const std::uint64_t from = n.imm >> (4 * axis) & 15;
+                return from == new_axis
+                           ? 1
+                           : constant_extent(k_.operand(id, 0), static_cast<unsigned>(from));
+            },
+            [&](Of<NodeKind::op, NodeKind::cast>) {
+                bool ones = true;  // or what is equal, as a check makes sure
+                for (const Id operand : k_.operands_of(id)) {
+                    const unsigned before = n.rank - k_.nodes[operand].rank;
+                    if (axis < before) continue;
+                    const std::int64_t own = constant_extent(operand, axis - before);
+                    if (own > 1) return own;
+                    ones = ones && own == 1;
+                }
+                return std::int64_t(ones ? 1 : 0);
+            },
+            [](Of<NodeKind::fold>) { return std::int64_t(0); },
+            [](Leaf) { return std::int64_t(1); },  // those of rank 0 repeat
+            [](Of<NodeKind::load, NodeKind::call_pure>) { return std::int64_t(1); },
+        },
+        [](const NodeInfo& kind) { throw std::logic_error(std::string(kind.word)); });
 }
 
 /// Whether the reduction combines so few elements that these are added one after the other in

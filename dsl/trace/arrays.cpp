@@ -241,28 +241,28 @@ int nth_left(std::uint64_t gone, int n) {
 Id extent_of(ir::Builder& b, Id id, int axis) {
     using ir::NodeKind, ir::Of;
     const ir::Node n = b.node(id);
-    return ir::dispatch < ir::effect::loads |
-           ir::effect::all_elements >
-               (n,
-                ir::Handlers{
-                    [&](Of<NodeKind::whole>) {
-                        const auto d = static_cast<std::uint32_t>(nth_left(n.imm, axis));
-                        return n.operand_count == 0 ? b.extent(n.aux, d)
-                                                    : b.kernel().operand(id, 3 * d + 2);
-                    },
-                    [&](Of<NodeKind::fold>) {
-                        return extent_of(b, b.kernel().operand(id, 0), nth_left(n.imm, axis));
-                    },
-                    [&](Of<NodeKind::permute>) {
-                        const std::uint64_t from = n.imm >> (4 * axis) & 15;
-                        if (from == ir::new_axis) return b.constant_i64(1);
-                        return extent_of(b, b.kernel().operand(id, 0), static_cast<int>(from));
-                    },
-                    [&](Of<NodeKind::op, NodeKind::cast>) { return common_extent(b, id, axis); },
-                    [&](ir::Leaf) { return b.constant_i64(1); },  // those of rank 0 repeat
-                    [&](Of<NodeKind::load, NodeKind::call_pure>) { return b.constant_i64(1); },
-                },
-                [](const ir::NodeInfo& kind) { throw std::logic_error(std::string(kind.word)); });
+    constexpr auto in_values = ir::effect::loads | ir::effect::all_elements;
+    return ir::dispatch<in_values>(
+        n,
+        ir::Handlers{
+            [&](Of<NodeKind::whole>) {
+                const auto d = static_cast<std::uint32_t>(nth_left(n.imm, axis));
+                return n.operand_count == 0 ? b.extent(n.aux, d)
+                                            : b.kernel().operand(id, 3 * d + 2);
+            },
+            [&](Of<NodeKind::fold>) {
+                return extent_of(b, b.kernel().operand(id, 0), nth_left(n.imm, axis));
+            },
+            [&](Of<NodeKind::permute>) {
+                const std::uint64_t from = n.imm >> (4 * axis) & 15;
+                if (from == ir::new_axis) return b.constant_i64(1);
+                return extent_of(b, b.kernel().operand(id, 0), static_cast<int>(from));
+            },
+            [&](Of<NodeKind::op, NodeKind::cast>) { return common_extent(b, id, axis); },
+            [&](ir::Leaf) { return b.constant_i64(1); },  // those of rank 0 repeat
+            [&](Of<NodeKind::load, NodeKind::call_pure>) { return b.constant_i64(1); },
+        },
+        [](const ir::NodeInfo& kind) { throw std::logic_error(std::string(kind.word)); });
 }
 
 }  // namespace dsl

@@ -53,8 +53,8 @@ Array Array::to(Place place, Location where) const {
 namespace device {
 
 Array array_over(std::byte* block, const Shape& shape, DType dtype, Location where) {
-    std::shared_ptr<void> owner(block,
-                                [](void* memory) { deallocate(static_cast<std::byte*>(memory)); });
+    constexpr auto release = [](std::byte* memory) { deallocate(memory); };
+    std::unique_ptr<std::byte, decltype(release)> owner(block);
     return Array::from_device_memory(block, dtype, shape,
                                      Array::c_strides(shape, size_of(dtype), where),
                                      std::move(owner), true, where);

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -115,24 +116,40 @@ TEST_CASE("threads copy and let go at the same time", "[runtime][shared]") {
     CHECK(alive == 0);
 }
 
-TEST_CASE("copies of a function share its callable", "[runtime][shared]") {
+TEST_CASE("only what converts by itself becomes a shared pointer", "[runtime][shared]") {
+    struct Base {};
+    struct Derived : Base {};
+    STATIC_REQUIRE(std::is_convertible_v<std::shared_ptr<Derived>, Shared<Base>>);
+    STATIC_REQUIRE(std::is_convertible_v<Shared<Derived>, Shared<Base>>);
+    STATIC_REQUIRE(!std::is_convertible_v<std::shared_ptr<Base>, Shared<Derived>>);
+    STATIC_REQUIRE(!std::is_convertible_v<Shared<Base>, Shared<Derived>>);
+    STATIC_REQUIRE(!std::is_convertible_v<std::shared_ptr<const Base>, Shared<Base>>);
+    STATIC_REQUIRE(!std::is_convertible_v<Shared<void>, Shared<int>>);
+}
+
+TEST_CASE("copies of a function have their own callable", "[runtime][shared]") {
     int alive = 0;
     {
         Function<int(int, std::string&)> f;
         CHECK(f == nullptr);
+        CHECK(Function<int(int, std::string&)>(f) == nullptr);
         f = [state = Alive(&alive, 1)](int x, std::string& text) mutable {
             text += "x";
             return state.value += x;
         };
         CHECK(alive == 1);
-        const auto g = f;
+        auto g = f;
+        CHECK(alive == 2);
         std::string text;
         CHECK(f(2, text) == 3);
-        CHECK(g(4, text) == 7);
+        CHECK(g(4, text) == 5);
         CHECK(text == "xx");
-        CHECK(static_cast<bool>(g));
         f = nullptr;
         CHECK(alive == 1);
+        CHECK(!f);
+        f = std::move(g);
+        CHECK(alive == 1);
+        CHECK(f(1, text) == 6);
     }
     CHECK(alive == 0);
 }

@@ -33,7 +33,7 @@ template <class T> class Shared {
     /// As `owner`, which has get() and may be null.
     template <class Owner>
         requires requires(const Owner& owner) {
-            static_cast<T*>(owner.get());
+            requires std::is_convertible_v<decltype(owner.get()), T*>;
             owner == nullptr;
         }
     Shared(Owner owner) : get_(owner.get()) {
