@@ -2,6 +2,7 @@
 #pragma once
 #include <kiln/dtype.h>
 #include <kiln/function.h>
+#include <kiln/shared.h>
 
 #include <initializer_list>
 #include <source_location>
